@@ -1,0 +1,1 @@
+"""Pixels and geometry: indexing, readers, grids. Knows no project."""

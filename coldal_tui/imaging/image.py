@@ -1,0 +1,57 @@
+"""The scan as data: where its bytes lie, what its header says, its pixels on its grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = tuple[tuple[float, float, float, float], ...]
+"""A 4×4 voxel-to-world matrix in RAS millimetres, as nested tuples (rows)."""
+
+
+class ScanRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the pixels of one scan lie.
+
+    ``kind`` is one of ``raster``, ``nifti``, ``dicom``, ``nrrd``, ``metaimage``.
+    ``files`` are absolute paths; more than one only for a DICOM series (sorted by position).
+    """
+
+    kind: str
+    files: tuple[str, ...]
+
+
+class ScanHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a header tells without decoding pixels.
+
+    ``shape`` is the grid: ``(rows, columns)`` for a 2-D scan, ``(i, j, k)`` for a volume, in the
+    file's own axis order (i is the fastest axis of NIfTI, NRRD and MetaImage; for a DICOM series
+    i runs along a row, j down a column, k along the slice normal).
+    ``spacing`` has one entry per grid axis in mm, or is None where the file knows none.
+    ``affine`` maps (i, j, k, 1) to RAS mm; None for images without world coordinates.
+    For a 2-D scan with an affine, i is the column and j the row (the file's own order).
+    """
+
+    shape: tuple[int, ...]
+    channels: int
+    dtype: str
+    spacing: tuple[float, ...] | None = None
+    affine: Affine | None = None
+    modality: str | None = None
+    patient_id: str | None = None
+    meta: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class ScanImage:
+    """Decoded pixels on the scan's own grid.
+
+    ``array`` has shape ``header.shape + (channels,)`` (channels last, always present), in stored
+    units after rescale slope and intercept; MONOCHROME1 is inverted, palettes are expanded to
+    RGB, alpha is composited away, EXIF rotation is applied.
+    """
+
+    header: ScanHeader
+    array: NDArray[np.generic]

@@ -1,0 +1,199 @@
+"""Job specifications and receipts: the whole conversation between the project and a worker.
+
+A specification is frozen JSON; a worker reads it, writes only into its own job folder, and ends
+with a receipt that lists its outputs with their SHA-256.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from coldal_tui.imaging.image import ScanRef
+
+
+class ScanInput(msgspec.Struct, frozen=True):
+    """One scan as a worker sees it. ``shape`` and ``spacing`` as in ``ScanHeader``."""
+
+    scan_id: str
+    ref: ScanRef
+    shape: tuple[int, ...]
+    channels: int
+    spacing: tuple[float, ...] | None
+    modality: str | None
+    quick_hash: str
+
+
+class LabelledScan(msgspec.Struct, frozen=True):
+    """A scan with the label file on its own grid (see ``coldal_tui.imaging.labelfile``)."""
+
+    scan: ScanInput
+    label: str
+
+
+class EncoderChoice(msgspec.Struct, frozen=True):
+    """An encoder by name, and its weights where the user named a file (with its SHA-256)."""
+
+    name: str
+    weights: str | None = None
+    sha256: str | None = None
+
+
+class EmbedSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="embed"):
+    """Embed ``scans``; shards of at most ``shard_size`` rows."""
+
+    scans: tuple[ScanInput, ...]
+    encoder: EncoderChoice
+    batch_size: int = 16
+    shard_size: int = 512
+    device: str = "auto"
+    threads: int = 0
+
+
+class ShardRows(msgspec.Struct, frozen=True):
+    """Rows of one embedding shard: ``scan_ids[n]`` lies in row ``rows[n]`` of ``file``."""
+
+    file: str
+    sha256: str
+    scan_ids: tuple[str, ...]
+    rows: tuple[int, ...]
+
+
+class MapSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="map"):
+    """Project embeddings to 2-D. With ``base`` (an earlier map's .npz) new scans are placed into it."""
+
+    shards: tuple[ShardRows, ...]
+    encoder_hash: str
+    seed: int
+    base: str | None = None
+
+
+class PoolRow(msgspec.Struct, frozen=True):
+    """One scan's state as selection sees it, in scan_id order.
+
+    ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
+    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run, if scored.
+    """
+
+    scan_id: str
+    patient_id: str
+    candidate: bool
+    covered: bool
+    labelled: bool
+    entropy: float | None = None
+
+
+class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
+    """Pick scans. Round 0 clusters the map anew; later rounds are given ``clusters``.
+
+    ``budget`` counts validation scans too; ``validation`` is the number of patients to draw now
+    (0 when they are already frozen).
+    """
+
+    round: int
+    strategy: str
+    budget: int
+    validation: int
+    seed: int
+    map: str
+    pool: tuple[PoolRow, ...]
+    shards: tuple[ShardRows, ...] = ()
+    alpha: float = 0.5
+    clusters: str | None = None
+
+
+class TrainOptions(msgspec.Struct, frozen=True):
+    """How to train; None means: decided from the data and recorded in the run's plan.
+
+    ``patch`` is the training patch in pixels or voxels per axis; ``spacing`` the working grid in
+    mm per axis; ``steps`` optimiser steps in all.
+    """
+
+    steps: int | None = None
+    batch_size: int | None = None
+    patch: tuple[int, ...] | None = None
+    learning_rate: float = 1e-3
+    device: str = "auto"
+    threads: int = 0
+    workers: int = 0
+    amp: bool = True
+
+
+class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
+    """Train one run on ``train``, watch ``validation`` (may be empty)."""
+
+    run_id: str
+    classes: tuple[str, ...]
+    train: tuple[LabelledScan, ...]
+    validation: tuple[LabelledScan, ...]
+    options: TrainOptions
+    seed: int
+    cache: str | None = None
+
+
+class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
+    """Entropy of the run's predictions on ``scans``; label maps of ``predict`` are kept too."""
+
+    run: str
+    scans: tuple[ScanInput, ...]
+    predict: tuple[str, ...] = ()
+    device: str = "auto"
+    threads: int = 0
+
+
+class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
+    """Measure a run on labelled scans that never become labels."""
+
+    run: str
+    scans: tuple[LabelledScan, ...]
+    device: str = "auto"
+    threads: int = 0
+
+
+JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec
+
+
+class OutputFile(msgspec.Struct, frozen=True):
+    """One output: ``path`` relative to the job folder, its SHA-256 and size in bytes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class FailedScan(msgspec.Struct, frozen=True):
+    """A scan that one job could not use; the job went on without it."""
+
+    scan_id: str
+    file: str
+    message: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a finished job hands back. ``result`` is the step's own summary, JSON types only."""
+
+    job_id: str
+    kind: str
+    outputs: tuple[OutputFile, ...]
+    result: dict[str, Any]
+    failed: tuple[FailedScan, ...] = ()
+    seconds: float = 0.0
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    """What a step returns to its worker: output files (relative to the job folder), a summary."""
+
+    files: tuple[str, ...]
+    result: dict[str, Any]
+    failed: tuple[FailedScan, ...] = ()
+
+
+class Reporter(Protocol):
+    """Where a step tells how far it is; the worker writes it to ``progress.jsonl``."""
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        """``done`` of ``total`` units (scans, steps); ``metrics`` such as loss or dice."""
+
+    def log(self, message: str) -> None:
+        """One line for the job's log."""

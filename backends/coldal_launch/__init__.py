@@ -1,0 +1,1 @@
+"""Where a job runs: this machine's CPU and GPUs; the worker process itself."""

@@ -1,0 +1,1 @@
+"""Masks in, queues out: formats, identity, geometry policy, class values."""

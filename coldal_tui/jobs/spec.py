@@ -41,10 +41,16 @@ class EncoderChoice(msgspec.Struct, frozen=True):
 
 
 class EmbedSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="embed"):
-    """Embed ``scans``; shards of at most ``shard_size`` rows."""
+    """Embed ``scans``; shards of at most ``shard_size`` rows.
+
+    ``embedded`` names those that have a vector by the encoder whose hash is ``expected_hash``:
+    they are left out when the encoder still has that hash, and embedded anew when it has not.
+    """
 
     scans: tuple[ScanInput, ...]
     encoder: EncoderChoice
+    embedded: tuple[str, ...] = ()
+    expected_hash: str | None = None
     batch_size: int = 16
     shard_size: int = 512
     device: str = "auto"
@@ -67,6 +73,7 @@ class MapSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="map"):
     encoder_hash: str
     seed: int
     base: str | None = None
+    fingerprint: str = ""
 
 
 class PoolRow(msgspec.Struct, frozen=True):
@@ -101,6 +108,8 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
     shards: tuple[ShardRows, ...] = ()
     alpha: float = 0.5
     clusters: str | None = None
+    map_id: int = 0
+    run_id: str | None = None
 
 
 class TrainOptions(msgspec.Struct, frozen=True):
@@ -140,6 +149,7 @@ class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
     predict: tuple[str, ...] = ()
     device: str = "auto"
     threads: int = 0
+    run_id: str = ""
 
 
 class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
@@ -149,6 +159,7 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     scans: tuple[LabelledScan, ...]
     device: str = "auto"
     threads: int = 0
+    run_id: str = ""
 
 
 JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec

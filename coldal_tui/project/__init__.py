@@ -1,0 +1,1 @@
+"""The project directory: layout, configuration, store, records, audit trail, snapshot."""

@@ -1,0 +1,307 @@
+"""The embed step: one vector per scan from a frozen encoder, in shards, resumable.
+
+On the CPU a vector depends on the scan alone, to the last bit: convolutions may add in another
+order with other thread counts and batch sizes, so every scan is a batch of its own (the slices
+of one volume) run on one torch thread, and the parallelism is scans side by side. On a GPU the
+batches have one fixed shape, in float32 without TF32.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coldal_compute import shards
+from coldal_compute.encoders import registry
+from coldal_compute.encoders.preprocess import to_encoder_input
+from coldal_compute.encoders.registry import Encoder, load_encoder
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.image import ScanImage, ScanRef
+from coldal_tui.imaging.reading import read_scan
+from coldal_tui.jobs.spec import EmbedSpec, FailedScan, Reporter, ScanInput, StepResult
+
+Read = Callable[[ScanRef], ScanImage]
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+# Slices are gathered for this many GPU batches at a time: few of them are then padding.
+_BATCHES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A scan with its vector ``(dim,) float32``, or why there is none."""
+
+    scan: ScanInput
+    vector: NDArray[np.float32] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A scan with the network's input ``(S, 3, H, W)``, or why there is none."""
+
+    scan: ScanInput
+    slices: Tensor | None
+    reason: str = ""
+
+
+def embed(
+    spec: EmbedSpec,
+    folder: Path,
+    report: Reporter,
+    read: Read = read_scan,
+    clock: Callable[[], float] = time.monotonic,
+) -> StepResult:
+    """Embed ``spec.scans`` into shards in ``folder``.
+
+    Shards of an earlier run of the same job that still hold are kept; only the other scans are
+    read. A scan that can't be read is reported as failed and stops nothing; it is tried again
+    when the job is run again.
+
+    Returns
+    -------
+    StepResult : the shards and their sidecars; ``result`` has ``encoder``, ``encoder_hash``,
+        ``dim``, ``record`` (how the vectors came about) and ``shards``
+        (``file``, ``sha256``, ``scan_ids`` in row order).
+
+    Raises
+    ------
+    ColdalError : no usable weights or device, or not one scan could be embedded.
+    """
+    device = _device(spec.device)
+    encoder = load_encoder(spec.encoder, device)
+    wanted = {scan.scan_id: scan.quick_hash for scan in spec.scans}
+    done, stale = shards.finished_shards(folder, encoder.hash, wanted)
+    shards.discard(folder, stale)
+    writer = shards.ShardWriter(folder, encoder.hash, spec.shard_size, done)
+    embedded = {scan_id for shard in done for scan_id in shard.scan_ids}
+    rest = [scan for scan in spec.scans if scan.scan_id not in embedded]
+    if embedded:
+        report.log(f"{len(embedded)} scans were embedded before the interruption")
+    failed = _embed_rest(spec, rest, encoder, writer, report, read, clock)
+    if spec.scans and not writer.shards:
+        raise ColdalError(
+            f"none of the {len(spec.scans)} scans could be embedded; the first: {failed[0].message}",
+            where=failed[0].file,
+            remedy="check that the images are where they were indexed, then run the job again",
+            code="nothing-embedded",
+        )
+    return StepResult(
+        files=tuple(name for shard in writer.shards for name in (shard.file, shard.sidecar)),
+        result={
+            "encoder": encoder.info.name,
+            "encoder_hash": encoder.hash,
+            "dim": encoder.info.dim,
+            "record": _record(spec, encoder),
+            "shards": [shards.summary(shard) for shard in writer.shards],
+        },
+        failed=tuple(failed),
+    )
+
+
+def _embed_rest(
+    spec: EmbedSpec,
+    rest: list[ScanInput],
+    encoder: Encoder,
+    writer: shards.ShardWriter,
+    report: Reporter,
+    read: Read,
+    clock: Callable[[], float],
+) -> list[FailedScan]:
+    total, before, start = len(spec.scans), len(spec.scans) - len(rest), clock()
+    failed: list[FailedScan] = []
+    report.progress(before, total, "embedding")
+    threads = max(1, min(spec.threads or _processors(), len(rest)))
+    if encoder.device == "cpu":
+        outcomes = _one_by_one(rest, encoder, read, threads)
+    else:
+        outcomes = _batched(rest, encoder, read, threads, max(1, spec.batch_size))
+    with closing(outcomes):
+        for number, outcome in enumerate(outcomes, start=1):
+            scan = outcome.scan
+            if outcome.vector is None:
+                failed.append(FailedScan(scan.scan_id, scan.ref.files[0], outcome.reason))
+                report.log(f"{scan.scan_id} ({scan.ref.files[0]}): {outcome.reason}")
+            else:
+                writer.add(scan.scan_id, scan.quick_hash, outcome.vector)
+            rate = number / max(clock() - start, 1e-9)
+            report.progress(before + number, total, "embedding", rate=rate)
+    writer.flush()
+    return failed
+
+
+def _one_by_one(
+    scans: Iterable[ScanInput], encoder: Encoder, read: Read, threads: int
+) -> Generator[_Outcome]:
+    """Outcomes in order; each scan is read and run by one thread, as a batch of its own."""
+
+    def work(scan: ScanInput) -> _Outcome:
+        prepared = _prepare(scan, encoder, read)
+        if prepared.slices is None:
+            return _Outcome(scan, None, prepared.reason)
+        return _outcome(scan, encoder.embed(prepared.slices))
+
+    with _one_torch_thread():
+        yield from _in_order(work, scans, threads)
+
+
+def _batched(
+    scans: Iterable[ScanInput], encoder: Encoder, read: Read, threads: int, size: int
+) -> Generator[_Outcome]:
+    """Outcomes in order; scans are read by threads and run in batches of ``size`` slices."""
+    group: list[_Prepared] = []
+    with _one_torch_thread(), _exact_convolutions():
+        for prepared in _in_order(partial(_prepare, encoder=encoder, read=read), scans, threads):
+            group.append(prepared)
+            if sum(0 if p.slices is None else len(p.slices) for p in group) >= (
+                size * _BATCHES_AT_ONCE
+            ):
+                yield from _run_group(group, encoder, size)
+                group = []
+        yield from _run_group(group, encoder, size)
+
+
+def _run_group(group: list[_Prepared], encoder: Encoder, size: int) -> Iterator[_Outcome]:
+    inputs = [p.slices for p in group if p.slices is not None]
+    vectors = iter(_split(_fixed_batches(inputs, encoder, size), inputs))
+    for prepared in group:
+        if prepared.slices is None:
+            yield _Outcome(prepared.scan, None, prepared.reason)
+        else:
+            yield _outcome(prepared.scan, next(vectors))
+
+
+def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
+    """Vectors of all slices. The last batch is filled up: one shape, so one choice of kernel."""
+    if not inputs:
+        return torch.empty(0, encoder.info.dim)
+    slices = torch.cat(inputs)
+    vectors = []
+    try:
+        for batch in slices.split(size):
+            padding = batch.new_zeros((size - len(batch), *batch.shape[1:]))
+            vectors.append(encoder.embed(torch.cat([batch, padding]))[: len(batch)])
+    except torch.OutOfMemoryError as error:
+        raise ColdalError(
+            f"the GPU has not enough free memory for a batch of {size}",
+            where=encoder.device,
+            remedy="lower the embedding batch size, or use device = cpu",
+            code="out-of-memory",
+        ) from error
+    return torch.cat(vectors)
+
+
+def _split(vectors: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    return vectors.split([len(slices) for slices in inputs]) if inputs else ()
+
+
+def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
+    try:
+        return _Prepared(scan, to_encoder_input(read(scan.ref), encoder.info))
+    except Exception as error:
+        # Whatever is wrong with one file, the other scans go on.
+        reason = error.what if isinstance(error, ColdalError) else str(error)
+        return _Prepared(scan, None, reason or type(error).__name__)
+
+
+def _outcome(scan: ScanInput, vectors: Tensor) -> _Outcome:
+    """One vector from those of a scan's slices, ``(S, dim)``."""
+    mean = vectors.numpy().mean(axis=0, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(mean).all():
+        return _Outcome(scan, None, "its vector is not finite: the pixels hold NaN or infinity")
+    return _Outcome(scan, mean)
+
+
+def _in_order(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
+    """``work`` of each item on ``threads`` threads, in order; only a few are held at a time."""
+    ahead = 2 * threads
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    running: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) >= ahead:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False, fp32_precision="ieee"
+    ):
+        yield
+
+
+def _device(wanted: str) -> str:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(wanted)
+    if device.type == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type != "cuda" or (device.index or 0) >= count:
+        raise ColdalError(
+            f"there is no device {wanted} here ({count} CUDA devices)",
+            remedy="use device = auto or cpu",
+            code="no-device",
+        )
+    return wanted
+
+
+def _processors() -> int:
+    """The processors this process may use, which on a cluster node are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _record(spec: EmbedSpec, encoder: Encoder) -> dict[str, Any]:
+    """How the vectors came about, for the project's provenance."""
+    info = encoder.info
+    return {
+        "title": info.title,
+        "source": info.source,
+        "licence": info.licence,
+        "layer": info.layer,
+        "input_size": info.input_size,
+        "preprocessing": info.preprocessing,
+        "preprocessing_version": registry.PREPROCESSING_VERSION,
+        "intensity": registry.INTENSITY_RULE,
+        "channels": registry.CHANNEL_RULE,
+        "resize": registry.RESIZE_RULE,
+        "volume": registry.VOLUME_RULE,
+        "weights_sha256": encoder.weights_sha256,
+        "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
+        "device": encoder.device,
+        "torch": torch.__version__,
+        **encoder.details,
+    }

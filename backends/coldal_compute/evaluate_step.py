@@ -1,0 +1,109 @@
+"""The ``evaluate`` job: a run against masks that never become labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_compute.segmentation.data import (
+    Readers,
+    failure,
+    file_readers,
+    read_native_label,
+)
+from coldal_compute.segmentation.inference import Model, load_model
+from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan, summarise
+from coldal_compute.segmentation.network import pick_device
+from coldal_compute.segmentation.reading_ahead import read_ahead
+from coldal_compute.segmentation.storage import write_json
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.image import ScanImage
+from coldal_tui.jobs.spec import (
+    EvaluateSpec,
+    FailedScan,
+    LabelledScan,
+    Reporter,
+    StepResult,
+)
+
+EVALUATION_FILE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics per scan and class, in ``scan_id`` order, and the scans that could not be used."""
+
+    scans: dict[str, dict[str, ClassMetrics]]
+    failed: tuple[FailedScan, ...]
+
+
+def evaluate(
+    spec: EvaluateSpec, folder: Path, report: Reporter, readers: Readers | None = None
+) -> StepResult:
+    """Measure ``spec.run`` on labelled scans; writes ``evaluation.json``.
+
+    Raises
+    ------
+    ColdalError : the run can't be read, or memory ran out.
+    """
+    device = pick_device(spec.device, spec.threads)
+    model = load_model(Path(spec.run), device)
+    measured = measure(model, spec.scans, readers or file_readers(), report)
+    result = summary(measured, model.plan.classes)
+    write_json(folder / EVALUATION_FILE, result)
+    return StepResult((EVALUATION_FILE,), result, measured.failed)
+
+
+def measure(
+    model: Model, scans: Sequence[LabelledScan], readers: Readers, report: Reporter
+) -> Measured:
+    """Predict and measure each scan at native resolution; a scan that fails is listed."""
+    found: dict[str, dict[str, ClassMetrics]] = {}
+    failed: list[FailedScan] = []
+    ordered = sorted(scans, key=lambda labelled: labelled.scan.scan_id)
+    for number, (labelled, loaded) in enumerate(_loaded(ordered, readers), start=1):
+        scan = labelled.scan
+        try:
+            image, label = loaded()
+            predicted = model.labels(model.logits(image), image.header.shape)
+            spacing = image.header.spacing
+            found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, spacing)
+        except ColdalError as error:
+            if error.code == "oom":
+                raise
+            failed.append(failure(scan, error))
+        except Exception as error:
+            failed.append(failure(scan, error))
+        report.progress(number, len(ordered), "measuring")
+    return Measured(found, tuple(failed))
+
+
+def summary(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:
+    """``{"scans", "classes", "mean", "counts"}`` in JSON types; ``mean`` is None without scans."""
+    per_class, mean = summarise(measured.scans, classes)
+    notes = [one.note for found in measured.scans.values() for one in found.values()]
+    return {
+        "scans": msgspec.to_builtins(measured.scans),
+        "classes": msgspec.to_builtins(per_class),
+        "mean": msgspec.to_builtins(mean),
+        "counts": {
+            "scans": len(measured.scans),
+            "failed": len(measured.failed),
+            "missed": notes.count("missed"),
+            "spurious": notes.count("spurious"),
+            "both_empty": notes.count("both-empty"),
+        },
+    }
+
+
+def _loaded(scans: Sequence[LabelledScan], readers: Readers) -> Iterator[Any]:
+    def load(labelled: LabelledScan) -> tuple[ScanImage, NDArray[np.uint8]]:
+        return readers.scan(labelled.scan.ref), read_native_label(labelled, readers)
+
+    return read_ahead(scans, load)

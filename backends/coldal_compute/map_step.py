@@ -1,0 +1,71 @@
+"""The map step: embeddings from their shards to 2-D positions, a new map version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file
+from coldal_tui.jobs.spec import MapSpec, Reporter, ShardRows, StepResult
+from coldal_tui.maps import load_map, save_map
+from coldal_tui.selection.projection import place, project
+
+MAP_FILE = "map.npz"
+
+
+def read_vectors(shards: tuple[ShardRows, ...]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """The vectors of all shards in ``scan_id`` order: ids and an (N, d) float32 array.
+
+    Raises ColdalError (code ``shard``) when a shard is missing or was changed.
+    """
+    ids: list[str] = []
+    parts: list[NDArray[np.float32]] = []
+    for shard in shards:
+        path = Path(shard.file)
+        if not path.is_file() or sha256_file(path) != shard.sha256:
+            raise ColdalError(
+                "this shard of embeddings is missing or was changed",
+                where=shard.file,
+                remedy="put it back, or embed again: coldal-tui embed --again",
+                code="shard",
+            )
+        ids += shard.scan_ids
+        parts.append(np.load(path, allow_pickle=False)[list(shard.rows)])
+    order = np.argsort(np.array(ids), kind="stable")
+    return tuple(ids[n] for n in order), np.concatenate(parts)[order]
+
+
+def make_map(spec: MapSpec, folder: Path, report: Reporter) -> StepResult:
+    """Project all vectors, or place the new ones into ``spec.base``."""
+    scan_ids, vectors = read_vectors(spec.shards)
+    if spec.base is None:
+        made = project(vectors, spec.seed, progress=report.progress)
+        xy, placed = made.xy, 0
+        how = {"method": made.method, "perplexity": made.perplexity, "distinct": made.distinct}
+    else:
+        xy, placed = _place_new(scan_ids, vectors, Path(spec.base))
+        how = {"method": "placed", "perplexity": None, "distinct": None}
+    save_map(folder / MAP_FILE, scan_ids, xy)
+    report.log(f"{len(scan_ids)} scans on the map, {how['method']}")
+    return StepResult(
+        files=(MAP_FILE,),
+        result={"file": MAP_FILE, "scans": len(scan_ids), "placed": placed} | how,
+    )
+
+
+def _place_new(
+    scan_ids: tuple[str, ...], vectors: NDArray[np.float32], base_path: Path
+) -> tuple[NDArray[np.float64], int]:
+    """Known scans keep their points; the others are placed by their neighbours."""
+    base = load_map(base_path)
+    known = base.index()
+    old = np.array([n for n, name in enumerate(scan_ids) if name in known], dtype=np.int64)
+    new = np.array([n for n, name in enumerate(scan_ids) if name not in known], dtype=np.int64)
+    xy = np.empty((len(scan_ids), 2))
+    xy[old] = base.xy[[known[scan_ids[n]] for n in old]]
+    if len(new):
+        xy[new] = place(vectors[old], xy[old], vectors[new])
+    return xy, len(new)

@@ -1,0 +1,158 @@
+"""The ``score`` job: how unsure a run is about each scan, and what it predicts for some."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
+from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.inference import Model, load_model
+from coldal_compute.segmentation.network import MODEL_FILE, pick_device
+from coldal_compute.segmentation.reading_ahead import read_ahead
+from coldal_compute.segmentation.storage import write_json
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
+
+ENTROPIES_FILE = "entropies.json"
+PREDICTIONS = "predictions"
+_JOURNAL = "scored.jsonl"
+
+
+def score(
+    spec: ScoreSpec, folder: Path, report: Reporter, readers: Readers | None = None
+) -> StepResult:
+    """Score ``spec.scans`` with ``spec.run``; goes on after the last scan of an earlier try.
+
+    Files: ``entropies.json`` (``{scan_id: H}``) and ``predictions/<scan_id>.png`` or ``.nii.gz``
+    (label maps on the scans' own grids) for ``spec.predict``.
+
+    Raises
+    ------
+    ColdalError : the run can't be read, or memory ran out.
+    """
+    readers = readers or file_readers()
+    device = pick_device(spec.device, spec.threads)
+    run = Path(spec.run)
+    model = load_model(run, device)
+    wanted = frozenset(spec.predict)
+    ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
+    journal = _Journal(folder / _JOURNAL, hashlib.sha256((run / MODEL_FILE).read_bytes()))
+    known = journal.read()
+    entropies = {
+        scan.scan_id: known[scan.scan_id]
+        for scan in ordered
+        if scan.scan_id in known and _kept(scan, wanted, folder)
+    }
+    failed: list[FailedScan] = []
+
+    def load(scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
+        image = readers.scan(scan.ref)
+        return image.header, preprocess(image, model.plan)
+
+    left = [scan for scan in ordered if scan.scan_id not in entropies]
+    done = len(ordered) - len(left)
+    for scan, loaded in read_ahead(left, load):
+        try:
+            entropy = _score_one(scan, loaded(), model, wanted, folder)
+        except ColdalError as error:
+            if error.code == "oom":
+                raise
+            failed.append(failure(scan, error))
+        except Exception as error:
+            failed.append(failure(scan, error))
+        else:
+            entropies[scan.scan_id] = entropy
+            journal.append(scan.scan_id, entropy)
+        done += 1
+        report.progress(done, len(ordered), "scoring")
+    return _finish(spec, entropies, failed, ordered, folder)
+
+
+def prediction_file(scan: ScanInput, folder: Path) -> str | None:
+    """A scan's predicted label map, relative to the job folder; None where there is none."""
+    names = (f"{PREDICTIONS}/{scan.scan_id}{suffix}" for suffix in (".png", ".nii.gz"))
+    return next((name for name in names if (folder / name).exists()), None)
+
+
+def _score_one(
+    scan: ScanInput,
+    loaded: tuple[ScanHeader, NDArray[np.float16]],
+    model: Model,
+    wanted: frozenset[str],
+    folder: Path,
+) -> float:
+    header, image = loaded
+    logits = model.working_logits(image)
+    if scan.scan_id in wanted:
+        from coldal_tui.imaging.labelfile import label_suffix, write_label
+
+        path = folder / PREDICTIONS / f"{scan.scan_id}{label_suffix(header)}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_label(path, model.labels(logits, header.shape), header.affine)
+    return mean_entropy(logits)
+
+
+def _kept(scan: ScanInput, wanted: frozenset[str], folder: Path) -> bool:
+    return scan.scan_id not in wanted or prediction_file(scan, folder) is not None
+
+
+def _finish(
+    spec: ScoreSpec,
+    entropies: dict[str, float],
+    failed: list[FailedScan],
+    ordered: list[ScanInput],
+    folder: Path,
+) -> StepResult:
+    write_json(folder / ENTROPIES_FILE, dict(sorted(entropies.items())))
+    wanted = frozenset(spec.predict)
+    predictions = {
+        scan.scan_id: file
+        for scan in ordered
+        if scan.scan_id in wanted and (file := prediction_file(scan, folder)) is not None
+    }
+    result: dict[str, Any] = {
+        "scored": len(entropies),
+        "failed": len(failed),
+        "mean_entropy": sum(entropies.values()) / len(entropies) if entropies else None,
+        "entropies": ENTROPIES_FILE,
+        "predictions": predictions,
+    }
+    return StepResult((ENTROPIES_FILE, *predictions.values()), result, tuple(failed))
+
+
+class _Journal:
+    """Scores as they come, one line each, so that an interrupted job goes on where it was.
+
+    The first line names the model; a journal of another model is started anew.
+    """
+
+    def __init__(self, path: Path, model: Any) -> None:
+        self._path = path
+        self._head = {"model": model.hexdigest()}
+
+    def read(self) -> dict[str, float]:
+        """The scores known so far; a line torn by a crash ends the reading."""
+        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+        rows: list[Any] = []
+        for line in lines:
+            try:
+                rows.append(msgspec.json.decode(line))
+            except msgspec.DecodeError:
+                break
+        if not rows or rows[0] != self._head:
+            rows = [self._head]
+        # Written again, so that what is appended never follows half a line.
+        encoder = msgspec.json.Encoder()
+        self._path.write_bytes(encoder.encode_lines(rows))
+        return {row["scan_id"]: float(row["entropy"]) for row in rows[1:]}
+
+    def append(self, scan_id: str, entropy: float) -> None:
+        with self._path.open("ab") as stream:
+            stream.write(msgspec.json.encode({"scan_id": scan_id, "entropy": entropy}) + b"\n")

@@ -1,0 +1,112 @@
+"""What a run predicts for a scan: logits, label map and entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from coldal_compute.segmentation.data import preprocess
+from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.grids import native_labels, native_logits
+from coldal_compute.segmentation.network import (
+    autocast,
+    build_network,
+    load_weights,
+    memory_errors,
+    memory_format,
+)
+from coldal_compute.segmentation.plan import Plan, load_plan
+from coldal_tui.imaging.image import ScanImage
+
+_WINDOWS = 4
+_REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its plan, ready to predict on ``device``."""
+
+    plan: Plan
+    net: nn.Module
+    device: torch.device
+    amp: bool = True
+
+    def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
+        """Logits ``(C, *grid)`` float32 of one preprocessed image ``(channels, *grid)``."""
+        tensor = torch.from_numpy(np.array(image, dtype=np.float32)).unsqueeze(0)
+        with memory_errors(_REMEDY), torch.inference_mode(), autocast(self.device, self.amp):
+            return grid_logits(self.net, tensor, self.plan, self.device)[0].float()
+
+    def logits(self, scan: ScanImage) -> torch.Tensor:
+        """Logits ``(C, *working grid)`` of a scan; no padding is left in them."""
+        return self.working_logits(preprocess(scan, self.plan))
+
+    def labels(self, logits: torch.Tensor, shape: Sequence[int]) -> NDArray[np.uint8]:
+        """The label map on the scan's own grid from its working logits."""
+        with memory_errors(_REMEDY):
+            return native_labels(logits, shape)
+
+
+def load_model(run: Path, device: torch.device) -> Model:
+    """A run's model from its ``plan.json`` and ``model.safetensors``; no code is read.
+
+    Raises
+    ------
+    ColdalError : a file is absent or damaged (code ``run``).
+    """
+    plan = load_plan(run)
+    net = build_network(plan)
+    load_weights(net, run)
+    return Model(plan, net.to(device).eval(), device)
+
+
+def predict_logits(model: Model, scan: ScanImage) -> torch.Tensor:
+    """Logits ``(C, *shape)`` float32, resampled linearly to the scan's own grid."""
+    return native_logits(model.logits(scan), scan.header.shape)
+
+
+def predict(model: Model, scan: ScanImage) -> tuple[NDArray[np.uint8], float]:
+    """A scan's label map on its own grid, and its entropy H in [0, 1]."""
+    logits = model.logits(scan)
+    return model.labels(logits, scan.header.shape), mean_entropy(logits)
+
+
+def grid_logits(
+    net: nn.Module, images: torch.Tensor, plan: Plan, device: torch.device
+) -> torch.Tensor:
+    """Logits ``(N, C, *grid)`` of images ``(N, channels, *grid)`` of any grid.
+
+    Whole images go through at once; anything else in windows of the plan's patch, blended with
+    a Gaussian (a scan smaller than the patch is padded, and the padding cut off again).
+    """
+    if plan.whole:
+        wide = images.to(device=device, memory_format=memory_format(plan))
+        return torch.as_tensor(net(wide))
+    from monai.inferers import sliding_window_inference
+
+    # The sum over windows is kept where it fits: on the GPU, else in the machine's memory.
+    values = plan.outputs * int(np.prod(images.shape[2:]))
+    done = sliding_window_inference(
+        images,
+        roi_size=plan.patch,
+        sw_batch_size=_WINDOWS,
+        predictor=net,
+        overlap=plan.overlap,
+        mode="gaussian",
+        sw_device=device,
+        device=_blending_device(device, values),
+    )
+    return torch.as_tensor(done)
+
+
+def _blending_device(device: torch.device, values: int) -> torch.device:
+    if device.type != "cuda":
+        return device
+    free = torch.cuda.mem_get_info(device)[0]
+    return device if values * 4 * 4 < free else torch.device("cpu")

@@ -1,0 +1,37 @@
+"""Reading the next scans while the network works on this one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+
+_AHEAD = 2
+
+
+def read_ahead(
+    items: Sequence[Item], load: Callable[[Item], Loaded], ahead: int = _AHEAD
+) -> Iterator[tuple[Item, Callable[[], Loaded]]]:
+    """Each item, in order, with a function that gives what was loaded or raises why not.
+
+    At most ``ahead`` items are held besides the current one, so that volumes don't pile up.
+    """
+    with ThreadPoolExecutor(max_workers=ahead) as pool:
+        waiting: deque[tuple[Item, Future[Loaded]]] = deque()
+        coming = iter(items)
+        try:
+            for item in coming:
+                waiting.append((item, pool.submit(load, item)))
+                if len(waiting) > ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result
+        finally:
+            for _, future in waiting:
+                future.cancel()

@@ -1,0 +1,290 @@
+"""Training one network: Lightning's loop, with checkpoints that survive a crash."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import lightning
+import numpy as np
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch import nn
+from torch.utils.data import DataLoader
+
+from coldal_compute.segmentation.augmentation import Patches
+from coldal_compute.segmentation.data import Sample
+from coldal_compute.segmentation.inference import grid_logits
+from coldal_compute.segmentation.metrics import IGNORE
+from coldal_compute.segmentation.network import (
+    MaskedDiceCELoss,
+    build_network,
+    memory_errors,
+    memory_format,
+)
+from coldal_compute.segmentation.plan import Plan
+from coldal_compute.segmentation.storage import write_json_lines
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import atomic_write
+from coldal_tui.jobs.spec import Reporter, TrainOptions
+
+BEST_FILE = "best.ckpt"
+LAST_FILE = "last.ckpt"
+HISTORY_FILE = "history.jsonl"
+_BLOCKS = 12
+_CLIP = 1.0
+_WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network with the best weights, the mean loss of the last block, and the history."""
+
+    net: nn.Module
+    final_loss: float
+    history: tuple[dict[str, Any], ...]
+
+
+def fit(
+    plan: Plan,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    options: TrainOptions,
+    device: torch.device,
+    seed: int,
+    folder: Path,
+    report: Reporter,
+) -> Trained:
+    """Train into ``folder``; with a ``last.ckpt`` there, go on from it.
+
+    Training runs in blocks (a twelfth of the steps); after each the validation scans are
+    measured and the checkpoints written, so an interrupted run loses less than one block and
+    ends with the very weights of an undisturbed one (same device and number of threads).
+
+    Raises
+    ------
+    ColdalError : the loss is not finite (code ``diverged``), or memory ran out (code ``oom``).
+    """
+    lightning.seed_everything(seed % 2**32, workers=False, verbose=False)
+    module = Segmenter(plan, train, validation, options, seed, folder, report)
+    resume = _usable_checkpoint(folder / LAST_FILE, report)
+    remedy = "train with a smaller patch or batch size, or on the CPU (device = “cpu”)"
+    with _quiet(), memory_errors(remedy):
+        trainer = _trainer(plan, options, device, folder, bool(validation))
+        trainer.fit(module, ckpt_path=resume, weights_only=True)
+    best = folder / (BEST_FILE if validation else LAST_FILE)
+    state = torch.load(best, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["state_dict"])
+    return Trained(module.net.eval(), module.history[-1]["loss"], tuple(module.history))
+
+
+class Segmenter(lightning.LightningModule):
+    """The network in training; ``history`` has one row per block."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        train: Sequence[Sample],
+        validation: Sequence[Sample],
+        options: TrainOptions,
+        seed: int,
+        folder: Path,
+        report: Reporter,
+    ) -> None:
+        super().__init__()
+        self.net = build_network(plan)
+        self.history: list[dict[str, Any]] = []
+        self._loss = MaskedDiceCELoss()
+        self._plan = plan
+        self._samples = train
+        self._validation = validation
+        self._options = options
+        self._seed = seed
+        self._folder = folder
+        self._report = report
+        self._losses: list[float] = []
+        self._dices: list[float] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.net(images))
+
+    def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+        size, block = self._plan.batch_size, self.trainer.current_epoch
+        first = block * block_steps(self._plan.steps)
+        steps = min(block_steps(self._plan.steps), self._plan.steps - first)
+        patches = Patches(self._samples, self._plan, self._seed, block, first * size, steps * size)
+        return DataLoader(patches, batch_size=size, num_workers=self._options.workers)
+
+    def val_dataloader(self) -> list[int]:
+        return list(range(len(self._validation)))
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+        images, target = batch
+        logits = self(images.to(memory_format=memory_format(self._plan)))
+        loss: torch.Tensor = self._loss(logits, target)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ColdalError(
+                f"the loss is not a finite number at step {self.global_step + 1}",
+                remedy="train with a lower learning rate, or without mixed precision (amp = false)",
+                code="diverged",
+            )
+        self._losses.append(value)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        known = {"dice": self.history[-1]["dice"]} if self.history and self._validation else {}
+        self._report.progress(
+            self.global_step, self._plan.steps, "training", loss=self._losses[-1], **known
+        )
+
+    def validation_step(self, batch: int, index: int) -> None:
+        sample = self._validation[batch]
+        image = torch.from_numpy(np.array(sample.image, dtype=np.float32)).unsqueeze(0)
+        logits = grid_logits(self.net, image, self._plan, self.device)[0]
+        labels = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        self._dices.append(mean_dice(labels, sample.label, len(self._plan.classes)))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("dice", math.fsum(self._dices) / len(self._dices))
+
+    def on_train_epoch_end(self) -> None:
+        row: dict[str, Any] = {
+            "step": self.global_step,
+            "loss": math.fsum(self._losses) / len(self._losses),
+            "dice": math.fsum(self._dices) / len(self._dices) if self._dices else None,
+        }
+        self.history.append(row)
+        self._losses.clear()
+        self._dices.clear()
+        write_json_lines(self._folder / HISTORY_FILE, self.history)
+
+    def configure_optimizers(self) -> Any:
+        optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=self._plan.learning_rate, weight_decay=_WEIGHT_DECAY
+        )
+        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, _schedule(self._plan.steps))
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": rate, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"] = list(self.history)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = list(checkpoint["history"])
+
+
+class DurableIO(TorchCheckpointIO):
+    """Checkpoints that are whole and on the disk: temporary file, fsync, rename."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        def write(stream: BinaryIO) -> None:
+            torch.save(checkpoint, stream)
+
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(Path(path), write)
+
+
+def block_steps(steps: int) -> int:
+    """Steps per block; the last block takes what is left."""
+    return max(1, math.ceil(steps / _BLOCKS))
+
+
+def mean_dice(predicted: Any, reference: Any, classes: int) -> float:
+    """Mean Dice over the classes; both empty counts 1, ignored pixels don't count."""
+    kept = reference != IGNORE
+    found = []
+    for value in range(1, classes + 1):
+        a, b = (predicted == value) & kept, reference == value
+        size = int(a.sum()) + int(b.sum())
+        found.append(2 * int((a & b).sum()) / size if size else 1.0)
+    return math.fsum(found) / classes
+
+
+def _schedule(steps: int) -> Any:
+    warm = max(1, min(20, steps // 10))
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return float((1 - (step - warm) / max(1, steps - warm)) ** 0.9)
+
+    return factor
+
+
+def _trainer(
+    plan: Plan, options: TrainOptions, device: torch.device, folder: Path, validated: bool
+) -> lightning.Trainer:
+    keep = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
+    callbacks = [ModelCheckpoint(filename=Path(LAST_FILE).stem, **keep)]
+    if validated:
+        # save_last writes only when a monitored value got better: the last state needs a
+        # checkpoint of its own. It comes second, so that it knows of the best.
+        best = ModelCheckpoint(filename=Path(BEST_FILE).stem, monitor="dice", mode="max", **keep)
+        callbacks.insert(0, best)
+    gpu = device.type == "cuda"
+    return lightning.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=[device.index or 0] if gpu else 1,
+        precision=_precision(device, options.amp),
+        max_epochs=math.ceil(plan.steps / block_steps(plan.steps)),
+        limit_val_batches=1.0 if validated else 0,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        gradient_clip_val=_CLIP,
+        default_root_dir=folder,
+        callbacks=callbacks,
+        # Without this, Lightning inside an sbatch job takes over requeueing.
+        plugins=[LightningEnvironment(), DurableIO()],
+        benchmark=False,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _precision(device: torch.device, amp: bool) -> Any:
+    if device.type != "cuda" or not amp:
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def _usable_checkpoint(path: Path, report: Reporter) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        report.log(f"{path.name} can't be read ({error}): training starts from the beginning")
+        return None
+    return str(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice out of the job's log; its warnings about us are not for users."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

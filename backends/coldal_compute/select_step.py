@@ -1,0 +1,186 @@
+"""The select step: one round of picks from the map, the pool's state and, later, entropies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
+from coldal_tui.maps import load_clusters, load_map, save_clusters
+from coldal_tui.selection.clustering import Clustering, choose_clusters
+from coldal_tui.selection.geometry import nearest
+from coldal_tui.selection.pool import Pick, Pool
+from coldal_tui.selection.strategies import strategy
+from coldal_tui.selection.validation import draw_validation, interleave
+
+from coldal_compute.map_step import read_vectors
+
+CLUSTERS_FILE = "clusters.npz"
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The pool as arrays, in ``scan_id`` order."""
+
+    scan_ids: tuple[str, ...]
+    patients: tuple[str, ...]
+    xy: NDArray[np.float64]
+    candidate: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+    entropy: NDArray[np.float64] | None
+
+
+def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
+    """Cluster (round 0), draw validation patients (round 0), pick, rank.
+
+    ``result`` has ``k``, ``silhouettes`` (every k with its score), ``estimated``, ``sizes``,
+    ``picks`` (rows of the queue, in rank order), ``notes`` and ``clusters_file``.
+    """
+    scene = _scene(spec)
+    notes: list[str] = []
+    report.progress(0, 3, "clustering")
+    chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
+    clustering = _clusters(spec, scene)
+    report.progress(1, 3, "drawing validation patients" if spec.validation else "picking")
+    validation = _validation(spec, scene, clustering, notes)
+    frozen = {scene.patients[pick.index] for pick in validation}
+    free = np.array([patient not in frozen for patient in scene.patients])
+    pool = Pool(
+        points=scene.xy,
+        clusters=clustering.labels,
+        candidate=scene.candidate & free,
+        covered=scene.covered,
+        labelled=scene.labelled & free,
+        entropy=scene.entropy,
+        embeddings=read_vectors(spec.shards)[1] if "embeddings" in chosen.needs else None,
+    )
+    report.progress(2, 3, "picking")
+    batch = spec.budget - len(validation)
+    picks = chosen(pool, batch, seed=spec.seed, alpha=spec.alpha)
+    if len(picks) < batch:
+        notes.append(f"only {len(picks) + len(validation)} of {spec.budget} could be picked")
+    if not picks:
+        raise ColdalError(
+            f"strategy {spec.strategy} found no scan to pick",
+            where=f"round {spec.round}",
+            remedy="score the pool (coldal-tui score), or use --alpha 0 or another --strategy",
+            code="no-picks",
+        )
+    _note_unscored(pool, spec, notes)
+    ranked = interleave(picks, validation)
+    save_clusters(folder / CLUSTERS_FILE, scene.scan_ids, clustering.labels, clustering.k)
+    for note in notes:
+        report.log(note)
+    report.progress(3, 3, "picked")
+    return StepResult(
+        files=(CLUSTERS_FILE,),
+        result={
+            "clusters_file": CLUSTERS_FILE,
+            "k": clustering.k,
+            "silhouettes": [[k, score] for k, score in clustering.silhouettes],
+            "estimated": clustering.estimated,
+            "sizes": np.bincount(clustering.labels, minlength=clustering.k).tolist(),
+            "uses_alpha": any("alpha" in pick.terms for pick in picks),
+            "picks": [_row(rank, pick, scene) for rank, pick in enumerate(ranked, start=1)],
+            "notes": notes,
+        },
+    )
+
+
+def _scene(spec: SelectSpec) -> _Scene:
+    placed = load_map(Path(spec.map))
+    known = placed.index()
+    rows = [row for row in spec.pool if row.scan_id in known]
+    if not rows:
+        raise ColdalError(
+            "no scan of the pool is on the map",
+            where=spec.map,
+            remedy="coldal-tui map",
+            code="no-map",
+        )
+    scored = [row.entropy for row in rows]
+    entropy = (
+        np.array([np.nan if value is None else value for value in scored])
+        if any(value is not None for value in scored)
+        else None
+    )
+    return _Scene(
+        scan_ids=tuple(row.scan_id for row in rows),
+        patients=tuple(row.patient_id for row in rows),
+        xy=placed.xy[[known[row.scan_id] for row in rows]],
+        candidate=np.array([row.candidate for row in rows]),
+        covered=np.array([row.covered for row in rows]),
+        labelled=np.array([row.labelled for row in rows]),
+        entropy=entropy,
+    )
+
+
+def _clusters(spec: SelectSpec, scene: _Scene) -> Clustering:
+    """Round 0 clusters the map; later rounds keep those clusters, new scans join the nearest."""
+    if spec.clusters is None:
+        return choose_clusters(scene.xy, max(1, spec.budget - spec.validation), spec.seed)
+    earlier = load_clusters(Path(spec.clusters))
+    labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
+    old, new = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
+    if len(new):
+        _, which = nearest(scene.xy[new], scene.xy[old])
+        labels[new] = labels[old[which]]
+    return Clustering(labels, earlier.k, (), False)
+
+
+def _validation(
+    spec: SelectSpec, scene: _Scene, clustering: Clustering, notes: list[str]
+) -> list[Pick]:
+    if spec.validation == 0:
+        return []
+    drawn = draw_validation(
+        scene.patients,
+        clustering.labels,
+        scene.candidate,
+        min(spec.validation, spec.budget - 1),
+        spec.seed,
+        training=scene.covered,
+    )
+    if len(drawn) < spec.validation:
+        notes.append(
+            f"validation: {len(drawn)} patients instead of {spec.validation}; there are not more"
+        )
+    return [
+        Pick(index, "validation", int(clustering.labels[index]), {"patient": scene.patients[index]})
+        for index in drawn
+    ]
+
+
+def _note_unscored(pool: Pool, spec: SelectSpec, notes: list[str]) -> None:
+    if spec.round and pool.entropy is not None and spec.alpha > 0:
+        missing = int(np.sum(pool.candidate & np.isnan(pool.entropy)))
+        if missing:
+            notes.append(f"{missing} candidates have no entropy and were passed over")
+
+
+def _row(rank: int, pick: Pick, scene: _Scene) -> dict[str, Any]:
+    """A pick as a row of the queue; indices among its terms become scan ids.
+
+    ``entropy`` and ``diversity`` are the terms of S: score = α·entropy + (1 − α)·diversity.
+    """
+    terms: dict[str, Any] = dict(pick.terms)
+    for key in ("nearest", "runner_up"):
+        if key in terms:
+            index = int(terms[key])
+            terms[key] = scene.scan_ids[index] if index >= 0 else None
+    return {
+        "scan_id": scene.scan_ids[pick.index],
+        "rank": rank,
+        "role": pick.role,
+        "cluster": pick.cluster,
+        "score": terms.get("score"),
+        "entropy": terms.get("entropy_term"),
+        "diversity": terms.get("diversity_term"),
+        "terms": terms,
+    }

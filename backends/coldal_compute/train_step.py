@@ -1,0 +1,122 @@
+"""The ``train`` job: from labelled scans to a run that scores, predicts and is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_compute.evaluate_step import Measured, measure, summary
+from coldal_compute.segmentation.data import (
+    Readers,
+    Sample,
+    file_readers,
+    load_samples,
+    measure_thickness,
+)
+from coldal_compute.segmentation.inference import Model
+from coldal_compute.segmentation.network import (
+    MODEL_FILE,
+    device_limits,
+    pick_device,
+    save_weights,
+)
+from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
+from coldal_compute.segmentation.storage import write_json
+from coldal_compute.segmentation.training import (
+    BEST_FILE,
+    HISTORY_FILE,
+    LAST_FILE,
+    fit,
+)
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import FailedScan, Reporter, StepResult, TrainSpec
+
+METRICS_FILE = "metrics.json"
+
+
+def train(
+    spec: TrainSpec, folder: Path, report: Reporter, readers: Readers | None = None
+) -> StepResult:
+    """Train a run into ``folder``; with a ``last.ckpt`` there, finish what was begun.
+
+    Files: ``plan.json``, ``model.safetensors`` (what inference reads), ``last.ckpt``, and with
+    validation scans ``best.ckpt``; ``history.jsonl``, ``metrics.json`` (validation scans at
+    native resolution).
+
+    Raises
+    ------
+    ColdalError : nothing to train on, a device that is not there, a diverging loss, no memory.
+    """
+    readers = readers or file_readers()
+    device = pick_device(spec.options.device, spec.options.threads)
+    plan = _plan(spec, folder, report, readers)
+    cache = Path(spec.cache) if spec.cache else None
+    wanted = len(spec.train) + len(spec.validation)
+
+    def told(offset: int) -> Any:
+        return lambda done: report.progress(offset + done, wanted, "reading scans")
+
+    samples, failed = load_samples(spec.train, plan, readers, cache, told(0))
+    watched, bad = load_samples(spec.validation, plan, readers, cache, told(len(spec.train)))
+    failed += bad
+    _check(samples, plan, failed, report)
+    trained = fit(plan, samples, watched, spec.options, device, spec.seed, folder, report)
+    save_weights(trained.net, folder)
+    model = Model(plan, trained.net.to(device), device, spec.options.amp)
+    kept = {sample.scan_id for sample in watched}
+    scans = [labelled for labelled in spec.validation if labelled.scan.scan_id in kept]
+    measured = measure(model, scans, readers, report)
+    result = _result(plan, trained.final_loss, trained.history, measured)
+    write_json(folder / METRICS_FILE, result["validation"])
+    files = [PLAN_FILE, MODEL_FILE, LAST_FILE, HISTORY_FILE, METRICS_FILE]
+    if watched:
+        files.append(BEST_FILE)
+    return StepResult(tuple(files), result, (*failed, *measured.failed))
+
+
+def _plan(spec: TrainSpec, folder: Path, report: Reporter, readers: Readers) -> Plan:
+    if (folder / LAST_FILE).exists() and (folder / PLAN_FILE).exists():
+        # The plan depends on the device's free memory: a resumed run keeps its own.
+        return load_plan(folder)
+    device = pick_device(spec.options.device)
+    classes = spec.classes
+    thickness = measure_thickness(spec.train, len(classes), readers)
+    scans = [labelled.scan for labelled in spec.train]
+    plan = make_plan(scans, classes, spec.options, device_limits(device), thickness)
+    save_plan(plan, folder)
+    for reason in plan.reasons:
+        report.log(reason)
+    return plan
+
+
+def _check(
+    samples: Sequence[Sample], plan: Plan, failed: Sequence[FailedScan], report: Reporter
+) -> None:
+    for scan in failed:
+        report.log(f"left out {scan.scan_id}: {scan.message}")
+    if not samples:
+        raise ColdalError(
+            "none of the labelled scans can be read",
+            where=failed[0].file if failed else None,
+            remedy=f"the first reason: {failed[0].message}" if failed else None,
+            code="no-labels",
+        )
+    for value, name in enumerate(plan.classes, start=1):
+        if not any((sample.label == value).any() for sample in samples):
+            report.log(f"no training label holds the class “{name}”: it can't be learned yet")
+
+
+def _result(
+    plan: Plan, final_loss: float, history: Sequence[dict[str, Any]], measured: Measured
+) -> dict[str, Any]:
+    return {
+        "plan": msgspec.to_builtins(plan),
+        "steps": plan.steps,
+        "final_loss": final_loss,
+        "validation": summary(measured, plan.classes),
+        "history": list(history),
+        "checkpoint": BEST_FILE if measured.scans else LAST_FILE,
+    }

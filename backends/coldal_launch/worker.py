@@ -1,0 +1,130 @@
+"""The worker: one job folder, from ``spec.json`` to ``receipt.json`` or ``error.json``.
+
+It never opens the project's database and writes nowhere but into its own folder (and the cache).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file, try_lock
+from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.jobs.spec import OutputFile, Receipt
+
+HEARTBEAT_S = 5.0
+
+
+class FileReporter:
+    """Writes progress to ``progress.jsonl`` at most ten times a second, and log lines to stderr."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self._folder = folder
+        self._last = 0.0
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= 0.1 or done >= total:
+            self._last = now
+            self._folder.append_progress(done, total, message, metrics)
+
+    def log(self, message: str) -> None:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        sys.stderr.write(f"{stamp} {message}\n")
+        sys.stderr.flush()
+
+
+class Cancelled(BaseException):
+    """SIGTERM arrived."""
+
+
+def main(arguments: list[str]) -> int:
+    folder = JobFolder(Path(arguments[0]).absolute())
+    signal.signal(signal.SIGTERM, _on_terminate)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lock = folder.lock.open("ab")
+    if not try_lock(lock):
+        sys.stderr.write("another worker runs this job already\n")
+        return 0
+    _start_heartbeat(folder)
+    try:
+        return _run(folder)
+    except Cancelled:
+        folder.write_error(JobError("the job was cancelled", code="cancelled"))
+        return 143
+    except ColdalError as error:
+        sys.stderr.write(f"{error}\n")
+        folder.write_error(JobError(error.what, error.where, error.remedy, error.code))
+    except MemoryError:
+        traceback.print_exc()
+        folder.write_error(
+            JobError(
+                "the machine ran out of memory",
+                str(folder.log),
+                "close other programs, or lower [train] batch_size or patch in coldal.toml",
+                "oom",
+            )
+        )
+    except Exception as error:
+        traceback.print_exc()
+        folder.write_error(
+            JobError(
+                f"{type(error).__name__}: {error}",
+                str(folder.log),
+                "the log holds the details; coldal-tui jobs retry runs it again",
+                "crash",
+            )
+        )
+    return 1
+
+
+def _run(folder: JobFolder) -> int:
+    from coldal_compute.steps import run_step
+
+    began = time.monotonic()
+    spec = folder.read_spec()
+    kind = type(spec).__struct_config__.tag
+    reporter = FileReporter(folder)
+    reporter.log(f"{kind} starts")
+    result = run_step(spec, folder.path, reporter)
+    outputs = []
+    for name in result.files:
+        path = folder.path / name
+        outputs.append(OutputFile(name, sha256_file(path), path.stat().st_size))
+    seconds = time.monotonic() - began
+    folder.write_receipt(
+        Receipt(
+            job_id=folder.path.name,
+            kind=str(kind),
+            outputs=tuple(outputs),
+            result=result.result,
+            failed=result.failed,
+            seconds=round(seconds, 3),
+        )
+    )
+    reporter.log(f"{kind} done in {seconds:.1f} s")
+    return 0
+
+
+def _on_terminate(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Cancelled
+
+
+def _start_heartbeat(folder: JobFolder) -> None:
+    def beat() -> None:
+        while True:
+            folder.heartbeat.touch()
+            time.sleep(HEARTBEAT_S)
+
+    threading.Thread(target=beat, daemon=True, name="heartbeat").start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""What an importer hands over: one drawn mask, who it says it belongs to, where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from coldal_tui.imaging.image import Affine
+
+Axes = Literal["ijk", "rows"]
+
+
+@dataclass(frozen=True)
+class ScanTarget:
+    """A scan as mask import sees it.
+
+    ``shape`` and ``affine`` as in ``ScanHeader``: ``(rows, columns)`` or ``(i, j, k)``; for a 2-D
+    scan with an affine, i is the column and j the row. ``names`` are the scan's file names, best
+    as paths relative to the image folder (``p01/t1.nii.gz``), so that folders tell equal stems
+    apart. ``files`` are the absolute paths of the image: those files are never masks.
+    ``uids`` are DICOM series and SOP instance UIDs. ``prelabel`` is the label file that was
+    exported with the scan, to notice masks that nobody edited.
+    """
+
+    scan_id: str
+    shape: tuple[int, ...]
+    names: tuple[str, ...]
+    affine: Affine | None = None
+    spacing: tuple[float, ...] | None = None
+    uids: tuple[str, ...] = ()
+    sha256: str | None = None
+    files: tuple[str, ...] = ()
+    prelabel: Path | None = None
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """A decoded mask in its own grid, values as stored.
+
+    ``array`` is ``(rows, columns)`` when ``axes`` is ``rows`` (a picture), or ``(i, j[, k])`` in
+    file order when ``ijk``. ``affine`` maps (i, j, k, 1) to RAS mm; None where the format has
+    none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
+    gives the class names of the values where the format stores them.
+    """
+
+    array: NDArray[Any]
+    axes: Axes
+    affine: NDArray[Any] | None = None
+    placed: bool = True
+    names: Mapping[int, str] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One mask that an importer found, not yet decoded.
+
+    ``file`` is the source whose hash makes an import repeatable. ``name`` is the path-like name
+    to match (the mask's own path, or the image's name where the format states it:
+    ``names_image``). ``load`` decodes; it raises ``ImageError``.
+    """
+
+    file: Path
+    name: str
+    format: str
+    load: Callable[[], MaskPixels] = field(repr=False)
+    names_image: bool = False
+    scan_id: str | None = None
+    uids: tuple[str, ...] = ()
+    author: str | None = None
+    tool: str | None = None

@@ -1,0 +1,245 @@
+"""Which scan a mask belongs to: by UID, our manifest, scan id, then file name; never by guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.exchange.manifest import Manifest
+from coldal_tui.exchange.names import file_stem, folders, same_name
+
+_CHANNEL = re.compile(r"_\d{4}$")
+_SUFFIX = re.compile(
+    r"[ _.-](?:mask|masks|seg|segmentation|label|labels|labelmap|annotation|gt|manual)$",
+    re.IGNORECASE,
+)
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Match:
+    """The scan a mask belongs to, and how that is known."""
+
+    scan_id: str
+    how: str
+
+
+@dataclass(frozen=True)
+class NoMatch:
+    """Why a mask belongs to no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``."""
+
+    code: str
+    message: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Template:
+    """``--match``: how mask names are made of scan names, such as ``{stem}_1stHO``.
+
+    ``{stem}`` is the image's file name without its ending, ``{scan_id}`` the project's id. With
+    slashes the template covers the last folders too: ``{stem}/mask``.
+    """
+
+    field: str
+    parts: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    @staticmethod
+    def parse(text: str) -> Template:
+        """Read a template.
+
+        Raises
+        ------
+        UsageError : not exactly one ``{stem}`` or ``{scan_id}``.
+        """
+        fields = re.findall(r"\{([^{}]*)\}", text)
+        if len(fields) != 1 or fields[0] not in ("stem", "scan_id"):
+            raise UsageError(
+                f"the template {text!r} needs exactly one {{stem}} or {{scan_id}}",
+                remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'.",
+                code="template",
+            )
+        whole = same_name(text.replace("\\", "/"))
+        before, after = whole.split("{" + fields[0] + "}")
+        pattern = re.escape(before) + "([^/]+)" + re.escape(after)
+        return Template(fields[0], tuple(whole.split("/")), re.compile(pattern))
+
+    def apply(self, name: str) -> str | None:
+        """The stem or scan id in a mask's name; None where the name does not fit."""
+        parts = PurePosixPath(same_name(name.replace("\\", "/"))).parts[-len(self.parts) :]
+        if len(parts) < len(self.parts):
+            return None
+        # The template may name the ending or leave it out.
+        for last in (file_stem(parts[-1]), parts[-1]):
+            found = self.pattern.fullmatch("/".join((*parts[:-1], last)))
+            if found:
+                return found.group(1)
+        return None
+
+
+class Matcher:
+    """Matches masks to scans. Build once per import; every look-up is a dictionary's."""
+
+    def __init__(self, targets: Iterable[ScanTarget], template: str | None = None) -> None:
+        self._targets: dict[str, ScanTarget] = {}
+        self._uids: dict[str, set[str]] = {}
+        self._files: dict[str, set[str]] = {}
+        self._stems: dict[str, set[str]] = {}
+        self._aliases: dict[str, set[str]] = {}
+        self._folded: dict[str, set[str]] = {}
+        self._template = Template.parse(template) if template else None
+        for target in targets:
+            self._add(target)
+
+    def _add(self, target: ScanTarget) -> None:
+        scan_id = target.scan_id
+        self._targets[scan_id] = target
+        for uid in target.uids:
+            self._uids.setdefault(uid, set()).add(scan_id)
+        for name in target.names:
+            stem = same_name(file_stem(name))
+            file_name = same_name(PurePosixPath(name.replace("\\", "/")).name)
+            self._files.setdefault(file_name, set()).add(scan_id)
+            self._stems.setdefault(stem, set()).add(scan_id)
+            self._folded.setdefault(stem.casefold(), set()).add(scan_id)
+            if _CHANNEL.search(stem):
+                self._aliases.setdefault(_CHANNEL.sub("", stem), set()).add(scan_id)
+        self._folded.setdefault(same_name(scan_id).casefold(), set()).add(scan_id)
+
+    def target(self, scan_id: str) -> ScanTarget:
+        """The scan of a match."""
+        return self._targets[scan_id]
+
+    def match(self, candidate: Candidate, manifest: Manifest | None = None) -> Match | NoMatch:
+        """The scan of a mask, or why there is none."""
+        by_uid = self._by_uid(candidate.uids)
+        if by_uid is not None:
+            return by_uid
+        if candidate.scan_id is not None and candidate.scan_id in self._targets:
+            return Match(candidate.scan_id, "scan id in the file")
+        if self._template is not None:
+            return self._by_template(self._template, candidate.name)
+        return self._by_manifest(candidate, manifest) or self._by_name(candidate)
+
+    def _by_uid(self, uids: Sequence[str]) -> Match | NoMatch | None:
+        found = {scan_id for uid in uids for scan_id in self._uids.get(uid, ())}
+        if len(found) == 1:
+            return Match(found.pop(), "UID")
+        if found:
+            return _ambiguous("its UIDs", found, "Export the mask of one series at a time.")
+        return None
+
+    def _by_template(self, template: Template, name: str) -> Match | NoMatch:
+        key = template.apply(name)
+        if key is None:
+            text = "/".join(template.parts)
+            return NoMatch("template", f"its name does not fit --match {text!r}")
+        if template.field == "scan_id":
+            if key in self._targets:
+                return Match(key, "--match")
+            return _nothing(f"scan id {key!r}")
+        for table, look in ((self._stems, key), (self._aliases, key)):
+            found = table.get(look, set())
+            if found:
+                return self._choose(key, found, name, "--match")
+        return _nothing(f"file name {key!r}")
+
+    def _by_manifest(self, candidate: Candidate, manifest: Manifest | None) -> Match | NoMatch | None:
+        entry = manifest.entry_for(file_stem(candidate.name)) if manifest else None
+        if entry is None or entry.scan_id not in self._targets:
+            return None
+        known = self._targets[entry.scan_id].sha256
+        if known and entry.sha256 and known != entry.sha256:
+            return NoMatch(
+                "other-image",
+                f"it was drawn on another version of the image of scan {entry.scan_id!r} "
+                "(the manifest's SHA-256 is not the scan's)",
+                "Export the scan again, or restore the image that was exported.",
+            )
+        return Match(entry.scan_id, "manifest")
+
+    def _by_name(self, candidate: Candidate) -> Match | NoMatch:
+        stem = same_name(file_stem(candidate.name))
+        if candidate.names_image:
+            file_name = same_name(PurePosixPath(candidate.name).name)
+            found = self._files.get(file_name, set())
+            if found:
+                return self._choose(file_name, found, candidate.name, "image name")
+        for found, how in self._levels(stem):
+            if found:
+                return self._choose(stem, found, candidate.name, how)
+        return _nothing(f"file name {stem!r}")
+
+    def _levels(self, stem: str) -> Iterable[tuple[set[str], str]]:
+        """Scans by ever looser readings of a name; the first that finds any decides."""
+        exact = {stem} & self._targets.keys()
+        yield exact | self._stems.get(stem, set()), "scan id" if exact else "file name"
+        # case_0000.nii.gz is the image, case.nii.gz its mask; photo.jpg.png the mask of photo.jpg
+        yield self._aliases.get(stem, set()), "file name without its channel number"
+        yield self._files.get(stem, set()), "full image name"
+        yield self._folded.get(stem.casefold(), set()), "file name, other upper and lower case"
+        short = _SUFFIX.sub("", stem)
+        if short != stem:
+            how = f"file name without {stem[len(short) :]!r}"
+            yield {short} & self._targets.keys() | self._stems.get(short, set()), how
+            yield self._aliases.get(short, set()), how
+            yield self._folded.get(short.casefold(), set()), how
+
+    def _choose(self, key: str, found: set[str], name: str, how: str) -> Match | NoMatch:
+        if len(found) == 1:
+            return Match(next(iter(found)), how)
+        nearest = self._by_folder(found, name)
+        if nearest is not None:
+            return Match(nearest, f"{how} and folder")
+        return _ambiguous(
+            f"the name {key!r}",
+            found,
+            "Name the mask by its scan id and use --match '{scan_id}', or keep the images' folders.",
+        )
+
+    def _by_folder(self, found: set[str], name: str) -> str | None:
+        """The one scan whose image lies in folders of the same names, innermost first."""
+        mine = folders(name)
+        depth: Mapping[str, int] = {
+            scan_id: max(
+                (
+                    _common(mine, folders(n))
+                    for n in self._targets[scan_id].names
+                ),
+                default=0,
+            )
+            for scan_id in found
+        }
+        best = max(depth.values())
+        winners = [scan_id for scan_id, value in depth.items() if value == best]
+        return winners[0] if best > 0 and len(winners) == 1 else None
+
+
+def _common(left: tuple[str, ...], right: tuple[str, ...]) -> int:
+    count = 0
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _nothing(what: str) -> NoMatch:
+    return NoMatch(
+        "unmatched",
+        f"no scan of the project has the {what}",
+        "Index its image, rename the mask, or say how masks are named with "
+        "--match '{stem}_suffix'.",
+    )
+
+
+def _ambiguous(what: str, found: set[str], remedy: str) -> NoMatch:
+    names = sorted(found)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    listed = ", ".join(repr(name) for name in names[:_SHOWN]) + more
+    return NoMatch("ambiguous", f"{what} fits {len(names)} scans: {listed}", remedy)

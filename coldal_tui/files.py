@@ -1,0 +1,80 @@
+"""Files that are either whole or absent: atomic writes, locks, and hashes of content."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from coldal_tui.errors import ColdalError
+
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Put what ``write`` writes at ``path``: temporary file, fsync, rename, fsync of the folder.
+
+    A reader sees the whole old file or the whole new one; a failure leaves the old one and no
+    temporary file behind. The file's mode follows the umask.
+
+    Raises
+    ------
+    ColdalError : code ``disk``: the folder is missing, full or not writable.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> ColdalError:
+    """The error to show when ``path`` can't be written."""
+    return ColdalError(
+        f"can't write: {error.strerror or error}",
+        where=str(path),
+        remedy="free space or mend the permissions there, then run the same command again",
+        code="disk",
+    )
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems refuse fsync on a folder; their rename is all there is.
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """The file's SHA-256 as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def try_lock(stream: IO[bytes]) -> bool:
+    """Take an exclusive lock that ends with the process; False when another holds it."""
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

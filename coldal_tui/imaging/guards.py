@@ -1,0 +1,138 @@
+"""Turns what decoders raise into typed image errors, and stops headers that promise too much."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+
+from coldal_tui.errors import ImageError
+
+MAX_PIXELS = 89_478_485
+"""Largest 2-D picture that is decoded (Pillow's own decompression-bomb limit, 256 MiB as RGB)."""
+
+MAX_VOLUME_BYTES = 8 << 30
+"""Largest volume that is decoded, in bytes of its stored type."""
+
+DEFLATE_RATIO = 1032
+"""The most that deflate can shrink data (zlib technical notes): a bound on what a file can hold."""
+
+_TRUNCATED_WORDS = ("truncated", "unexpected end", "end of file", "end-of-stream", "eof", "got only")
+
+
+@contextmanager
+def decoding(path: str | Path) -> Iterator[None]:
+    """Re-raise a decoder's error as an ``ImageError`` that names the file.
+
+    Codes: ``truncated`` when the bytes end too early, ``missing`` or ``no-permission`` for the
+    file itself, ``too-large`` when memory runs out, else ``damaged``.
+    """
+    name = Path(path).name
+    try:
+        yield
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(
+            "the file is not there",
+            where=name,
+            remedy="put it back, or index again",
+            code="missing",
+        ) from error
+    except PermissionError as error:
+        raise ImageError(
+            "no permission to read the file",
+            where=name,
+            remedy="ask its owner for read access",
+            code="no-permission",
+        ) from error
+    except MemoryError as error:
+        raise ImageError(
+            "the picture does not fit into memory",
+            where=name,
+            remedy="crop or downsample it",
+            code="too-large",
+        ) from error
+    except EOFError as error:
+        raise truncated(path) from error
+    except Exception as error:  # decoders raise whatever they like on damaged bytes
+        text = str(error).lower()
+        if any(word in text for word in _TRUNCATED_WORDS):
+            raise truncated(path) from error
+        raise ImageError(
+            f"the file can't be decoded ({_one_line(error)})",
+            where=name,
+            remedy="copy it again from its source, or take it out of the folder",
+            code="damaged",
+        ) from error
+
+
+def truncated(path: str | Path, what: str = "the file ends in the middle of its data") -> ImageError:
+    """The error for bytes that end too early."""
+    return ImageError(
+        what, where=Path(path).name, remedy="copy the file again from its source", code="truncated"
+    )
+
+
+def check_picture(path: str | Path, shape: Sequence[int]) -> None:
+    """Refuse a picture of more than ``MAX_PIXELS`` pixels or without any (rows, columns)."""
+    if min(shape) < 1:
+        raise ImageError(
+            f"the picture has no pixels (grid {tuple(shape)})",
+            where=Path(path).name,
+            remedy="take it out of the folder",
+            code="empty",
+        )
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise ImageError(
+            f"the header promises {shape[0]} × {shape[1]} pixels, more than {MAX_PIXELS:,}",
+            where=Path(path).name,
+            remedy="crop or downsample it",
+            code="too-large",
+        )
+
+
+def check_bytes(
+    path: str | Path, shape: Sequence[int], item_bytes: int, available: int, *, compressed: bool
+) -> None:
+    """Refuse a header that promises more than its file can hold, before memory is asked for.
+
+    ``shape`` has all axes; ``available`` are the bytes of the file behind the header. Compressed
+    data may hold up to ``DEFLATE_RATIO`` times as much.
+    """
+    if min(shape, default=0) < 1:
+        raise ImageError(
+            f"the image has no voxels (grid {tuple(shape)})",
+            where=Path(path).name,
+            remedy="take it out of the folder",
+            code="empty",
+        )
+    needed = prod(int(n) for n in shape) * item_bytes
+    if needed > available * (DEFLATE_RATIO if compressed else 1):
+        raise truncated(
+            path,
+            f"the header promises {needed:,} bytes of pixels and the file holds "
+            f"{available:,}{' compressed' if compressed else ''}",
+        )
+    if needed > MAX_VOLUME_BYTES:
+        raise ImageError(
+            f"the header promises {needed:,} bytes of pixels, more than {MAX_VOLUME_BYTES:,}",
+            where=Path(path).name,
+            remedy="crop or downsample it",
+            code="too-large",
+        )
+
+
+def inflate(data: bytes, needed: int, *, wbits: int) -> bytes:
+    """Decompress at most ``needed`` bytes of a zlib or gzip stream (``wbits`` as in ``zlib``).
+
+    Raises ``zlib.error`` on damaged data; fewer bytes than ``needed`` come back from a short one.
+    """
+    return zlib.decompressobj(wbits).decompress(data, needed)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "…"

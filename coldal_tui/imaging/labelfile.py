@@ -1,0 +1,158 @@
+"""Labels on disk: an accepted mask on its scan's own grid, as PNG or NIfTI, and back."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.files import atomic_write
+from coldal_tui.imaging.image import ScanHeader
+
+BACKGROUND = 0
+IGNORE_LABEL = 255
+"""Pixels that nobody could label: they leave loss, metrics and entropy alike."""
+MAX_CLASSES = IGNORE_LABEL - 1
+
+_FLAT = b"label 2-D"
+_SOLID = b"label 3-D"
+_LABEL_INTENT = 1002
+_SCANNER_SPACE = 1
+_NIFTI1_LARGEST_AXIS = 32767
+
+
+def label_suffix(header: ScanHeader) -> str:
+    """``.png`` for a 2-D scan without world coordinates, ``.nii.gz`` for every other scan."""
+    return ".png" if len(header.shape) == 2 and header.affine is None else ".nii.gz"
+
+
+def write_label(path: Path, array: NDArray[np.uint8], affine: ArrayLike | None) -> None:
+    """Write a label so that the same label always gives the same bytes, atomically.
+
+    Parameters
+    ----------
+    path : ends in ``.png`` (2-D without affine) or ``.nii.gz``.
+    array : ``(rows, columns)`` or ``(i, j, k)`` uint8; 0 background, 1..C classes, 255 ignore.
+    affine : (4, 4) voxel to RAS mm, or None. A 2-D label with an affine is stored as NIfTI
+        ``(columns, rows, 1)``, the file order in which its affine is written.
+
+    Raises
+    ------
+    ImageError : wrong dtype, dimensions or file ending.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+        raise ImageError(
+            f"a label is 2-D or 3-D uint8, not {array.ndim}-D {array.dtype}",
+            where=str(path),
+            code="not-a-label",
+        )
+    if path.name.endswith(".png") and array.ndim == 2 and affine is None:
+        atomic_write(path, lambda stream: _write_png(stream, array))
+    elif path.name.endswith(".nii.gz"):
+        atomic_write(path, lambda stream: _write_nifti(stream, array, affine))
+    else:
+        raise ImageError(
+            "a 2-D label without world coordinates goes to .png, any other to .nii.gz",
+            where=str(path),
+            code="not-a-label",
+        )
+
+
+def read_label(path: Path) -> NDArray[np.uint8]:
+    """Read what :func:`write_label` wrote, on the scan's grid.
+
+    Returns
+    -------
+    ``(rows, columns)`` or ``(i, j, k)`` uint8.
+
+    Raises
+    ------
+    ImageError : the file is missing, damaged, or not a label file.
+    """
+    try:
+        return _read_png(path) if path.name.endswith(".png") else _read_nifti(path)
+    except FileNotFoundError as error:
+        raise ImageError("the label file is missing", where=str(path), code="missing") from error
+    except (OSError, EOFError, ValueError, SyntaxError, zlib.error) as error:
+        raise ImageError(
+            f"the label can't be read: {error}",
+            where=str(path),
+            remedy="Import the mask again.",
+            code="unreadable",
+        ) from error
+
+
+def _write_png(stream: BinaryIO, array: NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.ascontiguousarray(array)).save(stream, format="PNG")
+
+
+def _write_nifti(stream: BinaryIO, array: NDArray[np.uint8], affine: ArrayLike | None) -> None:
+    image = _nifti_image(array, affine)
+    # A fixed time and no file name inside: equal labels are equal files.
+    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=6) as packed:
+        packed.write(image.to_bytes())
+
+
+def _nifti_image(array: NDArray[np.uint8], affine: ArrayLike | None) -> Any:
+    import nibabel as nib
+
+    flat = array.ndim == 2
+    voxels = array.T[:, :, np.newaxis] if flat else array
+    fits = max(voxels.shape) <= _NIFTI1_LARGEST_AXIS
+    kind: Any = nib.Nifti1Image if fits else nib.Nifti2Image
+    matrix = None if affine is None else np.asarray(affine, dtype=float)
+    image: Any = kind(voxels, matrix)
+    header: Any = image.header
+    header.set_intent("label", name=(_FLAT if flat else _SOLID).decode())
+    header.set_slope_inter(1, 0)
+    if matrix is not None:
+        header.set_xyzt_units("mm")
+        image.set_sform(matrix, code=_SCANNER_SPACE)
+        # A sheared grid has no quaternion; readers then use the sform alone.
+        image.set_qform(matrix, code=_SCANNER_SPACE if _is_rigid(matrix) else 0)
+    return image
+
+
+def _is_rigid(matrix: NDArray[np.float64]) -> bool:
+    columns = matrix[:3, :3]
+    lengths = np.linalg.norm(columns, axis=0)
+    if not np.all(lengths > 0):
+        return False
+    unit = columns / lengths
+    return bool(np.allclose(unit.T @ unit, np.eye(3), atol=1e-5))
+
+
+def _read_png(path: Path) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.mode != "L":
+            raise ValueError(f"an 8-bit grey PNG was expected, not mode {image.mode}")
+        return np.array(image, dtype=np.uint8)
+
+
+def _read_nifti(path: Path) -> NDArray[np.uint8]:
+    import nibabel as nib
+
+    with gzip.open(path) as packed:
+        data = packed.read()
+    try:
+        # The size of a NIfTI-1 or -2 header opens the file; labels are written little-endian.
+        kind: Any = nib.Nifti2Image if data[:4] == b"\x1c\x02\x00\x00" else nib.Nifti1Image
+        image = kind.from_stream(io.BytesIO(data))
+        voxels = np.asarray(image.dataobj)
+    except nib.filebasedimages.ImageFileError as error:
+        raise ValueError(str(error)) from error
+    if voxels.dtype != np.uint8 or voxels.ndim != 3:
+        raise ValueError(f"a 3-D uint8 NIfTI was expected, not {voxels.ndim}-D {voxels.dtype}")
+    if bytes(image.header["intent_name"].item()) == _FLAT:
+        voxels = voxels[:, :, 0].T
+    return cast("NDArray[np.uint8]", np.ascontiguousarray(voxels))

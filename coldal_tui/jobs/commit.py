@@ -1,0 +1,316 @@
+"""Receipts become state: outputs are verified, moved to their place, and recorded in one step.
+
+Committing twice is harmless: whoever comes second finds the job done and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import disk_error, fsync_folder, sha256_file
+from coldal_tui.jobs import queue
+from coldal_tui.jobs.spec import (
+    EmbedSpec,
+    EvaluateSpec,
+    JobSpec,
+    MapSpec,
+    Receipt,
+    ScoreSpec,
+    SelectSpec,
+    TrainSpec,
+)
+from coldal_tui.project.project import Project, encoder_key
+
+
+def commit_receipt(project: Project, job_id: int) -> None:
+    """Verify and commit the receipt of a finished job.
+
+    Raises ColdalError (code ``receipt``) when an output is missing or not what it says.
+    """
+    job = queue.get_job(project, job_id)
+    receipt = job.folder.receipt()
+    if receipt is None or job.status == queue.DONE:
+        return
+    spec = job.folder.read_spec()
+    _verify(job.folder.path, receipt)
+    _COMMITS[type(spec)](project, job, spec, receipt)
+
+
+def _verify(folder: Path, receipt: Receipt) -> None:
+    for output in receipt.outputs:
+        path = folder / output.path
+        if path.exists() and sha256_file(path) != output.sha256:
+            raise ColdalError(
+                "this output has changed since the job wrote it",
+                where=str(path),
+                remedy="run the job again: coldal-tui jobs retry",
+                code="receipt",
+            )
+
+
+def _place(source: Path, target: Path, sha256: str) -> None:
+    """Move an output to its final path; done already is done."""
+    if source.exists():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(source, target)
+            fsync_folder(target.parent)
+        except OSError as error:
+            raise disk_error(error, target) from error
+    elif not target.exists() or sha256_file(target) != sha256:
+        raise ColdalError(
+            "an output of the job is missing",
+            where=str(source),
+            remedy="run the job again: coldal-tui jobs retry",
+            code="receipt",
+        )
+
+
+def _finish(project: Project, job: queue.Job, result: dict[str, Any]) -> bool:
+    """Mark the job done inside the caller's transaction; False when it was done before."""
+    now = queue.get_job(project, job.job_id)
+    if now.status == queue.DONE:
+        return False
+    queue.set_status(project, job.job_id, queue.DONE, result=result, error=None)
+    return True
+
+
+def _failures(receipt: Receipt) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(failed) for failed in receipt.failed]
+
+
+def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Receipt) -> None:
+    result = receipt.result
+    encoder_hash = result["encoder_hash"]
+    hashes = {scan.scan_id: scan.quick_hash for scan in spec.scans}
+    shas = {output.path: output.sha256 for output in receipt.outputs}
+    folder = project.layout.embeddings / encoder_hash[:16]
+    placed: list[tuple[str, str, list[str]]] = []
+    for shard in result["shards"]:
+        target = folder / f"{job.job_id:06d}-{Path(shard['file']).name}"
+        _place(job.folder.path / shard["file"], target, shas[shard["file"]])
+        placed.append((project.layout.relative(target), shard["sha256"], shard["scan_ids"]))
+    store = project.store
+    with store.action("embed", undoable=False) as action:
+        summary = {"embedded": sum(len(ids) for _, _, ids in placed), "failed": _failures(receipt)}
+        if not _finish(project, job, summary):
+            return
+        store.replace(
+            "encoders",
+            encoder_hash=encoder_hash,
+            name=result["encoder"],
+            dim=result["dim"],
+            record=result["record"],
+        )
+        store.replace("meta", key=encoder_key(spec.encoder), value=encoder_hash)
+        for file, sha256, scan_ids in placed:
+            shard_id = store.insert(
+                "shards",
+                encoder_hash=encoder_hash,
+                file=file,
+                sha256=sha256,
+                created_at=store.now(),
+            )
+            for row, scan_id in enumerate(scan_ids):
+                store.replace(
+                    "embeddings",
+                    encoder_hash=encoder_hash,
+                    scan_id=scan_id,
+                    quick_hash=hashes[scan_id],
+                    shard_id=shard_id,
+                    shard_row=row,
+                )
+                store.execute(
+                    "DELETE FROM embed_failures WHERE encoder_hash = ? AND scan_id = ?",
+                    (encoder_hash, scan_id),
+                )
+        for failed in receipt.failed:
+            store.replace(
+                "embed_failures",
+                encoder_hash=encoder_hash,
+                scan_id=failed.scan_id,
+                quick_hash=hashes[failed.scan_id],
+                message=failed.message,
+            )
+        action.summary = f"embedded {summary['embedded']} scans with {result['encoder']}"
+        action.params = {"job": job.job_id, "encoder_hash": encoder_hash}
+        action.inputs = {"shards": [sha256 for _, sha256, _ in placed]}
+
+
+def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receipt) -> None:
+    result = receipt.result
+    sha256 = receipt.outputs[0].sha256
+    target = project.layout.maps / f"{job.job_id:06d}-map.npz"
+    _place(job.folder.path / result["file"], target, sha256)
+    store = project.store
+    with store.action("map", undoable=False) as action:
+        if not _finish(project, job, {k: v for k, v in result.items() if k != "file"}):
+            return
+        params = {k: result[k] for k in ("method", "perplexity", "distinct", "placed")}
+        map_id = store.insert(
+            "maps",
+            encoder_hash=spec.encoder_hash,
+            file=project.layout.relative(target),
+            sha256=sha256,
+            seed=spec.seed,
+            scans=result["scans"],
+            params=params | {"vectors": spec.fingerprint},
+            created_at=store.now(),
+        )
+        action.summary = f"map {map_id}: {result['scans']} scans by {result['method']}"
+        action.params = {"job": job.job_id, "map_id": map_id} | params
+        action.inputs = {"shards": [shard.sha256 for shard in spec.shards]}
+        action.seed = spec.seed
+
+
+def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: Receipt) -> None:
+    result = receipt.result
+    sha256 = receipt.outputs[0].sha256
+    target = project.layout.maps / f"{job.job_id:06d}-clusters.npz"
+    _place(job.folder.path / result["clusters_file"], target, sha256)
+    store = project.store
+    with store.action("select") as action:
+        taken = {row["scan_id"] for row in store.rows("SELECT scan_id FROM queue")}
+        if any(pick["scan_id"] in taken for pick in result["picks"]) or store.row(
+            "SELECT 1 FROM rounds WHERE round = ?", (spec.round,)
+        ):
+            raise ColdalError(
+                "the queue has changed while this selection ran",
+                where=f"job {job.job_id}",
+                remedy="run the selection again",
+                code="stale",
+            )
+        picks = result["picks"]
+        summary = {"round": spec.round, "picked": len(picks), "k": result["k"]}
+        if not _finish(project, job, summary):
+            return
+        store.insert(
+            "rounds",
+            round=spec.round,
+            strategy=spec.strategy,
+            seed=spec.seed,
+            alpha=spec.alpha if result.get("uses_alpha") else None,
+            budget=spec.budget,
+            map_id=spec.map_id,
+            run_id=spec.run_id if spec.round else None,
+            clusters=project.layout.relative(target),
+            k=result["k"],
+            silhouettes=result["silhouettes"],
+            params={"estimated": result["estimated"], "notes": result["notes"]},
+            created_at=store.now(),
+        )
+        patients = {row.scan_id: row.patient_id for row in spec.pool}
+        for pick in picks:
+            store.insert("queue", round=spec.round, **pick)
+            if pick["role"] == "validation":
+                store.insert(
+                    "validation",
+                    patient_id=patients[pick["scan_id"]],
+                    scan_id=pick["scan_id"],
+                    round=spec.round,
+                )
+        action.summary = f"round {spec.round}: {len(picks)} scans by {spec.strategy}"
+        action.params = summary | {"job": job.job_id, "strategy": spec.strategy}
+        action.params |= {"alpha": spec.alpha, "validation": spec.validation}
+        action.inputs = {"map": sha256_file(Path(spec.map)), "clusters": sha256}
+        action.seed = spec.seed
+
+
+def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Receipt) -> None:
+    folder = project.layout.runs / spec.run_id
+    for output in receipt.outputs:
+        _place(job.folder.path / output.path, folder / output.path, output.sha256)
+    store = project.store
+    result = receipt.result
+    with store.action("train", undoable=False) as action:
+        summary = {"run_id": spec.run_id, "validation": result.get("validation", {}).get("mean")}
+        if not _finish(project, job, summary):
+            return
+        number = store.value("SELECT max(round) FROM rounds")
+        store.insert(
+            "runs",
+            run_id=spec.run_id,
+            round=0 if number is None else number,
+            seed=spec.seed,
+            train_scans=[case.scan.scan_id for case in spec.train],
+            validation_scans=[case.scan.scan_id for case in spec.validation],
+            summary=result | {"seconds": receipt.seconds, "labels": _label_set(project)},
+            created_at=store.now(),
+        )
+        _store_metrics(project, spec.run_id, "validation", result.get("validation", {}))
+        action.summary = f"{spec.run_id}: trained on {len(spec.train)} labels"
+        action.params = {"job": job.job_id, "steps": result.get("steps")}
+        action.inputs = {output.path: output.sha256 for output in receipt.outputs}
+        action.seed = spec.seed
+
+
+def _label_set(project: Project) -> dict[str, str]:
+    """Active labels by scan with their hash, so that a later `next` knows what the run has seen."""
+    rows = project.store.rows("SELECT scan_id, sha256 FROM labels WHERE state = 'active'")
+    return {row["scan_id"]: row["sha256"] for row in rows}
+
+
+def _store_metrics(project: Project, run_id: str, split: str, measured: dict[str, Any]) -> None:
+    for scan_id, classes in measured.get("scans", {}).items():
+        for name, values in classes.items():
+            project.store.replace(
+                "metrics",
+                **{"run_id": run_id, "split": split, "scan_id": scan_id, "class": name},
+                dice=values["dice"],
+                hd=values["hd"],
+                hd95=values["hd95"],
+                unit=values["unit"],
+                note=values.get("note") or "",
+            )
+
+
+def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Receipt) -> None:
+    folder = project.layout.runs / spec.run_id
+    for output in receipt.outputs:
+        if output.path.startswith("predictions/"):
+            _place(job.folder.path / output.path, folder / output.path, output.sha256)
+    entropies: dict[str, float] = receipt.result["entropies"]
+    store = project.store
+    with store.action("score", undoable=False) as action:
+        summary = {
+            "run_id": spec.run_id,
+            "scored": len(entropies),
+            "failed": _failures(receipt),
+        }
+        if not _finish(project, job, summary):
+            return
+        for scan_id, entropy in entropies.items():
+            store.replace("scores", run_id=spec.run_id, scan_id=scan_id, entropy=entropy)
+        action.summary = f"{spec.run_id}: scored {len(entropies)} scans"
+        action.params = {"job": job.job_id, "run_id": spec.run_id}
+
+
+def _commit_evaluate(
+    project: Project, job: queue.Job, spec: EvaluateSpec, receipt: Receipt
+) -> None:
+    store = project.store
+    with store.action("evaluate", undoable=False) as action:
+        if not _finish(project, job, receipt.result):
+            return
+        split = f"evaluation-{job.job_id}"
+        _store_metrics(project, spec.run_id, split, receipt.result)
+        mean = receipt.result["mean"]
+        action.summary = f"{spec.run_id}: Dice {mean['dice']:.3f} on {len(spec.scans)} scans"
+        action.params = {"job": job.job_id, "mean": json.loads(json.dumps(mean))}
+
+
+_COMMITS: dict[type[JobSpec], Callable[[Project, queue.Job, Any, Receipt], None]] = {
+    EmbedSpec: _commit_embed,
+    MapSpec: _commit_map,
+    SelectSpec: _commit_select,
+    TrainSpec: _commit_train,
+    ScoreSpec: _commit_score,
+    EvaluateSpec: _commit_evaluate,
+}

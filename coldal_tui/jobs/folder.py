@@ -1,0 +1,155 @@
+"""A job's folder: the files through which worker and supervisor talk."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import atomic_write, try_lock
+from coldal_tui.jobs.spec import JobSpec, Receipt
+
+
+class JobError(msgspec.Struct, frozen=True):
+    """Why a job failed, as its worker tells it."""
+
+    what: str
+    where: str | None = None
+    remedy: str | None = None
+    code: str = "error"
+
+    def as_exception(self) -> ColdalError:
+        return ColdalError(self.what, where=self.where, remedy=self.remedy, code=self.code)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The newest line of ``progress.jsonl``."""
+
+    done: float
+    total: float
+    message: str
+    metrics: dict[str, float]
+    at: float
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.done / self.total) if self.total > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Names of the files in one job folder."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def progress_file(self) -> Path:
+        return self.path / "progress.jsonl"
+
+    @property
+    def receipt_file(self) -> Path:
+        return self.path / "receipt.json"
+
+    @property
+    def error_file(self) -> Path:
+        return self.path / "error.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.path / "heartbeat"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the worker while it lives, so that no job runs twice at once."""
+        return self.path / "lock"
+
+    def worker_running(self) -> bool:
+        """Whether some process on this machine holds the job's lock."""
+        try:
+            with self.lock.open("ab") as stream:
+                return not try_lock(stream)
+        except FileNotFoundError:
+            return False
+
+    def write_spec(self, spec: JobSpec) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.receipt_file.unlink(missing_ok=True)
+        self.error_file.unlink(missing_ok=True)
+        atomic_write(self.spec, lambda stream: stream.write(msgspec.json.encode(spec)))
+
+    def read_spec(self) -> JobSpec:
+        spec: JobSpec = msgspec.json.decode(self.spec.read_bytes(), type=JobSpec)
+        return spec
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        atomic_write(self.receipt_file, lambda stream: stream.write(msgspec.json.encode(receipt)))
+
+    def receipt(self) -> Receipt | None:
+        try:
+            return msgspec.json.decode(self.receipt_file.read_bytes(), type=Receipt)
+        except FileNotFoundError:
+            return None
+
+    def write_error(self, error: JobError) -> None:
+        atomic_write(self.error_file, lambda stream: stream.write(msgspec.json.encode(error)))
+
+    def error(self) -> JobError | None:
+        try:
+            return msgspec.json.decode(self.error_file.read_bytes(), type=JobError)
+        except FileNotFoundError:
+            return None
+
+    def append_progress(
+        self, done: float, total: float, message: str, metrics: dict[str, float]
+    ) -> None:
+        line: dict[str, Any] = {"at": time.time(), "done": done, "total": total}
+        line |= {"message": message} if message else {}
+        line |= {"metrics": metrics} if metrics else {}
+        with self.progress_file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def progress(self) -> Progress | None:
+        """The newest whole line; reads the end of the file only."""
+        try:
+            with self.progress_file.open("rb") as stream:
+                end = stream.seek(0, 2)
+                stream.seek(max(0, end - 4096))
+                lines = stream.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return None
+        for line in reversed(lines):
+            try:
+                data = json.loads(line)
+                return Progress(
+                    done=data["done"],
+                    total=data["total"],
+                    message=data.get("message", ""),
+                    metrics=data.get("metrics", {}),
+                    at=data["at"],
+                )
+            except (ValueError, KeyError):
+                continue
+        return None
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        try:
+            with self.log.open("rb") as stream:
+                end = stream.seek(0, 2)
+                stream.seek(max(0, end - 64 * 1024))
+                return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
+        except FileNotFoundError:
+            return []

@@ -1,0 +1,180 @@
+"""The queue of jobs: submitting, cancelling, retrying, reading. The supervisor runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coldal_tui.errors import UsageError
+from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+
+WAITING, RUNNING, DONE = "waiting", "running", "done"
+FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
+OPEN = (WAITING, RUNNING)
+ENDED_BADLY = (FAILED, CANCELLED, INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the job table. ``result`` is the committed receipt's summary."""
+
+    job_id: int
+    kind: str
+    status: str
+    request: dict[str, Any]
+    depends_on: tuple[int, ...]
+    folder: JobFolder
+    backend: str
+    handle: dict[str, Any] | None
+    attempts: int
+    cancel_asked: bool
+    error: JobError | None
+    result: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in OPEN
+
+
+def submit(
+    project: Project,
+    kind: str,
+    request: Mapping[str, Any] | None = None,
+    depends_on: Iterable[int] = (),
+) -> int:
+    """Add a job; it starts when the jobs it depends on are done. Returns its number."""
+    store = project.store
+    with store.transaction():
+        job_id = store.insert(
+            "jobs",
+            kind=kind,
+            request=dict(request or {}),
+            status=WAITING,
+            depends_on=list(depends_on),
+            folder="",
+            backend=project.config.backend.name,
+            created_at=store.now(),
+        )
+        folder = project.layout.jobs / f"{job_id:06d}-{kind}"
+        store.update("jobs", {"job_id": job_id}, folder=project.layout.relative(folder))
+    return job_id
+
+
+def get_job(project: Project, job_id: int) -> Job:
+    row = project.store.row("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
+    if row is None:
+        raise UsageError(
+            "no such job", where=f"job {job_id}", remedy="coldal-tui jobs list shows them"
+        )
+    return _job(project, row)
+
+
+def list_jobs(
+    project: Project, statuses: Iterable[str] | None = None, *, newest: int | None = None
+) -> list[Job]:
+    """Jobs by number, all or only some statuses; ``newest`` keeps the last so many."""
+    rows = project.store.rows(
+        "SELECT * FROM (SELECT * FROM jobs ORDER BY job_id DESC LIMIT ?) ORDER BY job_id",
+        (newest if newest is not None else -1,),
+    )
+    jobs = [_job(project, row) for row in rows]
+    return jobs if statuses is None else [job for job in jobs if job.status in set(statuses)]
+
+
+def cancel(project: Project, job_id: int) -> Job:
+    """Ask for an end. A waiting job ends here; a running one is ended by the supervisor."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status == WAITING:
+            store.update(
+                "jobs",
+                {"job_id": job_id},
+                status=CANCELLED,
+                error=_error_json("cancelled before it started", "cancelled"),
+                ended_at=store.now(),
+            )
+        elif job.status == RUNNING:
+            store.update("jobs", {"job_id": job_id}, cancel_asked=1)
+    return get_job(project, job_id)
+
+
+def retry(project: Project, job_id: int) -> Job:
+    """Run an ended job again in its own folder: it goes on from what is already there."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status not in ENDED_BADLY:
+            raise UsageError(
+                f"the job is {job.status}; only a failed, cancelled or interrupted one can be retried",
+                where=f"job {job_id}",
+            )
+        reopened = [job_id, *_ended_dependencies(project, job)]
+        for number in reopened:
+            store.update(
+                "jobs",
+                {"job_id": number},
+                status=WAITING,
+                cancel_asked=0,
+                error=None,
+                ended_at=None,
+                handle=None,
+            )
+    return get_job(project, job_id)
+
+
+def _ended_dependencies(project: Project, job: Job) -> list[int]:
+    found: list[int] = []
+    for number in job.depends_on:
+        dependency = get_job(project, number)
+        if dependency.status in ENDED_BADLY:
+            found += [number, *_ended_dependencies(project, dependency)]
+    return found
+
+
+def set_status(project: Project, job_id: int, status: str, **values: Any) -> None:
+    """Bookkeeping inside a transaction that the caller holds."""
+    if status not in OPEN:
+        values["ended_at"] = project.store.now()
+    project.store.update("jobs", {"job_id": job_id}, status=status, **values)
+
+
+def error_value(error: JobError) -> dict[str, Any]:
+    return {
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+        "code": error.code,
+    }
+
+
+def _error_json(what: str, code: str) -> str:
+    return json.dumps(error_value(JobError(what, code=code)))
+
+
+def _job(project: Project, row: Row) -> Job:
+    error = json.loads(row["error"]) if row["error"] else None
+    return Job(
+        job_id=row["job_id"],
+        kind=row["kind"],
+        status=row["status"],
+        request=json.loads(row["request"]),
+        depends_on=tuple(json.loads(row["depends_on"])),
+        folder=JobFolder(project.file_of(row["folder"])),
+        backend=row["backend"],
+        handle=json.loads(row["handle"]) if row["handle"] else None,
+        attempts=row["attempts"],
+        cancel_asked=bool(row["cancel_asked"]),
+        error=JobError(**error) if error else None,
+        result=json.loads(row["result"]) if row["result"] else {},
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )

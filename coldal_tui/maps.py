@@ -1,0 +1,60 @@
+"""Reading maps and cluster assignments: small numpy archives that no one changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Map:
+    """2-D positions: ``xy[n]`` (float64) belongs to ``scan_ids[n]``; in scan_id order."""
+
+    scan_ids: tuple[str, ...]
+    xy: NDArray[np.float64]
+
+    def index(self) -> dict[str, int]:
+        return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """``of[scan_id]`` is the cluster, 0 the largest when they were made."""
+
+    k: int
+    of: dict[str, int]
+
+
+def load_map(path: Path) -> Map:
+    with np.load(path, allow_pickle=False) as data:
+        return Map(tuple(str(name) for name in data["scan_ids"]), data["xy"])
+
+
+def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> None:
+    _save(path, scan_ids=np.array(scan_ids, dtype=np.str_), xy=xy.astype(np.float64))
+
+
+def load_clusters(path: Path) -> Clusters:
+    with np.load(path, allow_pickle=False) as data:
+        names = (str(name) for name in data["scan_ids"])
+        return Clusters(
+            int(data["k"]), dict(zip(names, (int(n) for n in data["labels"]), strict=True))
+        )
+
+
+def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int64], k: int) -> None:
+    _save(
+        path,
+        scan_ids=np.array(scan_ids, dtype=np.str_),
+        labels=labels.astype(np.int32),
+        k=np.int32(k),
+    )
+
+
+def _save(path: Path, **arrays: object) -> None:
+    from coldal_tui.files import atomic_write
+
+    atomic_write(path, lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]

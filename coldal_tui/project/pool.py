@@ -1,0 +1,100 @@
+"""Who may be picked, and what is left of the budget: the state that selection starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coldal_tui.jobs.spec import PoolRow
+from coldal_tui.project.project import Project
+
+OUT_STATUSES = ("queued", "exported")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Counts of scans. ``left`` is what may still be queued; never below 0."""
+
+    total: int
+    labelled: int
+    queued: int
+    exported: int
+    skipped: int
+    manual: int
+
+    @property
+    def spent(self) -> int:
+        return self.labelled + self.queued + self.exported
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.spent)
+
+
+def budget(project: Project) -> Budget:
+    store = project.store
+    counts = {
+        row["status"]: row["n"]
+        for row in store.rows("SELECT status, count(*) AS n FROM queue GROUP BY status")
+    }
+    labelled = labelled_scans(project)
+    roles = store.rows("SELECT role FROM labels WHERE state = 'active'")
+    return Budget(
+        total=project.config.budget.total,
+        labelled=len(labelled),
+        queued=counts.get("queued", 0),
+        exported=counts.get("exported", 0),
+        skipped=counts.get("skipped", 0),
+        manual=sum(row["role"] == "manual" for row in roles),
+    )
+
+
+def labelled_scans(project: Project) -> set[str]:
+    rows = project.store.rows("SELECT scan_id FROM labels WHERE state = 'active'")
+    return {row["scan_id"] for row in rows}
+
+
+def validation_patients(project: Project) -> set[str]:
+    rows = project.store.rows("SELECT patient_id FROM validation")
+    return {row["patient_id"] for row in rows}
+
+
+def latest_run(project: Project) -> str | None:
+    value = project.store.value("SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC")
+    return None if value is None else str(value)
+
+
+def entropies(project: Project, run_id: str | None) -> dict[str, float]:
+    if run_id is None:
+        return {}
+    rows = project.store.rows("SELECT scan_id, entropy FROM scores WHERE run_id = ?", (run_id,))
+    return {row["scan_id"]: row["entropy"] for row in rows}
+
+
+def pool_rows(project: Project, run_id: str | None = None) -> tuple[PoolRow, ...]:
+    """Every usable scan in ``scan_id`` order with its state (see ``PoolRow``)."""
+    labelled = labelled_scans(project)
+    queue = {
+        row["scan_id"]: row["status"]
+        for row in project.store.rows("SELECT scan_id, status FROM queue")
+    }
+    frozen = validation_patients(project)
+    scored = entropies(project, run_id)
+    rows = []
+    for scan in project.scans():
+        if not scan.usable:
+            continue
+        is_labelled = scan.scan_id in labelled
+        covered = is_labelled or queue.get(scan.scan_id) in OUT_STATUSES
+        rows.append(
+            PoolRow(
+                scan_id=scan.scan_id,
+                patient_id=scan.patient_id,
+                candidate=not is_labelled
+                and scan.scan_id not in queue
+                and scan.patient_id not in frozen,
+                covered=covered,
+                labelled=is_labelled,
+                entropy=scored.get(scan.scan_id),
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,148 @@
+"""The one door to a project's state: CLI, app and supervisor all come in here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.jobs.spec import EncoderChoice
+from coldal_tui.project.config import Config, load_config, render_template
+from coldal_tui.project.layout import Layout, is_project
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.store import Store
+
+
+class Project:
+    """An open project: its layout, its configuration as read now, its store."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root.absolute())
+        self.config: Config = load_config(self.layout.config)
+        self.layout.make_folders()
+        self.store = Store(self.layout.database)
+
+    @classmethod
+    def create(cls, root: Path, images: Path) -> Project:
+        """Make a project folder with its ``coldal.toml``.
+
+        Raises UsageError when ``root`` already holds a project or ``images`` is no folder.
+        """
+        root, images = root.absolute(), images.absolute()
+        if is_project(root):
+            raise UsageError(
+                "this folder already holds a project",
+                where=str(root),
+                remedy="open it, or choose another folder",
+            )
+        if not images.is_dir():
+            raise UsageError(
+                "the images folder does not exist" if not images.exists() else "not a folder",
+                where=str(images),
+                remedy="name the folder that holds the scans: --images DIR",
+            )
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(
+                "a file is in the way", where=str(root), remedy="choose another folder"
+            ) from error
+        text = render_template(root.name, relative_or_absolute(images, root))
+        Layout(root).config.write_text(text, "utf-8")
+        return cls(root)
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.store.close()
+
+    def reload_config(self) -> None:
+        self.config = load_config(self.layout.config)
+
+    @property
+    def root(self) -> Path:
+        return self.layout.root
+
+    @property
+    def name(self) -> str:
+        return self.config.project.name
+
+    @property
+    def images(self) -> Path:
+        """The absolute images folder."""
+        return Path(self.root, self.config.images.dir).resolve()
+
+    @property
+    def encoder(self) -> EncoderChoice:
+        """The encoder that ``coldal.toml`` names, weights path made absolute."""
+        section = self.config.encoder
+        weights = str(Path(self.root, section.weights)) if section.weights else None
+        return EncoderChoice(name=section.name, weights=weights)
+
+    def scans(self) -> list[ScanRecord]:
+        """All indexed scans in ``scan_id`` order, missing ones included."""
+        rows = self.store.rows("SELECT * FROM scans ORDER BY scan_id")
+        return [ScanRecord.from_row(row) for row in rows]
+
+    def scan(self, scan_id: str) -> ScanRecord:
+        row = self.store.row("SELECT * FROM scans WHERE scan_id = ?", (scan_id,))
+        if row is None:
+            raise self._no_such_scan(scan_id)
+        return ScanRecord.from_row(row)
+
+    def _no_such_scan(self, scan_id: str) -> UsageError:
+        import difflib
+
+        known = [row["scan_id"] for row in self.store.rows("SELECT scan_id FROM scans")]
+        near = difflib.get_close_matches(scan_id, known, n=3, cutoff=0.5)
+        return UsageError(
+            "no such scan",
+            where=scan_id,
+            remedy=f"did you mean {', '.join(near)}?" if near else "see coldal-tui status --json",
+        )
+
+    def meta(self, key: str) -> str | None:
+        value = self.store.value("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if value is None else str(value)
+
+    def current_encoder_hash(self) -> str | None:
+        """Identity of the configured encoder, known once it has embedded something."""
+        return self.meta(encoder_key(self.encoder))
+
+    def file_of(self, relative: str) -> Path:
+        return self.root / relative
+
+    def require_scans(self) -> list[ScanRecord]:
+        usable = [scan for scan in self.scans() if scan.usable]
+        if not usable:
+            raise ColdalError(
+                "the project has no scan to work on",
+                where=str(self.images),
+                remedy="check [images] in coldal.toml, then run coldal-tui index",
+                code="no-scans",
+            )
+        return usable
+
+
+def encoder_key(choice: EncoderChoice) -> str:
+    """Under this ``meta`` key stands the hash that the encoder had when it last embedded."""
+    return "encoder:" + json.dumps([choice.name, choice.weights])
+
+
+def relative_or_absolute(path: Path, start: Path) -> str:
+    """``path`` relative to ``start`` when both share more than the root folder."""
+    import os
+
+    path, start = path.resolve(), start.resolve()
+    common = os.path.commonpath([path, start])
+    return str(path) if common == "/" else Path(os.path.relpath(path, start)).as_posix()

@@ -1,0 +1,231 @@
+"""The database schema as numbered migrations; ``PRAGMA user_version`` counts those applied."""
+
+from __future__ import annotations
+
+UNDOABLE_TABLES = ("scans", "rounds", "queue", "validation", "labels", "quarantine", "exports")
+"""Tables whose changes an undo takes back; the others hold immutable results or bookkeeping."""
+
+_FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE scans (
+    scan_id TEXT PRIMARY KEY,
+    rel_path TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    files TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    channels INTEGER NOT NULL,
+    dtype TEXT NOT NULL,
+    spacing TEXT,
+    affine TEXT,
+    modality TEXT,
+    patient_id TEXT NOT NULL,
+    meta TEXT NOT NULL,
+    quick_hash TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT,
+    duplicate_of TEXT,
+    state TEXT NOT NULL DEFAULT 'present',
+    excluded TEXT,
+    added_at TEXT NOT NULL
+);
+CREATE INDEX scans_by_path ON scans (rel_path);
+
+CREATE TABLE files (
+    rel_path TEXT PRIMARY KEY,
+    entry TEXT NOT NULL
+);
+
+CREATE TABLE problems (
+    rel_path TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+
+CREATE TABLE encoders (
+    encoder_hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    dim INTEGER NOT NULL,
+    record TEXT NOT NULL
+);
+
+CREATE TABLE shards (
+    shard_id INTEGER PRIMARY KEY,
+    encoder_hash TEXT NOT NULL,
+    file TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE embeddings (
+    encoder_hash TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    quick_hash TEXT NOT NULL,
+    shard_id INTEGER NOT NULL,
+    shard_row INTEGER NOT NULL,
+    PRIMARY KEY (encoder_hash, scan_id)
+);
+
+CREATE TABLE embed_failures (
+    encoder_hash TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    quick_hash TEXT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (encoder_hash, scan_id)
+);
+
+CREATE TABLE maps (
+    map_id INTEGER PRIMARY KEY,
+    encoder_hash TEXT NOT NULL,
+    file TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    scans INTEGER NOT NULL,
+    params TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY,
+    strategy TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    alpha REAL,
+    budget INTEGER NOT NULL,
+    map_id INTEGER NOT NULL,
+    run_id TEXT,
+    clusters TEXT NOT NULL,
+    k INTEGER NOT NULL,
+    silhouettes TEXT NOT NULL,
+    params TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE queue (
+    scan_id TEXT PRIMARY KEY,
+    round INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    cluster INTEGER,
+    status TEXT NOT NULL DEFAULT 'queued',
+    score REAL,
+    entropy REAL,
+    diversity REAL,
+    terms TEXT NOT NULL,
+    assignee TEXT,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
+    export_id INTEGER,
+    replaced_by TEXT
+);
+CREATE INDEX queue_by_round ON queue (round, rank);
+
+CREATE TABLE validation (
+    patient_id TEXT PRIMARY KEY,
+    scan_id TEXT NOT NULL,
+    round INTEGER NOT NULL
+);
+
+CREATE TABLE labels (
+    label_id INTEGER PRIMARY KEY,
+    scan_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    state TEXT NOT NULL,
+    role TEXT NOT NULL,
+    source TEXT NOT NULL,
+    source_sha256 TEXT NOT NULL,
+    format TEXT NOT NULL,
+    geometry TEXT NOT NULL,
+    notes TEXT NOT NULL,
+    voxels TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (scan_id, version)
+);
+
+CREATE TABLE quarantine (
+    quarantine_id INTEGER PRIMARY KEY,
+    scan_id TEXT,
+    file TEXT NOT NULL,
+    source TEXT NOT NULL,
+    source_sha256 TEXT NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE exports (
+    export_id INTEGER PRIMARY KEY,
+    folder TEXT NOT NULL,
+    format TEXT NOT NULL,
+    scans TEXT NOT NULL,
+    manifest_sha256 TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    round INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    train_scans TEXT NOT NULL,
+    validation_scans TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE metrics (
+    run_id TEXT NOT NULL,
+    split TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    class TEXT NOT NULL,
+    dice REAL NOT NULL,
+    hd REAL NOT NULL,
+    hd95 REAL NOT NULL,
+    unit TEXT NOT NULL,
+    note TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run_id, split, scan_id, class)
+);
+
+CREATE TABLE scores (
+    run_id TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    entropy REAL NOT NULL,
+    PRIMARY KEY (run_id, scan_id)
+);
+
+CREATE TABLE jobs (
+    job_id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    status TEXT NOT NULL,
+    depends_on TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    handle TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    cancel_asked INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    result TEXT,
+    created_at TEXT NOT NULL,
+    started_at TEXT,
+    ended_at TEXT
+);
+
+CREATE TABLE audit (
+    audit_id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    host TEXT NOT NULL,
+    action TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    params TEXT NOT NULL,
+    inputs TEXT NOT NULL,
+    seed INTEGER,
+    changes BLOB,
+    undone_by INTEGER
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)

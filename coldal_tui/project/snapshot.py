@@ -1,0 +1,290 @@
+"""The immutable picture of a project that ``status`` and the screens draw from."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from coldal_tui.jobs.queue import OPEN, Job, list_jobs
+from coldal_tui.maps import Clusters, load_clusters
+from coldal_tui.project import pool as pools
+from coldal_tui.project.next_step import NextStep, next_step
+from coldal_tui.project.project import Project
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """Counts of scans in one cluster of the newest round."""
+
+    id: int
+    size: int
+    labelled: int
+    queued: int
+    exported: int
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """One selection. ``silhouettes`` are ``(k, mean silhouette)``; round 0 computes them."""
+
+    round: int
+    strategy: str
+    seed: int
+    alpha: float | None
+    size: int
+    labelled: int
+    map_id: int
+    run_id: str | None
+    k: int
+    silhouettes: tuple[tuple[int, float], ...]
+    notes: tuple[str, ...]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """One scan of the queue; ``terms`` are the numbers behind the pick."""
+
+    rank: int
+    scan_id: str
+    round: int
+    role: str
+    cluster: int | None
+    status: str
+    score: float | None
+    entropy: float | None
+    diversity: float | None
+    path: str
+    assignee: str | None
+    pinned: bool
+    reason: str | None
+    terms: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set."""
+
+    run_id: str
+    round: int
+    labels: int
+    validation: int
+    mean: dict[str, Any] | None
+    classes: dict[str, Any]
+    seconds: float
+    created_at: str
+
+
+@dataclass(frozen=True)
+class JobState:
+    """One job and how far it is (``fraction`` 0 to 1, None when unknown)."""
+
+    job_id: int
+    kind: str
+    status: str
+    fraction: float | None
+    message: str
+    error: str | None
+    created_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A project at one moment, read in one transaction."""
+
+    name: str
+    root: str
+    host: str
+    at: str
+    images: str
+    scans: int
+    usable: int
+    duplicates: int
+    excluded: int
+    missing: int
+    unreadable: int
+    patients: int
+    encoder: str
+    embedded: int
+    map_id: int | None
+    budget: pools.Budget
+    clusters: tuple[ClusterState, ...]
+    rounds: tuple[RoundState, ...]
+    queue: tuple[QueueItem, ...]
+    labels: int
+    quarantined: int
+    validation_patients: int
+    runs: tuple[RunState, ...]
+    jobs: tuple[JobState, ...]
+    next: NextStep
+
+    def as_json(self) -> dict[str, Any]:
+        """``status --json``: plain types only."""
+        data = asdict(self)
+        data["budget"]["left"] = self.budget.left
+        for key in ("queue",):
+            del data[key]
+        return data
+
+
+def take_snapshot(project: Project) -> Snapshot:
+    with project.store.reading():
+        return _take(project)
+
+
+def _take(project: Project) -> Snapshot:
+    store = project.store
+    scans = project.scans()
+    usable = [scan for scan in scans if scan.usable]
+    queue = read_queue(project)
+    clusters = newest_clusters(project)
+    known = project.current_encoder_hash()
+    embedded = store.value(
+        "SELECT count(*) FROM embeddings e JOIN scans s ON s.scan_id = e.scan_id "
+        "AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ?",
+        (known,),
+    )
+    jobs = list_jobs(project, newest=50)
+    state: dict[str, Any] = {
+        "name": project.name,
+        "root": str(project.root),
+        "host": socket.gethostname(),
+        "at": store.now(),
+        "images": str(project.images),
+        "scans": len(scans),
+        "usable": len(usable),
+        "duplicates": sum(scan.duplicate_of is not None for scan in scans),
+        "excluded": sum(scan.excluded is not None for scan in scans),
+        "missing": sum(scan.state != "present" for scan in scans),
+        "unreadable": store.value("SELECT count(*) FROM problems WHERE kind != 'not-an-image'"),
+        "patients": len({scan.patient_id for scan in usable}),
+        "encoder": project.config.encoder.name,
+        "embedded": embedded or 0,
+        "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
+        "budget": pools.budget(project),
+        "clusters": _clusters(project, clusters, queue),
+        "rounds": _rounds(project),
+        "queue": queue,
+        "labels": store.value("SELECT count(*) FROM labels WHERE state = 'active'"),
+        "quarantined": store.value("SELECT count(*) FROM quarantine WHERE state = 'waiting'"),
+        "validation_patients": store.value("SELECT count(*) FROM validation"),
+        "runs": _runs(project),
+        "jobs": tuple(_job_state(job) for job in jobs),
+    }
+    return Snapshot(**state, next=next_step(project, state))
+
+
+def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ...]:
+    """Queue items by round and rank, pinned ones of a round first."""
+    rows = project.store.rows(
+        "SELECT q.*, s.rel_path FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
+        "ORDER BY q.round, q.pinned DESC, q.rank, q.scan_id"
+    )
+    return tuple(
+        QueueItem(
+            rank=row["rank"],
+            scan_id=row["scan_id"],
+            round=row["round"],
+            role=row["role"],
+            cluster=row["cluster"],
+            status=row["status"],
+            score=row["score"],
+            entropy=row["entropy"],
+            diversity=row["diversity"],
+            path=str(project.images / row["rel_path"]),
+            assignee=row["assignee"],
+            pinned=bool(row["pinned"]),
+            reason=row["reason"],
+            terms=json.loads(row["terms"]),
+        )
+        for row in rows
+        if skipped or row["status"] != "skipped"
+    )
+
+
+def newest_clusters(project: Project) -> Clusters | None:
+    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    return load_clusters(project.file_of(file)) if file else None
+
+
+def _clusters(
+    project: Project, clusters: Clusters | None, queue: tuple[QueueItem, ...]
+) -> tuple[ClusterState, ...]:
+    if clusters is None:
+        return ()
+    status = {item.scan_id: item.status for item in queue}
+    labelled = pools.labelled_scans(project)
+    counts = {
+        number: {"size": 0, "labelled": 0, "queued": 0, "exported": 0}
+        for number in range(clusters.k)
+    }
+    for scan_id, number in clusters.of.items():
+        count = counts[number]
+        count["size"] += 1
+        if scan_id in labelled:
+            count["labelled"] += 1
+        elif status.get(scan_id) in pools.OUT_STATUSES:
+            count[status[scan_id]] += 1
+    return tuple(ClusterState(id=number, **count) for number, count in counts.items())
+
+
+def _rounds(project: Project) -> tuple[RoundState, ...]:
+    rows = project.store.rows(
+        "SELECT r.*, (SELECT count(*) FROM queue q WHERE q.round = r.round "
+        "AND q.status != 'skipped') AS size, (SELECT count(*) FROM queue q WHERE "
+        "q.round = r.round AND q.status = 'labelled') AS labelled FROM rounds r ORDER BY r.round"
+    )
+    return tuple(
+        RoundState(
+            round=row["round"],
+            strategy=row["strategy"],
+            seed=row["seed"],
+            alpha=row["alpha"],
+            size=row["size"],
+            labelled=row["labelled"],
+            map_id=row["map_id"],
+            run_id=row["run_id"],
+            k=row["k"],
+            silhouettes=tuple((k, score) for k, score in json.loads(row["silhouettes"])),
+            notes=tuple(json.loads(row["params"])["notes"]),
+            created_at=row["created_at"],
+        )
+        for row in rows
+    )
+
+
+def _runs(project: Project) -> tuple[RunState, ...]:
+    runs = []
+    for row in project.store.rows("SELECT * FROM runs ORDER BY created_at, run_id"):
+        summary = json.loads(row["summary"])
+        validation = summary.get("validation") or {}
+        runs.append(
+            RunState(
+                run_id=row["run_id"],
+                round=row["round"],
+                labels=len(json.loads(row["train_scans"])),
+                validation=len(json.loads(row["validation_scans"])),
+                mean=validation.get("mean"),
+                classes=validation.get("classes") or {},
+                seconds=summary.get("seconds", 0.0),
+                created_at=row["created_at"],
+            )
+        )
+    return tuple(runs)
+
+
+def _job_state(job: Job) -> JobState:
+    progress = job.folder.progress() if job.status in OPEN else None
+    return JobState(
+        job_id=job.job_id,
+        kind=job.kind,
+        status=job.status,
+        fraction=progress.fraction if progress else None,
+        message=progress.message if progress else "",
+        error=job.error.what if job.error else None,
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+    )

@@ -1,0 +1,210 @@
+"""The cold start: medoids, then farthest points per cluster, ranked so that prefixes represent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from coldal_tui.selection.clustering import medoid, summed_distance
+from coldal_tui.selection.geometry import cells, distances, nearest
+from coldal_tui.selection.pool import Floats, Indices, Pick, Pool, Term
+
+
+@dataclass(frozen=True)
+class FarthestPoint:
+    """One step of farthest-point sampling: the index, its distance to the nearest pick, which."""
+
+    index: int
+    distance: float
+    nearest: int
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A cluster with candidates: these, and its labelled scans; both ascending."""
+
+    cluster: int
+    members: Indices
+    labels: Indices
+
+    @property
+    def size(self) -> int:
+        return len(self.members)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """How many farthest points a cluster gives (``places``), and its exact quota before limits."""
+
+    places: int
+    quota: float
+
+
+def cold_start(pool: Pool, budget: int) -> list[Pick]:
+    """The first round: ``budget`` picks in rank order (steps 4 to 7), all candidates if fewer.
+
+    A cluster's size |C_c| is its number of candidates; equal sizes go by cluster number. Clusters
+    that hold a label get no medoid and their farthest points start from the labels. When the
+    budget is below the number of medoids, the larger clusters get theirs.
+
+    A point is occupied when a pick or a label lies at the very same coordinates. Room in a
+    cluster is first its unoccupied points; only when all clusters are out of those does what is
+    left of the budget go, by the same quotas, to scans at occupied points.
+
+    Terms: ``cluster_size`` on all; medoids have ``summed_distance`` and ``mean_distance`` to the
+    others; farthest points ``distance`` and ``nearest`` (the pick or label it was measured to),
+    ``order`` (j), ``places`` (r_c), ``quota`` (q_c) and ``position`` ((j - 1/2) / r_c).
+    """
+    groups = _groups(pool)
+    budget = min(budget, sum(group.size for group in groups))
+    needing = [group for group in groups if not len(group.labels)]
+    medoids = {
+        group.cluster: medoid(pool.points, group.members) for group in needing[: max(budget, 0)]
+    }
+    first = [_medoid_pick(pool, group, medoids) for group in groups if group.cluster in medoids]
+    starts = [_starts(group, medoids) for group in groups]
+    shares = _shares(pool, groups, starts, budget - len(first))
+    ranked: list[tuple[Fraction, int, Pick]] = []
+    for place, (group, start, share) in enumerate(zip(groups, starts, shares, strict=True)):
+        steps = farthest_points(pool.points, group.members, start, share.places)
+        for order, step in enumerate(steps, 1):
+            position = Fraction(2 * order - 1, 2 * share.places)
+            ranked.append((position, place, _farthest_pick(group, step, order, share)))
+    ranked.sort(key=lambda entry: entry[:2])
+    return first + [pick for _, _, pick in ranked]
+
+
+def replacement(pool: Pool, cluster: int) -> Pick | None:
+    """The next pick of one cluster, for a skipped item of round 0; None when it has no candidate.
+
+    The candidate farthest from all covered scans of the cluster; its medoid when none is covered.
+    """
+    group = next((group for group in _groups(pool) if group.cluster == cluster), None)
+    if group is None:
+        return None
+    covered = np.flatnonzero(pool.covered & (pool.clusters == cluster)).astype(np.int64)
+    if not len(covered):
+        return _medoid_pick(pool, group, {cluster: medoid(pool.points, group.members)})
+    (step,) = farthest_points(pool.points, group.members, covered, 1)
+    return _farthest_pick(group, step, 1, _Share(1, 1.0))
+
+
+def farthest_points(
+    points: Floats, members: Indices, starts: Indices, count: int
+) -> list[FarthestPoint]:
+    """Greedy farthest-point sampling on (N, 2) ``points`` (step 6).
+
+    ``members`` and ``starts`` are indices, members ascending; a member that is a start is not
+    picked. Each next is the member with the largest distance to its nearest start or pick, ties
+    to the lower index. At most ``count`` steps. (Gonzalez 1985.)
+    """
+    free = members[~np.isin(members, starts)]
+    spots = np.asarray(points, np.float64)[free]
+    gap, which = nearest(spots, np.asarray(points)[starts])
+    source = starts[which] if len(starts) else which
+    steps: list[FarthestPoint] = []
+    for _ in range(min(count, len(free))):
+        best = int(gap.argmax())
+        steps.append(FarthestPoint(int(free[best]), float(gap[best]), int(source[best])))
+        fresh = distances(spots[best : best + 1], spots)[0]
+        closer = fresh < gap
+        gap[closer], source[closer] = fresh[closer], free[best]
+        gap[best] = -1.0  # below any distance, and no later pick is closer than that
+    return steps
+
+
+def allocate(amount: int, sizes: Sequence[int], room: Sequence[int]) -> list[int]:
+    """Share ``amount`` among clusters in proportion to ``sizes``, none above its ``room``.
+
+    Largest remainder; what a full cluster can't take is shared among the others by the same rule
+    until it is placed or there is no room. ``sizes`` descend: ties go to the earlier cluster.
+    """
+    given = [0] * len(sizes)
+    while amount > 0:
+        free = [n for n in range(len(sizes)) if given[n] < room[n]]
+        if not free:
+            break
+        for n, part in zip(free, largest_remainder(amount, [sizes[n] for n in free]), strict=True):
+            taken = min(part, room[n] - given[n])
+            given[n] += taken
+            amount -= taken
+    return given
+
+
+def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+    """Whole shares of ``amount`` in proportion to ``weights``: floors, then largest remainders.
+
+    In integers, so that remainders that are equal tie exactly: to the larger weight, then to the
+    earlier one.
+    """
+    total = sum(weights)
+    shares = [amount * weight // total for weight in weights]
+    order = sorted(
+        range(len(weights)), key=lambda n: (-(amount * weights[n] % total), -weights[n], n)
+    )
+    for n in order[: amount - sum(shares)]:
+        shares[n] += 1
+    return shares
+
+
+def _groups(pool: Pool) -> list[_Group]:
+    """Clusters that have candidates, larger first, ties by cluster number."""
+    groups = []
+    for cluster in np.unique(pool.clusters[pool.candidate]).tolist():
+        inside = pool.clusters == cluster
+        members = np.flatnonzero(inside & pool.candidate).astype(np.int64)
+        labels = np.flatnonzero(inside & pool.labelled).astype(np.int64)
+        groups.append(_Group(int(cluster), members, labels))
+    return sorted(groups, key=lambda group: (-group.size, group.cluster))
+
+
+def _starts(group: _Group, medoids: dict[int, int]) -> Indices:
+    if group.cluster in medoids:
+        return np.array([medoids[group.cluster]], dtype=np.int64)
+    return group.labels
+
+
+def _shares(pool: Pool, groups: list[_Group], starts: list[Indices], amount: int) -> list[_Share]:
+    """Step 5: how many of the remaining ``amount`` each cluster gives."""
+    if amount <= 0:
+        return [_Share(0, 0.0) for _ in groups]
+    sizes = [group.size for group in groups]
+    unpicked = [int((~np.isin(g.members, s)).sum()) for g, s in zip(groups, starts, strict=True)]
+    fresh = [
+        len(set(cells(pool.points[g.members])) - set(cells(pool.points[s])))
+        for g, s in zip(groups, starts, strict=True)
+    ]
+    given = allocate(amount, sizes, fresh)
+    left = [all_ - taken for all_, taken in zip(unpicked, given, strict=True)]
+    extra = allocate(amount - sum(given), sizes, left)
+    return [
+        _Share(one + more, amount * size / sum(sizes))
+        for one, more, size in zip(given, extra, sizes, strict=True)
+    ]
+
+
+def _medoid_pick(pool: Pool, group: _Group, medoids: dict[int, int]) -> Pick:
+    index = medoids[group.cluster]
+    total = summed_distance(pool.points[group.members], pool.points[index])
+    terms: dict[str, Term] = {
+        "cluster_size": group.size,
+        "summed_distance": total,
+        "mean_distance": total / max(group.size - 1, 1),
+    }
+    return Pick(index, "medoid", group.cluster, terms)
+
+
+def _farthest_pick(group: _Group, step: FarthestPoint, order: int, share: _Share) -> Pick:
+    terms: dict[str, Term] = {
+        "cluster_size": group.size,
+        "distance": step.distance,
+        "nearest": step.nearest,
+        "order": order,
+        "places": share.places,
+        "quota": share.quota,
+        "position": (order - 0.5) / share.places,
+    }
+    return Pick(step.index, "farthest-point", group.cluster, terms)

@@ -1,0 +1,103 @@
+"""What selection sees and what it answers: the pool of scans as arrays, and the picks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+
+Floats = NDArray[np.floating]
+Floats64 = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Term = float | int | str
+Cell = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All scans of a project in index order (``scan_id`` order), one row per scan.
+
+    Parameters
+    ----------
+    points : (N, 2) float, the map. Scans at the very same point are in the same cluster
+        (``choose_clusters`` sees to it).
+    clusters : (N,) int, cluster of each scan; -1 where it has none.
+    candidate : (N,) bool, may be picked. No candidate is covered.
+    covered : (N,) bool, labelled, queued or exported.
+    labelled : (N,) bool, holds a label; every labelled scan is covered.
+    entropy : (N,) float in 0..1, NaN where a scan was not scored; None before the first run.
+    embeddings : (N, d) float, for strategies that ask for them.
+
+    Raises
+    ------
+    ColdalError : arrays of different lengths, points that are not finite, contradicting masks.
+    """
+
+    points: Floats
+    clusters: NDArray[np.integer]
+    candidate: Mask
+    covered: Mask
+    labelled: Mask
+    entropy: Floats | None = None
+    embeddings: Floats | None = None
+
+    def __post_init__(self) -> None:
+        check_scene(self.points, self.candidate, self.covered)
+        for name in ("clusters", "labelled", "entropy", "embeddings"):
+            array = getattr(self, name)
+            if array is not None and len(array) != len(self.points):
+                raise _malformed(f"{name} has {len(array)} rows for {len(self.points)} points")
+        if bool(np.any(self.labelled & ~self.covered)):
+            raise _malformed("a labelled scan is not marked as covered")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def candidates(self) -> Indices:
+        """Indices of the scans that may be picked, ascending."""
+        return np.flatnonzero(self.candidate).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One scan picked, and the numbers that made it so. Picks are returned in rank order.
+
+    ``role`` is ``medoid``, ``farthest-point``, ``acquired``, ``random`` or ``validation``.
+    ``terms`` are the numbers at the step of this pick (see the strategy that made it).
+    """
+
+    index: int
+    role: str
+    cluster: int
+    terms: Mapping[str, Term] = field(default_factory=dict)
+
+
+def check_scene(points: Floats, candidate: Mask, covered: Mask) -> None:
+    """Refuse a map and masks that don't belong together (ColdalError, code ``pool``)."""
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise _malformed(f"points have the shape {points.shape}, not (N, 2)")
+    if not len(points) == len(candidate) == len(covered):
+        raise _malformed(
+            f"{len(points)} points, {len(candidate)} candidate flags, {len(covered)} covered flags"
+        )
+    if candidate.dtype != np.bool_ or covered.dtype != np.bool_:
+        raise _malformed("candidate and covered must be boolean arrays")
+    if not bool(np.all(np.isfinite(points))):
+        rows = np.flatnonzero(~np.isfinite(points).all(axis=1))[:5]
+        raise _malformed(f"map coordinates are not finite at {', '.join(map(str, rows))}")
+    if bool(np.any(candidate & covered)):
+        raise _malformed("a candidate is labelled, queued or exported already")
+
+
+def _malformed(what: str) -> ColdalError:
+    return ColdalError(
+        what,
+        where="selection pool",
+        remedy="rebuild the map, then select again",
+        code="pool",
+    )

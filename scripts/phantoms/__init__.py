@@ -1,0 +1,1 @@
+"""Phantoms for the sample data: made-up anatomy, and the ways of taking its picture."""

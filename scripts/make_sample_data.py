@@ -15,6 +15,7 @@ import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -68,16 +69,15 @@ def write_metadata(cohort: Sequence[ChestScan], path: Path) -> None:
         rows.writerow(["filename", "patient_id", "site", "sex", "age", "view"])
         for scan in cohort:
             view = STYLES[scan.style].view
-            rows.writerow(
-                [scan.filename, scan.patient_id, scan.site, scan.sex, scan.age, view]
-            )
+            rows.writerow([scan.filename, scan.patient_id, scan.site, scan.sex, scan.age, view])
 
 
 def write_volume(number: int, folder: Path, name: str) -> None:
     """Write one volume to ``images`` and its label map to ``labels``, both NIfTI."""
     volume = make_volume(number)
+    nifti: Any = nib.Nifti1Image
     for part, voxels in (("images", volume.voxels), ("labels", volume.labels)):
-        image = nib.Nifti1Image(voxels, volume.affine)
+        image = nifti(voxels, volume.affine)
         image.header.set_xyzt_units("mm")
         image.set_sform(volume.affine, code=1)
         image.set_qform(volume.affine, code=1)

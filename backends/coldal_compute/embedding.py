@@ -66,7 +66,7 @@ def embed(
     read: Read = read_scan,
     clock: Callable[[], float] = time.monotonic,
 ) -> StepResult:
-    """Embed ``spec.scans`` into shards in ``folder``.
+    """Embed ``spec.scans`` (but those that this very encoder has embedded before) in ``folder``.
 
     Shards of an earlier run of the same job that still hold are kept; only the other scans are
     read. A scan that can't be read is reported as failed and stops nothing; it is tried again
@@ -84,18 +84,20 @@ def embed(
     """
     device = _device(spec.device)
     encoder = load_encoder(spec.encoder, device)
-    wanted = {scan.scan_id: scan.quick_hash for scan in spec.scans}
+    known = set(spec.embedded) if encoder.hash == spec.expected_hash else set()
+    scans = [scan for scan in spec.scans if scan.scan_id not in known]
+    wanted = {scan.scan_id: scan.quick_hash for scan in scans}
     done, stale = shards.finished_shards(folder, encoder.hash, wanted)
     shards.discard(folder, stale)
     writer = shards.ShardWriter(folder, encoder.hash, spec.shard_size, done)
     embedded = {scan_id for shard in done for scan_id in shard.scan_ids}
-    rest = [scan for scan in spec.scans if scan.scan_id not in embedded]
+    rest = [scan for scan in scans if scan.scan_id not in embedded]
     if embedded:
         report.log(f"{len(embedded)} scans were embedded before the interruption")
-    failed = _embed_rest(spec, rest, encoder, writer, report, read, clock)
-    if spec.scans and not writer.shards:
+    failed = _embed_rest(spec, len(scans), rest, encoder, writer, report, read, clock)
+    if scans and not writer.shards and not known:
         raise ColdalError(
-            f"none of the {len(spec.scans)} scans could be embedded; the first: {failed[0].message}",
+            f"not one of {len(scans)} scans could be embedded; the first: {failed[0].message}",
             where=failed[0].file,
             remedy="check that the images are where they were indexed, then run the job again",
             code="nothing-embedded",
@@ -115,6 +117,7 @@ def embed(
 
 def _embed_rest(
     spec: EmbedSpec,
+    total: int,
     rest: list[ScanInput],
     encoder: Encoder,
     writer: shards.ShardWriter,
@@ -122,7 +125,7 @@ def _embed_rest(
     read: Read,
     clock: Callable[[], float],
 ) -> list[FailedScan]:
-    total, before, start = len(spec.scans), len(spec.scans) - len(rest), clock()
+    before, start = total - len(rest), clock()
     failed: list[FailedScan] = []
     report.progress(before, total, "embedding")
     threads = max(1, min(spec.threads or _processors(), len(rest)))
@@ -192,7 +195,7 @@ def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
     slices = torch.cat(inputs)
     vectors = []
     try:
-        for batch in slices.split(size):
+        for batch in torch.split(slices, size):
             padding = batch.new_zeros((size - len(batch), *batch.shape[1:]))
             vectors.append(encoder.embed(torch.cat([batch, padding]))[: len(batch)])
     except torch.OutOfMemoryError as error:
@@ -206,7 +209,7 @@ def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
 
 
 def _split(vectors: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:
-    return vectors.split([len(slices) for slices in inputs]) if inputs else ()
+    return torch.split(vectors, [len(slices) for slices in inputs]) if inputs else ()
 
 
 def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
@@ -262,16 +265,14 @@ def _exact_convolutions() -> Iterator[None]:
 
 def _device(wanted: str) -> str:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(wanted)
-    if device.type == "cpu":
-        return "cpu"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type != "cuda" or (device.index or 0) >= count:
+    if wanted == "auto":
+        return "cuda" if count else "cpu"
+    there = {"cpu", *(f"cuda:{n}" for n in range(count)), *(["cuda"] if count else [])}
+    if wanted not in there:
         raise ColdalError(
-            f"there is no device {wanted} here ({count} CUDA devices)",
-            remedy="use device = auto or cpu",
+            f"there is no device {wanted!r} here",
+            remedy=f"use device = auto or one of {', '.join(sorted(there))}",
             code="no-device",
         )
     return wanted
@@ -302,6 +303,6 @@ def _record(spec: EmbedSpec, encoder: Encoder) -> dict[str, Any]:
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
         "device": encoder.device,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         **encoder.details,
     }

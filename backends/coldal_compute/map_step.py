@@ -41,6 +41,7 @@ def read_vectors(shards: tuple[ShardRows, ...]) -> tuple[tuple[str, ...], NDArra
 def make_map(spec: MapSpec, folder: Path, report: Reporter) -> StepResult:
     """Project all vectors, or place the new ones into ``spec.base``."""
     scan_ids, vectors = read_vectors(spec.shards)
+    how: dict[str, str | float | int | None]
     if spec.base is None:
         made = project(vectors, spec.seed, progress=report.progress)
         xy, placed = made.xy, 0

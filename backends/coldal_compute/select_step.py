@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_compute.map_step import read_vectors
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
@@ -17,8 +18,6 @@ from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Pick, Pool
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.selection.validation import draw_validation, interleave
-
-from coldal_compute.map_step import read_vectors
 
 CLUSTERS_FILE = "clusters.npz"
 
@@ -46,7 +45,8 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     notes: list[str] = []
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
-    clustering = _clusters(spec, scene)
+    patients = min(spec.validation, spec.budget - 1, _drawable(scene))
+    clustering = _clusters(spec, scene, spec.budget - patients)
     report.progress(1, 3, "drawing validation patients" if spec.validation else "picking")
     validation = _validation(spec, scene, clustering, notes)
     frozen = {scene.patients[pick.index] for pick in validation}
@@ -121,10 +121,18 @@ def _scene(spec: SelectSpec) -> _Scene:
     )
 
 
-def _clusters(spec: SelectSpec, scene: _Scene) -> Clustering:
+def _drawable(scene: _Scene) -> int:
+    """How many patients the validation set could take: those that do not train, less one."""
+    training = {scene.patients[n] for n in np.flatnonzero(scene.covered).tolist()}
+    found = {scene.patients[n] for n in np.flatnonzero(scene.candidate).tolist()}
+    free = len(found - training)
+    return free if found & training else max(0, free - 1)
+
+
+def _clusters(spec: SelectSpec, scene: _Scene, batch: int) -> Clustering:
     """Round 0 clusters the map; later rounds keep those clusters, new scans join the nearest."""
     if spec.clusters is None:
-        return choose_clusters(scene.xy, max(1, spec.budget - spec.validation), spec.seed)
+        return choose_clusters(scene.xy, max(1, batch), spec.seed)
     earlier = load_clusters(Path(spec.clusters))
     labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
     old, new = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)

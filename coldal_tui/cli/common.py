@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
+
+PIPED_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe: wide enough to cut no name."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -77,7 +81,9 @@ def say(message: str) -> None:
 def console(*, err: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=False)
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+    return Console(stderr=err, highlight=False, width=width)
 
 
 def table(title: str | None, *columns: str) -> Table:
@@ -90,9 +96,7 @@ def table(title: str | None, *columns: str) -> Table:
     if title:
         made.title = Text(title, style="bold")
     for column in columns:
-        made.add_column(
-            column.rstrip(">"), justify="right" if column.endswith(">") else "left"
-        )
+        made.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
     return made
 
 
@@ -117,7 +121,9 @@ def run_steps(
 
     numbers = submit_chain(project, steps)
     if detach:
-        say(f"submitted {plural(len(numbers), 'job')}; follow: coldal-tui jobs logs -f {numbers[0]}")
+        say(
+            f"submitted {plural(len(numbers), 'job')}; follow: coldal-tui jobs logs -f {numbers[0]}"
+        )
         return []
     try:
         with JobProgress(len(numbers)) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,12 +122,13 @@ def to_json(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The manifest as CSV with ``COLUMNS``; sizes as ``512x381``, absent values empty."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(row.get(column)) for column in COLUMNS] for row in rows)
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The manifest as CSV text with ``COLUMNS``; sizes as ``512x381``, absent values empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(row.get(column)) for column in COLUMNS] for row in rows)
+    return stream.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -30,7 +30,7 @@ class Match:
 
 @dataclass(frozen=True)
 class NoMatch:
-    """Why a mask belongs to no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``."""
+    """Why a mask has no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``."""
 
     code: str
     message: str
@@ -149,7 +149,9 @@ class Matcher:
                 return self._choose(key, found, name, "--match")
         return _nothing(f"file name {key!r}")
 
-    def _by_manifest(self, candidate: Candidate, manifest: Manifest | None) -> Match | NoMatch | None:
+    def _by_manifest(
+        self, candidate: Candidate, manifest: Manifest | None
+    ) -> Match | NoMatch | None:
         entry = manifest.entry_for(file_stem(candidate.name)) if manifest else None
         if entry is None or entry.scan_id not in self._targets:
             return None
@@ -199,7 +201,8 @@ class Matcher:
         return _ambiguous(
             f"the name {key!r}",
             found,
-            "Name the mask by its scan id and use --match '{scan_id}', or keep the images' folders.",
+            "Name the mask by its scan id and use --match '{scan_id}', "
+            "or keep the images' folders.",
         )
 
     def _by_folder(self, found: set[str], name: str) -> str | None:
@@ -207,10 +210,7 @@ class Matcher:
         mine = folders(name)
         depth: Mapping[str, int] = {
             scan_id: max(
-                (
-                    _common(mine, folders(n))
-                    for n in self._targets[scan_id].names
-                ),
+                (_common(mine, folders(n)) for n in self._targets[scan_id].names),
                 default=0,
             )
             for scan_id in found

@@ -6,10 +6,12 @@ import unicodedata
 from pathlib import PurePosixPath
 
 _DOUBLE = (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif", ".ome.zarr")
-_SINGLE = frozenset(
-    ".nii .nrrd .nhdr .mha .mhd .hdr .img .gz .dcm .dicom .ima .png .jpg .jpeg .jpe .jp2 .bmp "
-    ".gif .tif .tiff .webp .json .xml .npy .npz .zarr .svs".split()
-)
+_VOLUME = (".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".gz", ".zarr")
+_DICOM = (".dcm", ".dicom", ".ima")
+_PICTURE = (".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_PLAIN_PICTURE = (".pbm", ".pgm", ".ppm", ".pnm", ".jfif", ".tga")
+_DATA = (".json", ".xml", ".npy", ".npz", ".svs")
+_SINGLE = frozenset((*_VOLUME, *_DICOM, *_PICTURE, *_PLAIN_PICTURE, *_DATA))
 
 
 def file_stem(name: str) -> str:
@@ -25,6 +27,12 @@ def file_stem(name: str) -> str:
             return last[: -len(ending)]
     dot = lower.rfind(".")
     return last[:dot] if dot > 0 and lower[dot:] in _SINGLE else last
+
+
+def image_ending(name: str, kind: str) -> str:
+    """The ending of an image file as it is; ``.dcm`` for DICOM files without one."""
+    ending = name[len(file_stem(name)) :]
+    return ".dcm" if kind == "dicom" and not ending else ending
 
 
 def same_name(name: str) -> str:

@@ -87,10 +87,11 @@ def decide(
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
         return Rejected(error.code, error.what, error.remedy)
-    if class_pixels(fitted.label) == 0 and not options.confirm_empty:
+    is_empty = class_pixels(fitted.label) == 0
+    if is_empty and not options.confirm_empty:
         return _empty(fitted.label)
     notes = pixels.notes + fitted.notes
-    if class_pixels(fitted.label) == 0:
+    if is_empty:
         notes += ("no class is drawn: confirmed as a negative case",)
     return Accepted(fitted.label, fitted.geometry, notes, fitted.warnings)
 
@@ -173,8 +174,9 @@ def _check_volume(
     match = geometry.compare(scan_shape, target.affine, shape, affine)
     if match.kind in ("match", "drift"):
         return match
-    unplaced = not pixels.placed or geometry.has_default_position(affine)
-    if unplaced and shape == scan_shape and match.kind != "flip":
+    if shape == scan_shape and (
+        not pixels.placed or (match.kind != "flip" and geometry.has_default_position(affine))
+    ):
         raise ImageError(
             "the mask's header holds no position (identity), the scan's does",
             remedy=f"Save it with the scan's header. {_SAME_GRID}",
@@ -281,7 +283,7 @@ def _volume_changes(
         drawn = int(np.count_nonzero(before == index)) * ratio
         kept = int(np.count_nonzero(after == index))
         if drawn:
-            change = 100 * (kept - drawn) / drawn
+            change = round(100 * (kept - drawn) / drawn, 1) + 0.0  # never "-0.0"
             lines.append(f"resampled: the volume of {name!r} changed by {change:+.1f} %")
     return lines
 

@@ -13,6 +13,10 @@ from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
 
 INTEGRAL_TOLERANCE = 1e-3
 _SHOWN = 6
+_TABLE_SPAN = 1 << 16
+_BLOCK = 1 << 20
+_LARGEST = 1 << 30
+"""Beyond any label, and exact in single precision."""
 
 ValueMap = Mapping[int | str, int | str]
 """What a person says a raw value (or a class name in the file) means: a class name of the
@@ -80,8 +84,7 @@ def to_label(
 
 def class_pixels(label: NDArray[np.uint8]) -> int:
     """How many pixels of a label belong to a class."""
-    counts = np.bincount(label.ravel(), minlength=256)
-    return int(counts[1:IGNORE_LABEL].sum())
+    return int(np.count_nonzero(label)) - int(np.count_nonzero(label == IGNORE_LABEL))
 
 
 def _as_integers(raw: NDArray[Any]) -> NDArray[Any]:
@@ -95,37 +98,69 @@ def _as_integers(raw: NDArray[Any]) -> NDArray[Any]:
             remedy="Save the mask as one whole number per voxel.",
             code="not-integral",
         )
-    nearest = np.rint(raw)
-    with np.errstate(invalid="ignore"):
-        wrong = ~(np.abs(raw - nearest) <= INTEGRAL_TOLERANCE)
-    wrong |= np.abs(nearest) > np.iinfo(np.int32).max
-    if wrong.any():
-        examples = ", ".join(f"{value:.4g}" for value in np.unique(raw[wrong])[:_SHOWN])
-        raise ImageError(
-            f"{int(wrong.sum())} pixels hold values that are not whole numbers ({examples})",
-            remedy="It looks like a probability map or a resampled mask: save the label map "
-            "itself, or threshold it.",
-            code="not-integral",
-        )
-    return nearest.astype(np.int32)
+    # Both in memory order (NIfTI is column-major): a view of the one and of the other.
+    whole = np.empty_like(raw, dtype=np.int32)
+    flat, target = raw.ravel(order="K"), whole.ravel(order="K")
+    wrong: list[NDArray[Any]] = []
+    for first in range(0, flat.size, _BLOCK):
+        block = flat[first : first + _BLOCK]
+        nearest = np.rint(block)
+        with np.errstate(invalid="ignore"):
+            good = (np.abs(block - nearest) <= INTEGRAL_TOLERANCE) & (np.abs(nearest) <= _LARGEST)
+        if not good.all():
+            wrong.append(block[~good])
+        else:
+            target[first : first + _BLOCK] = nearest
+    if wrong:
+        raise _not_integral(np.concatenate(wrong))
+    return whole
+
+
+def _not_integral(found: NDArray[Any]) -> ImageError:
+    examples = ", ".join(f"{value:.4g}" for value in np.unique(found)[:_SHOWN])
+    noun = "pixel holds a value that is no whole number"
+    if found.size > 1:
+        noun = "pixels hold values that are no whole numbers"
+    return ImageError(
+        f"{found.size} {noun} ({examples})",
+        remedy="It looks like a probability map or a resampled mask: save the label map "
+        "itself, or threshold it.",
+        code="not-integral",
+    )
 
 
 def _count_values(whole: NDArray[Any]) -> tuple[list[int], list[int]]:
-    if whole.dtype == np.uint8:
-        counts = np.bincount(whole.ravel(), minlength=256)
-        present = np.flatnonzero(counts)
-        return [int(v) for v in present], [int(counts[v]) for v in present]
-    values, numbers = np.unique(whole, return_counts=True)
-    return [int(v) for v in values], [int(n) for n in numbers]
+    """The values that occur, ascending, and how often."""
+    low, span = _span(whole)
+    if span > _TABLE_SPAN:
+        values, numbers = np.unique(whole, return_counts=True)
+        return [int(v) for v in values], [int(n) for n in numbers]
+    flat = whole.ravel(order="K")
+    counts = np.zeros(span, dtype=np.int64)
+    # In blocks: bincount widens its input to 8 bytes per voxel.
+    for first in range(0, flat.size, _BLOCK):
+        block = flat[first : first + _BLOCK]
+        counts += np.bincount(block if low == 0 else block.astype(np.int64) - low, minlength=span)
+    present = np.flatnonzero(counts)
+    return [int(v) + low for v in present], [int(counts[v]) for v in present]
 
 
 def _look_up(whole: NDArray[Any], values: list[int], meanings: list[int]) -> NDArray[np.uint8]:
-    if whole.dtype == np.uint8:
-        table = np.zeros(256, dtype=np.uint8)
-        table[values] = meanings
-        return table[whole]
-    where = np.searchsorted(np.array(values, dtype=whole.dtype), whole)
-    return np.array(meanings, dtype=np.uint8)[where]
+    low = 0 if values[0] >= 0 and values[-1] < _TABLE_SPAN else values[0]
+    span = values[-1] - low + 1
+    if span > _TABLE_SPAN:
+        where = np.searchsorted(np.array(values, dtype=whole.dtype), whole)
+        return np.asarray(np.array(meanings, dtype=np.uint8)[where])
+    table = np.zeros(span, dtype=np.uint8)
+    table[np.array(values) - low] = meanings
+    return table[whole if low == 0 else whole.astype(np.int64) - low]
+
+
+def _span(whole: NDArray[Any]) -> tuple[int, int]:
+    """The smallest value (0 if that is near enough) and how many values there may be."""
+    low, high = int(whole.min()), int(whole.max())
+    low = 0 if low >= 0 and high < _TABLE_SPAN else low
+    return low, high - low + 1
 
 
 def _meanings(
@@ -151,9 +186,7 @@ def _meanings(
     return table
 
 
-def _one_class(
-    values: list[int], ignore_value: int | None, value_map: ValueMap
-) -> dict[int, int]:
+def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:
     drawn = {v for v in values if v not in (BACKGROUND, ignore_value) and v not in value_map}
     if drawn == {255}:
         return {255: 1}

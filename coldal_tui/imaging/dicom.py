@@ -33,7 +33,11 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
     out = np.empty((*header.shape, header.channels), dtype=header.dtype)
     for k, path in enumerate(ref.files):
         _, frames = decoded_frames(path)
-        if frames.shape[0] != 1 or frames[0].shape != (header.shape[1], header.shape[0], out.shape[3]):
+        if frames.shape[0] != 1 or frames[0].shape != (
+            header.shape[1],
+            header.shape[0],
+            out.shape[3],
+        ):
             raise ImageError(
                 f"its pixels {frames.shape[1:]} do not fit the stack's grid {header.shape}",
                 where=Path(path).name,
@@ -50,7 +54,10 @@ def stack_header(objects: Sequence[DicomObject], where: str) -> ScanHeader:
     Raises ImageError ``missing-slice`` when their places are not even.
     """
     first = objects[0]
-    if any(o.position is None or o.orientation is None for o in objects) or len(first.header.shape) != 2:
+    if (
+        any(o.position is None or o.orientation is None for o in objects)
+        or len(first.header.shape) != 2
+    ):
         raise ImageError(
             "the slices carry no position, so their order can't be known",
             where=where,

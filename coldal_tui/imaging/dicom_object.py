@@ -15,47 +15,13 @@ import numpy as np
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.affines import lps_affine, plausible_spacing
 from coldal_tui.imaging.dicom_frames import frame_stack
+from coldal_tui.imaging.dicom_kinds import is_stack_slice, refuse_non_images
 from coldal_tui.imaging.guards import check_bytes, check_picture, decoding, truncated
 from coldal_tui.imaging.image import ScanHeader
 
-_CLASSES = "1.2.840.10008.5.1.4.1.1."
-_STACK_CLASSES = tuple(
-    _CLASSES + tail for tail in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "20", "128", "130")
-) + (_CLASSES + "128.1",)
-"""CT, enhanced CT, MR, enhanced MR, NM and PET image storage (PS3.4 table B.5-1)."""
+_ITEM, _DELIMITER = 0xE000FFFE, 0xE0DDFFFE
+"""Tags of a fragment and of the end of the fragments, as little-endian 32-bit words."""
 
-_STACK_MODALITIES = ("CT", "MR", "PT", "NM", "OPT")
-
-_NOT_IMAGES: dict[str, tuple[str, str]] = {
-    "SEG": ("dicom-segmentation", "a DICOM segmentation: a mask, not an image to label"),
-    "RTSTRUCT": ("dicom-structures", "a DICOM structure set: contours, not an image to label"),
-    "RTDOSE": ("dicom-dose", "a DICOM dose grid, not an image to label"),
-    "RTPLAN": ("dicom-plan", "a DICOM treatment plan, not an image"),
-    "SR": ("dicom-report", "a DICOM structured report, not an image"),
-    "KO": ("dicom-report", "a DICOM key object selection, not an image"),
-    "PR": ("dicom-presentation", "a DICOM presentation state, not an image"),
-    "REG": ("dicom-registration", "a DICOM registration, not an image"),
-    "ANN": ("dicom-annotation", "DICOM microscopy annotations, not an image"),
-    "DOC": ("dicom-document", "a DICOM encapsulated document, not an image"),
-    "PLAN": ("dicom-plan", "a DICOM plan, not an image"),
-    "FID": ("dicom-annotation", "DICOM fiducials, not an image"),
-    "RWV": ("dicom-report", "a DICOM real world value mapping, not an image"),
-}
-_NOT_IMAGE_CLASSES: dict[str, str] = {
-    _CLASSES + "66.4": "SEG",
-    _CLASSES + "66.7": "SEG",
-    _CLASSES + "481.2": "RTDOSE",
-    _CLASSES + "481.3": "RTSTRUCT",
-    _CLASSES + "481.5": "RTPLAN",
-    _CLASSES + "481.8": "RTPLAN",
-    _CLASSES + "88.59": "KO",
-    _CLASSES + "91.1": "ANN",
-    _CLASSES + "66.1": "REG",
-    _CLASSES + "66.3": "REG",
-    _CLASSES + "66.2": "FID",
-    _CLASSES + "67": "RWV",
-    _CLASSES + "104.1": "DOC",
-}
 _HARD = ("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "ImageType")
 _SOFT = (
     "AcquisitionNumber",
@@ -81,8 +47,8 @@ _META = {
 class DicomObject(msgspec.Struct, frozen=True):
     """One image file of a series.
 
-    ``series`` identifies the series (patient, study, series UID; the folder where a file has
-    no UID). ``stackable``: belongs to a stack of slices; else each file is a scan of its own.
+    ``series`` identifies the series (patient and series UID; the folder where a file has no
+    UID). ``stackable``: belongs to a stack of slices; else each file is a scan of its own.
     ``hard`` values always separate stacks, ``soft`` ones (name, value) only where slices
     repeat a position. ``position`` and ``orientation`` are in LPS mm (PS3.3 C.7.6.2).
     """
@@ -96,6 +62,7 @@ class DicomObject(msgspec.Struct, frozen=True):
     orientation: tuple[float, ...] | None = None
     position: tuple[float, ...] | None = None
     between: float | None = None
+    thickness: float | None = None
     hard: tuple[str, ...] = ()
     soft: tuple[tuple[str, str], ...] = ()
 
@@ -108,7 +75,7 @@ def read_object(path: str | Path) -> DicomObject:
     """
     with decoding(path):
         dataset, available = read_dataset(path)
-        _refuse_non_images(path, dataset, available is not None)
+        refuse_non_images(path, dataset, available is not None)
         _check_complete(path, dataset, available or 0)
         return _object(Path(path), dataset)
 
@@ -130,7 +97,7 @@ def read_dataset(path: str | Path) -> tuple[Any, int | None]:
             whole = pydicom.dcmread(stream, force=force)
             pixels = whole.get("PixelData")
             return dataset, None if pixels is None else len(pixels)
-        return dataset, _pixel_bytes(stream, dataset)
+        return dataset, _pixel_bytes(path, stream, dataset)
 
 
 def transfer_syntax(dataset: Any) -> Any:
@@ -158,7 +125,7 @@ def quiet_pydicom() -> Any:
     return pydicom
 
 
-def _pixel_bytes(stream: Any, dataset: Any) -> int | None:
+def _pixel_bytes(path: str | Path, stream: Any, dataset: Any) -> int | None:
     """Bytes of the pixel element that lie in the file, from where reading stopped."""
     implicit, little = dataset.original_encoding
     order = "<" if little else ">"
@@ -172,51 +139,25 @@ def _pixel_bytes(stream: Any, dataset: Any) -> int | None:
         return None
     short = implicit or element[4:6] not in (b"OB", b"OW", b"UN", b"OF", b"OD")
     length = struct.unpack(order + "I", element[4:8] if short else element[8:12])[0]
-    held = int(end) - int(start) - (8 if short else 12)
-    return held if length == 0xFFFFFFFF else min(held, int(length))
+    first = int(start) + (8 if short else 12)
+    held = int(end) - first
+    if length != 0xFFFFFFFF:
+        return min(held, int(length))
+    _check_fragments(path, stream, first, int(end))
+    return held
 
 
-def _refuse_non_images(path: str | Path, dataset: Any, has_pixels: bool) -> None:
-    name = Path(path).name
-    sop_class = str(
-        dataset.get("SOPClassUID")
-        or getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID")
-        or ""
-    )
-    modality = str(dataset.get("Modality") or "")
-    if sop_class == "1.2.840.10008.1.3.10" or "DirectoryRecordSequence" in dataset:
-        raise ImageError("a DICOMDIR: a table of contents, not an image", where=name, code="dicomdir")
-    if sop_class.startswith(_CLASSES + "88.") and sop_class not in _NOT_IMAGE_CLASSES:
-        modality = "SR"
-    if sop_class.startswith(_CLASSES + "11."):
-        modality = "PR"
-    modality = _NOT_IMAGE_CLASSES.get(sop_class, modality)
-    if modality in _NOT_IMAGES:
-        code, reason = _NOT_IMAGES[modality]
-        raise ImageError(reason, where=name, code=code)
-    if "WaveformSequence" in dataset:
-        raise ImageError("a DICOM waveform, not an image", where=name, code="dicom-waveform")
-    if modality == "SM" or sop_class == _CLASSES + "77.1.6":
-        raise ImageError(
-            "a whole-slide microscopy image; those are not supported",
-            where=name,
-            remedy="export the regions of interest as PNG or TIFF",
-            code="whole-slide",
-        )
-    if not has_pixels or not dataset.get("Rows") or not dataset.get("Columns"):
-        what = _class_name(sop_class) or modality
-        raise ImageError(
-            f"a DICOM object{f' ({what})' if what else ''} without pixel data",
-            where=name,
-            code="no-pixels",
-        )
-
-
-def _class_name(sop_class: str) -> str:
-    from pydicom.uid import UID
-
-    name = UID(sop_class).name if sop_class else ""
-    return "" if name == sop_class else str(name)
+def _check_fragments(path: str | Path, stream: Any, at: int, end: int) -> None:
+    """Compressed pixel data must reach their delimiter (PS3.5 A.4); fragments are skipped."""
+    while at + 8 <= end:
+        stream.seek(at)
+        tag, length = struct.unpack("<II", stream.read(8))
+        if tag == _DELIMITER:
+            return
+        if tag != _ITEM:
+            break
+        at += 8 + length
+    raise truncated(path, "the compressed pixel data end before their closing delimiter")
 
 
 def _check_complete(path: str | Path, dataset: Any, available: int) -> None:
@@ -234,7 +175,9 @@ def _check_complete(path: str | Path, dataset: Any, available: int) -> None:
             raise truncated(
                 path, f"{needed - available:,} of {needed:,} bytes of pixel data are missing"
             )
-    check_bytes(path, (rows, columns, frames, samples), max(bits // 8, 1), 1 << 62, compressed=False)
+    check_bytes(
+        path, (rows, columns, frames, samples), max(bits // 8, 1), 1 << 62, compressed=False
+    )
 
 
 def frames_of(dataset: Any) -> int:
@@ -253,16 +196,11 @@ def _object(path: Path, dataset: Any) -> DicomObject:
     modality = str(dataset.get("Modality") or "") or None
     sop_class = str(dataset.get("SOPClassUID") or "")
     frames = frames_of(dataset)
-    known = sop_class.startswith(_CLASSES) and sop_class not in _STACK_CLASSES
-    stackable = frames == 1 and (
-        sop_class in _STACK_CLASSES or (modality in _STACK_MODALITIES and not known)
-    )
+    stackable = frames == 1 and is_stack_slice(sop_class, modality)
     header, orientation, position = _header(path, dataset, frames, modality)
     uid = str(dataset.get("SeriesInstanceUID") or f"folder {path.parent}")
-    study, patient = dataset.get("StudyInstanceUID") or "", dataset.get("PatientID") or ""
-    between = dataset.get("SpacingBetweenSlices")
     return DicomObject(
-        series=f"{patient}\n{study}\n{uid}",
+        series=f"{dataset.get('PatientID') or ''}\n{uid}",
         series_number=str(dataset.get("SeriesNumber") or ""),
         instance=str(dataset.get("SOPInstanceUID") or ""),
         order=_integer(dataset.get("InstanceNumber")),
@@ -270,7 +208,8 @@ def _object(path: Path, dataset: Any) -> DicomObject:
         header=header,
         orientation=orientation,
         position=position,
-        between=abs(float(between)) if between else None,
+        between=_length(dataset.get("SpacingBetweenSlices")),
+        thickness=_length(dataset.get("SliceThickness")),
         hard=tuple(_text(dataset.get(key)) for key in _HARD),
         soft=tuple((key, _text(dataset.get(key))) for key in _SOFT if dataset.get(key)),
     )
@@ -302,8 +241,8 @@ def _header(
         shape, spacing = (columns, rows, frames), None
         meta["frames"] = "time or sequence, without positions"
     elif orientation and position and pixel_spacing:
-        thickness = plausible_spacing([float(dataset.get("SliceThickness") or 0)])
-        affine = slice_affine(orientation, position, pixel_spacing, (thickness or (1.0,))[0])
+        depth = _length(dataset.get("SliceThickness")) or 1.0
+        affine = slice_affine(orientation, position, pixel_spacing, depth)
     header = ScanHeader(
         shape=shape,
         channels=channels,
@@ -329,13 +268,11 @@ def slice_affine(
     """
     along, down = np.asarray(orientation[:3]), np.asarray(orientation[3:])
     normal = np.cross(along, down)
-    return lps_affine(
-        [along * spacing[1], down * spacing[0], normal * depth], np.asarray(position)
-    )
+    return lps_affine([along * spacing[1], down * spacing[0], normal * depth], np.asarray(position))
 
 
 def _spacing(dataset: Any) -> tuple[float, ...] | None:
-    """(row, column) spacing in mm: PixelSpacing, else the detector's, else an ultrasound region's."""
+    """(row, column) in mm: PixelSpacing, else the detector's, else an ultrasound region's."""
     for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         values = _floats(dataset.get(name), 2)
         spacing = plausible_spacing(values) if values else None
@@ -355,6 +292,15 @@ def _floats(value: Any, count: int) -> tuple[float, ...] | None:
     except (TypeError, ValueError):
         return None
     return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+
+
+def _length(value: Any) -> float | None:
+    """A stated length in mm; None where it is absent or no length."""
+    try:
+        length = abs(float(value))
+    except (TypeError, ValueError):
+        return None
+    return length if np.isfinite(length) and length > 0 else None
 
 
 def _integer(value: Any) -> int:

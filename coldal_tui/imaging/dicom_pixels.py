@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.dicom_frames import frame_item
 from coldal_tui.imaging.dicom_object import frames_of, quiet_pydicom, transfer_syntax
-from coldal_tui.imaging.guards import decoding
+from coldal_tui.imaging.guards import decoding, truncated
+
+_PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_TWELVE_BIT_JPEG = ("1.2.840.10008.1.2.4.51",)
+_HIGH_THROUGHPUT = tuple(f"1.2.840.10008.1.2.4.20{n}" for n in (1, 2, 3))
 
 
 def channels_of(dataset: Any) -> int:
@@ -26,15 +31,15 @@ def output_dtype(dataset: Any) -> np.dtype[Any]:
     """The type of the pixels after rescale.
 
     The stored type without rescale; int16 or int32 for slope 1 and a whole intercept; float32
-    (float64 for 32-bit values) for any other slope; the table's type for a modality LUT.
+    (float64 for 32-bit values) for any other slope; the table's type for a modality LUT; uint8
+    for palettes.
     """
     if "DoubleFloatPixelData" in dataset:
         return np.dtype(np.float64)
     if "FloatPixelData" in dataset or not dataset.get("BitsAllocated"):
         return np.dtype(np.float32)
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-        bits = _descriptor(dataset.RedPaletteColorLookupTableDescriptor)[2]
-        return np.dtype(np.uint8 if bits <= 8 else np.uint16)
+        return np.dtype(np.uint8)
     stored = _stored_dtype(dataset)
     if dataset.get("ModalityLUTSequence"):
         bits = _descriptor(dataset.ModalityLUTSequence[0].LUTDescriptor)[2]
@@ -71,29 +76,64 @@ def decoded_frames(path: str | Path) -> tuple[Any, NDArray[Any]]:
 
 
 def _decode(path: str | Path, dataset: Any) -> NDArray[Any]:
-    from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import pixel_array
 
+    if not any(name in dataset for name in _PIXEL_ELEMENTS):
+        raise truncated(path)  # pydicom drops an element that the file's end cuts
     syntax = transfer_syntax(dataset)
     if getattr(dataset, "file_meta", None) is None:
         from pydicom.dataset import FileMetaDataset
 
         dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
-    if syntax.is_compressed and syntax != "1.2.840.10008.1.2.1.99":
-        _quiet_gdcm()
-        try:
-            available = get_decoder(syntax).is_available
-        except NotImplementedError:
-            available = False
-        if not available:
-            raise ImageError(
-                f"no decoder here for {syntax.name}",
-                where=Path(path).name,
-                remedy="convert it to an uncompressed or JPEG 2000 transfer syntax",
-                code="unsupported-compression",
-            )
-    array: NDArray[Any] = pixel_array(dataset)
+    if not syntax.is_compressed or syntax == _DEFLATED:
+        array: NDArray[Any] = pixel_array(dataset)
+        return array
+    _quiet_gdcm()
+    try:
+        if not get_decoder(syntax).is_available:
+            return _decode_with_imagecodecs(path, dataset)
+        array = pixel_array(dataset)
+    except NotImplementedError as error:
+        raise ImageError(
+            f"no decoder here for {syntax.name}",
+            where=Path(path).name,
+            remedy="convert it to an uncompressed or JPEG 2000 transfer syntax",
+            code="unsupported-compression",
+        ) from error
+    except RuntimeError as error:
+        if syntax in _TWELVE_BIT_JPEG and int(dataset.BitsStored) > 8:
+            return _decode_with_imagecodecs(path, dataset)
+        raise ImageError(
+            f"its compressed pixel data ({syntax.name}) are damaged",
+            where=Path(path).name,
+            remedy="copy the file again from its source",
+            code="damaged",
+        ) from error
     return array
+
+
+def _decode_with_imagecodecs(path: str | Path, dataset: Any) -> NDArray[Any]:
+    """Frames that pydicom's decoders can't read: grey 12-bit JPEG, high-throughput JPEG 2000."""
+    import imagecodecs
+    from pydicom.encaps import generate_frames
+
+    syntax = transfer_syntax(dataset)
+    decoders: dict[str, Any] = dict.fromkeys(_TWELVE_BIT_JPEG, imagecodecs.jpeg_decode)
+    decoders |= dict.fromkeys(_HIGH_THROUGHPUT, imagecodecs.jpeg2k_decode)
+    if syntax not in decoders or int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise NotImplementedError(str(syntax))
+    frames = generate_frames(dataset.PixelData, number_of_frames=frames_of(dataset))
+    try:
+        return np.stack([decoders[syntax](frame) for frame in frames])
+    except RuntimeError as error:  # imagecodecs' errors are RuntimeErrors
+        raise ImageError(
+            f"its compressed pixel data ({syntax.name}) are damaged",
+            where=Path(path).name,
+            remedy="copy the file again from its source",
+            code="damaged",
+        ) from error
 
 
 @cache
@@ -107,13 +147,15 @@ def _quiet_gdcm() -> None:
 
 
 def _in_stored_units(dataset: Any, raw: NDArray[Any]) -> NDArray[Any]:
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     photometric = str(dataset.get("PhotometricInterpretation"))
     target = output_dtype(dataset)
     if photometric == "PALETTE COLOR":
-        coloured = apply_color_lut(raw[..., 0], dataset)[..., :3]
-        return np.asarray(coloured).astype(target, copy=False)
+        coloured = np.asarray(apply_color_lut(raw[..., 0], dataset)[..., :3])
+        if coloured.dtype.itemsize > 1 and int(coloured.max()) > 255:  # 16-bit colour entries
+            coloured = coloured >> 8
+        return coloured.astype(target)
     if photometric == "MONOCHROME1" and raw.dtype.kind in "ui":
         low, high = _stored_range(dataset)
         raw = (low + high - raw.astype(np.int64)).astype(raw.dtype)

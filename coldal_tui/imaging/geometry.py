@@ -156,8 +156,8 @@ def resample_nearest(
     aligned = reorient(array, match)
     picks = []
     for start, step, size, room in zip(match.start, match.step, aligned.shape, shape, strict=True):
-        # Rounded first, so that ties fall the same way on every machine.
-        position = np.round((np.arange(room) - start) / step, 6)
+        # Rounded first: the single precision of headers must not decide how ties fall.
+        position = np.round((np.arange(room) - start) / step, 3)
         picks.append(np.clip(np.floor(position + 0.5).astype(int), 0, size - 1))
     return aligned[np.ix_(*picks)]
 

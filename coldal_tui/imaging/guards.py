@@ -19,7 +19,14 @@ MAX_VOLUME_BYTES = 8 << 30
 DEFLATE_RATIO = 1032
 """The most that deflate can shrink data (zlib technical notes): a bound on what a file can hold."""
 
-_TRUNCATED_WORDS = ("truncated", "unexpected end", "end of file", "end-of-stream", "eof", "got only")
+_TRUNCATED_WORDS = (
+    "truncated",
+    "unexpected end",
+    "end of file",
+    "end-of-stream",
+    "eof",
+    "got only",
+)
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def decoding(path: str | Path) -> Iterator[None]:
     name = Path(path).name
     try:
         yield
-    except ImageError:
+    except (ImageError, ImportError):  # a missing library is not the file's fault
         raise
     except FileNotFoundError as error:
         raise ImageError(
@@ -69,7 +76,9 @@ def decoding(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def truncated(path: str | Path, what: str = "the file ends in the middle of its data") -> ImageError:
+def truncated(
+    path: str | Path, what: str = "the file ends in the middle of its data"
+) -> ImageError:
     """The error for bytes that end too early."""
     return ImageError(
         what, where=Path(path).name, remedy="copy the file again from its source", code="truncated"

@@ -25,6 +25,7 @@ _SOLID = b"label 3-D"
 _LABEL_INTENT = 1002
 _SCANNER_SPACE = 1
 _NIFTI1_LARGEST_AXIS = 32767
+_HEADER_BYTES = 348
 
 
 def label_suffix(header: ScanHeader) -> str:
@@ -144,6 +145,8 @@ def _read_nifti(path: Path) -> NDArray[np.uint8]:
 
     with gzip.open(path) as packed:
         data = packed.read()
+    if len(data) < _HEADER_BYTES:
+        raise ValueError("it ends inside its header")
     try:
         # The size of a NIfTI-1 or -2 header opens the file; labels are written little-endian.
         kind: Any = nib.Nifti2Image if data[:4] == b"\x1c\x02\x00\x00" else nib.Nifti1Image

@@ -30,7 +30,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-"""MET_LONG is 4 bytes in the format, whatever a compiler's long is (MetaIO ``MET_ValueTypeSize``)."""
+"""MET_LONG is 4 bytes in the format, whatever a compiler's long is (``MET_ValueTypeSize``)."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,7 @@ def _fields(path: Path, head: bytes) -> tuple[dict[str, str], int]:
     return fields, at
 
 
-def _check_layout(
-    path: Path, fields: dict[str, str], size: tuple[int, ...], channels: int
-) -> None:
+def _check_layout(path: Path, fields: dict[str, str], size: tuple[int, ...], channels: int) -> None:
     binary = fields.get("BinaryData", "True").lower()
     if fields["ElementType"].upper() not in _TYPES or binary in ("false", "0"):
         kind = fields["ElementType"] if binary not in ("false", "0") else "ASCII data"

@@ -82,11 +82,11 @@ def _load_header(path: str | Path) -> Any:
     if len(first) < 348:
         raise truncated(path, "the file ends inside its header")
     second = first[4:8] in (b"n+2\0", b"ni2\0")
-    kind = nib.Nifti2Header if second else nib.Nifti1Header
+    kind: Any = nib.nifti2.Nifti2Header if second else nib.nifti1.Nifti1Header
     size = 540 if second else 348
     if len(first) < size:
         raise truncated(path, "the file ends inside its header")
-    header = kind(first[:size], check=False)
+    header: Any = kind(first[:size], check=False)
     if min(int(n) for n in header.get_data_shape() or (0,)) < 1:
         raise ImageError(
             f"the image has no voxels (grid {tuple(header.get_data_shape())})",
@@ -102,7 +102,8 @@ def _open_stream(path: Path, compressed: bool) -> Any:
         return path.open("rb")
     from isal import igzip
 
-    return igzip.open(path, "rb")
+    opener: Any = igzip.open
+    return opener(path, "rb")
 
 
 def _is_gzip(path: Path) -> bool:
@@ -131,7 +132,7 @@ def _layout(path: str | Path, header: Any) -> tuple[tuple[int, ...], int]:
     """Grid and number of channels from the stored dimensions."""
     shape = tuple(int(n) for n in header.get_data_shape())
     colours = 3 if header.get_data_dtype().fields else 1
-    space, rest = (shape + (1, 1, 1))[:3], shape[3:]
+    space, rest = (*shape, 1, 1, 1)[:3], shape[3:]
     extra = int(np.prod(rest, dtype=np.int64)) if rest else 1
     if extra > MAX_CHANNELS or (extra > 1 and colours > 1):
         raise ImageError(
@@ -160,7 +161,7 @@ def _scaling(header: Any) -> tuple[float, float]:
 
 def _dtype_out(path: str | Path, header: Any) -> np.dtype[Any]:
     """The stored type; scaled values are float32 (float64 where the file holds wide numbers)."""
-    stored = header.get_data_dtype()
+    stored: np.dtype[Any] = header.get_data_dtype()
     if stored.fields:
         return np.dtype(np.uint8)
     if stored.kind == "c":

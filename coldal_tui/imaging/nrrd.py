@@ -133,9 +133,10 @@ def _axes(
     directions = fields.get("space directions")
     spatial = []
     for axis, kind in enumerate(kinds):
-        bare = directions is not None and not np.isfinite(
-            np.asarray(directions[axis], dtype=np.float64)
-        ).all()
+        bare = (
+            directions is not None
+            and not np.isfinite(np.asarray(directions[axis], dtype=np.float64)).all()
+        )
         if kind in _SPATIAL_KINDS and not bare:
             spatial.append(axis)
     if len(spatial) == 4 and "kinds" not in fields and sizes[spatial[-1]] <= MAX_CHANNELS:
@@ -172,7 +173,7 @@ def _dtype(path: Path, fields: dict[str, Any], encoding: str) -> np.dtype[Any]:
             remedy="save it as NRRD with encoding raw or gzip",
             code="unsupported-type",
         )
-    dtype = np.dtype(name)
+    dtype: np.dtype[Any] = np.dtype(name)
     if dtype.itemsize > 1 and encoding not in _TEXT:
         dtype = dtype.newbyteorder(">" if str(fields.get("endian", "little")) == "big" else "<")
     return dtype

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import struct
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.errors import ImageError
 from coldal_tui.imaging import tiff
-from coldal_tui.imaging.guards import check_picture, decoding, truncated
+from coldal_tui.imaging.guards import MAX_PIXELS, check_picture, decoding, truncated
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ _MODES: dict[str, tuple[int, str]] = {
     "F": (1, "float32"),
 }
 
-_warning_filter = threading.Lock()
+_SMALLEST_PICTURE = 64
+"""Bytes that even a picture of one pixel has, about."""
 
 
 def read_header(path: str | Path) -> ScanHeader:
@@ -75,10 +77,8 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
         check_picture(path, (picture.height, picture.width))
         png = _png_facts(path) if picture.format == "PNG" else None
         orientation = _orientation(picture, png)
-        if png is not None and png.deep_colour:
-            array = _deep_png(path)
-        else:
-            array = flattened(picture)
+        deep = png is not None and png.deep_colour
+        array = _deep_png(path) if deep else flattened(picture)
         return np.ascontiguousarray(oriented(array, orientation))
 
 
@@ -123,23 +123,33 @@ def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return array
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Image]:
-    """A picture opened lazily. Pillow's warning about bombs is refused by ``check_picture``."""
+@cache
+def _quiet_pillow() -> None:
+    """Pillow's warning about bombs is not needed: ``check_picture`` refuses at the same size."""
     from PIL import Image
 
-    with _warning_filter, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            picture = Image.open(path, formats=("PNG", "JPEG", "MPO", "BMP", "TIFF"))
-        except Image.DecompressionBombError:
-            check_picture(path, (1 << 16, 1 << 16))
-            raise
-        except Image.UnidentifiedImageError:
-            with Path(path).open("rb") as stream:
-                if len(stream.read(64)) < 64:
-                    raise truncated(path) from None
-            raise
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image]:
+    """A picture opened lazily."""
+    from PIL import Image, UnidentifiedImageError
+
+    _quiet_pillow()
+    try:
+        picture = Image.open(path, formats=("PNG", "JPEG", "BMP"))
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"the header promises more than {MAX_PIXELS:,} pixels",
+            where=Path(path).name,
+            remedy="crop or downsample it",
+            code="too-large",
+        ) from error
+    except UnidentifiedImageError:
+        if Path(path).stat().st_size < _SMALLEST_PICTURE:
+            raise truncated(path) from None
+        raise
     with picture:
         yield picture
 

@@ -57,12 +57,16 @@ def recognise(path: Path, head: bytes) -> Recognised:
         return Recognised(None, "unsupported-format", "a HEIF picture or a film; save it as PNG")
     if _is_analyze(head):
         return Recognised(
-            None, "unsupported-format", "an Analyze 7.5 header without orientation; save it as NIfTI"
+            None,
+            "unsupported-format",
+            "an Analyze 7.5 header without orientation; save it as NIfTI",
         )
     return _recognise_by_name(path, head)
 
 
 def _scan_kind(head: bytes) -> str | None:
+    if head[128:132] == b"DICM":  # before TIFF: the preamble may be a TIFF header (PS3.10 7.1)
+        return "dicom"
     if (
         head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
         or head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -97,13 +101,13 @@ def is_dicom(head: bytes) -> bool:
     if len(head) < 16:
         return False
     for order in ("little", "big"):
-        group = int.from_bytes(head[:2], order)  # type: ignore[arg-type]
-        element = int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
+        group = int.from_bytes(head[:2], order)
+        element = int.from_bytes(head[2:4], order)
         if group not in (0x0002, 0x0008) or element > 0x0070:
             continue
         if re.fullmatch(rb"AE|AS|CS|DA|DT|LO|OB|PN|SH|SQ|ST|TM|UI|UL|US", head[4:6]):
             return True
-        if int.from_bytes(head[4:8], order) <= 128:  # type: ignore[arg-type]
+        if int.from_bytes(head[4:8], order) <= 128:
             return group == 0x0008 or element == 0
     return False
 
@@ -152,8 +156,9 @@ def _recognise_gzip(head: bytes) -> Recognised:
 
 
 _IMAGE_SUFFIXES = (
-    ".png .jpg .jpeg .tif .tiff .bmp .nii .nii.gz .dcm .dicom .ima .nrrd .nhdr .mha .mhd"
-).split()
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".nii", ".nii.gz"),
+    *(".dcm", ".dicom", ".ima", ".nrrd", ".nhdr", ".mha", ".mhd"),
+)
 
 
 def _recognise_by_name(path: Path, head: bytes) -> Recognised:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ def is_tiff(path: str | Path) -> bool:
         return stream.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+@cache
+def _quiet_tifffile() -> Any:
+    """tifffile without log lines: they would garble the screen, and errors are raised anyway."""
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return tifffile
+
+
 def read_header(path: str | Path) -> ScanHeader:
     """Header of a TIFF; no pixels are decoded.
 
@@ -29,8 +40,7 @@ def read_header(path: str | Path) -> ScanHeader:
     page) without world coordinates: TIFF states no spacing that can be trusted. Up to 16 planes
     of a channel axis (ImageJ, OME) are channels.
     """
-    import tifffile
-
+    tifffile = _quiet_tifffile()
     with decoding(path), tifffile.TiffFile(path) as file:
         layout = _Layout(path, file)
         return ScanHeader(
@@ -44,8 +54,7 @@ def read_header(path: str | Path) -> ScanHeader:
 
 def read_pixels(path: str | Path) -> NDArray[np.generic]:
     """Pixels ``(rows, columns, channels)``, or ``(i, j, k, channels)`` of several pages."""
-    import tifffile
-
+    tifffile = _quiet_tifffile()
     with decoding(path), tifffile.TiffFile(path) as file:
         layout = _Layout(path, file)
         if layout.through_pillow:
@@ -68,10 +77,13 @@ class _Layout:
         self.photometric = int(page.photometric)
         tag = page.tags.get(274)
         self.orientation = int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
-        self.through_pillow = len(file.pages) == 1 and self.photometric in (5, 6, 8) and not (
-            self.photometric == 6 and int(page.compression) in (6, 7)
+        self.through_pillow = (
+            len(file.pages) == 1
+            and self.photometric in (5, 6, 8)
+            and not (self.photometric == 6 and int(page.compression) in (6, 7))
         )
         self._check_axes(path)
+        self._check_complete(path)
         sizes = dict(zip(self.series.axes, self.series.shape, strict=True))
         rows, columns = int(sizes["Y"]), int(sizes["X"])
         check_picture(path, (rows, columns))
@@ -110,7 +122,8 @@ class _Layout:
     def dtype_out(self) -> np.dtype[Any]:
         if self.through_pillow or self.photometric == _PALETTE or self.bilevel:
             return np.dtype(np.uint8)
-        return np.dtype(self.series.dtype).newbyteorder("=")
+        stored: np.dtype[Any] = np.dtype(self.series.dtype)
+        return stored.newbyteorder("=")
 
     @property
     def bilevel(self) -> bool:
@@ -138,6 +151,14 @@ class _Layout:
             )
         self.series = largest
 
+    def _check_complete(self, path: str | Path) -> None:
+        """The strips or tiles of the first and the last page must lie inside the file."""
+        size = Path(path).stat().st_size
+        for page in (self.series.pages[0], self.series.pages[-1]):
+            places = () if page is None else zip(page.dataoffsets, page.databytecounts, strict=True)
+            if any(start + length > size for start, length in places):
+                raise truncated(path)
+
     def _check_axes(self, path: str | Path) -> None:
         axes = str(self.series.axes)
         sizes = dict(zip(axes, self.series.shape, strict=True))
@@ -164,8 +185,9 @@ def _display_values(layout: _Layout, array: NDArray[Any]) -> NDArray[Any]:
     if layout.photometric == _PALETTE:
         colours = np.asarray(layout.page.colormap)  # (3, entries) uint16
         # Old writers store 8-bit entries in the 16-bit table (TIFF 6.0, section 5).
-        table = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
-        return np.moveaxis(table[:, array[..., 0, 0]], 0, -1)
+        table: NDArray[Any] = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+        coloured: NDArray[Any] = table.T[array[..., 0, 0]]
+        return coloured
     if layout.bilevel:
         array = (array != 0).astype(np.uint8) * np.uint8(255)
     if layout.photometric == _MINISWHITE and array.dtype.kind in "u":
@@ -183,11 +205,12 @@ def _grid_order(array: NDArray[Any], layout: _Layout) -> NDArray[Any]:
     from coldal_tui.imaging.raster import oriented
 
     if layout.through_pillow:  # Pillow has applied the orientation itself
-        return array[0]
+        first: NDArray[Any] = array[0]
+        return first
     if layout.pages == 1:
         return oriented(array[0], layout.orientation)
-    turned = np.stack([oriented(page, layout.orientation) for page in array])
-    return turned.transpose(2, 1, 0, 3)
+    turned = [oriented(page, layout.orientation) for page in array]
+    return np.stack(turned).transpose(2, 1, 0, 3)
 
 
 def _with_pillow(path: str | Path) -> NDArray[Any]:
@@ -196,4 +219,5 @@ def _with_pillow(path: str | Path) -> NDArray[Any]:
 
     with Image.open(path, formats=("TIFF",)) as picture:
         picture.load()
-        return np.asarray(picture.convert("RGB"))[None]
+        colours: NDArray[Any] = np.asarray(picture.convert("RGB"))
+        return colours[None]

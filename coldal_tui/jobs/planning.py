@@ -52,7 +52,9 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
     scans = project.require_scans()
     known = project.current_encoder_hash()
     done = set(embedded_scans(project, known)) if known else set()
-    if known and all(scan.scan_id in done for scan in scans) and not request.get("verify"):
+    hopeless = _failed_before(project, known) if known and not request.get("again") else set()
+    scans = [scan for scan in scans if scan.scan_id not in hopeless]
+    if known and all(scan.scan_id in done for scan in scans) and not request.get("again"):
         return None
     backend = project.config.backend
     return EmbedSpec(
@@ -64,6 +66,16 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
         device=request.get("device") or backend.device,
         threads=backend.threads,
     )
+
+
+def _failed_before(project: Project, encoder_hash: str) -> set[str]:
+    """Scans whose bytes, as they are now, could not be embedded the last time."""
+    rows = project.store.rows(
+        "SELECT f.scan_id FROM embed_failures f JOIN scans s ON s.scan_id = f.scan_id "
+        "AND s.quick_hash = f.quick_hash WHERE f.encoder_hash = ?",
+        (encoder_hash,),
+    )
+    return {row["scan_id"] for row in rows}
 
 
 def embedded_scans(project: Project, encoder_hash: str) -> dict[str, tuple[int, int]]:

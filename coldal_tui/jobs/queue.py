@@ -113,7 +113,7 @@ def retry(project: Project, job_id: int) -> Job:
         job = get_job(project, job_id)
         if job.status not in ENDED_BADLY:
             raise UsageError(
-                f"the job is {job.status}; only a failed, cancelled or interrupted one can be retried",
+                f"the job is {job.status}; only one that ended badly can be retried",
                 where=f"job {job_id}",
             )
         reopened = [job_id, *_ended_dependencies(project, job)]

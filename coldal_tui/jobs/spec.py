@@ -67,7 +67,7 @@ class ShardRows(msgspec.Struct, frozen=True):
 
 
 class MapSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="map"):
-    """Project embeddings to 2-D. With ``base`` (an earlier map's .npz) new scans are placed into it."""
+    """Project embeddings to 2-D; with ``base``, an earlier map's .npz, place new scans into it."""
 
     shards: tuple[ShardRows, ...]
     encoder_hash: str
@@ -80,7 +80,7 @@ class PoolRow(msgspec.Struct, frozen=True):
     """One scan's state as selection sees it, in scan_id order.
 
     ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
-    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run, if scored.
+    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
     """
 
     scan_id: str

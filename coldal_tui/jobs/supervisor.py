@@ -118,17 +118,7 @@ class Supervisor:
             needed = [jobs[number] for number in job.depends_on]
             broken = next((one for one in needed if one.status in queue.ENDED_BADLY), None)
             if broken is not None:
-                self._end(
-                    job,
-                    queue.CANCELLED,
-                    JobError(
-                        f"job {broken.job_id} ({broken.kind}), which it needs, {broken.status}"
-                        + (f": {broken.error.what}" if broken.error else ""),
-                        broken.error.where if broken.error else None,
-                        broken.error.remedy if broken.error else None,
-                        "dependency",
-                    ),
-                )
+                self._end(job, queue.CANCELLED, _dependency_error(broken))
             elif all(one.status == queue.DONE for one in needed):
                 self._launch(job)
                 return
@@ -165,6 +155,18 @@ class Supervisor:
             store.update(
                 "jobs", {"job_id": job.job_id}, handle=json.loads(msgspec.json.encode(handle))
             )
+
+
+def _dependency_error(broken: queue.Job) -> JobError:
+    """Why a job can't start: the first cause, not the chain that led from it."""
+    if broken.error is not None and broken.error.code == "dependency":
+        return broken.error
+    what = f"job {broken.job_id} ({broken.kind}), which it needs, {broken.status}"
+    if broken.error is None:
+        return JobError(what, code="dependency")
+    return JobError(
+        f"{what}: {broken.error.what}", broken.error.where, broken.error.remedy, "dependency"
+    )
 
 
 def ensure_supervisor(layout: Layout) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -341,5 +340,5 @@ def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
     config = parse_config(edited, str(path))
     mode = path.stat().st_mode
     atomic_write(path, lambda stream: stream.write(edited.encode()))
-    os.chmod(path, mode)
+    path.chmod(mode)
     return config

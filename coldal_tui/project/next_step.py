@@ -37,7 +37,7 @@ def next_step(project: Project, state: dict[str, Any]) -> NextStep:
         count = state["quarantined"]
         return NextStep(
             "coldal-tui labels list",
-            f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; look at the reasons",
+            f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; see why",
         )
     if budget.queued:
         return NextStep("coldal-tui export-queue", f"hand {budget.queued} queued scans to labelers")

@@ -45,20 +45,60 @@ class Style:
 
 STYLES = {
     "standard": Style(
-        "PA", ((264, 304), (264, 312)), (0.395, 0.435), 1.2, 0.02, 0.1, 0.22, False,
-        0.82, 0.46, 0.45, 2.0,
+        "PA",
+        ((264, 304), (264, 312)),
+        (0.395, 0.435),
+        1.8,
+        0.03,
+        0.1,
+        0.40,
+        False,
+        0.82,
+        0.46,
+        0.45,
+        2.0,
     ),
     "bedside": Style(
-        "AP", ((256, 280), (288, 320)), (0.31, 0.36), 6.0, 0.09, 0.9, 0.65, True,
-        0.80, 0.66, 1.25, 2.6,
+        "AP",
+        ((256, 280), (288, 320)),
+        (0.31, 0.36),
+        7.0,
+        0.09,
+        0.9,
+        0.75,
+        True,
+        0.80,
+        0.66,
+        1.25,
+        2.6,
     ),
     "film": Style(
-        "PA", ((300, 320), (256, 280)), (0.315, 0.355), 3.0, 0.03, 0.2, 0.30, False,
-        0.86, 0.46, 0.9, 3.2,
+        "PA",
+        ((300, 320), (256, 280)),
+        (0.315, 0.355),
+        3.5,
+        0.03,
+        0.2,
+        0.50,
+        False,
+        0.86,
+        0.46,
+        0.9,
+        3.2,
     ),
     "child": Style(
-        "AP", ((272, 300), (256, 276)), (0.25, 0.29), 3.5, 0.04, 0.0, 0.30, False,
-        0.76, 0.28, 0.5, 1.6,
+        "AP",
+        ((272, 300), (256, 276)),
+        (0.25, 0.29),
+        3.5,
+        0.04,
+        0.0,
+        0.45,
+        False,
+        0.76,
+        0.28,
+        0.5,
+        1.6,
     ),
 }
 
@@ -108,7 +148,8 @@ def _random_pose(style: Style, fine: tuple[int, int], rng: np.random.Generator) 
 
 def _shrink(fine: Field) -> Field:
     rows, columns = fine.shape[0] // OVERSAMPLING, fine.shape[1] // OVERSAMPLING
-    return fine.reshape(rows, OVERSAMPLING, columns, OVERSAMPLING).mean(axis=(1, 3))
+    tiles = fine.reshape(rows, OVERSAMPLING, columns, OVERSAMPLING)
+    return np.asarray(tiles.mean(axis=(1, 3)), dtype=np.float64)
 
 
 Finished = tuple[Field, NDArray[np.bool_], NDArray[np.bool_]]

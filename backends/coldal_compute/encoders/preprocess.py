@@ -5,22 +5,28 @@ Any change here that moves a single input value raises ``registry.PREPROCESSING_
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from coldal_compute.encoders.registry import VOLUME_SLICES, EncoderInfo
+from coldal_compute.encoders.registry import VOLUME_SLICES
 from coldal_tui.errors import ImageError
-from coldal_tui.imaging.image import Affine, ScanHeader, ScanImage
-from coldal_tui.imaging.intensity import to_unit
+from coldal_tui.imaging.image import Affine, ScanImage
+from coldal_tui.imaging.intensity import limits, scaled
+from coldal_tui.jobs.encoders import EncoderInfo
 
+Array = NDArray[np.generic]
 Pixels = NDArray[np.float32]
 
 _FOREGROUND = 0.1
 _FOREGROUND_SHARE = 0.01
 _SAME_SPACING = 0.99
+# Where the foreground lies is looked up on at most this many pixels per axis of a plane.
+_LOOK = 64
 
 
 def to_encoder_input(image: ScanImage, info: EncoderInfo) -> Tensor:
@@ -39,13 +45,14 @@ def to_encoder_input(image: ScanImage, info: EncoderInfo) -> Tensor:
             remedy="exclude it, or split it into 2-D images or volumes",
             code="shape",
         )
-    unit = np.asarray(to_unit(image.array, image.header.modality), dtype=np.float32)
-    planes = _planes(unit, image.header)
+    planes = _planes(image)
     if planes.shape[-1] != 3:
         planes = planes.mean(axis=-1, keepdims=True)
     pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1)))
     size = (info.input_size, info.input_size)
-    pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True).expand(-1, 3, -1, -1)
+    pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True).expand(
+        -1, 3, -1, -1
+    )
     if info.channels == "BGR":
         pixels = pixels.flip(1)
     mean = torch.tensor(info.mean).view(3, 1, 1)
@@ -53,42 +60,47 @@ def to_encoder_input(image: ScanImage, info: EncoderInfo) -> Tensor:
     return (pixels - mean) / std
 
 
-def _planes(unit: Pixels, header: ScanHeader) -> Pixels:
-    """The planes to embed, ``(S, rows, columns, channels)``."""
+def _planes(image: ScanImage) -> Pixels:
+    """The planes to embed in [0, 1], ``(S, rows, columns, channels)``.
+
+    Only they are converted: a whole volume in float32 for every thread would be gigabytes.
+    """
+    array, header = image.array, image.header
     if len(header.shape) == 2:
         # With an affine the grid is (column, row): see ScanHeader.
-        return (unit if header.affine is None else unit.swapaxes(0, 1))[None]
+        upright = array if header.affine is None else array.swapaxes(0, 1)
+        return scaled(upright, limits(upright, header.modality))[None]
     spacing = header.spacing
     if header.affine is not None:
-        unit, spacing = _to_lpi(unit, header.affine, spacing)
-    axis = _through_axis(unit.shape[:3], spacing)
-    along = np.moveaxis(unit, axis, 0)
+        array, spacing = _to_lpi(array, header.affine, spacing)
+    bounds = limits(array, header.modality)
+    along = np.moveaxis(array, _through_axis(array.shape[:3], spacing), 0)
+    thin = along[:, :: -(-along.shape[1] // _LOOK), :: -(-along.shape[2] // _LOOK)]
+    chosen = along[_slices(scaled(thin, bounds))]
     # Of the two axes that are left, the first runs along a row and the second down a column.
-    return along[_slices(along)].swapaxes(1, 2)
+    return scaled(chosen.swapaxes(1, 2), bounds)
 
 
 def _to_lpi(
-    unit: Pixels, affine: Affine, spacing: tuple[float, ...] | None
-) -> tuple[Pixels, tuple[float, ...] | None]:
+    array: Array, affine: Affine, spacing: tuple[float, ...] | None
+) -> tuple[Array, tuple[float, ...] | None]:
     """Axes toward left, posterior and inferior, as near as flips and swaps come.
 
     A file's axis order is an accident of its writer: the same head stored in another order must
-    give the same vector. A matrix that leaves an axis without direction changes nothing.
+    give the same vector.
     """
-    from nibabel.orientations import (
-        apply_orientation,
-        axcodes2ornt,
-        io_orientation,
-        ornt_transform,
+    steps = np.asarray(affine, dtype=float)[:3, :3]
+    cosines = steps / np.linalg.norm(steps, axis=0)
+    order = max(
+        permutations(range(3)),
+        key=lambda axes: round(
+            sum(abs(cosines[world, axis]) for world, axis in enumerate(axes)), 6
+        ),
     )
-
-    stored = io_orientation(np.asarray(affine, dtype=float))
-    if not np.isfinite(stored).all():
-        return unit, spacing
-    change = ornt_transform(stored, axcodes2ornt(("L", "P", "I")))
-    if spacing is not None:
-        spacing = tuple(spacing[int(axis)] for axis in np.argsort(change[:, 0]))
-    return apply_orientation(unit, change), spacing
+    # RAS affine: a positive component runs to the right, the front or the head.
+    flipped = tuple(world for world, axis in enumerate(order) if cosines[world, axis] > 0)
+    turned = np.flip(array.transpose(*order, 3), flipped)
+    return turned, None if spacing is None else tuple(spacing[axis] for axis in order)
 
 
 def _through_axis(shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> int:
@@ -102,7 +114,8 @@ def _through_axis(shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> 
 
 
 def _slices(along: Pixels) -> NDArray[np.intp]:
-    """Indices of the planes, axis 0, at the centres of equal parts of the foreground.
+    """Indices of the planes (axis 0 of values in [0, 1]) at the centres of equal parts of the
+    foreground.
 
     Foreground: from the first to the last plane with 1 % of its pixels above 0.1 (all planes if
     there is none). Fewer planes than ``VOLUME_SLICES``: all of them.

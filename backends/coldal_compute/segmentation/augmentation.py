@@ -26,15 +26,15 @@ def augmentations(plan: Plan) -> Any:
     mirroring: anatomy has a left and a right. Labels come in shifted by one (0 = ignored), so
     that what turns in from outside the patch is ignored and not learned as background.
     """
-    from monai.transforms import (
-        Compose,
+    from monai.transforms.compose import Compose
+    from monai.transforms.intensity.dictionary import (
         RandAdjustContrastd,
-        RandAffined,
         RandGaussianNoised,
         RandGaussianSmoothd,
         RandScaleIntensityd,
         RandShiftIntensityd,
     )
+    from monai.transforms.spatial.dictionary import RandAffined
 
     turn = pi / 12
     return Compose(
@@ -113,9 +113,8 @@ def cut_patch(
     shape = sample.label.shape
     if shape == plan.patch:
         return sample.image, sample.label
-    starts = [
-        int(rng.integers(0, max(0, n - p) + 1)) for n, p in zip(shape, plan.patch, strict=True)
-    ]
+    room = [max(0, n - p) for n, p in zip(shape, plan.patch, strict=True)]
+    starts = [int(rng.integers(0, free + 1)) for free in room]
     if rng.random() < _FOREGROUND_SHARE and (centre := _foreground(sample, rng)):
         starts = [
             min(max(0, c - p // 2), free)

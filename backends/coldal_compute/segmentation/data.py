@@ -29,6 +29,8 @@ _PREPROCESSING = 1
 _CACHE_BYTES = 8 * 1024**3
 _THICKNESS_SCANS = 32
 _PLACES = 4096
+_FLAT = 1e-4
+"""A deviation (of intensities in [0, 1]) that is rounding after resizing, not contrast."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,8 @@ class Readers:
 
 def file_readers() -> Readers:
     """The readers of the project's own image and label files."""
-    from coldal_tui.imaging.reading import read_scan
-
     from coldal_tui.imaging.labelfile import read_label
+    from coldal_tui.imaging.reading import read_scan
 
     return Readers(read_scan, read_label)
 
@@ -106,11 +107,12 @@ def fit_channels(array: NDArray[np.float32], channels: int) -> NDArray[np.float3
 
 
 def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(channels, *grid)`` with mean 0 and deviation 1 per channel."""
+    """``(channels, *grid)`` with mean 0 and deviation 1 per channel; a flat channel is zeros."""
     axes = tuple(range(1, array.ndim))
     mean = array.mean(axis=axes, keepdims=True, dtype=np.float64)
     deviation = array.std(axis=axes, keepdims=True, dtype=np.float64)
-    return np.asarray((array - mean) / np.maximum(deviation, 1e-5), dtype=np.float32)
+    scaled = (array - mean) / np.maximum(deviation, _FLAT)
+    return np.asarray(np.where(deviation > _FLAT, scaled, 0.0), dtype=np.float32)
 
 
 def read_native_label(labelled: LabelledScan, readers: Readers) -> NDArray[np.uint8]:

@@ -13,26 +13,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+_SLAB_VALUES = 1 << 26
 
-def mean_entropy(logits: torch.Tensor, ignored: NDArray[np.bool_] | None = None) -> float:
+
+def mean_entropy(
+    logits: torch.Tensor, ignored: NDArray[np.bool_] | None = None, slab: int = _SLAB_VALUES
+) -> float:
     """The normalised mean entropy of one prediction.
 
     Parameters
     ----------
-    logits : ``(C, *grid)``, any float type; infinite values are read as the largest finite
-        ones and NaN as 0, so that the result is finite and in [0, 1] for any input.
+    logits : ``(C, *grid)``, any float type; infinite values are read as very large finite ones
+        and NaN as 0, so that the result is finite and in [0, 1] for any input.
     ignored : ``(*grid)``, pixels to leave out; with none left the entropy is 0.
+    slab : values that are worked on at once, which bounds the memory for large volumes.
     """
-    classes = logits.shape[0]
-    if classes < 2:
-        return 0.0
-    entropy = pixel_entropy(logits)
-    if ignored is not None:
-        entropy = entropy[torch.from_numpy(~ignored).to(entropy.device)]
-    if entropy.numel() == 0:
-        return 0.0
-    # The sum runs in float64: a float32 sum over 10⁸ voxels loses the last digits.
-    return min(1.0, max(0.0, float(entropy.sum(dtype=torch.float64)) / entropy.numel()))
+    row = max(1, logits[:, :1].numel())
+    total, pixels = 0.0, 0
+    for start in range(0, logits.shape[1], max(1, slab // row)):
+        rows = slice(start, start + max(1, slab // row))
+        entropy = pixel_entropy(logits[:, rows])
+        if ignored is not None:
+            entropy = entropy[torch.from_numpy(~ignored[rows]).to(entropy.device)]
+        # The sum runs in float64: a float32 sum over 10⁸ voxels loses the last digits.
+        total += float(entropy.sum(dtype=torch.float64))
+        pixels += entropy.numel()
+    return min(1.0, max(0.0, total / pixels)) if pixels else 0.0
 
 
 def pixel_entropy(logits: torch.Tensor) -> torch.Tensor:

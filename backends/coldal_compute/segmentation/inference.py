@@ -88,7 +88,7 @@ def grid_logits(
     if plan.whole:
         wide = images.to(device=device, memory_format=memory_format(plan))
         return torch.as_tensor(net(wide))
-    from monai.inferers import sliding_window_inference
+    from monai.inferers.utils import sliding_window_inference
 
     # The sum over windows is kept where it fits: on the GPU, else in the machine's memory.
     values = plan.outputs * int(np.prod(images.shape[2:]))

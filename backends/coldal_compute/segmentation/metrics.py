@@ -132,7 +132,7 @@ def surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     )
     crop = mask[box]
     edge = crop & ~ndimage.binary_erosion(crop)
-    return np.argwhere(edge) + np.array([part.start for part in box])
+    return np.asarray(np.argwhere(edge) + np.array([part.start for part in box]), dtype=np.int64)
 
 
 def _nearest(points: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -20,14 +20,14 @@ MODEL_FILE = "model.safetensors"
 
 def build_network(plan: Plan) -> nn.Module:
     """A residual U-Net (MONAI) with instance normalisation, as the plan describes it."""
-    from monai.networks.nets import UNet
+    from monai.networks.nets.unet import UNet
 
     net: nn.Module = UNet(
         spatial_dims=plan.ndim,
         in_channels=plan.in_channels,
         out_channels=plan.outputs,
         channels=plan.features,
-        strides=plan.strides,
+        strides=plan.strides,  # type: ignore[arg-type]  # one stride per axis works as well
         num_res_units=2,
         norm=("instance", {"affine": True}),
     )
@@ -110,7 +110,7 @@ class MaskedDiceCELoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from monai.losses import DiceLoss
+        from monai.losses.dice import DiceLoss
 
         self._dice = DiceLoss(include_background=False, batch=True)
 

@@ -20,7 +20,7 @@ _MAX_LEVELS = 4
 _COARSEST = 8
 """The network's coarsest feature map keeps at least this many pixels per axis (2-D)."""
 _COARSEST_3D = 4
-_FINE_PIXELS = 2.5
+_FINE_PIXELS = 4.0
 """The thinnest class should be at least this many pixels wide on the working image."""
 _LARGEST_IMAGE = 1024
 
@@ -257,12 +257,12 @@ def _strides_3d(size: np.ndarray, spacing: np.ndarray) -> tuple[tuple[int, ...],
     size, spacing = size.copy(), spacing.copy()
     strides: list[tuple[int, ...]] = []
     while len(strides) < _MAX_LEVELS:
-        large = np.ceil(size / 2) >= _COARSEST_3D
+        large = size / 2 >= _COARSEST_3D
         if not large.any():
             break
         halve = large & (spacing <= 2 * spacing[large].min())
         strides.append(tuple(2 if h else 1 for h in halve))
-        size[halve] = np.ceil(size[halve] / 2)
+        size[halve] /= 2
         spacing[halve] *= 2
     return tuple(strides) or ((1, 1, 1),)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import pickle
+import shutil
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -16,9 +18,9 @@ from typing import Any, BinaryIO
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -43,6 +45,8 @@ LAST_FILE = "last.ckpt"
 HISTORY_FILE = "history.jsonl"
 _BLOCKS = 12
 _CLIP = 1.0
+_GPU_WORKERS = 4
+_SHARED_MEMORY = 1024**3
 _WEIGHT_DECAY = 1e-4
 
 
@@ -75,7 +79,8 @@ def fit(
     ------
     ColdalError : the loss is not finite (code ``diverged``), or memory ran out (code ``oom``).
     """
-    lightning.seed_everything(seed % 2**32, workers=False, verbose=False)
+    seed %= 2**32
+    lightning.seed_everything(seed, workers=False, verbose=False)
     module = Segmenter(plan, train, validation, options, seed, folder, report)
     resume = _usable_checkpoint(folder / LAST_FILE, report)
     remedy = "train with a smaller patch or batch size, or on the CPU (device = “cpu”)"
@@ -123,7 +128,8 @@ class Segmenter(lightning.LightningModule):
         first = block * block_steps(self._plan.steps)
         steps = min(block_steps(self._plan.steps), self._plan.steps - first)
         patches = Patches(self._samples, self._plan, self._seed, block, first * size, steps * size)
-        return DataLoader(patches, batch_size=size, num_workers=self._options.workers)
+        workers = loader_workers(self._options.workers, self.device)
+        return DataLoader(patches, batch_size=size, num_workers=workers)
 
     def val_dataloader(self) -> list[int]:
         return list(range(len(self._validation)))
@@ -204,6 +210,16 @@ def block_steps(steps: int) -> int:
     return max(1, math.ceil(steps / _BLOCKS))
 
 
+def loader_workers(asked: int, device: torch.device) -> int:
+    """Processes that prepare patches: as asked, and some anyway where a GPU would wait for them."""
+    shared = Path("/dev/shm")
+    if asked or device.type != "cuda" or not shared.is_dir():
+        return asked
+    # Patches travel through shared memory; small containers have too little of it.
+    roomy = shutil.disk_usage(shared).free >= _SHARED_MEMORY
+    return min(_GPU_WORKERS, (os.cpu_count() or 1) - 1) if roomy else 0
+
+
 def mean_dice(predicted: Any, reference: Any, classes: int) -> float:
     """Mean Dice over the classes; both empty counts 1, ignored pixels don't count."""
     kept = reference != IGNORE
@@ -229,8 +245,12 @@ def _schedule(steps: int) -> Any:
 def _trainer(
     plan: Plan, options: TrainOptions, device: torch.device, folder: Path, validated: bool
 ) -> lightning.Trainer:
-    keep = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
-    callbacks = [ModelCheckpoint(filename=Path(LAST_FILE).stem, **keep)]
+    keep: dict[str, Any] = {
+        "dirpath": folder,
+        "enable_version_counter": False,
+        "save_on_train_epoch_end": True,
+    }
+    callbacks: list[Callback] = [ModelCheckpoint(filename=Path(LAST_FILE).stem, **keep)]
     if validated:
         # save_last writes only when a monitored value got better: the last state needs a
         # checkpoint of its own. It comes second, so that it knows of the best.
@@ -251,6 +271,7 @@ def _trainer(
         # Without this, Lightning inside an sbatch job takes over requeueing.
         plugins=[LightningEnvironment(), DurableIO()],
         benchmark=False,
+        deterministic="warn" if gpu else False,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

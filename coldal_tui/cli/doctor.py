@@ -1,0 +1,173 @@
+"""``doctor``: what this machine and this project are, and what to do about what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from coldal_tui.cli import common
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+
+Level = Literal["ok", "note", "problem"]
+LOW_DISK_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; ``remedy`` says what to do when it is not ok."""
+
+    level: Level
+    what: str
+    remedy: str = ""
+
+
+@click.command("doctor")
+@common.project_argument()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def doctor_command(targets: tuple[str, ...], as_json: bool) -> None:
+    """Check the machine and the project; say what to do. Exit 1 when something is wrong."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.layout import find_project
+
+    findings = machine_findings()
+    try:
+        root = Path(targets[0]) if targets else find_project(Path.cwd())
+        findings += project_findings(root)
+    except ColdalError as error:
+        level: Level = "problem" if targets else "note"
+        findings.append(Finding(level, str(error.what), error.remedy or ""))
+    if as_json:
+        common.print_json([asdict(finding) for finding in findings])
+    else:
+        marks = {"ok": "✓", "note": "·", "problem": "✗"}
+        for finding in findings:
+            click.echo(f"{marks[finding.level]} {finding.what}")
+            if finding.remedy:
+                click.echo(f"    → {finding.remedy}")
+    if any(finding.level == "problem" for finding in findings):
+        sys.exit(1)
+
+
+def machine_findings() -> list[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    findings = [
+        Finding("ok", f"Python {platform.python_version()} on {platform.platform(terse=True)}"),
+        Finding(
+            "ok",
+            f"{os.cpu_count()} cores, {memory.available / 1024**3:.1f} of "
+            f"{memory.total / 1024**3:.1f} GiB memory free",
+        ),
+    ]
+    return [*findings, _torch_finding(), *_linger_finding()]
+
+
+def _torch_finding() -> Finding:
+    """Ask in another process: this one never imports torch."""
+    code = (
+        "import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; "
+        "print(torch.__version__, '|', ', '.join(f'{torch.cuda.get_device_name(i)} '"
+        "f'({torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free)' for i in range(n)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        return Finding("problem", f"torch can't be imported: {last[0]}", "install torch==2.13.0")
+    version, _, devices = done.stdout.strip().partition(" | ")
+    if not devices:
+        return Finding("note", f"torch {version}; no GPU: jobs run on the CPU")
+    return Finding("ok", f"torch {version}; {devices}")
+
+
+def _linger_finding() -> list[Finding]:
+    """Where logind kills a user's processes at logout, jobs would die with the session."""
+    for name in ("/etc/systemd/logind.conf", *_logind_extras()):
+        try:
+            text = Path(name).read_text()
+        except OSError:
+            continue
+        lines = [line.strip().replace(" ", "").lower() for line in text.splitlines()]
+        if "killuserprocesses=yes" in lines:
+            return [
+                Finding(
+                    "problem",
+                    f"{name} sets KillUserProcesses=yes: jobs die when you log out",
+                    "loginctl enable-linger, or ask the administrator to",
+                )
+            ]
+    return []
+
+
+def _logind_extras() -> list[str]:
+    folder = Path("/etc/systemd/logind.conf.d")
+    return sorted(str(path) for path in folder.glob("*.conf")) if folder.is_dir() else []
+
+
+def project_findings(root: Path) -> list[Finding]:
+    """The project's file, database, file system, disk, images and stored files."""
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.store import on_network_file_system
+
+    with Project(root) as project:
+        findings = [Finding("ok", f"project {project.name}: {project.layout.config} is valid")]
+        check = project.store.value("PRAGMA quick_check(1)")
+        findings.append(
+            Finding("ok", "the database is sound")
+            if check == "ok"
+            else Finding("problem", f"the database is damaged: {check}", "put back a copy")
+        )
+        if on_network_file_system(project.layout.database):
+            findings.append(
+                Finding("note", "the project lies on a network file system: write from one host")
+            )
+        free = shutil.disk_usage(project.root).free
+        findings.append(
+            Finding(
+                "ok" if free > LOW_DISK_BYTES else "problem",
+                f"{free / 1024**3:.1f} GiB of disk free",
+                "" if free > LOW_DISK_BYTES else "free some space before the next job",
+            )
+        )
+        if not project.images.is_dir():
+            findings.append(
+                Finding(
+                    "problem", f"{project.images} is not there", "mount it, or mend coldal.toml"
+                )
+            )
+        findings += _file_findings(project)
+    return findings
+
+
+def _file_findings(project: Project) -> list[Finding]:
+    from coldal_tui.files import sha256_file
+
+    findings = []
+    for table, remedy in (
+        ("shards", "coldal-tui embed makes them again"),
+        ("maps", "coldal-tui map --rebuild"),
+        ("labels", "import those masks again"),
+    ):
+        where = " WHERE state = 'active'" if table == "labels" else ""
+        rows = project.store.rows(f"SELECT file, sha256 FROM {table}{where}")
+        bad = []
+        for row in rows:
+            path = project.file_of(row["file"])
+            if not path.is_file() or sha256_file(path) != row["sha256"]:
+                bad.append(row["file"])
+        if bad:
+            what = f"{len(bad)} of {len(rows)} {table} missing or changed, first {bad[0]}"
+            findings.append(Finding("problem", what, remedy))
+        elif rows:
+            findings.append(Finding("ok", f"{len(rows)} {table} whole"))
+    return findings

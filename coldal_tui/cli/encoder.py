@@ -1,0 +1,79 @@
+"""``encoder``: which encoders there are, and which one the project uses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from coldal_tui.cli import common
+
+
+@click.command("encoder")
+@common.project_argument("[PROJECT] [list|use] [NAME]")
+@click.option("--weights", type=click.Path(path_type=Path), help="use: the file with the weights.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def encoder_command(targets: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
+    """Encoders and their weights.
+
+    \b
+    coldal-tui encoder list
+    coldal-tui encoder use radimagenet-resnet50 --weights RadImageNet-ResNet50.pt
+    """
+    from coldal_tui.project.layout import is_project
+
+    words = list(targets)
+    named = bool(words) and is_project(Path(words[0]))
+    rest = words[1:] if named else words
+    action = rest[0] if rest else "list"
+    if action == "list":
+        _list(as_json)
+    elif action == "use" and len(rest) == 2:
+        _use(tuple(words[:1]) if named else (), rest[1], weights)
+    elif action == "use":
+        raise click.UsageError("which encoder? coldal-tui encoder use NAME")
+    else:
+        raise click.UsageError(f"no such action {action!r}; one of: list, use")
+
+
+def _list(as_json: bool) -> None:
+    from coldal_tui.jobs.encoders import list_encoders
+
+    infos = list_encoders()
+    if as_json:
+        common.print_json([asdict(info) for info in infos])
+        return
+    for info in infos:
+        click.echo(f"{info.name}\n  {info.title}")
+        click.echo(f"  {info.dim} numbers a scan; input {info.input_size} px; {info.preprocessing}")
+        click.echo(f"  source: {info.source}\n  licence: {info.licence}")
+        if info.needs_file:
+            click.echo(f"  weights: {info.get}")
+
+
+def _use(targets: tuple[str, ...], name: str, weights: Path | None) -> None:
+    from coldal_tui.errors import UsageError
+    from coldal_tui.jobs.encoders import encoder_info
+    from coldal_tui.project.config import edit_config
+
+    info = encoder_info(name)
+    if info.needs_file and weights is None:
+        raise UsageError(
+            "this encoder's weights do not come with coldal-tui",
+            where=name,
+            remedy=f"{info.get}; then: coldal-tui encoder use {name} --weights FILE",
+        )
+    if weights is not None and not weights.is_file():
+        raise UsageError("no such file", where=str(weights), remedy="check --weights")
+    with common.open_project(targets) as project:
+        edit_config(
+            project.layout.config,
+            {
+                ("encoder", "name"): name,
+                ("encoder", "weights"): str(weights.absolute()) if weights else None,
+            },
+        )
+        if project.store.value("SELECT count(*) FROM rounds"):
+            common.say("rounds stand on the old encoder's map; the next round uses the new one's")
+    click.echo(f"the project now uses {name}; coldal-tui embed makes its vectors")

@@ -1,0 +1,216 @@
+"""``export-queue`` and ``import-masks``: scans out to labelers, masks back in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.importing import Verdict
+    from coldal_tui.project.labels import ImportReport
+
+SHOWN = 20
+
+
+@click.command("export-queue")
+@common.project_argument()
+@click.option(
+    "--to", "format_", type=click.Choice(["folder"]), default="folder", help="Format: folder."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: exports/ in the project.")
+@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
+@click.option("--round", "round_", type=int, help="Only this round.")
+@click.option("--assign", help="Deal out to these people in turn: ana,ben")
+@click.option("--again", is_flag=True, help="Also scans that are out already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def export_queue_command(
+    targets: tuple[str, ...],
+    format_: str,
+    out: Path | None,
+    top: int | None,
+    round_: int | None,
+    assign: str | None,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
+
+    Where a run has predicted a queued scan, its mask goes along as a pre-label.
+    """
+    from coldal_tui.cli.setup import file_progress
+    from coldal_tui.project.exporting import export_queue
+
+    people = [name.strip() for name in (assign or "").split(",") if name.strip()]
+    with common.open_project(targets) as project, file_progress("exporting") as advance:
+        report = export_queue(
+            project,
+            format=format_,
+            out=out.absolute() if out else None,
+            top=top,
+            round_=round_,
+            assign=people,
+            again=again,
+            progress=advance,
+        )
+    if as_json:
+        common.print_json(
+            {
+                "export_id": report.export_id,
+                "format": format_,
+                "folder": str(report.folder),
+                "scans": list(report.scans),
+                "prelabels": report.prelabels,
+                "assignees": report.assignees,
+            }
+        )
+        return
+    click.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
+    if report.prelabels:
+        click.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
+    for person, count in report.assignees.items():
+        click.echo(f"  {person}: {count}")
+    click.echo("when masks are back: coldal-tui import-masks DIR")
+
+
+@click.command("import-masks")
+@common.project_argument("[PROJECT] PATH")
+@click.option(
+    "--format", "format_", default="auto", help="An importer's name; default: by content."
+)
+@click.option("--match", help="How masks are named, such as '{stem}_mask'.")
+@click.option("--map", "values", multiple=True, help="A value's class: 128=lung or lung=1.")
+@click.option("--resample", is_flag=True, help="Masks of the same extent may be resampled.")
+@click.option("--same-grid", is_flag=True, help="Trust the voxel order, not the masks' headers.")
+@click.option("--confirm-empty", is_flag=True, help="Empty masks are negative cases.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def import_masks_command(
+    targets: tuple[str, ...],
+    format_: str,
+    match: str | None,
+    values: tuple[str, ...],
+    resample: bool,
+    same_grid: bool,
+    confirm_empty: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Take masks back; what does not certainly fit goes to quarantine with its reason.
+
+    \b
+    coldal-tui import-masks exports/…/masks
+    coldal-tui import-masks /data/drawn --match '{stem}_1stHO' --dry-run
+    """
+    from coldal_tui.cli.setup import file_progress
+    from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.project.labels import import_masks
+
+    project, rest = common.open_with_rest(targets)
+    with project:
+        if len(rest) != 1:
+            raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
+        options = ImportOptions(
+            values=_value_map(values, project.config.classes.names),
+            resample=resample,
+            same_grid=same_grid,
+            confirm_empty=confirm_empty,
+        )
+        with file_progress("importing") as advance:
+            report = import_masks(
+                project,
+                Path(rest[0]),
+                format=format_,
+                match=match,
+                options=options,
+                dry_run=dry_run,
+                progress=advance,
+            )
+    if as_json:
+        common.print_json(import_json(report))
+    else:
+        _show(report)
+    if report.quarantined and not (report.accepted or report.unchanged):
+        sys.exit(1)
+
+
+def _value_map(values: tuple[str, ...], classes: tuple[str, ...]) -> dict[int | str, int | str]:
+    """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number."""
+    found: dict[int | str, int | str] = {}
+    for pair in values:
+        left, separator, right = pair.partition("=")
+        if not separator or not left.strip() or not right.strip():
+            raise click.UsageError(f"--map {pair!r}: write VALUE=CLASS, such as 128={classes[0]}")
+        key, meaning = left.strip(), right.strip()
+        found[int(key) if key.lstrip("-").isdigit() else key] = (
+            int(meaning) if meaning.isdigit() else meaning
+        )
+    return found
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    entry: dict[str, Any] = {"scan_id": verdict.scan_id, "file": str(verdict.file)}
+    if verdict.status == "accepted":
+        entry |= {
+            "geometry": verdict.geometry,
+            "matched_by": verdict.matched_by,
+            "notes": list(verdict.notes),
+            "warnings": list(verdict.warnings),
+        }
+    else:
+        entry |= {"code": verdict.code, "message": verdict.explanation}
+    return entry
+
+
+def import_json(report: ImportReport) -> dict[str, Any]:
+    return {
+        "saw": report.saw,
+        "dry_run": report.dry_run,
+        "accepted": [_verdict(v) for v in report.accepted],
+        "unchanged": [_verdict(v) for v in report.unchanged],
+        "quarantined": [_verdict(v) for v in report.quarantined],
+        "unmatched": [_verdict(v) for v in report.unmatched],
+        "ignored": [_verdict(v) for v in report.ignored],
+        "manual": list(report.manual),
+    }
+
+
+def _show(report: ImportReport) -> None:
+    would = "would be " if report.dry_run else ""
+    click.echo(f"saw {report.saw}")
+    click.echo(f"{would}accepted: {plural(len(report.accepted), 'mask')}")
+    if report.unchanged:
+        click.echo(f"in the project before, unchanged: {len(report.unchanged)}")
+    if report.manual:
+        click.echo(
+            f"of these, {len(report.manual)} for scans that nobody queued (role manual; they "
+            "count in the budget)"
+        )
+    geometries = {v.geometry for v in report.accepted} - {"match", ""}
+    for geometry in sorted(geometries):
+        count = sum(v.geometry == geometry for v in report.accepted)
+        click.echo(f"  {count} with another grid: {geometry}")
+    warned = [(v, text) for v in report.accepted for text in v.warnings]
+    for verdict, text in warned[:SHOWN]:
+        click.echo(f"  warning: {verdict.file.name}: {text}")
+    if report.quarantined:
+        click.echo(f"{would}quarantined: {len(report.quarantined)}")
+        for verdict in report.quarantined[:SHOWN]:
+            click.echo(f"  {verdict.file.name} ({verdict.code}): {verdict.explanation}")
+        if len(report.quarantined) > SHOWN:
+            click.echo(f"  … and {len(report.quarantined) - SHOWN} more: coldal-tui labels list")
+    if report.unmatched:
+        click.echo(f"no scan found for: {len(report.unmatched)}")
+        for verdict in report.unmatched[:SHOWN]:
+            click.echo(f"  {verdict.file.name}: {verdict.explanation}")
+        if len(report.unmatched) > SHOWN:
+            click.echo(f"  … and {len(report.unmatched) - SHOWN} more (--json lists all)")
+    if report.ignored:
+        click.echo(f"passed over: {plural(len(report.ignored), 'file')} that are no masks")
+    if report.dry_run:
+        click.echo("nothing was changed (--dry-run)")

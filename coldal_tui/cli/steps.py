@@ -1,0 +1,269 @@
+"""The steps of the loop that run as jobs: embed, map, select, train, score, next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+
+if TYPE_CHECKING:
+    from coldal_tui.jobs.queue import Job
+    from coldal_tui.project.project import Project
+
+_detach = click.option("--detach", is_flag=True, help="Submit and return at once.")
+_device = click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_seed = click.option("--seed", type=click.IntRange(min=0), help="Default: coldal.toml.")
+_alpha = click.option(
+    "--alpha", type=click.FloatRange(0, 1), help="1: only uncertainty, 0: only diversity."
+)
+
+
+@click.command("embed")
+@common.project_argument()
+@click.option("--again", is_flag=True, help="Try scans that failed before once more.")
+@_device
+@_detach
+def embed_command(targets: tuple[str, ...], again: bool, device: str | None, detach: bool) -> None:
+    """Embed scans with the project's encoder; only new or changed ones are read."""
+    with common.open_project(targets) as project:
+        request = {"device": device, "again": again}
+        jobs = common.run_steps(project, [("embed", request)], detach=detach)
+        for job in jobs:
+            _say_embedded(job)
+
+
+def _say_embedded(job: Job) -> None:
+    if job.result.get("nothing_to_do"):
+        click.echo("every scan has its embedding already")
+        return
+    click.echo(f"embedded {plural(job.result['embedded'], 'scan')}")
+    _say_failed(job)
+
+
+def _say_failed(job: Job) -> None:
+    failed = job.result.get("failed") or []
+    for one in failed[:10]:
+        common.say(f"  {one['scan_id']} ({one['file']}): {one['message']}")
+    if len(failed) > 10:
+        common.say(f"  … and {len(failed) - 10} more: coldal-tui jobs show {job.job_id}")
+
+
+@click.command("map")
+@common.project_argument()
+@click.option("--rebuild", is_flag=True, help="Start afresh even when rounds stand on a map.")
+@_seed
+@_detach
+def map_command(targets: tuple[str, ...], rebuild: bool, seed: int | None, detach: bool) -> None:
+    """Project the embeddings to two dimensions (t-SNE); a new, immutable map version."""
+    with common.open_project(targets) as project:
+        steps = [("embed", {}), ("map", {"seed": seed, "rebuild": rebuild})]
+        for job in common.run_steps(project, steps, detach=detach)[1:]:
+            if job.result.get("nothing_to_do"):
+                click.echo("the newest map shows exactly these embeddings; --rebuild makes another")
+            else:
+                click.echo(f"mapped {plural(job.result['scans'], 'scan')}")
+
+
+@click.command("select")
+@common.project_argument()
+@click.option("--budget", type=click.IntRange(min=1), help="Size of this queue.")
+@click.option("--strategy", help="Default: coldal.toml.")
+@click.option("--validation", type=click.IntRange(min=0), help="Patients to keep for validation.")
+@_seed
+@_device
+@_json
+@_detach
+def select_command(
+    targets: tuple[str, ...],
+    budget: int | None,
+    strategy: str | None,
+    validation: int | None,
+    seed: int | None,
+    device: str | None,
+    as_json: bool,
+    detach: bool,
+) -> None:
+    """Pick the first queue: embed and map what is missing, cluster, select.
+
+    \b
+    coldal-tui select --budget 20 --seed 1
+    """
+    with common.open_project(targets) as project:
+        from coldal_tui.jobs.planning import next_round
+
+        number = next_round(project)
+        if number > 0:
+            raise click.UsageError(
+                f"round {number - 1} is there already; coldal-tui next picks the next batch "
+                "(coldal-tui undo takes a selection back)"
+            )
+        _check_strategy(strategy, "cold")
+        request = {
+            "budget": budget,
+            "strategy": strategy,
+            "validation": validation,
+            "seed": seed,
+        }
+        steps: list[tuple[str, dict[str, Any]]] = [
+            ("embed", {"device": device}),
+            ("map", {"seed": seed}),
+            ("select", request),
+        ]
+        jobs = common.run_steps(project, steps, detach=detach)
+        for job in jobs[:1]:
+            _say_failed(job)
+        if not detach:
+            show_round(project, number, as_json)
+
+
+def _check_strategy(name: str | None, rounds: str) -> None:
+    if name is not None:
+        from coldal_tui.selection.strategies import strategy
+
+        strategy(name, "cold" if rounds == "cold" else "active")
+
+
+def show_round(project: Project, number: int, as_json: bool) -> None:
+    """The picks of one round, with the clusters they came from."""
+    from coldal_tui.cli.queue import item_json, show_queue
+    from coldal_tui.cli.status import show_clusters
+    from coldal_tui.project.snapshot import take_snapshot
+
+    snapshot = take_snapshot(project)
+    items = [item for item in snapshot.queue if item.round == number and item.status != "skipped"]
+    if as_json:
+        common.print_json([item_json(item) for item in items])
+        return
+    out = common.console()
+    show_clusters(out, snapshot)
+    show_queue(items)
+    out.print(
+        f"round {number}: {plural(len(items), 'scan')} queued, {snapshot.budget.left} of "
+        f"{snapshot.budget.total} left"
+    )
+    out.print(f"next: {snapshot.next.text}: {snapshot.next.command}")
+
+
+@click.command("train")
+@common.project_argument()
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.")
+@_seed
+@_device
+@_json
+@_detach
+def train_command(
+    targets: tuple[str, ...],
+    steps: int | None,
+    seed: int | None,
+    device: str | None,
+    as_json: bool,
+    detach: bool,
+) -> None:
+    """Train the segmentation model on the labels; the validation patients never train."""
+    with common.open_project(targets) as project:
+        request = {"steps": steps, "seed": seed, "device": device}
+        common.run_steps(project, [("train", request)], detach=detach)
+        if not detach:
+            _show_runs(project, as_json)
+
+
+def _show_runs(project: Project, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from coldal_tui.cli.status import show_runs
+    from coldal_tui.project.snapshot import take_snapshot
+
+    snapshot = take_snapshot(project)
+    if as_json:
+        common.print_json(asdict(snapshot.runs[-1]))
+    else:
+        show_runs(common.console(), snapshot)
+
+
+@click.command("score")
+@common.project_argument()
+@click.option("--run", "run_id", help="Default: the newest run.")
+@_device
+@_detach
+def score_command(
+    targets: tuple[str, ...], run_id: str | None, device: str | None, detach: bool
+) -> None:
+    """Entropy of a run's predictions on every candidate; pre-labels for queued scans."""
+    with common.open_project(targets) as project:
+        request = {"run": run_id, "device": device}
+        for job in common.run_steps(project, [("score", request)], detach=detach):
+            if job.result.get("nothing_to_do"):
+                click.echo("every candidate is scored already")
+            else:
+                click.echo(f"scored {plural(job.result['scored'], 'scan')}")
+                _say_failed(job)
+
+
+@click.command("next")
+@common.project_argument()
+@click.option("--batch", type=click.IntRange(min=1), help="Size of the batch.")
+@click.option("--strategy", help="Default: coldal.toml.")
+@_alpha
+@_seed
+@_device
+@_json
+@_detach
+def next_command(
+    targets: tuple[str, ...],
+    batch: int | None,
+    strategy: str | None,
+    alpha: float | None,
+    seed: int | None,
+    device: str | None,
+    as_json: bool,
+    detach: bool,
+) -> None:
+    """Pick the next batch; trains when labels are newer than the last run, scores what is missing.
+
+    \b
+    coldal-tui next --batch 10 --alpha 0.5
+    """
+    with common.open_project(targets) as project:
+        from coldal_tui.jobs.planning import next_round
+        from coldal_tui.project.next_step import run_is_current
+
+        number = next_round(project)
+        if number == 0:
+            raise click.UsageError("there is no round yet; coldal-tui select picks the first queue")
+        _check_strategy(strategy, "active")
+        _clip(project, batch)
+        steps: list[tuple[str, dict[str, Any]]] = [("embed", {"device": device}), ("map", {})]
+        if not run_is_current(project):
+            steps.append(("train", {"device": device}))
+        steps.append(("score", {"device": device}))
+        request = {"budget": batch, "strategy": strategy, "alpha": alpha, "seed": seed}
+        steps.append(("select", request))
+        common.run_steps(project, steps, detach=detach)
+        if not detach:
+            if not as_json:
+                _show_runs(project, as_json=False)
+            show_round(project, number, as_json)
+
+
+def _clip(project: Project, batch: int | None) -> None:
+    """Say what stands in the way, before any hour is spent."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.pool import budget
+
+    state = budget(project)
+    if state.left == 0:
+        raise ColdalError(
+            f"the budget of {state.total} is spent",
+            where=project.name,
+            remedy="raise total under [budget] in coldal.toml to go on",
+            code="budget-spent",
+        )
+    if batch is not None and batch > state.left:
+        common.say(f"only {state.left} of the budget are left: the batch is {state.left}")
+    if state.queued + state.exported:
+        out = state.queued + state.exported
+        common.say(f"{plural(out, 'scan')} of earlier rounds still without a label")

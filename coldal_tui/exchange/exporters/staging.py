@@ -1,0 +1,149 @@
+"""An export folder that appears whole or not at all, and copies that are hashed on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coldal_tui.errors import ColdalError, UsageError
+
+_BLOCK = 1 << 20
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass
+class Stage:
+    """A folder under construction; collects the SHA-256 of everything written to it."""
+
+    folder: Path
+    files: dict[str, str] = field(default_factory=dict)
+
+    def copy(self, source: Path, relative: str) -> str:
+        """Copy a file byte for byte; returns its SHA-256.
+
+        Raises
+        ------
+        ColdalError : the source can't be read.
+        OSError : the export's disk failed.
+        """
+        digest = hashlib.sha256()
+        target = self._place(relative)
+        with _opened(source) as reader, target.open("xb") as writer:
+            while block := _read(reader, source):
+                digest.update(block)
+                writer.write(block)
+        self.files[relative] = digest.hexdigest()
+        return self.files[relative]
+
+    def write_text(self, relative: str, text: str) -> None:
+        """Write a text file in UTF-8."""
+        data = text.encode()
+        self._place(relative).write_bytes(data)
+        self.files[relative] = hashlib.sha256(data).hexdigest()
+
+    def make_folder(self, relative: str) -> None:
+        """Make an empty folder."""
+        (self.folder / relative).mkdir(parents=True, exist_ok=True)
+
+    def _place(self, relative: str) -> Path:
+        target = self.folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+
+@contextlib.contextmanager
+def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
+    """A stage beside ``out`` that becomes ``out`` when the block ends well, and vanishes if not.
+
+    Raises
+    ------
+    UsageError : ``out`` exists and is not an empty folder.
+    ColdalError : the disk is too small or full (``disk-full``), or refuses (``not-writable``).
+    """
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise UsageError(
+            "the export folder exists and is not empty",
+            where=str(out),
+            remedy="Choose a new folder with --out.",
+            code="exists",
+        )
+    stage = Stage(out.with_name(f".{out.name}.{secrets.token_hex(6)}.partial"))
+    try:
+        stage.folder.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(stage.folder.parent, bytes_needed)
+        stage.folder.mkdir()
+        yield stage
+        _sync_tree(stage.folder)
+        stage.folder.rename(out)
+    except OSError as error:
+        raise _disk_error(out, error) from error
+    finally:
+        shutil.rmtree(stage.folder, ignore_errors=True)
+
+
+def _check_room(folder: Path, bytes_needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < bytes_needed:
+        raise OSError(errno.ENOSPC, f"{bytes_needed:,} bytes are needed, {free:,} are free")
+
+
+def _sync_tree(folder: Path) -> None:
+    """Bring all files to the disk before the folder gets its name."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def _disk_error(out: Path, error: OSError) -> ColdalError:
+    why = error.strerror or str(error)
+    if error.errno in _FULL:
+        return ColdalError(
+            f"the disk is full: {why}",
+            where=str(out),
+            remedy="Free space, export fewer scans with --top, or choose another disk with --out. "
+            "Nothing was left behind.",
+            code="disk-full",
+        )
+    return ColdalError(
+        f"the export can't be written: {why}",
+        where=error.filename if isinstance(error.filename, str) else str(out),
+        remedy="Choose a folder that you may write to with --out.",
+        code="not-writable",
+    )
+
+
+@contextlib.contextmanager
+def _opened(source: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(source, os.O_RDONLY)
+    except OSError as error:
+        raise _source_error(source, error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, source: Path) -> bytes:
+    # Told apart from a failing write: the remedy is another one.
+    try:
+        return os.read(descriptor, _BLOCK)
+    except OSError as error:
+        raise _source_error(source, error) from error
+
+
+def _source_error(source: Path, error: OSError) -> ColdalError:
+    return ColdalError(
+        f"the image can't be read: {error.strerror}",
+        where=str(source),
+        remedy="Bring the file back, or skip the scan: queue skip SCAN.",
+        code="missing" if error.errno == errno.ENOENT else "unreadable",
+    )

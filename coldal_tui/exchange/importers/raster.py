@@ -1,0 +1,259 @@
+"""Masks as pictures: PNG, BMP, GIF and TIFF, read as the values stored, never as they look.
+
+Palette pictures give their indices. JPEG and other lossy files are refused: compression invents
+values at every edge.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+)
+_ENDINGS: Mapping[str, str] = {
+    ".png": "PNG",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WebP",
+}
+_BITMAP_HEADERS = frozenset(bytes([size]) for size in (12, 40, 52, 56, 108, 124))
+_LOSSY = ("JPEG", "JPEG 2000", "WebP")
+_ORIENTATION_TAG = 274
+_PNG_GREY = 0
+_PNG_COLOURS = (2, 6)
+
+
+class RasterImporter:
+    """Reads label pictures; refuses lossy ones with the reason."""
+
+    name = "raster"
+    priority = 0
+    endings = _ENDINGS
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """The picture format by its magic."""
+        return _format_of(head)
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """A picture stands alone."""
+        return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate, named by its file."""
+        yield Candidate(path, path.as_posix(), "picture", lambda: read_picture_mask(path))
+
+
+IMPORTER = RasterImporter()
+
+
+def read_picture_mask(path: Path) -> MaskPixels:
+    """Decode a label picture: ``(rows, columns)`` of the values stored, EXIF rotation applied.
+
+    Raises
+    ------
+    ImageError : lossy, coloured, transparent, several pages, reversed palette, or damaged.
+    """
+    from PIL import UnidentifiedImageError
+
+    try:
+        data = path.read_bytes()
+        kind = _format_of(data[:64])
+        if not data:
+            raise _unreadable(path, "it is empty (0 bytes)")
+        if kind in _LOSSY:
+            raise _lossy(path, kind)
+        if kind == "TIFF":
+            from coldal_tui.exchange.importers.tiff import read_tiff_values
+
+            values, orientation = read_tiff_values(data, path)
+        else:
+            values, orientation = _read_values(data, path)
+    except UnidentifiedImageError as error:
+        raise _unreadable(path, "it is no picture of a known format") from error
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        raise _unreadable(path, str(error)) from error
+    notes = () if orientation == 1 else ("its EXIF rotation was applied",)
+    return MaskPixels(_upright(values, orientation), "rows", notes=notes)
+
+
+def single_channel(values: NDArray[Any], alpha: bool, path: Path) -> NDArray[Any]:
+    """The grey values of ``(rows, columns, channels)``, if all colour channels are equal.
+
+    Raises
+    ------
+    ImageError : colours differ (``colour``), or transparency varies (``transparent``).
+    """
+    colours = values[..., :-1] if alpha else values
+    if alpha and np.any(values[..., -1] != np.iinfo(values.dtype).max):
+        raise ImageError(
+            "parts of the mask are transparent: what they mean is not stored",
+            where=str(path),
+            remedy="Save it without an alpha channel, one grey value per class.",
+            code="transparent",
+        )
+    if np.any(colours != colours[..., :1]):
+        found = len(np.unique(colours.reshape(-1, colours.shape[-1]), axis=0))
+        raise ImageError(
+            f"the mask is drawn in colour ({found} colours); colours are no class values",
+            where=str(path),
+            remedy="Save it as grey or palette values 0, 1, 2, …",
+            code="colour",
+        )
+    return np.ascontiguousarray(colours[..., 0])
+
+
+def check_palette(values: NDArray[Any], palette: NDArray[Any], path: Path) -> None:
+    """Refuse palettes in which an index may not be the class value.
+
+    ``palette`` is (n, 3) 0..255. VOC-style palettes map index 0 to black and others to colours.
+
+    Raises
+    ------
+    ImageError : ``reversed-palette``, ``grey-palette``.
+    """
+    used = np.unique(values)
+    used = used[used < len(palette)]
+    colours = palette[used].astype(int)
+    brightness = colours.sum(axis=1)
+    if used.size > 1 and used[0] == 0 and brightness[0] > 0 and brightness[1:].min() == 0:
+        raise ImageError(
+            f"its palette draws value 0 (background) bright and value "
+            f"{used[1:][brightness[1:] == 0][0]} black: it may be reversed",
+            where=str(path),
+            remedy="Save it as grey values: 0 for background.",
+            code="reversed-palette",
+        )
+    levels = palette.astype(int)
+    grey = bool(np.all(levels == levels[:, :1]))
+    # Black and white is one class either way; any other shade may be the value that was meant.
+    plain = used.size <= 2 and set(colours[:, 0].tolist()) <= {0, 255}
+    if grey and not plain and np.any(colours[:, 0] != used):
+        shades = ", ".join(f"{i} is grey {g}" for i, g in zip(used, colours[:, 0], strict=True))
+        raise ImageError(
+            f"it stores grey shades as a palette ({shades}): which number is meant is not stored",
+            where=str(path),
+            remedy="Save it as plain 8-bit grey, without a palette.",
+            code="grey-palette",
+        )
+
+
+def _format_of(head: bytes) -> str | None:
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    # "BM" alone is two letters of text; the header size that follows tells bitmaps.
+    return "BMP" if head[:2] == b"BM" and head[14:15] in _BITMAP_HEADERS else None
+
+
+def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], int]:
+    """Stored values (rows, columns) and the EXIF orientation of a PNG, BMP or GIF."""
+    from PIL import Image
+
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG", "BMP", "GIF"))
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"the mask is too large to be safe: {error}", where=str(path), code="too-large"
+        ) from error
+    with image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise _several_pages(path, image.n_frames)  # type: ignore[attr-defined]
+        bits, colour_type = _png_layout(data) if image.format == "PNG" else (8, -1)
+        if bits == 16 and colour_type in _PNG_COLOURS:
+            raise ImageError(
+                "a 16-bit colour picture is no label map",
+                where=str(path),
+                remedy="Save it as one grey channel.",
+                code="colour",
+            )
+        image.load()
+        values = _values_of(image, path)
+        if colour_type == _PNG_GREY and bits in (2, 4):
+            # Pillow stretches 2- and 4-bit grey to 0..255; the stored values are what counts.
+            values = values // (85 if bits == 2 else 17)
+        return values, int(image.getexif().get(_ORIENTATION_TAG, 1))
+
+
+def _values_of(image: Any, path: Path) -> NDArray[Any]:
+    values = np.array(image)
+    if image.mode == "1":
+        return values.astype(np.uint8)
+    if image.mode in ("P", "PA"):
+        indices = values[..., 0] if image.mode == "PA" else values
+        palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        check_palette(indices, palette, path)
+        return indices
+    if values.ndim == 2:
+        return values
+    return single_channel(values, image.mode in ("LA", "RGBA"), path)
+
+
+def _png_layout(data: bytes) -> tuple[int, int]:
+    """Bit depth and colour type of a PNG (its IHDR chunk, ISO 15948 11.2.2)."""
+    return data[24], data[25]
+
+
+def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The array turned as EXIF orientation 1..8 asks (EXIF 2.3, 4.6.4)."""
+    turned = {
+        2: lambda: values[:, ::-1],
+        3: lambda: values[::-1, ::-1],
+        4: lambda: values[::-1],
+        5: lambda: values.T,
+        6: lambda: np.rot90(values, -1),
+        7: lambda: values[::-1, ::-1].T,
+        8: lambda: np.rot90(values, 1),
+    }
+    return np.ascontiguousarray(turned[orientation]()) if orientation in turned else values
+
+
+def _several_pages(path: Path, count: int) -> ImageError:
+    return ImageError(
+        f"the file holds {count} pictures",
+        where=str(path),
+        remedy="Save one mask per file.",
+        code="several-pages",
+    )
+
+
+def _lossy(path: Path, kind: str | None) -> ImageError:
+    return ImageError(
+        f"{kind} invents values at the edges of a mask",
+        where=str(path),
+        remedy="Export the mask as PNG (a converted JPEG keeps the damage).",
+        code="lossy",
+    )
+
+
+def _unreadable(path: Path, why: str) -> ImageError:
+    return ImageError(
+        f"the file can't be read: {why}",
+        where=str(path),
+        remedy="Export or copy it again.",
+        code="unreadable",
+    )

@@ -1,0 +1,106 @@
+"""What an import knows already: the project's images, exported files, pre-labels, earlier masks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.manifest import ManifestFinder
+from coldal_tui.exchange.verdict import Verdict
+from coldal_tui.files import sha256_file
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
+
+_HARDLY = 0.05
+"""Dice below which a mask and its pre-label have next to nothing in common."""
+
+
+class OwnFiles:
+    """Files of the source that are ours, not a labeler's: images, and pre-labels as exported."""
+
+    def __init__(self, source: Path, targets: Sequence[ScanTarget]) -> None:
+        self.finder = ManifestFinder(source)
+        self._images = {os.path.realpath(file) for target in targets for file in target.files}
+        self._hashes = {target.sha256 for target in targets if target.sha256}
+        self._exported: set[str] = set()
+        self._prelabels: dict[str, str | None] = {}
+        self._read: set[Path] = set()
+
+    def reason(self, file: Path) -> str | None:
+        """Why the file is no mask, or None."""
+        self._learn(file.parent)
+        real = os.path.realpath(file)
+        if real in self._images:
+            return "it is the image itself"
+        # A DICOM series is exported as a folder of its own.
+        if real in self._exported or str(Path(real).parent) in self._exported:
+            return "it is an image of the export"
+        return self._prelabel_reason(real) if real in self._prelabels else None
+
+    def _prelabel_reason(self, real: str) -> str | None:
+        exported = self._prelabels[real]
+        if exported is None:
+            return "a pre-label of the export, perhaps not edited: masks belong in masks/"
+        if exported == sha256_file(Path(real)):
+            return "it is the pre-label as exported, not edited"
+        return None
+
+    def is_image(self, sha256: str) -> bool:
+        """Whether these bytes are an image of the project."""
+        return sha256 in self._hashes
+
+    def _learn(self, folder: Path) -> None:
+        manifest = self.finder.covering(folder)
+        if manifest is None or manifest.path in self._read:
+            return
+        self._read.add(manifest.path)
+        self._exported |= {os.path.realpath(path) for path in manifest.images()}
+        for path, digest in manifest.prelabels():
+            self._prelabels[os.path.realpath(path)] = digest
+
+
+class SeenLabels:
+    """Notices two scans of one import with the very same drawing."""
+
+    def __init__(self) -> None:
+        self._files: dict[bytes, Path] = {}
+
+    def check(self, verdict: Verdict) -> Verdict:
+        """The verdict, with a warning where an earlier scan's label is equal."""
+        if verdict.label is None or not _foreground(verdict.label).any():
+            return verdict
+        shape = ",".join(map(str, verdict.label.shape)).encode()
+        key = hashlib.sha256(shape + verdict.label.tobytes()).digest()
+        earlier = self._files.setdefault(key, verdict.file)
+        if earlier == verdict.file:
+            return verdict
+        warning = f"it equals the mask of another scan ({earlier.name}): one may be misnamed"
+        return replace(verdict, warnings=(*verdict.warnings, warning))
+
+
+def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:
+    """What a comparison of a label with the exported pre-label tells."""
+    if target.prelabel is None or not target.prelabel.exists():
+        return ()
+    prelabel = read_label(target.prelabel)
+    if prelabel.shape != label.shape:
+        return ()
+    if np.array_equal(prelabel, label):
+        return ("it equals the exported pre-label: accepted without edits",)
+    drawn, proposed = _foreground(label), _foreground(prelabel)
+    if not drawn.any() or not proposed.any():
+        return ()
+    dice = 2 * int((drawn & proposed).sum()) / (int(drawn.sum()) + int(proposed.sum()))
+    if dice >= _HARDLY:
+        return ()
+    return (f"it hardly overlaps the exported pre-label (Dice {dice:.2f})",)
+
+
+def _foreground(label: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray((label > 0) & (label != IGNORE_LABEL))

@@ -1,0 +1,164 @@
+"""What lies in an import's source: walk it safely, recognise mask files, list the rest."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.importers import HEAD_BYTES, Importer
+from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
+
+_DESKTOP_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file or folder that takes no part in an import, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The mask files of a source with their importers, what was left out, and a description."""
+
+    files: tuple[tuple[Path, Importer], ...]
+    ignored: tuple[Ignored, ...]
+    saw: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    path: Path
+    importer: Importer
+    title: str
+
+
+def survey_source(source: Path, importers: Sequence[Importer]) -> Survey:
+    """Walk a file or folder and recognise mask files by content.
+
+    Links are followed, each folder once; hidden and special files are not opened.
+
+    Raises
+    ------
+    UsageError : the source does not exist or can't be listed.
+    """
+    if not source.exists():
+        raise UsageError("there is no such file or folder", where=str(source), code="missing")
+    known: list[_Known] = []
+    ignored: list[Ignored] = []
+    for found in _walk(source):
+        if isinstance(found, Ignored):
+            ignored.append(found)
+            continue
+        recognised = _recognise(found, importers)
+        if isinstance(recognised, Ignored):
+            ignored.append(recognised)
+        else:
+            known.append(recognised)
+    files, parts = _without_belongings(known)
+    return Survey(
+        tuple((item.path, item.importer) for item in files),
+        (*ignored, *parts),
+        _describe(files, source),
+    )
+
+
+def _walk(source: Path) -> Iterator[Path | Ignored]:
+    if not source.is_dir():
+        yield source
+        return
+    try:
+        next(source.iterdir(), None)
+    except OSError as error:
+        raise UsageError(
+            f"the folder can't be listed: {error.strerror}", where=str(source), code="unreadable"
+        ) from error
+    yield from _walk_folder(source, set())
+
+
+def _walk_folder(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path | Ignored]:
+    """Files below ``folder`` in name order."""
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Ignored(folder, f"the folder can't be listed: {error.strerror}")
+        return
+    if (status.st_dev, status.st_ino) in visited:
+        yield Ignored(folder, "a link to a folder that was visited")
+        return
+    visited.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.name.startswith(".") or entry.name in _DESKTOP_FILES:
+            yield Ignored(path, "hidden")
+        elif entry.is_dir():
+            yield from _walk_folder(path, visited)
+        else:
+            yield path
+
+
+def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return Ignored(path, "a broken link" if path.is_symlink() else "it can't be read")
+    # Opening a pipe would wait for ever.
+    if not stat.S_ISREG(mode):
+        return Ignored(path, "not a plain file")
+    if path.name in (JSON_NAME, CSV_NAME):
+        return Ignored(path, "a manifest, not a mask")
+    head = _head(path)
+    for importer in importers:
+        title = importer.recognise(path, head)
+        if title is not None:
+            return _Known(path, importer, title)
+    for importer in importers:
+        for ending, title in importer.endings.items():
+            if path.name.lower().endswith(ending):
+                return _Known(path, importer, title)
+    if head[:4] == b"PK\x03\x04":
+        return Ignored(path, "an archive: unpack it and import the folder")
+    return Ignored(path, "no mask format that is known")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(HEAD_BYTES)
+    except OSError:
+        # Recognised by its ending, it is reported as unreadable when it is decoded.
+        return b""
+
+
+def _without_belongings(known: Sequence[_Known]) -> tuple[list[_Known], list[Ignored]]:
+    owner: dict[Path, Path] = {}
+    for item in known:
+        for part in item.importer.belongings(item.path):
+            owner.setdefault(part, item.path)
+    files = [item for item in known if item.path not in owner]
+    parts = [
+        Ignored(item.path, f"part of {owner[item.path].name}")
+        for item in known
+        if item.path in owner
+    ]
+    return files, parts
+
+
+def _describe(files: Sequence[_Known], source: Path) -> str:
+    """Such as ``12 PNG masks and 1 NIfTI mask in a folder``."""
+    if not files:
+        return "no mask files in a folder" if source.is_dir() else "no mask file"
+    counts = Counter(item.title for item in files)
+    parts = [
+        f"{count} {title} mask{'' if count == 1 else 's'}" for title, count in counts.most_common()
+    ]
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{text} in a folder" if source.is_dir() else text

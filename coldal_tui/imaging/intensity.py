@@ -1,0 +1,133 @@
+"""Maps stored intensities to [0, 1]: one stated rule per kind of image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PICTURE = "picture-full-range"
+PERCENTILE = "percentile-0.5-99.5"
+FOREGROUND = "foreground-percentile-0.5-99.5"
+CT_WINDOW = "ct-window"
+
+SOFT_TISSUE = (400.0, 40.0)
+"""Default CT window: width and level in Hounsfield units."""
+
+WINDOWS: dict[str, tuple[float, float]] = {
+    "soft-tissue": SOFT_TISSUE,
+    "lung": (1500.0, -600.0),
+    "bone": (1800.0, 400.0),
+    "brain": (80.0, 40.0),
+    "liver": (150.0, 30.0),
+}
+"""Usual CT windows by name: (width, level) in Hounsfield units."""
+
+_SAMPLES = 2_000_000
+_FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
+
+
+def rule_for(array: NDArray[Any], modality: str | None = None) -> str:
+    """The rule that ``to_unit`` applies to ``array`` (``grid + (channels,)``).
+
+    ``ct-window`` for CT; ``picture-full-range`` for 8-bit pictures, colour and films;
+    ``foreground-percentile-0.5-99.5`` for MR, PT, NM and every other volume;
+    ``percentile-0.5-99.5`` for what is left (16-bit pictures, CR, DX, MG).
+    """
+    volume = array.ndim == 4
+    if modality == "CT" and array.dtype.kind != "b":
+        return CT_WINDOW
+    eight_bit = array.dtype in (np.dtype(np.uint8), np.dtype(np.bool_))
+    colour = array.shape[-1] == 3
+    stacked = modality in ("MR", "PT", "NM")
+    if eight_bit and not stacked and (not volume or colour or modality in _FILMS):
+        return PICTURE
+    if volume or stacked:
+        return FOREGROUND
+    return PERCENTILE
+
+
+def to_unit(
+    array: NDArray[Any],
+    modality: str | None = None,
+    *,
+    window: tuple[float, float] = SOFT_TISSUE,
+    rule: str | None = None,
+) -> NDArray[np.float32]:
+    """``array`` (``grid + (channels,)``) as float32 in [0, 1].
+
+    ``window`` is (width, level) in HU for CT; ``rule`` overrides ``rule_for``. Values that are
+    not finite become 0, and so does a constant image.
+    """
+    return scaled(array, limits(array, modality, window=window, rule=rule))
+
+
+def limits(
+    array: NDArray[Any],
+    modality: str | None = None,
+    *,
+    window: tuple[float, float] = SOFT_TISSUE,
+    rule: str | None = None,
+) -> tuple[tuple[float, float], ...]:
+    """What becomes 0 and what becomes 1, one pair per channel.
+
+    - ``picture-full-range``: 0 and the type's largest value.
+    - ``ct-window``: level ∓ half the width.
+    - ``percentile-0.5-99.5``: of the finite values; colour channels share one pair.
+    - ``foreground-percentile-0.5-99.5``: of the finite values above the channel's minimum, which
+      is the background of MR and of masked volumes; each channel by itself, colour shares.
+
+    Percentiles of more than 2 million values are taken from an even subset of them. Where the
+    percentiles coincide, minimum and maximum take their place.
+    """
+    channels = int(array.shape[-1])
+    rule = rule or rule_for(array, modality)
+    if rule == PICTURE:
+        top = 1.0 if array.dtype.kind in "bf" else float(np.iinfo(array.dtype).max)
+        return ((0.0, top),) * channels
+    if rule == CT_WINDOW:
+        width, level = window
+        return ((level - width / 2, level + width / 2),) * channels
+    if channels == 3 and array.dtype.kind in "ui":
+        return (_percentiles(array, rule),) * channels
+    return tuple(_percentiles(array[..., c], rule) for c in range(channels))
+
+
+def scaled(
+    array: NDArray[Any], limits_per_channel: tuple[tuple[float, float], ...]
+) -> NDArray[np.float32]:
+    """``array`` with each channel mapped linearly from its limits to [0, 1] and clipped."""
+    out = np.empty(array.shape, dtype=np.float32)
+    wide = array.dtype.itemsize > 4 or (array.dtype.kind in "iu" and array.dtype.itemsize == 4)
+    # 24 bits of mantissa can't tell wide integers apart.
+    work: Any = np.float64 if wide else np.float32
+    for channel, (low, high) in enumerate(limits_per_channel):
+        values: NDArray[Any] = array[..., channel].astype(work)
+        finite = np.isfinite(values)
+        if not finite.all():
+            values[~finite] = low
+        if high > low:
+            np.clip(values, work(low), work(high), out=values)
+            np.subtract(values, work(low), out=values)
+            np.divide(values, work(high) - work(low), out=values)
+        else:
+            values[...] = 0
+        out[..., channel] = values
+    return np.clip(out, 0.0, 1.0, out=out)
+
+
+def _percentiles(array: NDArray[Any], rule: str) -> tuple[float, float]:
+    values = array.reshape(-1)
+    if values.size > _SAMPLES:
+        values = values[:: -(-values.size // _SAMPLES)]
+    values = values.astype(np.float64)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return 0.0, 0.0
+    least, most = float(values.min()), float(values.max())
+    chosen = values
+    if rule == FOREGROUND and most > least:
+        chosen = values[values > least]
+    low, high = (float(v) for v in np.percentile(chosen, (0.5, 99.5)))
+    return (low, high) if high > low else (least, most)

@@ -1,0 +1,162 @@
+"""Cases for an evaluation: masks matched to scans and put on their grids, never made labels."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.importing import Verdict, examine
+from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.files import atomic_write
+from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.imaging.indexing import index_folder
+from coldal_tui.imaging.labelfile import label_suffix, write_label
+from coldal_tui.jobs.spec import LabelledScan, ScanInput
+from coldal_tui.project.indexing import safe_name
+from coldal_tui.project.labels import with_values
+from coldal_tui.project.pool import labelled_scans
+from coldal_tui.project.project import Project
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Prepared cases: ``file`` (relative to the project) lists them, ``folder`` has the labels."""
+
+    folder: Path
+    file: str
+    count: int
+    unused: tuple[Verdict, ...]
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    target: ScanTarget
+    scan: ScanInput
+    header: ScanHeader
+
+
+def prepare_cases(
+    project: Project,
+    masks: Path,
+    *,
+    images: Path | None = None,
+    match: str | None = None,
+    progress: Progress | None = None,
+) -> Cases:
+    """Match ``masks`` to scans and write them on the scans' grids.
+
+    Without ``images`` the scans are the project's own, of patients without any label: what the
+    run has not seen, nor anything of the same patient.
+
+    Raises ColdalError (code ``no-cases``) when not one mask fits a scan.
+    """
+    subjects = _other_images(images) if images is not None else _unseen(project)
+    folder = project.layout.cache / f"evaluation-{secrets.token_hex(4)}"
+    folder.mkdir(parents=True)
+    by_id = {subject.scan.scan_id: subject for subject in subjects}
+    classes = project.config.classes
+    cases: list[LabelledScan] = []
+    unused: list[Verdict] = []
+    try:
+        verdicts = examine(
+            masks,
+            [subject.target for subject in subjects],
+            classes.names,
+            classes.ignore_value,
+            match=match,
+            options=with_values(project, ImportOptions(confirm_empty=True)),
+            progress=progress,
+        )
+        for verdict in verdicts:
+            if verdict.label is None or verdict.scan_id is None:
+                unused.append(verdict)
+                continue
+            subject = by_id[verdict.scan_id]
+            path = folder / f"{verdict.scan_id}{label_suffix(subject.header)}"
+            affine = subject.header.affine
+            write_label(path, verdict.label, np.array(affine) if affine is not None else None)
+            cases.append(LabelledScan(scan=subject.scan, label=str(path)))
+        if not cases:
+            raise ColdalError(
+                f"not one mask fits a scan to evaluate on ({len(subjects)} scans, "
+                f"{len(unused)} masks)",
+                where=str(masks),
+                remedy=_first_reason(unused),
+                code="no-cases",
+            )
+        cases.sort(key=lambda case: case.scan.scan_id)
+        listing = folder / "cases.json"
+        atomic_write(listing, lambda stream: stream.write(msgspec.json.encode(cases)))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Cases(folder, project.layout.relative(listing), len(cases), tuple(unused))
+
+
+def _first_reason(unused: list[Verdict]) -> str:
+    told = [v for v in unused if v.status in ("quarantined", "unmatched")]
+    if told:
+        return f"the first: {told[0].file.name}: {told[0].explanation}"
+    return "name the folder with the masks: --masks DIR, and --match '{stem}_suffix' if needed"
+
+
+def _unseen(project: Project) -> list[_Subject]:
+    scans = [scan for scan in project.scans() if scan.usable]
+    labelled = labelled_scans(project)
+    seen = {scan.patient_id for scan in scans if scan.scan_id in labelled}
+    return [
+        _subject(scan.scan_id, scan.header(), scan.input(project.images), scan.rel_path)
+        for scan in scans
+        if scan.patient_id not in seen
+    ]
+
+
+def _other_images(images: Path) -> list[_Subject]:
+    if not images.is_dir():
+        raise ColdalError("no such folder", where=str(images), remedy="check --images")
+    found = index_folder(images.absolute()).scans
+    subjects: list[_Subject] = []
+    used: set[str] = set()
+    for one in found:
+        name = safe_name(one.name)
+        unique, number = name, 2
+        while unique in used:
+            unique, number = f"{name}-{number}", number + 1
+        used.add(unique)
+        header = one.header
+        scan = ScanInput(
+            scan_id=unique,
+            ref=one.ref,
+            shape=header.shape,
+            channels=header.channels,
+            spacing=header.spacing,
+            modality=header.modality,
+            quick_hash=one.quick_hash,
+        )
+        subjects.append(_subject(unique, header, scan, one.rel_path))
+    return subjects
+
+
+def _subject(scan_id: str, header: ScanHeader, scan: ScanInput, rel_path: str) -> _Subject:
+    target = ScanTarget(
+        scan_id=scan_id,
+        shape=header.shape,
+        names=(rel_path,),
+        affine=header.affine,
+        spacing=header.spacing,
+        files=scan.ref.files,
+    )
+    return _Subject(target, scan, header)

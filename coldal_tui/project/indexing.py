@@ -1,0 +1,276 @@
+"""Bringing the project's list of scans up to date with the images folder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.indexing import (
+    FileProblem,
+    FoundScan,
+    IndexResult,
+    KnownFile,
+    find_duplicates,
+    index_folder,
+)
+from coldal_tui.project.patients import PatientRule
+from coldal_tui.project.project import Project
+from coldal_tui.project.records import ScanRecord
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What an index found; ids of scans, and the files that are in none."""
+
+    scans: int
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    duplicates: dict[str, str] = field(default_factory=dict)
+    problems: tuple[FileProblem, ...] = ()
+    no_patient: int = 0
+    read: int = 0
+
+
+def reindex(
+    project: Project, *, progress: Progress | None = None, accept_removals: bool = False
+) -> IndexReport:
+    """Index the images folder and record what was added, changed, moved and removed.
+
+    Raises
+    ------
+    ColdalError : the folder is gone, or every known scan is (code ``all-gone``): a disk that is
+        not mounted must not empty a project.
+    """
+    images = project.images
+    if not images.is_dir():
+        raise ColdalError(
+            "the images folder is not there",
+            where=str(images),
+            remedy="mount it, or set dir under [images] in coldal.toml",
+            code="no-images",
+        )
+    section = project.config.images
+    result = index_folder(
+        images,
+        known=_known(project),
+        include=section.include,
+        exclude=(*section.exclude, *_own_folders(project)),
+        progress=progress,
+    )
+    before = {scan.scan_id: scan for scan in project.scans()}
+    present = [scan for scan in before.values() if scan.state == "present"]
+    if present and not result.scans and not accept_removals:
+        raise ColdalError(
+            f"all {len(present)} known scans are gone",
+            where=str(images),
+            remedy="is the disk mounted? If they were really removed: index --accept-removals",
+            code="all-gone",
+        )
+    return _record(project, result, before)
+
+
+def _known(project: Project) -> dict[str, KnownFile]:
+    known = {}
+    for row in project.store.rows("SELECT rel_path, entry FROM files"):
+        try:
+            known[row["rel_path"]] = msgspec.json.decode(row["entry"], type=KnownFile)
+        except msgspec.DecodeError:
+            continue  # written by another version: that file is read again
+    return known
+
+
+def _own_folders(project: Project) -> list[str]:
+    """The project's own folders, when the project lies inside the images folder."""
+    layout = project.layout
+    own = []
+    for folder in (layout.state, layout.labels, layout.exports):
+        if folder.is_relative_to(project.images):
+            own.append(folder.relative_to(project.images).as_posix() + "/*")
+    return own
+
+
+def _record(project: Project, result: IndexResult, before: Mapping[str, ScanRecord]) -> IndexReport:
+    matches = _match(project, result.scans, before)
+    patients = PatientRule(project.config.images, project.root)
+    copies = find_duplicates(result.scans)
+    duplicates = _duplicates(copies, matches, before)
+    added, changed, moved, returned = [], [], [], []
+    store = project.store
+    with store.action("index", undoable=False) as action:
+        for scan_id, found in sorted(matches.items()):
+            old = before.get(scan_id)
+            _write_scan(project, scan_id, found, duplicates.get(scan_id), patients, old)
+            if old is None:
+                added.append(scan_id)
+                continue
+            if old.state != "present":
+                returned.append(scan_id)
+            if old.quick_hash != found.quick_hash:
+                changed.append(scan_id)
+            elif old.rel_path != found.rel_path:
+                moved.append(scan_id)
+        removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
+        for scan_id in removed:
+            store.update("scans", {"scan_id": scan_id}, state="missing")
+        _write_files(project, result)
+        action.summary = (
+            f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
+            f"{len(moved)} moved, {len(removed)} removed"
+        )
+        action.params = {"images": str(project.images), "problems": len(result.problems)}
+    return IndexReport(
+        scans=len(matches),
+        added=tuple(added),
+        changed=tuple(changed),
+        moved=tuple(moved),
+        removed=tuple(sorted(removed)),
+        returned=tuple(returned),
+        duplicates=duplicates,
+        problems=result.problems,
+        no_patient=len(patients.unmatched),
+        read=result.read,
+    )
+
+
+def _match(
+    project: Project, scans: Iterable[FoundScan], before: Mapping[str, ScanRecord]
+) -> dict[str, FoundScan]:
+    """``scan_id`` of every found scan: same path, else same bytes (moved), else a new one."""
+    by_path = {scan.rel_path: scan for scan in before.values()}
+    matched: dict[str, FoundScan] = {}
+    rest: list[FoundScan] = []
+    for found in scans:
+        old = by_path.get(found.rel_path)
+        if old is not None:
+            matched[old.scan_id] = found
+        else:
+            rest.append(found)
+    gone: dict[str, list[str]] = {}
+    for scan_id in sorted(set(before) - set(matched)):
+        gone.setdefault(before[scan_id].quick_hash, []).append(scan_id)
+    new = []
+    for found in rest:
+        same = gone.get(found.quick_hash)
+        if same:
+            matched[same.pop(0)] = found
+        else:
+            new.append(found)
+    return matched | _new_ids(project, new, taken=set(before))
+
+
+def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[str, FoundScan]:
+    """Readable, unique, safe in a file name on any system; folders tell equal names apart."""
+    names = [safe_name(found.name) for found in new]
+    folded = Counter(name.lower() for name in names)
+    used = {name.lower() for name in taken}
+    given: dict[str, FoundScan] = {}
+    for name, found in zip(names, new, strict=True):
+        candidate = name
+        if folded[name.lower()] > 1 or name.lower() in used:
+            folder = PurePosixPath(found.rel_path).parent.name or project.images.name
+            candidate = safe_name(f"{folder}-{name}")
+        unique, number = candidate, 2
+        while unique.lower() in used:
+            unique = f"{candidate}-{number}"
+            number += 1
+        used.add(unique.lower())
+        given[unique] = found
+    return given
+
+
+def safe_name(name: str) -> str:
+    """Letters, digits, ``.``, ``_`` and ``-`` of a name; at most 80 characters; never empty."""
+    import unicodedata
+
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")
+    return kept[:80].rstrip("._-") or "scan"
+
+
+def _duplicates(
+    copies: Mapping[int, int], matches: Mapping[str, FoundScan], before: Mapping[str, ScanRecord]
+) -> dict[str, str]:
+    """``copy → original``; a scan that was an original before stays one."""
+    if not copies:
+        return {}
+    by_path = {found.rel_path: scan_id for scan_id, found in matches.items()}
+    order = {found.rel_path: number for number, found in enumerate(_in_path_order(matches))}
+    ids = {order[path]: scan_id for path, scan_id in by_path.items()}
+    groups: dict[int, list[str]] = {}
+    for copy, first in copies.items():
+        groups.setdefault(first, [ids[first]]).append(ids[copy])
+    duplicates: dict[str, str] = {}
+    for members in groups.values():
+        kept = min(
+            members,
+            key=lambda s: (s not in before or before[s].duplicate_of is not None, s),
+        )
+        duplicates |= {scan_id: kept for scan_id in members if scan_id != kept}
+    return duplicates
+
+
+def _in_path_order(matches: Mapping[str, FoundScan]) -> list[FoundScan]:
+    return sorted(matches.values(), key=lambda found: (found.rel_path, found.name))
+
+
+def _write_scan(
+    project: Project,
+    scan_id: str,
+    found: FoundScan,
+    duplicate_of: str | None,
+    patients: PatientRule,
+    old: ScanRecord | None,
+) -> None:
+    header = found.header
+    patient_id, extra = patients.patient(found.rel_path, scan_id, header.patient_id)
+    images = project.images
+    values = {
+        "rel_path": found.rel_path,
+        "kind": found.ref.kind,
+        "files": [Path(name).relative_to(images).as_posix() for name in found.ref.files],
+        "shape": list(header.shape),
+        "channels": header.channels,
+        "dtype": header.dtype,
+        "spacing": list(header.spacing) if header.spacing else None,
+        "affine": [list(row) for row in header.affine] if header.affine else None,
+        "modality": header.modality,
+        "patient_id": patient_id,
+        "meta": {**header.meta, **extra},
+        "quick_hash": found.quick_hash,
+        "size": found.size,
+        "duplicate_of": duplicate_of,
+        "state": "present",
+    }
+    if old is None:
+        project.store.insert("scans", scan_id=scan_id, added_at=project.store.now(), **values)
+    else:
+        if old.quick_hash != found.quick_hash:
+            values["sha256"] = None
+        project.store.update("scans", {"scan_id": scan_id}, **values)
+
+
+def _write_files(project: Project, result: IndexResult) -> None:
+    store = project.store
+    store.execute("DELETE FROM problems")
+    for problem in result.problems:
+        store.replace(
+            "problems",
+            rel_path=problem.rel_path,
+            kind=problem.kind,
+            code=problem.code,
+            reason=problem.reason,
+        )
+    store.execute("DELETE FROM files")
+    for rel_path, known in result.known.items():
+        store.insert("files", rel_path=rel_path, entry=msgspec.json.encode(known).decode())

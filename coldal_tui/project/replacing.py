@@ -1,0 +1,118 @@
+"""The scan that takes a skipped item's place; needs numpy, so it is imported only then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from coldal_tui.maps import load_clusters, load_map
+from coldal_tui.project import pool as pools
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+from coldal_tui.selection.coldstart import replacement
+from coldal_tui.selection.pool import Pick, Pool
+from coldal_tui.selection.strategies import strategy
+
+
+def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
+    """A queue row for the next pick after ``item`` was skipped; None when nobody is left.
+
+    Round 0: the next farthest point of the item's cluster; later rounds: the strategy's next
+    pick. A validation item: another scan of its patient, else a random patient of its cluster.
+    """
+    round_row = project.store.row("SELECT * FROM rounds WHERE round = ?", (item["round"],))
+    if round_row is None:
+        return None
+    scene = _scene(project, round_row)
+    if item["role"] == "validation":
+        pick = _next_validation(project, scene, item, round_row["seed"])
+    elif item["round"] == 0 and round_row["strategy"] == "coldstart":
+        pick = replacement(scene.pool, item["cluster"])
+    else:
+        alpha = 0.5 if round_row["alpha"] is None else round_row["alpha"]
+        picks = strategy(round_row["strategy"])(
+            scene.pool, 1, seed=round_row["seed"] + item["rank"], alpha=alpha
+        )
+        pick = picks[0] if picks else None
+    if pick is None:
+        return None
+    return _row(scene.scan_ids, pick, item)
+
+
+class _Scene:
+    def __init__(self, scan_ids: list[str], pool: Pool) -> None:
+        self.scan_ids = scan_ids
+        self.pool = pool
+
+
+def _scene(project: Project, round_row: Row) -> _Scene:
+    map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (round_row["map_id"],))
+    placed = load_map(project.file_of(map_file))
+    clusters = load_clusters(project.file_of(round_row["clusters"]))
+    known = placed.index()
+    rows = [
+        row
+        for row in pools.pool_rows(project, round_row["run_id"])
+        if row.scan_id in known and row.scan_id in clusters.of
+    ]
+    scored = [np.nan if row.entropy is None else row.entropy for row in rows]
+    pool = Pool(
+        points=placed.xy[[known[row.scan_id] for row in rows]],
+        clusters=np.array([clusters.of[row.scan_id] for row in rows]),
+        candidate=np.array([row.candidate for row in rows]),
+        covered=np.array([row.covered for row in rows]),
+        labelled=np.array([row.labelled for row in rows]),
+        entropy=np.array(scored) if round_row["run_id"] else None,
+    )
+    return _Scene([row.scan_id for row in rows], pool)
+
+
+def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> Pick | None:
+    patients = {scan.scan_id: scan.patient_id for scan in project.scans() if scan.usable}
+    own = patients.get(item["scan_id"])
+    queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
+    labelled = pools.labelled_scans(project)
+    cluster_of = dict(zip(scene.scan_ids, scene.pool.clusters.tolist(), strict=True))
+    for scan_id in sorted(patients):
+        if patients[scan_id] == own and scan_id not in queued and scan_id not in labelled:
+            index = scene.scan_ids.index(scan_id) if scan_id in cluster_of else None
+            if index is not None:
+                return Pick(index, "validation", cluster_of[scan_id], {"patient": own or ""})
+    training = {
+        patients[name]
+        for name in (queued | labelled)
+        if name in patients and name != item["scan_id"]
+    }
+    free = [
+        n
+        for n in np.flatnonzero(scene.pool.candidate).tolist()
+        if patients[scene.scan_ids[n]] not in training
+    ]
+    same = [n for n in free if scene.pool.clusters[n] == item["cluster"]] or free
+    if not same:
+        return None
+    index = int(np.random.default_rng([seed, item["rank"]]).choice(same))
+    patient = patients[scene.scan_ids[index]]
+    return Pick(index, "validation", int(scene.pool.clusters[index]), {"patient": patient})
+
+
+def _row(scan_ids: list[str], pick: Pick, item: Row) -> dict[str, Any]:
+    terms: dict[str, Any] = dict(pick.terms) | {"replaces": item["scan_id"]}
+    for key in ("nearest", "runner_up"):
+        if key in terms:
+            index = int(terms[key])
+            terms[key] = scan_ids[index] if index >= 0 else None
+    return {
+        "scan_id": scan_ids[pick.index],
+        "round": item["round"],
+        "rank": item["rank"],
+        "role": pick.role,
+        "cluster": pick.cluster,
+        "score": terms.get("score"),
+        "entropy": terms.get("entropy_term"),
+        "diversity": terms.get("diversity_term"),
+        "terms": json.loads(json.dumps(terms)),
+        "assignee": item["assignee"],
+    }

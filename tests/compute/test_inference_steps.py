@@ -1,0 +1,211 @@
+"""The score and evaluate jobs with a small trained run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from coldal_compute import score_step
+from coldal_compute.evaluate_step import evaluate
+from coldal_compute.score_step import score
+from coldal_compute.segmentation.data import file_readers
+from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.inference import grid_logits, load_model, predict, predict_logits
+from coldal_compute.segmentation.metrics import measure_scan
+from coldal_compute.segmentation.network import build_network, pick_device, save_weights
+from coldal_compute.segmentation.plan import Plan, make_plan, save_plan
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.labelfile import read_label
+from coldal_tui.imaging.reading import read_scan
+from coldal_tui.jobs.spec import EvaluateSpec, LabelledScan, ScoreSpec, TrainOptions
+
+_CPU = torch.device("cpu")
+
+
+def _run(folder: Path, scans: tuple[LabelledScan, ...], **options: Any) -> Path:
+    """A run with random weights: what inference does with them needs no training."""
+    folder.mkdir()
+    torch.manual_seed(4)
+    plan = make_plan([s.scan for s in scans], ("disc", "ring"), TrainOptions(**options))
+    save_plan(plan, folder)
+    save_weights(build_network(plan), folder)
+    return folder
+
+
+@pytest.fixture
+def images(discs: Callable[..., tuple[LabelledScan, ...]]) -> tuple[LabelledScan, ...]:
+    return discs(4)
+
+
+def _score(run: Path, scans: tuple[LabelledScan, ...], out: Path, report: Any, **more: Any) -> Any:
+    out.mkdir(exist_ok=True)
+    inputs = tuple(labelled.scan for labelled in scans)
+    return score(ScoreSpec(str(run), inputs, device="cpu", threads=1, **more), out, report)
+
+
+def test_logits_and_labels_lie_on_the_scans_own_grid(images: Any, tmp_path: Path) -> None:
+    model = load_model(_run(tmp_path / "run", images), _CPU)
+    scan = read_scan(images[0].scan.ref)
+    logits = predict_logits(model, scan)
+    labels, _ = predict(model, scan)
+    assert logits.shape == (3, 48, 56)
+    np.testing.assert_array_equal(labels, logits.argmax(dim=0).numpy())
+
+
+def test_volumes_smaller_than_the_patch_come_back_without_padding(
+    balls: Any, tmp_path: Path
+) -> None:
+    scans = balls(1)
+    model = load_model(_run(tmp_path / "run", scans, patch=(32, 32, 32)), _CPU)
+    assert model.logits(read_scan(scans[0].scan.ref)).shape == (3, 20, 24, 16)
+
+
+def test_windows_that_cover_the_image_give_what_the_whole_gives() -> None:
+    plan = Plan(("a",), 2, 1, (32, 32), 1, 1, (4, 8), ((2, 2),), 1e-3, image_size=(32, 32))
+    torch.manual_seed(0)
+    net = build_network(plan).eval()
+    images = torch.randn(1, 1, 32, 32)
+    windows = msgspec.structs.replace(plan, image_size=None, spacing=(1.0, 1.0))
+    with torch.inference_mode():
+        whole = grid_logits(net, images, plan, _CPU)
+        windowed = grid_logits(net, images, windows, _CPU)
+    torch.testing.assert_close(whole, windowed, atol=1e-4, rtol=1e-4)
+
+
+def test_scores_are_the_entropies_of_the_working_logits(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    result = _score(run, images, tmp_path / "out", report)
+    model = load_model(run, _CPU)
+    expected = {
+        labelled.scan.scan_id: mean_entropy(model.logits(read_scan(labelled.scan.ref)))
+        for labelled in images
+    }
+    assert json.loads((tmp_path / "out" / "entropies.json").read_text()) == expected
+    assert result.result["scored"] == 4
+
+
+def test_predictions_are_kept_for_the_scans_asked_for(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    result = _score(run, images, tmp_path / "out", report, predict=("disc02",))
+    assert result.result["predictions"] == {"disc02": "predictions/disc02.png"}
+    assert "predictions/disc02.png" in result.files
+    labels, _ = predict(load_model(run, _CPU), read_scan(images[2].scan.ref))
+    found = read_label(tmp_path / "out" / "predictions" / "disc02.png")
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_predictions_of_volumes_carry_the_scans_affine(
+    balls: Any, report: Any, tmp_path: Path
+) -> None:
+    import nibabel as nib
+
+    scans = balls(1)
+    run = _run(tmp_path / "run", scans)
+    _score(run, scans, tmp_path / "out", report, predict=("ball00",))
+    stored = nib.load(tmp_path / "out" / "predictions" / "ball00.nii.gz")
+    np.testing.assert_array_equal(stored.affine, np.diag([1.0, 1.0, 2.0, 1.0]))
+    assert stored.shape == (20, 24, 16)
+
+
+def test_a_scan_that_fails_never_stops_the_others(images: Any, report: Any, tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", images)
+    Path(images[1].scan.ref.files[0]).write_bytes(b"no picture")
+    result = _score(run, images, tmp_path / "out", report)
+    assert [failed.scan_id for failed in result.failed] == ["disc01"]
+    assert result.failed[0].file == images[1].scan.ref.files[0]
+    assert set(json.loads((tmp_path / "out" / "entropies.json").read_text())) == {
+        "disc00", "disc02", "disc03",
+    }  # fmt: skip
+
+
+def _cut_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = score_step.mean_entropy, []
+
+    def counted(*args: Any) -> float:
+        calls.append(1)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(score_step, "mean_entropy", counted)
+
+
+def test_scoring_goes_on_after_the_last_finished_scan(
+    images: Any, report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path / "run", images)
+    with monkeypatch.context() as patch:
+        _cut_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            _score(run, images, tmp_path / "cut", report)
+    with (tmp_path / "cut" / "scored.jsonl").open("ab") as stream:
+        stream.write(b'{"scan_id":"disc02","entr')
+    with monkeypatch.context() as patch:
+        _cut_after(2, patch)
+        _score(run, images, tmp_path / "cut", report)
+    _score(run, images, tmp_path / "calm", report)
+    entropies = [(tmp_path / name / "entropies.json").read_text() for name in ("cut", "calm")]
+    assert entropies[0] == entropies[1]
+
+
+def test_scores_of_another_model_are_not_taken_over(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    _score(run, images, tmp_path / "out", report)
+    before = (tmp_path / "out" / "entropies.json").read_text()
+    torch.manual_seed(5)
+    save_weights(build_network(load_model(run, _CPU).plan), run)
+    _score(run, images, tmp_path / "out", report)
+    assert (tmp_path / "out" / "entropies.json").read_text() != before
+
+
+def test_evaluation_measures_at_native_resolution(images: Any, report: Any, tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", images)
+    result = evaluate(EvaluateSpec(str(run), images[::-1], device="cpu"), tmp_path, report).result
+    labels, _ = predict(load_model(run, _CPU), read_scan(images[0].scan.ref))
+    reference = read_label(Path(images[0].label))
+    expected = measure_scan(labels, reference, ("disc", "ring"), None)
+    assert result["scans"]["disc00"] == msgspec.to_builtins(expected)
+    assert list(result["scans"]) == ["disc00", "disc01", "disc02", "disc03"]
+    assert set(result["classes"]) == {"disc", "ring"}
+    assert {"dice", "hd", "hd95", "unit"} <= set(result["classes"]["disc"])
+    assert set(result["mean"]) == {"dice", "hd", "hd95"}
+
+
+def test_a_bad_label_is_listed_by_evaluation(images: Any, report: Any, tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", images)
+    Path(images[3].label).unlink()
+    done = evaluate(EvaluateSpec(str(run), images, device="cpu"), tmp_path, report)
+    assert [failed.scan_id for failed in done.failed] == ["disc03"]
+    assert done.result["counts"]["scans"] == 3
+
+
+def test_running_out_of_memory_is_not_a_bad_scan(images: Any, report: Any, tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", images)
+
+    def full(ref: Any) -> Any:
+        raise ColdalError("out of memory", code="oom")
+
+    readers = replace(file_readers(), scan=full)
+    with pytest.raises(ColdalError):
+        evaluate(EvaluateSpec(str(run), images, device="cpu"), tmp_path, report, readers)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "mps"])
+def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(ColdalError) as caught:
+        pick_device(name)
+    assert caught.value.code == "device"

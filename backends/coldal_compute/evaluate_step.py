@@ -79,6 +79,7 @@ def measure(
                 raise
             failed.append(failure(scan, error))
         except Exception as error:
+            # One bad file never stops a batch; the true reason is kept.
             failed.append(failure(scan, error))
         report.progress(number, len(ordered), "measuring")
     return Measured(found, tuple(failed))

@@ -66,6 +66,7 @@ def score(
                 raise
             failed.append(failure(scan, error))
         except Exception as error:
+            # One bad file never stops a batch; the true reason is kept.
             failed.append(failure(scan, error))
         else:
             entropies[scan.scan_id] = entropy

@@ -194,7 +194,7 @@ def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap)
         raise ImageError(
             "the only value drawn is 255, which is this project's ignore value "
             "and also how one class is usually drawn",
-            remedy="Say which with --values 255=CLASS or 255=ignore, or change ignore_value "
+            remedy="Say which with --map 255=CLASS or 255=ignore, or change ignore_value "
             "in coldal.toml.",
             code="ignore-value",
         )
@@ -250,7 +250,7 @@ def _unknown_values(
     remedy = (
         "It looks like a grey image rather than a label map: import the masks, not the images."
         if len(found) > 32
-        else f"Say what they mean with --values {first}=CLASS (or =background, =ignore), "
+        else f"Say what they mean with --map {first}=CLASS (or =background, =ignore), "
         "or correct the mask."
     )
     noun = "values" if len(found) > 1 else "value"

@@ -67,7 +67,7 @@ class TrainSection(Section, frozen=True):
     steps: Count | None = None
     batch_size: Count | None = None
     patch: Annotated[tuple[Count, ...], Meta(min_length=2, max_length=3)] | None = None
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
     workers: Annotated[int, Meta(ge=0)] = 0
     amp: bool = True
 
@@ -134,7 +134,7 @@ name = "efficientnet-lite0"
 # steps = 240                # optimiser steps; by default decided from the data and the device
 # batch_size = 8
 # patch = [128, 128]         # training grid or patch, per axis
-# learning_rate = 0.001
+# learning_rate = 0.002
 
 [backend]
 # name = "local"

@@ -234,7 +234,7 @@ def test_an_unknown_value_is_named_with_its_pixels(picture, drawn, save_picture)
     assert decision.message == (
         "unknown value 7 (4 pixels); the project knows 0 = background, 1 = lung, 2 = heart"
     )
-    assert "--values 7=CLASS" in decision.remedy
+    assert "--map 7=CLASS" in decision.remedy
 
 
 def test_an_empty_picture_waits_for_confirmation(picture, save_picture):

@@ -104,7 +104,7 @@ def test_255_alone_is_ambiguous_where_255_is_ignored():
         convert([0, 255], ONE, 255)
 
     assert caught.value.code == "ignore-value"
-    assert "--values 255=CLASS" in caught.value.remedy
+    assert "--map 255=CLASS" in caught.value.remedy
 
 
 @pytest.mark.parametrize(("meaning", "expected"), [("lung", 1), ("ignore", 255), (1, 1)])
@@ -139,7 +139,7 @@ def test_a_class_name_that_the_project_lacks_is_unknown():
     with pytest.raises(ImageError, match=r"unknown value 4 'liver' \(1 pixel\)") as caught:
         convert([0, 4], TWO, names={4: "liver"})
 
-    assert "--values liver=CLASS" in caught.value.remedy
+    assert "--map liver=CLASS" in caught.value.remedy
 
 
 def test_a_name_can_be_mapped():

@@ -1,0 +1,1 @@
+"""Training, inference and measuring of one segmentation network per run."""

@@ -160,6 +160,7 @@ def measure_thickness(
             try:
                 yield read_native_label(labelled, readers)
             except Exception:
+                # load_samples reads it again and records the reason.
                 continue
 
     if any(len(labelled.scan.shape) != 2 for labelled in scans):
@@ -182,6 +183,7 @@ def load_samples(
             label = read_native_label(labelled, readers)
             image = cached_image(labelled.scan, plan, readers.scan, cache)
         except Exception as error:
+            # One bad file never stops a run; the true reason is kept.
             failed.append(failure(labelled.scan, error))
         else:
             small = resize_label(label, image.shape[1:])

@@ -1,0 +1,153 @@
+"""``demo``: the whole loop on the sample data, with its masks playing the labeler."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import number, plural
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.snapshot import QueueItem
+
+BUDGET, ROUND0, BATCH = 20, 14, 6
+
+
+@click.command("demo")
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--no-open", is_flag=True, help="Do not open the app at the end.")
+def demo_command(folder: Path | None, seed: int, no_open: bool) -> None:
+    """The whole loop on the sample data; opens the app when there is a terminal.
+
+    Sixty radiograph-like pictures in four styles: embed, map, cluster, pick; the sample's own
+    masks come back as labels; train, score, pick the next batch; once more; measure each round on
+    the pictures that were never labelled.
+    """
+    from coldal_tui.project.layout import is_project
+    from coldal_tui.project.project import Project
+
+    root = (folder or Path("coldal-demo")).absolute()
+    began = time.monotonic()
+    if is_project(root):
+        common.say(f"{root} is there already; showing it")
+    else:
+        _run(root, seed)
+        common.say(f"the demo took {time.monotonic() - began:.0f} s")
+    with Project(root) as project:
+        show_result(project)
+    if sys.stdout.isatty() and sys.stdin.isatty() and not no_open:
+        from coldal_tui.tui.app import ColdalApp
+
+        ColdalApp(root).run()
+
+
+def _run(root: Path, seed: int) -> None:
+    from coldal_tui.project.config import edit_config
+    from coldal_tui.project.indexing import reindex
+    from coldal_tui.project.project import Project
+    from coldal_tui.sampledata import sample_data
+
+    data = sample_data() / "cxr"
+    with Project.create(root, data / "images") as project:
+        edit_config(
+            project.layout.config,
+            {
+                ("classes", "names"): ("lung",),
+                ("classes", "ignore_value"): 127,
+                ("images", "patients_csv"): str(data / "metadata.csv"),
+                ("budget", "total"): BUDGET,
+                ("budget", "round0"): ROUND0,
+                ("budget", "batch"): BATCH,
+                ("selection", "seed"): seed,
+            },
+        )
+        project.reload_config()
+        report = reindex(project)
+        _title(f"1  index: {plural(report.scans, 'scan')}")
+        _title("2  embed, map, cluster, pick the first queue")
+        common.run_steps(project, [("embed", {}), ("map", {}), ("select", {})], detach=False)
+        _label(project, data / "masks", "3  export, label, import")
+        _title("4  train on round 0, score the pool, pick the next batch")
+        steps: list[tuple[str, dict[str, Any]]] = [("train", {}), ("score", {}), ("select", {})]
+        common.run_steps(project, steps, detach=False)
+        _label(project, data / "masks", "5  export, label, import the second queue")
+        _title("6  train again; measure both runs on the scans that nobody labelled")
+        common.run_steps(project, [("train", {})], detach=False)
+        _evaluate(project, data / "masks")
+
+
+def _title(text: str) -> None:
+    common.say(f"\n{text}")
+
+
+def _label(project: Project, masks: Path, title: str) -> None:
+    """Play the labeler: save the true mask of every exported scan under its scan_id."""
+    from coldal_tui.project.exporting import export_queue
+    from coldal_tui.project.labels import import_masks
+
+    _title(title)
+    report = export_queue(project)
+    for scan_id in report.scans:
+        drawn = masks / Path(project.scan(scan_id).rel_path).name
+        shutil.copyfile(drawn, report.folder / "masks" / f"{scan_id}.png")
+    taken = import_masks(project, report.folder / "masks")
+    common.say(f"{plural(len(taken.accepted), 'mask')} accepted")
+
+
+def _evaluate(project: Project, masks: Path) -> None:
+    from coldal_tui.project.evaluating import prepare_cases
+
+    cases = prepare_cases(project, masks)
+    runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
+    try:
+        for run_id in runs:
+            request = {"cases": cases.file, "run": run_id}
+            common.run_steps(project, [("evaluate", request)], detach=False)
+    finally:
+        cases.discard()
+
+
+def show_result(project: Project) -> None:
+    """Clusters, picks with roles, Dice per round."""
+    from coldal_tui.cli.queue import show_queue
+    from coldal_tui.cli.status import show_clusters
+    from coldal_tui.project.snapshot import take_snapshot
+
+    snapshot = take_snapshot(project)
+    out = common.console()
+    show_clusters(out, snapshot)
+    items: list[QueueItem] = [item for item in snapshot.queue if item.status != "skipped"]
+    show_queue(items)
+    table = common.table(
+        "Dice per round", "round", "run", "labels>", "validation>", "never labelled>", "HD95 px>"
+    )
+    measured = _measured(project)
+    for run in snapshot.runs:
+        mean = run.mean or {}
+        other = measured.get(run.run_id, {})
+        table.add_row(
+            str(run.round),
+            run.run_id,
+            str(run.labels),
+            number(mean.get("dice"), 3),
+            number(other.get("dice"), 3),
+            number(other.get("hd95"), 1),
+        )
+    out.print(table)
+    out.print(f"the project lies in {project.root}; look around: coldal-tui open {project.root}")
+
+
+def _measured(project: Project) -> dict[str, dict[str, float]]:
+    rows = project.store.rows(
+        "SELECT run_id, avg(dice) AS dice, avg(hd95) AS hd95 FROM metrics "
+        "WHERE split LIKE 'evaluation-%' GROUP BY run_id"
+    )
+    return {row["run_id"]: {"dice": row["dice"], "hd95": row["hd95"]} for row in rows}

@@ -276,7 +276,9 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
     for output in receipt.outputs:
         if output.path.startswith("predictions/"):
             _place(job.folder.path / output.path, folder / output.path, output.sha256)
-    entropies: dict[str, float] = receipt.result["entropies"]
+    entropies: dict[str, float] = json.loads(
+        (job.folder.path / receipt.result["entropies"]).read_bytes()
+    )
     store = project.store
     with store.action("score", undoable=False) as action:
         summary = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +86,23 @@ class JobFolder:
         except FileNotFoundError:
             return False
 
-    def write_spec(self, spec: JobSpec) -> None:
+    def prepare(self, spec: JobSpec) -> None:
+        """Write the specification; what an earlier attempt left is kept if it did the same work."""
         self.path.mkdir(parents=True, exist_ok=True)
+        encoded = msgspec.json.encode(spec)
+        if self.spec.exists() and self.spec.read_bytes() != encoded:
+            self._clear()
         self.receipt_file.unlink(missing_ok=True)
         self.error_file.unlink(missing_ok=True)
-        atomic_write(self.spec, lambda stream: stream.write(msgspec.json.encode(spec)))
+        atomic_write(self.spec, lambda stream: stream.write(encoded))
+
+    def _clear(self) -> None:
+        """Remove all but the log: partial results of other work must not be mixed in."""
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self.log:
+                path.unlink()
 
     def read_spec(self) -> JobSpec:
         spec: JobSpec = msgspec.json.decode(self.spec.read_bytes(), type=JobSpec)

@@ -239,15 +239,23 @@ def _validation_count(project: Project, request: Request, size: int) -> int:
 
 
 def plan_train(project: Project, request: Request) -> TrainSpec:
-    """Train on every label but the frozen validation patients'."""
+    """Train on every label but the frozen validation patients'.
+
+    Only the scans drawn for validation are measured, so that runs of all rounds can be compared;
+    further labels of those patients are used for nothing.
+    """
     config = project.config
     images = project.images
     frozen = pools.validation_patients(project)
+    drawn = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM validation")}
     labelled: list[LabelledScan] = []
     validation: list[LabelledScan] = []
     for scan, label in labelled_records(project):
         case = LabelledScan(scan=scan.input(images), label=label)
-        (validation if scan.patient_id in frozen else labelled).append(case)
+        if scan.scan_id in drawn:
+            validation.append(case)
+        elif scan.patient_id not in frozen:
+            labelled.append(case)
     if not labelled:
         raise ColdalError(
             "there is no label to train on",

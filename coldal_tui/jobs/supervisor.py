@@ -31,6 +31,7 @@ POLL_S = 0.1
 IDLE_S = 2.0
 LOCK_WAIT_S = 6.0
 CANCEL_GRACE_S = 10.0
+MOST_FAILURES = 50
 
 
 class Supervisor:
@@ -74,14 +75,7 @@ class Supervisor:
     def _collect(self, job: queue.Job) -> None:
         """The worker has ended: commit its receipt, or record why there is none."""
         if job.folder.receipt() is not None:
-            try:
-                commit_receipt(self._project, job.job_id)
-            except ColdalError as error:
-                self._end(
-                    job,
-                    queue.FAILED,
-                    JobError(error.what, error.where, error.remedy, error.code),
-                )
+            self._commit(job)
             return
         told = job.folder.error()
         if told is None:
@@ -100,6 +94,19 @@ class Supervisor:
         else:
             status = queue.CANCELLED if told.code == "cancelled" else queue.FAILED
             self._end(job, status, told)
+
+    def _commit(self, job: queue.Job) -> None:
+        """A receipt that can't be committed fails its job; it must not stop the others."""
+        try:
+            commit_receipt(self._project, job.job_id)
+        except ColdalError as error:
+            failure = JobError(error.what, error.where, error.remedy, error.code)
+            self._end(job, queue.FAILED, failure)
+        except Exception as error:
+            traceback.print_exc()
+            what = f"its result could not be taken in: {type(error).__name__}: {error}"
+            log = str(self._project.layout.supervisor_log)
+            self._end(job, queue.FAILED, JobError(what, log, "this is a defect", "commit"))
 
     def _end(self, job: queue.Job, status: str, error: JobError) -> None:
         with self._project.store.transaction():
@@ -134,7 +141,7 @@ class Supervisor:
                     )
                 return
             backend = self._backend(job.backend)
-            job.folder.write_spec(spec)
+            job.folder.prepare(spec)
         except ColdalError as error:
             self._end(
                 job, queue.FAILED, JobError(error.what, error.where, error.remedy, error.code)
@@ -211,12 +218,15 @@ def run(root: Path, poll_s: float = POLL_S, idle_s: float = IDLE_S) -> int:
 
 def _loop(project: Project, poll_s: float, idle_s: float) -> None:
     supervisor = Supervisor(project)
-    idle_since = time.monotonic()
-    while time.monotonic() - idle_since < idle_s:
+    idle_since, failures = time.monotonic(), 0
+    while time.monotonic() - idle_since < idle_s and failures < MOST_FAILURES:
         try:
             if supervisor.step():
                 idle_since = time.monotonic()
-        except ColdalError:
+            failures = 0
+        except Exception:
+            # A busy database or a bad coldal.toml may be mended while jobs go on.
+            failures += 1
             traceback.print_exc()
             sys.stderr.flush()
         time.sleep(poll_s)

@@ -12,6 +12,7 @@ from coldal_tui.jobs.folder import Progress
 from coldal_tui.jobs.supervisor import ensure_supervisor, supervisor_running
 from coldal_tui.project.project import Project
 
+MOST_RESTARTS = 3
 Watcher = Callable[[queue.Job, Progress | None], None]
 
 
@@ -33,7 +34,7 @@ def wait_for(
     """
     ended = []
     for number in numbers:
-        checked = time.monotonic()
+        checked, restarts = time.monotonic(), 0
         while True:
             job = queue.get_job(project, number)
             watch(job, job.folder.progress() if job.status != queue.WAITING else None)
@@ -42,7 +43,14 @@ def wait_for(
             if time.monotonic() - checked > 5:
                 checked = time.monotonic()
                 if not supervisor_running(project.layout):
+                    restarts += 1
                     ensure_supervisor(project.layout)
+                if restarts > MOST_RESTARTS:
+                    raise ColdalError(
+                        "the supervisor keeps ending before the job does",
+                        where=str(project.layout.supervisor_log),
+                        remedy="see that log; coldal-tui doctor checks the project",
+                    )
             time.sleep(poll_s)
         if job.status != queue.DONE:
             raise job_failure(job)

@@ -1,0 +1,44 @@
+# Set-up, demo and checks. Everything lives in .venv, made from pyproject.toml and the pinned,
+# hashed constraints; nothing but Python 3.11 has to be there before.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+DEMO_DIR ?= build/demo
+WORKERS ?= 2
+
+.PHONY: venv demo test lint types bench lock clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt constraints-torch.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints-torch.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check --disable-pip-version-check
+	touch $(STAMP)
+
+demo: venv
+	rm -rf $(DEMO_DIR)
+	$(BIN)/coldal-tui demo $(DEMO_DIR)
+
+test: venv
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
+
+bench: venv
+	$(BIN)/python benchmarks/cli_startup.py
+
+lock:
+	scripts/lock.sh
+
+clean:
+	rm -rf $(VENV) build

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,9 @@ class Clusters:
 
 
 def load_map(path: Path) -> Map:
-    with np.load(path, allow_pickle=False) as data:
-        return Map(tuple(str(name) for name in data["scan_ids"]), data["xy"])
+    """Read a map; ColdalError (code ``map``) when the file is missing or damaged."""
+    data = _load(path, "scan_ids", "xy")
+    return Map(tuple(str(name) for name in data["scan_ids"]), data["xy"])
 
 
 def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> None:
@@ -38,11 +43,10 @@ def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> 
 
 
 def load_clusters(path: Path) -> Clusters:
-    with np.load(path, allow_pickle=False) as data:
-        names = (str(name) for name in data["scan_ids"])
-        return Clusters(
-            int(data["k"]), dict(zip(names, (int(n) for n in data["labels"]), strict=True))
-        )
+    """Read clusters; ColdalError (code ``map``) when the file is missing or damaged."""
+    data = _load(path, "scan_ids", "labels", "k")
+    names = (str(name) for name in data["scan_ids"])
+    return Clusters(int(data["k"]), dict(zip(names, (int(n) for n in data["labels"]), strict=True)))
 
 
 def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int64], k: int) -> None:
@@ -52,6 +56,19 @@ def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int6
         labels=labels.astype(np.int32),
         k=np.int32(k),
     )
+
+
+def _load(path: Path, *names: str) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ColdalError(
+            f"this part of the map can't be read: {error}",
+            where=str(path),
+            remedy="put the file back, or undo the rounds that stand on it and select anew",
+            code="map",
+        ) from error
 
 
 def _save(path: Path, **arrays: object) -> None:

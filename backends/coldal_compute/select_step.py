@@ -58,7 +58,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         covered=scene.covered,
         labelled=scene.labelled & free,
         entropy=scene.entropy,
-        embeddings=read_vectors(spec.shards)[1] if "embeddings" in chosen.needs else None,
+        embeddings=_vectors(spec, scene) if "embeddings" in chosen.needs else None,
     )
     report.progress(2, 3, "picking")
     batch = spec.budget - len(validation)
@@ -121,6 +121,13 @@ def _scene(spec: SelectSpec) -> _Scene:
     )
 
 
+def _vectors(spec: SelectSpec, scene: _Scene) -> NDArray[np.float32]:
+    """The vectors of the scene's scans, row for row; the shards may hold others too."""
+    scan_ids, vectors = read_vectors(spec.shards)
+    row = {scan_id: n for n, scan_id in enumerate(scan_ids)}
+    return vectors[[row[scan_id] for scan_id in scene.scan_ids]]
+
+
 def _drawable(scene: _Scene) -> int:
     """How many patients the validation set could take: those that do not train, less one."""
     training = {scene.patients[n] for n in np.flatnonzero(scene.covered).tolist()}
@@ -136,6 +143,9 @@ def _clusters(spec: SelectSpec, scene: _Scene, batch: int) -> Clustering:
     earlier = load_clusters(Path(spec.clusters))
     labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
     old, new = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
+    if not len(old):
+        # Every scan that was clustered is gone: there is nothing to join.
+        return choose_clusters(scene.xy, max(1, batch), spec.seed)
     if len(new):
         _, which = nearest(scene.xy[new], scene.xy[old])
         labels[new] = labels[old[which]]

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from coldal_tui.errors import ColdalError
+
+INTERRUPTED, PIPE_CLOSED = 130, 141
+REFUSALS = ("ReadOnlyError", "FullError", "IOError", "BusyError", "LockedError", "PermissionsError")
 
 # name → (module below coldal_tui.cli, what it does). The order is the order of the loop.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),
     "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry."),
     "undo": ("queue", "Take back the last action."),
-    "encoder": ("encoder", "Encoders and their weights: list, install, use."),
+    "encoder": ("encoder", "Encoders and their weights: list, use."),
     "doctor": ("doctor", "Check the machine and the project; say what to do."),
 }
 
@@ -65,20 +75,26 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(name, COMMANDS, n=2)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            ctx.fail(f"No such command {name!r}.{hint}")
+            ctx.fail(f"No such command {name!r}.{_hint(name)}")
         return super().resolve_command(ctx, args)
 
 
+def _hint(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=2)
+    if near:
+        return f" Did you mean {' or '.join(near)}?"
+    if "/" in name:
+        return " A project comes after the command: coldal-tui open PROJECT"
+    return ""
+
+
 @click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks; may stand after the command, too.")
 @click.version_option(package_name="coldal-tui", message="coldal-tui %(version)s")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    ctx.obj = {"debug": debug}
+def cli(debug: bool) -> None:
+    pass
 
 
 def main() -> None:
@@ -86,37 +102,84 @@ def main() -> None:
 
     0 done, 1 the work failed, 2 the call was wrong.
     """
-    debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name or a glyph that the terminal's encoding lacks must not end the program.
+            stream.reconfigure(errors="backslashreplace")
+    debug, arguments = split_debug(sys.argv[1:])
+    sys.exit(_run(arguments, debug))
+
+
+def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
+    """Take ``--debug`` out of the arguments, wherever it stands before a ``--``."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [word for word in arguments[:end] if word != "--debug"]
+    return len(kept) < end, [*kept, *arguments[end:]]
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
-        cli.main(prog_name="coldal-tui", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        status = cli.main(arguments, prog_name="coldal-tui", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
+        _trace(debug)
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+        return error.exit_code
+    except click.Abort:
         click.echo("Aborted.", err=True)
-        sys.exit(130)
+        return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        # The reader has gone; what is still buffered would fail again when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except SystemExit as end:
+        # Click ends with 1 when the reader of a pipe has gone; that is no failure of the work.
+        gone = isinstance(sys.stdout, click.utils.PacifyFlushWrapper)
+        return PIPE_CLOSED if gone else int(end.code or 0)
     except Exception as error:
-        sys.exit(_explain(error, debug))
+        _trace(debug)
+        return _explain(error)
+    return status if isinstance(status, int) else 0
 
 
-def _explain(error: Exception, debug: bool) -> int:
-    from coldal_tui.errors import ColdalError
-
+def _trace(debug: bool) -> None:
     if debug:
         import traceback
 
         traceback.print_exc()
-    if isinstance(error, ColdalError):
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
-        return error.exit_code
+
+
+def _explain(error: Exception) -> int:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.visible import visible
+
+    known = error if isinstance(error, ColdalError) else _from_system(error)
+    if known is not None:
+        mark = click.style("Error:", fg="red", bold=True)
+        click.echo(f"{mark} {visible(known, keep=chr(10))}", err=True)
+        return known.exit_code
     click.echo(
-        f"Error: {type(error).__name__}: {error}\n  → this is a defect of coldal-tui; "
+        f"Error: {type(error).__name__}: {visible(error)}\n  → this is a defect of coldal-tui; "
         "run again with --debug to see where",
         err=True,
     )
     return 1
+
+
+def _from_system(error: Exception) -> ColdalError | None:
+    """What the operating system or the disk refused: not the program's fault, nor the call's."""
+    from coldal_tui.errors import ColdalError
+
+    if isinstance(error, OSError) and error.strerror:
+        return ColdalError(
+            error.strerror,
+            where=os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None,
+            remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
+        )
+    apsw = sys.modules.get("apsw")
+    if apsw is not None and isinstance(error, tuple(getattr(apsw, n) for n in REFUSALS)):
+        return ColdalError(
+            f"the project's database refuses: {error}",
+            remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
+        )
+    return None

@@ -1,11 +1,14 @@
-"""What the commands share: finding the project, JSON on stdout, tables, following jobs."""
+"""What the commands share: finding the project, JSON on stdout, tables, words for counts."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,16 +16,18 @@ import click
 
 from coldal_tui.errors import UsageError
 from coldal_tui.project.layout import CONFIG_NAME, find_project, is_project
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
 
-PIPED_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe: wide enough to cut no name."""
+PIPED_WIDTH = 10_000
+"""Columns of a table that goes to a file or a pipe: nothing is cut or wrapped there."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,19 +44,42 @@ def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, 
     nearest folder upward is, and all words are left for the command (``rest``).
     """
     if targets and is_project(Path(targets[0])):
-        root, left = Path(targets[0]).absolute(), list(targets[1:])
+        root, left = Path(targets[0]).resolve(), list(targets[1:])
     elif targets and not rest:
-        raise UsageError(
-            f"no {CONFIG_NAME} in this folder" if Path(targets[0]).exists() else "no such project",
-            where=targets[0],
-            remedy="name a project folder, or make one: coldal-tui init PROJECT --images DIR",
-            code="no-project",
-        )
+        raise _no_project(targets[0])
     else:
-        root, left = find_project(Path.cwd()), list(targets)
+        root, left = _nearest(targets), list(targets)
     if left and not rest:
         raise click.UsageError(f"unexpected argument {left[0]!r}")
     return root, left
+
+
+def _nearest(targets: Sequence[str]) -> Path:
+    try:
+        return find_project(Path.cwd())
+    except UsageError as error:
+        if targets and is_path(targets[0]):
+            raise _no_project(targets[0], ", nor is there one here or in any folder above") from error
+        raise
+
+
+def _no_project(word: str, further: str = "") -> UsageError:
+    path = Path(word)
+    if path.is_dir():
+        what = f"no {CONFIG_NAME} in this folder"
+    else:
+        what = "a file, not a project folder" if path.exists() else "no such project"
+    return UsageError(
+        what + further,
+        where=word,
+        remedy="name a project folder, or make one: coldal-tui init PROJECT --images DIR",
+        code="no-project",
+    )
+
+
+def is_path(word: str) -> bool:
+    """Whether a word of the call is rather a path than an action or a scan."""
+    return "/" in word or Path(word).exists()
 
 
 def open_project(targets: Sequence[str]) -> Project:
@@ -68,35 +96,107 @@ def open_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
     return Project(root), left
 
 
-def print_json(data: Any) -> None:
-    """One JSON document on stdout and nothing else."""
-    click.echo(json.dumps(data, indent=2, default=str))
+def split_action(
+    rest: Sequence[str], actions: Sequence[str], default: str | None = None
+) -> tuple[str, list[str]]:
+    """The action and its words; UsageError names the actions there are."""
+    if not rest and default is not None:
+        return default, []
+    action, words = rest[0], list(rest[1:])
+    allowed = f"one of: {', '.join(actions)}"
+    if action not in actions:
+        if is_path(action):
+            raise UsageError(
+                "neither a project folder nor an action",
+                where=action,
+                remedy=f"a project folder holds a {CONFIG_NAME}; the action is {allowed}",
+            )
+        raise UsageError(f"no such action {action!r}", remedy=allowed)
+    if words and is_project(Path(words[0])):
+        raise UsageError(
+            "the project comes before the action",
+            where=words[0],
+            remedy=f"… {shlex.join([words[0], action, *words[1:]])}",
+        )
+    return action, words
+
+
+def paste(command: str, root: Path) -> str:
+    """``command`` as it can be pasted here: with PROJECT unless this is the nearest one."""
+    from coldal_tui.project.layout import Layout
+
+    cwd = Path.cwd()
+    nearest = next((p for p in (cwd, *cwd.parents) if Layout(p).config.is_file()), None)
+    if not command or nearest == root.resolve():
+        return command
+    near = root.resolve()
+    shown = str(near.relative_to(cwd)) if near.is_relative_to(cwd) else str(near)
+    if shown.startswith("-"):
+        shown = f"./{shown}"
+    words = command.split(" ", 2)
+    return " ".join([*words[:2], shlex.quote(shown), *words[2:]])
+
+
+def print_json(data: Any, *, one_line: bool = False) -> None:
+    """One JSON document on stdout and nothing else; numbers that JSON lacks become null."""
+    text = json.dumps(_finite(data), indent=None if one_line else 2, default=str, allow_nan=False)
+    click.echo(text)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data
+
+
+def echo(line: str) -> None:
+    """A line on stdout; control characters in it are shown, not obeyed."""
+    click.echo(visible(line, keep="\n"))
 
 
 def say(message: str) -> None:
     """A message for people: stderr, so that stdout stays for data."""
-    click.echo(message, err=True)
+    click.echo(visible(message, keep="\n"), err=True)
 
 
 def console(*, err: bool = False) -> Console:
+    """A console that takes every string literally: no markup, no emoji codes, no controls."""
     from rich.console import Console
+
+    class Literal(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text, keep="\n"), **options)
 
     stream = sys.stderr if err else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-    return Console(stderr=err, highlight=False, width=width)
+    return Literal(stderr=err, highlight=False, markup=False, emoji=False, width=width)
 
 
 def table(title: str | None, *columns: str) -> Table:
-    """A plain table; columns whose name ends in ``>`` are right-aligned."""
+    """A plain table. Columns whose name ends in ``>`` are right-aligned.
+
+    A narrow terminal folds the columns whose name ends in ``~``, and cuts none.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made = Table(
+        box=box.SIMPLE_HEAD, title_justify="left", show_edge=False, pad_edge=False, padding=(0, 0)
+    )
     if title:
-        made.title = Text(title, style="bold")
+        made.title = Text(visible(title), style="bold")
     for column in columns:
-        made.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
+        made.add_column(
+            visible(column.rstrip(">~")),
+            justify="right" if column.endswith(">") else "left",
+            no_wrap=not column.endswith("~"),
+            overflow="fold",
+        )
     return made
 
 
@@ -108,104 +208,54 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+@contextmanager
+def quiet_interrupt() -> Iterator[None]:
+    """Ctrl-C is how one leaves a view that follows something: exit 130, no word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def run_steps(
-    project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]], *, detach: bool
+    project: Project,
+    steps: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    detach: bool,
+    as_json: bool = False,
 ) -> list[Job]:
     """Submit a chain of jobs and follow it with a progress bar, or return at once.
 
-    Ctrl-C cancels the chain; a hang-up of the terminal does not.
+    Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
+    ``detach``: the numbers of the jobs are all there is to print then.
     """
+    from coldal_tui.cli.following import JobProgress
     from coldal_tui.jobs import queue
     from coldal_tui.jobs.supervisor import ensure_supervisor
     from coldal_tui.jobs.waiting import submit_chain, wait_for
 
+    steps = list(steps)
     numbers = submit_chain(project, steps)
     if detach:
-        say(
-            f"submitted {plural(len(numbers), 'job')}; follow: coldal-tui jobs logs -f {numbers[0]}"
-        )
+        follow = paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
+        say(f"submitted {plural(len(numbers), 'job')}; follow: {follow}")
+        if as_json:
+            kinds = [kind for kind, _ in steps]
+            print_json(
+                {
+                    "jobs": [
+                        {"job_id": job_id, "kind": kind}
+                        for job_id, kind in zip(numbers, kinds, strict=True)
+                    ]
+                }
+            )
         return []
     try:
-        with JobProgress(len(numbers)) as progress:
+        with JobProgress() as progress:
             return wait_for(project, numbers, progress.update)
     except KeyboardInterrupt:
         for job_number in reversed(numbers):
             queue.cancel(project, job_number)
         ensure_supervisor(project.layout)
-        say("cancelled; what was done is kept, and the same command goes on from there")
-        raise
-
-
-class JobProgress:
-    """A progress bar per job on stderr; plain lines now and then where there is no terminal."""
-
-    PLAIN_EVERY_S = 10.0
-
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._bar: Any = None
-        self._tasks: dict[int, Any] = {}
-        self._last_plain = 0.0
-        self._ended: set[int] = set()
-
-    def __enter__(self) -> JobProgress:
-        if sys.stderr.isatty():
-            from rich.progress import (
-                BarColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                TextColumn("{task.description:>9}"),
-                BarColumn(bar_width=30),
-                TextColumn("{task.percentage:>3.0f} %"),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=console(err=True),
-            )
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def update(self, job: Job, progress: Any) -> None:
-        if self._bar is not None:
-            self._update_bar(job, progress)
-        else:
-            self._update_plain(job, progress)
-
-    def _update_bar(self, job: Job, progress: Any) -> None:
-        if job.job_id not in self._tasks:
-            if job.status == "waiting":
-                return
-            self._tasks[job.job_id] = self._bar.add_task(job.kind, total=1.0, note="starting")
-        task = self._tasks[job.job_id]
-        if job.status == "done":
-            nothing = job.result.get("nothing_to_do")
-            self._bar.update(task, completed=1.0, note="up to date" if nothing else "done")
-        elif progress is not None:
-            self._bar.update(task, completed=progress.fraction, note=progress_note(progress))
-
-    def _update_plain(self, job: Job, progress: Any) -> None:
-        import time
-
-        if job.ended and job.job_id not in self._ended:
-            self._ended.add(job.job_id)
-            if not job.result.get("nothing_to_do"):
-                say(f"{job.kind}: {job.status}")
-        elif progress is not None and time.monotonic() - self._last_plain > self.PLAIN_EVERY_S:
-            self._last_plain = time.monotonic()
-            say(f"{job.kind}: {progress.fraction:4.0%}  {progress_note(progress)}")
-
-
-def progress_note(progress: Any) -> str:
-    """``loss 0.31 · dice 0.88`` or the step's own message."""
-    parts = [progress.message] if progress.message else []
-    parts += [f"{name} {value:.3g}" for name, value in progress.metrics.items()]
-    return " · ".join(parts)
+        say("\ncancelled; what was done is kept, and the same command goes on from there")
+        sys.exit(130)

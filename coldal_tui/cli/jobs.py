@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from codecs import getincrementaldecoder
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.errors import UsageError
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from coldal_tui.jobs.queue import Job
@@ -25,24 +28,27 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
     """Jobs: list, show, logs, cancel, retry. Without a number, the newest one."""
     project, rest = common.open_with_rest(targets)
     with project:
-        action = rest[0] if rest else "list"
-        if action not in ACTIONS:
-            raise click.UsageError(f"no such action {action!r}; one of: {', '.join(ACTIONS)}")
-        if len(rest) > 2:
-            raise click.UsageError("one job at a time")
+        action, words = common.split_action(rest, ACTIONS, "list")
+        if len(words) > (0 if action == "list" else 1):
+            raise click.UsageError(f"unexpected argument {words[-1]!r}")
+        if follow and action != "logs":
+            raise click.UsageError("-f belongs to logs")
+        if as_json and action == "logs":
+            raise click.UsageError("a log is plain text; --json belongs to the other actions")
         if action == "list":
             _list(project, as_json)
             return
-        job = _job(project, rest[1] if len(rest) > 1 else None)
+        job = _job(project, words[0] if words else None)
         match action:
             case "show":
                 _show(job, as_json)
             case "logs":
-                _logs(project, job, follow)
+                with common.quiet_interrupt():
+                    _logs(project, job, follow)
             case "cancel":
-                _cancel(project, job)
+                _cancel(project, job, as_json)
             case _:
-                _retry(project, job)
+                _retry(project, job, as_json)
 
 
 def _job(project: Project, word: str | None) -> Job:
@@ -51,10 +57,12 @@ def _job(project: Project, word: str | None) -> Job:
     if word is None:
         newest = queue.list_jobs(project, newest=1)
         if not newest:
-            raise click.UsageError("there is no job yet")
+            raise UsageError("there is no job yet", remedy="coldal-tui select submits the first")
         return newest[0]
-    if not word.isdigit():
-        raise click.UsageError(f"{word!r} is not a job's number")
+    if not (word.isascii() and word.isdigit() and len(word) < 10):
+        raise UsageError(
+            f"{word!r} is not a job's number", remedy="coldal-tui jobs list shows them"
+        )
     return queue.get_job(project, int(word))
 
 
@@ -87,7 +95,10 @@ def _list(project: Project, as_json: bool) -> None:
     if as_json:
         common.print_json([job_json(job) for job in jobs])
         return
-    table = common.table(None, "job>", "kind", "status", "progress>", "started", "")
+    if not jobs:
+        common.echo("no job yet")
+        return
+    table = common.table(None, "job>", "kind", "status", "progress>", "started", "~")
     for job in jobs:
         progress = job.folder.progress() if job.status == "running" else None
         note = job.error.what if job.error else ""
@@ -98,7 +109,7 @@ def _list(project: Project, as_json: bool) -> None:
             job.kind,
             job.status,
             f"{progress.fraction:.0%}" if progress else "",
-            job.started_at or "–",
+            (job.started_at or "–")[:19],
             note,
         )
     common.console().print(table)
@@ -108,38 +119,42 @@ def _show(job: Job, as_json: bool) -> None:
     if as_json:
         common.print_json(job_json(job))
         return
-    click.echo(f"job {job.job_id}: {job.kind}, {job.status}")
-    click.echo(f"  created {job.created_at}, started {job.started_at}, ended {job.ended_at}")
-    click.echo(f"  log {job.folder.log}")
+    common.echo(f"job {job.job_id}: {job.kind}, {job.status}")
+    times = (("created", job.created_at), ("started", job.started_at), ("ended", job.ended_at))
+    common.echo("  " + ", ".join(f"{word} {at}" for word, at in times if at))
+    common.echo(f"  log {job.folder.log}")
     if job.error:
-        click.echo(f"  {job.error.as_exception()}")
+        common.echo(f"  {job.error.as_exception()}")
     for failed in job.result.get("failed") or []:
-        click.echo(f"  {failed['scan_id']} ({failed['file']}): {failed['message']}")
+        common.echo(f"  {failed['scan_id']} ({failed['file']}): {failed['message']}")
 
 
 def _logs(project: Project, job: Job, follow: bool) -> None:
     from coldal_tui.jobs import queue
 
+    decoder = getincrementaldecoder("utf-8")("replace")
     position = 0
     while True:
         ended = queue.get_job(project, job.job_id).ended
         if job.folder.log.exists():
             with job.folder.log.open("rb") as stream:
                 stream.seek(position)
-                text = stream.read()
-            position += len(text)
-            click.echo(text.decode("utf-8", "replace"), nl=False)
+                fresh = stream.read()
+            position += len(fresh)
+            click.echo(visible(decoder.decode(fresh), keep="\n\r\t"), nl=False)
         if not follow or ended:
-            return
+            break
         time.sleep(0.3)
+    if not position:
+        common.say(f"job {job.job_id} ({job.kind}, {job.status}) has no log")
 
 
-def _cancel(project: Project, job: Job) -> None:
+def _cancel(project: Project, job: Job, as_json: bool) -> None:
     from coldal_tui.jobs import queue
     from coldal_tui.jobs.supervisor import ensure_supervisor
 
     if job.ended:
-        click.echo(f"job {job.job_id} has ended already ({job.status})")
+        _told(job, f"had ended already ({job.status})", as_json)
         return
     queue.cancel(project, job.job_id)
     ensure_supervisor(project.layout)
@@ -148,13 +163,21 @@ def _cancel(project: Project, job: Job) -> None:
         if job.ended:
             break
         time.sleep(0.1)
-    click.echo(f"job {job.job_id}: {job.status if job.ended else 'asked to end'}")
+    _told(job, job.status if job.ended else "asked to end", as_json)
 
 
-def _retry(project: Project, job: Job) -> None:
+def _retry(project: Project, job: Job, as_json: bool) -> None:
     from coldal_tui.jobs import queue
     from coldal_tui.jobs.supervisor import ensure_supervisor
 
-    queue.retry(project, job.job_id)
+    again = queue.retry(project, job.job_id)
     ensure_supervisor(project.layout)
-    click.echo(f"job {job.job_id} goes on; follow: coldal-tui jobs logs -f {job.job_id}")
+    follow = common.paste(f"coldal-tui jobs logs -f {job.job_id}", project.root)
+    _told(again, f"goes on; follow: {follow}", as_json)
+
+
+def _told(job: Job, words: str, as_json: bool) -> None:
+    if as_json:
+        common.print_json(job_json(job))
+    else:
+        common.echo(f"job {job.job_id} ({job.kind}): {words}")

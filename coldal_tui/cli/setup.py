@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +11,12 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.errors import UsageError
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from coldal_tui.project.indexing import IndexReport
+    from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
 
 
@@ -48,49 +49,89 @@ def init_command(
     coldal-tui init lungs --images /data/cxr --classes lung --budget 100 \\
         --patients /data/metadata.csv
     """
-    from coldal_tui.project.config import edit_config
+    from coldal_tui.project.layout import Layout, is_project
     from coldal_tui.project.project import Project
 
-    existed = project.exists()
-    opened = Project.create(project, images)
-    with opened:
-        try:
-            changes: dict[tuple[str, str], Any] = {}
-            if classes is not None:
-                names = tuple(name.strip() for name in classes.split(",") if name.strip())
-                changes["classes", "names"] = names
-            if ignore_value is not None:
-                changes["classes", "ignore_value"] = ignore_value
-            if budget is not None:
-                changes["budget", "total"] = budget
-            if patients is not None:
-                changes["images", _patients_key(patients)] = _patients_value(patients, project)
-            if include:
-                changes["images", "include"] = include
-            if exclude:
-                changes["images", "exclude"] = exclude
-            if changes:
-                edit_config(opened.layout.config, changes)
-            opened.reload_config()
+    root = project.resolve()
+    layout = Layout(root)
+    if not is_project(root) and layout.state.exists():
+        raise UsageError(
+            "this folder holds the state of a project whose coldal.toml is gone",
+            where=str(layout.state),
+            remedy="put coldal.toml back, or move that folder away",
+        )
+    changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
+    before = _existing(layout)
+    try:
+        with Project.create(root, images) as opened:
+            _configure(opened, changes)
             report = index(opened)
-        except BaseException:
-            opened.close()
-            _remove(opened, keep_root=existed)
-            raise
-        _print_report(opened, report, as_json, first=True)
+    except BaseException:
+        _remove(layout, before)
+        raise
+    _print_report(opened, report, as_json, first=True)
 
 
-def _remove(project: Project, *, keep_root: bool) -> None:
-    """An init that failed leaves nothing behind that would be in the way of the next try."""
-    layout = project.layout
+def _settings(
+    root: Path,
+    classes: str | None,
+    ignore_value: int | None,
+    budget: int | None,
+    patients: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> dict[tuple[str, str], Any]:
+    """The options as keys of ``coldal.toml``; UsageError for what is wrong by itself."""
+    changes: dict[tuple[str, str], Any] = {}
+    if classes is not None:
+        names = tuple(name.strip() for name in classes.split(","))
+        if not all(names):
+            raise UsageError(
+                "--classes has an empty name", remedy="name them in order: --classes left,right"
+            )
+        changes["classes", "names"] = names
+    if ignore_value is not None:
+        changes["classes", "ignore_value"] = ignore_value
+    if budget is not None:
+        changes["budget", "total"] = budget
+    if patients is not None:
+        changes["images", _patients_key(patients)] = _patients_value(patients, root)
+    if include:
+        changes["images", "include"] = include
+    if exclude:
+        changes["images", "exclude"] = exclude
+    return changes
+
+
+def _configure(project: Project, changes: dict[tuple[str, str], Any]) -> None:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.config import edit_config
+
+    if changes:
+        try:
+            edit_config(project.layout.config, changes)
+        except ColdalError as error:
+            # The file it names is about to go: the options are what the caller can mend.
+            raise UsageError(error.what, remedy=error.remedy, code=error.code) from error
+        project.reload_config()
+
+
+def _existing(layout: Layout) -> set[Path]:
+    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
+    return {path for path in (layout.config, *folders, *layout.root.parents) if path.exists()}
+
+
+def _remove(layout: Layout, before: set[Path]) -> None:
+    """An init that failed leaves nothing behind, and takes nothing away that was there before."""
+    if layout.config in before:
+        return
     layout.config.unlink(missing_ok=True)
     shutil.rmtree(layout.state, ignore_errors=True)
-    for folder in (layout.label_versions, layout.labels, layout.exports):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-    if not keep_root:
-        with contextlib.suppress(OSError):
-            layout.root.rmdir()
+    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
+    for folder in (*folders, *layout.root.parents):
+        if folder not in before:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _patients_key(patients: str) -> str:
@@ -101,12 +142,20 @@ def _looks_like_file(patients: str) -> bool:
     return Path(patients).is_file() or patients.lower().endswith((".csv", ".tsv"))
 
 
-def _patients_value(patients: str, project: Path) -> str:
+def _patients_value(patients: str, root: Path) -> str:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.config import check_pattern
     from coldal_tui.project.project import relative_or_absolute
 
-    if not _looks_like_file(patients):
-        return patients
-    return relative_or_absolute(Path(patients).absolute(), project.absolute())
+    if _looks_like_file(patients):
+        if not Path(patients).is_file():
+            raise UsageError("no such file", where=patients, remedy="check --patients")
+        return relative_or_absolute(Path(patients).absolute(), root)
+    try:
+        check_pattern(patients, f"--patients {patients}")
+    except ColdalError as error:
+        raise UsageError(error.what, where=error.where, remedy=error.remedy) from error
+    return patients
 
 
 @click.command("index")
@@ -125,26 +174,11 @@ def index_command(
 
 def index(project: Project, *, accept_removals: bool = False) -> IndexReport:
     """Index with a progress bar on stderr."""
+    from coldal_tui.cli.following import file_progress
     from coldal_tui.project.indexing import reindex
 
     with file_progress("indexing") as advance:
         return reindex(project, progress=advance, accept_removals=accept_removals)
-
-
-@contextlib.contextmanager
-def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar over files on stderr; silent without a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, name: None
-        return
-    from rich.progress import BarColumn as Bar
-    from rich.progress import MofNCompleteColumn as Count
-    from rich.progress import Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), Bar(bar_width=30), Count())
-    with Progress(*columns, console=common.console(err=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total, name: bar.update(task, completed=done, total=total)
 
 
 def _print_report(
@@ -156,11 +190,11 @@ def _print_report(
     all_problems: bool = False,
 ) -> None:
     if as_json:
-        common.print_json(report_json(report))
+        common.print_json({"project": str(project.root), **report_json(report)})
         return
     if first:
-        click.echo(f"made {project.layout.config}")
-    click.echo(
+        common.echo(f"made {project.layout.config}")
+    common.echo(
         f"{plural(report.scans, 'scan')} indexed"
         + "".join(
             f", {len(ids)} {word}"
@@ -176,23 +210,18 @@ def _print_report(
         )
     )
     if report.no_patient:
-        click.echo(
+        common.echo(
             f"{plural(report.no_patient, 'scan')} without a patient by the rule: "
             "each counts as a patient of its own"
         )
     show_problems(report, all_problems)
-    if first:
-        click.echo(f"next: coldal-tui select {_shown(project)}")
-
-
-def _shown(project: Project) -> str:
-    import shlex
-
-    cwd = Path.cwd()
-    if project.root == cwd:
-        return ""
-    near = project.root.relative_to(cwd) if project.root.is_relative_to(cwd) else project.root
-    return shlex.quote(str(near))
+    if not report.scans:
+        common.say(
+            f"there is no scan in {project.images}: put some there or mend [images] in "
+            "coldal.toml, then run coldal-tui index"
+        )
+    elif first:
+        common.echo(f"next: {common.paste('coldal-tui select', project.root)}")
 
 
 def show_problems(report: IndexReport, everything: bool) -> None:
@@ -202,13 +231,9 @@ def show_problems(report: IndexReport, everything: bool) -> None:
     listed = [p for p in report.problems if everything or p.kind != "not-an-image"]
     others = len(report.problems) - len(listed)
     out = common.console()
-    from rich.text import Text
-
     limit = len(listed) if everything else 20
     for problem in listed[:limit]:
-        line = Text(f"  {problem.rel_path}: ")
-        line.append(f"{problem.kind}: {problem.reason}")
-        out.print(line)
+        out.print(f"  {visible(problem.rel_path)}: {problem.kind}: {visible(problem.reason)}")
     if len(listed) > limit:
         out.print(f"  … and {len(listed) - limit} more: coldal-tui index --problems")
     if others:

@@ -2,63 +2,105 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number, plural
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from coldal_tui.project.project import Project
     from coldal_tui.project.snapshot import Snapshot
+
+WATCH_S = 1.0
 
 
 @click.command("status")
 @common.project_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--watch", is_flag=True, help="Print again whenever something has changed.")
+@click.option("--watch", is_flag=True, help="Print again on every change; Ctrl-C ends.")
 def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None:
     """Budget, clusters, rounds, labels, runs, jobs, and the next sensible step."""
     from coldal_tui.project.snapshot import take_snapshot
 
     with common.open_project(targets) as project:
-        shown = None
-        while True:
+        if not watch:
+            show(take_snapshot(project), as_json)
+            return
+        with common.quiet_interrupt():
+            _watch(project, as_json)
+
+
+def _watch(project: Project, as_json: bool) -> None:
+    """Print at first and on every change, until Ctrl-C; a coldal.toml gone bad is only said."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.snapshot import take_snapshot
+
+    shown: Snapshot | None = None
+    told = ""
+    while True:
+        try:
+            project.reload_config()
             snapshot = take_snapshot(project)
-            if replace(snapshot, at="") != shown:
-                shown = replace(snapshot, at="")
-                show(snapshot, as_json)
-            if not watch:
-                return
-            time.sleep(1)
+        except ColdalError as error:
+            if str(error) != told:
+                told = str(error)
+                common.say(told)
+        else:
+            told = ""
+            if shown is None or replace(snapshot, at=shown.at) != shown:
+                if shown is not None and not as_json:
+                    common.echo("")
+                shown = snapshot
+                show(snapshot, as_json, one_line=True)
+                sys.stdout.flush()
+        time.sleep(WATCH_S)
 
 
-def show(snapshot: Snapshot, as_json: bool = False) -> None:
-    """Print a snapshot as tables, or as one JSON document."""
+def show(snapshot: Snapshot, as_json: bool = False, *, one_line: bool = False) -> None:
+    """Print a snapshot as tables, or as one JSON document (``one_line``: without line breaks)."""
     if as_json:
-        common.print_json(snapshot.as_json())
+        common.print_json(snapshot.as_json(), one_line=one_line)
         return
     out = common.console()
     _head(out, snapshot)
     show_clusters(out, snapshot)
     show_runs(out, snapshot)
-    _open_jobs(out, snapshot)
-    _last_words(out, snapshot)
+    _facts(out, [*_open_jobs(snapshot), *_last_words(snapshot)])
+
+
+def _facts(out: Console, facts: Iterable[tuple[str, str]]) -> None:
+    """Lines of ``name  text``; a long text goes on below itself, not below the name."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=10, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in facts:
+        strong = "bold" if name == "next" else ""
+        grid.add_row(name, Text(visible(text), style=strong))
+    out.print(grid)
 
 
 def _head(out: Console, s: Snapshot) -> None:
     from rich.text import Text
 
-    title = Text(s.name, style="bold")
-    title.append(f"  ·  {s.host}  ·  round {len(s.rounds) - 1}" if s.rounds else f"  ·  {s.host}")
+    title = Text(visible(s.name), style="bold")
+    title.append(f"  ·  {s.host}" + (f"  ·  round {s.rounds[-1].round}" if s.rounds else ""))
     out.print(title)
     budget = s.budget
-    out.print(
-        f"budget    {budget.total:,}: {budget.labelled:,} labelled, {budget.exported:,} out, "
+    spent = (
+        f"{budget.total:,}: {budget.labelled:,} labelled, {budget.exported:,} out, "
         f"{budget.queued:,} queued, {budget.left:,} left"
         + (f" ({plural(budget.skipped, 'scan')} skipped)" if budget.skipped else "")
     )
@@ -72,12 +114,14 @@ def _head(out: Console, s: Snapshot) -> None:
         )
         if count
     ]
-    out.print(
-        f"scans     {s.scans:,} of {plural(s.patients, 'patient')}, {s.embedded:,} embedded "
+    scans = (
+        f"{s.scans:,} of {plural(s.patients, 'patient')}, {s.embedded:,} embedded "
         f"({s.encoder})" + (f"; {', '.join(extras)}" if extras else "")
     )
+    facts = [("budget", spent), ("scans", scans)]
     if s.validation_patients:
-        out.print(f"validation  {plural(s.validation_patients, 'patient')}, frozen")
+        facts.append(("validation", f"{plural(s.validation_patients, 'patient')}, frozen"))
+    _facts(out, facts)
 
 
 def show_clusters(out: Console, s: Snapshot) -> None:
@@ -95,13 +139,17 @@ def show_clusters(out: Console, s: Snapshot) -> None:
             f"{cluster.exported:,}",
             f"{cluster.queued:,}",
         )
+    out.print()
     out.print(table)
+    out.print()
+    facts = []
     if first.silhouettes:
-        tried = "  ".join(f"k={k}: {score:.3f}" for k, score in first.silhouettes)
-        out.print(f"silhouettes  {tried}")
-    for state in s.rounds:
-        for note in state.notes:
-            out.print(f"round {state.round}: {note}")
+        # A no-break space keeps k and its score on one line.
+        tried = ", ".join(f"k={k}:\u00a0{score:.3f}" for k, score in first.silhouettes)
+        facts.append(("silhouette", tried))
+    facts += [(f"round {state.round}", note) for state in s.rounds for note in state.notes]
+    if facts:
+        _facts(out, facts)
 
 
 def show_runs(out: Console, s: Snapshot) -> None:
@@ -133,30 +181,36 @@ def show_runs(out: Console, s: Snapshot) -> None:
             unit,
             *[number(run.classes.get(name, {}).get("dice"), 3) for name in classes if columns],
         )
+    out.print()
     out.print(table)
+    out.print()
 
 
-def _open_jobs(out: Console, s: Snapshot) -> None:
+def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:
+    facts = []
     for job in s.jobs:
         if job.status == "running":
             share = f" {job.fraction:.0%}" if job.fraction is not None else ""
-            out.print(f"job {job.job_id}   {job.kind} is running{share} {job.message}")
+            facts.append((f"job {job.job_id}", f"{job.kind} is running{share} {job.message}"))
         elif job.status == "waiting":
-            out.print(f"job {job.job_id}   {job.kind} waits")
-    ended = [job for job in s.jobs if job.status in ("failed", "interrupted")]
-    if ended and ended[-1] is s.jobs[-1]:
-        out.print(
-            f"job {ended[-1].job_id}   {ended[-1].kind} {ended[-1].status}: {ended[-1].error}"
-        )
+            facts.append((f"job {job.job_id}", f"{job.kind} waits"))
+    newest = s.jobs[-1] if s.jobs else None
+    if newest is not None and newest.status in ("failed", "interrupted"):
+        facts.append((f"job {newest.job_id}", f"{newest.kind} {newest.status}: {newest.error}"))
+    return facts
 
 
-def _last_words(out: Console, s: Snapshot) -> None:
-    from rich.text import Text
-
+def _last_words(s: Snapshot) -> list[tuple[str, str]]:
+    facts = []
     if s.quarantined:
-        out.print(f"quarantine  {plural(s.quarantined, 'mask')} (coldal-tui labels list)")
-    line = Text("next  ", style="bold")
-    line.append(s.next.text)
-    if s.next.command:
-        line.append(f":  {s.next.command}", style="bold")
-    out.print(line)
+        look = common.paste("coldal-tui labels list", Path(s.root))
+        facts.append(("quarantine", f"{plural(s.quarantined, 'mask')} ({look})"))
+    facts.append(("next", next_words(s)))
+    return facts
+
+
+def next_words(s: Snapshot) -> str:
+    """The next step and the command for it, ready to paste."""
+    if not s.next.command:
+        return s.next.text
+    return f"{s.next.text}:  {common.paste(s.next.command, Path(s.root))}"

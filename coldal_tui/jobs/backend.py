@@ -17,7 +17,8 @@ class JobHandle(msgspec.Struct, frozen=True):
     """Identity of a launched job that survives the launcher: checked before any signal.
 
     ``boot_id`` names the machine's boot, ``started`` is the process's start time (seconds since
-    the epoch); a pid alone could belong to another process by now.
+    the boot, or since the epoch where the system tells no other: the same clock each time); a pid
+    alone could belong to another process by now. ``host`` is for people.
     """
 
     host: str
@@ -33,13 +34,19 @@ class Backend(Protocol):
     name: str
 
     def launch(self, folder: Path) -> JobHandle:
-        """Start the worker for ``folder`` and return at once."""
+        """Start the worker for ``folder`` and return at once.
+
+        From then on the folder's lock is held until the worker has ended.
+        """
 
     def alive(self, handle: JobHandle) -> bool:
         """Whether that very process still runs."""
 
     def cancel(self, handle: JobHandle, grace_s: float) -> None:
-        """End the job and everything that it started; returns when nothing is left."""
+        """End the job and everything that it started; returns when nothing is left.
+
+        Of a job that has ended by itself, what it left running is ended.
+        """
 
 
 def load_backend(name: str) -> Backend:
@@ -53,9 +60,10 @@ def load_backend(name: str) -> Backend:
         )
     try:
         backend = points[name].load()()
-    except ImportError as error:
+    except Exception as error:
+        # A backend may be anybody's package; whatever is wrong with it is told, not a crash.
         raise ColdalError(
-            f"the backend {name!r} can't be loaded: {error}",
+            f"the backend {name!r} can't be loaded: {type(error).__name__}: {error}",
             where="coldal.toml, backend.name",
             remedy="install what it needs",
         ) from error

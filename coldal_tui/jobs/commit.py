@@ -30,17 +30,24 @@ from coldal_tui.project.project import Project, encoder_key
 
 
 def commit_receipt(project: Project, job_id: int) -> None:
-    """Verify and commit the receipt of a finished job.
+    """Verify and commit the receipt of an open job; one that has ended is left alone.
 
     Raises ColdalError (code ``receipt``) when an output is missing or not what it says.
     """
     job = queue.get_job(project, job_id)
     receipt = job.folder.receipt()
-    if receipt is None or job.status == queue.DONE:
+    if receipt is None or job.ended:
         return
     spec = job.folder.read_spec()
     _verify(job.folder.path, receipt)
-    _COMMITS[type(spec)](project, job, spec, receipt)
+    try:
+        _COMMITS[type(spec)](project, job, spec, receipt)
+    except _EndedBeforeError:
+        return
+
+
+class _EndedBeforeError(Exception):
+    """Another process has ended the job first: the transaction is rolled back, audit row and all."""
 
 
 def _verify(folder: Path, receipt: Receipt) -> None:
@@ -65,21 +72,30 @@ def _place(source: Path, target: Path, sha256: str) -> None:
         except OSError as error:
             raise disk_error(error, target) from error
     elif not target.exists() or sha256_file(target) != sha256:
-        raise ColdalError(
-            "an output of the job is missing",
-            where=str(source),
-            remedy="run the job again: coldal-tui jobs retry",
-            code="receipt",
-        )
+        raise _missing(source)
 
 
-def _finish(project: Project, job: queue.Job, result: dict[str, Any]) -> bool:
-    """Mark the job done inside the caller's transaction; False when it was done before."""
-    now = queue.get_job(project, job.job_id)
-    if now.status == queue.DONE:
-        return False
-    queue.set_status(project, job.job_id, queue.DONE, result=result, error=None)
-    return True
+def _missing(path: Path) -> ColdalError:
+    return ColdalError(
+        "an output of the job is missing",
+        where=str(path),
+        remedy="run the job again: coldal-tui jobs retry",
+        code="receipt",
+    )
+
+
+def _finish(project: Project, job: queue.Job, result: dict[str, Any]) -> None:
+    """Mark the job done inside the caller's transaction; _EndedBeforeError when it has ended."""
+    if queue.get_job(project, job.job_id).ended:
+        raise _EndedBeforeError
+    queue.set_status(project, job.job_id, queue.DONE, result=result, error=None, cancel_asked=0)
+
+
+def _sha256(receipt: Receipt, path: str) -> str:
+    for output in receipt.outputs:
+        if output.path == path:
+            return output.sha256
+    raise _missing(Path(path))
 
 
 def _failures(receipt: Receipt) -> list[dict[str, Any]]:
@@ -100,8 +116,7 @@ def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Re
     store = project.store
     with store.action("embed", undoable=False) as action:
         summary = {"embedded": sum(len(ids) for _, _, ids in placed), "failed": _failures(receipt)}
-        if not _finish(project, job, summary):
-            return
+        _finish(project, job, summary)
         store.replace(
             "encoders",
             encoder_hash=encoder_hash,
@@ -146,13 +161,12 @@ def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Re
 
 def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receipt) -> None:
     result = receipt.result
-    sha256 = receipt.outputs[0].sha256
+    sha256 = _sha256(receipt, result["file"])
     target = project.layout.maps / f"{job.job_id:06d}-map.npz"
     _place(job.folder.path / result["file"], target, sha256)
     store = project.store
     with store.action("map", undoable=False) as action:
-        if not _finish(project, job, {k: v for k, v in result.items() if k != "file"}):
-            return
+        _finish(project, job, {k: v for k, v in result.items() if k != "file"})
         params = {k: result[k] for k in ("method", "perplexity", "distinct", "placed")}
         map_id = store.insert(
             "maps",
@@ -172,13 +186,16 @@ def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receip
 
 def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: Receipt) -> None:
     result = receipt.result
-    sha256 = receipt.outputs[0].sha256
+    sha256 = _sha256(receipt, result["clusters_file"])
     target = project.layout.maps / f"{job.job_id:06d}-clusters.npz"
     _place(job.folder.path / result["clusters_file"], target, sha256)
     store = project.store
+    picks = result["picks"]
+    summary = {"round": spec.round, "picked": len(picks), "k": result["k"]}
     with store.action("select") as action:
+        _finish(project, job, summary)
         taken = {row["scan_id"] for row in store.rows("SELECT scan_id FROM queue")}
-        if any(pick["scan_id"] in taken for pick in result["picks"]) or store.row(
+        if any(pick["scan_id"] in taken for pick in picks) or store.row(
             "SELECT 1 FROM rounds WHERE round = ?", (spec.round,)
         ):
             raise ColdalError(
@@ -187,10 +204,6 @@ def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: 
                 remedy="run the selection again",
                 code="stale",
             )
-        picks = result["picks"]
-        summary = {"round": spec.round, "picked": len(picks), "k": result["k"]}
-        if not _finish(project, job, summary):
-            return
         store.insert(
             "rounds",
             round=spec.round,
@@ -231,8 +244,7 @@ def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Re
     result = receipt.result
     with store.action("train", undoable=False) as action:
         summary = {"run_id": spec.run_id, "validation": result.get("validation", {}).get("mean")}
-        if not _finish(project, job, summary):
-            return
+        _finish(project, job, summary)
         number = store.value("SELECT max(round) FROM rounds")
         store.insert(
             "runs",
@@ -241,7 +253,7 @@ def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Re
             seed=spec.seed,
             train_scans=[case.scan.scan_id for case in spec.train],
             validation_scans=[case.scan.scan_id for case in spec.validation],
-            summary=result | {"seconds": receipt.seconds, "labels": _label_set(project)},
+            summary=result | {"seconds": receipt.seconds, "labels": spec.labels},
             created_at=store.now(),
         )
         _store_metrics(project, spec.run_id, "validation", result.get("validation", {}))
@@ -249,12 +261,6 @@ def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Re
         action.params = {"job": job.job_id, "steps": result.get("steps")}
         action.inputs = {output.path: output.sha256 for output in receipt.outputs}
         action.seed = spec.seed
-
-
-def _label_set(project: Project) -> dict[str, str]:
-    """Active labels by scan with their hash, so that a later `next` knows what the run has seen."""
-    rows = project.store.rows("SELECT scan_id, sha256 FROM labels WHERE state = 'active'")
-    return {row["scan_id"]: row["sha256"] for row in rows}
 
 
 def _store_metrics(project: Project, run_id: str, split: str, measured: dict[str, Any]) -> None:
@@ -276,9 +282,10 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
     for output in receipt.outputs:
         if output.path.startswith("predictions/"):
             _place(job.folder.path / output.path, folder / output.path, output.sha256)
-    entropies: dict[str, float] = json.loads(
-        (job.folder.path / receipt.result["entropies"]).read_bytes()
-    )
+    listed = job.folder.path / receipt.result["entropies"]
+    if not listed.exists():
+        raise _missing(listed)
+    entropies: dict[str, float] = json.loads(listed.read_bytes())
     store = project.store
     with store.action("score", undoable=False) as action:
         summary = {
@@ -286,8 +293,7 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
             "scored": len(entropies),
             "failed": _failures(receipt),
         }
-        if not _finish(project, job, summary):
-            return
+        _finish(project, job, summary)
         for scan_id, entropy in entropies.items():
             store.replace("scores", run_id=spec.run_id, scan_id=scan_id, entropy=entropy)
         action.summary = f"{spec.run_id}: scored {len(entropies)} scans"
@@ -297,15 +303,22 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
 def _commit_evaluate(
     project: Project, job: queue.Job, spec: EvaluateSpec, receipt: Receipt
 ) -> None:
+    mean = receipt.result["mean"]
+    if mean is None:
+        first = receipt.failed[0]
+        raise ColdalError(
+            f"not one of {len(spec.scans)} scans could be measured; the first: {first.message}",
+            where=first.file,
+            remedy="mend what it says, then evaluate again",
+            code="nothing-measured",
+        )
     store = project.store
     with store.action("evaluate", undoable=False) as action:
-        if not _finish(project, job, receipt.result):
-            return
+        _finish(project, job, receipt.result)
         split = f"evaluation-{job.job_id}"
         _store_metrics(project, spec.run_id, split, receipt.result)
-        mean = receipt.result["mean"]
-        action.summary = f"{spec.run_id}: Dice {mean['dice']:.3f} on {len(spec.scans)} scans"
-        action.params = {"job": job.job_id, "mean": json.loads(json.dumps(mean))}
+        action.summary = f"{spec.run_id}: Dice {mean['dice']:.3f} on {len(receipt.result['scans'])} scans"
+        action.params = {"job": job.job_id, "mean": mean}
 
 
 _COMMITS: dict[type[JobSpec], Callable[[Project, queue.Job, Any, Receipt], None]] = {

@@ -90,30 +90,41 @@ class JobFolder:
         """Write the specification; what an earlier attempt left is kept if it did the same work."""
         self.path.mkdir(parents=True, exist_ok=True)
         encoded = msgspec.json.encode(spec)
-        if self.spec.exists() and self.spec.read_bytes() != encoded:
+        if not self.holds(spec):
             self._clear()
         self.receipt_file.unlink(missing_ok=True)
         self.error_file.unlink(missing_ok=True)
         atomic_write(self.spec, lambda stream: stream.write(encoded))
 
+    def holds(self, spec: JobSpec) -> bool:
+        """Whether the folder was prepared for exactly this work."""
+        try:
+            return self.spec.read_bytes() == msgspec.json.encode(spec)
+        except FileNotFoundError:
+            return False
+
     def _clear(self) -> None:
-        """Remove all but the log: partial results of other work must not be mixed in."""
+        """Remove what an attempt left: partial results of other work must not be mixed in.
+
+        The log stays to be read, and the lock because its name is what a worker is known by.
+        """
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path != self.log:
+            elif path not in (self.log, self.lock):
                 path.unlink()
 
     def read_spec(self) -> JobSpec:
-        spec: JobSpec = msgspec.json.decode(self.spec.read_bytes(), type=JobSpec)
+        spec: JobSpec = _decode(self.spec, JobSpec)
         return spec
 
     def write_receipt(self, receipt: Receipt) -> None:
         atomic_write(self.receipt_file, lambda stream: stream.write(msgspec.json.encode(receipt)))
 
     def receipt(self) -> Receipt | None:
+        """The receipt, None while there is none; ColdalError (``receipt``) when it is damaged."""
         try:
-            return msgspec.json.decode(self.receipt_file.read_bytes(), type=Receipt)
+            return _decode(self.receipt_file, Receipt)
         except FileNotFoundError:
             return None
 
@@ -122,7 +133,7 @@ class JobFolder:
 
     def error(self) -> JobError | None:
         try:
-            return msgspec.json.decode(self.error_file.read_bytes(), type=JobError)
+            return _decode(self.error_file, JobError)
         except FileNotFoundError:
             return None
 
@@ -154,7 +165,7 @@ class JobFolder:
                     metrics=data.get("metrics", {}),
                     at=data["at"],
                 )
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, TypeError):
                 continue
         return None
 
@@ -166,3 +177,15 @@ class JobFolder:
                 return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
         except FileNotFoundError:
             return []
+
+
+def _decode(path: Path, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise ColdalError(
+            f"this file of the job is damaged: {error}",
+            where=str(path),
+            remedy="run the job again: coldal-tui jobs retry",
+            code="receipt",
+        ) from error

@@ -30,6 +30,7 @@ from coldal_tui.jobs.spec import (
 from coldal_tui.project import pool as pools
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.store import Row
 
 Request = Mapping[str, Any]
 
@@ -44,6 +45,10 @@ def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
         "score": plan_score,
         "evaluate": plan_evaluate,
     }
+    if kind not in builders:
+        raise ColdalError(
+            f"there is no job of the kind {kind!r}", remedy=f"known: {', '.join(builders)}"
+        )
     return builders[kind](project, request)
 
 
@@ -283,15 +288,13 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         options=options,
         seed=config.selection.seed if seed is None else int(seed),
         cache=str(project.layout.cache),
+        labels={row["scan_id"]: row["sha256"] for row in _active_labels(project)},
     )
 
 
 def labelled_records(project: Project) -> list[tuple[ScanRecord, str]]:
     """Present scans with an active label and its absolute file, in ``scan_id`` order."""
-    files = {
-        row["scan_id"]: str(project.file_of(row["file"]))
-        for row in project.store.rows("SELECT scan_id, file FROM labels WHERE state = 'active'")
-    }
+    files = {row["scan_id"]: str(project.file_of(row["file"])) for row in _active_labels(project)}
     return [
         (scan, files[scan.scan_id])
         for scan in project.scans()
@@ -299,26 +302,22 @@ def labelled_records(project: Project) -> list[tuple[ScanRecord, str]]:
     ]
 
 
+def _active_labels(project: Project) -> list[Row]:
+    return project.store.rows(
+        "SELECT scan_id, file, sha256 FROM labels WHERE state = 'active' ORDER BY scan_id"
+    )
+
+
 def _next_run_id(project: Project) -> str:
     count = project.store.value("SELECT count(*) FROM runs") or 0
     return f"run-{int(count) + 1:03d}"
 
 
-def labels_fingerprint(scans: list[tuple[str, str]]) -> str:
-    """Identity of a set of (scan_id, label SHA-256): tells whether a run has seen these labels."""
-    import hashlib
-
-    text = "\n".join(f"{scan_id}:{sha}" for scan_id, sha in sorted(scans))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def plan_score(project: Project, request: Request) -> ScoreSpec | None:
-    """Candidates (and queued scans, whose predictions become pre-labels) not yet scored."""
-    run_id = request.get("run") or pools.latest_run(project)
-    if run_id is None:
-        raise ColdalError(
-            "there is no run to score with", where=project.name, remedy="coldal-tui train"
-        )
+    """Candidates not yet scored, and queued scans without a prediction, their pre-label."""
+    from coldal_tui.project.exporting import prediction_file
+
+    run_id = _run(project, request, "score with")
     scored = pools.entropies(project, run_id)
     open_items = {
         row["scan_id"]
@@ -327,7 +326,8 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
         )
     }
     wanted = {row.scan_id for row in pools.pool_rows(project, run_id) if row.candidate}
-    todo = sorted((wanted | open_items) - set(scored))
+    unseen = {name for name in open_items if prediction_file(project, run_id, name) is None}
+    todo = sorted((wanted - set(scored)) | unseen)
     if not todo:
         return None
     inputs: list[ScanInput] = [project.scan(name).input(project.images) for name in todo]
@@ -335,7 +335,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
         run=str(project.layout.runs / run_id),
         run_id=run_id,
         scans=tuple(inputs),
-        predict=tuple(name for name in todo if name in open_items),
+        predict=tuple(name for name in todo if name in unseen),
         device=request.get("device") or project.config.backend.device,
         threads=project.config.backend.threads,
     )
@@ -343,14 +343,18 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
 
 def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
     """Cases were matched and put on their grids before the job was submitted."""
-    run_id = request.get("run") or pools.latest_run(project)
-    if run_id is None:
+    run_id = _run(project, request, "evaluate")
+    listing = project.file_of(request["cases"])
+    try:
+        content = listing.read_bytes()
+    except FileNotFoundError as error:
         raise ColdalError(
-            "there is no run to evaluate", where=project.name, remedy="coldal-tui train"
-        )
-    cases = msgspec.json.decode(
-        project.file_of(request["cases"]).read_bytes(), type=tuple[LabelledScan, ...]
-    )
+            "the cases of this evaluation are gone: they are kept only while it runs",
+            where=str(listing),
+            remedy="start it anew: coldal-tui evaluate",
+            code="no-cases",
+        ) from error
+    cases = msgspec.json.decode(content, type=tuple[LabelledScan, ...])
     return EvaluateSpec(
         run=str(project.layout.runs / run_id),
         run_id=run_id,
@@ -358,3 +362,21 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
         device=request.get("device") or project.config.backend.device,
         threads=project.config.backend.threads,
     )
+
+
+def _run(project: Project, request: Request, what: str) -> str:
+    """The run that was asked for, or the newest."""
+    wanted = request.get("run")
+    known = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
+    if not known:
+        raise ColdalError(
+            f"there is no run to {what}",
+            where=project.name,
+            remedy="coldal-tui train",
+            code="no-run",
+        )
+    if wanted is not None and wanted not in known:
+        raise ColdalError(
+            "no such run", where=str(wanted), remedy=f"one of: {', '.join(known)}", code="no-run"
+        )
+    return str(wanted or pools.latest_run(project))

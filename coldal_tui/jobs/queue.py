@@ -51,13 +51,16 @@ def submit(
 ) -> int:
     """Add a job; it starts when the jobs it depends on are done. Returns its number."""
     store = project.store
+    needed = list(depends_on)
     with store.transaction():
+        for number in needed:
+            get_job(project, number)
         job_id = store.insert(
             "jobs",
             kind=kind,
             request=dict(request or {}),
             status=WAITING,
-            depends_on=list(depends_on),
+            depends_on=needed,
             folder="",
             backend=project.config.backend.name,
             created_at=store.now(),
@@ -80,12 +83,13 @@ def list_jobs(
     project: Project, statuses: Iterable[str] | None = None, *, newest: int | None = None
 ) -> list[Job]:
     """Jobs by number, all or only some statuses; ``newest`` keeps the last so many."""
+    wanted = None if statuses is None else tuple(statuses)
+    among = "" if wanted is None else f"WHERE status IN ({', '.join('?' * len(wanted))})"
     rows = project.store.rows(
-        "SELECT * FROM (SELECT * FROM jobs ORDER BY job_id DESC LIMIT ?) ORDER BY job_id",
-        (newest if newest is not None else -1,),
+        f"SELECT * FROM (SELECT * FROM jobs {among} ORDER BY job_id DESC LIMIT ?) ORDER BY job_id",
+        (*(wanted or ()), newest if newest is not None else -1),
     )
-    jobs = [_job(project, row) for row in rows]
-    return jobs if statuses is None else [job for job in jobs if job.status in set(statuses)]
+    return [_job(project, row) for row in rows]
 
 
 def cancel(project: Project, job_id: int) -> Job:
@@ -137,6 +141,27 @@ def _ended_dependencies(project: Project, job: Job) -> list[int]:
         if dependency.status in ENDED_BADLY:
             found += [number, *_ended_dependencies(project, dependency)]
     return found
+
+
+def start(project: Project, job_id: int) -> bool:
+    """Note that a waiting job starts now; False when it waits no more (someone cancelled it)."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status != WAITING:
+            return False
+        values = {"started_at": store.now(), "attempts": job.attempts + 1, "handle": None}
+        set_status(project, job_id, RUNNING, **values)
+    return True
+
+
+def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
+    """Note how an open job ended; False when it has ended before, and nothing is changed."""
+    with project.store.transaction():
+        if get_job(project, job_id).ended:
+            return False
+        set_status(project, job_id, status, cancel_asked=0, **values)
+    return True
 
 
 def set_status(project: Project, job_id: int, status: str, **values: Any) -> None:

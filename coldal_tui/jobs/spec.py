@@ -130,7 +130,11 @@ class TrainOptions(msgspec.Struct, frozen=True):
 
 
 class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
-    """Train one run on ``train``, watch ``validation`` (may be empty)."""
+    """Train one run on ``train``, watch ``validation`` (may be empty).
+
+    ``labels`` has the SHA-256 of every label there was when the run began, used or not: by it a
+    project knows whether labels have come since.
+    """
 
     run_id: str
     classes: tuple[str, ...]
@@ -139,6 +143,7 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     options: TrainOptions
     seed: int
     cache: str | None = None
+    labels: dict[str, str] = {}
 
 
 class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):

@@ -1,0 +1,104 @@
+"""Progress on stderr: a bar per job, a bar over files; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.cli import common
+from coldal_tui.visible import visible
+
+if TYPE_CHECKING:
+    from coldal_tui.jobs.folder import Progress
+    from coldal_tui.jobs.queue import Job
+
+
+class JobProgress:
+    """A progress bar per job; without a terminal, plain lines now and then."""
+
+    PLAIN_EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._tasks: dict[int, Any] = {}
+        self._last_plain = 0.0
+        self._ended: set[int] = set()
+
+    def __enter__(self) -> JobProgress:
+        if sys.stderr.isatty():
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
+            self._bar = Progress(
+                TextColumn("{task.description:>9}", markup=False),
+                BarColumn(bar_width=30),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TextColumn("{task.fields[note]}", markup=False),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=common.console(err=True),
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, job: Job, progress: Progress | None) -> None:
+        if self._bar is not None:
+            self._update_bar(job, progress)
+        else:
+            self._update_plain(job, progress)
+
+    def _update_bar(self, job: Job, progress: Progress | None) -> None:
+        if job.job_id not in self._tasks:
+            if job.status == "waiting":
+                return
+            self._tasks[job.job_id] = self._bar.add_task(job.kind, total=1.0, note="starting")
+        task = self._tasks[job.job_id]
+        if job.status == "done":
+            nothing = job.result.get("nothing_to_do")
+            self._bar.update(task, completed=1.0, note="up to date" if nothing else "done")
+        elif job.ended:
+            self._bar.update(task, note=job.status)
+        elif progress is not None:
+            self._bar.update(task, completed=progress.fraction, note=progress_note(progress))
+
+    def _update_plain(self, job: Job, progress: Progress | None) -> None:
+        if job.ended and job.job_id not in self._ended:
+            self._ended.add(job.job_id)
+            if not job.result.get("nothing_to_do"):
+                common.say(f"{job.kind}: {job.status}")
+        elif progress is not None and time.monotonic() - self._last_plain > self.PLAIN_EVERY_S:
+            self._last_plain = time.monotonic()
+            common.say(f"{job.kind}: {progress.fraction:4.0%}  {progress_note(progress)}")
+
+
+def progress_note(progress: Progress) -> str:
+    """``loss 0.31 · dice 0.88`` or the step's own message."""
+    parts = [visible(progress.message)] if progress.message else []
+    parts += [f"{name} {value:.3g}" for name, value in progress.metrics.items()]
+    return " · ".join(parts)
+
+
+@contextmanager
+def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar over files on stderr; silent without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, name: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn())
+    with Progress(*columns, console=common.console(err=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total, name: bar.update(task, completed=done, total=total)

@@ -11,7 +11,7 @@ _STEERING = re.compile(
 
 
 def visible(text: object, keep: str = "") -> str:
-    r"""``text`` with control characters as ``\x1b``, ``\n`` or ``\u202e``; all but those in ``keep``.
+    r"""``text`` with control characters as ``\x1b``, ``\n`` or ``\u202e``; those in ``keep`` stay.
 
     A file name may hold any character but ``/`` and NUL: printed as it is, it could move the
     cursor, set colours, or forge a line of output.

@@ -5,6 +5,8 @@ It never opens the project's database and writes nowhere but into its own folder
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -12,13 +14,16 @@ import time
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import sha256_file, try_lock
+from coldal_tui.files import disk_error, sha256_file, try_lock
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import OutputFile, Receipt
 
 HEARTBEAT_S = 5.0
+REFUSED = 3
+"""Exit status of a worker that finds its job run by another."""
 
 
 class FileReporter:
@@ -45,19 +50,37 @@ class Cancelled(BaseException):
 
 
 def main(arguments: list[str]) -> int:
+    """Run the job in the folder ``arguments[0]``; returns the exit status.
+
+    ``arguments[1]``, where there is one, is a descriptor that holds the folder's lock already.
+    """
     folder = JobFolder(Path(arguments[0]).absolute())
-    signal.signal(signal.SIGTERM, _on_terminate)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    lock = folder.lock.open("ab")
-    if not try_lock(lock):
-        sys.stderr.write("another worker runs this job already\n")
-        return 0
-    _start_heartbeat(folder)
+    with _lock(folder, arguments[1:]) as lock:
+        if len(arguments) < 2 and not try_lock(lock):
+            sys.stderr.write("another worker runs this job already\n")
+            return REFUSED
+        _start_heartbeat(folder)
+        return _guarded(folder)
+
+
+def _lock(folder: JobFolder, descriptor: list[str]) -> IO[bytes]:
+    if not descriptor:
+        return folder.lock.open("ab")
+    os.set_inheritable(int(descriptor[0]), False)
+    return os.fdopen(int(descriptor[0]), "ab")
+
+
+def _guarded(folder: JobFolder) -> int:
+    """Run the step; whatever it ends with is told in ``error.json``."""
     try:
+        signal.signal(signal.SIGTERM, _on_terminate)
         return _run(folder)
     except Cancelled:
-        folder.write_error(JobError("the job was cancelled", code="cancelled"))
-        return 143
+        # Lightning puts the handler back that it found, so it is taken off once more.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        folder.write_error(JobError("the job was told to end", code="cancelled"))
+        return 128 + signal.SIGTERM
     except ColdalError as error:
         sys.stderr.write(f"{error}\n")
         folder.write_error(JobError(error.what, error.where, error.remedy, error.code))
@@ -73,6 +96,10 @@ def main(arguments: list[str]) -> int:
         )
     except Exception as error:
         traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            told = disk_error(error, Path(error.filename or folder.path))
+            folder.write_error(JobError(told.what, told.where, told.remedy, told.code))
+            return 1
         folder.write_error(
             JobError(
                 f"{type(error).__name__}: {error}",

@@ -107,7 +107,14 @@ def main() -> None:
             # A name or a glyph that the terminal's encoding lacks must not end the program.
             stream.reconfigure(errors="backslashreplace")
     debug, arguments = split_debug(sys.argv[1:])
-    sys.exit(_run(arguments, debug))
+    status = _run(arguments, debug)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again, and loudly, when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = PIPE_CLOSED
+    sys.exit(status)
 
 
 def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
@@ -120,7 +127,6 @@ def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
 def _run(arguments: list[str], debug: bool) -> int:
     try:
         status = cli.main(arguments, prog_name="coldal-tui", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         _trace(debug)
         error.show()
@@ -128,13 +134,9 @@ def _run(arguments: list[str], debug: bool) -> int:
     except click.Abort:
         click.echo("Aborted.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; what is still buffered would fail again when the program ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     except SystemExit as end:
         # Click ends with 1 when the reader of a pipe has gone; that is no failure of the work.
-        gone = isinstance(sys.stdout, click.utils.PacifyFlushWrapper)
+        gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
         return PIPE_CLOSED if gone else int(end.code or 0)
     except Exception as error:
         _trace(debug)
@@ -176,10 +178,13 @@ def _from_system(error: Exception) -> ColdalError | None:
             where=os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None,
             remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
         )
-    apsw = sys.modules.get("apsw")
-    if apsw is not None and isinstance(error, tuple(getattr(apsw, n) for n in REFUSALS)):
+    if any(f"apsw.{name}" == _full_name(type(error)) for name in REFUSALS):
         return ColdalError(
             f"the project's database refuses: {error}",
             remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
         )
     return None
+
+
+def _full_name(kind: type[Exception]) -> str:
+    return f"{kind.__module__}.{kind.__name__}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from coldal_tui.cli import PIPE_CLOSED
 from coldal_tui.errors import UsageError
 from coldal_tui.project.layout import CONFIG_NAME, find_project, is_project
 from coldal_tui.visible import visible
@@ -59,7 +60,9 @@ def _nearest(targets: Sequence[str]) -> Path:
         return find_project(Path.cwd())
     except UsageError as error:
         if targets and is_path(targets[0]):
-            raise _no_project(targets[0], ", nor is there one here or in any folder above") from error
+            raise _no_project(
+                targets[0], ", nor is there one here or in any folder above"
+            ) from error
         raise
 
 
@@ -168,6 +171,9 @@ def console(*, err: bool = False) -> Console:
     from rich.console import Console
 
     class Literal(Console):
+        def on_broken_pipe(self) -> None:
+            sys.exit(PIPE_CLOSED)
+
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(visible(text, keep="\n"), **options)
 
@@ -176,20 +182,15 @@ def console(*, err: bool = False) -> Console:
     return Literal(stderr=err, highlight=False, markup=False, emoji=False, width=width)
 
 
-def table(title: str | None, *columns: str) -> Table:
+def table(*columns: str) -> Table:
     """A plain table. Columns whose name ends in ``>`` are right-aligned.
 
     A narrow terminal folds the columns whose name ends in ``~``, and cuts none.
     """
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    made = Table(
-        box=box.SIMPLE_HEAD, title_justify="left", show_edge=False, pad_edge=False, padding=(0, 0)
-    )
-    if title:
-        made.title = Text(visible(title), style="bold")
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         made.add_column(
             visible(column.rstrip(">~")),
@@ -198,6 +199,16 @@ def table(title: str | None, *columns: str) -> Table:
             overflow="fold",
         )
     return made
+
+
+def print_table(out: Console, title: str, made: Table) -> None:
+    """A table with its title above, set off from what stands around it."""
+    from rich.text import Text
+
+    out.print()
+    out.print(Text(visible(title), style="bold"))
+    out.print(made)
+    out.print()
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -34,10 +34,10 @@ def demo_command(folder: Path | None, seed: int, no_open: bool) -> None:
     from coldal_tui.project.layout import is_project
     from coldal_tui.project.project import Project
 
-    root = (folder or Path("coldal-demo")).absolute()
+    root = (folder or Path("coldal-demo")).resolve()
     began = time.monotonic()
     if is_project(root):
-        common.say(f"{root} is there already; showing it")
+        common.say(f"{root} is there already; showing it (delete it to run the demo afresh)")
     else:
         _run(root, seed)
         common.say(f"the demo took {time.monotonic() - began:.0f} s")
@@ -126,9 +126,7 @@ def show_result(project: Project) -> None:
     show_clusters(out, snapshot)
     items: list[QueueItem] = [item for item in snapshot.queue if item.status != "skipped"]
     show_queue(items)
-    table = common.table(
-        "Dice per round", "round", "run", "labels>", "validation>", "never labelled>", "HD95 px>"
-    )
+    table = common.table("round", "run", "labels>", "validation>", "never labelled>", "HD95 px>")
     measured = _measured(project)
     for run in snapshot.runs:
         mean = run.mean or {}
@@ -141,8 +139,9 @@ def show_result(project: Project) -> None:
             number(other.get("dice"), 3),
             number(other.get("hd95"), 1),
         )
-    out.print(table)
-    out.print(f"the project lies in {project.root}; look around: coldal-tui open {project.root}")
+    common.print_table(out, "Dice per round", table)
+    look = common.paste("coldal-tui open", project.root)
+    out.print(f"the project lies in {project.root}; look around: {look}")
 
 
 def _measured(project: Project) -> dict[str, dict[str, float]]:

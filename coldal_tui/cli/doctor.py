@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+from coldal_tui.project.layout import is_project
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
 
 Level = Literal["ok", "note", "problem"]
 LOW_DISK_BYTES = 2 * 1024**3
+TORCH_WAIT_S = 120
 
 
 @dataclass(frozen=True)
@@ -37,25 +40,35 @@ class Finding:
 def doctor_command(targets: tuple[str, ...], as_json: bool) -> None:
     """Check the machine and the project; say what to do. Exit 1 when something is wrong."""
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.layout import find_project
 
+    root = _root(targets)
     findings = machine_findings()
-    try:
-        root = Path(targets[0]) if targets else find_project(Path.cwd())
-        findings += project_findings(root)
-    except ColdalError as error:
-        level: Level = "problem" if targets else "note"
-        findings.append(Finding(level, str(error.what), error.remedy or ""))
+    if root is None:
+        findings.append(Finding("note", "no project here: only the machine was checked"))
+    else:
+        try:
+            findings += project_findings(root)
+        except ColdalError as error:
+            what = f"{error.where}: {error.what}" if error.where else error.what
+            findings.append(Finding("problem", what, error.remedy or ""))
     if as_json:
         common.print_json([asdict(finding) for finding in findings])
     else:
         marks = {"ok": "✓", "note": "·", "problem": "✗"}
         for finding in findings:
-            click.echo(f"{marks[finding.level]} {finding.what}")
+            common.echo(f"{marks[finding.level]} {finding.what}")
             if finding.remedy:
-                click.echo(f"    → {finding.remedy}")
+                common.echo(f"    → {finding.remedy}")
     if any(finding.level == "problem" for finding in findings):
         sys.exit(1)
+
+
+def _root(targets: tuple[str, ...]) -> Path | None:
+    """The project to check; None where none is named and none is near."""
+    if targets:
+        return common.split_project(targets)[0]
+    cwd = Path.cwd()
+    return next((folder for folder in (cwd, *cwd.parents) if is_project(folder)), None)
 
 
 def machine_findings() -> list[Finding]:
@@ -80,11 +93,24 @@ def _torch_finding() -> Finding:
         "print(torch.__version__, '|', ', '.join(f'{torch.cuda.get_device_name(i)} '"
         "f'({torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free)' for i in range(n)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TORCH_WAIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(
+            "problem",
+            f"importing torch took more than {TORCH_WAIT_S} s",
+            "is the disk slow, or does the GPU driver hang? nvidia-smi answers that",
+        )
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         return Finding("problem", f"torch can't be imported: {last[0]}", "install torch==2.13.0")
-    version, _, devices = done.stdout.strip().partition(" | ")
+    version, _, devices = (part.strip() for part in done.stdout.partition("|"))
     if not devices:
         return Finding("note", f"torch {version}; no GPU: jobs run on the CPU")
     return Finding("ok", f"torch {version}; {devices}")
@@ -145,18 +171,36 @@ def project_findings(root: Path) -> list[Finding]:
                     "problem", f"{project.images} is not there", "mount it, or mend coldal.toml"
                 )
             )
-        findings += _file_findings(project)
+        findings += [*_weights_finding(project), *_file_findings(project)]
     return findings
+
+
+def _weights_finding(project: Project) -> list[Finding]:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.jobs.encoders import encoder_info
+
+    choice = project.encoder
+    try:
+        info = encoder_info(choice.name)
+    except ColdalError as error:
+        return [Finding("problem", f"coldal.toml: {error.what}", error.remedy or "")]
+    if choice.weights is None and info.needs_file:
+        what = f"the encoder {choice.name} needs a file with its weights"
+        return [Finding("problem", what, f"coldal-tui encoder use {choice.name} --weights FILE")]
+    if choice.weights is not None and not Path(choice.weights).is_file():
+        what = f"the encoder's weights are not there: {choice.weights}"
+        return [Finding("problem", what, "mend [encoder] in coldal.toml")]
+    return []
 
 
 def _file_findings(project: Project) -> list[Finding]:
     from coldal_tui.files import sha256_file
 
     findings = []
-    for table, remedy in (
-        ("shards", "coldal-tui embed makes them again"),
-        ("maps", "coldal-tui map --rebuild"),
-        ("labels", "import those masks again"),
+    for table, one, remedy in (
+        ("shards", "file of embeddings", "put it back from a copy"),
+        ("maps", "map", "coldal-tui map --rebuild"),
+        ("labels", "label", "import those masks again"),
     ):
         where = " WHERE state = 'active'" if table == "labels" else ""
         rows = project.store.rows(f"SELECT file, sha256 FROM {table}{where}")
@@ -166,8 +210,12 @@ def _file_findings(project: Project) -> list[Finding]:
             if not path.is_file() or sha256_file(path) != row["sha256"]:
                 bad.append(row["file"])
         if bad:
-            what = f"{len(bad)} of {len(rows)} {table} missing or changed, first {bad[0]}"
+            what = f"{len(bad)} of {_files(len(rows), one)} missing or changed, first {bad[0]}"
             findings.append(Finding("problem", what, remedy))
         elif rows:
-            findings.append(Finding("ok", f"{len(rows)} {table} whole"))
+            findings.append(Finding("ok", f"{_files(len(rows), one)} whole"))
     return findings
+
+
+def _files(count: int, one: str) -> str:
+    return plural(count, one, one.replace("file ", "files ") if " " in one else None)

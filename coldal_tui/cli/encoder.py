@@ -9,6 +9,8 @@ import click
 
 from coldal_tui.cli import common
 
+ACTIONS = ("list", "use")
+
 
 @click.command("encoder")
 @common.project_argument("[PROJECT] [list|use] [NAME]")
@@ -23,18 +25,17 @@ def encoder_command(targets: tuple[str, ...], weights: Path | None, as_json: boo
     """
     from coldal_tui.project.layout import is_project
 
-    words = list(targets)
-    named = bool(words) and is_project(Path(words[0]))
-    rest = words[1:] if named else words
-    action = rest[0] if rest else "list"
+    named = bool(targets) and is_project(Path(targets[0]))
+    project, rest = (targets[:1], targets[1:]) if named else ((), targets)
+    action, words = common.split_action(rest, ACTIONS, "list")
+    if len(words) > (1 if action == "use" else 0):
+        raise click.UsageError(f"unexpected argument {words[-1]!r}")
     if action == "list":
         _list(as_json)
-    elif action == "use" and len(rest) == 2:
-        _use(tuple(words[:1]) if named else (), rest[1], weights)
-    elif action == "use":
-        raise click.UsageError("which encoder? coldal-tui encoder use NAME")
+    elif words:
+        _use(project, words[0], weights, as_json)
     else:
-        raise click.UsageError(f"no such action {action!r}; one of: list, use")
+        raise click.UsageError("which encoder? coldal-tui encoder use NAME")
 
 
 def _list(as_json: bool) -> None:
@@ -52,7 +53,7 @@ def _list(as_json: bool) -> None:
             click.echo(f"  weights: {info.get}")
 
 
-def _use(targets: tuple[str, ...], name: str, weights: Path | None) -> None:
+def _use(targets: tuple[str, ...], name: str, weights: Path | None, as_json: bool) -> None:
     from coldal_tui.errors import UsageError
     from coldal_tui.jobs.encoders import encoder_info
     from coldal_tui.project.config import edit_config
@@ -76,4 +77,11 @@ def _use(targets: tuple[str, ...], name: str, weights: Path | None) -> None:
         )
         if project.store.value("SELECT count(*) FROM rounds"):
             common.say("rounds stand on the old encoder's map; the next round uses the new one's")
-    click.echo(f"the project now uses {name}; coldal-tui embed makes its vectors")
+        root = project.root
+    if as_json:
+        common.print_json(
+            {"encoder": name, "weights": str(weights.absolute()) if weights else None}
+        )
+        return
+    embed = common.paste("coldal-tui embed", root)
+    common.echo(f"the project now uses {name}; {embed} makes its vectors")

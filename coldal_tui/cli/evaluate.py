@@ -32,10 +32,12 @@ def evaluate_command(
 
     Without --images: on the project's own scans of patients without a label.
     """
-    from coldal_tui.cli.setup import file_progress
+    from coldal_tui.cli.following import file_progress
+    from coldal_tui.cli.steps import check_run
     from coldal_tui.project.evaluating import prepare_cases
 
     with common.open_project(targets) as project:
+        check_run(project, run_id)
         with file_progress("reading masks") as advance:
             cases = prepare_cases(project, masks, images=images, match=match, progress=advance)
         try:
@@ -60,9 +62,7 @@ def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
         }
         common.print_json(document | {k: result[k] for k in ("counts",) if k in result})
         return
-    table = common.table(
-        f"{plural(len(result['scans']), 'scan')}", "class", "Dice>", "HD>", "HD95>", ""
-    )
+    table = common.table("class", "Dice>", "HD>", "HD95>", "")
     for name, values in result["classes"].items():
         table.add_row(
             name,
@@ -75,7 +75,7 @@ def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
     table.add_row(
         "mean", number(mean["dice"], 3), number(mean["hd"], 1), number(mean["hd95"], 1), ""
     )
-    common.console().print(table)
+    common.print_table(common.console(), plural(len(result["scans"]), "scan"), table)
     for name, count in (result.get("counts") or {}).items():
         if isinstance(count, int) and count and name in ("missed", "spurious"):
             click.echo(f"{name}: {count} (the diagonal stands for their distance)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.importing import Verdict
@@ -43,10 +45,12 @@ def export_queue_command(
 
     Where a run has predicted a queued scan, its mask goes along as a pre-label.
     """
-    from coldal_tui.cli.setup import file_progress
+    from coldal_tui.cli.following import file_progress
     from coldal_tui.project.exporting import export_queue
 
-    people = [name.strip() for name in (assign or "").split(",") if name.strip()]
+    people = [name.strip() for name in assign.split(",")] if assign is not None else []
+    if not all(people):
+        raise click.UsageError("--assign has an empty name: write ana,ben")
     with common.open_project(targets) as project, file_progress("exporting") as advance:
         report = export_queue(
             project,
@@ -70,12 +74,13 @@ def export_queue_command(
             }
         )
         return
-    click.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
+    common.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
     if report.prelabels:
-        click.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
+        common.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
     for person, count in report.assignees.items():
-        click.echo(f"  {person}: {count}")
-    click.echo("when masks are back: coldal-tui import-masks DIR")
+        common.echo(f"  {person}: {count}")
+    back = common.paste("coldal-tui import-masks DIR", project.root)
+    common.echo(f"when masks are back: {back}")
 
 
 @click.command("import-masks")
@@ -107,7 +112,7 @@ def import_masks_command(
     coldal-tui import-masks exports/…/masks
     coldal-tui import-masks /data/drawn --match '{stem}_1stHO' --dry-run
     """
-    from coldal_tui.cli.setup import file_progress
+    from coldal_tui.cli.following import file_progress
     from coldal_tui.exchange.policy import ImportOptions
     from coldal_tui.project.labels import import_masks
 
@@ -135,7 +140,8 @@ def import_masks_command(
         common.print_json(import_json(report))
     else:
         _show(report)
-    if report.quarantined and not (report.accepted or report.unchanged):
+    lost = report.quarantined or report.unmatched
+    if lost and not (report.accepted or report.unchanged):
         sys.exit(1)
 
 
@@ -147,10 +153,12 @@ def _value_map(values: tuple[str, ...], classes: tuple[str, ...]) -> dict[int | 
         if not separator or not left.strip() or not right.strip():
             raise click.UsageError(f"--map {pair!r}: write VALUE=CLASS, such as 128={classes[0]}")
         key, meaning = left.strip(), right.strip()
-        found[int(key) if key.lstrip("-").isdigit() else key] = (
-            int(meaning) if meaning.isdigit() else meaning
-        )
+        found[_whole(key)] = _whole(meaning)
     return found
+
+
+def _whole(word: str) -> int | str:
+    return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else word
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -182,35 +190,37 @@ def import_json(report: ImportReport) -> dict[str, Any]:
 
 def _show(report: ImportReport) -> None:
     would = "would be " if report.dry_run else ""
-    click.echo(f"saw {report.saw}")
-    click.echo(f"{would}accepted: {plural(len(report.accepted), 'mask')}")
+    common.echo(f"saw {report.saw}")
+    common.echo(f"{would}accepted: {plural(len(report.accepted), 'mask')}")
     if report.unchanged:
-        click.echo(f"in the project before, unchanged: {len(report.unchanged)}")
+        common.echo(f"in the project before, unchanged: {len(report.unchanged)}")
     if report.manual:
-        click.echo(
+        common.echo(
             f"of these, {len(report.manual)} for scans that nobody queued (role manual; they "
             "count in the budget)"
         )
     geometries = {v.geometry for v in report.accepted} - {"match", ""}
     for geometry in sorted(geometries):
         count = sum(v.geometry == geometry for v in report.accepted)
-        click.echo(f"  {count} with another grid: {geometry}")
+        common.echo(f"  {count} with another grid: {geometry}")
     warned = [(v, text) for v in report.accepted for text in v.warnings]
     for verdict, text in warned[:SHOWN]:
-        click.echo(f"  warning: {verdict.file.name}: {text}")
+        common.echo(f"  warning: {visible(verdict.file.name)}: {visible(text)}")
     if report.quarantined:
-        click.echo(f"{would}quarantined: {len(report.quarantined)}")
+        common.echo(f"{would}quarantined: {len(report.quarantined)}")
         for verdict in report.quarantined[:SHOWN]:
-            click.echo(f"  {verdict.file.name} ({verdict.code}): {verdict.explanation}")
+            common.echo(
+                f"  {visible(verdict.file.name)} ({verdict.code}): {visible(verdict.explanation)}"
+            )
         if len(report.quarantined) > SHOWN:
-            click.echo(f"  … and {len(report.quarantined) - SHOWN} more: coldal-tui labels list")
+            common.echo(f"  … and {len(report.quarantined) - SHOWN} more: coldal-tui labels list")
     if report.unmatched:
-        click.echo(f"no scan found for: {len(report.unmatched)}")
+        common.echo(f"no scan found for: {len(report.unmatched)}")
         for verdict in report.unmatched[:SHOWN]:
-            click.echo(f"  {verdict.file.name}: {verdict.explanation}")
+            common.echo(f"  {visible(verdict.file.name)}: {visible(verdict.explanation)}")
         if len(report.unmatched) > SHOWN:
-            click.echo(f"  … and {len(report.unmatched) - SHOWN} more (--json lists all)")
+            common.echo(f"  … and {len(report.unmatched) - SHOWN} more (--json lists all)")
     if report.ignored:
-        click.echo(f"passed over: {plural(len(report.ignored), 'file')} that are no masks")
+        common.echo(f"passed over: {plural(len(report.ignored), 'file')} that are no masks")
     if report.dry_run:
-        click.echo("nothing was changed (--dry-run)")
+        common.echo("nothing was changed (--dry-run)")

@@ -98,7 +98,7 @@ def _list(project: Project, as_json: bool) -> None:
     if not jobs:
         common.echo("no job yet")
         return
-    table = common.table(None, "job>", "kind", "status", "progress>", "started", "~")
+    table = common.table("job>", "kind", "status", "progress>", "started (UTC)", "~")
     for job in jobs:
         progress = job.folder.progress() if job.status == "running" else None
         note = job.error.what if job.error else ""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.errors import UsageError
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
+    from coldal_tui.exchange.policy import ImportOptions
     from coldal_tui.project.project import Project
 
 ACTIONS = ("list", "accept", "reject", "confirm-empty", "retry")
@@ -17,7 +22,11 @@ ACTIONS = ("list", "accept", "reject", "confirm-empty", "retry")
 
 @click.command("labels")
 @common.project_argument("[PROJECT] [list|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]")
-@click.option("--scan", "scan_id", help="accept: the scan that a mask belongs to.")
+@click.option(
+    "--scan",
+    "scan_id",
+    help="accept: the scan that a mask belongs to; reject: the scan of a label.",
+)
 @click.option(
     "--same-grid", is_flag=True, help="accept: the mask lies voxel for voxel on the scan."
 )
@@ -41,24 +50,30 @@ def labels_command(
     coldal-tui labels retry                  after the files or coldal.toml were mended
     coldal-tui labels reject SCAN            take a label back
     """
+    from coldal_tui.exchange.policy import ImportOptions
+
     project, rest = common.open_with_rest(targets)
     with project:
-        action, words = (rest[0], rest[1:]) if rest else ("list", [])
-        if action not in ACTIONS:
-            raise click.UsageError(f"no such action {action!r}; one of: {', '.join(ACTIONS)}")
+        action, words = common.split_action(rest, ACTIONS, "list")
+        words = list(dict.fromkeys(words))
         if action == "list":
+            if words:
+                raise click.UsageError(f"unexpected argument {words[0]!r}")
             _list(project, as_json)
         elif action == "reject":
-            _reject(project, words, reason)
+            _reject(project, words, scan_id, reason, as_json)
         else:
             if action != "retry" and not words:
                 raise click.UsageError(f"which one? coldal-tui labels {action} NUMBER")
-            _retry(project, action, words, scan_id, same_grid, resample)
+            if scan_id is not None and len(words) != 1:
+                raise click.UsageError("--scan names the scan of one mask: labels accept NUMBER")
+            options = ImportOptions(
+                same_grid=same_grid, resample=resample, confirm_empty=action == "confirm-empty"
+            )
+            _retry(project, words, scan_id, options, as_json)
 
 
 def _list(project: Project, as_json: bool) -> None:
-    from rich.text import Text
-
     from coldal_tui.project.labels import list_labels
     from coldal_tui.project.quarantine import waiting
 
@@ -67,62 +82,92 @@ def _list(project: Project, as_json: bool) -> None:
         common.print_json({"labels": labels, "quarantine": quarantined})
         return
     out = common.console()
-    table = common.table("Labels", "scan", "version>", "role", "pixels or voxels", "geometry")
-    for label in labels:
-        counts = ", ".join(f"{name} {count:,}" for name, count in label["voxels"].items())
-        table.add_row(
-            Text(label["scan_id"]),
-            str(label["version"]),
-            label["role"],
-            counts,
-            label["geometry"],
-        )
-    out.print(table if labels else "no labels yet")
+    if labels:
+        table = common.table("scan~", "version>", "role", "pixels or voxels~", "geometry~")
+        for label in labels:
+            counts = ", ".join(f"{name} {count:,}" for name, count in label["voxels"].items())
+            table.add_row(
+                label["scan_id"], str(label["version"]), label["role"], counts, label["geometry"]
+            )
+        out.print(table)
+    else:
+        out.print("no labels yet")
     if quarantined:
-        out.print(Text("Quarantine", style="bold"))
+        common.echo("\nQuarantine")
         for row in quarantined:
-            line = Text(f"{row['quarantine_id']:>3}  {row['scan_id'] or '?'}  ({row['code']})\n")
-            line.append(f"     {row['source']}\n     {row['message']}")
-            out.print(line)
+            number, scan = row["quarantine_id"], row["scan_id"] or "no scan known"
+            common.echo(f"{number:>3}  {scan}  ({row['code']})")
+            common.echo(f"     {visible(row['source'])}\n     {visible(row['message'])}")
 
 
-def _reject(project: Project, words: list[str], reason: str | None) -> None:
+def _reject(
+    project: Project, words: list[str], scan_id: str | None, reason: str | None, as_json: bool
+) -> None:
+    """A word is a mask's number in quarantine, else a scan whose label is taken back."""
     from coldal_tui.project.labels import reject_labels
-    from coldal_tui.project.quarantine import reject_quarantined, select_waiting
+    from coldal_tui.project.quarantine import reject_quarantined, select_waiting, waiting
 
-    if not words:
+    if not words and scan_id is None:
         raise click.UsageError("which one? coldal-tui labels reject NUMBER|SCAN")
-    numbers = [word for word in words if word.isdigit()]
-    scans = [word for word in words if not word.isdigit()]
-    if numbers:
-        rows = select_waiting(project, numbers)
-        reject_quarantined(project, rows)
-        click.echo(f"rejected {plural(len(rows), 'mask')} in quarantine; the files are kept")
+    numbers = {str(row["quarantine_id"]) for row in waiting(project)}
+    scans = [word for word in words if word not in numbers]
+    both = [word for word in words if word in numbers and _has_label(project, word)]
+    if both:
+        raise UsageError(
+            "both a mask in quarantine and a labelled scan are called so",
+            where=both[0],
+            remedy=f"for the label: coldal-tui labels reject --scan {both[0]}",
+        )
+    scans += [scan_id] if scan_id is not None else []
+    chosen = [word for word in words if word in numbers]
     if scans:
         reject_labels(project, scans, reason)
-        click.echo(f"took back {plural(len(scans), 'label')}; the files are kept")
+    rows = select_waiting(project, chosen) if chosen else []
+    if rows:
+        reject_quarantined(project, rows)
+    if as_json:
+        masks = [row["quarantine_id"] for row in rows]
+        common.print_json({"labels": scans, "quarantine": masks})
+        return
+    if scans:
+        common.echo(f"took back {plural(len(scans), 'label')}; the files are kept")
+    if rows:
+        common.echo(f"rejected {plural(len(rows), 'mask')} in quarantine; the files are kept")
+
+
+def _has_label(project: Project, scan_id: str) -> bool:
+    return bool(
+        project.store.value(
+            "SELECT count(*) FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,)
+        )
+    )
 
 
 def _retry(
     project: Project,
-    action: str,
     words: list[str],
     scan_id: str | None,
-    same_grid: bool,
-    resample: bool,
+    options: ImportOptions,
+    as_json: bool,
 ) -> None:
-    from coldal_tui.exchange.policy import ImportOptions
+    """Exit 1 when not one mask came out of quarantine."""
     from coldal_tui.project.quarantine import retry_quarantined, select_waiting
 
     rows = select_waiting(project, words)
-    if not rows:
-        click.echo("the quarantine is empty")
-        return
-    options = ImportOptions(
-        same_grid=same_grid, resample=resample, confirm_empty=action == "confirm-empty"
-    )
-    for result in retry_quarantined(project, rows, options, scan_id=scan_id):
-        if result.accepted:
-            click.echo(f"{result.quarantine_id}: accepted as the label of {result.scan_id}")
-        else:
-            click.echo(f"{result.quarantine_id}: still in quarantine: {result.message}")
+    if scan_id is not None:
+        project.scan(scan_id)
+    results = retry_quarantined(project, rows, options, scan_id=scan_id) if rows else []
+    if as_json:
+        common.print_json([asdict(result) for result in results])
+    elif not results:
+        common.echo("the quarantine is empty")
+    else:
+        for result in results:
+            state = (
+                f"accepted as the label of {result.scan_id}"
+                if result.accepted
+                else f"still in quarantine: {visible(result.message)}"
+            )
+            common.echo(f"{result.quarantine_id}: {state}")
+    if results and not any(result.accepted for result in results):
+        sys.exit(1)

@@ -130,7 +130,7 @@ def show_clusters(out: Console, s: Snapshot) -> None:
     first = s.rounds[0]
     best = dict(first.silhouettes).get(first.k)
     title = f"Clusters  k = {first.k}" + (f" (silhouette {best:.3f})" if best is not None else "")
-    table = common.table(title, "cluster", "size>", "labelled>", "out>", "queued>")
+    table = common.table("cluster", "size>", "labelled>", "out>", "queued>")
     for cluster in s.clusters:
         table.add_row(
             f"C{cluster.id + 1}",
@@ -139,13 +139,10 @@ def show_clusters(out: Console, s: Snapshot) -> None:
             f"{cluster.exported:,}",
             f"{cluster.queued:,}",
         )
-    out.print()
-    out.print(table)
-    out.print()
+    common.print_table(out, title, table)
     facts = []
     if first.silhouettes:
-        # A no-break space keeps k and its score on one line.
-        tried = ", ".join(f"k={k}:\u00a0{score:.3f}" for k, score in first.silhouettes)
+        tried = " ".join(f"k={k}:{score:.3f}" for k, score in first.silhouettes)
         facts.append(("silhouette", tried))
     facts += [(f"round {state.round}", note) for state in s.rounds for note in state.notes]
     if facts:
@@ -158,7 +155,6 @@ def show_runs(out: Console, s: Snapshot) -> None:
     classes = sorted({name for run in s.runs for name in run.classes})
     columns = [f"Dice {name}>" for name in classes] if len(classes) > 1 else []
     table = common.table(
-        "Runs, measured on the validation scans",
         "run",
         "round>",
         "labels>",
@@ -181,9 +177,7 @@ def show_runs(out: Console, s: Snapshot) -> None:
             unit,
             *[number(run.classes.get(name, {}).get("dice"), 3) for name in classes if columns],
         )
-    out.print()
-    out.print(table)
-    out.print()
+    common.print_table(out, "Runs, measured on the validation scans", table)
 
 
 def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:

@@ -8,15 +8,17 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
     from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
+    from coldal_tui.selection.strategies import Rounds
 
 _detach = click.option("--detach", is_flag=True, help="Submit and return at once.")
 _device = click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_seed = click.option("--seed", type=click.IntRange(min=0), help="Default: coldal.toml.")
+_seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Default: coldal.toml.")
 _alpha = click.option(
     "--alpha", type=click.FloatRange(0, 1), help="1: only uncertainty, 0: only diversity."
 )
@@ -38,9 +40,9 @@ def embed_command(targets: tuple[str, ...], again: bool, device: str | None, det
 
 def _say_embedded(job: Job) -> None:
     if job.result.get("nothing_to_do"):
-        click.echo("every scan has its embedding already")
+        common.echo("every scan has its embedding already")
         return
-    click.echo(f"embedded {plural(job.result['embedded'], 'scan')}")
+    common.echo(f"embedded {plural(job.result['embedded'], 'scan')}")
     _say_failed(job)
 
 
@@ -63,9 +65,9 @@ def map_command(targets: tuple[str, ...], rebuild: bool, seed: int | None, detac
         steps = [("embed", {}), ("map", {"seed": seed, "rebuild": rebuild})]
         for job in common.run_steps(project, steps, detach=detach)[1:]:
             if job.result.get("nothing_to_do"):
-                click.echo("the newest map shows exactly these embeddings; --rebuild makes another")
+                common.echo("the newest map shows these very embeddings; --rebuild makes another")
             else:
-                click.echo(f"mapped {plural(job.result['scans'], 'scan')}")
+                common.echo(f"mapped {plural(job.result['scans'], 'scan')}")
 
 
 @click.command("select")
@@ -97,11 +99,15 @@ def select_command(
 
         number = next_round(project)
         if number > 0:
-            raise click.UsageError(
-                f"round {number - 1} is there already; coldal-tui next picks the next batch "
-                "(coldal-tui undo takes a selection back)"
+            raise UsageError(
+                f"round {number - 1} is there already",
+                where=project.name,
+                remedy="coldal-tui next picks the next batch; coldal-tui undo takes a selection "
+                "back",
             )
-        _check_strategy(strategy, "cold")
+        _check_selecting(project)
+        _check_strategy(project, strategy, "cold")
+        _clip(project, budget)
         request = {
             "budget": budget,
             "strategy": strategy,
@@ -113,24 +119,56 @@ def select_command(
             ("map", {"seed": seed}),
             ("select", request),
         ]
-        jobs = common.run_steps(project, steps, detach=detach)
+        jobs = common.run_steps(project, steps, detach=detach, as_json=as_json)
         for job in jobs[:1]:
             _say_failed(job)
         if not detach:
             show_round(project, number, as_json)
 
 
-def _check_strategy(name: str | None, rounds: str) -> None:
-    if name is not None:
-        from coldal_tui.selection.strategies import strategy
+def _check_selecting(project: Project) -> None:
+    """Two selections at once would make two rounds of one."""
+    from coldal_tui.jobs import queue
 
-        strategy(name, "cold" if rounds == "cold" else "active")
+    for job in queue.list_jobs(project, queue.OPEN):
+        if job.kind == "select":
+            raise UsageError(
+                f"a selection is under way (job {job.job_id})",
+                where=project.name,
+                remedy=f"follow it: coldal-tui jobs logs -f {job.job_id}, or end it: "
+                f"coldal-tui jobs cancel {job.job_id}",
+            )
+
+
+def _check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
+    """A wrong name is answered now, not after an hour of embedding or training."""
+    from coldal_tui.selection.strategies import strategy
+
+    if asked is not None:
+        strategy(asked, rounds)
+        return
+    section = project.config.selection
+    key = "strategy" if rounds == "cold" else "round_strategy"
+    try:
+        strategy(getattr(section, key), rounds)
+    except UsageError as error:
+        where = f"{project.layout.config}, selection.{key}"
+        raise ColdalError(error.what, where=where, remedy=error.remedy) from error
+
+
+def check_run(project: Project, asked: str | None) -> None:
+    """Whether there is a run to work with, before any hour is spent."""
+    runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
+    if not runs:
+        raise ColdalError("there is no run yet", where=project.name, remedy="coldal-tui train")
+    if asked is not None and asked not in runs:
+        raise UsageError("no such run", where=asked, remedy=f"one of: {', '.join(runs)}")
 
 
 def show_round(project: Project, number: int, as_json: bool) -> None:
     """The picks of one round, with the clusters they came from."""
     from coldal_tui.cli.queue import item_json, show_queue
-    from coldal_tui.cli.status import show_clusters
+    from coldal_tui.cli.status import next_words, show_clusters
     from coldal_tui.project.snapshot import take_snapshot
 
     snapshot = take_snapshot(project)
@@ -142,10 +180,10 @@ def show_round(project: Project, number: int, as_json: bool) -> None:
     show_clusters(out, snapshot)
     show_queue(items)
     out.print(
-        f"round {number}: {plural(len(items), 'scan')} queued, {snapshot.budget.left} of "
+        f"\nround {number}: {plural(len(items), 'scan')} queued, {snapshot.budget.left} of "
         f"{snapshot.budget.total} left"
     )
-    out.print(f"next: {snapshot.next.text}: {snapshot.next.command}")
+    out.print(f"next: {next_words(snapshot)}")
 
 
 @click.command("train")
@@ -166,7 +204,7 @@ def train_command(
     """Train the segmentation model on the labels; the validation patients never train."""
     with common.open_project(targets) as project:
         request = {"steps": steps, "seed": seed, "device": device}
-        common.run_steps(project, [("train", request)], detach=detach)
+        common.run_steps(project, [("train", request)], detach=detach, as_json=as_json)
         if not detach:
             _show_runs(project, as_json)
 
@@ -194,12 +232,13 @@ def score_command(
 ) -> None:
     """Entropy of a run's predictions on every candidate; pre-labels for queued scans."""
     with common.open_project(targets) as project:
+        check_run(project, run_id)
         request = {"run": run_id, "device": device}
         for job in common.run_steps(project, [("score", request)], detach=detach):
             if job.result.get("nothing_to_do"):
-                click.echo("every candidate is scored already")
+                common.echo("every candidate is scored already")
             else:
-                click.echo(f"scored {plural(job.result['scored'], 'scan')}")
+                common.echo(f"scored {plural(job.result['scored'], 'scan')}")
                 _say_failed(job)
 
 
@@ -233,8 +272,13 @@ def next_command(
 
         number = next_round(project)
         if number == 0:
-            raise click.UsageError("there is no round yet; coldal-tui select picks the first queue")
-        _check_strategy(strategy, "active")
+            raise UsageError(
+                "there is no round yet",
+                where=project.name,
+                remedy="coldal-tui select picks the first queue",
+            )
+        _check_selecting(project)
+        _check_strategy(project, strategy, "active")
         _clip(project, batch)
         steps: list[tuple[str, dict[str, Any]]] = [("embed", {"device": device}), ("map", {})]
         if not run_is_current(project):
@@ -242,7 +286,7 @@ def next_command(
         steps.append(("score", {"device": device}))
         request = {"budget": batch, "strategy": strategy, "alpha": alpha, "seed": seed}
         steps.append(("select", request))
-        common.run_steps(project, steps, detach=detach)
+        common.run_steps(project, steps, detach=detach, as_json=as_json)
         if not detach:
             if not as_json:
                 _show_runs(project, as_json=False)
@@ -251,7 +295,6 @@ def next_command(
 
 def _clip(project: Project, batch: int | None) -> None:
     """Say what stands in the way, before any hour is spent."""
-    from coldal_tui.errors import ColdalError
     from coldal_tui.project.pool import budget
 
     state = budget(project)
@@ -263,7 +306,7 @@ def _clip(project: Project, batch: int | None) -> None:
             code="budget-spent",
         )
     if batch is not None and batch > state.left:
-        common.say(f"only {state.left} of the budget are left: the batch is {state.left}")
+        common.say(f"only {state.left} of the budget {'is' if state.left == 1 else 'are'} left")
     if state.queued + state.exported:
         out = state.queued + state.exported
         common.say(f"{plural(out, 'scan')} of earlier rounds still without a label")

@@ -145,3 +145,34 @@ def inflate(data: bytes, needed: int, *, wbits: int) -> bytes:
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "…"
+
+
+def detached_data(header: Path, name: str, whole: str) -> Path:
+    """The voxel file that a detached header names, below the header's own folder.
+
+    ``whole`` is the ending of the format's one-file form, for the remedy. Raises ImageError:
+    ``unsupported-layout`` for lists of files and paths that lead elsewhere, ``missing``.
+    """
+    if name.upper().startswith("LIST") or "%" in name:
+        raise ImageError(
+            "the data lie in several files (LIST or pattern)",
+            where=header.name,
+            remedy=f"save it as one {whole} file",
+            code="unsupported-layout",
+        )
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ImageError(
+            f"the header's data file {name} lies outside its folder",
+            where=header.name,
+            remedy=f"save it as one {whole} file, or put the data beside the header",
+            code="unsupported-layout",
+        )
+    data = header.parent / name
+    if not data.is_file():
+        raise ImageError(
+            f"the header's data file {name} is not there",
+            where=header.name,
+            remedy="put it beside the header",
+            code="missing",
+        )
+    return data

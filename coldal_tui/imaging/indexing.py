@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from coldal_tui.errors import ImageError
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging import metaimage, nifti, nrrd, raster
 from coldal_tui.imaging.dicom_object import DicomObject, read_object
 from coldal_tui.imaging.dicom_pixels import decoded_frames
@@ -148,12 +149,6 @@ def quick_hash(path: Path, size: int) -> str:
             stream.seek(max(QUICK_BYTES, size - QUICK_BYTES))
             digest.update(stream.read(QUICK_BYTES))
     return digest.hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_duplicates(scans: Sequence[FoundScan]) -> dict[int, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.affines import lps_affine, plausible_spacing, spacing_of
-from coldal_tui.imaging.guards import check_bytes, decoding, inflate, truncated
+from coldal_tui.imaging.guards import check_bytes, decoding, detached_data, inflate, truncated
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 
 MAX_CHANNELS = 16
@@ -191,24 +191,7 @@ def _check_layout(path: Path, fields: dict[str, str], size: tuple[int, ...], cha
 
 
 def _data_file(path: Path, name: str) -> Path:
-    if name.upper() == "LOCAL":
-        return path
-    if name.upper().startswith("LIST") or "%" in name:
-        raise ImageError(
-            "the data lie in several files (LIST or pattern)",
-            where=path.name,
-            remedy="save it as one .mha file",
-            code="unsupported-layout",
-        )
-    data = path.parent / name
-    if not data.is_file():
-        raise ImageError(
-            f"the header's data file {name} is not there",
-            where=path.name,
-            remedy="put it beside the header",
-            code="missing",
-        )
-    return data
+    return path if name.upper() == "LOCAL" else detached_data(path, name, ".mha")
 
 
 def _values(file: _File) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.affines import lps_affine, plausible_spacing, spacing_of
-from coldal_tui.imaging.guards import check_bytes, decoding, inflate, truncated
+from coldal_tui.imaging.guards import check_bytes, decoding, detached_data, inflate, truncated
 from coldal_tui.imaging.image import Affine, ScanHeader, ScanRef
 
 MAX_CHANNELS = 16
@@ -181,25 +181,7 @@ def _dtype(path: Path, fields: dict[str, Any], encoding: str) -> np.dtype[Any]:
 
 def _data_file(path: Path, fields: dict[str, Any]) -> Path:
     name = fields.get("data file", fields.get("datafile"))
-    if name is None:
-        return path
-    name = str(name)
-    if name.upper().startswith("LIST") or "%" in name:
-        raise ImageError(
-            "the data lie in several files (LIST or pattern)",
-            where=path.name,
-            remedy="save it as one .nrrd file",
-            code="unsupported-layout",
-        )
-    data = path.parent / name
-    if not data.is_file():
-        raise ImageError(
-            f"the header's data file {name} is not there",
-            where=path.name,
-            remedy="put it beside the header",
-            code="missing",
-        )
-    return data
+    return path if name is None else detached_data(path, str(name), ".nrrd")
 
 
 def _samples(file: _File) -> NDArray[Any]:

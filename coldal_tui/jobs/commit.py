@@ -47,7 +47,7 @@ def commit_receipt(project: Project, job_id: int) -> None:
 
 
 class _EndedBeforeError(Exception):
-    """Another process has ended the job first: the transaction is rolled back, audit row and all."""
+    """Another process has ended the job first: all of the transaction is rolled back."""
 
 
 def _verify(folder: Path, receipt: Receipt) -> None:
@@ -317,7 +317,8 @@ def _commit_evaluate(
         _finish(project, job, receipt.result)
         split = f"evaluation-{job.job_id}"
         _store_metrics(project, spec.run_id, split, receipt.result)
-        action.summary = f"{spec.run_id}: Dice {mean['dice']:.3f} on {len(receipt.result['scans'])} scans"
+        count = len(receipt.result["scans"])
+        action.summary = f"{spec.run_id}: Dice {mean['dice']:.3f} on {count} scans"
         action.params = {"job": job.job_id, "mean": mean}
 
 

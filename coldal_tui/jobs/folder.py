@@ -124,18 +124,20 @@ class JobFolder:
     def receipt(self) -> Receipt | None:
         """The receipt, None while there is none; ColdalError (``receipt``) when it is damaged."""
         try:
-            return _decode(self.receipt_file, Receipt)
+            receipt: Receipt = _decode(self.receipt_file, Receipt)
         except FileNotFoundError:
             return None
+        return receipt
 
     def write_error(self, error: JobError) -> None:
         atomic_write(self.error_file, lambda stream: stream.write(msgspec.json.encode(error)))
 
     def error(self) -> JobError | None:
         try:
-            return _decode(self.error_file, JobError)
+            error: JobError = _decode(self.error_file, JobError)
         except FileNotFoundError:
             return None
+        return error
 
     def append_progress(
         self, done: float, total: float, message: str, metrics: dict[str, float]

@@ -11,6 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.config_problems import bad_toml, bad_value, problem
+
+MOST_CLASSES = 254
+"""As many as a label file holds beside the background and the ignored (imaging.labelfile)."""
 
 Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -74,7 +78,10 @@ class TrainSection(Section, frozen=True):
 
 class BackendSection(Section, frozen=True):
     name: str = "local"
-    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[
+        str,
+        Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu", "cuda" or "cuda:1"'),
+    ] = "auto"
     threads: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -94,27 +101,27 @@ class Config(Section, frozen=True):
 
 TEMPLATE = """\
 # A coldal-tui project. Edit this file freely: comments are kept, and a wrong value is answered
-# with its line and what is allowed. A line that begins with "# " shows a default.
+# with its line and what is allowed. "# key = value" shows a default, "#: key = value" an example.
 
 [project]
 name = {name}
 
 [images]
 dir = {images}               # where the scans lie; relative to this file; never written to
-# include = ["*.png"]        # file patterns to index; everything when empty
-# exclude = ["masks/*"]      # file patterns to leave out
-# patients_csv = "meta.csv"  # columns filename, patient_id; others are kept as metadata
-# patients_pattern = '^(?P<patient>[^_]+)_'   # or: a pattern on the file's path below dir
+#: include = ["*.png"]       # file patterns to index; everything when empty
+#: exclude = ["masks/*"]     # file patterns to leave out
+#: patients_csv = "meta.csv" # columns filename, patient_id; others are kept as metadata
+#: patients_pattern = '^(?P<patient>[^_]+)_'   # or: a pattern on the file's path below dir
 
 [classes]
 names = ["foreground"]       # mask values 1, 2, … in this order; 0 is background
-# ignore_value = 255         # this mask value leaves training and every measure
-# values = {{ "128" = "foreground" }}   # when the labeler wrote other values
+#: ignore_value = 255        # this mask value leaves training and every measure
+#: values = {{ "128" = "foreground" }}   # when the labeler wrote other values
 
 [budget]
 total = 100                  # scans that may be labelled in all
-# round0 = 20                # size of the first queue (default: a fifth of the total, at least 5)
-# batch = 10                 # size of each later batch (default: the size of round 0)
+#: round0 = 20               # size of the first queue (default: a fifth of the total, at least 5)
+#: batch = 10                # size of each later batch (default: the size of round 0)
 
 [selection]
 # strategy = "coldstart"
@@ -127,14 +134,16 @@ seed = 0
 
 [encoder]
 name = "efficientnet-lite0"
-# weights = "/path/to/RadImageNet-ResNet50.pt"   # for encoders whose weights you bring
+#: weights = "/path/to/RadImageNet-ResNet50.pt"   # for encoders whose weights you bring
 # batch_size = 16
 
 [train]
-# steps = 240                # optimiser steps; by default decided from the data and the device
-# batch_size = 8
-# patch = [128, 128]         # training grid or patch, per axis
+#: steps = 240               # optimiser steps; by default decided from the data and the device
+#: batch_size = 8
+#: patch = [128, 128]        # training grid or patch, per axis
 # learning_rate = 0.002
+# workers = 0                # processes that read data beside the training
+# amp = true                 # mixed precision where the device has it
 
 [backend]
 # name = "local"
@@ -148,84 +157,128 @@ def load_config(path: Path) -> Config:
 
     Raises ColdalError with the line, the key and what is allowed.
     """
+    return parse_config(_read(path), str(path))
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ColdalError(
             "the project file is missing", where=str(path), remedy="coldal-tui init"
         ) from error
-    except UnicodeDecodeError as error:
+    except OSError as error:
         raise ColdalError(
-            "not UTF-8 text", where=str(path), remedy="save the file as UTF-8"
+            f"the project file can't be read: {error.strerror}",
+            where=str(path),
+            remedy="check its permissions",
         ) from error
-    return parse_config(text, str(path))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ColdalError(
+            "not UTF-8 text",
+            where=f"{path}, line {line}",
+            remedy="save the file as UTF-8",
+            code="bad-config",
+        ) from error
 
 
 def parse_config(text: str, where: str) -> Config:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ColdalError(
-            f"not valid TOML: {error}", where=where, remedy="mend that line", code="bad-config"
-        ) from error
+    """The checked configuration in ``text``; ``where`` is the file's name for errors."""
+    data = _parse_toml(text, where)
     _check_shape(text, where, data)
     try:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
-        raise _explain(text, where, data, str(error)) from error
+        raise bad_value(text, where, data, str(error), Config) from error
     _check_meaning(text, where, config)
     return config
 
 
+def _parse_toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise bad_toml(text, where, error) from error
+
+
 def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
-    """Unknown tables and keys, answered with the nearest known ones."""
+    """Unknown tables and keys, answered with the known ones."""
     sections = _sections()
     for table, value in data.items():
         if table not in sections:
             allowed = ", ".join(f"[{name}]" for name in sections)
-            raise _at(text, where, (table,), "unknown table", f"allowed: {allowed}")
+            raise problem(text, where, (table,), "unknown table", f"allowed: {allowed}")
         if not isinstance(value, dict):
-            raise _at(text, where, (table,), "must be a table", f"write [{table}] above its keys")
+            raise problem(
+                text, where, (table,), "must be a table", f"write [{table}] above its keys"
+            )
         known = sections[table].__struct_fields__
         for key in value:
             if key not in known:
                 allowed = ", ".join(known)
-                raise _at(text, where, (table, key), "unknown key", f"allowed here: {allowed}")
+                raise problem(text, where, (table, key), "unknown key", f"allowed here: {allowed}")
 
 
 def _check_meaning(text: str, where: str, config: Config) -> None:
-    names = config.classes.names
-    if len(set(names)) != len(names):
-        raise _at(text, where, ("classes", "names"), "a class is named twice", "name each once")
-    if len(names) > 250:
-        raise _at(text, where, ("classes", "names"), "too many classes", "at most 250")
-    for raw, name in config.classes.values.items():
-        if name not in names and name != "background":
-            raise _at(
-                text,
-                where,
-                ("classes", "values"),
-                f"{raw!r} names an unknown class {name!r}",
-                "allowed: background, " + ", ".join(names),
-            )
-    if config.budget.round0 is not None and config.budget.round0 > config.budget.total:
-        raise _at(
+    _check_classes(text, where, config.classes)
+    budget, images = config.budget, config.images
+    if budget.round0 is not None and budget.round0 > budget.total:
+        raise problem(
             text,
             where,
             ("budget", "round0"),
-            f"{config.budget.round0} is more than the total budget",
-            f"allowed: 1 to {config.budget.total}",
+            f"{budget.round0} is more than the total budget",
+            f"allowed: 1 to {budget.total}",
         )
-    if config.images.patients_csv and config.images.patients_pattern:
-        raise _at(
+    if images.patients_csv and images.patients_pattern:
+        raise problem(
             text,
             where,
             ("images", "patients_pattern"),
             "patients_csv and patients_pattern are both set",
             "keep one of them",
         )
-    if config.images.patients_pattern:
-        check_pattern(config.images.patients_pattern, f"{where}, images.patients_pattern")
+    if images.patients_pattern:
+        try:
+            check_pattern(images.patients_pattern, where)
+        except ColdalError as error:
+            path = ("images", "patients_pattern")
+            raise problem(text, where, path, error.what, error.remedy) from error
+
+
+def _check_classes(text: str, where: str, classes: ClassesSection) -> None:
+    """Class names, ignore value and value map under which a mask means one thing only."""
+    names = classes.names
+    folded = [name.casefold() for name in names]
+    here = ("classes", "names")
+    if len(set(folded)) != len(names):
+        raise problem(text, where, here, "a class is named twice", "name each once")
+    if {"background", "ignore"} & set(folded):
+        what = "background and ignore are no classes: every project has them"
+        raise problem(text, where, here, what, "leave them out")
+    if len(names) > MOST_CLASSES:
+        what = f"{len(names)} are too many classes"
+        raise problem(text, where, here, what, f"allowed: at most {MOST_CLASSES}")
+    ignored = classes.ignore_value
+    if ignored is not None and 0 <= ignored <= len(names):
+        meaning = "the background" if ignored == 0 else f"the class {names[ignored - 1]!r}"
+        raise problem(
+            text,
+            where,
+            ("classes", "ignore_value"),
+            f"{ignored} is the value of {meaning}",
+            f"allowed: any whole number but 0 to {len(names)}",
+        )
+    for raw, name in classes.values.items():
+        if name.casefold() not in (*folded, "background", "ignore"):
+            raise problem(
+                text,
+                where,
+                ("classes", "values", raw),
+                f"names an unknown class {name!r}",
+                "allowed: " + ", ".join((*names, "background", "ignore")),
+            )
 
 
 def check_pattern(pattern: str, where: str) -> re.Pattern[str]:
@@ -234,13 +287,17 @@ def check_pattern(pattern: str, where: str) -> re.Pattern[str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ColdalError(
-            f"not a valid regular expression: {error}", where=where, remedy="mend the pattern"
+            f"not a valid regular expression: {error}",
+            where=where,
+            remedy="allowed: a pattern such as '^(p[0-9]+)_'",
+            code="bad-config",
         ) from error
     if compiled.groups < 1:
         raise ColdalError(
             "the pattern captures nothing",
             where=where,
             remedy="put the patient's part in parentheses, such as '^(p[0-9]+)_'",
+            code="bad-config",
         )
     return compiled
 
@@ -249,65 +306,8 @@ def _sections() -> dict[str, type[Section]]:
     return get_type_hints(Config)
 
 
-def _explain(text: str, where: str, data: dict[str, Any], message: str) -> ColdalError:
-    found = re.search(r"^(.*?)(?: - at `\$\.?([^`]*)`)?$", message, re.DOTALL)
-    reason = found.group(1) if found else message
-    path = tuple(re.sub(r"\[[^\]]*\]", "", (found.group(2) or "") if found else "").split("."))
-    if path == ("",):
-        missing = re.search(r"required field `(\w+)`", reason)
-        return ColdalError(
-            f"the table [{missing.group(1)}] is missing" if missing else reason,
-            where=where,
-            remedy='add it, with its key dir = "…"' if missing else "see coldal-tui init",
-            code="bad-config",
-        )
-    value: Any = data
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else value
-    return _at(text, where, path, f"{value!r} is not allowed", f"allowed: {_allowed(reason)}")
-
-
-def _allowed(reason: str) -> str:
-    """msgspec's words in a person's: ``Expected `int` >= 1, got `str``` → ``int >= 1``."""
-    plain = reason.split(", got")[0].removeprefix("Expected ").replace("`", "")
-    names = {
-        "int": "a whole number",
-        "float": "a number",
-        "str": "text in quotes",
-        "bool": "true or false",
-        "array": "a list",
-        "null": "leave it out",
-    }
-    return re.sub(r"\b(int|float|str|bool|array|null)\b", lambda m: names[m.group()], plain)
-
-
-def _at(text: str, where: str, path: tuple[str, ...], what: str, remedy: str) -> ColdalError:
-    line = line_of(text, path)
-    place = f"{where}, line {line}" if line else where
-    return ColdalError(f"{'.'.join(path)}: {what}", where=place, remedy=remedy, code="bad-config")
-
-
-def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """The 1-based line on which ``path`` (table, key) is set; the table's line for a bare table."""
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([\w.\-]+)\s*\]+", line)
-        if header:
-            table = header.group(1)
-            if path == (table,) or (path[:1] == (table,) and len(path) == 1):
-                return number
-            continue
-        key = re.match(r"\s*([\w\-]+(?:\.[\w\-]+)*)\s*=", line)
-        if key:
-            full = tuple((f"{table}." if table else "").split(".")[:-1]) + tuple(
-                key.group(1).split(".")
-            )
-            if full[: len(path)] == path:
-                return number
-    return line_of(text, path[:1]) if len(path) > 1 else None
-
-
 def render_template(name: str, images: str) -> str:
+    """The text of a new ``coldal.toml``."""
     import tomlkit
 
     return TEMPLATE.format(
@@ -324,21 +324,23 @@ def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
 
     from coldal_tui.files import atomic_write
 
-    text = path.read_text("utf-8")
+    text = _read(path)
+    _parse_toml(text, str(path))
     document = tomlkit.parse(text)
     for (table, key), value in changes.items():
         if table not in document:
+            if value is None:
+                continue
             document[table] = tomlkit.table()
         section: Any = document[table]
         if value is None:
             section.pop(key, None)
-        elif isinstance(value, tuple):
-            section[key] = list(value)
         else:
-            section[key] = value
+            section[key] = list(value) if isinstance(value, tuple) else value
     edited = tomlkit.dumps(document)
     config = parse_config(edited, str(path))
-    mode = path.stat().st_mode
-    atomic_write(path, lambda stream: stream.write(edited.encode()))
-    path.chmod(mode)
+    target = path.resolve()  # a link stays one
+    mode = target.stat().st_mode
+    atomic_write(target, lambda stream: stream.write(edited.encode()))
+    target.chmod(mode)
     return config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import secrets
 import shutil
 from collections.abc import Callable
@@ -58,12 +60,12 @@ def prepare_cases(
 ) -> Cases:
     """Match ``masks`` to scans and write them on the scans' grids.
 
-    Without ``images`` the scans are the project's own, of patients without any label: what the
-    run has not seen, nor anything of the same patient.
+    Without ``images`` the scans are the project's own, of patients who have no label and with
+    whom no run was trained or watched: what no run has seen, nor anything of the same patient.
 
     Raises ColdalError (code ``no-cases``) when not one mask fits a scan.
     """
-    subjects = _other_images(images) if images is not None else _unseen(project)
+    subjects = _other_images(images, masks) if images is not None else _unseen(project)
     folder = project.layout.cache / f"evaluation-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     by_id = {subject.scan.scan_id: subject for subject in subjects}
@@ -114,28 +116,41 @@ def _first_reason(unused: list[Verdict]) -> str:
 
 
 def _unseen(project: Project) -> list[_Subject]:
-    scans = [scan for scan in project.scans() if scan.usable]
-    labelled = labelled_scans(project)
+    scans = project.scans()
+    labelled = labelled_scans(project) | _in_runs(project)
     seen = {scan.patient_id for scan in scans if scan.scan_id in labelled}
     return [
         _subject(scan.scan_id, scan.header(), scan.input(project.images), scan.rel_path)
         for scan in scans
-        if scan.patient_id not in seen
+        if scan.usable and scan.patient_id not in seen
     ]
 
 
-def _other_images(images: Path) -> list[_Subject]:
+def _in_runs(project: Project) -> set[str]:
+    """Scans of every run's training and validation, also those whose label was taken back."""
+    rows = project.store.rows("SELECT train_scans, validation_scans FROM runs")
+    return {
+        scan_id
+        for row in rows
+        for column in ("train_scans", "validation_scans")
+        for scan_id in json.loads(row[column])
+    }
+
+
+def _other_images(images: Path, masks: Path) -> list[_Subject]:
     if not images.is_dir():
         raise ColdalError("no such folder", where=str(images), remedy="check --images")
-    found = index_folder(images.absolute()).scans
+    root, drawn = images.resolve(), masks.resolve()
+    inside = drawn != root and drawn.is_relative_to(root)
+    exclude = (f"/{glob.escape(drawn.relative_to(root).as_posix())}",) if inside else ()
     subjects: list[_Subject] = []
     used: set[str] = set()
-    for one in found:
+    for one in index_folder(root, exclude=exclude).scans:
         name = safe_name(one.name)
         unique, number = name, 2
-        while unique in used:
+        while unique.lower() in used:
             unique, number = f"{name}-{number}", number + 1
-        used.add(unique)
+        used.add(unique.lower())
         header = one.header
         scan = ScanInput(
             scan_id=unique,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -10,6 +11,7 @@ from pathlib import Path
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.files import sha256_file
+from coldal_tui.project.indexing import safe_name
 from coldal_tui.project.pool import latest_run
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import QueueItem, read_queue
@@ -61,7 +63,7 @@ def export_queue(
         )
     names = cycle(assign) if assign else None
     given = {item.scan_id: item.assignee or (next(names) if names else None) for item in items}
-    folder = out or _default_folder(project)
+    folder = out.absolute() if out is not None else _default_folder(project)
     run_id = latest_run(project)
     strategies = {
         row["round"]: row["strategy"] for row in project.store.rows("SELECT * FROM rounds")
@@ -79,12 +81,17 @@ def export_queue(
         ),
         progress,
     )
-    return _record(project, format, result.folder, result.images, items, given)
+    try:
+        return _record(project, format, result.folder, result.images, items, given)
+    except BaseException:
+        # An export that nobody knows of would be drawn twice.
+        shutil.rmtree(result.folder, ignore_errors=True)
+        raise
 
 
 def _default_folder(project: Project) -> Path:
     stamp = project.store.now()[:19].replace(":", "").replace("-", "")
-    base = f"{stamp}-{project.name}"
+    base = f"{stamp}-{safe_name(project.name)}"
     folder, number = project.layout.exports / base, 2
     while folder.exists():
         folder = project.layout.exports / f"{base}-{number}"
@@ -137,7 +144,7 @@ def _record(
     given: dict[str, str | None],
 ) -> ExportReport:
     store = project.store
-    manifest = folder / "manifest.json"
+    manifest = sha256_file(folder / "manifest.json")
     inside = folder.is_relative_to(project.root)
     ids = tuple(item.scan_id for item in items)
     with store.action("export", folder=str(folder), scans=list(ids)) as action:
@@ -146,21 +153,20 @@ def _record(
             folder=project.layout.relative(folder) if inside else str(folder),
             format=format,
             scans=list(ids),
-            manifest_sha256=sha256_file(manifest),
+            manifest_sha256=manifest,
             created_at=store.now(),
         )
         for item in items:
-            store.update(
-                "queue",
-                {"scan_id": item.scan_id},
-                status="exported",
-                export_id=export_id,
-                assignee=given[item.scan_id],
+            # A label that came meanwhile stays one.
+            store.execute(
+                "UPDATE queue SET status = 'exported', export_id = ?, assignee = ? "
+                "WHERE scan_id = ? AND status IN ('queued', 'exported')",
+                (export_id, given[item.scan_id], item.scan_id),
             )
             if item.scan_id in images:
                 store.update("scans", {"scan_id": item.scan_id}, sha256=images[item.scan_id])
         action.summary = f"exported {len(ids)} scans to {folder}"
-        action.inputs = {"manifest": sha256_file(manifest)}
+        action.inputs = {"manifest": manifest}
     assignees: dict[str, int] = {}
     for person in given.values():
         if person is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ from coldal_tui.imaging.indexing import (
     index_folder,
 )
 from coldal_tui.project.patients import PatientRule
+from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 
@@ -61,6 +63,7 @@ def reindex(
             code="no-images",
         )
     section = project.config.images
+    patients = PatientRule(section, project.root)
     result = index_folder(
         images,
         known=_known(project),
@@ -69,15 +72,17 @@ def reindex(
         progress=progress,
     )
     before = {scan.scan_id: scan for scan in project.scans()}
-    present = [scan for scan in before.values() if scan.state == "present"]
-    if present and not result.scans and not accept_removals:
+    matches = _match(project, result.scans, before)
+    present = [scan_id for scan_id, scan in before.items() if scan.state == "present"]
+    if present and not set(present) & set(matches) and not accept_removals:
         raise ColdalError(
             f"all {len(present)} known scans are gone",
             where=str(images),
-            remedy="is the disk mounted? If they were really removed: index --accept-removals",
+            remedy="is the disk mounted, and dir right in coldal.toml? "
+            "If they were really removed: index --accept-removals",
             code="all-gone",
         )
-    return _record(project, result, before)
+    return _record(project, result, matches, before, patients)
 
 
 def _known(project: Project) -> dict[str, KnownFile]:
@@ -96,15 +101,18 @@ def _own_folders(project: Project) -> list[str]:
     own = []
     for folder in (layout.state, layout.labels, layout.exports):
         if folder.is_relative_to(project.images):
-            own.append(folder.relative_to(project.images).as_posix() + "/*")
+            own.append(glob.escape(folder.relative_to(project.images).as_posix()) + "/*")
     return own
 
 
-def _record(project: Project, result: IndexResult, before: Mapping[str, ScanRecord]) -> IndexReport:
-    matches = _match(project, result.scans, before)
-    patients = PatientRule(project.config.images, project.root)
-    copies = find_duplicates(result.scans)
-    duplicates = _duplicates(copies, matches, before)
+def _record(
+    project: Project,
+    result: IndexResult,
+    matches: Mapping[str, FoundScan],
+    before: Mapping[str, ScanRecord],
+    patients: PatientRule,
+) -> IndexReport:
+    duplicates = _duplicates(project, result.scans, matches, before)
     added, changed, moved, returned = [], [], [], []
     store = project.store
     with store.action("index", undoable=False) as action:
@@ -118,6 +126,8 @@ def _record(project: Project, result: IndexResult, before: Mapping[str, ScanReco
                 returned.append(scan_id)
             if old.quick_hash != found.quick_hash:
                 changed.append(scan_id)
+                # What a run made of other bytes is no longer its opinion of this scan.
+                store.execute("DELETE FROM scores WHERE scan_id = ?", (scan_id,))
             elif old.rel_path != found.rel_path:
                 moved.append(scan_id)
         removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
@@ -146,27 +156,75 @@ def _record(project: Project, result: IndexResult, before: Mapping[str, ScanReco
 def _match(
     project: Project, scans: Iterable[FoundScan], before: Mapping[str, ScanRecord]
 ) -> dict[str, FoundScan]:
-    """``scan_id`` of every found scan: same path, else same bytes (moved), else a new one."""
-    by_path = {scan.rel_path: scan for scan in before.values()}
+    """``scan_id`` of every found scan.
+
+    The same bytes at the same path; else the same bytes elsewhere (moved: labels follow the
+    bytes, also where files swapped names); else the same path (changed); else a new one.
+    """
+    # Of several that were once at a path, the one that is there now.
+    by_path: dict[str, str] = {}
+    for scan_id, scan in sorted(before.items(), key=lambda item: item[1].state == "present"):
+        by_path[scan.rel_path] = scan_id
     matched: dict[str, FoundScan] = {}
     rest: list[FoundScan] = []
     for found in scans:
         old = by_path.get(found.rel_path)
-        if old is not None:
-            matched[old.scan_id] = found
+        if old is not None and before[old].quick_hash == found.quick_hash:
+            matched[old] = found
         else:
             rest.append(found)
-    gone: dict[str, list[str]] = {}
-    for scan_id in sorted(set(before) - set(matched)):
-        gone.setdefault(before[scan_id].quick_hash, []).append(scan_id)
+    moved = _moved(rest, [scan for scan_id, scan in before.items() if scan_id not in matched])
+    matched |= moved
+    placed = {found.rel_path for found in moved.values()}
     new = []
     for found in rest:
-        same = gone.get(found.quick_hash)
-        if same:
-            matched[same.pop(0)] = found
+        old = by_path.get(found.rel_path)
+        if found.rel_path in placed:
+            continue
+        if old is not None and old not in matched:
+            matched[old] = found
         else:
             new.append(found)
     return matched | _new_ids(project, new, taken=set(before))
+
+
+def _moved(found: Iterable[FoundScan], gone: Iterable[ScanRecord]) -> dict[str, FoundScan]:
+    """Scans whose bytes lie at another path now.
+
+    Large files can share a quick hash without being equal. Where several do, the file's name
+    decides; without one that fits, only copies of one another are paired.
+    """
+    here: dict[str, list[FoundScan]] = {}
+    for one in found:
+        here.setdefault(one.quick_hash, []).append(one)
+    there: dict[str, list[ScanRecord]] = {}
+    for scan in sorted(gone, key=lambda scan: (scan.state != "present", scan.scan_id)):
+        there.setdefault(scan.quick_hash, []).append(scan)
+    moved: dict[str, FoundScan] = {}
+    for digest in sorted(here.keys() & there.keys()):
+        now, old = list(here[digest]), list(there[digest])
+        for name in sorted({_file_name(one.rel_path) for one in now}):
+            ours = [one for one in now if _file_name(one.rel_path) == name]
+            theirs = [scan for scan in old if _file_name(scan.rel_path) == name]
+            if len(ours) == len(theirs) == 1:
+                moved[theirs[0].scan_id] = ours[0]
+                now.remove(ours[0])
+                old.remove(theirs[0])
+        sure = len(old) == len(now) == 1
+        if sure or (
+            old and now and _one_content(old) and len(find_duplicates(now)) == len(now) - 1
+        ):
+            moved |= {scan.scan_id: one for scan, one in zip(old, now, strict=False)}
+    return moved
+
+
+def _file_name(rel_path: str) -> str:
+    return PurePosixPath(rel_path).name
+
+
+def _one_content(scans: list[ScanRecord]) -> bool:
+    """Whether all of them are copies of one scan."""
+    return len({scan.duplicate_of or scan.scan_id for scan in scans}) == 1
 
 
 def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[str, FoundScan]:
@@ -199,29 +257,33 @@ def safe_name(name: str) -> str:
 
 
 def _duplicates(
-    copies: Mapping[int, int], matches: Mapping[str, FoundScan], before: Mapping[str, ScanRecord]
+    project: Project,
+    scans: Sequence[FoundScan],
+    matches: Mapping[str, FoundScan],
+    before: Mapping[str, ScanRecord],
 ) -> dict[str, str]:
-    """``copy → original``; a scan that was an original before stays one."""
+    """``copy → original``; one with a label or in the queue, or an original before, stays one."""
+    copies = find_duplicates(scans)
     if not copies:
         return {}
-    by_path = {found.rel_path: scan_id for scan_id, found in matches.items()}
-    order = {found.rel_path: number for number, found in enumerate(_in_path_order(matches))}
-    ids = {order[path]: scan_id for path, scan_id in by_path.items()}
+    ids = {found.rel_path: scan_id for scan_id, found in matches.items()}
     groups: dict[int, list[str]] = {}
     for copy, first in copies.items():
-        groups.setdefault(first, [ids[first]]).append(ids[copy])
+        groups.setdefault(first, [ids[scans[first].rel_path]]).append(ids[scans[copy].rel_path])
+    used = labelled_scans(project) | {
+        row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")
+    }
+
+    def rank(scan_id: str) -> tuple[bool, bool, str]:
+        old = before.get(scan_id)
+        was_original = old is not None and old.duplicate_of is None and old.state == "present"
+        return scan_id not in used, not was_original, scan_id
+
     duplicates: dict[str, str] = {}
     for members in groups.values():
-        kept = min(
-            members,
-            key=lambda s: (s not in before or before[s].duplicate_of is not None, s),
-        )
+        kept = min(members, key=rank)
         duplicates |= {scan_id: kept for scan_id in members if scan_id != kept}
     return duplicates
-
-
-def _in_path_order(matches: Mapping[str, FoundScan]) -> list[FoundScan]:
-    return sorted(matches.values(), key=lambda found: (found.rel_path, found.name))
 
 
 def _write_scan(

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importing import Verdict, examine
 from coldal_tui.exchange.policy import ImportOptions
-from coldal_tui.files import sha256_file
-from coldal_tui.imaging.labelfile import IGNORE_LABEL, label_suffix, write_label
+from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned, split_name
+from coldal_tui.project.label_staging import (
+    Staged,
+    is_known,
+    stage,
+    staging,
+    store_label,
+    taken_in_meanwhile,
+)
 from coldal_tui.project.project import Project
-from coldal_tui.project.quarantine import put_in_quarantine, resolve_quarantine
-from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.store import Row
+from coldal_tui.project.quarantine import put_in_quarantine
+
+__all__ = [
+    "ImportReport",
+    "import_masks",
+    "list_labels",
+    "reconcile_label_files",
+    "reject_labels",
+    "targets",
+    "with_values",
+]
 
 Progress = Callable[[int, int, str], None]
 
@@ -68,9 +80,10 @@ def _exported_prelabels(project: Project) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id"):
         folder = Path(project.root, row["folder"]) / "prelabels"
-        if folder.is_dir():
-            for path in folder.iterdir():
-                found[path.name.split(".nii.gz")[0].removesuffix(".png")] = path
+        try:
+            found |= {split_name(path.name)[0]: path for path in folder.iterdir()}
+        except OSError:
+            continue  # moved away since: nothing to compare with
     return found
 
 
@@ -93,6 +106,7 @@ def import_masks(
     from coldal_tui.exchange.survey import survey_source
 
     classes = project.config.classes
+    source = source.absolute()
     options = with_values(project, options)
     survey = survey_source(source, load_registry().select(format))
     verdicts = examine(
@@ -105,18 +119,28 @@ def import_masks(
         progress=progress,
         survey=survey,
     )
+    expected = _expected(project)
     if dry_run:
-        return _report(project, survey.saw, _preview(project, verdicts), dry_run=True)
-    staged = [_stage(project, verdict) for verdict in verdicts]
-    with project.store.action("import", source=str(source.absolute()), match=match) as action:
-        outcomes = [_take_in(project, one) for one in staged]
-        report = _report(project, survey.saw, outcomes, dry_run=False)
-        action.summary = (
-            f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
-        )
-        action.inputs = {v.scan_id or v.file.name: v.sha256 for v in report.accepted}
+        return _report(survey.saw, _preview(project, verdicts), expected, dry_run=True)
+    remove_abandoned(project)
+    with staging() as staged:
+        for verdict in verdicts:
+            staged.append(_stage(project, verdict))
+        with project.store.action("import", source=str(source), match=match) as action:
+            outcomes = [_take_in(project, one) for one in staged]
+            report = _report(survey.saw, outcomes, expected, dry_run=False)
+            action.summary = (
+                f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
+            )
+            action.inputs = {v.scan_id or v.file.name: v.sha256 for v in report.accepted}
     reconcile_label_files(project)
     return report
+
+
+def _expected(project: Project) -> set[str]:
+    """Scans whose mask was asked for; that of any other scan has the role ``manual``."""
+    rows = project.store.rows("SELECT scan_id FROM queue WHERE status != 'skipped'")
+    return {row["scan_id"] for row in rows}
 
 
 def with_values(project: Project, options: ImportOptions | None) -> ImportOptions:
@@ -135,41 +159,15 @@ Outcome = tuple[str, Verdict]
 
 
 def _preview(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
-    outcomes = []
+    outcomes: list[Outcome] = []
     for verdict in verdicts:
-        status = verdict.status
-        if status == "accepted" and _known_version(project, verdict) is not None:
-            outcomes.append(("unchanged", replace(verdict, label=None)))
-        else:
-            outcomes.append((status, replace(verdict, label=None)))
+        status = "unchanged" if is_known(project, verdict) else verdict.status
+        outcomes.append((status, replace(verdict, label=None)))
     return outcomes
 
 
-@dataclass(frozen=True)
-class Staged:
-    """A verdict without its pixels; those of a new label lie in ``file`` until it has a version."""
-
-    verdict: Verdict
-    file: Path | None = None
-    sha256: str = ""
-    voxels: dict[str, int] = field(default_factory=dict)
-
-
-def stage(project: Project, verdict: Verdict) -> Staged:
-    """Write an accepted mask beside the label versions, on the scan's own grid."""
-    bare = replace(verdict, label=None)
-    if verdict.label is None or verdict.scan_id is None:
-        return Staged(bare)
-    scan = project.scan(verdict.scan_id)
-    path = version_file(project, scan, f"staged-{(verdict.sha256 or '')[:12]}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_label(path, verdict.label, np.array(scan.affine) if scan.affine is not None else None)
-    voxels = count_voxels(verdict.label, project.config.classes.names)
-    return Staged(bare, path, sha256_file(path), voxels)
-
-
 def _stage(project: Project, verdict: Verdict) -> Staged:
-    if verdict.status == "accepted" and _known_version(project, verdict) is not None:
+    if is_known(project, verdict):
         return Staged(replace(verdict, label=None))
     return stage(project, verdict)
 
@@ -177,79 +175,20 @@ def _stage(project: Project, verdict: Verdict) -> Staged:
 def _take_in(project: Project, staged: Staged) -> Outcome:
     verdict = staged.verdict
     if verdict.status == "accepted":
-        if staged.file is None:
+        if staged.file is None or taken_in_meanwhile(project, staged):
             return "unchanged", verdict
         store_label(project, staged)
     elif verdict.status == "quarantined":
-        put_in_quarantine(project, verdict)
+        put_in_quarantine(project, verdict, staged.kept)
     return verdict.status, verdict
 
 
-def _known_version(project: Project, verdict: Verdict) -> Row | None:
-    return project.store.row(
-        "SELECT * FROM labels WHERE scan_id = ? AND source_sha256 = ? "
-        "AND state IN ('active', 'superseded')",
-        (verdict.scan_id, verdict.sha256),
-    )
-
-
-def store_label(project: Project, staged: Staged) -> None:
-    """Make a staged mask the newest version of its scan's label (inside an action)."""
-    verdict = staged.verdict
-    if staged.file is None or verdict.scan_id is None:
-        raise ValueError("only an accepted mask that was staged can become a label")
-    store = project.store
-    scan = project.scan(verdict.scan_id)
-    version = 1 + (
-        store.value("SELECT max(version) FROM labels WHERE scan_id = ?", (scan.scan_id,)) or 0
-    )
-    staged.file.replace(version_file(project, scan, f"v{version}"))
-    item = store.row("SELECT role FROM queue WHERE scan_id = ?", (scan.scan_id,))
-    store.update("labels", {"scan_id": scan.scan_id, "state": "active"}, state="superseded")
-    store.insert(
-        "labels",
-        scan_id=scan.scan_id,
-        version=version,
-        file=project.layout.relative(active_file(project, scan)),
-        sha256=staged.sha256,
-        state="active",
-        role=item["role"] if item else "manual",
-        source=str(verdict.file),
-        source_sha256=verdict.sha256,
-        format="mask",
-        geometry=verdict.geometry,
-        notes=[*verdict.notes, *verdict.warnings],
-        voxels=staged.voxels,
-        created_at=store.now(),
-    )
-    if item:
-        store.update("queue", {"scan_id": scan.scan_id}, status="labelled")
-    resolve_quarantine(project, scan.scan_id, verdict.sha256)
-
-
-def count_voxels(label: NDArray[np.uint8], classes: tuple[str, ...]) -> dict[str, int]:
-    """Pixels or voxels per class, and those to ignore."""
-    counts = np.bincount(label.ravel(), minlength=256)
-    found = {name: int(counts[number]) for number, name in enumerate(classes, start=1)}
-    return found | ({"ignore": int(counts[IGNORE_LABEL])} if counts[IGNORE_LABEL] else {})
-
-
-def active_file(project: Project, scan: ScanRecord) -> Path:
-    return project.layout.labels / f"{scan.scan_id}{label_suffix(scan.header())}"
-
-
-def version_file(project: Project, scan: ScanRecord, version: str) -> Path:
-    suffix = label_suffix(scan.header())
-    return project.layout.label_versions / f"{scan.scan_id}.{version}{suffix}"
-
-
 def _report(
-    project: Project, saw: str, outcomes: Iterable[Outcome], *, dry_run: bool
+    saw: str, outcomes: Iterable[Outcome], expected: set[str], *, dry_run: bool
 ) -> ImportReport:
     groups: dict[str, list[Verdict]] = {}
     for status, verdict in outcomes:
         groups.setdefault(status, []).append(verdict)
-    queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
     accepted = groups.get("accepted", [])
     return ImportReport(
         saw=saw,
@@ -258,52 +197,9 @@ def _report(
         quarantined=tuple(groups.get("quarantined", ())),
         unmatched=tuple(groups.get("unmatched", ())),
         ignored=tuple(groups.get("ignored", ())),
-        manual=tuple(v.scan_id for v in accepted if v.scan_id and v.scan_id not in queued),
+        manual=tuple(v.scan_id for v in accepted if v.scan_id and v.scan_id not in expected),
         dry_run=dry_run,
     )
-
-
-def reconcile_label_files(project: Project) -> None:
-    """Make ``labels/`` hold exactly the active versions; all else lies in ``labels/versions/``.
-
-    Nothing is deleted: what no row knows any more (an undone import) is kept as ``withdrawn``.
-    """
-    layout = project.layout
-    rows = project.store.rows("SELECT scan_id, version, sha256, state, file FROM labels")
-    layout.label_versions.mkdir(parents=True, exist_ok=True)
-    active = {Path(row["file"]).name: row for row in rows if row["state"] == "active"}
-    by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
-    for path in sorted(layout.labels.iterdir()):
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        row = active.get(path.name)
-        waiting = row is not None and _version_path(layout.label_versions, row).exists()
-        if row is not None and not waiting:
-            continue
-        digest = sha256_file(path)
-        if row is not None and digest == row["sha256"]:
-            continue
-        stem, suffix = _split(path.name)
-        version = by_hash.get((stem, digest))
-        name = f"v{version}" if version is not None else f"withdrawn-{digest[:8]}"
-        path.replace(layout.label_versions / f"{stem}.{name}{suffix}")
-    for row in active.values():
-        source = _version_path(layout.label_versions, row)
-        target = project.file_of(row["file"])
-        if source.exists() and not target.exists():
-            source.replace(target)
-
-
-def _version_path(folder: Path, row: Row) -> Path:
-    stem, suffix = _split(Path(row["file"]).name)
-    return folder / f"{stem}.v{row['version']}{suffix}"
-
-
-def _split(name: str) -> tuple[str, str]:
-    for suffix in (".nii.gz", ".png"):
-        if name.endswith(suffix):
-            return name.removesuffix(suffix), suffix
-    return name, ""
 
 
 def list_labels(project: Project) -> list[dict[str, Any]]:
@@ -318,18 +214,27 @@ def list_labels(project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def reject_labels(project: Project, scan_ids: list[str], reason: str | None) -> None:
-    """Take labels back: the scans return to the queue as exported, or to the pool."""
-    store = project.store
-    with store.action("labels reject", scans=scan_ids, reason=reason) as action:
-        for scan_id in scan_ids:
-            project.scan(scan_id)
-            if not store.update(
-                "labels", {"scan_id": scan_id, "state": "active"}, state="rejected"
-            ):
-                raise UsageError(
-                    "this scan has no label", where=scan_id, remedy="coldal-tui labels list"
-                )
-            store.update("queue", {"scan_id": scan_id}, status="exported", reason=reason)
-        action.summary = f"rejected the labels of {', '.join(scan_ids)}"
+def reject_labels(project: Project, scan_ids: Sequence[str], reason: str | None) -> None:
+    """Take labels back: the scans return to the queue as exported (or skipped), or to the pool."""
+    wanted = tuple(dict.fromkeys(scan_ids))
+    with project.store.action("labels reject", scans=list(wanted), reason=reason) as action:
+        for scan_id in wanted:
+            _reject_one(project, scan_id, reason)
+        action.summary = f"rejected the labels of {', '.join(wanted)}"
     reconcile_label_files(project)
+
+
+def _reject_one(project: Project, scan_id: str, reason: str | None) -> None:
+    store = project.store
+    project.scan(scan_id)
+    found = {"scan_id": scan_id, "state": "active"}
+    label = store.row("SELECT role FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,))
+    if label is None:
+        raise UsageError("this scan has no label", where=scan_id, remedy="coldal-tui labels list")
+    store.update("labels", found, state="rejected")
+    item = store.row("SELECT role FROM queue WHERE scan_id = ?", (scan_id,))
+    if item is not None:
+        # A mask that came for a skipped scan nobody had asked for.
+        unasked = label["role"] == "manual" != item["role"]
+        status = "skipped" if unasked else "exported"
+        store.update("queue", {"scan_id": scan_id}, status=status, reason=reason)

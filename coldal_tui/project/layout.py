@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
+from coldal_tui.files import disk_error
 
 CONFIG_NAME = "coldal.toml"
 
@@ -73,6 +74,7 @@ class Layout:
         return self.state / "supervisor.log"
 
     def make_folders(self) -> None:
+        """Make what is missing; ColdalError where the disk refuses."""
         for folder in (
             self.state,
             self.labels,
@@ -84,7 +86,10 @@ class Layout:
             self.quarantine,
             self.cache,
         ):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise disk_error(error, folder) from error
 
     def relative(self, path: Path) -> str:
         """``path`` as stored in the database: relative to the project, with ``/``."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from coldal_tui.project.pool import Budget, pool_rows
+
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
+    from coldal_tui.project.snapshot import JobState
 
 
 @dataclass(frozen=True)
@@ -20,19 +24,31 @@ class NextStep:
 
 def next_step(project: Project, state: dict[str, Any]) -> NextStep:
     """The next sensible step for a project in ``state`` (the fields of a snapshot)."""
-    budget = state["budget"]
-    running = [job for job in state["jobs"] if job.status in ("waiting", "running")]
-    if running:
-        return NextStep("", f"{running[0].kind} is running; follow it: coldal-tui jobs logs -f")
+    return _job_step(state["jobs"]) or _first_steps(state) or _queue_step(project, state)
+
+
+def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
+    for job in jobs:
+        if job.status == "running":
+            return NextStep("", f"{job.kind} is running; follow it: coldal-tui jobs logs -f")
+    for job in jobs:
+        if job.status == "waiting":
+            return NextStep("", f"{job.kind} waits for its turn: coldal-tui jobs list")
+    return None
+
+
+def _first_steps(state: dict[str, Any]) -> NextStep | None:
     if not state["usable"]:
         return NextStep("coldal-tui index", f"no usable scan in {state['images']}; index again")
-    if not state["rounds"]:
-        if state["embedded"] < state["usable"]:
-            return NextStep(
-                "coldal-tui select",
-                f"embed {state['usable'] - state['embedded']:,} scans and pick the first queue",
-            )
-        return NextStep("coldal-tui select", "pick the first queue")
+    if state["rounds"]:
+        return None
+    waiting = state["usable"] - state["embedded"]
+    text = f"embed {_scans(waiting)} and pick the first queue" if waiting > 0 else ""
+    return NextStep("coldal-tui select", text or "pick the first queue")
+
+
+def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
+    budget = state["budget"]
     if state["quarantined"]:
         count = state["quarantined"]
         return NextStep(
@@ -40,23 +56,45 @@ def next_step(project: Project, state: dict[str, Any]) -> NextStep:
             f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; see why",
         )
     if budget.queued:
-        return NextStep("coldal-tui export-queue", f"hand {budget.queued} queued scans to labelers")
+        return NextStep(
+            "coldal-tui export-queue", f"hand {_scans(budget.queued, 'queued ')} to labelers"
+        )
     if budget.exported:
+        out = "its mask" if budget.exported == 1 else "their masks"
+        verb = "is" if budget.exported == 1 else "are"
         return NextStep(
             "coldal-tui import-masks DIR",
-            f"{budget.exported} scans are out with labelers; import their masks",
+            f"{_scans(budget.exported)} {verb} out with labelers; import {out}",
         )
     if not budget.labelled:
-        return NextStep("coldal-tui select", "the queue is empty; pick scans")
-    if not run_is_current(project):
-        what = "pick the next batch" if budget.left else "measure the final model"
         return NextStep(
-            "coldal-tui next" if budget.left else "coldal-tui train",
-            f"{budget.labelled} labels are in; train and {what}",
+            "coldal-tui queue --status skipped",
+            "every queued scan was skipped and there is no label yet; bring some back: "
+            "coldal-tui queue reopen SCAN",
+        )
+    return _round_step(project, budget)
+
+
+def _round_step(project: Project, budget: Budget) -> NextStep:
+    """All that was handed out is back."""
+    more = budget.left > 0 and any(row.candidate for row in pool_rows(project))
+    if not run_is_current(project):
+        labels = "1 label is" if budget.labelled == 1 else f"{budget.labelled:,} labels are"
+        what = "pick the next batch" if more else "measure the final model"
+        return NextStep(
+            "coldal-tui next" if more else "coldal-tui train", f"{labels} in; train and {what}"
+        )
+    if more:
+        return NextStep(
+            "coldal-tui next", f"{budget.left:,} of the budget left; pick the next batch"
         )
     if budget.left:
-        return NextStep("coldal-tui next", f"{budget.left} of the budget left; pick the next batch")
+        return NextStep("", "no scan is left to pick; add scans and index to go on")
     return NextStep("", "the budget is spent; raise it in coldal.toml to go on")
+
+
+def _scans(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}scan{'' if count == 1 else 's'}"
 
 
 def run_is_current(project: Project) -> bool:

@@ -3,28 +3,73 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.exchange.names import file_stem, same_name
 from coldal_tui.project.config import ImagesSection, check_pattern
+
+Entry = tuple[str, dict[str, str]]
+"""A patient and the further columns of the row."""
 
 
 @dataclass(frozen=True)
+class _Names:
+    """Rows by their file name, and by every end of it; None where several rows share one."""
+
+    whole: Mapping[str, Entry | None]
+    ends: Mapping[str, Entry | None]
+
+    @staticmethod
+    def of(rows: Mapping[str, Entry], form: Callable[[str], str]) -> _Names:
+        whole: dict[str, Entry | None] = {}
+        ends: dict[str, Entry | None] = {}
+        for name, entry in rows.items():
+            key = form(name)
+            whole[key] = None if key in whole else entry
+            for end in _ends(key):
+                ends[end] = None if end in ends else entry
+        return _Names(whole, ends)
+
+    def find(self, path: str) -> Entry | None:
+        for end in _ends(path):
+            found = self.whole.get(end)
+            if found is not None:
+                return found
+        return self.ends.get(path)
+
+
 class PatientTable:
     """Rows of a patients CSV by file name: patient and further columns."""
 
-    rows: dict[str, tuple[str, dict[str, str]]]
-    folded: dict[str, str]
+    def __init__(self, rows: Mapping[str, Entry]) -> None:
+        self._exact = _Names.of(rows, str)
+        self._folded = _Names.of(rows, str.lower)
 
-    def lookup(self, rel_path: str) -> tuple[str, dict[str, str]] | None:
-        """The row for a path below the images folder: whole path first, then the bare name."""
-        for key in (rel_path, PurePosixPath(rel_path).name, PurePosixPath(rel_path).stem):
-            if key in self.rows:
-                return self.rows[key]
-            if key.lower() in self.folded:
-                return self.rows[self.folded[key.lower()]]
+    def lookup(self, rel_path: str) -> Entry | None:
+        """The row for a path below the images folder.
+
+        Either may be the longer path (``a.png``, ``p1/a.png``, ``/data/p1/a.png``); the row may
+        leave out the file's ending; case counts where it tells two rows apart.
+        """
+        path = same_name(rel_path)
+        folder, slash, name = path.rpartition("/")
+        for form in (path, f"{folder}{slash}{file_stem(name)}"):
+            found = self._exact.find(form) or self._folded.find(form.lower())
+            if found is not None:
+                return found
         return None
+
+
+def _ends(path: str) -> Iterator[str]:
+    """``a/b/c``, ``b/c``, ``c``."""
+    yield path
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
 
 
 class PatientRule:
@@ -44,24 +89,29 @@ class PatientRule:
     def patient(
         self, rel_path: str, scan_id: str, header_patient: str | None
     ) -> tuple[str, dict[str, str]]:
-        """``(patient_id, metadata)``; a scan that no rule knows is its own patient."""
-        own = f"scan:{scan_id}"
+        """``(patient_id, metadata)``.
+
+        A scan that the rule doesn't know is the patient that its own header names, else a
+        patient of its own (and then ``unmatched`` lists it).
+        """
+        found = self._by_rule(rel_path)
+        if found is not None:
+            return found
+        if header_patient:
+            return header_patient, {}
+        if self._table is not None or self._pattern is not None:
+            self.unmatched.append(rel_path)
+        return f"scan:{scan_id}", {}
+
+    def _by_rule(self, rel_path: str) -> Entry | None:
         if self._table is not None:
-            found = self._table.lookup(rel_path)
-            if found is not None:
-                return found
-            self.unmatched.append(rel_path)
-            return own, {}
-        if self._pattern is not None:
-            match = self._pattern.search(rel_path)
-            if match is not None:
-                groups = match.groupdict()
-                value = groups.get("patient") or next((g for g in match.groups() if g), None)
-                if value:
-                    return value, {}
-            self.unmatched.append(rel_path)
-            return own, {}
-        return (header_patient or own), {}
+            return self._table.lookup(rel_path)
+        match = self._pattern.search(rel_path) if self._pattern is not None else None
+        if match is None:
+            return None
+        named = match.groupdict().get("patient")
+        value = named or next((group for group in match.groups() if group), None)
+        return (value, {}) if value else None
 
 
 def read_patients_csv(path: Path) -> PatientTable:
@@ -69,59 +119,80 @@ def read_patients_csv(path: Path) -> PatientTable:
 
     Raises ColdalError with the line for a missing column, an empty patient or a doubled file.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise ColdalError(
-            f"the patients file can't be read: {error.strerror}",
-            where=str(path),
-            remedy="check images.patients_csv in coldal.toml",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ColdalError(
-            "the patients file is not UTF-8", where=str(path), remedy="save it as UTF-8"
-        ) from error
+    text = _read(path)
     first = text.splitlines()[0] if text.strip() else ""
     delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    columns = [name.strip() for name in reader.fieldnames or []]
+    reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter)
+    columns = [_column(name) for name in reader.fieldnames or []]
     reader.fieldnames = columns
     missing = [name for name in ("filename", "patient_id") if name not in columns]
     if missing:
         raise ColdalError(
             f"no column called {' or '.join(missing)}; it has: {', '.join(columns) or 'nothing'}",
-            where=str(path),
+            where=f"{path}, line 1",
             remedy="name the columns filename and patient_id",
             code="bad-patients",
         )
-    rows: dict[str, tuple[str, dict[str, str]]] = {}
-    for record in reader:
-        name = (record["filename"] or "").strip().replace("\\", "/")
-        patient = (record["patient_id"] or "").strip()
-        if not name:
-            continue
-        if not patient:
-            raise ColdalError(
-                f"{name} has no patient_id",
-                where=f"{path}, line {reader.line_num}",
-                remedy="give every file a patient, or delete the line",
-                code="bad-patients",
-            )
-        if name in rows and rows[name][0] != patient:
-            raise ColdalError(
-                f"{name} is listed for two patients ({rows[name][0]} and {patient})",
-                where=f"{path}, line {reader.line_num}",
-                remedy="keep the right line",
-                code="bad-patients",
-            )
-        extra = {
-            key: value.strip()
-            for key, value in record.items()
-            if key not in ("filename", "patient_id") and isinstance(value, str) and value.strip()
-        }
-        rows[name] = (patient, extra)
-    counts: dict[str, int] = {}
-    for name in rows:
-        counts[name.lower()] = counts.get(name.lower(), 0) + 1
-    folded = {name.lower(): name for name in rows if counts[name.lower()] == 1}
-    return PatientTable(rows, folded)
+    rows: dict[str, Entry] = {}
+    try:
+        for record in reader:
+            _add(rows, record, f"{path}, line {reader.line_num}")
+    except csv.Error as error:
+        raise ColdalError(
+            f"not a CSV file: {error}",
+            where=f"{path}, line {reader.line_num}",
+            remedy="mend that line",
+            code="bad-patients",
+        ) from error
+    return PatientTable(rows)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ColdalError(
+            f"the patients file can't be read: {error.strerror}",
+            where=str(path),
+            remedy="check images.patients_csv in coldal.toml",
+            code="bad-patients",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ColdalError(
+            "the patients file is not UTF-8",
+            where=str(path),
+            remedy="save it as UTF-8",
+            code="bad-patients",
+        ) from error
+
+
+def _column(name: str) -> str:
+    plain = name.strip()
+    return plain.lower() if plain.lower() in ("filename", "patient_id") else plain
+
+
+def _add(rows: dict[str, Entry], record: Mapping[str, str | None], where: str) -> None:
+    name = same_name((record["filename"] or "").strip().replace("\\", "/")).removeprefix("./")
+    patient = (record["patient_id"] or "").strip()
+    if not name:
+        return
+    if not patient:
+        raise ColdalError(
+            f"{name} has no patient_id",
+            where=where,
+            remedy="give every file a patient, or delete the line",
+            code="bad-patients",
+        )
+    if name in rows and rows[name][0] != patient:
+        raise ColdalError(
+            f"{name} is listed for two patients ({rows[name][0]} and {patient})",
+            where=where,
+            remedy="keep the right line",
+            code="bad-patients",
+        )
+    extra = {
+        key: value.strip()
+        for key, value in record.items()
+        if key not in ("filename", "patient_id") and isinstance(value, str) and value.strip()
+    }
+    rows[name] = (patient, extra)

@@ -31,6 +31,7 @@ class Budget:
 
 
 def budget(project: Project) -> Budget:
+    """The budget as it stands; labels of scans that nobody queued count, skipped scans don't."""
     store = project.store
     counts = {
         row["status"]: row["n"]
@@ -54,7 +55,11 @@ def labelled_scans(project: Project) -> set[str]:
 
 
 def validation_patients(project: Project) -> set[str]:
-    rows = project.store.rows("SELECT patient_id FROM validation")
+    """Patients as they were when they were drawn, and as their scans are assigned now."""
+    rows = project.store.rows(
+        "SELECT patient_id FROM validation UNION SELECT s.patient_id FROM validation v "
+        "JOIN scans s ON s.scan_id = v.scan_id"
+    )
     return {row["patient_id"] for row in rows}
 
 

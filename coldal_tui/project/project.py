@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.files import atomic_write, disk_error
 from coldal_tui.jobs.spec import EncoderChoice
 from coldal_tui.project.config import Config, load_config, render_template
 from coldal_tui.project.layout import Layout, is_project
@@ -42,15 +43,22 @@ class Project:
                 where=str(images),
                 remedy="name the folder that holds the scans: --images DIR",
             )
+        config = Layout(root).config
+        text = render_template(root.name or "project", relative_or_absolute(images, root))
         try:
             root.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(
                 "a file is in the way", where=str(root), remedy="choose another folder"
             ) from error
-        text = render_template(root.name, relative_or_absolute(images, root))
-        Layout(root).config.write_text(text, "utf-8")
-        return cls(root)
+        except OSError as error:
+            raise disk_error(error, root) from error
+        atomic_write(config, lambda stream: stream.write(text.encode()))
+        try:
+            return cls(root)
+        except BaseException:
+            config.unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Project:
         return self

@@ -8,8 +8,11 @@ from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project import pool as pools
+from coldal_tui.project.explaining import explain
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
+
+__all__ = ["Change", "assign", "exclude", "explain", "pin", "reopen", "skip"]
 
 
 @dataclass(frozen=True)
@@ -25,68 +28,85 @@ def skip(
     project: Project, scan_ids: Sequence[str], reason: str | None, *, replace: bool = True
 ) -> list[Change]:
     """Take scans out of the queue for good and pick the next of their cluster or strategy."""
-    items = [_item(project, scan_id, ("queued", "exported")) for scan_id in scan_ids]
+    wanted = _once(scan_ids)
     changes = []
-    with project.store.action("queue skip", scans=list(scan_ids), reason=reason) as action:
+    with project.store.action("queue skip", scans=wanted, reason=reason) as action:
+        # All first: none of them may take another's place.
+        items = [_item(project, scan_id) for scan_id in wanted]
         for item in items:
-            substitute = _skip_one(project, item, reason, replace)
+            _mark_skipped(project, item, reason)
+        for item in items:
+            substitute = _substitute(project, item) if replace else None
             changes.append(Change(item["scan_id"], "skipped", substitute))
-        action.summary = f"skipped {', '.join(scan_ids)}" + (f" ({reason})" if reason else "")
+        action.summary = f"skipped {', '.join(wanted)}" + (f" ({reason})" if reason else "")
     return changes
 
 
-def _skip_one(project: Project, item: Row, reason: str | None, replace: bool) -> str | None:
-    store = project.store
-    store.update("queue", {"scan_id": item["scan_id"]}, status="skipped", reason=reason)
-    if not replace or pools.budget(project).left < 1:
-        return None
+def _once(scan_ids: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(scan_ids))
+
+
+def _mark_skipped(project: Project, item: Row, reason: str | None) -> None:
+    project.store.update("queue", {"scan_id": item["scan_id"]}, status="skipped", reason=reason)
+
+
+def _substitute(project: Project, item: Row) -> str | None:
+    """Queue the scan that takes a skipped item's place; None where nothing or nobody is left."""
     from coldal_tui.project.replacing import replacement_row
 
-    substitute = replacement_row(project, item)
-    if substitute is None:
+    store = project.store
+    row = replacement_row(project, item) if pools.budget(project).left else None
+    if row is None:
         return None
-    store.insert("queue", **substitute)
-    store.update("queue", {"scan_id": item["scan_id"]}, replaced_by=substitute["scan_id"])
+    store.insert("queue", **row)
+    store.update("queue", {"scan_id": item["scan_id"]}, replaced_by=row["scan_id"])
     if item["role"] == "validation":
         store.execute("DELETE FROM validation WHERE scan_id = ?", (item["scan_id"],))
-        patient = project.scan(substitute["scan_id"]).patient_id
-        store.insert(
-            "validation",
-            patient_id=patient,
-            scan_id=substitute["scan_id"],
-            round=item["round"],
-        )
-    return str(substitute["scan_id"])
+        _freeze(project, row["scan_id"], item["round"])
+    return str(row["scan_id"])
+
+
+def _freeze(project: Project, scan_id: str, round_: int) -> None:
+    patient = project.scan(scan_id).patient_id
+    project.store.insert("validation", patient_id=patient, scan_id=scan_id, round=round_)
 
 
 def pin(project: Project, scan_ids: Sequence[str], *, pinned: bool = True) -> list[Change]:
     """Put scans at the head of their round, or back to their rank."""
-    items = [_item(project, scan_id, ("queued", "exported")) for scan_id in scan_ids]
-    name = "queue pin" if pinned else "queue unpin"
-    with project.store.action(name, scans=list(scan_ids)) as action:
-        for item in items:
-            project.store.update("queue", {"scan_id": item["scan_id"]}, pinned=int(pinned))
-        action.summary = f"{'pinned' if pinned else 'unpinned'} {', '.join(scan_ids)}"
-    return [Change(item["scan_id"], item["status"]) for item in items]
+    name, did = ("queue pin", "pinned") if pinned else ("queue unpin", "unpinned")
+    return _set(project, name, scan_ids, did, pinned=int(pinned))
 
 
 def assign(project: Project, scan_ids: Sequence[str], person: str | None) -> list[Change]:
-    """Name who labels these scans; None takes the name off."""
-    items = [_item(project, scan_id, ("queued", "exported")) for scan_id in scan_ids]
-    with project.store.action("queue assign", scans=list(scan_ids), to=person) as action:
+    """Name who labels these scans; None or an empty name takes the name off."""
+    person = (person or "").strip() or None
+    did = f"assigned to {person or 'nobody'}:"
+    return _set(project, "queue assign", scan_ids, did, assignee=person)
+
+
+def _set(
+    project: Project, name: str, scan_ids: Sequence[str], did: str, **values: Any
+) -> list[Change]:
+    """Set columns of open queue items."""
+    wanted = _once(scan_ids)
+    with project.store.action(name, scans=wanted, **values) as action:
+        items = [_item(project, scan_id) for scan_id in wanted]
         for item in items:
-            project.store.update("queue", {"scan_id": item["scan_id"]}, assignee=person)
-        action.summary = f"assigned {', '.join(scan_ids)} to {person or 'nobody'}"
+            project.store.update("queue", {"scan_id": item["scan_id"]}, **values)
+        action.summary = f"{did} {', '.join(wanted)}"
     return [Change(item["scan_id"], item["status"]) for item in items]
 
 
 def reopen(project: Project, scan_ids: Sequence[str]) -> list[Change]:
-    """Bring back skipped, exported or excluded scans; a still queued substitute leaves again."""
-    changes = []
-    with project.store.action("queue reopen", scans=list(scan_ids)) as action:
-        for scan_id in scan_ids:
-            changes.append(_reopen_one(project, scan_id))
-        action.summary = f"reopened {', '.join(scan_ids)}"
+    """Bring back skipped, exported or excluded scans; a still queued substitute leaves again.
+
+    A skipped validation scan whose place is taken for good comes back to train (role ``manual``),
+    unless its patient is frozen.
+    """
+    wanted = _once(scan_ids)
+    with project.store.action("queue reopen", scans=wanted) as action:
+        changes = [_reopen_one(project, scan_id) for scan_id in wanted]
+        action.summary = f"reopened {', '.join(wanted)}"
     return changes
 
 
@@ -98,17 +118,14 @@ def _reopen_one(project: Project, scan_id: str) -> Change:
         store.update("scans", {"scan_id": scan_id}, excluded=None)
     if item is None:
         if scan.excluded is None:
-            raise UsageError("this scan is not in the queue", where=scan_id)
+            raise _not_queued(scan_id)
         return Change(scan_id, "candidate")
     if item["status"] == "labelled":
-        raise UsageError(
-            "this scan has a label",
-            where=scan_id,
-            remedy="take the label back first: coldal-tui labels reject",
-        )
+        raise _has_label(scan_id)
+    role = item["role"]
     if item["status"] == "skipped":
-        _withdraw_substitute(project, item)
-        if pools.budget(project).left < 1:
+        role = _take_back_place(project, item)
+        if not pools.budget(project).left:
             raise ColdalError(
                 "the budget is spent",
                 where=scan_id,
@@ -119,6 +136,7 @@ def _reopen_one(project: Project, scan_id: str) -> Change:
         "queue",
         {"scan_id": scan_id},
         status="queued",
+        role=role,
         reason=None,
         replaced_by=None,
         export_id=None,
@@ -126,132 +144,126 @@ def _reopen_one(project: Project, scan_id: str) -> Change:
     return Change(scan_id, "queued")
 
 
-def _withdraw_substitute(project: Project, item: Row) -> None:
-    store = project.store
-    substitute = item["replaced_by"]
-    if substitute is None:
-        return
-    withdrawn = store.row(
-        "SELECT status FROM queue WHERE scan_id = ? AND status = 'queued'", (substitute,)
+def _take_back_place(project: Project, item: Row) -> str:
+    """Send a skipped item's substitute away where it is still queued; the role it comes back in."""
+    substitute = _last_substitute(project, item)
+    still = substitute is not None and substitute["status"] == "queued"
+    if item["role"] != "validation":
+        if still and substitute is not None:
+            _withdraw(project, substitute)
+        return str(item["role"])
+    patient = project.scan(item["scan_id"]).patient_id
+    if still and substitute is not None and not _trains(project, patient, substitute["scan_id"]):
+        _withdraw(project, substitute)
+        store = project.store
+        store.execute("DELETE FROM validation WHERE scan_id = ?", (substitute["scan_id"],))
+        _freeze(project, item["scan_id"], item["round"])
+        return "validation"
+    own = project.store.value(
+        "SELECT v.scan_id FROM validation v JOIN scans s ON s.scan_id = v.scan_id "
+        "WHERE v.patient_id = ? OR s.patient_id = ?",
+        (patient, patient),
     )
-    if withdrawn is None:
-        return
-    store.execute("DELETE FROM queue WHERE scan_id = ?", (substitute,))
-    if item["role"] == "validation":
-        store.execute("DELETE FROM validation WHERE scan_id = ?", (substitute,))
-        store.insert(
-            "validation",
-            patient_id=project.scan(item["scan_id"]).patient_id,
-            scan_id=item["scan_id"],
-            round=item["round"],
+    if own == item["scan_id"]:
+        return "validation"  # it was skipped without a substitute
+    if own is not None:
+        raise UsageError(
+            f"its patient is frozen for validation by {own}: its label would serve for nothing",
+            where=item["scan_id"],
+            remedy=f"skip {own} instead",
+            code="frozen",
         )
+    return "manual"
+
+
+def _last_substitute(project: Project, item: Row) -> Row | None:
+    """Who holds the item's place now: substitutes may have been skipped and replaced, too."""
+    found, seen = item, {item["scan_id"]}
+    while found["replaced_by"] is not None and found["replaced_by"] not in seen:
+        seen.add(found["replaced_by"])
+        row = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (found["replaced_by"],))
+        if row is None:
+            break
+        found = row
+    return None if found is item else found
+
+
+def _withdraw(project: Project, substitute: Row) -> None:
+    store, scan_id = project.store, substitute["scan_id"]
+    store.execute("DELETE FROM queue WHERE scan_id = ?", (scan_id,))
+    store.update("queue", {"replaced_by": scan_id}, replaced_by=None)
+
+
+def _trains(project: Project, patient: str, but: str) -> bool:
+    """Whether a scan of this patient is out for training or has a label."""
+    return bool(
+        project.store.value(
+            "SELECT count(*) FROM scans s LEFT JOIN queue q ON q.scan_id = s.scan_id WHERE "
+            "s.patient_id = ? AND s.scan_id != ? AND (q.status IN ('queued', 'exported') OR "
+            "s.scan_id IN (SELECT scan_id FROM labels WHERE state = 'active'))",
+            (patient, but),
+        )
+    )
 
 
 def exclude(project: Project, scan_ids: Sequence[str], reason: str | None) -> list[Change]:
     """Leave scans out of the project's pool; queued ones are skipped and replaced."""
-    changes = []
-    with project.store.action("queue exclude", scans=list(scan_ids), reason=reason) as action:
-        for scan_id in scan_ids:
-            scan = project.scan(scan_id)
-            item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
-            if item is not None and item["status"] == "labelled":
-                raise UsageError(
-                    "this scan has a label",
-                    where=scan_id,
-                    remedy="take the label back first: coldal-tui labels reject",
-                )
-            project.store.update(
-                "scans", {"scan_id": scan.scan_id}, excluded=reason or "excluded by hand"
-            )
-            substitute = None
-            if item is not None and item["status"] in pools.OUT_STATUSES:
-                substitute = _skip_one(project, item, reason or "excluded", replace=True)
-            changes.append(Change(scan_id, "excluded", substitute))
-        action.summary = f"excluded {', '.join(scan_ids)}" + (f" ({reason})" if reason else "")
+    wanted, why = _once(scan_ids), reason or "excluded by hand"
+    with project.store.action("queue exclude", scans=wanted, reason=reason) as action:
+        out = {scan_id: _exclude_one(project, scan_id, why) for scan_id in wanted}
+        changes = [
+            Change(scan_id, "excluded", _substitute(project, item) if item else None)
+            for scan_id, item in out.items()
+        ]
+        action.summary = f"excluded {', '.join(wanted)}" + (f" ({reason})" if reason else "")
     return changes
 
 
-def _item(project: Project, scan_id: str, statuses: Sequence[str]) -> Row:
-    scan = project.scan(scan_id)
-    item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan.scan_id,))
+def _exclude_one(project: Project, scan_id: str, reason: str) -> Row | None:
+    """Exclude; the queue item that lost its place by this, if there is one."""
+    store = project.store
+    project.scan(scan_id)
+    if scan_id in pools.labelled_scans(project):
+        raise _has_label(scan_id)
+    store.update("scans", {"scan_id": scan_id}, excluded=reason)
+    item = store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
+    if item is None or item["status"] not in pools.OUT_STATUSES:
+        return None
+    _mark_skipped(project, item, reason)
+    return item
+
+
+def _item(project: Project, scan_id: str) -> Row:
+    """The queue item of a scan that waits for a label or is out for one."""
+    project.scan(scan_id)
+    item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
     if item is None:
-        raise UsageError(
-            "this scan is not in the queue", where=scan_id, remedy="see coldal-tui queue"
-        )
-    if item["status"] not in statuses:
+        raise _not_queued(scan_id)
+    if item["status"] == "labelled":
+        raise _has_label(scan_id)
+    if item["status"] not in pools.OUT_STATUSES:
         raise UsageError(
             f"this scan is {item['status']}",
             where=scan_id,
-            remedy=f"only {' or '.join(statuses)} scans can be changed this way",
+            remedy=f"bring it back first: coldal-tui queue reopen {scan_id}",
+            code="status",
         )
     return item
 
 
-def explain(project: Project, scan_id: str) -> dict[str, Any]:
-    """Everything known about why a scan is, or is not, in the queue."""
-    import json
-
-    scan = project.scan(scan_id)
-    item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
-    found: dict[str, Any] = {
-        "scan_id": scan_id,
-        "path": str(project.images / scan.rel_path),
-        "patient_id": scan.patient_id,
-        "shape": list(scan.shape),
-        "spacing": scan.spacing,
-        "modality": scan.modality,
-        "duplicate_of": scan.duplicate_of,
-        "excluded": scan.excluded,
-        "state": scan.state,
-    }
-    if item is not None:
-        found |= {
-            key: item[key]
-            for key in (
-                "round",
-                "rank",
-                "role",
-                "cluster",
-                "status",
-                "score",
-                "entropy",
-                "diversity",
-                "assignee",
-                "reason",
-                "replaced_by",
-            )
-        }
-        found["terms"] = json.loads(item["terms"])
-        chosen = project.store.row(
-            "SELECT strategy, alpha, seed, run_id, map_id, k FROM rounds WHERE round = ?",
-            (item["round"],),
-        )
-        found["selection"] = chosen
-    else:
-        found["status"] = _why_not(project, scan_id, scan.patient_id)
-    label = project.store.row(
-        "SELECT version, role, source, created_at FROM labels WHERE scan_id = ? "
-        "AND state = 'active'",
-        (scan_id,),
+def _not_queued(scan_id: str) -> UsageError:
+    return UsageError(
+        "this scan is not in the queue",
+        where=scan_id,
+        remedy="coldal-tui queue lists those that are",
+        code="not-queued",
     )
-    found["label"] = label
-    entropies = project.store.rows(
-        "SELECT run_id, entropy FROM scores WHERE scan_id = ? ORDER BY run_id", (scan_id,)
+
+
+def _has_label(scan_id: str) -> UsageError:
+    return UsageError(
+        "this scan has a label",
+        where=scan_id,
+        remedy=f"take the label back first: coldal-tui labels reject {scan_id}",
+        code="status",
     )
-    found["entropies"] = entropies
-    return found
-
-
-def _why_not(project: Project, scan_id: str, patient_id: str) -> str:
-    scan = project.scan(scan_id)
-    if scan.state != "present":
-        return "missing: the file is no longer there"
-    if scan.duplicate_of is not None:
-        return f"not a candidate: an exact copy of {scan.duplicate_of}"
-    if scan.excluded is not None:
-        return f"not a candidate: excluded ({scan.excluded})"
-    if scan_id in pools.labelled_scans(project):
-        return "labelled without having been queued"
-    if patient_id in pools.validation_patients(project):
-        return "not a candidate: its patient is in the frozen validation set"
-    return "candidate: not picked yet"

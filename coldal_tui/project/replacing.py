@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,12 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
     return _row(scene.scan_ids, pick, item)
 
 
+@dataclass(frozen=True)
 class _Scene:
-    def __init__(self, scan_ids: list[str], pool: Pool) -> None:
-        self.scan_ids = scan_ids
-        self.pool = pool
+    """The pool on a round's map; ``scan_ids[n]`` is its row ``n``."""
+
+    scan_ids: list[str]
+    pool: Pool
 
 
 def _scene(project: Project, round_row: Row) -> _Scene:
@@ -60,42 +63,40 @@ def _scene(project: Project, round_row: Row) -> _Scene:
     scored = [np.nan if row.entropy is None else row.entropy for row in rows]
     pool = Pool(
         points=placed.xy[[known[row.scan_id] for row in rows]],
-        clusters=np.array([clusters.of[row.scan_id] for row in rows]),
-        candidate=np.array([row.candidate for row in rows]),
-        covered=np.array([row.covered for row in rows]),
-        labelled=np.array([row.labelled for row in rows]),
-        entropy=np.array(scored) if round_row["run_id"] else None,
+        clusters=np.array([clusters.of[row.scan_id] for row in rows], dtype=np.int64),
+        candidate=np.array([row.candidate for row in rows], dtype=np.bool_),
+        covered=np.array([row.covered for row in rows], dtype=np.bool_),
+        labelled=np.array([row.labelled for row in rows], dtype=np.bool_),
+        entropy=np.array(scored, dtype=np.float64) if round_row["run_id"] else None,
     )
     return _Scene([row.scan_id for row in rows], pool)
 
 
 def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> Pick | None:
-    patients = {scan.scan_id: scan.patient_id for scan in project.scans() if scan.usable}
-    own = patients.get(item["scan_id"])
+    scans = project.scans()
+    patient_of = {scan.scan_id: scan.patient_id for scan in scans}
+    own = patient_of[item["scan_id"]]
     queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
-    labelled = pools.labelled_scans(project)
-    cluster_of = dict(zip(scene.scan_ids, scene.pool.clusters.tolist(), strict=True))
-    for scan_id in sorted(patients):
-        if patients[scan_id] == own and scan_id not in queued and scan_id not in labelled:
-            index = scene.scan_ids.index(scan_id) if scan_id in cluster_of else None
-            if index is not None:
-                return Pick(index, "validation", cluster_of[scan_id], {"patient": own or ""})
-    training = {
-        patients[name]
-        for name in (queued | labelled)
-        if name in patients and name != item["scan_id"]
-    }
+    taken = queued | pools.labelled_scans(project)
+    for n, scan_id in enumerate(scene.scan_ids):
+        if patient_of[scan_id] == own and scan_id not in taken:
+            return _validation_pick(scene, n, own)
+    # A patient who has trained, or is about to, can't validate.
+    training = {patient_of[scan_id] for scan_id in taken}
     free = [
         n
         for n in np.flatnonzero(scene.pool.candidate).tolist()
-        if patients[scene.scan_ids[n]] not in training
+        if patient_of[scene.scan_ids[n]] not in training
     ]
     same = [n for n in free if scene.pool.clusters[n] == item["cluster"]] or free
     if not same:
         return None
-    index = int(np.random.default_rng([seed, item["rank"]]).choice(same))
-    patient = patients[scene.scan_ids[index]]
-    return Pick(index, "validation", int(scene.pool.clusters[index]), {"patient": patient})
+    n = int(np.random.default_rng([seed, item["rank"]]).choice(same))
+    return _validation_pick(scene, n, patient_of[scene.scan_ids[n]])
+
+
+def _validation_pick(scene: _Scene, n: int, patient: str) -> Pick:
+    return Pick(n, "validation", int(scene.pool.clusters[n]), {"patient": patient})
 
 
 def _row(scan_ids: list[str], pick: Pick, item: Row) -> dict[str, Any]:

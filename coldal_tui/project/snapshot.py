@@ -125,12 +125,12 @@ class Snapshot:
         """``status --json``: plain types only."""
         data = asdict(self)
         data["budget"]["left"] = self.budget.left
-        for key in ("queue",):
-            del data[key]
+        del data["queue"]
         return data
 
 
 def take_snapshot(project: Project) -> Snapshot:
+    """The project as it is now; queries see one state, whatever is written meanwhile."""
     with project.store.reading():
         return _take(project)
 
@@ -144,7 +144,8 @@ def _take(project: Project) -> Snapshot:
     known = project.current_encoder_hash()
     embedded = store.value(
         "SELECT count(*) FROM embeddings e JOIN scans s ON s.scan_id = e.scan_id "
-        "AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ?",
+        "AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ? AND s.state = 'present' "
+        "AND s.excluded IS NULL AND s.duplicate_of IS NULL",
         (known,),
     )
     jobs = list_jobs(project, newest=50)

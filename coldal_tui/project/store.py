@@ -18,6 +18,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.project.schema import MIGRATIONS, UNDOABLE_TABLES
 
 Row = dict[str, Any]
+Values = Mapping[str, Any] | tuple[Any, ...]
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -36,12 +37,49 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "beegfs",
         "glusterfs",
         "9p",
+        "panfs",
         "fuse.sshfs",
         "fuse.glusterfs",
         "fuse.ceph",
-        "panfs",
     }
 )
+BUSY_MS = 15_000
+"""How long a write waits for another process before it gives up."""
+
+
+_TROUBLES: dict[type[apsw.Error], tuple[str, str, str]] = {
+    apsw.BusyError: (
+        "another process holds the project's database",
+        "try again in a moment; coldal-tui jobs list shows what is running",
+        "busy",
+    ),
+    apsw.FullError: (
+        "the disk is full; nothing was changed",
+        "free space and run the same command again",
+        "disk",
+    ),
+    apsw.CantOpenError: (
+        "the project's database can't be opened",
+        "check that the folder exists and that you may write to it",
+        "cant-open",
+    ),
+    apsw.ReadOnlyError: (
+        "the project's database can't be written",
+        "check that you may write to its folder",
+        "read-only",
+    ),
+    apsw.IOError: (
+        "the disk failed to read or write the project's database",
+        "check the disk or the network, then run the same command again",
+        "disk",
+    ),
+    apsw.NotADBError: (
+        "the project's database is damaged",
+        "put back a copy; images, labels and coldal.toml are not touched by this",
+        "damaged",
+    ),
+}
+_TROUBLES[apsw.CorruptError] = _TROUBLES[apsw.NotADBError]
 
 
 @dataclass
@@ -57,25 +95,33 @@ class Action:
 class Store:
     """One connection. Never share it between threads or across a fork; open another."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime] | None = None,
+        *,
+        busy_ms: int = BUSY_MS,
+    ) -> None:
         self.path = path
         self._clock = clock or (lambda: datetime.now(UTC))
-        try:
+        with self._errors():
             self._connection = apsw.Connection(str(path))
-            self._connection.set_busy_timeout(15_000)
-            self._prepare()
-        except apsw.CantOpenError as error:
-            raise ColdalError(
-                "the project's database can't be opened",
-                where=str(path),
-                remedy="check that the folder exists and that you may write to it",
-            ) from error
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise ColdalError(
-                "the project's database is damaged",
-                where=str(path),
-                remedy="put back a copy; images, labels and coldal.toml are not touched by this",
-            ) from error
+            try:
+                self._connection.set_busy_timeout(busy_ms)
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What SQLite can meet on a disk, as errors that a person can act on."""
+        try:
+            yield
+        except tuple(_TROUBLES) as error:
+            trouble = next(known for kind, known in _TROUBLES.items() if isinstance(error, kind))
+            what, remedy, code = trouble
+            raise ColdalError(what, where=str(self.path), remedy=remedy, code=code) from error
 
     def _prepare(self) -> None:
         mode = "DELETE" if on_network_file_system(self.path) else "WAL"
@@ -111,22 +157,26 @@ class Store:
         """Changes whenever another connection has committed."""
         return int(next(self._connection.execute("PRAGMA data_version"))[0])
 
-    def rows(self, sql: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Row]:
-        cursor = self._connection.execute(sql, values)
-        try:
-            names = [column[0] for column in cursor.get_description()]
-        except apsw.ExecutionCompleteError:
-            return []
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        with self._errors():
+            cursor = self._connection.execute(sql, values)
+            try:
+                names = [column[0] for column in cursor.get_description()]
+            except apsw.ExecutionCompleteError:
+                return []
+            return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def row(self, sql: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> Row | None:
+    def row(self, sql: str, values: Values = ()) -> Row | None:
         return next(iter(self.rows(sql, values)), None)
 
-    def value(self, sql: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> Any:
-        return next((row[0] for row in self._connection.execute(sql, values)), None)
+    def value(self, sql: str, values: Values = ()) -> Any:
+        """The first column of the first row; None when there is none."""
+        with self._errors():
+            return next((row[0] for row in self._connection.execute(sql, values)), None)
 
-    def execute(self, sql: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> None:
-        self._connection.execute(sql, values)
+    def execute(self, sql: str, values: Values = ()) -> None:
+        with self._errors():
+            self._connection.execute(sql, values)
 
     def insert(self, table: str, **values: Any) -> int:
         """Insert a row; lists and dicts are stored as JSON. Returns the rowid."""
@@ -141,7 +191,7 @@ class Store:
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         packed = {name: pack(value) for name, value in values.items()}
-        self._connection.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", packed)
+        self.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", packed)
 
     def update(self, table: str, where: Mapping[str, Any], **values: Any) -> int:
         """Update rows that match ``where``; returns how many changed."""
@@ -149,45 +199,30 @@ class Store:
         matches = " AND ".join(f"{name} = :w_{name}" for name in where)
         packed = {name: pack(value) for name, value in values.items()}
         packed |= {f"w_{name}": value for name, value in where.items()}
-        self._connection.execute(f"UPDATE {table} SET {sets} WHERE {matches}", packed)
+        self.execute(f"UPDATE {table} SET {sets} WHERE {matches}", packed)
         return self._connection.changes()
 
     @contextlib.contextmanager
     def _immediate(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except apsw.BusyError as error:
-            raise ColdalError(
-                "another process holds the project's database",
-                where=str(self.path),
-                remedy="try again in a moment; coldal-tui jobs list shows what is running",
-                code="busy",
-            ) from error
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.execute("COMMIT")
         except BaseException:
+            # Some errors, such as a full disk, have rolled it back already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        try:
-            self._connection.execute("COMMIT")
-        except apsw.FullError as error:
-            self._connection.execute("ROLLBACK")
-            raise ColdalError(
-                "the disk is full; nothing was changed",
-                where=str(self.path),
-                remedy="free space and run the same command again",
-                code="disk",
-            ) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """One consistent view for several queries; holds no lock against writers."""
-        self._connection.execute("BEGIN")
+        self.execute("BEGIN")
         try:
             yield
         finally:
-            self._connection.execute("COMMIT")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -200,12 +235,15 @@ class Store:
         """A write that the audit trail records, with its inverse when ``undoable``."""
         action = Action(params=dict(params))
         with self._immediate():
-            session = apsw.Session(self._connection, "main") if undoable else None
-            if session is not None:
-                for table in UNDOABLE_TABLES:
-                    session.attach(table)
-            yield action
-            changes = session.changeset() if session is not None else None
+            if undoable:
+                with contextlib.closing(apsw.Session(self._connection, "main")) as session:
+                    for table in UNDOABLE_TABLES:
+                        session.attach(table)
+                    yield action
+                    changes = session.changeset()
+            else:
+                yield action
+                changes = b""
             self._audit(name, action, changes or None)
 
     def _audit(self, name: str, action: Action, changes: bytes | None) -> int:
@@ -276,7 +314,7 @@ def on_network_file_system(path: Path) -> bool:
     """Whether ``path`` lies on a mount whose locks SQLite's WAL can't rely on."""
     import psutil
 
-    target = path.absolute()
+    target = path.resolve()
     best, kind = "", ""
     for mount in psutil.disk_partitions(all=True):
         point = mount.mountpoint

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from coldal_tui.project.pool import Budget
 from coldal_tui.project.snapshot import Snapshot
+from coldal_tui.visible import visible
 
 BAR = 36
+SHORT_BAR = 20
 FILLED = (("labelled", "█"), ("exported", "▓"), ("queued", "▒"))
+LEFT = "░"
 CLUSTER_GLYPHS = "■▲●◆▼★"
+SCORE_COLUMNS = ("H", "D", "S")
 
 
-def head_text(snapshot: Snapshot, *, readonly: bool = False) -> Text:
-    """Project, host, round, age of the data, running jobs."""
-    text = Text(snapshot.name, style="bold")
+def head_text(snapshot: Snapshot, *, readonly: bool = False, stale: bool = False) -> Text:
+    """Project, host, round, running jobs; ``stale``: since when nothing could be read."""
+    text = Text(visible(snapshot.name), style="bold")
     text.append(f" · {snapshot.host}")
     if snapshot.rounds:
         text.append(f" · round {snapshot.rounds[-1].round}")
@@ -21,45 +28,88 @@ def head_text(snapshot: Snapshot, *, readonly: bool = False) -> Text:
         if job.status == "running":
             share = "" if job.fraction is None else f" {job.fraction:.0%}"
             text.append(f" · ▶ {job.kind}{share}")
-    text.append(f" · as of {snapshot.at[11:16]} UTC")
+    at = snapshot.at[11:16]
+    if stale:
+        text.append(f" · can't be read; as of {at} UTC", style="bold reverse")
+    else:
+        text.append(f" · last change seen {at} UTC")
     if readonly:
         text.append(" · read only", style="bold")
     return text
 
 
+def budget_cells(budget: Budget, width: int) -> list[int]:
+    """Cells of the bar for labelled, out, queued and left; they add up to ``width``.
+
+    Ends are rounded, not lengths, so that no sum of roundings overflows; what is there at all
+    gets a cell as long as there is one to give.
+    """
+    total = max(budget.total, budget.spent)
+    counts = [getattr(budget, name) for name, _ in FILLED]
+    cells, end, seen = [], 0, 0
+    for count in counts:
+        seen += count
+        reach = round(width * seen / total)
+        cells.append(min(max(reach - end, 1 if count else 0), width - end))
+        end += cells[-1]
+    return [*cells, width - end]
+
+
+def budget_bar(budget: Budget, width: int) -> str:
+    glyphs = [glyph for _, glyph in FILLED] + [LEFT]
+    cells = budget_cells(budget, width)
+    return "".join(glyph * count for glyph, count in zip(glyphs, cells, strict=True))
+
+
 def budget_text(snapshot: Snapshot) -> Text:
-    """A bar of the budget, and the counts behind it."""
+    """A bar of the budget, and the counts behind it with the glyphs that stand for them."""
     budget = snapshot.budget
-    text = Text()
-    drawn = 0
-    for name, glyph in FILLED:
-        cells = round(BAR * getattr(budget, name) / max(budget.total, budget.spent))
-        text.append(glyph * cells)
-        drawn += cells
-    text.append("░" * max(0, BAR - drawn))
-    text.append(
-        f"\n{budget.labelled:,} labelled  {budget.exported:,} out  {budget.queued:,} queued"
-        f"\n{budget.left:,} of {budget.total:,} left"
+    counts = "  ".join(
+        f"{glyph} {getattr(budget, name):,} {'out' if name == 'exported' else name}"
+        for name, glyph in FILLED
     )
-    return text
+    return Text(
+        f"{budget_bar(budget, BAR)}\n{counts}\n{LEFT} {budget.left:,} of {budget.total:,} left"
+    )
+
+
+def budget_line(snapshot: Snapshot) -> Text:
+    """The budget in one line, for a narrow screen."""
+    budget = snapshot.budget
+    return Text(
+        f"{budget_bar(budget, SHORT_BAR)} {budget.labelled:,} labelled, {budget.exported:,} out, "
+        f"{budget.queued:,} queued, {budget.left:,} of {budget.total:,} left"
+    )
 
 
 def clusters_text(snapshot: Snapshot) -> Text:
     """Size and coverage of every cluster; before the first selection, how to get there."""
     if not snapshot.clusters:
         return Text("none yet: coldal-tui select")
-    text = Text()
     first = snapshot.rounds[0]
     score = dict(first.silhouettes).get(first.k)
-    text.append(f"k = {first.k}" + (f", silhouette {score:.2f}" if score is not None else ""))
+    lines = [f"k = {first.k}" + (f", silhouette {score:.2f}" if score is not None else "")]
+    lines.append("         size  labelled  out  queued")
     for cluster in snapshot.clusters:
         glyph = CLUSTER_GLYPHS[cluster.id % len(CLUSTER_GLYPHS)]
-        out = cluster.queued + cluster.exported
-        text.append(
-            f"\nC{cluster.id + 1:<2} {glyph} {cluster.size:>7,}"
-            f"  {cluster.labelled:>4} ●  {out:>4} ○"
+        lines.append(
+            f"{f'C{cluster.id + 1}':<3} {glyph} {cluster.size:>7,}"
+            f"  {cluster.labelled:>8,}  {cluster.exported:>3}  {cluster.queued:>6}"
         )
-    return text
+    return Text("\n".join(lines))
+
+
+def runs_text(snapshot: Snapshot) -> Text:
+    """Dice of every run on the frozen validation scans, the newest last."""
+    if not snapshot.runs:
+        return Text("none yet: coldal-tui next")
+    lines = ["run         labels    Dice  HD95"]
+    for run in snapshot.runs:
+        mean = run.mean or {}
+        unit = next((values["unit"] for values in run.classes.values()), "")
+        dice, distance = _fixed(mean.get("dice"), 3), _fixed(mean.get("hd95"), 1)
+        lines.append(f"{run.run_id:<10} {run.labels:>7,}  {dice:>6} {distance:>5} {unit}".rstrip())
+    return Text("\n".join(lines))
 
 
 def next_text(snapshot: Snapshot) -> Text:
@@ -70,27 +120,34 @@ def next_text(snapshot: Snapshot) -> Text:
     return text
 
 
-def queue_rows(snapshot: Snapshot) -> list[tuple[Text, ...]]:
-    """One row of cells per scan in the queue, skipped ones left out."""
-    rows = []
+def queue_columns(snapshot: Snapshot) -> tuple[str, ...]:
+    """The table's columns: no scores before the first scored round, no names before the first."""
+    items = [item for item in snapshot.queue if item.status != "skipped"]
+    scores = SCORE_COLUMNS if any(item.score is not None for item in items) else ()
+    people = ("to",) if any(item.assignee for item in items) else ()
+    return ("#", "scan", "cluster", "role", *scores, "status", *people)
+
+
+def queue_rows(snapshot: Snapshot, columns: Sequence[str]) -> dict[str, tuple[Text, ...]]:
+    """``scan_id → cells`` of ``columns`` for every scan in the queue, skipped ones left out."""
+    rows = {}
     for item in snapshot.queue:
         if item.status == "skipped":
             continue
-        cluster = "–" if item.cluster is None else f"C{item.cluster + 1}"
-        cells = (
-            f"{item.round}.{item.rank}",
-            item.scan_id,
-            cluster,
-            item.role,
-            _two(item.entropy),
-            _two(item.diversity),
-            _two(item.score),
-            item.status,
-            item.assignee or "–",
-        )
-        rows.append(tuple(Text(cell) for cell in cells))
+        cells = {
+            "#": f"{item.round}.{item.rank}{'↑' if item.pinned else ''}",
+            "scan": item.scan_id,
+            "cluster": "–" if item.cluster is None else f"C{item.cluster + 1}",
+            "role": item.role,
+            "H": _fixed(item.entropy, 2),
+            "D": _fixed(item.diversity, 2),
+            "S": _fixed(item.score, 2),
+            "status": item.status,
+            "to": item.assignee or "–",
+        }
+        rows[item.scan_id] = tuple(Text(visible(cells[column])) for column in columns)
     return rows
 
 
-def _two(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _fixed(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

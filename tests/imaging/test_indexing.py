@@ -13,12 +13,12 @@ import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 
 from coldal_tui.errors import ImageError
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging.indexing import (
     IndexResult,
     find_duplicates,
     index_folder,
     quick_hash,
-    sha256_file,
 )
 from coldal_tui.imaging.reading import read_scan
 

@@ -1,0 +1,100 @@
+"""Label files on disk: where each version lies, and keeping the files in step with the rows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from coldal_tui.files import sha256_file
+from coldal_tui.imaging.labelfile import label_suffix
+from coldal_tui.project.project import Project
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.store import Row
+
+SUFFIXES = (".nii.gz", ".png")
+STAGED = "staged-"
+_ABANDONED_S = 24 * 3600
+
+
+def active_file(project: Project, scan: ScanRecord) -> Path:
+    """Where the label lies that counts."""
+    return project.layout.labels / f"{scan.scan_id}{label_suffix(scan.header())}"
+
+
+def version_file(project: Project, scan: ScanRecord, version: str) -> Path:
+    """Where a version waits or is kept."""
+    suffix = label_suffix(scan.header())
+    return project.layout.label_versions / f"{scan.scan_id}.{version}{suffix}"
+
+
+def stored_file(project: Project, row: Row) -> Path | None:
+    """The file that holds the version of a row of ``labels`` now; None when it is gone."""
+    kept = _version_path(project.layout.label_versions, row)
+    if kept.exists():
+        return kept
+    active = project.file_of(row["file"])
+    return active if row["state"] == "active" and active.exists() else None
+
+
+def remove_abandoned(project: Project) -> None:
+    """Remove what an import that was killed had staged; an import may be at work now, so by age."""
+    for path in project.layout.label_versions.glob(f"*.{STAGED}*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            path.unlink(missing_ok=True)
+
+
+def reconcile_label_files(project: Project) -> None:
+    """Make ``labels/`` hold exactly the active versions; others lie in ``labels/versions/``.
+
+    No label is deleted: what no row knows any more (an undone import) is kept as ``withdrawn``.
+    Files that are no labels stay where they are. The database's write lock is held, so that no
+    other process does the same at once.
+    """
+    layout = project.layout
+    layout.label_versions.mkdir(parents=True, exist_ok=True)
+    with project.store.transaction():
+        rows = project.store.rows(
+            "SELECT scan_id, version, sha256, state, file FROM labels ORDER BY label_id"
+        )
+        active = {Path(row["file"]).name: row for row in rows if row["state"] == "active"}
+        by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
+        for path in sorted(layout.labels.iterdir()):
+            if _is_label(path) and not _in_place(path, active, layout.label_versions):
+                _put_away(path, by_hash, layout.label_versions)
+        for row in active.values():
+            source = _version_path(layout.label_versions, row)
+            target = project.file_of(row["file"])
+            if source.exists() and not target.exists():
+                source.replace(target)
+
+
+def _is_label(path: Path) -> bool:
+    return path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
+
+
+def _in_place(path: Path, active: dict[str, Row], versions: Path) -> bool:
+    row = active.get(path.name)
+    if row is None:
+        return False
+    return not _version_path(versions, row).exists() or sha256_file(path) == row["sha256"]
+
+
+def _put_away(path: Path, by_hash: dict[tuple[str, str], int], versions: Path) -> None:
+    digest = sha256_file(path)
+    stem, suffix = split_name(path.name)
+    version = by_hash.get((stem, digest))
+    name = f"v{version}" if version is not None else f"withdrawn-{digest[:8]}"
+    path.replace(versions / f"{stem}.{name}{suffix}")
+
+
+def _version_path(folder: Path, row: Row) -> Path:
+    stem, suffix = split_name(Path(row["file"]).name)
+    return folder / f"{stem}.v{row['version']}{suffix}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The scan id and the ending of a label file's name."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix), suffix
+    return name, ""

@@ -1,0 +1,52 @@
+"""Small projects, and the command line as a function that returns what a shell would see."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from small_projects import Call, Result, add_round, make_project
+
+from coldal_tui.cli import main
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run ``coldal-tui`` with these words, in ``cwd`` if given, without a terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def run(*words: object, cwd: Path | None = None) -> Result:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["coldal-tui", *map(str, words)])
+            if cwd is not None:
+                patch.chdir(cwd)
+            with pytest.raises(SystemExit) as end:
+                main()
+        captured = capsys.readouterr()
+        return Result(captured.out, captured.err, int(end.value.code or 0))
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of six scans, nothing selected; its images lie beside it."""
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def images(project: Path) -> Path:
+    """Six pictures, scan_0.png to scan_5.png."""
+    return project.parent / "images"
+
+
+@pytest.fixture
+def queued(project: Path) -> Path:
+    """The same with a round 0: two clusters, three scans queued."""
+    add_round(project)
+    return project

@@ -1,0 +1,105 @@
+"""Small projects made from tiny pictures, with queue rows put in by hand: no job ever runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from coldal_tui.maps import save_clusters
+from coldal_tui.project.indexing import reindex
+from coldal_tui.project.project import Project
+
+QUEUED = (
+    ("scan_0", 1, "medoid", {"cluster_size": 3, "summed_distance": 4.25}),
+    (
+        "scan_1",
+        2,
+        "farthest-point",
+        {"distance": 1.5, "nearest": "scan_0", "order": 1, "places": 2, "quota": 1.75},
+    ),
+    ("scan_2", 3, "validation", {"patient": "scan:scan_2"}),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call left behind: standard output, standard error, exit status."""
+
+    out: str
+    err: str
+    status: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Result]
+
+
+def write_image(path: Path, seed: int, shape: tuple[int, int] = (8, 8)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def write_mask(path: Path, value: int = 1, shape: tuple[int, int] = (8, 8)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros(shape, np.uint8)
+    pixels[2:5, 2:6] = value
+    Image.fromarray(pixels).save(path)
+
+
+def make_project(folder: Path) -> Path:
+    """``folder/lungs`` with six scans, scan_0 to scan_5, of ``folder/images``."""
+    for number in range(6):
+        write_image(folder / "images" / f"scan_{number}.png", number)
+    with Project.create(folder / "lungs", folder / "images") as made:
+        reindex(made)
+    return folder / "lungs"
+
+
+def add_round(project: Path) -> None:
+    """A round 0: clusters of four and two scans, three scans queued."""
+    with Project(project) as opened:
+        names = tuple(f"scan_{n}" for n in range(6))
+        file = opened.layout.maps / "clusters-0.npz"
+        save_clusters(file, names, np.array([0, 0, 0, 0, 1, 1]), 2)
+        opened.store.insert(
+            "rounds",
+            round=0,
+            strategy="coldstart",
+            seed=7,
+            alpha=None,
+            budget=3,
+            map_id=1,
+            run_id=None,
+            clusters=opened.layout.relative(file),
+            k=2,
+            silhouettes=[[2, 0.75], [3, 0.5]],
+            params={"notes": []},
+            created_at="2026-01-01T00:00:00+00:00",
+        )
+        add_to_queue(opened, QUEUED)
+
+
+def add_to_queue(
+    opened: Project, rows: Sequence[tuple[str, int, str, dict[str, Any]]], **values: Any
+) -> None:
+    for scan_id, rank, role, terms in rows:
+        row = {"round": 0, "cluster": 0, "status": "queued"} | values
+        opened.store.insert("queue", scan_id=scan_id, rank=rank, role=role, terms=terms, **row)
+
+
+def set_config(project: Path, old: str, new: str) -> None:
+    """Replace one line's text in coldal.toml; it must be there."""
+    file = project / "coldal.toml"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")

@@ -1,0 +1,107 @@
+"""Submitting, cancelling and retrying jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldal_tui.errors import UsageError
+from coldal_tui.jobs import queue
+from coldal_tui.project.project import Project
+
+
+def _end(project: Project, number: int, status: str, code: str = "crash") -> None:
+    error = None if status == queue.DONE else {"what": "it broke", "code": code}
+    values = {} if error is None else {"error": error}
+    assert queue.end(project, number, status, **values)
+
+
+def test_a_submitted_job_waits_in_a_folder_of_its_own(project: Project) -> None:
+    number = queue.submit(project, "embed", {"again": True})
+    job = queue.get_job(project, number)
+    assert (job.status, job.request, job.depends_on) == ("waiting", {"again": True}, ())
+    assert job.folder.path == project.layout.jobs / f"{number:06d}-embed"
+
+
+def test_a_job_can_only_depend_on_jobs_that_exist(project: Project) -> None:
+    with pytest.raises(UsageError, match="no such job") as caught:
+        queue.submit(project, "map", depends_on=[7])
+    assert caught.value.where == "job 7"
+    assert queue.list_jobs(project) == []
+
+
+def test_jobs_are_listed_by_status_and_newest_first_cut(project: Project) -> None:
+    numbers = [queue.submit(project, "embed") for _ in range(4)]
+    _end(project, numbers[1], queue.FAILED)
+    _end(project, numbers[3], queue.DONE)
+    listed = queue.list_jobs(project, (s for s in (queue.WAITING, queue.FAILED)))
+    assert [job.job_id for job in listed] == [numbers[0], numbers[1], numbers[2]]
+    assert [job.job_id for job in queue.list_jobs(project, newest=2)] == numbers[2:]
+    assert [j.job_id for j in queue.list_jobs(project, (queue.WAITING,), newest=1)] == [numbers[2]]
+
+
+def test_a_waiting_job_is_cancelled_at_once(project: Project) -> None:
+    number = queue.submit(project, "embed")
+    job = queue.cancel(project, number)
+    assert job.status == queue.CANCELLED
+    assert job.error is not None
+    assert job.error.what == "cancelled before it started"
+
+
+def test_cancelling_a_running_job_only_asks(project: Project) -> None:
+    number = queue.submit(project, "embed")
+    assert queue.start(project, number)
+    job = queue.cancel(project, number)
+    assert (job.status, job.cancel_asked) == (queue.RUNNING, True)
+
+
+def test_cancelling_an_ended_job_changes_nothing(project: Project) -> None:
+    number = queue.submit(project, "embed")
+    _end(project, number, queue.DONE)
+    before = queue.get_job(project, number)
+    assert queue.cancel(project, number) == before
+
+
+def test_a_cancelled_job_does_not_start(project: Project) -> None:
+    number = queue.submit(project, "embed")
+    queue.cancel(project, number)
+    assert not queue.start(project, number)
+    assert queue.get_job(project, number).status == queue.CANCELLED
+
+
+def test_a_job_ends_once(project: Project) -> None:
+    number = queue.submit(project, "embed")
+    _end(project, number, queue.DONE)
+    assert not queue.end(project, number, queue.FAILED)
+    assert queue.get_job(project, number).status == queue.DONE
+
+
+def test_retry_reopens_the_job_and_what_broke_below_it(project: Project) -> None:
+    embed = queue.submit(project, "embed")
+    mapped = queue.submit(project, "map", depends_on=[embed])
+    select = queue.submit(project, "select", depends_on=[mapped])
+    other = queue.submit(project, "embed")
+    _end(project, embed, queue.DONE)
+    _end(project, mapped, queue.FAILED)
+    _end(project, select, queue.CANCELLED, "dependency")
+    _end(project, other, queue.FAILED)
+    queue.retry(project, select)
+    states = [job.status for job in queue.list_jobs(project)]
+    assert states == [queue.DONE, queue.WAITING, queue.WAITING, queue.FAILED]
+    again = queue.get_job(project, mapped)
+    assert (again.error, again.ended_at, again.handle) == (None, None, None)
+
+
+@pytest.mark.parametrize("status", [queue.WAITING, queue.RUNNING, queue.DONE])
+def test_only_a_job_that_ended_badly_can_be_retried(project: Project, status: str) -> None:
+    number = queue.submit(project, "embed")
+    if status == queue.RUNNING:
+        queue.start(project, number)
+    if status == queue.DONE:
+        _end(project, number, queue.DONE)
+    with pytest.raises(UsageError, match=f"the job is {status}"):
+        queue.retry(project, number)
+
+
+def test_an_unknown_job_is_a_wrong_call(project: Project) -> None:
+    with pytest.raises(UsageError, match="no such job"):
+        queue.get_job(project, 99)

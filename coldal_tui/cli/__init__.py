@@ -125,6 +125,7 @@ def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
+    stdout = sys.stdout
     try:
         status = cli.main(arguments, prog_name="coldal-tui", standalone_mode=False)
     except click.ClickException as error:
@@ -135,9 +136,9 @@ def _run(arguments: list[str], debug: bool) -> int:
         click.echo("Aborted.", err=True)
         return INTERRUPTED
     except SystemExit as end:
-        # Click ends with 1 when the reader of a pipe has gone; that is no failure of the work.
-        gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
-        return PIPE_CLOSED if gone else int(end.code or 0)
+        # Where the reader of a pipe has gone, click wraps stdout and ends with 1; but that is no
+        # failure of the work.
+        return PIPE_CLOSED if sys.stdout is not stdout else int(end.code or 0)
     except Exception as error:
         _trace(debug)
         return _explain(error)

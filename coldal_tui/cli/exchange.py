@@ -16,6 +16,7 @@ from coldal_tui.visible import visible
 if TYPE_CHECKING:
     from coldal_tui.exchange.importing import Verdict
     from coldal_tui.project.labels import ImportReport
+    from coldal_tui.project.project import Project
 
 SHOWN = 20
 
@@ -30,6 +31,7 @@ SHOWN = 20
 @click.option("--round", "round_", type=int, help="Only this round.")
 @click.option("--assign", help="Deal out to these people in turn: ana,ben")
 @click.option("--again", is_flag=True, help="Also scans that are out already.")
+@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def export_queue_command(
     targets: tuple[str, ...],
@@ -39,6 +41,7 @@ def export_queue_command(
     round_: int | None,
     assign: str | None,
     again: bool,
+    no_prelabels: bool,
     as_json: bool,
 ) -> None:
     """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
@@ -51,17 +54,20 @@ def export_queue_command(
     people = [name.strip() for name in assign.split(",")] if assign is not None else []
     if not all(people):
         raise click.UsageError("--assign has an empty name: write ana,ben")
-    with common.open_project(targets) as project, file_progress("exporting") as advance:
-        report = export_queue(
-            project,
-            format=format_,
-            out=out.absolute() if out else None,
-            top=top,
-            round_=round_,
-            assign=people,
-            again=again,
-            progress=advance,
-        )
+    with common.open_project(targets) as project:
+        if not no_prelabels:
+            _predict(project)
+        with file_progress("exporting") as advance:
+            report = export_queue(
+                project,
+                format=format_,
+                out=out.absolute() if out else None,
+                top=top,
+                round_=round_,
+                assign=people,
+                again=again,
+                progress=advance,
+            )
     if as_json:
         common.print_json(
             {
@@ -81,6 +87,20 @@ def export_queue_command(
         common.echo(f"  {person}: {count}")
     back = common.paste("coldal-tui import-masks DIR", project.root)
     common.echo(f"when masks are back: {back}")
+
+
+def _predict(project: Project) -> None:
+    """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.jobs.planning import plan_predict
+    from coldal_tui.project.pool import latest_run
+
+    if latest_run(project) is None or plan_predict(project, {}) is None:
+        return
+    try:
+        common.run_steps(project, [("predict", {})], detach=False)
+    except ColdalError as error:
+        common.say(f"without new pre-labels: {error}")
 
 
 @click.command("import-masks")

@@ -285,7 +285,7 @@ def next_command(
             steps.append(("train", {"device": device}))
         steps.append(("score", {"device": device}))
         request = {"budget": batch, "strategy": strategy, "alpha": alpha, "seed": seed}
-        steps.append(("select", request))
+        steps += [("select", request), ("predict", {"device": device})]
         common.run_steps(project, steps, detach=detach, as_json=as_json)
         if not detach:
             if not as_json:

@@ -287,7 +287,7 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
         raise _missing(listed)
     entropies: dict[str, float] = json.loads(listed.read_bytes())
     store = project.store
-    with store.action("score", undoable=False) as action:
+    with store.action(job.kind, undoable=False) as action:
         summary = {
             "run_id": spec.run_id,
             "scored": len(entropies),
@@ -296,7 +296,8 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
         _finish(project, job, summary)
         for scan_id, entropy in entropies.items():
             store.replace("scores", run_id=spec.run_id, scan_id=scan_id, entropy=entropy)
-        action.summary = f"{spec.run_id}: scored {len(entropies)} scans"
+        done = "predicted" if job.kind == "predict" else "scored"
+        action.summary = f"{spec.run_id}: {done} {len(entropies)} scans"
         action.params = {"job": job.job_id, "run_id": spec.run_id}
 
 

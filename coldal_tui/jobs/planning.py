@@ -43,6 +43,7 @@ def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
         "select": plan_select,
         "train": plan_train,
         "score": plan_score,
+        "predict": plan_predict,
         "evaluate": plan_evaluate,
     }
     if kind not in builders:
@@ -315,19 +316,31 @@ def _next_run_id(project: Project) -> str:
 
 def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     """Candidates not yet scored, and queued scans without a prediction, their pre-label."""
-    from coldal_tui.project.exporting import prediction_file
-
     run_id = _run(project, request, "score with")
     scored = pools.entropies(project, run_id)
+    wanted = {row.scan_id for row in pools.pool_rows(project, run_id) if row.candidate}
+    return _forward(project, request, run_id, wanted - set(scored))
+
+
+def plan_predict(project: Project, request: Request) -> ScoreSpec | None:
+    """Queued and exported scans that the run has not predicted: their pre-labels."""
+    return _forward(project, request, _run(project, request, "predict with"), set())
+
+
+def _forward(
+    project: Project, request: Request, run_id: str, candidates: set[str]
+) -> ScoreSpec | None:
+    from coldal_tui.project.exporting import prediction_file
+
     open_items = {
         row["scan_id"]
         for row in project.store.rows(
-            "SELECT scan_id FROM queue WHERE status IN ('queued', 'exported')"
+            "SELECT q.scan_id FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
+            "WHERE q.status IN ('queued', 'exported') AND s.state = 'present'"
         )
     }
-    wanted = {row.scan_id for row in pools.pool_rows(project, run_id) if row.candidate}
     unseen = {name for name in open_items if prediction_file(project, run_id, name) is None}
-    todo = sorted((wanted - set(scored)) | unseen)
+    todo = sorted(candidates | unseen)
     if not todo:
         return None
     inputs: list[ScanInput] = [project.scan(name).input(project.images) for name in todo]

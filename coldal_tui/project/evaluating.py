@@ -142,7 +142,7 @@ def _other_images(images: Path, masks: Path) -> list[_Subject]:
         raise ColdalError("no such folder", where=str(images), remedy="check --images")
     root, drawn = images.resolve(), masks.resolve()
     inside = drawn != root and drawn.is_relative_to(root)
-    exclude = (f"/{glob.escape(drawn.relative_to(root).as_posix())}",) if inside else ()
+    exclude = (glob.escape(drawn.relative_to(root).as_posix()),) if inside else ()
     subjects: list[_Subject] = []
     used: set[str] = set()
     for one in index_folder(root, exclude=exclude).scans:

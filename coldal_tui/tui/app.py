@@ -11,6 +11,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.events import Resize
 from textual.message import Message
 from textual.widgets import DataTable, Footer, Static
 
@@ -108,8 +109,8 @@ class ColdalApp(App[None]):
         self.action_read()
         self.set_interval(REFRESH_S, self.action_read)
 
-    def on_resize(self) -> None:
-        self.set_class(self.size.width < NARROW, "narrow")
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width < NARROW, "narrow")
 
     def action_read(self) -> None:
         """Read the project anew, unless a read is still under way."""

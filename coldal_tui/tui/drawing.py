@@ -102,7 +102,7 @@ def clusters_text(snapshot: Snapshot) -> Text:
 def runs_text(snapshot: Snapshot) -> Text:
     """Dice of every run on the frozen validation scans, the newest last."""
     if not snapshot.runs:
-        return Text("none yet: coldal-tui next")
+        return Text("none yet")
     lines = ["run         labels    Dice  HD95"]
     for run in snapshot.runs:
         mean = run.mean or {}

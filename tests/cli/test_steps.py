@@ -1,0 +1,332 @@
+"""The steps' own checks before any job is submitted; ``jobs``, ``encoder`` and ``doctor``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_projects import Call, set_config
+
+from coldal_tui.cli import doctor
+from coldal_tui.cli.doctor import Finding
+from coldal_tui.project.project import Project
+
+
+def jobs_of(project: Path) -> list[tuple[str, str]]:
+    with Project(project) as opened:
+        rows = opened.store.rows("SELECT kind, status FROM jobs ORDER BY job_id")
+        return [(row["kind"], row["status"]) for row in rows]
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No supervisor is started: submitted jobs wait."""
+    monkeypatch.setattr("coldal_tui.jobs.waiting.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.jobs.supervisor.ensure_supervisor", lambda layout: None)
+
+
+WRONG: dict[str, tuple[bool, list[str], int, str]] = {
+    "a second select": (True, ["select"], 2, "round 0 is there already\n  → coldal-tui next"),
+    "next before select": (False, ["next"], 2, "no round yet\n  → coldal-tui select"),
+    "unknown strategy": (
+        False,
+        ["select", "--strategy", "best"],
+        2,
+        "there is no strategy 'best'\n  → use one of: coldstart, random",
+    ),
+    "strategy of later rounds": (
+        False,
+        ["select", "--strategy", "entropy"],
+        2,
+        "does not suit the first round",
+    ),
+    "strategy of the first round": (
+        True,
+        ["next", "--strategy", "coldstart"],
+        2,
+        "use one of: entropy, entropy-diversity, random",
+    ),
+    "alpha above 1": (True, ["next", "--alpha", "1.5"], 2, "1.5 is not in the range"),
+    "no budget": (False, ["select", "--budget", "0"], 2, "0 is not in the range"),
+    "a seed too large": (False, ["select", "--seed", "9" * 12], 2, "is not in the range"),
+    "score without a run": (True, ["score"], 1, "there is no run yet\n  → coldal-tui train"),
+    "evaluate without a run": (True, ["evaluate", "--masks", "."], 1, "there is no run yet"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_step_that_cannot_work_is_refused_before_any_job(
+    case: str, call: Call, project: Path, request: pytest.FixtureRequest
+) -> None:
+    needs_round, words, status, reason = WRONG[case]
+    if needs_round:
+        request.getfixturevalue("queued")
+    done = call(*words, cwd=project)
+    assert (done.status, done.out) == (status, "")
+    assert reason in done.err
+    assert jobs_of(project) == []
+
+
+def test_a_wrong_strategy_in_the_file_is_found_before_any_job(call: Call, project: Path) -> None:
+    set_config(project, '# strategy = "coldstart"', 'strategy = "best"')
+    done = call("select", project)
+    assert done.status == 1
+    assert f"{project}/coldal.toml, selection.strategy: there is no strategy 'best'" in done.err
+    assert jobs_of(project) == []
+
+
+@pytest.mark.usefixtures("idle")
+def test_detach_submits_says_how_to_follow_and_returns(call: Call, project: Path) -> None:
+    done = call("select", "--detach", cwd=project)
+    assert (done.status, done.out) == (0, "")
+    assert done.err == "submitted 3 jobs; follow: coldal-tui jobs logs -f 3\n"
+    assert jobs_of(project) == [("embed", "waiting"), ("map", "waiting"), ("select", "waiting")]
+
+
+@pytest.mark.usefixtures("idle")
+def test_detach_with_json_prints_the_jobs(call: Call, project: Path) -> None:
+    assert call("select", "--detach", "--json", cwd=project).json == {
+        "jobs": [
+            {"job_id": 1, "kind": "embed"},
+            {"job_id": 2, "kind": "map"},
+            {"job_id": 3, "kind": "select"},
+        ]
+    }
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_second_selection_while_one_is_under_way_is_refused(call: Call, project: Path) -> None:
+    call("select", "--detach", cwd=project)
+    done = call("select", "--detach", cwd=project)
+    assert done.status == 2
+    assert "a selection is under way (job 3)" in done.err
+    assert len(jobs_of(project)) == 3
+
+
+@pytest.mark.usefixtures("idle")
+def test_more_than_the_budget_is_clipped_and_said(call: Call, project: Path) -> None:
+    assert (
+        "only 100 of the budget are left"
+        in call("select", "--detach", "--budget", 300, cwd=project).err
+    )
+
+
+def test_next_with_a_spent_budget_is_refused(call: Call, queued: Path) -> None:
+    set_config(queued, "total = 100", "total = 3")
+    done = call("next", queued)
+    assert done.status == 1
+    assert "the budget of 3 is spent" in done.err
+    assert jobs_of(queued) == []
+
+
+@pytest.mark.usefixtures("idle")
+def test_ctrl_c_cancels_the_chain_and_ends_with_130(
+    call: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coldal_tui.jobs.waiting.wait_for", interrupted)
+    done = call("select", cwd=project)
+    assert (done.status, done.out) == (130, "")
+    assert "cancelled; what was done is kept" in done.err
+    assert {status for _, status in jobs_of(project)} == {"cancelled"}
+
+
+def test_jobs_of_an_empty_project(call: Call, project: Path) -> None:
+    assert call("jobs", project).out == "no job yet\n"
+    assert call("jobs", project, "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["show"], "there is no job yet"),
+        (["show", "7"], "job 7: no such job"),
+        (["show", "x"], "'x' is not a job's number"),
+        (["show", "²"], "'²' is not a job's number"),
+        (["show", "9" * 30], "is not a job's number"),
+        (["hide"], "no such action 'hide'"),
+        (["show", "1", "2"], "unexpected argument '2'"),
+        (["list", "1"], "unexpected argument '1'"),
+        (["logs", "--json"], "a log is plain text"),
+        (["-f"], "-f belongs to logs"),
+    ],
+)
+def test_a_wrong_call_of_jobs(words: list[str], reason: str, call: Call, project: Path) -> None:
+    done = call("jobs", *words, cwd=project)
+    assert (done.status, done.out) == (2, "")
+    assert reason in done.err
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_waiting_job_is_cancelled_and_retried(call: Call, project: Path) -> None:
+    call("embed", "--detach", cwd=project)
+    assert call("jobs", "cancel", 1, cwd=project).out == "job 1 (embed): cancelled\n"
+    assert call("jobs", "cancel", cwd=project).out == (
+        "job 1 (embed): had ended already (cancelled)\n"
+    )
+    assert call("jobs", "retry", 1, "--json", cwd=project).json["status"] == "waiting"
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_log_is_shown_without_its_control_characters(call: Call, project: Path) -> None:
+    call("embed", "--detach", cwd=project)
+    with Project(project) as opened:
+        folder = opened.layout.jobs / "000001-embed"
+    assert "has no log" in call("jobs", "logs", cwd=project).err
+    folder.mkdir()
+    (folder / "log.txt").write_text("one\ntwo \x1b[31m[red]\n")
+    assert call("jobs", "logs", cwd=project).out == "one\ntwo \\x1b[31m[red]\n"
+
+
+@pytest.mark.usefixtures("idle")
+def test_the_table_of_jobs_shows_an_error_literally(call: Call, project: Path) -> None:
+    call("embed", "--detach", cwd=project)
+    with Project(project) as opened:
+        opened.store.update(
+            "jobs", {"job_id": 1}, status="failed", error={"what": "set total under [budget]"}
+        )
+    assert call("jobs", cwd=project).out.splitlines()[-1].endswith("set total under [budget]")
+
+
+def test_the_encoders_with_their_licences(call: Call, tmp_path: Path) -> None:
+    listed = call("encoder", "list", "--json", cwd=tmp_path).json
+    assert listed[0]["name"] == "efficientnet-lite0"
+    assert all(one["licence"] and one["source"] for one in listed)
+
+
+def test_use_writes_the_encoder_to_the_file(call: Call, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    words = ["use", "radimagenet-resnet50", "--weights", "w.pt"]
+    assert call("encoder", project, *words, cwd=tmp_path).status == 0
+    with Project(project) as opened:
+        assert opened.config.encoder.name == "radimagenet-resnet50"
+        assert opened.encoder.weights == str(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["use"], "which encoder?"),
+        (["use", "vgg"], "choose one of efficientnet-lite0, radimagenet-resnet50"),
+        (["use", "radimagenet-resnet50"], "weights do not come with coldal-tui"),
+        (["use", "radimagenet-resnet50", "--weights", "no.pt"], "no.pt: no such file"),
+        (["use", "efficientnet-lite0", "more"], "unexpected argument 'more'"),
+        (["install"], "no such action 'install'"),
+    ],
+)
+def test_a_wrong_call_of_encoder(words: list[str], reason: str, call: Call, project: Path) -> None:
+    before = (project / "coldal.toml").read_text()
+    done = call("encoder", *words, cwd=project)
+    assert (done.status, done.out) == (2, "")
+    assert reason in done.err
+    assert (project / "coldal.toml").read_text() == before
+
+
+@pytest.fixture
+def _quick_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import of torch in another process takes seconds: leave it out."""
+    monkeypatch.setattr(doctor, "_torch_finding", lambda: Finding("ok", "torch"))
+    monkeypatch.setattr(doctor, "_linger_finding", list)
+
+
+@pytest.mark.usefixtures("_quick_torch")
+class TestDoctor:
+    def test_a_sound_project(self, call: Call, project: Path) -> None:
+        done = call("doctor", project)
+        assert done.status == 0
+        assert f"✓ project lungs: {project}/coldal.toml is valid" in done.out
+        assert "✓ the database is sound" in done.out
+
+    def test_outside_of_a_project_only_the_machine_is_checked(
+        self, call: Call, tmp_path: Path
+    ) -> None:
+        done = call("doctor", "--json", cwd=tmp_path)
+        assert done.status == 0
+        assert done.json[-1]["what"] == "no project here: only the machine was checked"
+
+    def test_a_broken_project_file_is_a_problem_with_its_line(
+        self, call: Call, project: Path
+    ) -> None:
+        set_config(project, "total = 100", "total = 0")
+        done = call("doctor", project)
+        assert done.status == 1
+        assert f"✗ {project}/coldal.toml, line " in done.out
+        assert "    → allowed: " in done.out
+
+    def test_lost_images_are_a_problem(self, call: Call, project: Path, images: Path) -> None:
+        images.rename(images.with_name("away"))
+        done = call("doctor", project)
+        assert done.status == 1
+        assert f"✗ {images} is not there" in done.out
+
+    def test_a_label_that_was_changed_is_a_problem(
+        self, call: Call, queued: Path, tmp_path: Path
+    ) -> None:
+        from small_projects import write_mask
+
+        write_mask(tmp_path / "drawn" / "scan_0.png")
+        call("import-masks", queued, tmp_path / "drawn")
+        assert "✓ 1 label whole" in call("doctor", queued).out
+        (queued / "labels" / "scan_0.png").write_bytes(b"changed")
+        done = call("doctor", queued)
+        assert done.status == 1
+        assert "✗ 1 of 1 label missing or changed, first labels/scan_0.png" in done.out
+
+    @pytest.mark.parametrize(
+        ("name", "problem"),
+        [
+            ("vgg", "there is no encoder called 'vgg'"),
+            ("efficientnet-lite0", "the encoder's weights are not there: /gone.pt"),
+        ],
+    )
+    def test_an_encoder_that_cannot_work_is_a_problem(
+        self, name: str, problem: str, call: Call, project: Path
+    ) -> None:
+        set_config(project, 'name = "efficientnet-lite0"', f'name = "{name}"\nweights = "/gone.pt"')
+        done = call("doctor", project)
+        assert done.status == 1
+        assert problem in done.out
+
+    def test_a_damaged_database_is_a_problem(self, call: Call, project: Path) -> None:
+        for file in (project / ".coldal").glob("project.db*"):
+            file.unlink()
+        (project / ".coldal" / "project.db").write_bytes(b"no database at all" * 500)
+        done = call("doctor", project)
+        assert done.status == 1
+        assert "the project's database is damaged" in done.out
+
+
+def answered(out: str, err: str = "", status: int = 0) -> Any:
+    return lambda *_, **__: subprocess.CompletedProcess([], status, out, err)
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "what"),
+    [
+        (answered("2.13.0+cpu | \n"), "note", "torch 2.13.0+cpu; no GPU: jobs run on the CPU"),
+        (answered("2.13.0 | H100 (70.0 GiB free)\n"), "ok", "torch 2.13.0; H100 (70.0 GiB free)"),
+        (
+            answered("", "x\nImportError: no\n", 1),
+            "problem",
+            "torch can't be imported: ImportError: no",
+        ),
+    ],
+)
+def test_what_torch_answers(
+    answer: Any, level: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", answer)
+    found = doctor._torch_finding()
+    assert (found.level, found.what) == (level, what)
+
+
+def test_a_torch_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: Any, timeout: float, **__: Any) -> None:
+        raise subprocess.TimeoutExpired("python", timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert doctor._torch_finding().level == "problem"

@@ -1,0 +1,129 @@
+"""Who may be picked, and what is left of the budget."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from coldal_tui.jobs.spec import PoolRow
+from coldal_tui.project import pool, queue_actions
+from coldal_tui.project.indexing import reindex
+from coldal_tui.project.labels import import_masks, reject_labels
+from coldal_tui.project.pool import Budget
+
+PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
+
+
+def candidates(project) -> set[str]:
+    return {row.scan_id for row in pool.pool_rows(project) if row.candidate}
+
+
+def row(project, scan_id: str) -> PoolRow | None:
+    return next((row for row in pool.pool_rows(project) if row.scan_id == scan_id), None)
+
+
+@pytest.fixture
+def project(lab):
+    """Scans s00 to s05; s00 and s01 are queued."""
+    return lab.line(6, [("s00", "medoid"), ("s01", "farthest-point")])
+
+
+def test_what_is_in_the_queue_is_no_candidate(project):
+    assert candidates(project) == {"s02", "s03", "s04", "s05"}
+    assert row(project, "s00").covered
+    assert not row(project, "s02").covered
+
+
+def test_a_skipped_scan_is_neither_candidate_nor_covered(project):
+    queue_actions.skip(project, ["s00"], None, replace=False)
+    assert (row(project, "s00").candidate, row(project, "s00").covered) == (False, False)
+
+
+def test_a_labelled_scan_is_covered_and_no_candidate(lab, project):
+    lab.mask("s03.png")
+    import_masks(project, lab.masks)
+    found = row(project, "s03")
+    assert (found.candidate, found.covered, found.labelled) == (False, True, True)
+
+
+def test_excluded_missing_and_copied_scans_are_not_in_the_pool(lab, project):
+    queue_actions.exclude(project, ["s02"], None)
+    (lab.images / "s03.png").unlink()
+    shutil.copy(lab.images / "s04.png", lab.images / "copy.png")
+    reindex(project)
+    assert [r.scan_id for r in pool.pool_rows(project)] == ["s00", "s01", "s04", "s05"]
+
+
+def test_scans_of_a_validation_patient_leave_the_pool_for_good(lab):
+    lab.pictures("p1_a", "p1_b", "p2_a", "p2_b")
+    project = lab.start(PATIENTS)
+    ids = ("p1_a", "p1_b", "p2_a", "p2_b")
+    lab.embed(project)
+    lab.map(project, {name: (float(n), 0.0) for n, name in enumerate(ids)})
+    lab.select(project, [("p1_a", "validation")], dict.fromkeys(ids, 0))
+    assert candidates(project) == {"p2_a", "p2_b"}
+    lab.mask("p1_a.png")
+    import_masks(project, lab.masks)
+    lab.picture("p1_c.png")
+    reindex(project)
+    assert candidates(project) == {"p2_a", "p2_b"}
+    assert pool.validation_patients(project) == {"p1"}
+
+
+def test_a_validation_patient_that_is_named_anew_stays_frozen(lab):
+    lab.pictures("p1_a", "p1_b", "p2_a")
+    project = lab.start(PATIENTS)
+    ids = ("p1_a", "p1_b", "p2_a")
+    lab.embed(project)
+    lab.map(project, {name: (float(n), 0.0) for n, name in enumerate(ids)})
+    lab.select(project, [("p1_a", "validation")], dict.fromkeys(ids, 0))
+    lab.configure('[images]\ndir = "../images"\npatients_pattern = "p([0-9])"\n')
+    project.reload_config()
+    reindex(project)
+    assert pool.validation_patients(project) == {"p1", "1"}
+    assert candidates(project) == {"p2_a"}
+
+
+def test_entropies_are_those_of_the_run(project):
+    project.store.insert("scores", run_id="run-001", scan_id="s02", entropy=0.25)
+    project.store.insert("scores", run_id="run-002", scan_id="s02", entropy=0.75)
+    entropies = {r.scan_id: r.entropy for r in pool.pool_rows(project, "run-001")}
+    assert (entropies["s02"], entropies["s03"]) == (0.25, None)
+    assert row(project, "s02").entropy is None
+
+
+def test_the_newest_run_is_the_one_made_last(project):
+    assert pool.latest_run(project) is None
+    for run, at in (("run-002", "2024-01-01"), ("run-001", "2024-01-02")):
+        values = {"round": 0, "seed": 0, "train_scans": [], "validation_scans": []}
+        project.store.insert("runs", run_id=run, summary={}, created_at=at, **values)
+    assert pool.latest_run(project) == "run-001"
+
+
+def test_the_budget_counts_what_is_queued_out_and_labelled(lab, project):
+    lab.configure("[budget]\ntotal = 4\n")
+    project.reload_config()
+    assert pool.budget(project) == Budget(4, labelled=0, queued=2, exported=0, skipped=0, manual=0)
+    lab.mask("s00.png")
+    lab.mask("s05.png", slice(3, 6))
+    import_masks(project, lab.masks)
+    counted = pool.budget(project)
+    assert counted == Budget(4, labelled=2, queued=1, exported=0, skipped=0, manual=1)
+    assert counted.left == 1
+    queue_actions.skip(project, ["s01"], None, replace=False)
+    assert pool.budget(project) == Budget(4, 2, queued=0, exported=0, skipped=1, manual=1)
+    assert pool.budget(project).left == 2
+
+
+def test_a_rejected_label_is_out_again(lab, project):
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    reject_labels(project, ["s00"], "wrong organ")
+    assert pool.budget(project) == Budget(100, 0, queued=1, exported=1, skipped=0, manual=0)
+
+
+def test_left_is_never_negative(lab, project):
+    lab.configure("[budget]\ntotal = 1\n")
+    project.reload_config()
+    assert (pool.budget(project).spent, pool.budget(project).left) == (2, 0)

@@ -1,0 +1,258 @@
+"""Masks that wait: kept with their reason, told apart, tried again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.verdict import Verdict
+from coldal_tui.files import sha256_file
+from coldal_tui.project.labels import import_masks, list_labels, reconcile_label_files
+from coldal_tui.project.quarantine import (
+    keep_copy,
+    put_in_quarantine,
+    reject_quarantined,
+    resolve_quarantine,
+    retry_quarantined,
+    select_waiting,
+    waiting,
+)
+
+
+@pytest.fixture
+def project(lab):
+    """Scans s00 to s04; s00 and s01 are queued."""
+    return lab.line(5, [("s00", "medoid"), ("s01", "farthest-point")])
+
+
+def labelled(project) -> list[str]:
+    return [label["scan_id"] for label in list_labels(project)]
+
+
+def states(project) -> list[str]:
+    rows = project.store.rows("SELECT state FROM quarantine ORDER BY quarantine_id")
+    return [row["state"] for row in rows]
+
+
+def test_a_mask_in_quarantine_is_kept_with_its_reason(lab, project, statuses):
+    mask = lab.mask("s00.png", value=9)
+    content = mask.read_bytes()
+    import_masks(project, lab.masks)
+    (row,) = waiting(project)
+    assert (row["scan_id"], row["code"]) == ("s00", "unknown-value")
+    assert "unknown value 9 (3 pixels)" in row["message"].lower()
+    mask.unlink()
+    assert project.file_of(row["file"]).read_bytes() == content
+    assert statuses(project)["s00"] == "queued"
+
+
+def test_the_same_mask_waits_once_and_its_reason_is_kept_up_to_date(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    lab.configure("[classes]\nnames = ['lung', 'heart']\n")
+    project.reload_config()
+    import_masks(project, lab.masks)
+    (row,) = waiting(project)
+    assert "1 = lung, 2 = heart" in row["message"]
+
+
+def test_two_files_without_a_scan_are_two(lab, project):
+    for name in ("one.png", "two.png"):
+        verdict = Verdict("quarantined", lab.masks / name, None, None, "unreadable", "it is gone")
+        with project.store.transaction():
+            put_in_quarantine(project, verdict, "")
+            put_in_quarantine(project, verdict, "")
+    assert [row["source"] for row in waiting(project)] == [
+        str(lab.masks / name) for name in ("one.png", "two.png")
+    ]
+
+
+def test_an_unreadable_file_does_not_stop_the_others(lab, project):
+    lab.mask("s00.png")
+    (lab.masks / "s01.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"rest")
+    report = import_masks(project, lab.masks)
+    assert ([v.scan_id for v in report.accepted], len(report.quarantined)) == (["s00"], 1)
+    assert waiting(project)[0]["code"]
+
+
+def test_one_scan_of_a_file_that_holds_many_resolves_only_itself(lab, project):
+    file = lab.mask("many.png")
+    digest = sha256_file(file)
+    with project.store.transaction():
+        for scan_id in ("s00", "s01", None):
+            verdict = Verdict("quarantined", file, digest, scan_id, "empty", "nothing is drawn")
+            put_in_quarantine(project, verdict, "")
+        resolve_quarantine(project, "s00", digest)
+    assert [row["scan_id"] for row in waiting(project)] == ["s01"]
+
+
+def test_a_good_mask_of_the_scan_ends_the_waiting(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    lab.mask("s00.png", value=1)
+    import_masks(project, lab.masks)
+    assert states(project) == ["resolved"]
+    project.store.undo_last()
+    reconcile_label_files(project)
+    assert (states(project), labelled(project)) == (["waiting"], [])
+
+
+def test_a_mask_that_was_mended_is_accepted_on_retry(lab, project, statuses):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    lab.mask("s00.png", value=1)
+    (result,) = retry_quarantined(project, waiting(project))
+    assert (result.accepted, result.scan_id) == (True, "s00")
+    assert (states(project), labelled(project)) == (["resolved"], ["s00"])
+    assert statuses(project)["s00"] == "labelled"
+    assert (project.layout.labels / "s00.png").is_file()
+
+
+def test_after_a_change_of_coldal_toml_the_copy_is_accepted(lab, project):
+    lab.mask("s00.png", value=9).rename(lab.masks / "s00_mask.png")
+    import_masks(project, lab.masks)
+    (lab.masks / "s00_mask.png").unlink()
+    assert not retry_quarantined(project, waiting(project))[0].accepted
+    lab.configure("[classes]\nvalues = { '9' = 'foreground' }\n")
+    project.reload_config()
+    assert retry_quarantined(project, waiting(project))[0].accepted
+    assert labelled(project) == ["s00"]
+
+
+def test_a_retry_that_fails_again_says_the_new_reason(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    lab.mask("s00.png", size=(6, 8))
+    (result,) = retry_quarantined(project, waiting(project))
+    assert (result.accepted, result.code) == (False, "wrong-size")
+    (row,) = waiting(project)
+    assert row["code"] == "wrong-size"
+    assert project.file_of(row["file"]).read_bytes() == (lab.masks / "s00.png").read_bytes()
+    import_masks(project, lab.masks)
+    assert len(waiting(project)) == 1
+
+
+def test_a_retry_that_changes_nothing_is_not_what_undo_takes_back(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    retry_quarantined(project, waiting(project))
+    assert project.store.undo_last()["action"] == "import"
+
+
+def test_an_empty_mask_is_a_negative_case_once_confirmed(lab, project):
+    lab.mask("s00.png", value=0)
+    import_masks(project, lab.masks)
+    assert waiting(project)[0]["code"] == "empty"
+    (result,) = retry_quarantined(
+        project, select_waiting(project, ["s00"]), ImportOptions(confirm_empty=True)
+    )
+    assert result.accepted
+    label = list_labels(project)[0]
+    assert label["voxels"] == {"foreground": 0}
+    assert any("negative case" in note for note in label["notes"])
+
+
+def test_a_person_names_the_scan(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    lab.configure("[classes]\nvalues = { '9' = 'foreground' }\n")
+    project.reload_config()
+    (result,) = retry_quarantined(project, waiting(project), scan_id="s04")
+    assert (result.accepted, result.scan_id) == (True, "s04")
+    assert (labelled(project), states(project)) == (["s04"], ["resolved"])
+
+
+def test_a_person_names_a_scan_that_can_have_no_label(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    with pytest.raises(UsageError, match="did you mean s0"):
+        retry_quarantined(project, waiting(project), scan_id="s0")
+    project.store.update("scans", {"scan_id": "s04"}, state="missing")
+    with pytest.raises(UsageError, match="file is missing"):
+        retry_quarantined(project, waiting(project), scan_id="s04")
+    project.store.update("scans", {"scan_id": "s03"}, duplicate_of="s02")
+    assert retry_quarantined(project, waiting(project), scan_id="s03")[0].scan_id == "s02"
+
+
+def test_a_mask_without_a_scan_waits_for_one(lab, project):
+    file = lab.mask("stray.png")
+    verdict = Verdict("quarantined", file, sha256_file(file), None, "unreadable", "it was locked")
+    with project.store.transaction():
+        put_in_quarantine(project, verdict, keep_copy(project, verdict))
+    assert retry_quarantined(project, waiting(project))[0].code == "no-scan"
+    assert retry_quarantined(project, waiting(project), scan_id="s02")[0].accepted
+
+
+def test_masks_that_are_gone_or_no_masks_do_not_stop_a_retry(lab, project):
+    for name, value in (("s00", 9), ("s01", 8), ("s02", 7)):
+        lab.mask(f"{name}.png", value=value)
+    import_masks(project, lab.masks)
+    gone, text, good = waiting(project)
+    (lab.masks / "s00.png").unlink()
+    project.file_of(gone["file"]).unlink()
+    (lab.masks / "s01.png").write_text("no picture")
+    lab.mask("s02.png", value=1)
+    results = retry_quarantined(project, [gone, text, good])
+    assert [result.accepted for result in results] == [False, False, True]
+    assert results[0].code == "missing"
+    assert "can be found" in results[0].message
+    assert states(project) == ["waiting", "waiting", "resolved"]
+
+
+def test_masks_that_claim_one_scan_are_not_decided_by_a_retry_of_all(lab, project):
+    lab.mask("s00_mask.png", slice(0, 2))
+    lab.mask("s00_seg.png", slice(0, 4))
+    import_masks(project, lab.masks)
+    rows = waiting(project)
+    assert [row["code"] for row in rows] == ["conflict", "conflict"]
+    assert [r.code for r in retry_quarantined(project, rows)] == ["conflict", "conflict"]
+    assert labelled(project) == []
+    number = str(rows[1]["quarantine_id"])
+    assert retry_quarantined(project, select_waiting(project, [number]))[0].accepted
+    assert states(project) == ["resolved", "resolved"]
+
+
+def test_masks_are_chosen_by_number_first_and_once(lab, project):
+    lab.mask("s00.png", value=9)
+    lab.mask("s01.png", value=9)
+    import_masks(project, lab.masks)
+    project.store.update("quarantine", {"quarantine_id": 2}, scan_id="1")
+    assert [r["quarantine_id"] for r in select_waiting(project, ["1"])] == [1]
+    assert [r["quarantine_id"] for r in select_waiting(project, ["s00", "1", "2"])] == [1, 2]
+    assert len(select_waiting(project, [])) == 2
+    with pytest.raises(UsageError, match="nothing in quarantine under this name"):
+        select_waiting(project, ["3"])
+
+
+def test_a_rejected_mask_waits_no_more_until_it_is_imported_again(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    reject_quarantined(project, waiting(project))
+    assert (states(project), waiting(project)) == (["rejected"], [])
+    project.store.undo_last()
+    assert states(project) == ["waiting"]
+
+
+def test_both_files_of_a_pair_are_kept(lab, project):
+    header = lab.masks / "s00.mhd"
+    header.write_text("ObjectType = Image\nElementDataFile = s00.raw\n")
+    (lab.masks / "s00.raw").write_bytes(b"voxels")
+    verdict = Verdict("quarantined", header, sha256_file(header), "s00", "geometry", "it is off")
+    kept = project.file_of(keep_copy(project, verdict))
+    assert kept.read_bytes() == header.read_bytes()
+    assert kept.with_name("s00.raw").read_bytes() == b"voxels"
+
+
+def test_the_audit_trail_names_what_came_in(lab, project):
+    lab.mask("s00.png")
+    Image.fromarray(np.full((6, 9), 9, np.uint8)).save(lab.masks / "s01.png")
+    import_masks(project, lab.masks)
+    row = project.store.row("SELECT * FROM audit WHERE action = 'import'")
+    assert row["summary"] == "imported 1 labels, 1 to quarantine"
+    assert json.loads(row["inputs"]) == {"s00": sha256_file(lab.masks / "s00.png")}
+    assert json.loads(row["params"])["source"] == str(lab.masks)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from coldal_tui.cli import common
 from coldal_tui.visible import visible
@@ -92,13 +93,35 @@ def progress_note(progress: Progress) -> str:
 
 @contextmanager
 def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar over files on stderr; silent without a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, name: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    """A bar over files on stderr; silent without a terminal.
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn())
-    with Progress(*columns, console=common.console(err=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total, name: bar.update(task, completed=done, total=total)
+    What C decoders print about a damaged file is kept off the screen: its reason is reported.
+    """
+    with decoders_silenced() as stderr:
+        if not stderr.isatty():
+            yield lambda done, total, name: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn())
+        with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total, name: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def decoders_silenced() -> Iterator[TextIO]:
+    """Point the process's standard error at nothing; yields a stream to the real one."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        with os.fdopen(os.dup(kept), "w") as stream:
+            yield stream
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

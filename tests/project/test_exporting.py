@@ -1,0 +1,190 @@
+"""Handing out: which scans, to whom, with which pre-labels, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.files import sha256_file
+from coldal_tui.project import exporting
+from coldal_tui.project.exporting import export_queue
+from coldal_tui.project.labels import import_masks, list_labels
+from coldal_tui.project.queue_actions import assign, pin, skip
+
+PICKS = [("s00", "medoid"), ("s01", "farthest-point"), ("s02", "farthest-point")]
+
+
+@pytest.fixture
+def project(lab):
+    """Scans s00 to s05; s00, s01, s02 are queued."""
+    return lab.line(6, PICKS)
+
+
+def manifest(folder) -> list[dict]:
+    return json.loads((folder / "manifest.json").read_text())["items"]
+
+
+def test_queued_scans_are_exported_and_recorded(lab, project, statuses):
+    report = export_queue(project)
+    assert report.scans == ("s00", "s01", "s02")
+    assert report.folder.parent == project.layout.exports
+    assert set(statuses(project).values()) == {"exported"}
+    row = project.store.row("SELECT * FROM exports")
+    assert row["export_id"] == report.export_id
+    assert project.file_of(row["folder"]) == report.folder
+    assert json.loads(row["scans"]) == ["s00", "s01", "s02"]
+    assert row["manifest_sha256"] == sha256_file(report.folder / "manifest.json")
+    assert project.scan("s00").sha256 == sha256_file(lab.images / "s00.png")
+    assert {item["scan_id"]: item["rank"] for item in manifest(report.folder)} == {
+        "s00": 1,
+        "s01": 2,
+        "s02": 3,
+    }
+
+
+def test_masks_drawn_in_an_export_come_back(lab, project, statuses):
+    folder = export_queue(project).folder
+    lab.masks = folder / "masks"
+    lab.mask("s01.png")
+    import_masks(project, folder)
+    assert [label["scan_id"] for label in list_labels(project)] == ["s01"]
+    assert statuses(project)["s01"] == "labelled"
+
+
+def test_skipped_and_labelled_scans_stay_here(lab, project, statuses):
+    skip(project, ["s00"], None, replace=False)
+    lab.mask("s01.png")
+    import_masks(project, lab.masks)
+    assert export_queue(project).scans == ("s02",)
+    assert statuses(project) == {"s00": "skipped", "s01": "labelled", "s02": "exported"}
+
+
+def test_the_first_of_the_queue_go_first(project):
+    pin(project, ["s02"])
+    assert export_queue(project, top=2).scans == ("s02", "s00")
+    assert export_queue(project).scans == ("s01",)
+
+
+def test_only_one_round(project):
+    project.store.update("queue", {"scan_id": "s01"}, round=1)
+    assert export_queue(project, round_=1).scans == ("s01",)
+
+
+def test_people_are_dealt_scans_in_turn_and_keep_what_they_had(project):
+    assign(project, ["s01"], "carla")
+    report = export_queue(project, assign=("ana", "ben"))
+    rows = project.store.rows("SELECT scan_id, assignee FROM queue ORDER BY scan_id")
+    assert [row["assignee"] for row in rows] == ["ana", "carla", "ben"]
+    assert report.assignees == {"ana": 1, "carla": 1, "ben": 1}
+    assert {item["scan_id"]: item["assignee"] for item in manifest(report.folder)} == {
+        row["scan_id"]: row["assignee"] for row in rows
+    }
+
+
+def test_what_is_out_goes_out_again_only_when_asked(project):
+    first = export_queue(project, top=1)
+    assert export_queue(project).scans == ("s01", "s02")
+    with pytest.raises(UsageError, match="nothing is queued") as caught:
+        export_queue(project)
+    assert "--again" in caught.value.remedy
+    again = export_queue(project, again=True)
+    assert again.scans == ("s00", "s01", "s02")
+    assert again.folder != first.folder
+    assert project.store.value("SELECT DISTINCT export_id FROM queue") == again.export_id
+
+
+def test_predictions_of_the_newest_run_go_along_as_pre_labels(lab, project):
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    lab.train(project)
+    lab.score(project, {})
+    lab.train(project)
+    assert export_queue(project, top=1).prelabels == 0
+    lab.score(project, {})
+    report = export_queue(project, again=True)
+    assert (report.scans, report.prelabels) == (("s01", "s02"), 2)
+    assert {item["run"] for item in manifest(report.folder)} == {"run-002"}
+    predicted = project.layout.runs / "run-002" / "predictions" / "s01.png"
+    assert (report.folder / "prelabels" / "s01.png").read_bytes() == predicted.read_bytes()
+
+
+def test_an_export_that_fails_changes_nothing(lab, project, statuses):
+    (lab.images / "s01.png").unlink()
+    before = [project.store.rows(f"SELECT * FROM {t}") for t in ("queue", "exports", "audit")]
+    with pytest.raises(ColdalError, match="image can't be read"):
+        export_queue(project)
+    after = [project.store.rows(f"SELECT * FROM {t}") for t in ("queue", "exports", "audit")]
+    assert after == before
+    assert list(project.layout.exports.iterdir()) == []
+
+
+def test_an_export_that_can_not_be_recorded_leaves_no_folder(lab, project, monkeypatch):
+    def busy(*_args: object) -> None:
+        raise ColdalError("another process holds the project's database", code="busy")
+
+    monkeypatch.setattr(exporting, "_record", busy)
+    out = lab.folder / "out"
+    with pytest.raises(ColdalError, match="holds the project"):
+        export_queue(project, out=out)
+    assert not out.exists()
+
+
+def test_a_label_that_comes_during_an_export_stays_a_label(lab, project, statuses, monkeypatch):
+    lab.mask("s01.png")
+    record = exporting._record
+
+    def late(*args):
+        import_masks(project, lab.masks)
+        return record(*args)
+
+    monkeypatch.setattr(exporting, "_record", late)
+    export_queue(project)
+    assert statuses(project) == {"s00": "exported", "s01": "labelled", "s02": "exported"}
+
+
+def test_an_export_elsewhere_is_recorded_by_its_absolute_path(lab, project, monkeypatch):
+    monkeypatch.chdir(lab.folder)
+    report = export_queue(project, out=lab.folder.joinpath("out").relative_to(lab.folder))
+    assert report.folder == lab.folder / "out"
+    assert project.store.value("SELECT folder FROM exports") == str(lab.folder / "out")
+
+
+def test_a_folder_that_is_not_empty_is_refused(lab, project, statuses):
+    with pytest.raises(UsageError, match="not empty"):
+        export_queue(project, out=lab.masks.parent)
+    assert set(statuses(project).values()) == {"queued"}
+
+
+def test_an_unknown_format_is_refused(project, statuses):
+    with pytest.raises(UsageError, match="no export format is called 'fax'"):
+        export_queue(project, format="fax")
+    assert set(statuses(project).values()) == {"queued"}
+
+
+def test_a_projects_name_does_not_lead_out_of_the_exports_folder(lab, project):
+    lab.configure('[project]\nname = "../a / b"\n')
+    project.reload_config()
+    folder = export_queue(project).folder
+    assert folder.parent == project.layout.exports
+    assert folder.name.endswith("-a_b")
+
+
+def test_an_export_is_undone_and_its_folder_stays(project, statuses):
+    folder = export_queue(project, assign=("ana",)).folder
+    assert project.store.undo_last()["action"] == "export"
+    assert set(statuses(project).values()) == {"queued"}
+    assert project.store.rows("SELECT * FROM exports") == []
+    assert project.scan("s00").sha256 is None
+    assert (folder / "manifest.json").is_file()
+
+
+def test_the_audit_trail_has_the_manifest(project):
+    report = export_queue(project)
+    row = project.store.row("SELECT * FROM audit WHERE action = 'export'")
+    assert json.loads(row["inputs"]) == {"manifest": sha256_file(report.folder / "manifest.json")}
+    assert json.loads(row["params"]) == {
+        "folder": str(report.folder),
+        "scans": ["s00", "s01", "s02"],
+    }

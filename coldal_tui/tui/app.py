@@ -167,32 +167,45 @@ class ColdalApp(App[None]):
             head.update(head_text(self._shown, readonly=self._readonly, stale=stale))
 
     def _draw_queue(self, snapshot: Snapshot) -> None:
-        """Only changed cells are redrawn; the cursor stays on its scan."""
+        """Only changed cells are redrawn; the cursor stays on its scan, and in view."""
         columns = queue_columns(snapshot)
         rows = queue_rows(snapshot, columns)
         table = self.query_one(DataTable)
-        if columns == self._columns and list(rows) == list(self._rows):
-            for scan_id, cells in rows.items():
-                for column, new, old in zip(columns, cells, self._rows[scan_id], strict=True):
-                    if new != old:
-                        table.update_cell(scan_id, column, new, update_width=True)
+        old, position = list(self._rows), table.cursor_row
+        here = old[position] if position < len(old) else None
+        kept = [scan_id for scan_id in old if scan_id in rows]
+        if columns == self._columns and kept == list(rows)[: len(kept)]:
+            self._amend(table, rows)
         else:
             self._refill(table, columns, rows)
         self._columns, self._rows = columns, rows
+        if list(rows) != old:
+            row = list(rows).index(here) if here in rows else position
+            table.move_cursor(row=row)
+
+    def _amend(self, table: DataTable[Text], rows: dict[str, tuple[Text, ...]]) -> None:
+        """Rows that left, cells that changed, rows that came at the end."""
+        for scan_id, old in self._rows.items():
+            if scan_id not in rows:
+                table.remove_row(scan_id)
+                continue
+            for column, before, now in zip(self._columns, old, rows[scan_id], strict=True):
+                if now != before:
+                    table.update_cell(scan_id, column, now, update_width=True)
+        for scan_id, cells in rows.items():
+            if scan_id not in self._rows:
+                table.add_row(*cells, key=scan_id)
 
     def _refill(
         self, table: DataTable[Text], columns: tuple[str, ...], rows: dict[str, tuple[Text, ...]]
     ) -> None:
-        before, position = list(self._rows), table.cursor_row
-        here = before[position] if position < len(before) else None
+        """All anew: the order or the columns changed."""
         top = table.scroll_y
         table.clear(columns=True)
         for column in columns:
             table.add_column(column, key=column)
         for scan_id, cells in rows.items():
             table.add_row(*cells, key=scan_id)
-        names = list(rows)
-        table.move_cursor(row=names.index(here) if here in rows else position, scroll=False)
         table.scroll_to(y=top, animate=False, force=True)
 
     def action_move(self, rows: int) -> None:

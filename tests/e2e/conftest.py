@@ -60,12 +60,12 @@ class Cli:
         return json.loads(self(*words, "--json", status=status).stdout)
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = 90, pause: float = 0.05) -> Any:
     """Poll until ``happened`` gives something true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := happened()):
         assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
     return found
 
 

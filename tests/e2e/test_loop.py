@@ -16,12 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
+from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.config import edit_config
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
-MORE_STEPS = 60
+MORE_STEPS = 48
 
 
 def _picks(items: list[dict[str, Any]]) -> list[tuple[str, int, str, int]]:
@@ -148,20 +149,24 @@ def undisturbed(base, cli, labelled) -> str:
     return _model(project)
 
 
-def _in_training(cli: Any, project: Path, wait_until: Any) -> dict[str, Any]:
-    """Submit a training and wait until it is in the midst of its steps."""
-    cli("train", project, "--steps", MORE_STEPS, "--detach")
+def _paused_in_training(
+    cli: Any, project: Path, wait_until: Any, steps: int = MORE_STEPS
+) -> tuple[dict[str, Any], psutil.Process]:
+    """Submit a training and stop its worker in the midst of its steps: the job, the worker."""
+    cli("train", project, "--steps", steps, "--detach")
+    (job,) = [one for one in cli.json("jobs", project) if one["kind"] == "train"]
+    folder, least = JobFolder(Path(job["folder"])), min(steps, MORE_STEPS) / 6
 
-    def found() -> dict[str, Any] | None:
-        (job,) = [one for one in cli.json("jobs", project) if one["kind"] == "train"]
-        assert job["status"] in ("waiting", "running"), job
-        progress = job["progress"]
+    def in_the_midst() -> bool:
+        assert not folder.receipt_file.exists()
+        progress = folder.progress()
         # Past the first block (a twelfth), so that there is a checkpoint to go on from.
-        ready = progress and progress["message"] == "training" and progress["done"] > 10
-        return job if ready else None
+        return progress is not None and progress.message == "training" and progress.done > least
 
-    job: dict[str, Any] = wait_until(found, "training to be in the midst")
-    return job
+    wait_until(in_the_midst, "training to be in the midst", pause=0.005)
+    worker = _process(project, "coldal_launch.worker")
+    worker.suspend()
+    return job, worker
 
 
 def _process(project: Path, module: str) -> psutil.Process:
@@ -189,8 +194,8 @@ def test_a_killed_worker_is_interrupted_and_a_retry_finishes_its_work(
     cli, copy_of, undisturbed, wait_until
 ) -> None:
     project = copy_of("killed-worker")
-    job = _in_training(cli, project, wait_until)
-    _process(project, "coldal_launch.worker").kill()
+    job, worker = _paused_in_training(cli, project, wait_until)
+    worker.kill()
     ended = _ended(cli, project, job["job_id"], wait_until)
     assert (ended["status"], ended["error"]["code"]) == ("interrupted", "interrupted")
     assert "interrupted" in cli("jobs", project).stdout
@@ -202,9 +207,9 @@ def test_a_killed_worker_is_interrupted_and_a_retry_finishes_its_work(
 
 def test_a_killed_supervisor_costs_nothing(cli, copy_of, undisturbed, wait_until) -> None:
     project = copy_of("killed-supervisor")
-    job = _in_training(cli, project, wait_until)
-    worker = _process(project, "coldal_launch.worker")
+    job, worker = _paused_in_training(cli, project, wait_until)
     _process(project, "coldal_tui.jobs.supervisor").kill()
+    worker.resume()
     # It has nobody left to tell, and works on to its receipt.
     receipt = Path(job["folder"]) / "receipt.json"
     wait_until(receipt.exists, "the worker to finish")
@@ -251,11 +256,11 @@ def test_a_detached_job_is_seen_from_elsewhere_and_can_be_cancelled(
     cli, copy_of, wait_until
 ) -> None:
     project = copy_of("detached")
-    job = _in_training(cli, project, wait_until)
-    worker = _process(project, "coldal_launch.worker")
+    job, worker = _paused_in_training(cli, project, wait_until, steps=100_000)
     (running,) = [one for one in _state(cli, project)["jobs"] if one["status"] == "running"]
     assert running["kind"] == "train"
     assert 0 < running["fraction"] < 1
+    worker.resume()
     cli("jobs", project, "cancel", job["job_id"])
     assert _gone(worker)
     ended = cli.json("jobs", project, "show", job["job_id"])

@@ -273,13 +273,16 @@ def test_a_run_knows_the_labels_there_were_when_it_began(project) -> None:
     assert spec.labels == {"a": "a" * 64, "b": "b" * 64}
 
 
-@pytest.mark.parametrize(("kind", "what"), [("score", "score with"), ("evaluate", "evaluate")])
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [("score", "score with"), ("predict", "predict with"), ("evaluate", "evaluate")],
+)
 def test_scoring_and_evaluating_need_a_run(project, kind: str, what: str) -> None:
     error = _refusal(project, kind, cases="none.json")
     assert (error.what, error.code) == (f"there is no run to {what}", "no-run")
 
 
-@pytest.mark.parametrize("kind", ["score", "evaluate"])
+@pytest.mark.parametrize("kind", ["score", "predict", "evaluate"])
 def test_a_run_that_is_not_there_is_named(project, kind: str) -> None:
     _run(project)
     error = _refusal(project, kind, run="run-9", cases="none.json")
@@ -317,3 +320,22 @@ def test_a_scan_queued_after_it_was_scored_is_predicted_still(project) -> None:
     predictions.mkdir(parents=True)
     (predictions / "b.png").write_bytes(b"")
     assert build_spec(project, "score", {}) is None
+
+
+def test_predict_takes_what_is_queued_or_out_and_nothing_else(project) -> None:
+    _run(project)
+    _queue(project, "b")
+    _queue(project, "c", status="exported")
+    _queue(project, "d", status="skipped")
+    spec = build_spec(project, "predict", {})
+    assert isinstance(spec, ScoreSpec)
+    assert [scan.scan_id for scan in spec.scans] == ["b", "c"]
+    assert spec.predict == ("b", "c")
+
+
+def test_predict_passes_over_scans_whose_file_is_gone(project) -> None:
+    _run(project)
+    _queue(project, "b")
+    with project.store.transaction():
+        project.store.update("scans", {"scan_id": "b"}, state="missing")
+    assert build_spec(project, "predict", {}) is None

@@ -121,8 +121,8 @@ def test_a_random_round_replaces_at_random_and_repeatably(lab):
 
 @pytest.fixture
 def cohort(lab):
-    """Five patients on a line, p3 in a cluster of its own; p1 validates, p2 trains."""
-    names = ("p1_a", "p1_b", "p2_a", "p3_a", "p4_a")
+    """Four patients on a line, p3 in a cluster of its own; p1 validates, p2 trains."""
+    names = ("p1_a", "p1_b", "p2_a", "p2_b", "p3_a", "p4_a")
     lab.pictures(*names)
     project = lab.start(PATIENTS)
     lab.embed(project)
@@ -152,10 +152,10 @@ def test_an_excluded_validation_scan_is_replaced_within_its_patient(cohort):
 
 
 def test_a_patient_whose_labelled_scan_is_missing_does_not_come_to_validate(lab, cohort):
-    lab.mask("p4_a.png")
+    lab.mask("p2_a.png")
     import_masks(cohort, lab.masks)
-    lab.picture("p4_b.png")
-    cohort.store.update("scans", {"scan_id": "p4_a"}, state="missing")
+    cohort.store.update("scans", {"scan_id": "p2_a"}, state="missing")
+    exclude(cohort, ["p4_a"], None)
     skip(cohort, ["p1_a"], None)
     assert skip(cohort, ["p1_b"], None)[0].replaced_by == "p3_a"
 
@@ -186,7 +186,9 @@ def test_a_substitute_that_is_out_stays(lab, statuses):
 
 
 def test_reopening_needs_budget(lab, statuses):
-    project = lab.line(8, [("s00", "medoid"), ("s07", "farthest-point")], toml="budget.total = 2\n")
+    project = lab.line(
+        8, [("s00", "medoid"), ("s07", "farthest-point")], toml="[budget]\ntotal = 2\n"
+    )
     skip(project, ["s07"], None)
     project.store.update("queue", {"scan_id": "s06"}, status="exported")
     before = statuses(project)
@@ -356,12 +358,12 @@ def test_what_does_not_fit_is_refused_with_what_to_do(lab, act, scan_id, what, r
 
 
 def test_why_a_scan_is_in_the_queue(lab):
-    project = lab.line(8, [("s00", "medoid"), ("s07", "farthest-point")], HALVES, "[selection]")
+    project = lab.line(8, [("s00", "medoid"), ("s07", "farthest-point")], HALVES)
     skip(project, ["s07"], "blurred")
     found = explain(project, "s07")
-    assert (found["status"], found["reason"], found["replaced_by"]) == ("skipped", "blurred", "s04")
+    assert (found["status"], found["reason"], found["replaced_by"]) == ("skipped", "blurred", "s05")
     assert found["selection"]["strategy"] == "coldstart"
-    assert explain(project, "s04")["terms"]["replaces"] == "s07"
+    assert explain(project, "s05")["terms"]["replaces"] == "s07"
     assert found["path"] == str(lab.images / "s07.png")
     json.dumps(found)
 

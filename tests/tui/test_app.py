@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ async def until(pilot: Pilot[None], true: Callable[[], bool], within_s: float = 
         if true():
             return
         await pilot.pause(0.05)
-    assert true()
+    assert true(), inspect.getsource(true)
 
 
 def cells(app: ColdalApp) -> list[list[str]]:
@@ -138,8 +139,14 @@ def test_the_cursor_stays_on_its_scan_when_rows_come_and_go(queued: Path) -> Non
     drive(queued, change)
 
 
-def test_the_view_does_not_jump_when_rows_come(queued: Path) -> None:
+@pytest.mark.parametrize(
+    ("change_to", "at"), [({"status": "queued"}, -1), ({"status": "queued", "pinned": 1}, 0)]
+)
+def test_the_cursor_stays_in_view_when_rows_come(
+    change_to: dict[str, str | int], at: int, queued: Path
+) -> None:
     with Project(queued) as opened, opened.store.transaction():
+        add_to_queue(opened, [("scan_5", 500, "random", {})], status="skipped")
         row = opened.store.row("SELECT * FROM scans WHERE scan_id = 'scan_0'")
         assert row is not None
         for number in range(100):
@@ -148,14 +155,15 @@ def test_the_view_does_not_jump_when_rows_come(queued: Path) -> None:
 
     async def change(app: ColdalApp, pilot: Pilot[None]) -> None:
         table = app.query_one(DataTable)
-        await pilot.press("G")
-        await until(pilot, lambda: table.scroll_y == table.max_scroll_y > 0)
-        before = table.scroll_y
+        await until(pilot, lambda: table.max_scroll_y > 0)
+        table.move_cursor(row=60)
+        before = cells(app)[60][1]
         with Project(queued) as other:
-            add_to_queue(other, [("scan_5", 500, "random", {})])
-        await until(pilot, lambda: table.row_count == 104)
-        await pilot.pause(0.3)
-        await until(pilot, lambda: table.scroll_y == before)
+            other.store.update("queue", {"scan_id": "scan_5"}, **change_to)
+        await until(pilot, lambda: cells(app)[at][1] == "scan_5")
+        here = [row[1] for row in cells(app)].index(before)
+        await until(pilot, lambda: table.cursor_row == here)
+        await until(pilot, lambda: table.scroll_y < here < table.scroll_y + table.size.height)
 
     drive(queued, change)
 

@@ -26,6 +26,7 @@ from coldal_tui.jobs.spec import (
     SelectSpec,
     TrainSpec,
 )
+from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project, encoder_key
 
 
@@ -195,6 +196,7 @@ def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: 
     with store.action("select") as action:
         _finish(project, job, summary)
         taken = {row["scan_id"] for row in store.rows("SELECT scan_id FROM queue")}
+        taken |= labelled_scans(project)
         if any(pick["scan_id"] in taken for pick in picks) or store.row(
             "SELECT 1 FROM rounds WHERE round = ?", (spec.round,)
         ):

@@ -28,6 +28,7 @@ from coldal_tui.jobs.spec import (
     TrainSpec,
 )
 from coldal_tui.project import pool as pools
+from coldal_tui.project.label_files import reconcile_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
@@ -250,6 +251,8 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
     Only the scans drawn for validation are measured, so that runs of all rounds can be compared;
     further labels of those patients are used for nothing.
     """
+    # A process that was killed after it committed labels has not moved their files yet.
+    reconcile_label_files(project)
     config = project.config
     images = project.images
     frozen = pools.validation_patients(project)

@@ -236,8 +236,7 @@ def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[st
     for name, found in zip(names, new, strict=True):
         candidate = name
         if folded[name.lower()] > 1 or name.lower() in used:
-            folder = PurePosixPath(found.rel_path).parent.name or project.images.name
-            candidate = safe_name(f"{folder}-{name}")
+            candidate = safe_name(f"{_telling_folder(project, found)}-{name}")
         unique, number = candidate, 2
         while unique.lower() in used:
             unique = f"{candidate}-{number}"
@@ -245,6 +244,12 @@ def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[st
         used.add(unique.lower())
         given[unique] = found
     return given
+
+
+def _telling_folder(project: Project, found: FoundScan) -> str:
+    """The nearest folder whose name is not in the scan's own name yet."""
+    folders = [folder.name for folder in PurePosixPath(found.rel_path).parents if folder.name]
+    return next((name for name in folders if not found.name.startswith(name)), project.images.name)
 
 
 def safe_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,20 +34,36 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
+@pytest.fixture(scope="session")
+def plain_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: a copy costs none of the waiting for the disk that a new database does."""
+    return make_project(tmp_path_factory.mktemp("plain")).parent
+
+
+@pytest.fixture(scope="session")
+def queued_template(plain_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queued") / "copy"
+    shutil.copytree(plain_template, folder)
+    add_round(folder / "lungs")
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(plain_template: Path, tmp_path: Path) -> Path:
     """A project of six scans, nothing selected; its images lie beside it."""
-    return make_project(tmp_path)
+    shutil.copytree(plain_template, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "lungs"
+
+
+@pytest.fixture
+def queued(project: Path, queued_template: Path) -> Path:
+    """The same project with a round 0: two clusters, scan_0 to scan_2 queued."""
+    shutil.rmtree(project)
+    shutil.copytree(queued_template / "lungs", project)
+    return project
 
 
 @pytest.fixture
 def images(project: Path) -> Path:
     """Six pictures, scan_0.png to scan_5.png."""
     return project.parent / "images"
-
-
-@pytest.fixture
-def queued(project: Path) -> Path:
-    """The same with a round 0: two clusters, three scans queued."""
-    add_round(project)
-    return project

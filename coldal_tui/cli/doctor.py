@@ -197,13 +197,13 @@ def _file_findings(project: Project) -> list[Finding]:
     from coldal_tui.files import sha256_file
 
     findings = []
-    for table, one, remedy in (
-        ("shards", "file of embeddings", "put it back from a copy"),
-        ("maps", "map", "coldal-tui map --rebuild"),
-        ("labels", "label", "import those masks again"),
+    used = "shard_id IN (SELECT shard_id FROM embeddings)"
+    for table, one, where, remedy in (
+        ("shards", "file of embeddings", used, "coldal-tui embed --again"),
+        ("maps", "map", "1", "coldal-tui map --rebuild"),
+        ("labels", "label", "state = 'active'", "import those masks again"),
     ):
-        where = " WHERE state = 'active'" if table == "labels" else ""
-        rows = project.store.rows(f"SELECT file, sha256 FROM {table}{where}")
+        rows = project.store.rows(f"SELECT file, sha256 FROM {table} WHERE {where}")
         bad = []
         for row in rows:
             path = project.file_of(row["file"])

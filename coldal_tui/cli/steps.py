@@ -26,7 +26,7 @@ _alpha = click.option(
 
 @click.command("embed")
 @common.project_argument()
-@click.option("--again", is_flag=True, help="Try scans that failed before once more.")
+@click.option("--again", is_flag=True, help="Try failed scans once more, and check what is stored.")
 @_device
 @_detach
 def embed_command(targets: tuple[str, ...], again: bool, device: str | None, detach: bool) -> None:

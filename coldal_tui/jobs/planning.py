@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EvaluateSpec,
@@ -58,7 +59,7 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
     """All usable scans whose bytes have no vector yet by the configured encoder."""
     scans = project.require_scans()
     known = project.current_encoder_hash()
-    done = set(embedded_scans(project, known)) if known else set()
+    done = _whole_vectors(project, known, verify=bool(request.get("again"))) if known else set()
     hopeless = _failed_before(project, known) if known and not request.get("again") else set()
     scans = [scan for scan in scans if scan.scan_id not in hopeless]
     if known and all(scan.scan_id in done for scan in scans) and not request.get("again"):
@@ -73,6 +74,18 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
         device=request.get("device") or backend.device,
         threads=backend.threads,
     )
+
+
+def _whole_vectors(project: Project, encoder_hash: str, *, verify: bool) -> set[str]:
+    """Scans whose vector is there: its shard exists and, with ``verify``, has not changed."""
+    vectors = embedded_scans(project, encoder_hash)
+    whole = {
+        row["shard_id"]
+        for row in project.store.rows("SELECT shard_id, file, sha256 FROM shards")
+        if (path := project.file_of(row["file"])).is_file()
+        and (not verify or sha256_file(path) == row["sha256"])
+    }
+    return {scan_id for scan_id, (shard_id, _) in vectors.items() if shard_id in whole}
 
 
 def _failed_before(project: Project, encoder_hash: str) -> set[str]:

@@ -1,0 +1,83 @@
+"""Which scans an embed job is given: those without a whole vector by the encoder in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coldal_tui.files import sha256_file
+from coldal_tui.jobs.planning import plan_embed
+from coldal_tui.project.indexing import reindex
+from coldal_tui.project.project import Project, encoder_key
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(images / f"s{number}.png")
+    made = Project.create(tmp_path / "project", images)
+    reindex(made)
+    shard = made.layout.embeddings / "shard.npy"
+    np.save(shard, np.zeros((3, 4), np.float32))
+    store = made.store
+    with store.transaction():
+        store.replace("meta", key=encoder_key(made.encoder), value="hash")
+        shard_id = store.insert(
+            "shards",
+            encoder_hash="hash",
+            file=made.layout.relative(shard),
+            sha256=sha256_file(shard),
+            created_at=store.now(),
+        )
+        for row, scan in enumerate(made.scans()):
+            store.insert(
+                "embeddings",
+                encoder_hash="hash",
+                scan_id=scan.scan_id,
+                quick_hash=scan.quick_hash,
+                shard_id=shard_id,
+                shard_row=row,
+            )
+    return made
+
+
+def test_nothing_is_embedded_twice(project: Project) -> None:
+    assert plan_embed(project, {}) is None
+
+
+def test_a_lost_shard_is_embedded_again(project: Project) -> None:
+    (project.layout.embeddings / "shard.npy").unlink()
+    spec = plan_embed(project, {})
+    assert spec is not None
+    assert spec.embedded == ()
+    assert [scan.scan_id for scan in spec.scans] == ["s0", "s1", "s2"]
+
+
+def test_again_notices_a_shard_that_was_changed(project: Project) -> None:
+    np.save(project.layout.embeddings / "shard.npy", np.ones((3, 4), np.float32))
+    assert plan_embed(project, {}) is None
+    spec = plan_embed(project, {"again": True})
+    assert spec is not None
+    assert spec.embedded == ()
+
+
+def test_a_scan_that_failed_waits_until_it_is_asked_for(project: Project) -> None:
+    scan = project.scan("s1")
+    project.store.execute("DELETE FROM embeddings WHERE scan_id = 's1'")
+    with project.store.transaction():
+        project.store.insert(
+            "embed_failures",
+            encoder_hash="hash",
+            scan_id="s1",
+            quick_hash=scan.quick_hash,
+            message="damaged",
+        )
+    assert plan_embed(project, {}) is None
+    spec = plan_embed(project, {"again": True})
+    assert spec is not None
+    assert spec.embedded == ("s0", "s2")

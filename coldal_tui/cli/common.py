@@ -7,7 +7,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
 
 PIPED_WIDTH = 10_000
@@ -225,48 +224,4 @@ def quiet_interrupt() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def run_steps(
-    project: Project,
-    steps: Iterable[tuple[str, Mapping[str, Any]]],
-    *,
-    detach: bool,
-    as_json: bool = False,
-) -> list[Job]:
-    """Submit a chain of jobs and follow it with a progress bar, or return at once.
-
-    Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
-    ``detach``: the numbers of the jobs are all there is to print then.
-    """
-    from coldal_tui.cli.following import JobProgress
-    from coldal_tui.jobs import queue
-    from coldal_tui.jobs.supervisor import ensure_supervisor
-    from coldal_tui.jobs.waiting import submit_chain, wait_for
-
-    steps = list(steps)
-    numbers = submit_chain(project, steps)
-    if detach:
-        follow = paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
-        say(f"submitted {plural(len(numbers), 'job')}; follow: {follow}")
-        if as_json:
-            kinds = [kind for kind, _ in steps]
-            print_json(
-                {
-                    "jobs": [
-                        {"job_id": job_id, "kind": kind}
-                        for job_id, kind in zip(numbers, kinds, strict=True)
-                    ]
-                }
-            )
-        return []
-    try:
-        with JobProgress() as progress:
-            return wait_for(project, numbers, progress.update)
-    except KeyboardInterrupt:
-        for job_number in reversed(numbers):
-            queue.cancel(project, job_number)
-        ensure_supervisor(project.layout)
-        say("\ncancelled; what was done is kept, and the same command goes on from there")
         sys.exit(130)

@@ -12,6 +12,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number, plural
+from coldal_tui.cli.following import run_steps
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -73,14 +74,14 @@ def _run(root: Path, seed: int) -> None:
         report = reindex(project)
         _title(f"1  index: {plural(report.scans, 'scan')}")
         _title("2  embed, map, cluster, pick the first queue")
-        common.run_steps(project, [("embed", {}), ("map", {}), ("select", {})], detach=False)
+        run_steps(project, [("embed", {}), ("map", {}), ("select", {})], detach=False)
         _label(project, data / "masks", "3  export, label, import")
         _title("4  train on round 0, score the pool, pick the next batch")
         steps: list[tuple[str, dict[str, Any]]] = [("train", {}), ("score", {}), ("select", {})]
-        common.run_steps(project, steps, detach=False)
+        run_steps(project, steps, detach=False)
         _label(project, data / "masks", "5  export, label, import the second queue")
         _title("6  train again; measure both runs on the scans that nobody labelled")
-        common.run_steps(project, [("train", {})], detach=False)
+        run_steps(project, [("train", {})], detach=False)
         _evaluate(project, data / "masks")
 
 
@@ -110,7 +111,7 @@ def _evaluate(project: Project, masks: Path) -> None:
     try:
         for run_id in runs:
             request = {"cases": cases.file, "run": run_id}
-            common.run_steps(project, [("evaluate", request)], detach=False)
+            run_steps(project, [("evaluate", request)], detach=False)
     finally:
         cases.discard()
 

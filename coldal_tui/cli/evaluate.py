@@ -9,6 +9,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number, plural
+from coldal_tui.cli.following import file_progress, run_steps
 
 
 @click.command("evaluate")
@@ -32,7 +33,6 @@ def evaluate_command(
 
     Without --images: on the project's own scans of patients without a label.
     """
-    from coldal_tui.cli.following import file_progress
     from coldal_tui.cli.steps import check_run
     from coldal_tui.project.evaluating import prepare_cases
 
@@ -42,7 +42,7 @@ def evaluate_command(
             cases = prepare_cases(project, masks, images=images, match=match, progress=advance)
         try:
             request = {"cases": cases.file, "run": run_id, "device": device}
-            (job,) = common.run_steps(project, [("evaluate", request)], detach=False)
+            (job,) = run_steps(project, [("evaluate", request)], detach=False)
         finally:
             cases.discard()
     wrong = [v for v in cases.unused if v.status == "quarantined"]

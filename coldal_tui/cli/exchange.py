@@ -11,6 +11,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.cli.following import file_progress, run_steps
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def export_queue_command(
 
     Where a run has predicted a queued scan, its mask goes along as a pre-label.
     """
-    from coldal_tui.cli.following import file_progress
     from coldal_tui.project.exporting import export_queue
 
     people = [name.strip() for name in assign.split(",")] if assign is not None else []
@@ -98,7 +98,7 @@ def _predict(project: Project) -> None:
     if latest_run(project) is None or plan_predict(project, {}) is None:
         return
     try:
-        common.run_steps(project, [("predict", {})], detach=False)
+        run_steps(project, [("predict", {})], detach=False)
     except ColdalError as error:
         common.say(f"without new pre-labels: {error}")
 
@@ -132,7 +132,6 @@ def import_masks_command(
     coldal-tui import-masks exports/…/masks
     coldal-tui import-masks /data/drawn --match '{stem}_1stHO' --dry-run
     """
-    from coldal_tui.cli.following import file_progress
     from coldal_tui.exchange.policy import ImportOptions
     from coldal_tui.project.labels import import_masks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,6 +15,7 @@ from coldal_tui.visible import visible
 if TYPE_CHECKING:
     from coldal_tui.jobs.folder import Progress
     from coldal_tui.jobs.queue import Job
+    from coldal_tui.project.project import Project
 
 
 class JobProgress:
@@ -125,3 +126,46 @@ def decoders_silenced() -> Iterator[TextIO]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def run_steps(
+    project: Project,
+    steps: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    detach: bool,
+    as_json: bool = False,
+) -> list[Job]:
+    """Submit a chain of jobs and follow it with a progress bar, or return at once.
+
+    Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
+    ``detach``: the numbers of the jobs are all there is to print then.
+    """
+    from coldal_tui.jobs import queue
+    from coldal_tui.jobs.supervisor import ensure_supervisor
+    from coldal_tui.jobs.waiting import submit_chain, wait_for
+
+    steps = list(steps)
+    numbers = submit_chain(project, steps)
+    if detach:
+        follow = common.paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
+        common.say(f"submitted {common.plural(len(numbers), 'job')}; follow: {follow}")
+        if as_json:
+            kinds = [kind for kind, _ in steps]
+            common.print_json(
+                {
+                    "jobs": [
+                        {"job_id": job_id, "kind": kind}
+                        for job_id, kind in zip(numbers, kinds, strict=True)
+                    ]
+                }
+            )
+        return []
+    try:
+        with JobProgress() as progress:
+            return wait_for(project, numbers, progress.update)
+    except KeyboardInterrupt:
+        for job_number in reversed(numbers):
+            queue.cancel(project, job_number)
+        ensure_supervisor(project.layout)
+        common.say("\ncancelled; what was done is kept, and the same command goes on from there")
+        sys.exit(130)

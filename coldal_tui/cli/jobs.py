@@ -26,8 +26,11 @@ ACTIONS = ("list", "show", "logs", "cancel", "retry")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
     """Jobs: list, show, logs, cancel, retry. Without a number, the newest one."""
+    from coldal_tui.jobs.waiting import revive
+
     project, rest = common.open_with_rest(targets)
     with project:
+        revive(project)
         action, words = common.split_action(rest, ACTIONS, "list")
         if len(words) > (0 if action == "list" else 1):
             raise click.UsageError(f"unexpected argument {words[-1]!r}")

@@ -151,7 +151,8 @@ def _retry(
     as_json: bool,
 ) -> None:
     """Exit 1 when not one mask came out of quarantine."""
-    from coldal_tui.project.quarantine import retry_quarantined, select_waiting
+    from coldal_tui.project.quarantine import select_waiting
+    from coldal_tui.project.retrying import retry_quarantined
 
     rows = select_waiting(project, words)
     if scan_id is not None:

@@ -299,7 +299,7 @@ def _acquired(terms: dict[str, Any]) -> list[str]:
 @common.project_argument()
 def undo_command(targets: tuple[str, ...]) -> None:
     """Take back the last selection, queue change, import, label change or export record."""
-    from coldal_tui.project.labels import reconcile_label_files
+    from coldal_tui.project.label_files import reconcile_label_files
 
     with common.open_project(targets) as project:
         undone = project.store.undo_last()

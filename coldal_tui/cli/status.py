@@ -30,9 +30,11 @@ WATCH_S = 1.0
 @click.option("--watch", is_flag=True, help="Print again on every change; Ctrl-C ends.")
 def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None:
     """Budget, clusters, rounds, labels, runs, jobs, and the next sensible step."""
+    from coldal_tui.jobs.waiting import revive
     from coldal_tui.project.snapshot import take_snapshot
 
     with common.open_project(targets) as project:
+        revive(project)
         if not watch:
             show(take_snapshot(project), as_json)
             return

@@ -8,6 +8,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.cli.following import run_steps
 from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def embed_command(targets: tuple[str, ...], again: bool, device: str | None, det
     """Embed scans with the project's encoder; only new or changed ones are read."""
     with common.open_project(targets) as project:
         request = {"device": device, "again": again}
-        jobs = common.run_steps(project, [("embed", request)], detach=detach)
+        jobs = run_steps(project, [("embed", request)], detach=detach)
         for job in jobs:
             _say_embedded(job)
 
@@ -63,7 +64,7 @@ def map_command(targets: tuple[str, ...], rebuild: bool, seed: int | None, detac
     """Project the embeddings to two dimensions (t-SNE); a new, immutable map version."""
     with common.open_project(targets) as project:
         steps = [("embed", {}), ("map", {"seed": seed, "rebuild": rebuild})]
-        for job in common.run_steps(project, steps, detach=detach)[1:]:
+        for job in run_steps(project, steps, detach=detach)[1:]:
             if job.result.get("nothing_to_do"):
                 common.echo("the newest map shows these very embeddings; --rebuild makes another")
             else:
@@ -119,7 +120,7 @@ def select_command(
             ("map", {"seed": seed}),
             ("select", request),
         ]
-        jobs = common.run_steps(project, steps, detach=detach, as_json=as_json)
+        jobs = run_steps(project, steps, detach=detach, as_json=as_json)
         for job in jobs[:1]:
             _say_failed(job)
         if not detach:
@@ -204,7 +205,7 @@ def train_command(
     """Train the segmentation model on the labels; the validation patients never train."""
     with common.open_project(targets) as project:
         request = {"steps": steps, "seed": seed, "device": device}
-        common.run_steps(project, [("train", request)], detach=detach, as_json=as_json)
+        run_steps(project, [("train", request)], detach=detach, as_json=as_json)
         if not detach:
             _show_runs(project, as_json)
 
@@ -234,7 +235,7 @@ def score_command(
     with common.open_project(targets) as project:
         check_run(project, run_id)
         request = {"run": run_id, "device": device}
-        for job in common.run_steps(project, [("score", request)], detach=detach):
+        for job in run_steps(project, [("score", request)], detach=detach):
             if job.result.get("nothing_to_do"):
                 common.echo("every candidate is scored already")
             else:
@@ -286,7 +287,7 @@ def next_command(
         steps.append(("score", {"device": device}))
         request = {"budget": batch, "strategy": strategy, "alpha": alpha, "seed": seed}
         steps += [("select", request), ("predict", {"device": device})]
-        common.run_steps(project, steps, detach=detach, as_json=as_json)
+        run_steps(project, steps, detach=detach, as_json=as_json)
         if not detach:
             if not as_json:
                 _show_runs(project, as_json=False)
@@ -295,9 +296,11 @@ def next_command(
 
 def _clip(project: Project, batch: int | None) -> None:
     """Say what stands in the way, before any hour is spent."""
+    from coldal_tui.jobs.planning import batch_size, next_round
     from coldal_tui.project.pool import budget
 
     state = budget(project)
+    batch = batch or batch_size(project, next_round(project))
     if state.left == 0:
         raise ColdalError(
             f"the budget of {state.total} is spent",
@@ -305,8 +308,9 @@ def _clip(project: Project, batch: int | None) -> None:
             remedy="raise total under [budget] in coldal.toml to go on",
             code="budget-spent",
         )
-    if batch is not None and batch > state.left:
-        common.say(f"only {state.left} of the budget {'is' if state.left == 1 else 'are'} left")
+    if batch > state.left:
+        verb = "is" if state.left == 1 else "are"
+        common.say(f"only {state.left} of the budget {verb} left, not {batch}")
     if state.queued + state.exported:
         out = state.queued + state.exported
         common.say(f"{plural(out, 'scan')} of earlier rounds still without a label")

@@ -201,6 +201,13 @@ def round0_size(project: Project) -> int:
     return section.round0 or min(section.total, max(5, math.ceil(section.total / 5)))
 
 
+def batch_size(project: Project, number: int) -> int:
+    """How many scans round ``number`` asks for by default."""
+    if number == 0:
+        return round0_size(project)
+    return project.config.budget.batch or round0_size(project)
+
+
 def plan_select(project: Project, request: Request) -> SelectSpec:
     """One round: how many, from whom, by which strategy."""
     number = next_round(project)
@@ -213,9 +220,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
             code="budget-spent",
         )
     config = project.config
-    wanted = request.get("budget") or (
-        round0_size(project) if number == 0 else config.budget.batch or round0_size(project)
-    )
+    wanted = request.get("budget") or batch_size(project, number)
     encoder_hash, vectors = _vectors(project)
     base = latest_map(project, encoder_hash)
     if base is None:

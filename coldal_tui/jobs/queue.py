@@ -111,7 +111,11 @@ def cancel(project: Project, job_id: int) -> Job:
 
 
 def retry(project: Project, job_id: int) -> Job:
-    """Run an ended job again in its own folder: it goes on from what is already there."""
+    """Run an ended job again in its own folder: it goes on from what is already there.
+
+    Jobs that it needs and that ended badly are run again first; those that were cancelled because
+    it ended badly wait for it once more.
+    """
     store = project.store
     with store.transaction():
         job = get_job(project, job_id)
@@ -121,6 +125,7 @@ def retry(project: Project, job_id: int) -> Job:
                 where=f"job {job_id}",
             )
         reopened = [job_id, *_ended_dependencies(project, job)]
+        reopened += _cancelled_dependants(project, set(reopened))
         for number in reopened:
             store.update(
                 "jobs",
@@ -140,6 +145,17 @@ def _ended_dependencies(project: Project, job: Job) -> list[int]:
         dependency = get_job(project, number)
         if dependency.status in ENDED_BADLY:
             found += [number, *_ended_dependencies(project, dependency)]
+    return found
+
+
+def _cancelled_dependants(project: Project, reopened: set[int]) -> list[int]:
+    """Jobs, by number, that only wait no more because one of ``reopened`` ended badly."""
+    found: list[int] = []
+    for job in list_jobs(project, (CANCELLED,)):
+        of_its_own = job.error is None or job.error.code != "dependency"
+        if not of_its_own and reopened & {*job.depends_on}:
+            found.append(job.job_id)
+            reopened.add(job.job_id)
     return found
 
 

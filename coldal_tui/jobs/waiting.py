@@ -25,6 +25,12 @@ def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]
     return numbers
 
 
+def revive(project: Project) -> None:
+    """Start a supervisor where jobs are open and none runs: the last one was killed."""
+    if queue.list_jobs(project, queue.OPEN) and not supervisor_running(project.layout):
+        ensure_supervisor(project.layout)
+
+
 def wait_for(
     project: Project, numbers: Iterable[int], watch: Watcher, poll_s: float = 0.1
 ) -> list[queue.Job]:

@@ -23,7 +23,7 @@ from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
 from coldal_tui.project.indexing import safe_name
-from coldal_tui.project.labels import with_values
+from coldal_tui.project.mask_targets import with_values
 from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
 

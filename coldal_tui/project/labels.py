@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import UsageError
-from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importing import Verdict, examine
 from coldal_tui.exchange.policy import ImportOptions
-from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned, split_name
+from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned
 from coldal_tui.project.label_staging import (
     Staged,
     is_known,
@@ -21,18 +20,9 @@ from coldal_tui.project.label_staging import (
     store_label,
     taken_in_meanwhile,
 )
+from coldal_tui.project.mask_targets import targets, with_values
 from coldal_tui.project.project import Project
 from coldal_tui.project.quarantine import put_in_quarantine
-
-__all__ = [
-    "ImportReport",
-    "import_masks",
-    "list_labels",
-    "reconcile_label_files",
-    "reject_labels",
-    "targets",
-    "with_values",
-]
 
 Progress = Callable[[int, int, str], None]
 
@@ -49,42 +39,6 @@ class ImportReport:
     ignored: tuple[Verdict, ...]
     manual: tuple[str, ...]
     dry_run: bool
-
-
-def targets(project: Project) -> list[ScanTarget]:
-    """The project's scans as mask import sees them; names of exact copies lead to the first."""
-    images = project.images
-    scans = [scan for scan in project.scans() if scan.state == "present"]
-    aliases: dict[str, list[str]] = {}
-    for scan in scans:
-        if scan.duplicate_of is not None:
-            aliases.setdefault(scan.duplicate_of, []).append(scan.rel_path)
-    exported = _exported_prelabels(project)
-    return [
-        ScanTarget(
-            scan_id=scan.scan_id,
-            shape=scan.shape,
-            names=(scan.rel_path, *aliases.get(scan.scan_id, ())),
-            affine=scan.affine,
-            spacing=scan.spacing,
-            sha256=scan.sha256,
-            files=tuple(str(images / name) for name in scan.files),
-            prelabel=exported.get(scan.scan_id),
-        )
-        for scan in scans
-        if scan.duplicate_of is None
-    ]
-
-
-def _exported_prelabels(project: Project) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id"):
-        folder = Path(project.root, row["folder"]) / "prelabels"
-        try:
-            found |= {split_name(path.name)[0]: path for path in folder.iterdir()}
-        except OSError:
-            continue  # moved away since: nothing to compare with
-    return found
 
 
 def import_masks(
@@ -141,18 +95,6 @@ def _expected(project: Project) -> set[str]:
     """Scans whose mask was asked for; that of any other scan has the role ``manual``."""
     rows = project.store.rows("SELECT scan_id FROM queue WHERE status != 'skipped'")
     return {row["scan_id"] for row in rows}
-
-
-def with_values(project: Project, options: ImportOptions | None) -> ImportOptions:
-    """Import options with the value map of ``coldal.toml`` where the call gives none."""
-    options = options or ImportOptions()
-    values = project.config.classes.values
-    if options.values or not values:
-        return options
-    named: dict[int | str, int | str] = {
-        (int(raw) if raw.lstrip("-").isdigit() else raw): name for raw, name in values.items()
-    }
-    return replace(options, values=named)
 
 
 Outcome = tuple[str, Verdict]

@@ -91,6 +91,20 @@ def test_retry_reopens_the_job_and_what_broke_below_it(project: Project) -> None
     assert (again.error, again.ended_at, again.handle) == (None, None, None)
 
 
+def test_retry_of_a_broken_job_lets_those_that_needed_it_wait_again(project: Project) -> None:
+    train = queue.submit(project, "train")
+    score = queue.submit(project, "score", depends_on=[train])
+    select = queue.submit(project, "select", depends_on=[score])
+    unwanted = queue.submit(project, "score", depends_on=[train])
+    _end(project, train, queue.FAILED)
+    _end(project, score, queue.CANCELLED, "dependency")
+    _end(project, select, queue.CANCELLED, "dependency")
+    _end(project, unwanted, queue.CANCELLED, "cancelled")
+    queue.retry(project, train)
+    states = [job.status for job in queue.list_jobs(project)]
+    assert states == [queue.WAITING] * 3 + [queue.CANCELLED]
+
+
 @pytest.mark.parametrize("status", [queue.WAITING, queue.RUNNING, queue.DONE])
 def test_only_a_job_that_ended_badly_can_be_retried(project: Project, status: str) -> None:
     number = queue.submit(project, "embed")

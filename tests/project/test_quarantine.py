@@ -12,16 +12,17 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.exchange.verdict import Verdict
 from coldal_tui.files import sha256_file
-from coldal_tui.project.labels import import_masks, list_labels, reconcile_label_files
+from coldal_tui.project.label_files import reconcile_label_files
+from coldal_tui.project.labels import import_masks, list_labels
 from coldal_tui.project.quarantine import (
     keep_copy,
     put_in_quarantine,
     reject_quarantined,
     resolve_quarantine,
-    retry_quarantined,
     select_waiting,
     waiting,
 )
+from coldal_tui.project.retrying import retry_quarantined
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""What mask import is told of the project: its scans, and what the values of masks mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.project.label_files import split_name
+from coldal_tui.project.project import Project
+
+
+def targets(project: Project) -> list[ScanTarget]:
+    """The project's scans as mask import sees them; names of exact copies lead to the first."""
+    images = project.images
+    scans = [scan for scan in project.scans() if scan.state == "present"]
+    aliases: dict[str, list[str]] = {}
+    for scan in scans:
+        if scan.duplicate_of is not None:
+            aliases.setdefault(scan.duplicate_of, []).append(scan.rel_path)
+    exported = _exported_prelabels(project)
+    return [
+        ScanTarget(
+            scan_id=scan.scan_id,
+            shape=scan.shape,
+            names=(scan.rel_path, *aliases.get(scan.scan_id, ())),
+            affine=scan.affine,
+            spacing=scan.spacing,
+            sha256=scan.sha256,
+            files=tuple(str(images / name) for name in scan.files),
+            prelabel=exported.get(scan.scan_id),
+        )
+        for scan in scans
+        if scan.duplicate_of is None
+    ]
+
+
+def _exported_prelabels(project: Project) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id"):
+        folder = Path(project.root, row["folder"]) / "prelabels"
+        try:
+            found |= {split_name(path.name)[0]: path for path in folder.iterdir()}
+        except OSError:
+            continue  # moved away since: nothing to compare with
+    return found
+
+
+def with_values(project: Project, options: ImportOptions | None) -> ImportOptions:
+    """Import options with the value map of ``coldal.toml`` where the call gives none."""
+    options = options or ImportOptions()
+    values = project.config.classes.values
+    if options.values or not values:
+        return options
+    named: dict[int | str, int | str] = {
+        (int(raw) if raw.lstrip("-").isdigit() else raw): name for raw, name in values.items()
+    }
+    return replace(options, values=named)

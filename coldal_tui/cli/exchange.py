@@ -92,7 +92,7 @@ def export_queue_command(
 def _predict(project: Project) -> None:
     """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
     from coldal_tui.errors import ColdalError
-    from coldal_tui.jobs.planning import plan_predict
+    from coldal_tui.jobs.plan_runs import plan_predict
     from coldal_tui.project.pool import latest_run
 
     if latest_run(project) is None or plan_predict(project, {}) is None:

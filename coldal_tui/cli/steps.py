@@ -96,7 +96,7 @@ def select_command(
     coldal-tui select --budget 20 --seed 1
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.planning import next_round
+        from coldal_tui.jobs.plan_rounds import next_round
 
         number = next_round(project)
         if number > 0:
@@ -268,7 +268,7 @@ def next_command(
     coldal-tui next --batch 10 --alpha 0.5
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.planning import next_round
+        from coldal_tui.jobs.plan_rounds import next_round
         from coldal_tui.project.next_step import run_is_current
 
         number = next_round(project)
@@ -296,7 +296,7 @@ def next_command(
 
 def _clip(project: Project, batch: int | None) -> None:
     """Say what stands in the way, before any hour is spent."""
-    from coldal_tui.jobs.planning import batch_size, next_round
+    from coldal_tui.jobs.plan_rounds import batch_size, next_round
     from coldal_tui.project.pool import budget
 
     state = budget(project)

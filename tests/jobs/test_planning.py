@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.planning import build_spec, round0_size
+from coldal_tui.jobs.plan_rounds import round0_size
+from coldal_tui.jobs.planning import build_spec
 from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, TrainSpec
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.config import edit_config

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.files import sha256_file
-from coldal_tui.jobs.planning import plan_embed
+from coldal_tui.jobs.plan_vectors import plan_embed
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project, encoder_key
 

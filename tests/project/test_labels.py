@@ -14,7 +14,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.jobs.planning import plan_train
+from coldal_tui.jobs.plan_runs import plan_train
 from coldal_tui.project import label_staging, queue_actions
 from coldal_tui.project.label_files import reconcile_label_files
 from coldal_tui.project.labels import (

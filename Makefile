@@ -36,6 +36,7 @@ types: venv
 
 bench: venv
 	$(BIN)/python benchmarks/cli_startup.py
+	$(BIN)/python benchmarks/embedding.py
 
 lock:
 	scripts/lock.sh

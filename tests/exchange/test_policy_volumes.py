@@ -9,7 +9,7 @@ from itertools import permutations, product
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from coldal_tui.exchange.policy import Accepted, ImportOptions, Rejected, decide
 

@@ -9,7 +9,7 @@ import msgspec
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from PIL import Image
 
 from coldal_tui.errors import ImageError

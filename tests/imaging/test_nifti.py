@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanImage, ScanRef

@@ -167,5 +167,6 @@ def run_steps(
         for job_number in reversed(numbers):
             queue.cancel(project, job_number)
         ensure_supervisor(project.layout)
-        common.say("\ncancelled; what was done is kept, and the same command goes on from there")
+        again = common.paste(f"coldal-tui jobs retry {numbers[-1]}", project.root)
+        common.say(f"\ncancelled; to go on from where it was: {again}")
         sys.exit(130)

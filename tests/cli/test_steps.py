@@ -131,7 +131,8 @@ def test_ctrl_c_cancels_the_chain_and_ends_with_130(
     monkeypatch.setattr("coldal_tui.jobs.waiting.wait_for", interrupted)
     done = call("select", cwd=project)
     assert (done.status, done.out) == (130, "")
-    assert "cancelled; what was done is kept" in done.err
+    last = len(jobs_of(project))
+    assert f"to go on from where it was: coldal-tui jobs retry {last}" in done.err
     assert {status for _, status in jobs_of(project)} == {"cancelled"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
 from coldal_tui.selection.clustering import Clustering, choose_clusters
 from coldal_tui.selection.geometry import nearest
-from coldal_tui.selection.pool import Pick, Pool
+from coldal_tui.selection.pool import Pick, Pool, queue_row
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.selection.validation import draw_validation, interleave
 
@@ -87,7 +86,10 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             "estimated": clustering.estimated,
             "sizes": np.bincount(clustering.labels, minlength=clustering.k).tolist(),
             "uses_alpha": any("alpha" in pick.terms for pick in picks),
-            "picks": [_row(rank, pick, scene) for rank, pick in enumerate(ranked, start=1)],
+            "picks": [
+                {"rank": rank} | queue_row(pick, scene.scan_ids)
+                for rank, pick in enumerate(ranked, start=1)
+            ],
             "notes": notes,
         },
     )
@@ -180,25 +182,3 @@ def _note_unscored(pool: Pool, spec: SelectSpec, notes: list[str]) -> None:
         missing = int(np.sum(pool.candidate & np.isnan(pool.entropy)))
         if missing:
             notes.append(f"{missing} candidates have no entropy and were passed over")
-
-
-def _row(rank: int, pick: Pick, scene: _Scene) -> dict[str, Any]:
-    """A pick as a row of the queue; indices among its terms become scan ids.
-
-    ``entropy`` and ``diversity`` are the terms of S: score = α·entropy + (1 − α)·diversity.
-    """
-    terms: dict[str, Any] = dict(pick.terms)
-    for key in ("nearest", "runner_up"):
-        if key in terms:
-            index = int(terms[key])
-            terms[key] = scene.scan_ids[index] if index >= 0 else None
-    return {
-        "scan_id": scene.scan_ids[pick.index],
-        "rank": rank,
-        "role": pick.role,
-        "cluster": pick.cluster,
-        "score": terms.get("score"),
-        "entropy": terms.get("entropy_term"),
-        "diversity": terms.get("diversity_term"),
-        "terms": terms,
-    }

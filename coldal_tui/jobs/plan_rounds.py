@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.plan_vectors import Request, latest_map, shard_rows, usable_vectors
+from coldal_tui.jobs.plan_vectors import latest_map, shard_rows, usable_vectors
+from coldal_tui.jobs.request import Request, seed_of
 from coldal_tui.jobs.spec import (
     SelectSpec,
 )
@@ -43,7 +44,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
             code="budget-spent",
         )
     config = project.config
-    wanted = request.get("budget") or batch_size(project, number)
+    size = min(int(request.get("budget") or batch_size(project, number)), left)
     encoder_hash, vectors = usable_vectors(project)
     base = latest_map(project, encoder_hash)
     if base is None:
@@ -60,16 +61,13 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
             code="pool-empty",
         )
     previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
-    seed = request.get("seed")
     alpha = request.get("alpha")
     return SelectSpec(
         round=number,
         strategy=request.get("strategy") or default,
-        budget=min(int(wanted), left),
-        validation=_validation_count(project, request, min(int(wanted), left))
-        if number == 0
-        else 0,
-        seed=(config.selection.seed if seed is None else int(seed)) + number,
+        budget=size,
+        validation=_validation_count(project, request, size) if number == 0 else 0,
+        seed=seed_of(project, request) + number,
         map=str(project.file_of(base["file"])),
         pool=rows,
         shards=shard_rows(project, vectors),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.plan_vectors import Request
+from coldal_tui.jobs.request import Request, device_of, seed_of
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     LabelledScan,
@@ -35,7 +35,8 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
     drawn = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM validation")}
     labelled: list[LabelledScan] = []
     validation: list[LabelledScan] = []
-    for scan, label in labelled_records(project):
+    labels = _active_labels(project)
+    for scan, label in _labelled_records(project, labels):
         case = LabelledScan(scan=scan.input(images), label=label)
         if scan.scan_id in drawn:
             validation.append(case)
@@ -49,13 +50,12 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
             code="no-labels",
         )
     section = config.train
-    seed = request.get("seed")
     options = TrainOptions(
         steps=request.get("steps") or section.steps,
         batch_size=section.batch_size,
         patch=section.patch,
         learning_rate=section.learning_rate,
-        device=request.get("device") or config.backend.device,
+        device=device_of(project, request),
         threads=config.backend.threads,
         workers=section.workers,
         amp=section.amp,
@@ -66,15 +66,15 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         train=tuple(labelled),
         validation=tuple(validation),
         options=options,
-        seed=config.selection.seed if seed is None else int(seed),
+        seed=seed_of(project, request),
         cache=str(project.layout.cache),
-        labels={row["scan_id"]: row["sha256"] for row in _active_labels(project)},
+        labels={row["scan_id"]: row["sha256"] for row in labels},
     )
 
 
-def labelled_records(project: Project) -> list[tuple[ScanRecord, str]]:
+def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
     """Present scans with an active label and its absolute file, in ``scan_id`` order."""
-    files = {row["scan_id"]: str(project.file_of(row["file"])) for row in _active_labels(project)}
+    files = {row["scan_id"]: str(project.file_of(row["file"])) for row in labels}
     return [
         (scan, files[scan.scan_id])
         for scan in project.scans()
@@ -122,13 +122,14 @@ def _forward(
     todo = sorted(candidates | unseen)
     if not todo:
         return None
-    inputs: list[ScanInput] = [project.scan(name).input(project.images) for name in todo]
+    scans = {scan.scan_id: scan for scan in project.scans()}
+    inputs: list[ScanInput] = [scans[name].input(project.images) for name in todo]
     return ScoreSpec(
         run=str(project.layout.runs / run_id),
         run_id=run_id,
         scans=tuple(inputs),
         predict=tuple(name for name in todo if name in unseen),
-        device=request.get("device") or project.config.backend.device,
+        device=device_of(project, request),
         threads=project.config.backend.threads,
     )
 
@@ -151,7 +152,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
         run=str(project.layout.runs / run_id),
         run_id=run_id,
         scans=cases,
-        device=request.get("device") or project.config.backend.device,
+        device=device_of(project, request),
         threads=project.config.backend.threads,
     )
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
+from coldal_tui.jobs.request import Request, device_of, seed_of
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     MapSpec,
     ShardRows,
 )
 from coldal_tui.project.project import Project
-
-Request = Mapping[str, Any]
 
 
 def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
@@ -27,15 +25,14 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
     scans = [scan for scan in scans if scan.scan_id not in hopeless]
     if known and all(scan.scan_id in done for scan in scans) and not request.get("again"):
         return None
-    backend = project.config.backend
     return EmbedSpec(
         scans=tuple(scan.input(project.images) for scan in scans),
         encoder=project.encoder,
         embedded=tuple(sorted(done)),
         expected_hash=known,
         batch_size=project.config.encoder.batch_size,
-        device=request.get("device") or backend.device,
-        threads=backend.threads,
+        device=device_of(project, request),
+        threads=project.config.backend.threads,
     )
 
 
@@ -105,10 +102,9 @@ def shard_rows(project: Project, vectors: dict[str, tuple[int, int]]) -> tuple[S
     )
 
 
-def latest_map(project: Project, encoder_hash: str | None = None) -> dict[str, Any] | None:
-    known = encoder_hash or project.current_encoder_hash()
+def latest_map(project: Project, encoder_hash: str) -> dict[str, Any] | None:
     return project.store.row(
-        "SELECT * FROM maps WHERE encoder_hash = ? ORDER BY map_id DESC LIMIT 1", (known,)
+        "SELECT * FROM maps WHERE encoder_hash = ? ORDER BY map_id DESC LIMIT 1", (encoder_hash,)
     )
 
 
@@ -118,33 +114,28 @@ def plan_map(project: Project, request: Request) -> MapSpec | None:
     Once a round stands on a map, new scans are placed into it; ``rebuild`` starts afresh.
     """
     encoder_hash, vectors = usable_vectors(project)
-    seed = request.get("seed")
-    seed = project.config.selection.seed if seed is None else int(seed)
+    seed = seed_of(project, request)
     newest = latest_map(project, encoder_hash)
     rebuild = bool(request.get("rebuild"))
-    shards = shard_rows(project, vectors)
+    fingerprint = _fingerprint(vectors)
+    base: str | None = None
     if newest is not None and not rebuild:
-        used = project.store.value("SELECT count(*) FROM rounds") or 0
+        used = bool(project.store.value("SELECT count(*) FROM rounds"))
         shown = json.loads(newest["params"]).get("vectors")
-        if shown == _fingerprint(project, vectors) and (newest["seed"] == seed or used):
+        if shown == fingerprint and (newest["seed"] == seed or used):
             return None
         if used:
-            return MapSpec(
-                shards=shards,
-                encoder_hash=encoder_hash,
-                seed=newest["seed"],
-                base=str(project.file_of(newest["file"])),
-                fingerprint=_fingerprint(project, vectors),
-            )
+            seed, base = newest["seed"], str(project.file_of(newest["file"]))
     return MapSpec(
-        shards=shards,
+        shards=shard_rows(project, vectors),
         encoder_hash=encoder_hash,
         seed=seed,
-        fingerprint=_fingerprint(project, vectors),
+        base=base,
+        fingerprint=fingerprint,
     )
 
 
-def _fingerprint(project: Project, vectors: dict[str, tuple[int, int]]) -> str:
+def _fingerprint(vectors: dict[str, tuple[int, int]]) -> str:
     import hashlib
 
     parts = [

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.plan_rounds import plan_select
 from coldal_tui.jobs.plan_runs import plan_evaluate, plan_predict, plan_score, plan_train
-from coldal_tui.jobs.plan_vectors import Request, plan_embed, plan_map
+from coldal_tui.jobs.plan_vectors import plan_embed, plan_map
+from coldal_tui.jobs.request import Request
 from coldal_tui.jobs.spec import JobSpec
 from coldal_tui.project.project import Project
 

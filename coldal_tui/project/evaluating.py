@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
@@ -22,7 +21,7 @@ from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
-from coldal_tui.project.indexing import safe_name
+from coldal_tui.project.indexing import safe_name, unique_name
 from coldal_tui.project.mask_targets import with_values
 from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
@@ -88,8 +87,7 @@ def prepare_cases(
                 continue
             subject = by_id[verdict.scan_id]
             path = folder / f"{verdict.scan_id}{label_suffix(subject.header)}"
-            affine = subject.header.affine
-            write_label(path, verdict.label, np.array(affine) if affine is not None else None)
+            write_label(path, verdict.label, subject.header.affine)
             cases.append(LabelledScan(scan=subject.scan, label=str(path)))
         if not cases:
             raise ColdalError(
@@ -146,11 +144,7 @@ def _other_images(images: Path, masks: Path) -> list[_Subject]:
     subjects: list[_Subject] = []
     used: set[str] = set()
     for one in index_folder(root, exclude=exclude).scans:
-        name = safe_name(one.name)
-        unique, number = name, 2
-        while unique.lower() in used:
-            unique, number = f"{name}-{number}", number + 1
-        used.add(unique.lower())
+        unique = unique_name(safe_name(one.name), used)
         header = one.header
         scan = ScanInput(
             scan_id=unique,

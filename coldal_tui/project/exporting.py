@@ -12,6 +12,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.files import sha256_file
 from coldal_tui.project.indexing import safe_name
+from coldal_tui.project.label_files import SUFFIXES
 from coldal_tui.project.pool import latest_run
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import QueueItem, read_queue
@@ -128,7 +129,7 @@ def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path 
     if run_id is None:
         return None
     folder = project.layout.runs / run_id / "predictions"
-    for suffix in (".png", ".nii.gz"):
+    for suffix in SUFFIXES:
         path = folder / f"{scan_id}{suffix}"
         if path.is_file():
             return path

@@ -237,12 +237,7 @@ def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[st
         candidate = name
         if folded[name.lower()] > 1 or name.lower() in used:
             candidate = safe_name(f"{_telling_folder(project, found)}-{name}")
-        unique, number = candidate, 2
-        while unique.lower() in used:
-            unique = f"{candidate}-{number}"
-            number += 1
-        used.add(unique.lower())
-        given[unique] = found
+        given[unique_name(candidate, used)] = found
     return given
 
 
@@ -259,6 +254,15 @@ def safe_name(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     kept = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")
     return kept[:80].rstrip("._-") or "scan"
+
+
+def unique_name(name: str, used: set[str]) -> str:
+    """``name``, numbered where ``used`` (lower case) holds it; the answer is added to ``used``."""
+    unique, number = name, 2
+    while unique.lower() in used:
+        unique, number = f"{name}-{number}", number + 1
+    used.add(unique.lower())
+    return unique
 
 
 def _duplicates(

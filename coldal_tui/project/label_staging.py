@@ -56,7 +56,7 @@ def stage(project: Project, verdict: Verdict) -> Staged:
     scan = project.scan(verdict.scan_id)
     path = version_file(project, scan, f"{STAGED}{secrets.token_hex(6)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_label(path, verdict.label, np.array(scan.affine) if scan.affine is not None else None)
+    write_label(path, verdict.label, scan.affine)
     voxels = count_voxels(verdict.label, project.config.classes.names)
     return Staged(bare, path, sha256_file(path), voxels)
 

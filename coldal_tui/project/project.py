@@ -21,6 +21,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.layout = Layout(root.absolute())
         self.config: Config = load_config(self.layout.config)
+        self._images: tuple[Config, Path] | None = None
         self.layout.make_folders()
         self.store = Store(self.layout.database)
 
@@ -87,8 +88,10 @@ class Project:
 
     @property
     def images(self) -> Path:
-        """The absolute images folder."""
-        return Path(self.root, self.config.images.dir).resolve()
+        """The absolute images folder; looked up once for each reading of the configuration."""
+        if self._images is None or self._images[0] is not self.config:
+            self._images = self.config, Path(self.root, self.config.images.dir).resolve()
+        return self._images[1]
 
     @property
     def encoder(self) -> EncoderChoice:

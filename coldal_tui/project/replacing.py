@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from coldal_tui.project import pool as pools
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
 from coldal_tui.selection.coldstart import replacement
-from coldal_tui.selection.pool import Pick, Pool
+from coldal_tui.selection.pool import Pick, Pool, queue_row
 from coldal_tui.selection.strategies import strategy
 
 
@@ -39,7 +38,9 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
         pick = picks[0] if picks else None
     if pick is None:
         return None
-    return _row(scene.scan_ids, pick, item)
+    row = queue_row(pick, scene.scan_ids)
+    row["terms"] |= {"replaces": item["scan_id"]}
+    return row | {key: item[key] for key in ("round", "rank", "assignee")}
 
 
 @dataclass(frozen=True)
@@ -97,23 +98,3 @@ def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> P
 
 def _validation_pick(scene: _Scene, n: int, patient: str) -> Pick:
     return Pick(n, "validation", int(scene.pool.clusters[n]), {"patient": patient})
-
-
-def _row(scan_ids: list[str], pick: Pick, item: Row) -> dict[str, Any]:
-    terms: dict[str, Any] = dict(pick.terms) | {"replaces": item["scan_id"]}
-    for key in ("nearest", "runner_up"):
-        if key in terms:
-            index = int(terms[key])
-            terms[key] = scan_ids[index] if index >= 0 else None
-    return {
-        "scan_id": scan_ids[pick.index],
-        "round": item["round"],
-        "rank": item["rank"],
-        "role": pick.role,
-        "cluster": pick.cluster,
-        "score": terms.get("score"),
-        "entropy": terms.get("entropy_term"),
-        "diversity": terms.get("diversity_term"),
-        "terms": json.loads(json.dumps(terms)),
-        "assignee": item["assignee"],
-    }

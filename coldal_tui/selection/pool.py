@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,27 @@ class Pick:
     role: str
     cluster: int
     terms: Mapping[str, Term] = field(default_factory=dict)
+
+
+def queue_row(pick: Pick, scan_ids: Sequence[str]) -> dict[str, Any]:
+    """A pick as a row of the queue, without round and rank; indices in its terms become scan ids.
+
+    ``entropy`` and ``diversity`` are the terms of S: score = α·entropy + (1 − α)·diversity.
+    """
+    terms: dict[str, Any] = dict(pick.terms)
+    for key in ("nearest", "runner_up"):
+        if key in terms:
+            index = int(terms[key])
+            terms[key] = scan_ids[index] if index >= 0 else None
+    return {
+        "scan_id": scan_ids[pick.index],
+        "role": pick.role,
+        "cluster": pick.cluster,
+        "score": terms.get("score"),
+        "entropy": terms.get("entropy_term"),
+        "diversity": terms.get("diversity_term"),
+        "terms": terms,
+    }
 
 
 def check_scene(points: Floats, candidate: Mask, covered: Mask) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from coldal_tui.maps import save_clusters
@@ -103,3 +105,38 @@ def set_config(project: Path, old: str, new: str) -> None:
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def plain_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: a copy costs none of the waiting for the disk that a new database does."""
+    return make_project(tmp_path_factory.mktemp("plain")).parent
+
+
+@pytest.fixture(scope="session")
+def queued_template(plain_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queued") / "copy"
+    shutil.copytree(plain_template, folder)
+    add_round(folder / "lungs")
+    return folder
+
+
+@pytest.fixture
+def project(plain_template: Path, tmp_path: Path) -> Path:
+    """A project of six scans, nothing selected; its images lie beside it."""
+    shutil.copytree(plain_template, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "lungs"
+
+
+@pytest.fixture
+def queued(project: Path, queued_template: Path) -> Path:
+    """The same project with a round 0: two clusters, scan_0 to scan_2 queued."""
+    shutil.rmtree(project)
+    shutil.copytree(queued_template / "lungs", project)
+    return project
+
+
+@pytest.fixture
+def images(project: Path) -> Path:
+    """Six pictures, scan_0.png to scan_5.png."""
+    return project.parent / "images"

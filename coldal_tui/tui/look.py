@@ -1,0 +1,118 @@
+"""How marks are drawn: glyphs for terminals with and without Unicode, and colours for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OKABE_ITO = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999")
+"""Colours that people with any colour vision tell apart (Okabe and Ito, 2008)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Glyphs and colours of one terminal.
+
+    A colour never stands alone: clusters pair theirs with a glyph (``cluster_glyph``), states
+    with a glyph and a word. ``gauge`` is full, three quarters, half and empty; ``bar`` the
+    eighths of a cell, the widest last; ``braille`` whether maps may be drawn in braille.
+    """
+
+    name: str
+    clusters: str
+    states: dict[str, str]
+    medoid: str
+    here: str
+    mark: str
+    pin: str
+    running: str
+    gauge: str
+    bar: str
+    dot: str
+    dash: str
+    ellipsis: str
+    cursor: str
+    braille: bool
+
+    def cluster_glyph(self, number: int) -> str:
+        return self.clusters[number % len(self.clusters)]
+
+    def cluster_colour(self, number: int) -> str:
+        """A hex colour; clusters beyond the palette repeat it with other glyphs."""
+        return OKABE_ITO[number % len(OKABE_ITO)]
+
+    def state(self, status: str) -> str:
+        """The glyph of a scan's status: ``queued``, ``exported``, ``labelled``, ``skipped``, …"""
+        return self.states.get(status, self.dot)
+
+    def share(self, fraction: float, width: int) -> str:
+        """A bar of ``width`` cells, filled to ``fraction`` (0 to 1) by eighths of a cell."""
+        steps = len(self.bar)
+        units = round(max(0.0, min(1.0, fraction)) * width * steps)
+        whole, part = divmod(units, steps)
+        text = self.bar[-1] * whole + (self.bar[part - 1] if part else "")
+        return text.ljust(width)
+
+
+UNICODE = Look(
+    name="unicode",
+    clusters="■▲●◆▼★◀▶",
+    states={
+        "candidate": "·",
+        "queued": "○",
+        "exported": "◐",
+        "labelled": "●",
+        "skipped": "×",
+        "excluded": "×",
+        "missing": "?",
+        "waiting": "○",
+        "running": "▶",
+        "done": "✓",
+        "failed": "✗",
+        "cancelled": "×",
+        "interrupted": "!",
+    },
+    medoid="◆",
+    here="◎",
+    mark="✓",
+    pin="↑",
+    running="▶",
+    gauge="█▓▒░",
+    bar="▏▎▍▌▋▊▉█",
+    dot="·",
+    dash="–",
+    ellipsis="…",
+    cursor="▸",
+    braille=True,
+)
+
+ASCII = Look(
+    name="ascii",
+    clusters="#^o*v+<>",
+    states={
+        "candidate": ".",
+        "queued": "o",
+        "exported": "e",
+        "labelled": "L",
+        "skipped": "x",
+        "excluded": "x",
+        "missing": "?",
+        "waiting": "o",
+        "running": ">",
+        "done": "+",
+        "failed": "!",
+        "cancelled": "x",
+        "interrupted": "!",
+    },
+    medoid="M",
+    here="@",
+    mark="*",
+    pin="^",
+    running=">",
+    gauge="#=-.",
+    bar="=",
+    dot=".",
+    dash="-",
+    ellipsis="~",
+    cursor=">",
+    braille=False,
+)

@@ -1,0 +1,144 @@
+"""What every pane of the screen is, what it is shown, and what it may ask of the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+from textual.message import Message
+from textual.widget import Widget
+
+from coldal_tui.project.project import Project
+from coldal_tui.project.scene import Scene
+from coldal_tui.project.snapshot import Snapshot
+from coldal_tui.tui.look import Look
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """What the panes draw: a snapshot, and the map that belongs to it where there is one.
+
+    ``scene`` is the same object as before when nothing on the map has changed.
+    """
+
+    snapshot: Snapshot
+    scene: Scene | None = None
+
+
+class Desk(Protocol):
+    """What a pane may ask of the app. All are called on the UI thread and return at once."""
+
+    @property
+    def look(self) -> Look:
+        """Glyphs and colours."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing may be changed."""
+
+    @property
+    def view(self) -> View | None:
+        """The newest picture of the project."""
+
+    def read(
+        self,
+        key: str,
+        work: Callable[[Project], T],
+        then: Callable[[T], None],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Run ``work`` on a read-only project in a thread, then ``then`` on the UI thread.
+
+        Of several requests under one ``key`` only the newest is answered. A failure is shown
+        as a notice unless ``failed`` takes it.
+        """
+
+    def change(
+        self,
+        title: str,
+        work: Callable[[Project], str | None],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Run ``work``, which changes the project, in a thread; its answer is shown as a notice.
+
+        Refused with a notice when read-only. An error becomes a dialog with what, where and what
+        to do. The screen follows as soon as it is done; ``then`` is called after that.
+        """
+
+    def confirm(self, question: str, then: Callable[[], None], *, yes: str = "yes") -> None:
+        """Ask before something that can't easily be taken back; ``then`` on yes."""
+
+    def ask(self, title: str, prompt: str, then: Callable[[str], None], *, value: str = "") -> None:
+        """Ask for a line of text; ``then`` on enter, nothing on escape."""
+
+    def choose(
+        self, title: str, options: Sequence[tuple[str, str]], then: Callable[[str], None]
+    ) -> None:
+        """Let one of ``(key, words)`` be chosen; ``then`` gets its key."""
+
+    def tell(self, text: str, *, error: bool = False) -> None:
+        """A short notice; taken literally, never as markup."""
+
+    def submit(self, title: str, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Submit jobs that each depend on the one before; the jobs pane follows them."""
+
+
+class Pane(Widget):
+    """One numbered part of the screen. Focusable; keys are ``BINDINGS`` with ids for re-mapping.
+
+    Subclasses draw with ``show`` and follow the current scan with ``go_to``. They change nothing
+    by themselves: they ask ``self.desk``.
+    """
+
+    number: ClassVar[int] = 0
+    """The key that brings it up."""
+    title: ClassVar[str] = ""
+
+    class Chosen(Message):
+        """The pane's cursor is on another scan; the app tells the other panes."""
+
+        def __init__(self, pane: Pane, scan_id: str | None) -> None:
+            super().__init__()
+            self.pane = pane
+            self.scan_id = scan_id
+
+        @property
+        def control(self) -> Pane:
+            return self.pane
+
+    class Opened(Message):
+        """A scan is to be looked at: the app brings up the pane ``name`` (a pane's id)."""
+
+        def __init__(self, scan_id: str, name: str = "scan") -> None:
+            super().__init__()
+            self.scan_id = scan_id
+            self.name = name
+
+    @property
+    def desk(self) -> Desk:
+        return cast(Desk, self.app)
+
+    @property
+    def look(self) -> Look:
+        return self.desk.look
+
+    def show(self, view: View) -> None:
+        """A new picture of the project. Redraw only what differs from the last one."""
+
+    def go_to(self, scan_id: str | None) -> None:
+        """Another pane has moved to this scan: follow it, without sending ``Chosen`` again."""
+
+    def state(self) -> dict[str, Any]:
+        """What of its view should be the same on return (JSON types only)."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a ``state`` of an earlier session; anything unfit in it is passed over."""

@@ -33,7 +33,7 @@ def evaluate_command(
 
     Without --images: on the project's own scans of patients without a label.
     """
-    from coldal_tui.cli.steps import check_run
+    from coldal_tui.jobs.chains import check_run
     from coldal_tui.project.evaluating import prepare_cases
 
     with common.open_project(targets) as project:

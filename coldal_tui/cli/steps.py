@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
 from coldal_tui.cli.following import run_steps
-from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
+    from coldal_tui.jobs.chains import Chain
     from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
-    from coldal_tui.selection.strategies import Rounds
 
 _detach = click.option("--detach", is_flag=True, help="Submit and return at once.")
 _device = click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
@@ -96,74 +95,27 @@ def select_command(
     coldal-tui select --budget 20 --seed 1
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.plan_rounds import next_round
+        from coldal_tui.jobs.chains import first_queue
 
-        number = next_round(project)
-        if number > 0:
-            raise UsageError(
-                f"round {number - 1} is there already",
-                where=project.name,
-                remedy="coldal-tui next picks the next batch; coldal-tui undo takes a selection "
-                "back",
-            )
-        _check_selecting(project)
-        _check_strategy(project, strategy, "cold")
-        _clip(project, budget)
-        request = {
-            "budget": budget,
-            "strategy": strategy,
-            "validation": validation,
-            "seed": seed,
-        }
-        steps: list[tuple[str, dict[str, Any]]] = [
-            ("embed", {"device": device}),
-            ("map", {"seed": seed}),
-            ("select", request),
-        ]
-        jobs = run_steps(project, steps, detach=detach, as_json=as_json)
+        chain = first_queue(
+            project,
+            size=budget,
+            strategy=strategy,
+            validation=validation,
+            seed=seed,
+            device=device,
+        )
+        _say_notes(chain)
+        jobs = run_steps(project, chain.steps, detach=detach, as_json=as_json)
         for job in jobs[:1]:
             _say_failed(job)
         if not detach:
-            show_round(project, number, as_json)
+            show_round(project, chain.round, as_json)
 
 
-def _check_selecting(project: Project) -> None:
-    """Two selections at once would make two rounds of one."""
-    from coldal_tui.jobs import queue
-
-    for job in queue.list_jobs(project, queue.OPEN):
-        if job.kind == "select":
-            raise UsageError(
-                f"a selection is under way (job {job.job_id})",
-                where=project.name,
-                remedy=f"follow it: coldal-tui jobs logs -f {job.job_id}, or end it: "
-                f"coldal-tui jobs cancel {job.job_id}",
-            )
-
-
-def _check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
-    """A wrong name is answered now, not after an hour of embedding or training."""
-    from coldal_tui.selection.strategies import strategy
-
-    if asked is not None:
-        strategy(asked, rounds)
-        return
-    section = project.config.selection
-    key = "strategy" if rounds == "cold" else "round_strategy"
-    try:
-        strategy(getattr(section, key), rounds)
-    except UsageError as error:
-        where = f"{project.layout.config}, selection.{key}"
-        raise ColdalError(error.what, where=where, remedy=error.remedy) from error
-
-
-def check_run(project: Project, asked: str | None) -> None:
-    """Whether there is a run to work with, before any hour is spent."""
-    runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
-    if not runs:
-        raise ColdalError("there is no run yet", where=project.name, remedy="coldal-tui train")
-    if asked is not None and asked not in runs:
-        raise UsageError("no such run", where=asked, remedy=f"one of: {', '.join(runs)}")
+def _say_notes(chain: Chain) -> None:
+    for note in chain.notes:
+        common.say(note)
 
 
 def show_round(project: Project, number: int, as_json: bool) -> None:
@@ -233,6 +185,8 @@ def score_command(
 ) -> None:
     """Entropy of a run's predictions on every candidate; pre-labels for queued scans."""
     with common.open_project(targets) as project:
+        from coldal_tui.jobs.chains import check_run
+
         check_run(project, run_id)
         request = {"run": run_id, "device": device}
         for job in run_steps(project, [("score", request)], detach=detach):
@@ -268,49 +222,14 @@ def next_command(
     coldal-tui next --batch 10 --alpha 0.5
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.plan_rounds import next_round
-        from coldal_tui.project.next_step import run_is_current
+        from coldal_tui.jobs.chains import next_batch
 
-        number = next_round(project)
-        if number == 0:
-            raise UsageError(
-                "there is no round yet",
-                where=project.name,
-                remedy="coldal-tui select picks the first queue",
-            )
-        _check_selecting(project)
-        _check_strategy(project, strategy, "active")
-        _clip(project, batch)
-        steps: list[tuple[str, dict[str, Any]]] = [("embed", {"device": device}), ("map", {})]
-        if not run_is_current(project):
-            steps.append(("train", {"device": device}))
-        steps.append(("score", {"device": device}))
-        request = {"budget": batch, "strategy": strategy, "alpha": alpha, "seed": seed}
-        steps += [("select", request), ("predict", {"device": device})]
-        run_steps(project, steps, detach=detach, as_json=as_json)
+        chain = next_batch(
+            project, size=batch, strategy=strategy, alpha=alpha, seed=seed, device=device
+        )
+        _say_notes(chain)
+        run_steps(project, chain.steps, detach=detach, as_json=as_json)
         if not detach:
             if not as_json:
                 _show_runs(project, as_json=False)
-            show_round(project, number, as_json)
-
-
-def _clip(project: Project, batch: int | None) -> None:
-    """Say what stands in the way, before any hour is spent."""
-    from coldal_tui.jobs.plan_rounds import batch_size, next_round
-    from coldal_tui.project.pool import budget
-
-    state = budget(project)
-    batch = batch or batch_size(project, next_round(project))
-    if state.left == 0:
-        raise ColdalError(
-            f"the budget of {state.total} is spent",
-            where=project.name,
-            remedy="raise total under [budget] in coldal.toml to go on",
-            code="budget-spent",
-        )
-    if batch > state.left:
-        verb = "is" if state.left == 1 else "are"
-        common.say(f"only {state.left} of the budget {verb} left, not {batch}")
-    if state.queued + state.exported:
-        out = state.queued + state.exported
-        common.say(f"{plural(out, 'scan')} of earlier rounds still without a label")
+            show_round(project, chain.round, as_json)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from coldal_tui.project.pool import Budget, pool_rows
+from coldal_tui.project.pool import Budget, any_candidate
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NextStep:
-    """``command`` is empty when there is nothing to run (wait, or all is done)."""
+    """``command`` is empty when there is nothing to run (wait, or all is done).
+
+    ``action`` says the same to a program: ``index``, ``select``, ``export``, ``import``,
+    ``next``, ``train``, ``quarantine``, ``skipped`` (look at them), ``wait`` or ``""``.
+    """
 
     command: str
     text: str
+    action: str = ""
 
 
 def next_step(project: Project, state: dict[str, Any]) -> NextStep:
@@ -30,21 +35,25 @@ def next_step(project: Project, state: dict[str, Any]) -> NextStep:
 def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
     for job in jobs:
         if job.status == "running":
-            return NextStep("", f"{job.kind} is running; follow it: coldal-tui jobs logs -f")
+            return NextStep(
+                "", f"{job.kind} is running; follow it: coldal-tui jobs logs -f", "wait"
+            )
     for job in jobs:
         if job.status == "waiting":
-            return NextStep("", f"{job.kind} waits for its turn: coldal-tui jobs list")
+            return NextStep("", f"{job.kind} waits for its turn: coldal-tui jobs list", "wait")
     return None
 
 
 def _first_steps(state: dict[str, Any]) -> NextStep | None:
     if not state["usable"]:
-        return NextStep("coldal-tui index", f"no usable scan in {state['images']}; index again")
+        return NextStep(
+            "coldal-tui index", f"no usable scan in {state['images']}; index again", "index"
+        )
     if state["rounds"]:
         return None
     waiting = state["usable"] - state["embedded"]
     text = f"embed {_scans(waiting)} and pick the first queue" if waiting > 0 else ""
-    return NextStep("coldal-tui select", text or "pick the first queue")
+    return NextStep("coldal-tui select", text or "pick the first queue", "select")
 
 
 def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
@@ -54,10 +63,13 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
         return NextStep(
             "coldal-tui labels list",
             f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; see why",
+            "quarantine",
         )
     if budget.queued:
         return NextStep(
-            "coldal-tui export-queue", f"hand {_scans(budget.queued, 'queued ')} to labelers"
+            "coldal-tui export-queue",
+            f"hand {_scans(budget.queued, 'queued ')} to labelers",
+            "export",
         )
     if budget.exported:
         out = "its mask" if budget.exported == 1 else "their masks"
@@ -65,28 +77,34 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
         return NextStep(
             "coldal-tui import-masks DIR",
             f"{_scans(budget.exported)} {verb} out with labelers; import {out}",
+            "import",
         )
     if not budget.labelled:
         return NextStep(
             "coldal-tui queue --status skipped",
             "every queued scan was skipped and there is no label yet; bring some back: "
             "coldal-tui queue reopen SCAN",
+            "skipped",
         )
     return _round_step(project, budget)
 
 
 def _round_step(project: Project, budget: Budget) -> NextStep:
     """All that was handed out is back."""
-    more = budget.left > 0 and any(row.candidate for row in pool_rows(project))
+    more = budget.left > 0 and any_candidate(project)
     if not run_is_current(project):
         labels = "1 label is" if budget.labelled == 1 else f"{budget.labelled:,} labels are"
         what = "pick the next batch" if more else "measure the final model"
         return NextStep(
-            "coldal-tui next" if more else "coldal-tui train", f"{labels} in; train and {what}"
+            "coldal-tui next" if more else "coldal-tui train",
+            f"{labels} in; train and {what}",
+            "next" if more else "train",
         )
     if more:
         return NextStep(
-            "coldal-tui next", f"{budget.left:,} of the budget left; pick the next batch"
+            "coldal-tui next",
+            f"{budget.left:,} of the budget left; pick the next batch",
+            "next",
         )
     if budget.left:
         return NextStep("", "no scan is left to pick; add scans and index to go on")

@@ -75,6 +75,20 @@ def entropies(project: Project, run_id: str | None) -> dict[str, float]:
     return {row["scan_id"]: row["entropy"] for row in rows}
 
 
+def any_candidate(project: Project) -> bool:
+    """Whether one scan may still be picked; by the rules of ``pool_rows``."""
+    return bool(
+        project.store.value(
+            "SELECT EXISTS (SELECT 1 FROM scans s WHERE s.state = 'present' AND "
+            "s.excluded IS NULL AND s.duplicate_of IS NULL "
+            "AND s.scan_id NOT IN (SELECT scan_id FROM queue) "
+            "AND s.scan_id NOT IN (SELECT scan_id FROM labels WHERE state = 'active') "
+            "AND s.patient_id NOT IN (SELECT patient_id FROM validation UNION "
+            "SELECT v2.patient_id FROM validation v JOIN scans v2 ON v2.scan_id = v.scan_id))"
+        )
+    )
+
+
 def pool_rows(project: Project, run_id: str | None = None) -> tuple[PoolRow, ...]:
     """Every usable scan in ``scan_id`` order with its state (see ``PoolRow``)."""
     labelled = labelled_scans(project)

@@ -16,14 +16,18 @@ from coldal_tui.project.store import Store
 
 
 class Project:
-    """An open project: its layout, its configuration as read now, its store."""
+    """An open project: its layout, its configuration as read now, its store.
 
-    def __init__(self, root: Path) -> None:
+    ``readonly``: nothing on the disk is made or changed, whatever is called.
+    """
+
+    def __init__(self, root: Path, *, readonly: bool = False) -> None:
         self.layout = Layout(root.absolute())
         self.config: Config = load_config(self.layout.config)
         self._images: tuple[Config, Path] | None = None
-        self.layout.make_folders()
-        self.store = Store(self.layout.database)
+        if not readonly:
+            self.layout.make_folders()
+        self.store = Store(self.layout.database, readonly=readonly)
 
     @classmethod
     def create(cls, root: Path, images: Path) -> Project:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from coldal_tui.jobs.queue import OPEN, Job, list_jobs
@@ -137,10 +140,7 @@ def take_snapshot(project: Project) -> Snapshot:
 
 def _take(project: Project) -> Snapshot:
     store = project.store
-    scans = project.scans()
-    usable = [scan for scan in scans if scan.usable]
     queue = read_queue(project)
-    clusters = newest_clusters(project)
     known = project.current_encoder_hash()
     embedded = store.value(
         "SELECT count(*) FROM embeddings e JOIN scans s ON s.scan_id = e.scan_id "
@@ -148,34 +148,41 @@ def _take(project: Project) -> Snapshot:
         "AND s.excluded IS NULL AND s.duplicate_of IS NULL",
         (known,),
     )
-    jobs = list_jobs(project, newest=50)
     state: dict[str, Any] = {
         "name": project.name,
         "root": str(project.root),
         "host": socket.gethostname(),
         "at": store.now(),
         "images": str(project.images),
-        "scans": len(scans),
-        "usable": len(usable),
-        "duplicates": sum(scan.duplicate_of is not None for scan in scans),
-        "excluded": sum(scan.excluded is not None for scan in scans),
-        "missing": sum(scan.state != "present" for scan in scans),
+        **_scan_counts(project),
         "unreadable": store.value("SELECT count(*) FROM problems WHERE kind != 'not-an-image'"),
-        "patients": len({scan.patient_id for scan in usable}),
         "encoder": project.config.encoder.name,
         "embedded": embedded or 0,
         "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
         "budget": pools.budget(project),
-        "clusters": _clusters(project, clusters, queue),
+        "clusters": _clusters(project, queue),
         "rounds": _rounds(project),
         "queue": queue,
         "labels": store.value("SELECT count(*) FROM labels WHERE state = 'active'"),
         "quarantined": store.value("SELECT count(*) FROM quarantine WHERE state = 'waiting'"),
         "validation_patients": store.value("SELECT count(*) FROM validation"),
         "runs": _runs(project),
-        "jobs": tuple(_job_state(job) for job in jobs),
+        "jobs": tuple(_job_state(job) for job in list_jobs(project, newest=50)),
     }
     return Snapshot(**state, next=next_step(project, state))
+
+
+def _scan_counts(project: Project) -> dict[str, int]:
+    """Counted by the database: a project may hold a million scans."""
+    usable = "state = 'present' AND excluded IS NULL AND duplicate_of IS NULL"
+    row = project.store.row(
+        f"SELECT count(*) AS scans, count(*) FILTER (WHERE {usable}) AS usable, "
+        "count(duplicate_of) AS duplicates, count(excluded) AS excluded, "
+        "count(*) FILTER (WHERE state != 'present') AS missing, "
+        f"count(DISTINCT patient_id) FILTER (WHERE {usable}) AS patients FROM scans"
+    )
+    assert row is not None  # an aggregate always has a row
+    return row
 
 
 def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ...]:
@@ -211,25 +218,28 @@ def newest_clusters(project: Project) -> Clusters | None:
     return load_clusters(project.file_of(file)) if file else None
 
 
-def _clusters(
-    project: Project, clusters: Clusters | None, queue: tuple[QueueItem, ...]
-) -> tuple[ClusterState, ...]:
-    if clusters is None:
+def _clusters(project: Project, queue: tuple[QueueItem, ...]) -> tuple[ClusterState, ...]:
+    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    if not file:
         return ()
-    status = {item.scan_id: item.status for item in queue}
+    path = project.file_of(file)
+    clusters, sizes = _clusters_and_sizes(path, path.stat().st_mtime_ns if path.exists() else 0)
+    counts = [{"size": size, "labelled": 0, "queued": 0, "exported": 0} for size in sizes]
     labelled = pools.labelled_scans(project)
-    counts = {
-        number: {"size": 0, "labelled": 0, "queued": 0, "exported": 0}
-        for number in range(clusters.k)
-    }
-    for scan_id, number in clusters.of.items():
-        count = counts[number]
-        count["size"] += 1
-        if scan_id in labelled:
-            count["labelled"] += 1
-        elif status.get(scan_id) in pools.OUT_STATUSES:
-            count[status[scan_id]] += 1
-    return tuple(ClusterState(id=number, **count) for number, count in counts.items())
+    status = {item.scan_id: item.status for item in queue} | dict.fromkeys(labelled, "labelled")
+    for scan_id, state in status.items():
+        number = clusters.of.get(scan_id)
+        if number is not None and state in ("labelled", *pools.OUT_STATUSES):
+            counts[number][state] += 1
+    return tuple(ClusterState(id=number, **count) for number, count in enumerate(counts))
+
+
+@lru_cache(maxsize=2)
+def _clusters_and_sizes(path: Path, _mtime: int) -> tuple[Clusters, tuple[int, ...]]:
+    """A file of clusters never changes; screens ask for it again and again."""
+    clusters = load_clusters(path)
+    sizes = Counter(clusters.of.values())
+    return clusters, tuple(sizes[number] for number in range(clusters.k))
 
 
 def _rounds(project: Project) -> tuple[RoundState, ...]:

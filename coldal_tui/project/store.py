@@ -101,14 +101,18 @@ class Store:
         clock: Callable[[], datetime] | None = None,
         *,
         busy_ms: int = BUSY_MS,
+        readonly: bool = False,
     ) -> None:
         self.path = path
         self._clock = clock or (lambda: datetime.now(UTC))
         with self._errors():
-            self._connection = apsw.Connection(str(path))
+            self._connection = _connect_readonly(path) if readonly else apsw.Connection(str(path))
             try:
                 self._connection.set_busy_timeout(busy_ms)
-                self._prepare()
+                if readonly:
+                    self._check_schema()
+                else:
+                    self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
@@ -130,6 +134,15 @@ class Store:
             connection.execute(f"PRAGMA journal_mode={mode}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        version = self._known_version()
+        if version < len(MIGRATIONS):
+            with self._immediate():
+                for number in range(self._version(), len(MIGRATIONS)):
+                    connection.execute(MIGRATIONS[number])
+                    connection.execute(f"PRAGMA user_version={number + 1}")
+
+    def _known_version(self) -> int:
+        """The schema's version; ColdalError when this program is too old for it."""
         version = self._version()
         if version > len(MIGRATIONS):
             raise ColdalError(
@@ -137,11 +150,16 @@ class Store:
                 where=str(self.path),
                 remedy="update coldal-tui",
             )
-        if version < len(MIGRATIONS):
-            with self._immediate():
-                for number in range(self._version(), len(MIGRATIONS)):
-                    connection.execute(MIGRATIONS[number])
-                    connection.execute(f"PRAGMA user_version={number + 1}")
+        return version
+
+    def _check_schema(self) -> None:
+        if self._known_version() < len(MIGRATIONS):
+            raise ColdalError(
+                "this project was written by an older coldal-tui, and reading can't update it",
+                where=str(self.path),
+                remedy="run any command that may write to it once, such as coldal-tui index",
+                code="old-schema",
+            )
 
     def _version(self) -> int:
         return int(next(self._connection.execute("PRAGMA user_version"))[0])
@@ -294,6 +312,19 @@ class Store:
             undo_id = self._audit("undo", action, None)
             self.update("audit", {"audit_id": last["audit_id"]}, undone_by=undo_id)
         return last
+
+
+def _connect_readonly(path: Path) -> apsw.Connection:
+    """A connection that can't write; works in folders that may not be written, too."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.execute("PRAGMA schema_version").fetchall()
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        # A WAL database needs a file beside it; where that can't be made nobody here writes.
+        connection.close()
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+    return connection
 
 
 def pack(value: Any) -> Any:

@@ -143,7 +143,7 @@ def test_a_project_can_be_written_after_a_snapshot_that_failed(lab, project):
 
 def test_step_a_job_runs_or_waits(project):
     number = queue.submit(project, "train")
-    assert step(project) == NextStep("", "train waits for its turn: coldal-tui jobs list")
+    assert step(project) == NextStep("", "train waits for its turn: coldal-tui jobs list", "wait")
     other = queue.submit(project, "score", depends_on=[number])
     with project.store.transaction():
         queue.set_status(project, number, "done")
@@ -160,24 +160,32 @@ def test_step_no_scan(lab):
 def test_step_first_selection(lab):
     lab.pictures("a", "b")
     project = lab.start()
-    assert step(project) == NextStep("coldal-tui select", "embed 2 scans and pick the first queue")
+    assert step(project) == NextStep(
+        "coldal-tui select", "embed 2 scans and pick the first queue", "select"
+    )
     lab.embed(project)
-    assert step(project) == NextStep("coldal-tui select", "pick the first queue")
+    assert step(project) == NextStep("coldal-tui select", "pick the first queue", "select")
 
 
 def test_step_quarantine_comes_before_the_queue(lab, project):
     lab.mask("s00.png", value=9)
     import_masks(project, lab.masks)
-    assert step(project) == NextStep("coldal-tui labels list", "1 mask is in quarantine; see why")
+    assert step(project) == NextStep(
+        "coldal-tui labels list", "1 mask is in quarantine; see why", "quarantine"
+    )
 
 
 def test_step_export_then_import(project):
-    assert step(project) == NextStep("coldal-tui export-queue", "hand 2 queued scans to labelers")
+    assert step(project) == NextStep(
+        "coldal-tui export-queue", "hand 2 queued scans to labelers", "export"
+    )
     export_queue(project, top=1)
-    assert step(project) == NextStep("coldal-tui export-queue", "hand 1 queued scan to labelers")
+    assert step(project) == NextStep(
+        "coldal-tui export-queue", "hand 1 queued scan to labelers", "export"
+    )
     export_queue(project)
     assert step(project) == NextStep(
-        "coldal-tui import-masks DIR", "2 scans are out with labelers; import their masks"
+        "coldal-tui import-masks DIR", "2 scans are out with labelers; import their masks", "import"
     )
 
 
@@ -190,10 +198,12 @@ def test_step_everything_was_skipped(project):
 def test_step_train_and_pick_then_only_pick(lab, project):
     label(lab, project, "s00", "s01")
     assert step(project) == NextStep(
-        "coldal-tui next", "2 labels are in; train and pick the next batch"
+        "coldal-tui next", "2 labels are in; train and pick the next batch", "next"
     )
     lab.train(project)
-    assert step(project) == NextStep("coldal-tui next", "2 of the budget left; pick the next batch")
+    assert step(project) == NextStep(
+        "coldal-tui next", "2 of the budget left; pick the next batch", "next"
+    )
 
 
 def test_step_a_label_that_changed_needs_another_run(lab, project):
@@ -201,7 +211,7 @@ def test_step_a_label_that_changed_needs_another_run(lab, project):
     lab.train(project)
     lab.mask("s00.png", slice(0, 6))
     import_masks(project, lab.masks)
-    assert step(project).text == "2 labels are in; train and pick the next batch"
+    assert step(project).text == "2 labels are in; train and pick the next batch", "next"
     reject_labels(project, ["s00"], None)
     assert step(project).command == "coldal-tui import-masks DIR"
 
@@ -209,7 +219,7 @@ def test_step_a_label_that_changed_needs_another_run(lab, project):
 def test_step_the_budget_is_spent(lab, project):
     label(lab, project, "s00", "s01", "s02", "s03")
     assert step(project) == NextStep(
-        "coldal-tui train", "4 labels are in; train and measure the final model"
+        "coldal-tui train", "4 labels are in; train and measure the final model", "train"
     )
     lab.train(project)
     assert step(project) == NextStep("", "the budget is spent; raise it in coldal.toml to go on")

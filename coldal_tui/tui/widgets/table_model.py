@@ -1,0 +1,48 @@
+"""What a table shows: columns, rows by number, and a lasting key for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.text import Text
+
+from coldal_tui.tui.widgets.columns import Column
+
+Cell = str | Text
+
+
+class TableModel(Protocol):
+    """What a table shows. ``key`` is a row's lasting identity: cursor and marks go by it."""
+
+    @property
+    def columns(self) -> Sequence[Column]: ...
+
+    @property
+    def row_count(self) -> int: ...
+
+    def key(self, row: int) -> str: ...
+
+    def find(self, key: str) -> int | None:
+        """The row with this key; None when it is not (or no longer) there."""
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        """What stands in a row, a cell for each of ``columns``."""
+
+
+class _Empty:
+    columns: tuple[Column, ...] = ()
+    row_count = 0
+
+    def key(self, row: int) -> str:
+        raise IndexError(row)
+
+    def find(self, key: str) -> int | None:
+        return None
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        raise IndexError(row)
+
+
+EMPTY: TableModel = _Empty()
+"""The model of a table that has nothing to show yet."""

@@ -22,8 +22,9 @@ class ScanTarget:
     scan with an affine, i is the column and j the row. ``names`` are the scan's file names, best
     as paths relative to the image folder (``p01/t1.nii.gz``), so that folders tell equal stems
     apart. ``files`` are the absolute paths of the image: those files are never masks.
-    ``uids`` are DICOM series and SOP instance UIDs. ``prelabel`` is the label file that was
-    exported with the scan, to notice masks that nobody edited.
+    ``uids`` are its DICOM UIDs (series, frame of reference, SOP instances); ``instances`` are the
+    SOP instance UIDs alone, in slice order. ``prelabel`` is the label file that was exported with
+    the scan, to notice masks that nobody edited.
     """
 
     scan_id: str
@@ -35,6 +36,15 @@ class ScanTarget:
     sha256: str | None = None
     files: tuple[str, ...] = ()
     prelabel: Path | None = None
+    instances: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MaskLayer:
+    """A further drawing on the grid of a mask, which may overlap it; ``names`` as there."""
+
+    array: NDArray[Any]
+    names: Mapping[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class MaskPixels:
     ``array`` is ``(rows, columns)`` when ``axes`` is ``rows`` (a picture), or ``(i, j[, k])`` in
     file order when ``ijk``. ``affine`` maps (i, j, k, 1) to RAS mm; None where the format has
     none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
-    gives the class names of the values where the format stores them.
+    gives the class names of the values where the format stores them. ``layers`` are drawings of
+    the same shape that may overlap ``array``.
     """
 
     array: NDArray[Any]
@@ -53,6 +64,7 @@ class MaskPixels:
     placed: bool = True
     names: Mapping[int, str] | None = None
     notes: tuple[str, ...] = ()
+    layers: tuple[MaskLayer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,9 @@ class Candidate:
 
     ``file`` is the source whose hash makes an import repeatable. ``name`` is the path-like name
     to match (the mask's own path, or the image's name where the format states it:
-    ``names_image``). ``load`` decodes; it raises ``ImageError``.
+    ``names_image``). ``uids`` are the DICOM UIDs of what it was drawn on, the series first.
+    ``load`` decodes; it raises ``ImageError``. ``load_onto`` decodes for one scan, where the
+    format needs its grid: contours, frames that name the slices they lie on.
     """
 
     file: Path
@@ -73,3 +87,8 @@ class Candidate:
     uids: tuple[str, ...] = ()
     author: str | None = None
     tool: str | None = None
+    load_onto: Callable[[ScanTarget], MaskPixels] | None = field(default=None, repr=False)
+
+    def load_for(self, target: ScanTarget) -> MaskPixels:
+        """The mask for a scan, decoded. Raises ``ImageError``."""
+        return self.load() if self.load_onto is None else self.load_onto(target)

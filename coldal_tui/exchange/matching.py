@@ -87,7 +87,7 @@ class Matcher:
 
     def __init__(self, targets: Iterable[ScanTarget], template: str | None = None) -> None:
         self._targets: dict[str, ScanTarget] = {}
-        self._uids: dict[str, set[str]] = {}
+        self._uids: dict[str, tuple[str, ...]] | None = None
         self._files: dict[str, set[str]] = {}
         self._stems: dict[str, set[str]] = {}
         self._aliases: dict[str, set[str]] = {}
@@ -99,8 +99,6 @@ class Matcher:
     def _add(self, target: ScanTarget) -> None:
         scan_id = target.scan_id
         self._targets[scan_id] = target
-        for uid in target.uids:
-            self._uids.setdefault(uid, set()).add(scan_id)
         for name in target.names:
             stem = same_name(file_stem(name))
             file_name = same_name(PurePosixPath(name.replace("\\", "/")).name)
@@ -124,15 +122,48 @@ class Matcher:
             return Match(candidate.scan_id, "scan id in the file")
         if self._template is not None:
             return self._by_template(self._template, candidate.name)
-        return self._by_manifest(candidate, manifest) or self._by_name(candidate)
+        return self._by_manifest(candidate, manifest) or self._unless_foreign(
+            self._by_name(candidate), candidate.uids
+        )
 
     def _by_uid(self, uids: Sequence[str]) -> Match | NoMatch | None:
-        found = {scan_id for uid in uids for scan_id in self._uids.get(uid, ())}
+        """The scan that all known UIDs have: several scans may share a series, not an instance."""
+        if not uids:
+            return None
+        if self._uids is None:
+            self._uids = self._uid_table()
+        known = [set(self._uids[uid]) for uid in uids if uid in self._uids]
+        if not known:
+            return None
+        found = set.intersection(*known) or set.union(*known)
         if len(found) == 1:
             return Match(found.pop(), "UID")
-        if found:
-            return _ambiguous("its UIDs", found, "Export the mask of one series at a time.")
-        return None
+        return _ambiguous("its UIDs", found, "Export the mask of one series at a time.")
+
+    def _uid_table(self) -> dict[str, tuple[str, ...]]:
+        """Scans by UID; made when the first mask with UIDs comes, for a CT has one per slice."""
+        table: dict[str, tuple[str, ...]] = {}
+        for target in self._targets.values():
+            alone = (target.scan_id,)
+            for uid in dict.fromkeys(target.uids):
+                table[uid] = table[uid] + alone if uid in table else alone
+        return table
+
+    def _unless_foreign(self, found: Match | NoMatch, uids: Sequence[str]) -> Match | NoMatch:
+        """A mask that names its series never goes to another one because of a file name."""
+        if not uids:
+            return found
+        if isinstance(found, Match) and not self._targets[found.scan_id].uids:
+            return found
+        if isinstance(found, NoMatch) and found.code != "unmatched":
+            return found
+        also = f" (scan {found.scan_id!r} has its name only)" if isinstance(found, Match) else ""
+        return NoMatch(
+            "unmatched",
+            f"no scan of the project has the series it was drawn on, UID {uids[0]}{also}",
+            "Index that series; or, where its UIDs were replaced on the way, say how masks are "
+            "named with --match '{scan_id}'.",
+        )
 
     def _by_template(self, template: Template, name: str) -> Match | NoMatch:
         key = template.apply(name)

@@ -7,7 +7,8 @@ and a remedy. Nothing here guesses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.overlap import merge_labels
 from coldal_tui.exchange.values import class_pixels, to_label
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
@@ -83,7 +85,7 @@ def decide(
     """
     options = options or ImportOptions()
     try:
-        pixels = candidate.load()
+        pixels = candidate.load_for(target)
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
         return Rejected(error.code, error.what, error.remedy)
@@ -110,10 +112,18 @@ def _fit(
     else:
         grid = _check_volume(target, pixels, options)
     label = to_label(pixels.array, classes, ignore_value, options.values, pixels.names)
+    overlaps: tuple[str, ...] = ()
+    if pixels.layers:
+        further = (
+            to_label(layer.array, classes, ignore_value, options.values, layer.names)
+            for layer in pixels.layers
+        )
+        label, overlaps = merge_labels(chain((label,), further), classes)
     if isinstance(grid, _Plain):
         on_grid = label.reshape(label.shape[:2]).T if grid.transpose else label
-        return _Fitted(np.ascontiguousarray(on_grid), "match", grid.notes)
-    return _place(target, label, pixels, grid, classes)
+        return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
+    fitted = _place(target, label, pixels, grid, classes)
+    return replace(fitted, notes=overlaps + fitted.notes)
 
 
 @dataclass(frozen=True)

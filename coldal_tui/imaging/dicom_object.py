@@ -48,9 +48,10 @@ class DicomObject(msgspec.Struct, frozen=True):
     """One image file of a series.
 
     ``series`` identifies the series (patient and series UID; the folder where a file has no
-    UID). ``stackable``: belongs to a stack of slices; else each file is a scan of its own.
-    ``hard`` values always separate stacks, ``soft`` ones (name, value) only where slices
-    repeat a position. ``position`` and ``orientation`` are in LPS mm (PS3.3 C.7.6.2).
+    UID), ``series_uid`` is the bare UID. ``stackable``: belongs to a stack of slices; else each
+    file is a scan of its own. ``hard`` values always separate stacks, ``soft`` ones (name, value)
+    only where slices repeat a position. ``position`` and ``orientation`` are in LPS mm
+    (PS3.3 C.7.6.2).
     """
 
     series: str
@@ -65,6 +66,8 @@ class DicomObject(msgspec.Struct, frozen=True):
     thickness: float | None = None
     hard: tuple[str, ...] = ()
     soft: tuple[tuple[str, str], ...] = ()
+    series_uid: str = ""
+    frame_of_reference: str = ""
 
 
 def read_object(path: str | Path) -> DicomObject:
@@ -198,7 +201,8 @@ def _object(path: Path, dataset: Any) -> DicomObject:
     frames = frames_of(dataset)
     stackable = frames == 1 and is_stack_slice(sop_class, modality)
     header, orientation, position = _header(path, dataset, frames, modality)
-    uid = str(dataset.get("SeriesInstanceUID") or f"folder {path.parent}")
+    series_uid = str(dataset.get("SeriesInstanceUID") or "")
+    uid = series_uid or f"folder {path.parent}"
     return DicomObject(
         series=f"{dataset.get('PatientID') or ''}\n{uid}",
         series_number=str(dataset.get("SeriesNumber") or ""),
@@ -212,6 +216,8 @@ def _object(path: Path, dataset: Any) -> DicomObject:
         thickness=_length(dataset.get("SliceThickness")),
         hard=tuple(_text(dataset.get(key)) for key in _HARD),
         soft=tuple((key, _text(dataset.get(key))) for key in _SOFT if dataset.get(key)),
+        series_uid=series_uid,
+        frame_of_reference=str(dataset.get("FrameOfReferenceUID") or ""),
     )
 
 

@@ -44,6 +44,18 @@ class ScanHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meta: dict[str, str] = {}
 
 
+class ScanUids(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The DICOM identity of a scan, by which SEG and RTSTRUCT objects name it.
+
+    ``instances`` are the SOP instance UIDs in slice order: k = 0, 1, … of a stack, one for a
+    picture or a multi-frame object. "" stands for what a file does not state.
+    """
+
+    series: str = ""
+    frame_of_reference: str = ""
+    instances: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ScanImage:
     """Decoded pixels on the scan's own grid.

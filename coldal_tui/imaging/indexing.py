@@ -23,7 +23,7 @@ from coldal_tui.imaging import metaimage, nifti, nrrd, raster
 from coldal_tui.imaging.dicom_object import DicomObject, read_object
 from coldal_tui.imaging.dicom_pixels import decoded_frames
 from coldal_tui.imaging.dicom_series import Slice, group_slices
-from coldal_tui.imaging.image import ScanHeader, ScanRef
+from coldal_tui.imaging.image import ScanHeader, ScanRef, ScanUids
 from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
 from coldal_tui.imaging.walking import found_files
 
@@ -51,7 +51,7 @@ class FoundScan(msgspec.Struct, frozen=True):
 
     ``rel_path`` is the first of its files by name; ``files`` includes the voxel file of a
     header/data pair; ``size`` is their sum in bytes. ``quick_hash`` is the file's, or for
-    several files the BLAKE2b of their sorted quick hashes.
+    several files the BLAKE2b of their sorted quick hashes. ``uids`` only of DICOM scans.
     """
 
     ref: ScanRef
@@ -61,6 +61,7 @@ class FoundScan(msgspec.Struct, frozen=True):
     quick_hash: str
     size: int
     files: tuple[FileStamp, ...]
+    uids: ScanUids | None = None
 
 
 class FileProblem(msgspec.Struct, frozen=True):
@@ -302,6 +303,17 @@ def _scan(
         quick_hash=digest,
         size=sum(s.size for s in stamps),
         files=stamps,
+        uids=_uids([records[f].dicom for f in files]),
+    )
+
+
+def _uids(objects: Sequence[DicomObject | None]) -> ScanUids | None:
+    """The identity of a DICOM scan from its files in slice order."""
+    found = [one for one in objects if one is not None]
+    if not found:
+        return None
+    return ScanUids(
+        found[0].series_uid, found[0].frame_of_reference, tuple(one.instance for one in found)
     )
 
 

@@ -24,6 +24,7 @@ from coldal_tui.project.patients import PatientRule
 from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.scan_uids import write_uids
 
 Progress = Callable[[int, int, str], None]
 
@@ -329,6 +330,7 @@ def _write_scan(
         if old.quick_hash != found.quick_hash:
             values["sha256"] = None
         project.store.update("scans", {"scan_id": scan_id}, **values)
+    write_uids(project, scan_id, found.uids)
 
 
 def _write_files(project: Project, result: IndexResult) -> None:

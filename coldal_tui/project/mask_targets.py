@@ -7,8 +7,10 @@ from pathlib import Path
 
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.label_files import split_name
 from coldal_tui.project.project import Project
+from coldal_tui.project.scan_uids import read_uids
 
 
 def targets(project: Project) -> list[ScanTarget]:
@@ -20,6 +22,7 @@ def targets(project: Project) -> list[ScanTarget]:
         if scan.duplicate_of is not None:
             aliases.setdefault(scan.duplicate_of, []).append(scan.rel_path)
     exported = _exported_prelabels(project)
+    uids = read_uids(project)
     return [
         ScanTarget(
             scan_id=scan.scan_id,
@@ -30,10 +33,18 @@ def targets(project: Project) -> list[ScanTarget]:
             sha256=scan.sha256,
             files=tuple(str(images / name) for name in scan.files),
             prelabel=exported.get(scan.scan_id),
+            uids=_all_uids(uids.get(scan.scan_id)),
+            instances=uids[scan.scan_id].instances if scan.scan_id in uids else (),
         )
         for scan in scans
         if scan.duplicate_of is None
     ]
+
+
+def _all_uids(uids: ScanUids | None) -> tuple[str, ...]:
+    if uids is None:
+        return ()
+    return tuple(uid for uid in (uids.series, uids.frame_of_reference, *uids.instances) if uid)
 
 
 def _exported_prelabels(project: Project) -> dict[str, Path]:

@@ -228,4 +228,21 @@ CREATE TABLE audit (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SCAN_UIDS = """
+CREATE TABLE scan_uids (
+    scan_id TEXT PRIMARY KEY,
+    series TEXT NOT NULL,
+    frame_of_reference TEXT NOT NULL,
+    instances TEXT NOT NULL
+);
+DELETE FROM files WHERE json_extract(entry, '$.kind') = 'dicom';
+"""
+"""What is known of DICOM files is forgotten: the next index reads their frame of reference."""
+
+_JOBS_SIDE_BY_SIDE = """
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN waiting_for TEXT;
+ALTER TABLE jobs ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SCAN_UIDS, _JOBS_SIDE_BY_SIDE)

@@ -198,3 +198,32 @@ def test_a_template_has_one_field(template):
 
     assert caught.value.code == "template"
     assert template in caught.value.what
+
+
+def test_an_instance_tells_scans_of_one_series_apart():
+    targets = [scan("a", uids=("1.5", "1.5.1", "1.5.2")), scan("b", uids=("1.5", "1.5.3"))]
+
+    assert matched(targets, mask("x.dcm", uids=("1.5", "1.5.3"))) == Match("b", "UID")
+
+
+def test_a_mask_of_instances_of_two_scans_is_ambiguous():
+    targets = [scan("a", uids=("1.5", "1.5.1")), scan("b", uids=("1.5", "1.5.3"))]
+
+    assert matched(targets, mask("x.dcm", uids=("1.5", "1.5.1", "1.5.3"))).code == "ambiguous"
+
+
+def test_a_mask_of_a_foreign_series_is_not_matched_by_its_name():
+    found = matched([scan("a", uids=("1.2.3",))], mask("a.dcm", uids=("9.9", "9.9.1")))
+
+    assert found.code == "unmatched"
+    assert "UID 9.9 (scan 'a' has its name only)" in found.message
+
+
+def test_a_mask_with_uids_is_matched_by_name_to_a_scan_without():
+    assert matched([scan("a")], mask("a.dcm", uids=("9.9",))) == Match("a", "scan id")
+
+
+def test_an_orphan_is_told_with_its_series():
+    found = matched([scan("a")], mask("b.dcm", uids=("9.9",)))
+
+    assert found.message == "no scan of the project has the series it was drawn on, UID 9.9"

@@ -1,0 +1,63 @@
+"""Drawings that overlap, as one label: which class keeps a voxel that several claim."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
+
+_SHOWN = 4
+
+
+def merge_labels(
+    labels: Iterable[NDArray[np.uint8]], classes: Sequence[str]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """One label of several on the same grid, and notes on where they disagreed.
+
+    A voxel that several drawings claim goes to the class that comes last in the project's list:
+    a tumour keeps its place in the organ that was named before it. What is to be ignored stays
+    ignored. The first label is written to.
+
+    Parameters
+    ----------
+    labels : one or more of equal shape, uint8: 0 background, 1..C classes, 255 ignore.
+    """
+    queue = iter(labels)
+    merged = next(queue)
+    lost: Counter[tuple[int, int]] = Counter()
+    for label in queue:
+        # Ignore is the largest value, so the larger one wins everywhere.
+        differ = (merged != label) & (merged != BACKGROUND) & (label != BACKGROUND)
+        lost += _count_pairs(merged[differ], label[differ])
+        np.maximum(merged, label, out=merged)
+    return merged, _notes(lost, classes)
+
+
+def _count_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Counter[tuple[int, int]]:
+    """How often each (winner, loser) occurs."""
+    joined = np.maximum(left, right).astype(np.int64) << 8 | np.minimum(left, right)
+    pairs, counts = np.unique(joined, return_counts=True)
+    return Counter(
+        {(int(p) >> 8, int(p) & 255): int(n) for p, n in zip(pairs, counts, strict=True)}
+    )
+
+
+def _notes(lost: Counter[tuple[int, int]], classes: Sequence[str]) -> tuple[str, ...]:
+    if not lost:
+        return ()
+
+    def name(value: int) -> str:
+        return "ignore" if value == IGNORE_LABEL else repr(classes[value - 1])
+
+    shown = [
+        f"{count} of {name(winner)} over {name(loser)}"
+        for (winner, loser), count in lost.most_common(_SHOWN)
+    ]
+    more = f" and {len(lost) - _SHOWN} more pairs" if len(lost) > _SHOWN else ""
+    total = sum(lost.values())
+    noun = "pixel was" if total == 1 else "pixels were"
+    return (f"{total} {noun} claimed twice: {', '.join(shown)}{more} (the later class wins)",)

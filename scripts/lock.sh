@@ -20,7 +20,7 @@ import re
 import sys
 
 blocks = re.split(r"\n(?=[A-Za-z0-9])", open(sys.argv[1]).read().strip())
-apart = re.compile(r"^(torch==|triton==|nvidia-|cuda-)", re.IGNORECASE)
+apart = re.compile(r"^(torch==|triton==|nvidia-(?!ml-py)|cuda-)", re.IGNORECASE)
 kept = [block for block in blocks if not apart.match(block) and "==" in block]
 print("# Made by scripts/lock.sh from pyproject.toml; do not edit.")
 print("\n".join(kept))

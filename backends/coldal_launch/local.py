@@ -5,21 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 
+from coldal_launch import nvml
+from coldal_launch.identity import START_TOLERANCE_S, boot_id, handle_of, is_it, start_time
+from coldal_launch.nvml import Gpu
+from coldal_launch.placing import (
+    DEVICE_VARIABLE,
+    GPUS_VARIABLE,
+    VISIBLE_VARIABLE,
+    Place,
+    find_place,
+    slots_folder,
+)
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs.backend import JobHandle
+from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobFolder
 
-START_TOLERANCE_S = 0.005
 KILL_WAIT_S = 5.0
+LOOK_S = 3.0
+"""For so long an answer of NVML counts as now while a job waits; before a launch it is asked."""
 
 
 class LocalBackend:
@@ -27,41 +40,41 @@ class LocalBackend:
 
     name = "local"
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        gpus: Callable[[], tuple[Gpu, ...] | None] = nvml.gpus,
+        slots: Callable[[], Path] = slots_folder,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._gpus = gpus
+        self._slots = slots
+        self._clock = clock
+        self._seen: tuple[float, tuple[Gpu, ...] | None] | None = None
 
-    def launch(self, folder: Path) -> JobHandle:
+    def room(self, ask: Ask, running: Sequence[Running]) -> Wait | None:
+        place = self._place(ask, running, self._recent())
+        if isinstance(place, Wait):
+            return place
+        place.close()
+        return None
+
+    def launch(self, folder: Path, ask: Ask, running: Sequence[Running]) -> JobHandle | Wait:
         """Start the worker; it inherits the folder's lock, which is thus held without a gap.
 
         Raises ColdalError (code ``running``) when a worker of this folder still lives.
         """
-        job = JobFolder(folder)
-        with job.lock.open("ab") as lock, job.log.open("ab") as log:
-            if not try_lock(lock):
-                raise ColdalError(
-                    "a worker of an earlier attempt still runs this job",
-                    where=str(folder),
-                    remedy="wait until it has ended, then: coldal-tui jobs retry",
-                    code="running",
-                )
-            descriptor = lock.fileno()
-            process = subprocess.Popen(
-                # -P: a folder full of outputs is no place to import modules from.
-                [sys.executable, "-P", "-m", "coldal_launch.worker", folder, str(descriptor)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                start_new_session=True,
-                pass_fds=(descriptor,),
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            )
-        self._children[process.pid] = process
-        # A child that has ended already is a zombie, and has its start time still.
-        started = start_time(process.pid)
-        return JobHandle(
-            host=socket.gethostname(), boot_id=boot_id(), pid=process.pid, started=started
-        )
+        # The free memory as it is now, not as it was at the last look.
+        self._seen = None
+        place = self._place(ask, running, self._recent())
+        if isinstance(place, Wait):
+            return place
+        with contextlib.closing(place):
+            return self._start(JobFolder(folder), place)
+
+    def find(self, folder: Path) -> JobHandle | None:
+        """What the worker itself wrote, as the first thing it did."""
+        return JobFolder(folder).handle()
 
     def alive(self, handle: JobHandle) -> bool:
         child = self._children.get(handle.pid)
@@ -70,29 +83,73 @@ class LocalBackend:
             return False
         try:
             zombie = psutil.Process(handle.pid).status() == psutil.STATUS_ZOMBIE
-            return _is_it(handle) and not zombie
+            return is_it(handle) and not zombie
         except psutil.NoSuchProcess:
             return False
 
+    def waits(self, handle: JobHandle) -> str | None:
+        return None
+
     def cancel(self, handle: JobHandle, grace_s: float) -> None:
         members = _members(handle)
-        _signal(handle, members, signal.SIGTERM)
+        _signal(members, signal.SIGTERM)
+        # A stopped process hears of no signal but the last one.
+        _signal(members, signal.SIGCONT)
         psutil.wait_procs(members, timeout=grace_s)
         deadline = time.monotonic() + KILL_WAIT_S
         # Again and again: one of them may have forked while it was being ended.
         while left := _living({*members, *_members(handle)}):
             if time.monotonic() > deadline:
                 break
-            _signal(handle, left, signal.SIGKILL)
+            _signal(left, signal.SIGKILL)
             psutil.wait_procs(left, timeout=0.5)
         self.alive(handle)
 
+    def _recent(self) -> tuple[Gpu, ...] | None:
+        now = self._clock()
+        if self._seen is None or now - self._seen[0] >= LOOK_S:
+            self._seen = now, self._gpus()
+        return self._seen[1]
 
-def _is_it(handle: JobHandle) -> bool:
-    """Whether the process with the handle's pid is the one that was launched, ended or not."""
-    if handle.boot_id != boot_id():
-        return False
-    return abs(start_time(handle.pid) - handle.started) < START_TOLERANCE_S
+    def _place(
+        self, ask: Ask, running: Sequence[Running], gpus: tuple[Gpu, ...] | None
+    ) -> Place | Wait:
+        return find_place(ask, running, gpus, self._slots, os.environ.get(VISIBLE_VARIABLE))
+
+    def _start(self, job: JobFolder, place: Place) -> JobHandle:
+        with job.lock.open("ab") as lock, job.log.open("ab") as log:
+            if not try_lock(lock):
+                raise ColdalError(
+                    "a worker of an earlier attempt still runs this job",
+                    where=str(job.path),
+                    remedy="wait until it has ended, then: coldal-tui jobs retry",
+                    code="running",
+                )
+            process = subprocess.Popen(
+                # -P: a folder full of outputs is no place to import modules from.
+                [sys.executable, "-P", "-m", "coldal_launch.worker", job.path, *_held(lock, place)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=job.path,
+                start_new_session=True,
+                pass_fds=(lock.fileno(), *(slot.fileno() for slot in place.locks)),
+                env=_environment(place),
+            )
+        self._children[process.pid] = process
+        # A child that has ended already is a zombie, and has its start time still.
+        return handle_of(process.pid, tuple(gpu.uuid for gpu in place.gpus))
+
+
+def _held(lock: IO[bytes], place: Place) -> list[str]:
+    """The descriptors that the worker inherits: the folder's lock, then its slots."""
+    return [str(lock.fileno()), *(str(slot.fileno()) for slot in place.locks)]
+
+
+def _environment(place: Place) -> dict[str, str]:
+    ours = (DEVICE_VARIABLE, GPUS_VARIABLE)
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    return inherited | {"PYTHONUNBUFFERED": "1"} | place.environment
 
 
 def _members(handle: JobHandle) -> list[psutil.Process]:
@@ -102,7 +159,7 @@ def _members(handle: JobHandle) -> list[psutil.Process]:
     members: the system gives it to no other process. Empty when the number is another's now.
     """
     try:
-        if not _is_it(handle):
+        if not is_it(handle):
             return []
         descendants = psutil.Process(handle.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -133,7 +190,7 @@ def _living(processes: set[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
-def _signal(handle: JobHandle, members: list[psutil.Process], number: signal.Signals) -> None:
+def _signal(members: list[psutil.Process], number: signal.Signals) -> None:
     """Signal each member; psutil checks that a pid is still the same process."""
     for process in members:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -150,27 +207,3 @@ def group_members(group: int) -> list[psutil.Process]:
         except (ProcessLookupError, psutil.NoSuchProcess, PermissionError):
             continue
     return members
-
-
-def start_time(pid: int) -> float:
-    """When a process started, in seconds since the boot (Linux) or since the epoch.
-
-    Linux tells ticks since the boot; times since the epoch made from them move whenever the
-    clock is set, and a living job would be taken for a stranger. Raises psutil.NoSuchProcess.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self/stat").exists():
-            raise psutil.NoSuchProcess(pid) from None
-        return float(psutil.Process(pid).create_time())
-    # Field 22 (starttime) of proc_pid_stat(5); the name, field 2, may hold blanks.
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def boot_id() -> str:
-    """Changes at every boot; made from the boot's time where the system names none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return str(int(psutil.boot_time()))

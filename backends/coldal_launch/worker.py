@@ -16,8 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from coldal_launch.identity import handle_of
+from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
+from coldal_tui.jobs.fitting import on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import OutputFile, Receipt
 
@@ -52,7 +55,8 @@ class Cancelled(BaseException):
 def main(arguments: list[str]) -> int:
     """Run the job in the folder ``arguments[0]``; returns the exit status.
 
-    ``arguments[1]``, where there is one, is a descriptor that holds the folder's lock already.
+    ``arguments[1]``, where there is one, is a descriptor that holds the folder's lock already;
+    those after it hold the GPU slots that are the job's until its last process has ended.
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -60,7 +64,7 @@ def main(arguments: list[str]) -> int:
         if len(arguments) < 2 and not try_lock(lock):
             sys.stderr.write("another worker runs this job already\n")
             return REFUSED
-        _start_heartbeat(folder)
+        _keep(arguments[2:])
         return _guarded(folder)
 
 
@@ -71,10 +75,24 @@ def _lock(folder: JobFolder, descriptor: list[str]) -> IO[bytes]:
     return os.fdopen(int(descriptor[0]), "ab")
 
 
+def _keep(slots: list[str]) -> None:
+    """Hold the slots, in this process and its forks but in nothing that they run."""
+    for descriptor in slots:
+        os.set_inheritable(int(descriptor), False)
+
+
+def _say_who(folder: JobFolder) -> None:
+    """Leave this process's identity: whoever launched it may die before noting it."""
+    uuids = os.environ.get(GPUS_VARIABLE, "")
+    folder.write_handle(handle_of(os.getpid(), tuple(uuids.split(",")) if uuids else ()))
+
+
 def _guarded(folder: JobFolder) -> int:
     """Run the step; whatever it ends with is told in ``error.json``."""
     try:
         signal.signal(signal.SIGTERM, _on_terminate)
+        _say_who(folder)
+        _start_heartbeat(folder)
         return _run(folder)
     except Cancelled:
         # Lightning puts the handler back that it found, so it is taken off once more.
@@ -115,7 +133,7 @@ def _run(folder: JobFolder) -> int:
     from coldal_compute.steps import run_step
 
     began = time.monotonic()
-    spec = folder.read_spec()
+    spec = on_device(folder.read_spec(), os.environ.get(DEVICE_VARIABLE))
     kind = type(spec).__struct_config__.tag
     reporter = FileReporter(folder)
     reporter.log(f"{kind} starts")

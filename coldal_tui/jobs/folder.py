@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, try_lock
+from coldal_tui.files import atomic_write, is_locked
+from coldal_tui.jobs.backend import JobHandle
 from coldal_tui.jobs.spec import JobSpec, Receipt
 
 
@@ -70,8 +71,18 @@ class JobFolder:
         return self.path / "error.json"
 
     @property
+    def told(self) -> bool:
+        """Whether the worker has said how it ended."""
+        return self.receipt_file.exists() or self.error_file.exists()
+
+    @property
     def heartbeat(self) -> Path:
         return self.path / "heartbeat"
+
+    @property
+    def handle_file(self) -> Path:
+        """Written by the worker when it begins: its identity, should nobody else know it."""
+        return self.path / "handle.json"
 
     @property
     def lock(self) -> Path:
@@ -80,11 +91,7 @@ class JobFolder:
 
     def worker_running(self) -> bool:
         """Whether some process on this machine holds the job's lock."""
-        try:
-            with self.lock.open("ab") as stream:
-                return not try_lock(stream)
-        except FileNotFoundError:
-            return False
+        return is_locked(self.lock)
 
     def prepare(self, spec: JobSpec) -> None:
         """Write the specification; what an earlier attempt left is kept if it did the same work."""
@@ -94,6 +101,7 @@ class JobFolder:
             self._clear()
         self.receipt_file.unlink(missing_ok=True)
         self.error_file.unlink(missing_ok=True)
+        self.handle_file.unlink(missing_ok=True)
         atomic_write(self.spec, lambda stream: stream.write(encoded))
 
     def holds(self, spec: JobSpec) -> bool:
@@ -139,6 +147,17 @@ class JobFolder:
             return None
         return error
 
+    def write_handle(self, handle: JobHandle) -> None:
+        atomic_write(self.handle_file, lambda stream: stream.write(msgspec.json.encode(handle)))
+
+    def handle(self) -> JobHandle | None:
+        """The identity that this attempt's worker wrote; None while there is none."""
+        try:
+            handle: JobHandle = _decode(self.handle_file, JobHandle)
+        except FileNotFoundError:
+            return None
+        return handle
+
     def append_progress(
         self, done: float, total: float, message: str, metrics: dict[str, float]
     ) -> None:
@@ -170,6 +189,12 @@ class JobFolder:
             except (ValueError, KeyError, TypeError):
                 continue
         return None
+
+    def note(self, message: str) -> None:
+        """One line of the supervisor's in the job's log, between two attempts."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with self.log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{stamp} {message}\n")
 
     def log_tail(self, lines: int = 20) -> list[str]:
         try:

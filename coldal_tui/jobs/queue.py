@@ -7,8 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from coldal_tui.errors import UsageError
+from coldal_tui.jobs.backend import JobHandle
 from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.jobs.request import check_device
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
 
@@ -20,7 +24,12 @@ ENDED_BADLY = (FAILED, CANCELLED, INTERRUPTED)
 
 @dataclass(frozen=True)
 class Job:
-    """One row of the job table. ``result`` is the committed receipt's summary."""
+    """One row of the job table. ``result`` is the committed receipt's summary.
+
+    ``waiting_for`` says why an open job doesn't run yet, None when it does. Of the waiting jobs,
+    those of higher ``priority`` start first, then those with lower numbers. ``interruptions``
+    counts those after which it went on by itself.
+    """
 
     job_id: int
     kind: str
@@ -37,6 +46,14 @@ class Job:
     created_at: str
     started_at: str | None
     ended_at: str | None
+    priority: int = 0
+    waiting_for: str | None = None
+    interruptions: int = 0
+
+    @property
+    def name(self) -> str:
+        """How a person is told of it: ``job 12 (train)``."""
+        return f"job {self.job_id} ({self.kind})"
 
     @property
     def ended(self) -> bool:
@@ -48,8 +65,11 @@ def submit(
     kind: str,
     request: Mapping[str, Any] | None = None,
     depends_on: Iterable[int] = (),
+    *,
+    priority: int = 0,
 ) -> int:
     """Add a job; it starts when the jobs it depends on are done. Returns its number."""
+    check_device(request or {})
     store = project.store
     needed = list(depends_on)
     with store.transaction():
@@ -63,6 +83,7 @@ def submit(
             depends_on=needed,
             folder="",
             backend=project.config.backend.name,
+            priority=priority,
             created_at=store.now(),
         )
         folder = project.layout.jobs / f"{job_id:06d}-{kind}"
@@ -92,6 +113,22 @@ def list_jobs(
     return [_job(project, row) for row in rows]
 
 
+def put_first(project: Project, job_id: int) -> Job:
+    """Let a waiting job, and the waiting jobs that it needs, start before all others."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status != WAITING:
+            raise UsageError(
+                f"the job is {job.status}; only a waiting one can be put first",
+                where=f"job {job_id}",
+            )
+        top = store.value("SELECT max(priority) FROM jobs WHERE status = ?", (WAITING,))
+        for number in {job_id, *_needed(project, job, (WAITING,))}:
+            store.update("jobs", {"job_id": number}, priority=int(top) + 1)
+    return get_job(project, job_id)
+
+
 def cancel(project: Project, job_id: int) -> Job:
     """Ask for an end. A waiting job ends here; a running one is ended by the supervisor."""
     store = project.store
@@ -104,6 +141,7 @@ def cancel(project: Project, job_id: int) -> Job:
                 status=CANCELLED,
                 error=_error_json("cancelled before it started", "cancelled"),
                 ended_at=store.now(),
+                waiting_for=None,
             )
         elif job.status == RUNNING:
             store.update("jobs", {"job_id": job_id}, cancel_asked=1)
@@ -124,7 +162,7 @@ def retry(project: Project, job_id: int) -> Job:
                 f"the job is {job.status}; only one that ended badly can be retried",
                 where=f"job {job_id}",
             )
-        reopened = [job_id, *_ended_dependencies(project, job)]
+        reopened = [job_id, *_needed(project, job, ENDED_BADLY)]
         reopened += _cancelled_dependants(project, set(reopened))
         for number in reopened:
             store.update(
@@ -135,16 +173,18 @@ def retry(project: Project, job_id: int) -> Job:
                 error=None,
                 ended_at=None,
                 handle=None,
+                interruptions=0,
             )
     return get_job(project, job_id)
 
 
-def _ended_dependencies(project: Project, job: Job) -> list[int]:
+def _needed(project: Project, job: Job, statuses: tuple[str, ...]) -> list[int]:
+    """What the job depends on, directly and through others, as far as it has such a status."""
     found: list[int] = []
     for number in job.depends_on:
         dependency = get_job(project, number)
-        if dependency.status in ENDED_BADLY:
-            found += [number, *_ended_dependencies(project, dependency)]
+        if dependency.status in statuses:
+            found += [number, *_needed(project, dependency, statuses)]
     return found
 
 
@@ -167,8 +207,40 @@ def start(project: Project, job_id: int) -> bool:
         if job.status != WAITING:
             return False
         values = {"started_at": store.now(), "attempts": job.attempts + 1, "handle": None}
-        set_status(project, job_id, RUNNING, **values)
+        set_status(project, job_id, RUNNING, waiting_for=None, **values)
     return True
+
+
+def note_handle(project: Project, job_id: int, handle: JobHandle) -> None:
+    """Note which process, or which job of a scheduler, a running job is."""
+    with project.store.transaction():
+        project.store.update("jobs", {"job_id": job_id}, handle=msgspec.to_builtins(handle))
+
+
+def put_back(project: Project, job_id: int, reason: str) -> None:
+    """A job that was about to start has to wait after all: nothing was attempted."""
+    with project.store.transaction():
+        job = get_job(project, job_id)
+        if job.status == RUNNING:
+            values = {"attempts": job.attempts - 1, "handle": None, "waiting_for": reason}
+            set_status(project, job_id, WAITING, **values)
+
+
+def go_on(project: Project, job_id: int, reason: str) -> None:
+    """Let an interrupted job wait for its next attempt, which goes on from where it was."""
+    with project.store.transaction():
+        job = get_job(project, job_id)
+        if job.status == RUNNING:
+            values = {"interruptions": job.interruptions + 1, "handle": None}
+            set_status(project, job_id, WAITING, waiting_for=reason, **values)
+
+
+def tell(project: Project, job: Job, reason: str | None) -> None:
+    """Note what an open job waits for; the database is touched only when that has changed."""
+    if job.waiting_for != reason:
+        with project.store.transaction():
+            if not get_job(project, job.job_id).ended:
+                project.store.update("jobs", {"job_id": job.job_id}, waiting_for=reason)
 
 
 def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
@@ -183,7 +255,7 @@ def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
 def set_status(project: Project, job_id: int, status: str, **values: Any) -> None:
     """Bookkeeping inside a transaction that the caller holds."""
     if status not in OPEN:
-        values["ended_at"] = project.store.now()
+        values |= {"ended_at": project.store.now(), "waiting_for": None}
     project.store.update("jobs", {"job_id": job_id}, status=status, **values)
 
 
@@ -218,4 +290,7 @@ def _job(project: Project, row: Row) -> Job:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        priority=row["priority"],
+        waiting_for=row["waiting_for"],
+        interruptions=row["interruptions"],
     )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from coldal_tui.errors import UsageError
+from coldal_tui.jobs.backend import Ask
 from coldal_tui.project.project import Project
 
 Request = Mapping[str, Any]
+
+
+ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate"})
+"""Kinds of job that use a GPU where there is one; the others need none."""
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 
 def seed_of(project: Project, request: Request) -> int:
@@ -17,3 +28,25 @@ def seed_of(project: Project, request: Request) -> int:
 
 def device_of(project: Project, request: Request) -> str:
     return request.get("device") or project.config.backend.device
+
+
+def check_device(request: Request) -> None:
+    """UsageError when the request names a device in words that mean none."""
+    device = request.get("device")
+    if device is not None and not _DEVICE.fullmatch(str(device)):
+        raise UsageError(
+            f"{device!r} is no device",
+            where="device",
+            remedy="auto, cpu, cuda, or cuda:N for the N-th GPU (the first is cuda:0)",
+        )
+
+
+def ask_of(project: Project, kind: str, request: Request) -> Ask:
+    """What a job of this kind asks of its backend."""
+    check_device(request)
+    return Ask(
+        kind=kind,
+        device=device_of(project, request) if kind in ON_A_DEVICE else "cpu",
+        gpus=int(request.get("gpus") or 1),
+        settings=msgspec.to_builtins(project.config.backend),
+    )

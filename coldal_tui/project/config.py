@@ -83,6 +83,10 @@ class BackendSection(Section, frozen=True):
         Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu", "cuda" or "cuda:1"'),
     ] = "auto"
     threads: Annotated[int, Meta(ge=0)] = 0
+    jobs_per_gpu: Count = 1
+    cpu_jobs: Count = 1
+    gpu_free_gb: Annotated[float, Meta(ge=0)] = 6.0
+    retries: Annotated[int, Meta(ge=0)] = 2
 
 
 class Config(Section, frozen=True):
@@ -149,6 +153,10 @@ name = "efficientnet-lite0"
 # name = "local"
 # device = "auto"            # auto, cpu, cuda, cuda:1
 # threads = 0                # 0: as many as there are cores
+# jobs_per_gpu = 1           # jobs that share one GPU; more of them wait
+# cpu_jobs = 1               # jobs that run side by side without a GPU
+# gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
+# retries = 2                # how often an interrupted job goes on by itself
 """
 
 

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from coldal_launch import local
-from coldal_launch.local import LocalBackend, boot_id, group_members, start_time
+from coldal_launch.identity import boot_id, start_time
+from coldal_launch.local import LocalBackend, group_members
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.backend import JobHandle, load_backend
+from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.jobs.spec import SelectSpec
 
@@ -53,8 +54,10 @@ def backend() -> Iterator[LocalBackend]:
     launch = made.launch
 
     def remembering(folder: Path) -> JobHandle:
-        handles.append(launch(folder))
-        return handles[-1]
+        handle = launch(folder, Ask("select"), ())
+        assert isinstance(handle, JobHandle)
+        handles.append(handle)
+        return handle
 
     made.launch = remembering  # type: ignore[method-assign]
     yield made
@@ -208,7 +211,8 @@ def test_a_worker_survives_the_death_of_its_launcher(blocked) -> None:
     code = (
         "import sys, os, msgspec; from pathlib import Path\n"
         "from coldal_launch.local import LocalBackend\n"
-        "handle = LocalBackend().launch(Path(sys.argv[1]))\n"
+        "from coldal_tui.jobs.backend import Ask\n"
+        "handle = LocalBackend().launch(Path(sys.argv[1]), Ask('select'), ())\n"
         "os.write(1, msgspec.json.encode(handle))\n"
         "os.kill(os.getpid(), 9)\n"
     )

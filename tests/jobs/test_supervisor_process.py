@@ -24,13 +24,13 @@ def _failed_soon(project: Project) -> int:
 
 
 def test_an_idle_supervisor_goes_and_frees_its_lock(project: Project) -> None:
-    assert run(project.root, poll_s=0.01, idle_s=0.05) == 0
+    assert run(project.root, tick_s=0.01, idle_s=0.05) == 0
     assert not supervisor_running(project.layout)
 
 
 def test_a_supervisor_works_until_nothing_is_open(project: Project) -> None:
     number = _failed_soon(project)
-    run(project.root, poll_s=0.01, idle_s=0.05)
+    run(project.root, tick_s=0.01, idle_s=0.05)
     error = queue.get_job(project, number).error
     assert error is not None
     assert error.what == "there is no job of the kind 'no-such-kind'"
@@ -43,7 +43,7 @@ def test_a_second_supervisor_waits_and_goes(project: Project, monkeypatch) -> No
         assert try_lock(first)
         assert supervisor_running(project.layout)
         began = time.monotonic()
-        assert run(project.root, poll_s=0.01, idle_s=0.05) == 0
+        assert run(project.root, tick_s=0.01, idle_s=0.05) == 0
         assert time.monotonic() - began >= 0.2
     assert queue.get_job(project, number).status == "waiting"
 
@@ -73,7 +73,7 @@ def test_trouble_does_not_count_as_idleness(project: Project, monkeypatch, capsy
 
     monkeypatch.setattr(Supervisor, "step", shaky)
     # Four failures take 0.02 + … + 0.05 s: more than the idle time.
-    run(project.root, poll_s=0.01, idle_s=0.04)
+    run(project.root, tick_s=0.01, idle_s=0.04)
     assert queue.get_job(project, number).status == "failed"
     assert capsys.readouterr().err.count("Traceback") == 4
 
@@ -87,7 +87,7 @@ def test_a_supervisor_that_only_fails_gives_up(project: Project, monkeypatch, ca
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(Supervisor, "step", broken)
-    assert run(project.root, poll_s=0.001, idle_s=5) == 0
+    assert run(project.root, tick_s=0.001, idle_s=5) == 0
     assert len(calls) == 3
     capsys.readouterr()
 

@@ -1,0 +1,53 @@
+"""What a job that ended badly is told to have ended of."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import apsw
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import disk_error
+from coldal_tui.jobs import queue
+from coldal_tui.jobs.folder import JobError
+from coldal_tui.project.project import Project
+
+
+def failure(error: Exception, project: Project | None = None) -> JobError:
+    """What a job failed of. A busy database is no job's fault: that error is raised again."""
+    if isinstance(error, ColdalError) and error.code != "busy":
+        return JobError(error.what, error.where, error.remedy, error.code)
+    if isinstance(error, (ColdalError, apsw.BusyError, apsw.LockedError)) or project is None:
+        raise error
+    if isinstance(error, OSError):
+        where = str(error.filename or project.layout.jobs)
+        told = disk_error(error, Path(where))
+        return JobError(told.what, told.where, told.remedy, told.code)
+    traceback.print_exception(error)
+    what = f"it could not be started or taken in: {type(error).__name__}: {error}"
+    return JobError(what, str(project.layout.supervisor_log), "this is a defect", "defect")
+
+
+def interruption(job: queue.Job, how: str) -> JobError:
+    """What is known of a worker that nobody here ended."""
+    tail = [line for line in job.folder.log_tail() if line.strip()]
+    return JobError(
+        f"the worker {how} (killed, or the machine went down)"
+        + (f"; last line of its log: {tail[-1]}" if tail else ""),
+        str(job.folder.log),
+        f"coldal-tui jobs retry {job.job_id} goes on from where it was",
+        "interrupted",
+    )
+
+
+def dependency_error(broken: queue.Job) -> JobError:
+    """Why a job can't start: the first cause, not the chain that led from it."""
+    if broken.error is not None and broken.error.code == "dependency":
+        return broken.error
+    what = f"{broken.name}, which it needs, {broken.status}"
+    if broken.error is None:
+        return JobError(what, code="dependency")
+    return JobError(
+        f"{what}: {broken.error.what}", broken.error.where, broken.error.remedy, "dependency"
+    )

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
 from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_model
 from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
@@ -22,6 +24,7 @@ from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, Ste
 
 ENTROPIES_FILE = "entropies.json"
 PREDICTIONS = "predictions"
+ENTROPY_MAPS = "entropy"
 _JOURNAL = "scored.jsonl"
 
 
@@ -30,8 +33,9 @@ def score(
 ) -> StepResult:
     """Score ``spec.scans`` with ``spec.run``; goes on after the last scan of an earlier try.
 
-    Files: ``entropies.json`` (``{scan_id: H}``) and ``predictions/<scan_id>.png`` or ``.nii.gz``
-    (label maps on the scans' own grids) for ``spec.predict``.
+    Files: ``entropies.json`` (``{scan_id: H}``) and, for ``spec.predict``, on the scans' own
+    grids: label maps ``predictions/<scan_id>.png`` or ``.nii.gz``, and the entropy of each pixel
+    ``predictions/entropy/<scan_id>.png`` or ``.nii.gz``.
 
     Raises
     ------
@@ -78,8 +82,17 @@ def score(
 
 def prediction_file(scan: ScanInput, folder: Path) -> str | None:
     """A scan's predicted label map, relative to the job folder; None where there is none."""
-    names = (f"{PREDICTIONS}/{scan.scan_id}{suffix}" for suffix in (".png", ".nii.gz"))
+    return _existing(f"{PREDICTIONS}/{scan.scan_id}", folder)
+
+
+def _existing(stem: str, folder: Path) -> str | None:
+    names = (f"{stem}{suffix}" for suffix in (".png", ".nii.gz"))
     return next((name for name in names if (folder / name).exists()), None)
+
+
+def _entropy_file(scan: ScanInput, folder: Path) -> str | None:
+    """A scan's entropy map, relative to the job folder; None where there is none."""
+    return _existing(f"{PREDICTIONS}/{ENTROPY_MAPS}/{scan.scan_id}", folder)
 
 
 def _score_one(
@@ -97,11 +110,23 @@ def _score_one(
         path = folder / PREDICTIONS / f"{scan.scan_id}{label_suffix(header)}"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_label(path, model.labels(logits, header.shape), header.affine)
+        _write_entropy(scan, header, logits, folder)
     return mean_entropy(logits)
 
 
+def _write_entropy(scan: ScanInput, header: ScanHeader, logits: torch.Tensor, folder: Path) -> None:
+    from coldal_tui.imaging.entropyfile import entropy_suffix, write_entropy
+
+    suffix = entropy_suffix(len(header.shape))
+    path = folder / PREDICTIONS / ENTROPY_MAPS / f"{scan.scan_id}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_entropy(path, entropy_map(logits, header.shape), header.affine)
+
+
 def _kept(scan: ScanInput, wanted: frozenset[str], folder: Path) -> bool:
-    return scan.scan_id not in wanted or prediction_file(scan, folder) is not None
+    if scan.scan_id not in wanted:
+        return True
+    return prediction_file(scan, folder) is not None and _entropy_file(scan, folder) is not None
 
 
 def _finish(
@@ -125,7 +150,9 @@ def _finish(
         "entropies": ENTROPIES_FILE,
         "predictions": predictions,
     }
-    return StepResult((ENTROPIES_FILE, *predictions.values()), result, tuple(failed))
+    maps = [file for scan in ordered if (file := _entropy_file(scan, folder)) is not None]
+    files = (ENTROPIES_FILE, *predictions.values(), *maps)
+    return StepResult(files, result, tuple(failed))
 
 
 class _Journal:

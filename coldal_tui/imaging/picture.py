@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.image import Affine, ScanHeader, ScanImage
 from coldal_tui.imaging.intensity import SOFT_TISSUE, limits, scaled
 
 
@@ -56,8 +56,7 @@ def slice_view(header: ScanHeader, axis: int = 2) -> SliceView:
     if header.affine is None:
         return SliceView(axis, row_axis=others[1], column_axis=others[0])
     matrix = np.asarray(header.affine)[:3, :3]
-    shares = np.abs(matrix) / np.linalg.norm(matrix, axis=0)
-    worlds = _world_axes(shares)
+    worlds = world_axes(header.affine)
     # Across: left-right before front-back before head-foot.
     across, down = sorted(others, key=lambda a: worlds[a])
     return SliceView(
@@ -102,9 +101,10 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _world_axes(shares: NDArray[Any]) -> tuple[int, ...]:
+def world_axes(affine: Affine) -> tuple[int, ...]:
     """World axis (0 left-right, 1 front-back, 2 head-foot) of each grid axis, each once."""
-    left = shares.copy()
+    matrix = np.asarray(affine)[:3, :3]
+    left = np.abs(matrix) / np.linalg.norm(matrix, axis=0)
     chosen = [0, 0, 0]
     for _ in range(3):
         world, grid = np.unravel_index(int(np.argmax(left)), left.shape)

@@ -18,11 +18,13 @@ from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
 from coldal_compute.segmentation.data import file_readers
 from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import grid_logits, load_model, predict, predict_logits
 from coldal_compute.segmentation.metrics import measure_scan
 from coldal_compute.segmentation.network import build_network, pick_device, save_weights
 from coldal_compute.segmentation.plan import Plan, make_plan, save_plan
 from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.imaging.reading import read_scan
 from coldal_tui.jobs.spec import EvaluateSpec, LabelledScan, ScoreSpec, TrainOptions
@@ -209,3 +211,25 @@ def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
     with pytest.raises(ColdalError) as caught:
         pick_device(name)
     assert caught.value.code == "device"
+
+
+def test_the_entropy_of_each_pixel_is_kept_beside_a_prediction(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    result = _score(run, images, tmp_path / "out", report, predict=("disc02",))
+    assert [name for name in result.files if "/entropy/" in name] == [
+        "predictions/entropy/disc02.png"
+    ]
+    logits = load_model(run, _CPU).logits(read_scan(images[2].scan.ref))
+    probability = torch.softmax(logits, dim=0).numpy().astype(np.float64)
+    working = -(probability * np.log(probability)).sum(axis=0) / np.log(3)
+    found = read_entropy(tmp_path / "out" / "predictions" / "entropy" / "disc02.png")
+    assert found.shape == (48, 56)
+    assert found.mean() / 255 == pytest.approx(working.mean(), abs=0.02)
+
+
+def test_an_entropy_map_is_interpolated_between_the_pixels_of_the_working_grid() -> None:
+    logits = torch.tensor([[[0.0, 60.0]], [[0.0, 0.0]]])
+    np.testing.assert_array_equal(entropy_map(logits, (1, 4)), [[255, 191, 64, 0]])
+    np.testing.assert_array_equal(entropy_map(logits, (1, 4), values=1), [[255, 191, 64, 0]])

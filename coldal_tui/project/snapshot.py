@@ -82,7 +82,11 @@ class RunState:
 
 @dataclass(frozen=True)
 class JobState:
-    """One job and how far it is (``fraction`` 0 to 1, None when unknown)."""
+    """One job and how far it is (``fraction`` 0 to 1, None when unknown).
+
+    ``folder`` is its absolute folder; ``at`` when it last told its progress (seconds since the
+    epoch).
+    """
 
     job_id: int
     kind: str
@@ -92,6 +96,8 @@ class JobState:
     error: str | None
     created_at: str
     ended_at: str | None
+    folder: str = ""
+    at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -298,4 +304,6 @@ def _job_state(job: Job) -> JobState:
         error=job.error.what if job.error else None,
         created_at=job.created_at,
         ended_at=job.ended_at,
+        folder=str(job.folder.path),
+        at=progress.at if progress else None,
     )

@@ -75,6 +75,11 @@ class Exporter(Protocol):
         """Write ``items`` to the new folder ``out``."""
 
 
+def export_formats() -> tuple[str, ...]:
+    """Names that ``exporter`` knows, the plain folder first."""
+    return tuple(_BUILT_IN)
+
+
 def exporter(name: str) -> Exporter:
     """The exporter of that name.
 

@@ -1,0 +1,161 @@
+"""The ``:`` line: the app's own words, and every command of the command line in its own process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.suggester import Suggester
+
+OWN = {
+    "quit": "leave the app (jobs go on)",
+    "help": "the keys that work now",
+    "keys": "all keys and their names, for re-mapping",
+    "theme": "theme dark | light | high-contrast | colour-blind",
+    "filter": "filter cluster:3 entropy>0.6: what the queue shows",
+    "goto": "goto SCAN: move to a scan",
+    "pane": "pane queue | map | clusters | scan | labels | runs | jobs",
+}
+SHORT = {"q": "quit", "q!": "quit", "wq": "quit", "h": "help", "f": "filter", "g": "goto"}
+READING = {
+    "status": None,
+    "why": None,
+    "doctor": None,
+    "labels": ("list",),
+    "jobs": ("list", "show", "logs"),
+    "encoder": ("list",),
+    "queue": (),
+}
+"""What a read-only session may call: the command, and its actions (None: all of it)."""
+DETACHED = ("embed", "map", "select", "train", "score", "next", "simulate")
+REFUSED = ("open", "demo", "init")
+CLI_COMMANDS = (
+    "index",
+    "embed",
+    "map",
+    "select",
+    "queue",
+    "queue skip",
+    "queue pin",
+    "queue assign",
+    "queue reopen",
+    "queue exclude",
+    "why",
+    "export-queue",
+    "import-masks",
+    "labels",
+    "labels accept",
+    "labels reject",
+    "labels confirm-empty",
+    "labels retry",
+    "train",
+    "score",
+    "next",
+    "evaluate",
+    "status",
+    "jobs",
+    "jobs show",
+    "jobs logs",
+    "jobs cancel",
+    "jobs retry",
+    "undo",
+    "encoder list",
+    "encoder use",
+    "doctor",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was typed: ``own`` names one of the app's words, else ``words`` go to the CLI."""
+
+    own: str | None
+    words: tuple[str, ...]
+    problem: str = ""
+
+
+def parse(text: str, *, readonly: bool) -> Line:
+    """Read a ``:`` line; ``problem`` says what is wrong with it."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        return Line(None, (), f"{text}: {error}")
+    if words and words[0] == "coldal-tui":
+        words = words[1:]
+    if not words:
+        return Line(None, ())
+    name = SHORT.get(words[0], words[0])
+    if name in OWN:
+        return Line(name, tuple(words[1:]))
+    if name in REFUSED:
+        return Line(None, (), f"{name} makes or opens a project: not from within one")
+    if readonly and not _only_reads(words):
+        return Line(None, (), f"read only: {' '.join(words[:2])} could change the project")
+    if name == "jobs" and "logs" in words and {"-f", "--follow"} & {*words}:
+        return Line(None, (), "the jobs pane (7) follows logs")
+    if name in DETACHED and "--detach" not in words and "--help" not in words:
+        words.append("--detach")
+    return Line(None, tuple(words))
+
+
+def _only_reads(words: Sequence[str]) -> bool:
+    if "--help" in words:
+        return True
+    if words[0] not in READING:
+        return False
+    allowed = READING[words[0]]
+    actions = [word for word in words[1:] if not word.startswith("-")]
+    return allowed is None or not actions or actions[0] in allowed
+
+
+class CommandSuggester(Suggester):
+    """Completes a command's name, and before that what was typed in earlier sessions."""
+
+    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._history = history
+
+    async def get_suggestion(self, value: str) -> str | None:
+        if not value:
+            return None
+        known = (*reversed(self._history()), *OWN, *CLI_COMMANDS)
+        return next((text for text in known if text.startswith(value) and text != value), None)
+
+
+class Command:
+    """One command of the command line in a process of its own, its output line by line."""
+
+    def __init__(self, words: Sequence[str], root: Path, width: int = 100) -> None:
+        settings = {"NO_COLOR": "1", "COLUMNS": str(width), "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | settings
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "coldal_tui", *words],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def follow(self, told: Callable[[str], None]) -> int:
+        """Blocks; calls ``told`` with every line. The exit status."""
+        stream = self._process.stdout
+        assert stream is not None
+        with stream:
+            for line in stream:
+                told(line.rstrip("\n"))
+        return self._process.wait()
+
+    def end(self) -> None:
+        """As Ctrl-C at a shell would."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGINT)

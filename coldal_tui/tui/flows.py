@@ -1,0 +1,157 @@
+"""The steps of the loop as the app offers them: what is asked, what is run, what is said after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.jobs.chains import Chain, first_queue, next_batch
+from coldal_tui.jobs.plan_rounds import batch_size
+from coldal_tui.jobs.waiting import submit_chain
+from coldal_tui.project.pool import budget
+from coldal_tui.project.project import Project
+from coldal_tui.tui.tasks import Progress
+
+if TYPE_CHECKING:
+    from coldal_tui.project.exporting import ExportReport
+    from coldal_tui.project.labels import ImportReport
+
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many scans a round would take by default, and what is left to take them from."""
+
+    default: int
+    left: int
+
+
+def sizes(project: Project, number: int) -> Sizes:
+    left = budget(project).left
+    return Sizes(min(left, batch_size(project, number)), left)
+
+
+def select(project: Project, size: int | None) -> str:
+    """Submit the first queue; the answer is what the person is told."""
+    return _submitted(project, first_queue(project, size=size))
+
+
+def next_round(project: Project, size: int | None, alpha: float | None = None) -> str:
+    """Submit the next batch."""
+    return _submitted(project, next_batch(project, size=size, alpha=alpha))
+
+
+def _submitted(project: Project, chain: Chain) -> str:
+    submit_chain(project, chain.steps)
+    kinds = " → ".join(kind for kind, _ in chain.steps)
+    return "\n".join((*chain.notes, f"submitted: {kinds}"))
+
+
+def index(project: Project, progress: Progress) -> str:
+    from coldal_tui.project.indexing import reindex
+
+    report = reindex(project, progress=progress)
+    return f"{_count(report.scans, 'scan')} indexed, {len(report.added):,} added"
+
+
+@dataclass(frozen=True)
+class ExportWish:
+    """What the export window was filled in with."""
+
+    format: str
+    top: int | None
+    people: tuple[str, ...]
+    out: Path | None
+    again: bool = False
+
+
+def export(project: Project, wish: ExportWish, progress: Progress) -> str:
+    from coldal_tui.project.exporting import export_queue
+
+    report = export_queue(
+        project,
+        format=wish.format,
+        out=wish.out,
+        top=wish.top,
+        assign=wish.people,
+        again=wish.again,
+        progress=progress,
+    )
+    return export_words(report)
+
+
+def export_words(report: ExportReport) -> str:
+    lines = [f"exported {_count(len(report.scans), 'scan')} to {report.folder}"]
+    if report.prelabels:
+        lines.append(f"with {_count(report.prelabels, 'pre-label')} by the newest run")
+    lines += [f"{person}: {count}" for person, count in report.assignees.items()]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ImportWish:
+    """What the import window was filled in with."""
+
+    path: Path
+    match: str | None
+    options: dict[str, Any]
+
+
+def take_in(
+    project: Project, wish: ImportWish, progress: Progress, *, dry_run: bool = False
+) -> ImportReport:
+    """Import masks, or only say what would happen."""
+    from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.project.labels import import_masks
+
+    return import_masks(
+        project,
+        wish.path,
+        match=wish.match or None,
+        options=ImportOptions(**wish.options),
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def import_words(report: ImportReport) -> list[str]:
+    """Lines of a report: the counts first, then why what was not taken was not."""
+    would = "would be " if report.dry_run else ""
+    lines = [f"saw {report.saw}", f"{would}accepted: {_count(len(report.accepted), 'mask')}"]
+    if report.unchanged:
+        lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
+    if report.manual:
+        lines.append(
+            f"of these, {len(report.manual):,} for scans that nobody queued (they count in the "
+            "budget)"
+        )
+    warned = [(v.file.name, note) for v in report.accepted for note in v.warnings]
+    lines += [f"  warning: {name}: {note}" for name, note in warned[:SHOWN]]
+    for word, verdicts in (
+        (f"{would}quarantined", report.quarantined),
+        ("no scan found for", report.unmatched),
+    ):
+        if verdicts:
+            lines.append(f"{word}: {len(verdicts):,}")
+            lines += [f"  {v.file.name}: {v.explanation}" for v in verdicts[:SHOWN]]
+            if len(verdicts) > SHOWN:
+                lines.append(f"  … and {len(verdicts) - SHOWN:,} more")
+    if report.ignored:
+        lines.append(f"passed over: {_count(len(report.ignored), 'file')} that are no masks")
+    return lines
+
+
+def undo(project: Project) -> str:
+    from coldal_tui.project.label_files import reconcile_label_files
+
+    last = project.store.undo_last()
+    if last is None:
+        return "nothing to take back"
+    reconcile_label_files(project)
+    return f"took back: {last['summary'] or last['action']}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,40 @@
+"""Which panes share the screen: all that fit at home, one when it is small or zoomed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "left": ("budget", "clusters", "curve"),
+    "main": ("map", "queue", "labels", "runs"),
+    "right": ("scan", "jobs"),
+}
+"""Panes by the column that they stand in, top down."""
+
+HOME = ("budget", "clusters", "curve", "map", "queue")
+HOME_WIDE = (*HOME, "scan", "jobs")
+COMPACT_WIDTH, COMPACT_HEIGHT, WIDE_WIDTH = 100, 30, 170
+NUMBERED = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs")
+"""Panes by the key that brings them up: the first is 1."""
+
+
+@dataclass(frozen=True)
+class Screenful:
+    """``panes`` are those shown; ``compact``: one at a time, whatever is asked."""
+
+    panes: tuple[str, ...]
+    compact: bool
+    zoomed: str | None
+
+    def column(self, name: str) -> tuple[str, ...]:
+        return tuple(pane for pane in COLUMNS[name] if pane in self.panes)
+
+
+def arrange(width: int, height: int, zoomed: str | None) -> Screenful:
+    """The panes on a screen of ``width`` × ``height`` cells when ``zoomed`` is asked for alone."""
+    compact = width < COMPACT_WIDTH or height < COMPACT_HEIGHT
+    if compact and zoomed is None:
+        return Screenful(("queue",), True, None)
+    if zoomed is not None:
+        return Screenful((zoomed,), compact, zoomed)
+    return Screenful(HOME_WIDE if width >= WIDE_WIDTH else HOME, False, None)

@@ -1,0 +1,85 @@
+"""What the app remembers between sessions: each person's view of each project, and the keys.
+
+The view lies below ``$XDG_STATE_HOME`` (``~/.local/state``), not in the project: colleagues on
+one project keep their own. Whatever can't be read or written is passed over, never an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MOST_HISTORY = 200
+
+
+def _folder(variable: str, fallback: str) -> Path:
+    named = os.environ.get(variable)
+    base = Path(named) if named and Path(named).is_absolute() else Path.home() / fallback
+    return base / "coldal-tui"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Files of one person's views and settings; ``root`` is the project's absolute folder."""
+
+    root: Path
+    state_folder: Path
+    config_folder: Path
+
+    @classmethod
+    def of(cls, root: Path) -> Memory:
+        return cls(
+            root,
+            _folder("XDG_STATE_HOME", ".local/state"),
+            _folder("XDG_CONFIG_HOME", ".config"),
+        )
+
+    @property
+    def view_file(self) -> Path:
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return self.state_folder / "views" / f"{digest}.json"
+
+    @property
+    def keys_file(self) -> Path:
+        """``[keys]`` with ``"queue.skip" = "d"`` and the like; people edit it."""
+        return self.config_folder / "keys.toml"
+
+    def load(self) -> dict[str, Any]:
+        """The view as it was left; empty when there is none or it is damaged."""
+        try:
+            found = json.loads(self.view_file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the view in one step, so that a kill leaves the old or the new one."""
+        path = self.view_file
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(state | {"root": str(self.root)}), "utf-8")
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+
+    def keys(self) -> tuple[dict[str, str], str]:
+        """The re-mapped keys by binding id, and what is wrong with the file ("" if nothing)."""
+        try:
+            text = self.keys_file.read_text("utf-8")
+        except OSError:
+            return {}, ""
+        try:
+            keys = tomllib.loads(text).get("keys", {})
+        except tomllib.TOMLDecodeError as error:
+            return {}, f"{self.keys_file}: {error}"
+        if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+            return {}, f'{self.keys_file}: under [keys] write lines like "queue.skip" = "d"'
+        return {str(name): key for name, key in keys.items()}, ""

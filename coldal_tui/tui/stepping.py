@@ -1,0 +1,126 @@
+"""The steps of the loop as actions of the app: the next one, export, import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from textual.screen import Screen
+
+from coldal_tui.project.project import Project
+from coldal_tui.tui import flows
+from coldal_tui.tui.desk import DeskApp
+from coldal_tui.tui.flows import ExportWish, ImportWish, Sizes
+from coldal_tui.tui.tasks import Progress
+from coldal_tui.tui.windows import ExportWindow, ImportWindow
+
+
+class Stepping(DeskApp):
+    """What ``n``, ``e`` and ``i`` do."""
+
+    _last_import = ""
+
+    def action_step(self) -> None:
+        """The next sensible step, asking only what can't be guessed."""
+        if self._view is None:
+            return
+        step = self._view.snapshot.next
+        does: dict[str, Callable[[], None]] = {
+            "index": self._index,
+            "select": partial(self._round, "Pick the first queue", flows.select),
+            "next": partial(self._round, "Pick the next batch", flows.next_round),
+            "train": lambda: self.submit("train", [("train", {})]),
+            "export": self.action_export,
+            "import": self.action_import,
+            "quarantine": lambda: self.action_pane("labels"),
+            "skipped": lambda: self._filter_queue("status:skipped"),
+            "wait": lambda: self.action_pane("jobs"),
+        }
+        if step.action in does:
+            does[step.action]()
+        else:
+            self.tell(step.text)
+
+    def action_pane(self, name: str) -> None:
+        raise NotImplementedError
+
+    def _filter_queue(self, words: str) -> None:
+        raise NotImplementedError
+
+    def _index(self) -> None:
+        self.long_change("index", flows.index)
+
+    def _round(self, title: str, submit: Callable[[Project, int | None], str]) -> None:
+        """Ask for the size of the round with the default filled in."""
+        assert self._view is not None
+        snapshot = self._view.snapshot
+        number = len(snapshot.rounds)
+
+        def ask(found: Sizes) -> None:
+            prompt = f"{snapshot.next.text}\n\nHow many scans? {found.left:,} of the budget left."
+            self.ask(
+                title, prompt, partial(self._submit_round, title, submit), value=str(found.default)
+            )
+
+        self.read("sizes", lambda project: flows.sizes(project, number), ask, self.fail)
+
+    def _submit_round(
+        self, title: str, submit: Callable[[Project, int | None], str], answer: str
+    ) -> None:
+        if not answer.isdigit() or int(answer) < 1:
+            self.tell(f"{answer or 'nothing'}: write a whole number, at least 1", error=True)
+            return
+        self.change(title, lambda project: submit(project, int(answer)))
+
+    # --- handing scans out
+
+    def action_export(self) -> None:
+        if self._view is None or self._readonly:
+            return
+        from coldal_tui.exchange.exporters import export_formats
+
+        budget = self._view.snapshot.budget
+        if not budget.queued and not budget.exported:
+            self.tell("nothing is queued: n picks scans", error=True)
+            return
+        window = ExportWindow(budget.queued, budget.exported, export_formats(), self._root)
+
+        def go(wish: ExportWish | None) -> None:
+            if wish is not None:
+                self.long_change(
+                    "export", lambda project, progress: flows.export(project, wish, progress)
+                )
+
+        self.push_screen(window, go)
+
+    # --- taking masks back
+
+    def action_import(self) -> None:
+        if self._view is None or self._readonly:
+            return
+        self.push_screen(ImportWindow(self._root, self._last_import), self._import)
+
+    def _import(self, wish: ImportWish | None) -> None:
+        if wish is None:
+            return
+        self._last_import = str(wish.path)
+
+        def work(project: Project, progress: Progress) -> str:
+            return "\n".join(flows.import_words(flows.take_in(project, wish, progress)))
+
+        self.long_change("import", work)
+
+    def preview_import(self, window: Screen[ImportWish | None], wish: ImportWish) -> None:
+        """A dry run in a thread; the window shows what would happen, or why it can't."""
+        assert isinstance(window, ImportWindow)
+
+        def work(project: Project) -> list[str]:
+            report = flows.take_in(project, wish, lambda *_: None, dry_run=True)
+            return flows.import_words(report)
+
+        self.read(
+            "preview",
+            work,
+            partial(window.previewed, wish),
+            lambda error: window.say(str(error)),
+        )

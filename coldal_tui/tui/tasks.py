@@ -1,0 +1,135 @@
+"""What the app does to a project: one thing after the other, in a thread, with progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from coldal_tui.project.project import Project
+
+T = TypeVar("T")
+Progress = Callable[[int, int, str], None]
+TELL_EVERY_S = 0.1
+
+
+class Cancelled(BaseException):
+    """The person has thought better of it. Not an ``Exception``: nothing on the way catches it."""
+
+
+@dataclass
+class Task:
+    """One long action. ``cancel`` may be set from any thread; the work ends at its next step."""
+
+    title: str
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    started: float = field(default_factory=time.monotonic)
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
+class Tasks:
+    """Runs changes in the order they were asked for, reads beside them.
+
+    ``moved`` is called (in the thread) when a task begins, goes on or ends.
+    """
+
+    def __init__(self, root: Path, *, readonly: bool, moved: Callable[[Task | None], None]) -> None:
+        self._root, self._readonly, self._moved = root, readonly, moved
+        self._changes = ThreadPoolExecutor(1, "coldal-change")
+        self._reads = ThreadPoolExecutor(2, "coldal-read")
+        self._newest: dict[str, int] = {}
+        self._current: Task | None = None
+        self._waiting = 0
+
+    @property
+    def current(self) -> Task | None:
+        return self._current
+
+    @property
+    def busy(self) -> bool:
+        """Whether a change is under way or waits."""
+        return self._waiting > 0
+
+    def change(
+        self,
+        title: str,
+        work: Callable[[Project, Progress], T],
+        then: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Run ``work`` after all that was asked before; ``then`` or ``failed`` in the thread."""
+        self._waiting += 1
+        task = Task(title)
+
+        def run() -> None:
+            self._current = task
+            self._moved(task)
+            try:
+                with Project(self._root) as project:
+                    found = work(project, self._progress(task))
+            except BaseException as error:
+                failed(error)
+            else:
+                then(found)
+            finally:
+                self._waiting -= 1
+                self._current = None
+                self._moved(None)
+
+        self._changes.submit(run)
+
+    def _progress(self, task: Task) -> Progress:
+        last = 0.0
+
+        def advance(done: int, total: int, note: str) -> None:
+            nonlocal last
+            if task.cancel.is_set():
+                raise Cancelled(task.title)
+            task.done, task.total, task.note = done, total, note
+            if time.monotonic() - last >= TELL_EVERY_S:
+                last = time.monotonic()
+                self._moved(task)
+
+        return advance
+
+    def read(
+        self,
+        key: str,
+        work: Callable[[Project], T],
+        then: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Run ``work`` on a read-only project; of one ``key`` only the newest is answered."""
+        number = self._newest[key] = self._newest.get(key, 0) + 1
+
+        def run() -> None:
+            if self._newest[key] != number:
+                return
+            try:
+                with Project(self._root, readonly=True) as project:
+                    found = work(project)
+            except Exception as error:
+                if self._newest[key] == number:
+                    failed(error)
+            else:
+                if self._newest[key] == number:
+                    then(found)
+
+        self._reads.submit(run)
+
+    def aside(self, work: Callable[[], Any]) -> Future[Any]:
+        """Something small that touches a disk but no project."""
+        return self._reads.submit(work)
+
+    def stop(self) -> None:
+        """Cancel what can be cancelled, and don't wait for reads."""
+        if self._current is not None:
+            self._current.cancel.set()
+        self._reads.shutdown(wait=False, cancel_futures=True)
+        self._changes.shutdown(wait=True, cancel_futures=True)

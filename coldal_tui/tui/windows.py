@@ -1,0 +1,243 @@
+"""The windows of the two exchanges with labelers: handing scans out, taking masks back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Checkbox, Footer, Input, Select, Static
+
+from coldal_tui.tui.flows import ExportWish, ImportWish
+from coldal_tui.visible import visible
+
+_CSS = """
+$NAME { align: center middle; }
+$NAME > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%;
+    border: round $accent; background: $surface; padding: 0 1; }
+$NAME Horizontal { height: 1; margin: 0; }
+$NAME .label { width: 16; }
+$NAME Input { width: 1fr; border: none; padding: 0; height: 1; background: $panel; }
+$NAME Input:focus { background: $boost; text-style: underline; }
+$NAME Checkbox { border: none; padding: 0; height: 1; background: $surface; }
+$NAME Select { width: 1fr; height: 1; }
+$NAME SelectCurrent { border: none; height: 1; padding: 0; background: $panel; }
+$NAME #note { height: auto; margin-top: 1; }
+$NAME #preview { height: auto; max-height: 14; margin-top: 1; }
+"""
+
+
+class PathSuggester(Suggester):
+    """Completes a path from what lies on the disk; folders end with a slash."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._base = base
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return complete_path(self._base, value)
+
+
+def complete_path(base: Path, value: str) -> str | None:
+    """The first entry, by name, that goes on from ``value``; None when there is none."""
+    typed = Path(value).expanduser()
+    whole = base / typed
+    folder = whole if value.endswith("/") else whole.parent
+    start = "" if value.endswith("/") else whole.name
+    if not value:
+        return None
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return None
+    for entry in entries:
+        hidden = entry.name.startswith(".") and not start.startswith(".")
+        if entry.name.startswith(start) and not hidden and entry.name != start:
+            return value[: len(value) - len(start)] + entry.name + ("/" if entry.is_dir() else "")
+        if entry.name == start and entry.is_dir() and not value.endswith("/"):
+            return f"{value}/"
+    return None
+
+
+class ExportWindow(ModalScreen[ExportWish | None]):
+    """How many, to whom, in which form."""
+
+    DEFAULT_CSS = _CSS.replace("$NAME", "ExportWindow")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "back"),
+        Binding("ctrl+g", "go", "export", priority=True),
+    ]
+
+    def __init__(self, queued: int, out: int, formats: Sequence[str], base: Path) -> None:
+        super().__init__()
+        self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Export the queue"
+            box.border_subtitle = "enter or ctrl+g exports · tab next field · esc back"
+            yield Static(Text(self._words()))
+            with Horizontal():
+                yield Static("format", classes="label")
+                yield Select(
+                    [(name, name) for name in self._formats],
+                    value=self._formats[0],
+                    allow_blank=False,
+                    id="format",
+                    compact=True,
+                )
+            with Horizontal():
+                yield Static("how many", classes="label")
+                yield Input(placeholder="all that are queued", type="integer", id="top")
+            with Horizontal():
+                yield Static("to", classes="label")
+                yield Input(placeholder="names, dealt in turn: ana,ben", id="people")
+            with Horizontal():
+                yield Static("into", classes="label")
+                yield Input(
+                    placeholder="a new folder below exports/",
+                    id="out",
+                    suggester=PathSuggester(self._base),
+                )
+            if self._out:
+                yield Checkbox(
+                    f"also the {self._out:,} that are out already", id="again", compact=True
+                )
+            yield Static("", id="note")
+        yield Footer()
+
+    def _words(self) -> str:
+        queued = f"{self._queued:,} queued scan{'' if self._queued == 1 else 's'}"
+        return f"{queued} to hand to labelers\n"
+
+    def on_mount(self) -> None:
+        self.query_one("#top", Input).focus()
+
+    @on(Input.Submitted)
+    def action_go(self) -> None:
+        top = self.query_one("#top", Input).value
+        people = [name.strip() for name in self.query_one("#people", Input).value.split(",")]
+        if len(people) > 1 and not all(people):
+            self._say("a name is empty: write ana,ben")
+            return
+        if top and int(top) < 1:
+            self._say("how many: at least 1")
+            return
+        out = self.query_one("#out", Input).value.strip()
+        again = bool(self.query(Checkbox)) and self.query_one(Checkbox).value
+        if not self._queued and not again:
+            self._say("nothing is queued")
+            return
+        self.dismiss(
+            ExportWish(
+                format=str(self.query_one("#format", Select).value),
+                top=int(top) if top else None,
+                people=tuple(name for name in people if name),
+                out=self._base / Path(out).expanduser() if out else None,
+                again=again,
+            )
+        )
+
+    def _say(self, text: str) -> None:
+        self.query_one("#note", Static).update(Text(text, style="bold"))
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+class ImportWindow(ModalScreen[ImportWish | None]):
+    """Which folder or file; then what would happen; then it happens."""
+
+    DEFAULT_CSS = _CSS.replace("$NAME", "ImportWindow")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "back"),
+        Binding("ctrl+g", "go", "import", priority=True),
+        Binding("pagedown", "page(8)", show=False),
+        Binding("pageup", "page(-8)", show=False),
+    ]
+    SWITCHES = (
+        ("same_grid", "trust the voxel order, not the headers"),
+        ("resample", "masks of the same extent may be resampled"),
+        ("confirm_empty", "empty masks are negative cases"),
+    )
+
+    def __init__(self, base: Path, path: str = "") -> None:
+        super().__init__()
+        self._base, self._path = base, path
+        self._previewed: ImportWish | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Import masks"
+            box.border_subtitle = "enter looks, enter again imports · tab next field · esc back"
+            with Horizontal():
+                yield Static("folder or file", classes="label")
+                yield Input(value=self._path, id="path", suggester=PathSuggester(self._base))
+            with Horizontal():
+                yield Static("named like", classes="label")
+                yield Input(placeholder="{stem}, or such as {stem}_mask", id="match")
+            for name, words in self.SWITCHES:
+                yield Checkbox(words, id=name, compact=True)
+            with VerticalScroll(id="preview", can_focus=False):
+                yield Static("", id="note")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#path", Input).focus()
+
+    def _wish(self) -> ImportWish | None:
+        typed = self.query_one("#path", Input).value.strip()
+        if not typed:
+            self.say("name a folder or a file; the right arrow completes")
+            return None
+        path = self._base / Path(typed).expanduser()
+        if not path.exists():
+            self.say(f"there is nothing at {path}")
+            return None
+        options = {name: self.query_one(f"#{name}", Checkbox).value for name, _ in self.SWITCHES}
+        return ImportWish(path, self.query_one("#match", Input).value.strip() or None, options)
+
+    @on(Input.Submitted)
+    def action_go(self) -> None:
+        wish = self._wish()
+        if wish is None:
+            return
+        if wish == self._previewed:
+            self.dismiss(wish)
+            return
+        self.say("looking …")
+        self.preview(wish)
+
+    def preview(self, wish: ImportWish) -> None:
+        """Ask the app for a dry run; it answers with ``previewed`` or ``say``."""
+        from coldal_tui.tui.app import ColdalApp
+
+        assert isinstance(self.app, ColdalApp)
+        self.app.preview_import(self, wish)
+
+    def previewed(self, wish: ImportWish, lines: Sequence[str]) -> None:
+        self._previewed = wish
+        text = Text(visible("\n".join(lines), keep="\n"))
+        text.append("\nenter imports", style="bold")
+        self.query_one("#note", Static).update(text)
+
+    def say(self, words: str) -> None:
+        self.query_one("#note", Static).update(Text(visible(words, keep="\n"), style="bold"))
+
+    @on(Input.Changed)
+    @on(Checkbox.Changed)
+    def _changed(self) -> None:
+        self._previewed = None
+
+    def action_page(self, lines: int) -> None:
+        self.query_one("#preview", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_close(self) -> None:
+        self.dismiss(None)

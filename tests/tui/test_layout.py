@@ -1,0 +1,36 @@
+"""Which panes share a screen."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldal_tui.tui.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arrange
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "panes"),
+    [
+        (80, 24, ("queue",)),
+        (60, 16, ("queue",)),
+        (200, 24, ("queue",)),
+        (99, 60, ("queue",)),
+        (100, 30, HOME),
+        (120, 40, HOME),
+        (170, 30, HOME_WIDE),
+        (200, 60, HOME_WIDE),
+    ],
+)
+def test_what_fits_is_shown(width: int, height: int, panes: tuple[str, ...]) -> None:
+    assert arrange(width, height, None).panes == panes
+
+
+@pytest.mark.parametrize("size", [(60, 16), (200, 60)])
+def test_a_zoomed_pane_is_alone(size: tuple[int, int]) -> None:
+    assert arrange(*size, "map").panes == ("map",)
+
+
+def test_every_pane_has_one_column() -> None:
+    placed = [name for names in COLUMNS.values() for name in names]
+    assert len(placed) == len({*placed})
+    assert {*NUMBERED, *HOME_WIDE} <= {*placed}
+    assert arrange(200, 60, None).column("right") == ("scan", "jobs")

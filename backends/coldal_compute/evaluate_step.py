@@ -53,7 +53,7 @@ def evaluate(
     ColdalError : the run can't be read, or memory ran out.
     """
     device = pick_device(spec.device, spec.threads)
-    model = load_model(Path(spec.run), device)
+    model = load_model(Path(spec.run), device, spec.windows)
     measured = measure(model, spec.scans, readers or file_readers(), report)
     result = summary(measured, model.plan.classes)
     write_json(folder / EVALUATION_FILE, result)
@@ -75,7 +75,7 @@ def measure(
             spacing = image.header.spacing
             found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, spacing)
         except ColdalError as error:
-            if error.code == "oom":
+            if error.code == "out-of-memory":
                 raise
             failed.append(failure(scan, error))
         except Exception as error:

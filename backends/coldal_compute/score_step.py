@@ -44,7 +44,7 @@ def score(
     readers = readers or file_readers()
     device = pick_device(spec.device, spec.threads)
     run = Path(spec.run)
-    model = load_model(run, device)
+    model = load_model(run, device, spec.windows)
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
     journal = _Journal(folder / _JOURNAL, hashlib.sha256((run / MODEL_FILE).read_bytes()))
@@ -66,7 +66,7 @@ def score(
         try:
             entropy = _score_one(scan, loaded(), model, wanted, folder)
         except ColdalError as error:
-            if error.code == "oom":
+            if error.code == "out-of-memory":
                 raise
             failed.append(failure(scan, error))
         except Exception as error:

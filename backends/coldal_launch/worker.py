@@ -20,7 +20,7 @@ from coldal_launch.identity import handle_of
 from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
-from coldal_tui.jobs.fitting import on_device
+from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import OutputFile, Receipt
 
@@ -102,41 +102,44 @@ def _guarded(folder: JobFolder) -> int:
     except ColdalError as error:
         sys.stderr.write(f"{error}\n")
         folder.write_error(JobError(error.what, error.where, error.remedy, error.code))
-    except MemoryError:
-        traceback.print_exc()
-        folder.write_error(
-            JobError(
-                "the machine ran out of memory",
-                str(folder.log),
-                "close other programs, or lower [train] batch_size or patch in coldal.toml",
-                "oom",
-            )
-        )
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            told = disk_error(error, Path(error.filename or folder.path))
-            folder.write_error(JobError(told.what, told.where, told.remedy, told.code))
-            return 1
-        folder.write_error(
-            JobError(
-                f"{type(error).__name__}: {error}",
-                str(folder.log),
-                "the log holds the details; coldal-tui jobs retry runs it again",
-                "crash",
-            )
-        )
+        folder.write_error(_described(error, folder))
     return 1
+
+
+def _described(error: Exception, folder: JobFolder) -> JobError:
+    """What an error that no step expected means for a person."""
+    log = str(folder.log)
+    if isinstance(error, MemoryError):
+        remedy = "close other programs, or lower [train] batch_size or patch in coldal.toml"
+        return JobError("the machine ran out of memory", log, remedy, OUT_OF_MEMORY)
+    if type(error).__name__ == "OutOfMemoryError":
+        # torch's, which this module does not import.
+        remedy = "lower [train] batch_size or patch in coldal.toml, or use device = cpu"
+        return JobError(f"the GPU ran out of memory: {error}", log, remedy, OUT_OF_MEMORY)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        told = disk_error(error, Path(error.filename or folder.path))
+        return JobError(told.what, told.where, told.remedy, told.code)
+    return JobError(
+        f"{type(error).__name__}: {error}",
+        log,
+        "the log holds the details; coldal-tui jobs retry runs it again",
+        "crash",
+    )
 
 
 def _run(folder: JobFolder) -> int:
     from coldal_compute.steps import run_step
 
     began = time.monotonic()
-    spec = on_device(folder.read_spec(), os.environ.get(DEVICE_VARIABLE))
+    fit = folder.fit()
+    spec = on_device(fitted(folder.read_spec(), fit), os.environ.get(DEVICE_VARIABLE))
     kind = type(spec).__struct_config__.tag
     reporter = FileReporter(folder)
     reporter.log(f"{kind} starts")
+    for reason in fit.reasons:
+        reporter.log(reason)
     result = run_step(spec, folder.path, reporter)
     outputs = []
     for name in result.files:
@@ -148,7 +151,7 @@ def _run(folder: JobFolder) -> int:
             job_id=folder.path.name,
             kind=str(kind),
             outputs=tuple(outputs),
-            result=result.result,
+            result=result.result | ({"adjustments": list(fit.reasons)} if fit.reasons else {}),
             failed=result.failed,
             seconds=round(seconds, 3),
         )

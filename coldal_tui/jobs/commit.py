@@ -85,10 +85,12 @@ def _missing(path: Path) -> ColdalError:
     )
 
 
-def _finish(project: Project, job: queue.Job, result: dict[str, Any]) -> None:
+def _finish(project: Project, job: queue.Job, receipt: Receipt, result: dict[str, Any]) -> None:
     """Mark the job done inside the caller's transaction; _EndedBeforeError when it has ended."""
     if queue.get_job(project, job.job_id).ended:
         raise _EndedBeforeError
+    if "adjustments" in receipt.result:
+        result = result | {"adjustments": receipt.result["adjustments"]}
     queue.set_status(project, job.job_id, queue.DONE, result=result, error=None, cancel_asked=0)
 
 
@@ -117,7 +119,7 @@ def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Re
     store = project.store
     with store.action("embed", undoable=False) as action:
         summary = {"embedded": sum(len(ids) for _, _, ids in placed), "failed": _failures(receipt)}
-        _finish(project, job, summary)
+        _finish(project, job, receipt, summary)
         store.replace(
             "encoders",
             encoder_hash=encoder_hash,
@@ -167,7 +169,7 @@ def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receip
     _place(job.folder.path / result["file"], target, sha256)
     store = project.store
     with store.action("map", undoable=False) as action:
-        _finish(project, job, {k: v for k, v in result.items() if k != "file"})
+        _finish(project, job, receipt, {k: v for k, v in result.items() if k != "file"})
         params = {k: result[k] for k in ("method", "perplexity", "distinct", "placed")}
         map_id = store.insert(
             "maps",
@@ -194,7 +196,7 @@ def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: 
     picks = result["picks"]
     summary = {"round": spec.round, "picked": len(picks), "k": result["k"]}
     with store.action("select") as action:
-        _finish(project, job, summary)
+        _finish(project, job, receipt, summary)
         taken = {row["scan_id"] for row in store.rows("SELECT scan_id FROM queue")}
         taken |= labelled_scans(project)
         if any(pick["scan_id"] in taken for pick in picks) or store.row(
@@ -246,7 +248,7 @@ def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Re
     result = receipt.result
     with store.action("train", undoable=False) as action:
         summary = {"run_id": spec.run_id, "validation": result.get("validation", {}).get("mean")}
-        _finish(project, job, summary)
+        _finish(project, job, receipt, summary)
         number = store.value("SELECT max(round) FROM rounds")
         store.insert(
             "runs",
@@ -295,7 +297,7 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
             "scored": len(entropies),
             "failed": _failures(receipt),
         }
-        _finish(project, job, summary)
+        _finish(project, job, receipt, summary)
         for scan_id, entropy in entropies.items():
             store.replace("scores", run_id=spec.run_id, scan_id=scan_id, entropy=entropy)
         done = "predicted" if job.kind == "predict" else "scored"
@@ -317,7 +319,7 @@ def _commit_evaluate(
         )
     store = project.store
     with store.action("evaluate", undoable=False) as action:
-        _finish(project, job, receipt.result)
+        _finish(project, job, receipt, receipt.result)
         split = f"evaluation-{job.job_id}"
         _store_metrics(project, spec.run_id, split, receipt.result)
         count = len(receipt.result["scans"])

@@ -14,7 +14,8 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, is_locked
 from coldal_tui.jobs.backend import JobHandle
-from coldal_tui.jobs.spec import JobSpec, Receipt
+from coldal_tui.jobs.fitting import Fit
+from coldal_tui.jobs.spec import JobSpec, Receipt, TrainSpec
 
 
 class JobError(msgspec.Struct, frozen=True):
@@ -85,6 +86,11 @@ class JobFolder:
         return self.path / "handle.json"
 
     @property
+    def fit_file(self) -> Path:
+        """What was made smaller after an attempt ran out of memory."""
+        return self.path / "fit.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the worker while it lives, so that no job runs twice at once."""
         return self.path / "lock"
@@ -111,7 +117,7 @@ class JobFolder:
         except FileNotFoundError:
             return False
 
-    def _clear(self) -> None:
+    def _clear(self, *but: Path) -> None:
         """Remove what an attempt left: partial results of other work must not be mixed in.
 
         The log stays to be read, and the lock because its name is what a worker is known by.
@@ -119,8 +125,26 @@ class JobFolder:
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path not in (self.log, self.lock):
+            elif path not in (self.log, self.lock, *but):
                 path.unlink()
+
+    def write_fit(self, fit: Fit) -> None:
+        """Have the next attempt do with less memory.
+
+        A training begins anew with it: one network is trained on one kind of batch.
+        """
+        atomic_write(self.fit_file, lambda stream: stream.write(msgspec.json.encode(fit)))
+        if isinstance(self.read_spec(), TrainSpec):
+            self._clear(self.spec, self.fit_file)
+        self.error_file.unlink(missing_ok=True)
+
+    def fit(self) -> Fit:
+        """What was made smaller so far; nothing at first."""
+        try:
+            fit: Fit = _decode(self.fit_file, Fit)
+        except FileNotFoundError:
+            return Fit()
+        return fit
 
     def read_spec(self) -> JobSpec:
         spec: JobSpec = _decode(self.spec, JobSpec)

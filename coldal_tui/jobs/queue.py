@@ -113,6 +113,38 @@ def list_jobs(
     return [_job(project, row) for row in rows]
 
 
+def abandoned(project: Project, kind: str, newest: int = 5) -> list[Job]:
+    """The newest jobs of a kind whose work can be gone on with: cancelled, or cut off from outside.
+
+    Of a job that failed by itself, what it left may be the cause; and a folder that another job
+    has taken over is that one's.
+    """
+    rows = project.store.rows(
+        "SELECT * FROM jobs AS one WHERE kind = ? AND status IN (?, ?, ?) AND NOT EXISTS "
+        "(SELECT 1 FROM jobs WHERE folder = one.folder AND job_id > one.job_id) "
+        "ORDER BY job_id DESC LIMIT ?",
+        (kind, *ENDED_BADLY, newest),
+    )
+    jobs = [_job(project, row) for row in rows]
+    return [job for job in jobs if job.status != FAILED or (job.error and job.error.code == "disk")]
+
+
+def take_over(project: Project, job_id: int, earlier: Job) -> None:
+    """Give a waiting job the folder of an earlier one, with all that this one has done."""
+    folder = project.layout.relative(earlier.folder.path)
+    with project.store.transaction():
+        project.store.update("jobs", {"job_id": job_id}, folder=folder)
+
+
+def _successor(project: Project, job: Job) -> int | None:
+    """The job that has taken over this one's folder."""
+    folder = project.layout.relative(job.folder.path)
+    found = project.store.value(
+        "SELECT max(job_id) FROM jobs WHERE folder = ? AND job_id > ?", (folder, job.job_id)
+    )
+    return None if found is None else int(found)
+
+
 def put_first(project: Project, job_id: int) -> Job:
     """Let a waiting job, and the waiting jobs that it needs, start before all others."""
     store = project.store
@@ -163,6 +195,14 @@ def retry(project: Project, job_id: int) -> Job:
                 where=f"job {job_id}",
             )
         reopened = [job_id, *_needed(project, job, ENDED_BADLY)]
+        for number in reopened:
+            heir = _successor(project, get_job(project, number))
+            if heir is not None:
+                raise UsageError(
+                    f"job {heir} has taken over its work",
+                    where=f"job {number}",
+                    remedy=f"coldal-tui jobs show {heir}",
+                )
         reopened += _cancelled_dependants(project, set(reopened))
         for number in reopened:
             store.update(
@@ -226,12 +266,12 @@ def put_back(project: Project, job_id: int, reason: str) -> None:
             set_status(project, job_id, WAITING, **values)
 
 
-def go_on(project: Project, job_id: int, reason: str) -> None:
-    """Let an interrupted job wait for its next attempt, which goes on from where it was."""
+def go_on(project: Project, job_id: int, reason: str, *, interrupted: bool = False) -> None:
+    """Let a job wait for its next attempt, which goes on from where it was."""
     with project.store.transaction():
         job = get_job(project, job_id)
         if job.status == RUNNING:
-            values = {"interruptions": job.interruptions + 1, "handle": None}
+            values = {"interruptions": job.interruptions + interrupted, "handle": None}
             set_status(project, job_id, WAITING, waiting_for=reason, **values)
 
 

@@ -147,7 +147,10 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
 
 
 class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
-    """Entropy of the run's predictions on ``scans``; label maps of ``predict`` are kept too."""
+    """Entropy of the run's predictions on ``scans``; label maps of ``predict`` are kept too.
+
+    ``windows``: how many windows of a large scan go through the network at once.
+    """
 
     run: str
     scans: tuple[ScanInput, ...]
@@ -155,6 +158,7 @@ class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
     device: str = "auto"
     threads: int = 0
     run_id: str = ""
+    windows: int = 4
 
 
 class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
@@ -165,6 +169,7 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     device: str = "auto"
     threads: int = 0
     run_id: str = ""
+    windows: int = 4
 
 
 JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec

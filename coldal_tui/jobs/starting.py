@@ -117,6 +117,7 @@ class Starter:
             result = {"nothing_to_do": True}
             queue.end(self._project, job.job_id, queue.DONE, result=result, error=None)
             return None
+        job = self._with_earlier_work(job, spec)
         if self._taken_in(job, spec):
             return None
         job.folder.prepare(spec)
@@ -128,6 +129,20 @@ class Starter:
             return launched
         queue.note_handle(self._project, job.job_id, launched)
         return None
+
+    def _with_earlier_work(self, job: queue.Job, spec: JobSpec) -> queue.Job:
+        """The job, in the folder of an earlier one that began this very work and ended badly.
+
+        Who ends ``train`` by Ctrl-C and calls it again goes on from the last checkpoint.
+        """
+        if job.attempts:
+            return job
+        for earlier in queue.abandoned(self._project, job.kind):
+            if earlier.folder.holds(spec) and not earlier.folder.worker_running():
+                queue.take_over(self._project, job.job_id, earlier)
+                earlier.folder.note(f"{job.name} goes on with this")
+                return queue.get_job(self._project, job.job_id)
+        return job
 
     def _taken_in(self, job: queue.Job, spec: JobSpec) -> bool:
         """Commit what an earlier attempt has finished of this very work (the disk was full, say).

@@ -13,6 +13,7 @@ from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Backend, JobHandle
 from coldal_tui.jobs.commit import commit_receipt
 from coldal_tui.jobs.failures import failure, interruption
+from coldal_tui.jobs.fitting import OUT_OF_MEMORY, Fit, smaller
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.project.project import Project
 
@@ -89,9 +90,15 @@ class Watch:
 
     def _go_on_ending(self, job: queue.Job) -> None:
         """Collect the job as soon as nothing of it is left; the other jobs don't wait for that."""
-        if self._endings[job.job_id].over(CANCEL_LOOK_S):
-            self._endings.pop(job.job_id).check()
-            self._collect(job)
+        ending = self._endings[job.job_id]
+        if not ending.over(CANCEL_LOOK_S):
+            return
+        del self._endings[job.job_id]
+        if ending.error is not None and ending.still_alive():
+            # A job that may still run is neither over nor to be run again: the next look tries.
+            queue.tell(self._project, job, f"can't be ended: {ending.error.what}")
+            return
+        self._collect(job)
 
     def _lingers(self, job: queue.Job) -> bool:
         """Whether a worker that has told its end has had long enough to leave."""
@@ -131,8 +138,17 @@ class Watch:
         elif told.code == "cancelled":
             # Nobody here asked for it: the machine goes down, or someone sent it a signal.
             self._interrupted(job, "was told to end by a signal")
+        elif told.code == OUT_OF_MEMORY and (fit := self._smaller(job)) is not None:
+            job.folder.write_fit(fit)
+            reason = f"goes on with less: {fit.reasons[-1]}"
+            job.folder.note(reason)
+            queue.go_on(self._project, job.job_id, reason)
         else:
             self._end(job, queue.FAILED, told)
+
+    def _smaller(self, job: queue.Job) -> Fit | None:
+        folder = job.folder
+        return smaller(folder.read_spec(), folder.fit(), folder.path)
 
     def _interrupted(self, job: queue.Job, how: str) -> None:
         """It goes on by itself, a few times; then a person has to look."""
@@ -143,7 +159,7 @@ class Watch:
             return
         reason = f"goes on after an interruption ({job.interruptions + 1} of {most}): {error.what}"
         job.folder.note(reason)
-        queue.go_on(self._project, job.job_id, reason)
+        queue.go_on(self._project, job.job_id, reason, interrupted=True)
 
     def _commit(self, job: queue.Job) -> None:
         """A receipt that can't be committed fails its job; it must not stop the others."""
@@ -157,26 +173,29 @@ class Watch:
 
 
 class _Ending:
-    """A job that is being ended in a thread: that may take as long as its grace."""
+    """A job that is being ended in a thread: that may take as long as its grace.
+
+    ``error`` is what its backend said when it could not end it.
+    """
 
     def __init__(self, backend: Backend, handle: JobHandle, grace_s: float) -> None:
-        self._error: Exception | None = None
+        self.error: ColdalError | None = None
+        self._backend = backend
+        self._handle = handle
         self._thread = threading.Thread(
-            target=self._run, args=(backend, handle, grace_s), daemon=True, name="ending"
+            target=self._run, args=(grace_s,), daemon=True, name="ending"
         )
         self._thread.start()
 
-    def _run(self, backend: Backend, handle: JobHandle, grace_s: float) -> None:
+    def _run(self, grace_s: float) -> None:
         try:
-            backend.cancel(handle, grace_s)
-        except Exception as error:
-            # Raised again by check(), where the job's trouble is dealt with.
-            self._error = error
+            self._backend.cancel(self._handle, grace_s)
+        except ColdalError as error:
+            self.error = error
 
     def over(self, wait_s: float) -> bool:
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def still_alive(self) -> bool:
+        return self._backend.alive(self._handle)

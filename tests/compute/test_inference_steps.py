@@ -199,7 +199,7 @@ def test_running_out_of_memory_is_not_a_bad_scan(images: Any, report: Any, tmp_p
     run = _run(tmp_path / "run", images)
 
     def full(ref: Any) -> Any:
-        raise ColdalError("out of memory", code="oom")
+        raise ColdalError("out of memory", code="out-of-memory")
 
     readers = replace(file_readers(), scan=full)
     with pytest.raises(ColdalError):

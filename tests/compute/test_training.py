@@ -185,7 +185,7 @@ def test_running_out_of_gpu_memory_says_what_to_do(
     monkeypatch.setattr(training.MaskedDiceCELoss, "forward", full)
     with pytest.raises(ColdalError) as caught:
         _run(_spec(discs(3)), tmp_path / "run", report)
-    assert caught.value.code == "oom"
+    assert caught.value.code == "out-of-memory"
     assert "smaller patch" in str(caught.value.remedy)
 
 

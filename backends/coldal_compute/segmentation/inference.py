@@ -24,7 +24,8 @@ from coldal_compute.segmentation.network import (
 from coldal_compute.segmentation.plan import Plan, load_plan
 from coldal_tui.imaging.image import ScanImage
 
-_WINDOWS = 4
+WINDOWS = 4
+"""Windows of a large scan that go through the network at once."""
 _REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
 
 
@@ -36,12 +37,14 @@ class Model:
     net: nn.Module
     device: torch.device
     amp: bool = True
+    windows: int = WINDOWS
 
     def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
         """Logits ``(C, *grid)`` float32 of one preprocessed image ``(channels, *grid)``."""
         tensor = torch.from_numpy(np.array(image, dtype=np.float32)).unsqueeze(0)
         with memory_errors(_REMEDY), torch.inference_mode(), autocast(self.device, self.amp):
-            return grid_logits(self.net, tensor, self.plan, self.device)[0].float()
+            logits = grid_logits(self.net, tensor, self.plan, self.device, self.windows)
+            return logits[0].float()
 
     def logits(self, scan: ScanImage) -> torch.Tensor:
         """Logits ``(C, *working grid)`` of a scan; no padding is left in them."""
@@ -53,7 +56,7 @@ class Model:
             return native_labels(logits, shape)
 
 
-def load_model(run: Path, device: torch.device) -> Model:
+def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model:
     """A run's model from its ``plan.json`` and ``model.safetensors``; no code is read.
 
     Raises
@@ -63,7 +66,7 @@ def load_model(run: Path, device: torch.device) -> Model:
     plan = load_plan(run)
     net = build_network(plan)
     load_weights(net, run)
-    return Model(plan, net.to(device).eval(), device)
+    return Model(plan, net.to(device).eval(), device, windows=windows)
 
 
 def predict_logits(model: Model, scan: ScanImage) -> torch.Tensor:
@@ -78,7 +81,11 @@ def predict(model: Model, scan: ScanImage) -> tuple[NDArray[np.uint8], float]:
 
 
 def grid_logits(
-    net: nn.Module, images: torch.Tensor, plan: Plan, device: torch.device
+    net: nn.Module,
+    images: torch.Tensor,
+    plan: Plan,
+    device: torch.device,
+    windows: int = WINDOWS,
 ) -> torch.Tensor:
     """Logits ``(N, C, *grid)`` of images ``(N, channels, *grid)`` of any grid.
 
@@ -95,7 +102,7 @@ def grid_logits(
     done = sliding_window_inference(
         images,
         roi_size=plan.patch,
-        sw_batch_size=_WINDOWS,
+        sw_batch_size=windows,
         predictor=net,
         overlap=plan.overlap,
         mode="gaussian",

@@ -98,7 +98,7 @@ def memory_errors(remedy: str) -> Iterator[None]:
 
 def _out_of_memory(detail: str, remedy: str) -> ColdalError:
     first = detail.splitlines()[0] if detail else "no memory left"
-    return ColdalError(f"out of memory: {first}", remedy=remedy, code="oom")
+    return ColdalError(f"out of memory: {first}", remedy=remedy, code="out-of-memory")
 
 
 class MaskedDiceCELoss(nn.Module):

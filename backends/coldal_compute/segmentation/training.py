@@ -77,7 +77,8 @@ def fit(
 
     Raises
     ------
-    ColdalError : the loss is not finite (code ``diverged``), or memory ran out (code ``oom``).
+    ColdalError : the loss is not finite (code ``diverged``), or memory ran out (code
+        ``out-of-memory``).
     """
     seed %= 2**32
     lightning.seed_everything(seed, workers=False, verbose=False)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    # Light processes know scans without ever touching a pixel.
+    import numpy as np
+    from numpy.typing import NDArray
 
 Affine = tuple[tuple[float, float, float, float], ...]
 """A 4×4 voxel-to-world matrix in RAS millimetres, as nested tuples (rows)."""
@@ -67,3 +71,8 @@ class ScanImage:
 
     header: ScanHeader
     array: NDArray[np.generic]
+
+
+def label_suffix(header: ScanHeader) -> str:
+    """``.png`` for a 2-D scan without world coordinates, ``.nii.gz`` for every other scan."""
+    return ".png" if len(header.shape) == 2 and header.affine is None else ".nii.gz"

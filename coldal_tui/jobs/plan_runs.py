@@ -15,7 +15,7 @@ from coldal_tui.jobs.spec import (
     TrainSpec,
 )
 from coldal_tui.project import pool as pools
-from coldal_tui.project.label_files import reconcile_label_files
+from coldal_tui.project.label_files import prediction_file, reconcile_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
@@ -109,8 +109,6 @@ def plan_predict(project: Project, request: Request) -> ScoreSpec | None:
 def _forward(
     project: Project, request: Request, run_id: str, candidates: set[str]
 ) -> ScoreSpec | None:
-    from coldal_tui.project.exporting import prediction_file
-
     open_items = {
         row["scan_id"]
         for row in project.store.rows(

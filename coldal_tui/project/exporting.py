@@ -12,7 +12,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.files import sha256_file
 from coldal_tui.project.indexing import safe_name
-from coldal_tui.project.label_files import SUFFIXES
+from coldal_tui.project.label_files import prediction_file as prediction_file
 from coldal_tui.project.pool import latest_run
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import QueueItem, read_queue
@@ -122,18 +122,6 @@ def _export_item(
         prelabel=prediction_file(project, run_id, item.scan_id),
         assignee=assignee,
     )
-
-
-def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
-    """The run's predicted label of a scan, when it has been predicted."""
-    if run_id is None:
-        return None
-    folder = project.layout.runs / run_id / "predictions"
-    for suffix in SUFFIXES:
-        path = folder / f"{scan_id}{suffix}"
-        if path.is_file():
-            return path
-    return None
 
 
 def _record(

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging.labelfile import label_suffix
+from coldal_tui.imaging.image import label_suffix
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
@@ -98,3 +98,15 @@ def split_name(name: str) -> tuple[str, str]:
         if name.endswith(suffix):
             return name.removesuffix(suffix), suffix
     return name, ""
+
+
+def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
+    """The run's predicted label of a scan, when it has been predicted."""
+    if run_id is None:
+        return None
+    folder = project.layout.runs / run_id / "predictions"
+    for suffix in SUFFIXES:
+        path = folder / f"{scan_id}{suffix}"
+        if path.is_file():
+            return path
+    return None

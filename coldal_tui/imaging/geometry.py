@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,6 +123,19 @@ def paste(array: NDArray[np.generic], match: GridMatch, shape: Triple) -> NDArra
     ------
     ImageError : code ``outside``; labelled voxels lie outside the scan.
     """
+    kept, window = clip(array, match, shape)
+    result = np.zeros(shape, dtype=array.dtype)
+    result[window] = kept
+    return result
+
+
+def clip(
+    array: NDArray[Any], match: GridMatch, shape: Triple
+) -> tuple[NDArray[Any], tuple[slice, slice, slice]]:
+    """The part of a mask that lies on the scan, in scan order, and where it lies there.
+
+    Parameters and errors as :func:`paste`.
+    """
     aligned = reorient(array, match)
     source, target = [], []
     for first, size, room in zip(match.offset, aligned.shape, shape, strict=True):
@@ -137,9 +150,7 @@ def paste(array: NDArray[np.generic], match: GridMatch, shape: Triple) -> NDArra
             f"(the mask starts at scan voxel {match.offset})",
             code="outside",
         )
-    result = np.zeros(shape, dtype=array.dtype)
-    result[tuple(target)] = kept
-    return result
+    return kept, (target[0], target[1], target[2])
 
 
 def resample_nearest(

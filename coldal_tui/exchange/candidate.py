@@ -54,8 +54,11 @@ class MaskPixels:
     ``array`` is ``(rows, columns)`` when ``axes`` is ``rows`` (a picture), or ``(i, j[, k])`` in
     file order when ``ijk``. ``affine`` maps (i, j, k, 1) to RAS mm; None where the format has
     none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
-    gives the class names of the values where the format stores them. ``layers`` are drawings of
-    the same shape that may overlap ``array``.
+    gives the class names of the values where the format stores them, ``colours`` how they look
+    (``#rrggbb``). ``layers`` are drawings of the same shape that may overlap ``array``.
+    ``numbered`` is False where the values are only the importer's numbering of the names, so that
+    nobody can mean them by number. ``turned`` (degrees clockwise, a multiple of 90) is how the
+    tool showed the picture: a mask that has its size with the sides swapped is turned back.
     """
 
     array: NDArray[Any]
@@ -65,17 +68,23 @@ class MaskPixels:
     names: Mapping[int, str] | None = None
     notes: tuple[str, ...] = ()
     layers: tuple[MaskLayer, ...] = ()
+    colours: Mapping[int, str] | None = None
+    numbered: bool = True
+    turned: int = 0
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One mask that an importer found, not yet decoded.
 
-    ``file`` is the source whose hash makes an import repeatable. ``name`` is the path-like name
-    to match (the mask's own path, or the image's name where the format states it:
-    ``names_image``). ``uids`` are the DICOM UIDs of what it was drawn on, the series first.
-    ``load`` decodes; it raises ``ImageError``. ``load_onto`` decodes for one scan, where the
-    format needs its grid: contours, frames that name the slices they lie on.
+    ``file`` is the source whose hash makes an import repeatable; ``key`` tells its masks apart
+    where it holds many, and is the same in every reading; ``parts`` are the other files that the
+    mask is read from. ``name`` is the path-like name to match (the mask's own path, or the
+    image's name where the format states it: ``names_image``). ``uids`` are the DICOM UIDs of what
+    it was drawn on, the series first. ``updated`` is when the mask was last changed, in seconds
+    since 1970, where the format says so. ``load`` decodes; it raises ``ImageError``.
+    ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
+    name the slices they lie on.
     """
 
     file: Path
@@ -88,7 +97,19 @@ class Candidate:
     author: str | None = None
     tool: str | None = None
     load_onto: Callable[[ScanTarget], MaskPixels] | None = field(default=None, repr=False)
+    key: str = ""
+    parts: tuple[Path, ...] = ()
+    updated: float | None = None
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """The mask for a scan, decoded. Raises ``ImageError``."""
         return self.load() if self.load_onto is None else self.load_onto(target)
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """What an importer found and takes for no mask, such as a task that nobody has drawn yet."""
+
+    file: Path
+    key: str
+    reason: str

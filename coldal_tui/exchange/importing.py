@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
-from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
 from coldal_tui.exchange.matching import Match, Matcher
-from coldal_tui.exchange.ours import OwnFiles, SeenLabels, prelabel_warnings
-from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.ours import Digests, OwnFiles, SeenLabels, drawing_key
+from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.settling import (
+    IMAGE_ITSELF,
+    Claim,
+    Rules,
+    decide_claim,
+    failed,
+    ignored,
+    settle,
+)
 from coldal_tui.exchange.survey import Survey, survey_source
 from coldal_tui.exchange.values import check_classes
 from coldal_tui.exchange.verdict import Verdict
-from coldal_tui.files import sha256_file
 
 __all__ = ["ImportOptions", "ImportPlan", "Verdict", "examine", "examine_file", "plan_import"]
 
 Progress = Callable[[int, int, str], None]
 """Called with masks done, masks in all, and the file at hand."""
 
-_IMAGE_ITSELF = "it is the image itself"
+Finish = Callable[[Verdict], Verdict]
+"""Called with each verdict where it was made, which may be in another thread."""
+
+_LARGE = 1 << 24
+"""Pixels of a scan above which its masks are decided on one after another: memory."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +48,10 @@ class ImportPlan:
 
     saw: str
     accepted: tuple[Verdict, ...] = ()
+    kept: tuple[Verdict, ...] = ()
     quarantined: tuple[Verdict, ...] = ()
     unmatched: tuple[Verdict, ...] = ()
     ignored: tuple[Verdict, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """What the project calls a label, and what the user allows."""
-
-    classes: Sequence[str]
-    ignore_value: int | None
-    options: ImportOptions = field(default_factory=ImportOptions)
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """A candidate and the scan that it says it belongs to."""
-
-    candidate: Candidate
-    match: Match
 
 
 def plan_import(
@@ -96,11 +97,15 @@ def examine(
     options: ImportOptions | None = None,
     progress: Progress | None = None,
     survey: Survey | None = None,
+    only: Collection[Path] | None = None,
+    finish: Finish | None = None,
+    threads: int = 1,
+    unpacked_from: Path | None = None,
 ) -> Iterator[Verdict]:
-    """Decide on every mask in a source, one at a time: only one label is in memory.
+    """Decide on every mask in a source, one scan at a time: few labels are in memory.
 
     Verdicts of accepted masks carry their label. A file that can't be read gets its verdict like
-    any other and never stops the import.
+    any other and never stops the import. The order is the same for any number of threads.
 
     Parameters
     ----------
@@ -108,6 +113,11 @@ def examine(
     format : an importer's name, or ``auto``.
     match : how masks are named, such as ``{stem}_seg``.
     survey : the source's survey, where the caller has it already.
+    only : look at these files alone; the others are there for what these need of them.
+    finish : gets each verdict with its label and returns it, best without; called in the thread
+        that decided.
+    threads : how many scans are worked on at once.
+    unpacked_from : the archive that ``source`` is unpacked from.
 
     Raises
     ------
@@ -118,9 +128,16 @@ def examine(
     matcher = Matcher(targets, match)
     if survey is None:
         survey = survey_source(source, load_registry().select(format))
-    rules = _Rules(classes, ignore_value, options or ImportOptions())
-    own = OwnFiles(source, targets)
-    return _examine(survey, matcher, own, rules, progress or _silent)
+    digests = Digests()
+    run = _Import(
+        survey if only is None else survey.limited(only),
+        matcher,
+        OwnFiles(source, targets, digests, unpacked_from),
+        Rules(classes, ignore_value, options or ImportOptions()),
+        digests,
+        finish or _as_it_is,
+    )
+    return run.verdicts(progress or _silent, threads)
 
 
 def examine_file(
@@ -129,176 +146,144 @@ def examine_file(
     classes: Sequence[str],
     ignore_value: int | None,
     options: ImportOptions | None = None,
+    *,
+    key: str = "",
+    format: str = "auto",
 ) -> Verdict:
-    """Decide again on one file for a known scan: a quarantined mask that was fixed or confirmed.
+    """Decide again on one mask for a known scan: a quarantined one that was mended or confirmed.
+
+    ``key`` names the mask within a file of many.
 
     Raises
     ------
-    UsageError : the file is missing, of no mask format, or holds several masks.
+    UsageError : the file is missing or of no mask format, holds several masks and ``key`` names
+        none of them, or the format is unknown.
     """
     check_classes(classes, ignore_value)
-    survey = survey_source(path, load_registry().importers)
-    found = [mask for file, importer in survey.files for mask in importer.candidates(file)]
-    if len(found) != 1:
+    survey = survey_source(path, load_registry().select(format))
+    found = [
+        Claim(mask, Match(target.scan_id, "named by the user"), importer.name)
+        for file, importer in survey.files
+        for mask in importer.candidates(file)
+        if isinstance(mask, Candidate)
+    ]
+    chosen = [claim for claim in found if claim.candidate.key == key] if key else found
+    if len(chosen) != 1:
+        named = f" of the name {key!r}" if key else ""
         raise UsageError(
-            f"it holds {len(found)} masks; one was expected", where=str(path), code="not-one-mask"
+            f"it holds {len(chosen)} masks{named}; one was expected",
+            where=str(path),
+            remedy="Import the whole file again." if key else None,
+            code="not-one-mask",
         )
-    rules = _Rules(classes, ignore_value, options or ImportOptions())
-    return _decide(_Claim(found[0], Match(target.scan_id, "named by the user")), target, rules)
+    rules = Rules(classes, ignore_value, options or ImportOptions())
+    return decide_claim(chosen[0], target, rules, Digests())
 
 
 def _silent(done: int, total: int, message: str) -> None:
     """Nobody is watching."""
 
 
-def _examine(
-    survey: Survey, matcher: Matcher, own: OwnFiles, rules: _Rules, progress: Progress
-) -> Iterator[Verdict]:
-    for left_out in survey.ignored:
-        yield _ignored(left_out.path, left_out.reason)
-    claims: dict[str, list[_Claim]] = {}
-    for file, importer in survey.files:
-        yield from _claim_file(file, importer, matcher, own, claims)
-    seen = SeenLabels()
-    total = sum(len(group) for group in claims.values())
-    done = 0
-    for scan_id, group in claims.items():
-        for verdict in _settle(group, matcher.target(scan_id), rules):
-            done += 1
-            progress(done, total, verdict.file.name)
-            yield seen.check(verdict)
+def _as_it_is(verdict: Verdict) -> Verdict:
+    return verdict
 
 
-def _claim_file(
-    file: Path,
-    importer: Importer,
-    matcher: Matcher,
-    own: OwnFiles,
-    claims: dict[str, list[_Claim]],
-) -> Iterator[Verdict]:
-    """Match a file's masks to scans; verdicts for those that belong to none."""
-    try:
-        reason = own.reason(file)
-        if reason is not None:
-            yield _ignored(file, reason)
-            return
-        for candidate in importer.candidates(file):
-            found = matcher.match(candidate, own.finder.covering(file.parent))
-            if isinstance(found, Match):
-                claims.setdefault(found.scan_id, []).append(_Claim(candidate, found))
-            elif found.code == "template":
-                yield _ignored(file, found.message)
-            elif own.is_image(digest := sha256_file(file)):
-                yield _ignored(file, _IMAGE_ITSELF)
-            else:
-                yield Verdict(
-                    "unmatched", file, digest, None, found.code, found.message, found.remedy
-                )
-    except Exception as error:  # one bad file never stops a batch
-        yield _failed(file, error)
+@dataclass(frozen=True)
+class _Import:
+    """Everything that one import works with."""
 
+    survey: Survey
+    matcher: Matcher
+    own: OwnFiles
+    rules: Rules
+    digests: Digests
+    finish: Finish
 
-def _settle(group: Sequence[_Claim], target: ScanTarget, rules: _Rules) -> Iterator[Verdict]:
-    """Verdicts for all masks that claim one scan: one is decided on, several are a conflict."""
-    if len(group) == 1:
-        yield _decide(group[0], target, rules)
-        return
-    rivals: list[tuple[_Claim, str | None]] = []
-    first_with: dict[str, Path] = {}
-    for claim in group:
-        file = claim.candidate.file
-        digest = _try_hash(file)
-        earlier = file if digest is None else first_with.setdefault(digest, file)
-        if digest is not None and digest == target.sha256:
-            yield _ignored(file, _IMAGE_ITSELF)
-        elif earlier != file:
-            yield _ignored(file, f"a copy of {earlier.name}, byte for byte")
-        else:
-            rivals.append((claim, digest))
-    if len(rivals) == 1:
-        yield _decide(rivals[0][0], target, rules)
-        return
-    for claim, digest in rivals:
-        others = [rival.candidate for rival, _ in rivals if rival is not claim]
-        yield _conflict(claim, digest, others, target.scan_id)
+    def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
+        for left_out in self.survey.ignored:
+            yield self.finish(ignored(left_out.path, left_out.reason))
+        claims: dict[str, list[Claim]] = {}
+        for file, importer in self.survey.files:
+            for verdict in self._claim_file(file, importer, claims):
+                yield self.finish(verdict)
+        seen = SeenLabels()
+        total = sum(len(group) for group in claims.values())
+        done = 0
+        for settled in self._settle_all(claims, threads):
+            for verdict, key in settled:
+                done += 1
+                progress(min(done, total), total, verdict.shown)
+                yield seen.check(verdict, key)
 
+    def _claim_file(
+        self, file: Path, importer: Importer, claims: dict[str, list[Claim]]
+    ) -> Iterator[Verdict]:
+        """Match a file's masks to scans; verdicts for those that belong to none."""
+        try:
+            reason = self.own.reason(file)
+            if reason is not None:
+                yield ignored(file, reason)
+                return
+            for found in importer.candidates(file):
+                if isinstance(found, PassedOver):
+                    yield ignored(found.file, found.reason, found.key)
+                    continue
+                verdict = self._claim(found, importer, claims)
+                if verdict is not None:
+                    yield verdict
+        except Exception as error:  # one bad file never stops a batch
+            yield replace(failed(file, error, self.digests), format=importer.name)
 
-def _conflict(
-    claim: _Claim, digest: str | None, others: Sequence[Candidate], scan_id: str
-) -> Verdict:
-    names = sorted(_describe(candidate) for candidate in others)
-    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return Verdict(
-        "quarantined",
-        claim.candidate.file,
-        digest,
-        scan_id,
-        "conflict",
-        f"{len(names) + 1} masks claim scan {scan_id!r}: this one and {shown}",
-        "Import only the one that counts, or pick a rater by name with --match '{stem}_suffix'.",
-        matched_by=claim.match.how,
-    )
-
-
-def _describe(candidate: Candidate) -> str:
-    name = candidate.file.name
-    return f"{name} by {candidate.author}" if candidate.author else name
-
-
-def _decide(claim: _Claim, target: ScanTarget, rules: _Rules) -> Verdict:
-    candidate = claim.candidate
-    try:
-        digest = sha256_file(candidate.file)
-        if digest == target.sha256:
-            return _ignored(candidate.file, _IMAGE_ITSELF)
-        decision = decide(target, candidate, rules.classes, rules.ignore_value, rules.options)
-        verdict = Verdict(
-            "accepted",
-            candidate.file,
+    def _claim(
+        self, candidate: Candidate, importer: Importer, claims: dict[str, list[Claim]]
+    ) -> Verdict | None:
+        file = candidate.file
+        found = self.matcher.match(candidate, self.own.covering(file))
+        if isinstance(found, Match):
+            candidate = replace(candidate, author=candidate.author or found.author)
+            claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
+            return None
+        if found.code == "template":
+            return ignored(file, found.message, candidate.key)
+        digest = self.digests.of(file)
+        if self.own.is_image(digest):
+            return ignored(file, IMAGE_ITSELF)
+        return Verdict(
+            "unmatched",
+            file,
             digest,
-            target.scan_id,
-            matched_by=claim.match.how,
-            author=candidate.author,
-            tool=candidate.tool,
+            None,
+            found.code,
+            found.message,
+            found.remedy,
+            key=candidate.key,
+            format=importer.name,
         )
-        if not isinstance(decision, Accepted):
-            return replace(
-                verdict,
-                status="quarantined",
-                code=decision.code,
-                message=decision.message,
-                remedy=decision.remedy,
-            )
-        return replace(
-            verdict,
-            label=decision.label,
-            geometry=decision.geometry,
-            notes=decision.notes,
-            warnings=decision.warnings + prelabel_warnings(decision.label, target),
-        )
-    except UsageError:
-        raise
-    except Exception as error:  # one bad file never stops a batch
-        return replace(_failed(candidate.file, error), scan_id=target.scan_id)
 
+    def _settle_all(
+        self, claims: dict[str, list[Claim]], threads: int
+    ) -> Iterator[list[tuple[Verdict, bytes]]]:
+        """Finished verdicts of every scan with their drawings' keys, in the scans' order."""
+        large = threading.Lock()
 
-def _ignored(file: Path, reason: str) -> Verdict:
-    return Verdict("ignored", file, code="ignored", message=reason)
+        def work(scan_id: str, group: list[Claim]) -> list[tuple[Verdict, bytes]]:
+            target = self.matcher.target(scan_id)
+            with large if prod(target.shape) > _LARGE else nullcontext():
+                settled = settle(group, target, self.rules, self.digests)
+                return [(self.finish(one), drawing_key(one.label)) for one in settled]
 
-
-def _failed(file: Path, error: Exception) -> Verdict:
-    digest = _try_hash(file)
-    if isinstance(error, ColdalError):
-        return Verdict("quarantined", file, digest, None, error.code, error.what, error.remedy)
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    message = f"the file can't be read: {why or type(error).__name__}"
-    return Verdict(
-        "quarantined", file, digest, None, "unreadable", message, "Export or copy it again."
-    )
-
-
-def _try_hash(file: Path) -> str | None:
-    try:
-        return sha256_file(file)
-    except OSError:
-        return None
+        if threads <= 1:
+            for scan_id, group in claims.items():
+                yield work(scan_id, group)
+            return
+        waiting: deque[Future[list[tuple[Verdict, bytes]]]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
+        try:
+            for scan_id, group in claims.items():
+                waiting.append(pool.submit(work, scan_id, group))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from coldal_tui.errors import UsageError
@@ -22,10 +22,11 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Match:
-    """The scan a mask belongs to, and how that is known."""
+    """The scan a mask belongs to, how that is known, and who drew it where the name says so."""
 
     scan_id: str
     how: str
+    author: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Template:
     """``--match``: how mask names are made of scan names, such as ``{stem}_1stHO``.
 
     ``{stem}`` is the image's file name without its ending, ``{scan_id}`` the project's id. With
-    slashes the template covers the last folders too: ``{stem}/mask``.
+    slashes the template covers the last folders too: ``{stem}/mask``. ``{annotator}`` is who drew
+    it: ``{stem}_{annotator}``.
     """
 
     field: str
@@ -55,22 +57,28 @@ class Template:
 
         Raises
         ------
-        UsageError : not exactly one ``{stem}`` or ``{scan_id}``.
+        UsageError : not exactly one ``{stem}`` or ``{scan_id}``, or another field than
+            one ``{annotator}``.
         """
         fields = re.findall(r"\{([^{}]*)\}", text)
-        if len(fields) != 1 or fields[0] not in ("stem", "scan_id"):
+        named = [field for field in fields if field in ("stem", "scan_id")]
+        if len(named) != 1 or fields.count("annotator") + 1 != len(fields) or len(fields) > 2:
             raise UsageError(
-                f"the template {text!r} needs exactly one {{stem}} or {{scan_id}}",
+                f"the template {text!r} needs exactly one {{stem}} or {{scan_id}}, "
+                "and may have one {annotator}",
                 remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'.",
                 code="template",
             )
         whole = same_name(text.replace("\\", "/"))
-        before, after = whole.split("{" + fields[0] + "}")
-        pattern = re.escape(before) + "([^/]+)" + re.escape(after)
-        return Template(fields[0], tuple(whole.split("/")), re.compile(pattern))
+        words = re.split(r"(\{[^{}]*\})", whole)
+        pattern = "".join(
+            f"(?P<{word[1:-1]}>[^/]+)" if word.startswith("{") else re.escape(word)
+            for word in words
+        )
+        return Template(named[0], tuple(whole.split("/")), re.compile(pattern))
 
-    def apply(self, name: str) -> str | None:
-        """The stem or scan id in a mask's name; None where the name does not fit."""
+    def apply(self, name: str) -> tuple[str, str | None] | None:
+        """The stem or scan id in a mask's name, and who drew it; None where it does not fit."""
         parts = PurePosixPath(same_name(name.replace("\\", "/"))).parts[-len(self.parts) :]
         if len(parts) < len(self.parts):
             return None
@@ -78,7 +86,8 @@ class Template:
         for last in (file_stem(parts[-1]), parts[-1]):
             found = self.pattern.fullmatch("/".join((*parts[:-1], last)))
             if found:
-                return found.group(1)
+                named = found.groupdict()
+                return named[self.field], named.get("annotator")
         return None
 
 
@@ -166,18 +175,20 @@ class Matcher:
         )
 
     def _by_template(self, template: Template, name: str) -> Match | NoMatch:
-        key = template.apply(name)
-        if key is None:
+        fields = template.apply(name)
+        if fields is None:
             text = "/".join(template.parts)
             return NoMatch("template", f"its name does not fit --match {text!r}")
+        key, author = fields
         if template.field == "scan_id":
             if key in self._targets:
-                return Match(key, "--match")
+                return Match(key, "--match", author)
             return _nothing(f"scan id {key!r}")
         for table, look in ((self._stems, key), (self._aliases, key)):
             found = table.get(look, set())
             if found:
-                return self._choose(key, found, name, "--match")
+                chosen = self._choose(key, found, name, "--match")
+                return replace(chosen, author=author) if isinstance(chosen, Match) else chosen
         return _nothing(f"file name {key!r}")
 
     def _by_manifest(

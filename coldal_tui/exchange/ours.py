@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.manifest import ManifestFinder
+from coldal_tui.exchange.manifest import Manifest, ManifestFinder
+from coldal_tui.exchange.values import class_pixels
 from coldal_tui.exchange.verdict import Verdict
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
@@ -21,33 +22,79 @@ _HARDLY = 0.05
 """Dice below which a mask and its pre-label have next to nothing in common."""
 
 
+class Digests:
+    """SHA-256 of files, each read once in an import: one file may hold thousands of masks."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def of(self, file: Path) -> str:
+        """The file's hash; OSError where it can't be read."""
+        found = self._known.get(file)
+        if found is None:
+            found = self._known[file] = sha256_file(file)
+        return found
+
+    def try_of(self, file: Path) -> str | None:
+        """The file's hash, or None where it can't be read."""
+        try:
+            return self.of(file)
+        except OSError:
+            return None
+
+
 class OwnFiles:
     """Files of the source that are ours, not a labeler's: images, and pre-labels as exported."""
 
-    def __init__(self, source: Path, targets: Sequence[ScanTarget]) -> None:
-        self.finder = ManifestFinder(source)
+    def __init__(
+        self,
+        source: Path,
+        targets: Sequence[ScanTarget],
+        digests: Digests,
+        unpacked_from: Path | None = None,
+    ) -> None:
+        """``unpacked_from`` is the archive that the source came in: a manifest may lie beside."""
+        self._finder = ManifestFinder(source)
+        self._beside = (
+            ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
+        )
+        self._digests = digests
+        self._folders: dict[Path, str] = {}
         self._images = {os.path.realpath(file) for target in targets for file in target.files}
         self._hashes = {target.sha256 for target in targets if target.sha256}
         self._exported: set[str] = set()
         self._prelabels: dict[str, str | None] = {}
         self._read: set[Path] = set()
 
+    def covering(self, file: Path) -> Manifest | None:
+        """The manifest that lists the scan of a mask."""
+        return self._finder.covering(file.parent) or self._beside
+
     def reason(self, file: Path) -> str | None:
         """Why the file is no mask, or None."""
         self._learn(file.parent)
-        real = os.path.realpath(file)
+        real = self._real(file)
         if real in self._images:
             return "it is the image itself"
         # A DICOM series is exported as a folder of its own.
-        if real in self._exported or str(Path(real).parent) in self._exported:
+        if self._exported and {real, real.rpartition("/")[0]} & self._exported:
             return "it is an image of the export"
         return self._prelabel_reason(real) if real in self._prelabels else None
+
+    def _real(self, file: Path) -> str:
+        """``os.path.realpath`` that looks up each folder once."""
+        if file.is_symlink():
+            return os.path.realpath(file)
+        folder = self._folders.get(file.parent)
+        if folder is None:
+            folder = self._folders[file.parent] = os.path.realpath(file.parent)
+        return f"{folder}/{file.name}"
 
     def _prelabel_reason(self, real: str) -> str | None:
         exported = self._prelabels[real]
         if exported is None:
             return "a pre-label of the export, perhaps not edited: masks belong in masks/"
-        if exported == sha256_file(Path(real)):
+        if exported == self._digests.of(Path(real)):
             return "it is the pre-label as exported, not edited"
         return None
 
@@ -56,7 +103,7 @@ class OwnFiles:
         return sha256 in self._hashes
 
     def _learn(self, folder: Path) -> None:
-        manifest = self.finder.covering(folder)
+        manifest = self._finder.covering(folder)
         if manifest is None or manifest.path in self._read:
             return
         self._read.add(manifest.path)
@@ -69,19 +116,35 @@ class SeenLabels:
     """Notices two scans of one import with the very same drawing."""
 
     def __init__(self) -> None:
-        self._files: dict[bytes, Path] = {}
+        self._first: dict[bytes, Verdict] = {}
 
-    def check(self, verdict: Verdict) -> Verdict:
-        """The verdict, with a warning where an earlier scan's label is equal."""
-        if verdict.label is None or not _foreground(verdict.label).any():
+    def check(self, verdict: Verdict, key: bytes) -> Verdict:
+        """The verdict, with a warning where an earlier scan's label has the same ``key``.
+
+        ``key`` is that of a label with something drawn, or empty.
+        """
+        if not key or verdict.status != "accepted":
             return verdict
-        shape = ",".join(map(str, verdict.label.shape)).encode()
-        key = hashlib.sha256(shape + verdict.label.tobytes()).digest()
-        earlier = self._files.setdefault(key, verdict.file)
-        if earlier == verdict.file:
+        earlier = self._first.setdefault(key, verdict)
+        if earlier is verdict or earlier.scan_id == verdict.scan_id:
             return verdict
-        warning = f"it equals the mask of another scan ({earlier.name}): one may be misnamed"
+        warning = f"it equals the mask of another scan ({earlier.shown}): one may be misnamed"
         return replace(verdict, warnings=(*verdict.warnings, warning))
+
+
+def label_key(label: NDArray[np.uint8]) -> bytes:
+    """Equal for equal labels; made of where values change, for labels are mostly even areas."""
+    flat = label.ravel()
+    steps = np.flatnonzero(flat[1:] != flat[:-1])
+    made = hashlib.sha256(",".join(map(str, label.shape)).encode())
+    for part in (flat[:1], steps, flat[steps + 1]):
+        made.update(part.tobytes())
+    return made.digest()
+
+
+def drawing_key(label: NDArray[np.uint8] | None) -> bytes:
+    """The key of a label on which a class is drawn; empty for any other."""
+    return label_key(label) if label is not None and class_pixels(label) else b""
 
 
 def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:

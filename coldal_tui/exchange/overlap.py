@@ -14,7 +14,7 @@ _SHOWN = 4
 
 
 def merge_labels(
-    labels: Iterable[NDArray[np.uint8]], classes: Sequence[str]
+    labels: Iterable[NDArray[np.uint8]], classes: Sequence[str], priority: Sequence[str] = ()
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """One label of several on the same grid, and notes on where they disagreed.
 
@@ -25,16 +25,40 @@ def merge_labels(
     Parameters
     ----------
     labels : one or more of equal shape, uint8: 0 background, 1..C classes, 255 ignore.
+    priority : classes that win over all others, the first one over the rest of them.
     """
+    ranks, values = _ranks(classes, priority)
+    plain = not priority
     queue = iter(labels)
-    merged = next(queue)
+    merged = next(queue) if plain else ranks[next(queue)]
     lost: Counter[tuple[int, int]] = Counter()
-    for label in queue:
+    for label in queue if plain else (ranks[label] for label in queue):
         # Ignore is the largest value, so the larger one wins everywhere.
         differ = (merged != label) & (merged != BACKGROUND) & (label != BACKGROUND)
         lost += _count_pairs(merged[differ], label[differ])
         np.maximum(merged, label, out=merged)
-    return merged, _notes(lost, classes)
+    named = Counter({(int(values[a]), int(values[b])): n for (a, b), n in lost.items()})
+    rule = "the later class" if plain else f"{', then '.join(priority)}, then the later class"
+    return merged if plain else values[merged], _notes(named, classes, rule)
+
+
+def _ranks(
+    classes: Sequence[str], priority: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Tables from a label's value to its rank, and back; a higher rank wins."""
+    first = [name.casefold() for name in priority]
+    order = sorted(
+        range(1, len(classes) + 1),
+        key=lambda value: (
+            -first.index(name) if (name := classes[value - 1].casefold()) in first else -len(first),
+            value,
+        ),
+    )
+    ranks = np.arange(256, dtype=np.uint8)
+    ranks[order] = np.arange(1, len(order) + 1)
+    values = np.arange(256, dtype=np.uint8)
+    values[ranks] = np.arange(256)
+    return ranks, values
 
 
 def _count_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Counter[tuple[int, int]]:
@@ -46,7 +70,7 @@ def _count_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Counter[t
     )
 
 
-def _notes(lost: Counter[tuple[int, int]], classes: Sequence[str]) -> tuple[str, ...]:
+def _notes(lost: Counter[tuple[int, int]], classes: Sequence[str], rule: str) -> tuple[str, ...]:
     if not lost:
         return ()
 
@@ -60,4 +84,4 @@ def _notes(lost: Counter[tuple[int, int]], classes: Sequence[str]) -> tuple[str,
     more = f" and {len(lost) - _SHOWN} more pairs" if len(lost) > _SHOWN else ""
     total = sum(lost.values())
     noun = "pixel was" if total == 1 else "pixels were"
-    return (f"{total} {noun} claimed twice: {', '.join(shown)}{more} (the later class wins)",)
+    return (f"{total} {noun} claimed twice: {', '.join(shown)}{more} ({rule} wins)",)

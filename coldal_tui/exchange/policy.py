@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.conflicts import ConflictRule
 from coldal_tui.exchange.overlap import merge_labels
-from coldal_tui.exchange.values import class_pixels, to_label
+from coldal_tui.exchange.values import Meaning, class_pixels
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
@@ -33,12 +34,17 @@ class ImportOptions:
     ``resample`` : masks of the same extent with another spacing may be resampled.
     ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
     ``confirm_empty`` : an empty mask is a negative case.
+    ``priority`` : classes that keep a pixel which other classes claim too, the first one first;
+    among those not named the later in the project's list does.
+    ``conflict`` : what counts where several masks claim one scan.
     """
 
     values: Mapping[int | str, int | str] = field(default_factory=dict)
     resample: bool = False
     same_grid: bool = False
     confirm_empty: bool = False
+    priority: tuple[str, ...] = ()
+    conflict: ConflictRule = field(default_factory=ConflictRule)
 
 
 @dataclass(frozen=True)
@@ -106,24 +112,36 @@ def _fit(
     options: ImportOptions,
 ) -> _Fitted:
     _check_dimensions(pixels)
+    pixels = _turned_back(pixels, target)
     grid: GridMatch | _Plain
     if pixels.axes == "rows":
         grid = _check_picture(target, pixels)
     else:
         grid = _check_volume(target, pixels, options)
-    label = to_label(pixels.array, classes, ignore_value, options.values, pixels.names)
-    overlaps: tuple[str, ...] = ()
-    if pixels.layers:
-        further = (
-            to_label(layer.array, classes, ignore_value, options.values, layer.names)
-            for layer in pixels.layers
-        )
-        label, overlaps = merge_labels(chain((label,), further), classes)
+    label, overlaps = _merged(pixels, classes, ignore_value, options)
     if isinstance(grid, _Plain):
         on_grid = label.reshape(label.shape[:2]).T if grid.transpose else label
         return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
     fitted = _place(target, label, pixels, grid, classes)
     return replace(fitted, notes=overlaps + fitted.notes)
+
+
+def _merged(
+    pixels: MaskPixels, classes: Sequence[str], ignore_value: int | None, options: ImportOptions
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The mask in the project's values, and notes on drawings that overlapped."""
+
+    def translate(array: NDArray[Any], names: Mapping[int, str] | None) -> NDArray[np.uint8]:
+        meaning = Meaning(
+            classes, ignore_value, options.values, names, pixels.colours, pixels.numbered
+        )
+        return meaning.apply(array)
+
+    label = translate(pixels.array, pixels.names)
+    if not pixels.layers:
+        return label, ()
+    further = (translate(layer.array, layer.names) for layer in pixels.layers)
+    return merge_labels(chain((label,), further), classes, options.priority)
 
 
 @dataclass(frozen=True)
@@ -142,6 +160,23 @@ def _check_dimensions(pixels: MaskPixels) -> None:
             remedy="Save one value per pixel or voxel: not one channel per class.",
             code="wrong-dimensions",
         )
+
+
+def _turned_back(pixels: MaskPixels, target: ScanTarget) -> MaskPixels:
+    """A picture that its tool showed turned, and that fits only so, in the scan's orientation."""
+    if not pixels.turned % 360 or pixels.array.shape != target.shape[::-1]:
+        return pixels
+    if pixels.array.shape == target.shape or pixels.turned % 180 != 90:
+        return pixels
+    steps = pixels.turned % 360 // 90
+    layers = tuple(replace(layer, array=np.rot90(layer.array, steps)) for layer in pixels.layers)
+    note = f"turned back by {pixels.turned % 360}°, as its file says"
+    return replace(
+        pixels,
+        array=np.rot90(pixels.array, steps),
+        layers=layers,
+        notes=(*pixels.notes, note),
+    )
 
 
 def _check_picture(target: ScanTarget, pixels: MaskPixels) -> _Plain:

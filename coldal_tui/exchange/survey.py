@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
+from coldal_tui.exchange.archives import archive_kind
 from coldal_tui.exchange.importers import HEAD_BYTES, Importer
 from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
 
@@ -32,6 +33,15 @@ class Survey:
     ignored: tuple[Ignored, ...]
     saw: str
 
+    def limited(self, only: Collection[Path]) -> Survey:
+        """The survey of those mask files alone that are named, or have a named part."""
+        files = tuple(
+            (path, importer)
+            for path, importer in self.files
+            if path in only or not importer.belongings(path).isdisjoint(only)
+        )
+        return Survey(files, (), self.saw)
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -40,10 +50,11 @@ class _Known:
     title: str
 
 
-def survey_source(source: Path, importers: Sequence[Importer]) -> Survey:
+def survey_source(source: Path, importers: Sequence[Importer], place: str = "a folder") -> Survey:
     """Walk a file or folder and recognise mask files by content.
 
-    Links are followed, each folder once; hidden and special files are not opened.
+    Links are followed, each folder once; hidden and special files are not opened. ``place`` says
+    in words what a folder is.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def survey_source(source: Path, importers: Sequence[Importer]) -> Survey:
     return Survey(
         tuple((item.path, item.importer) for item in files),
         (*ignored, *parts),
-        _describe(files, source),
+        _describe(files, f" in {place}" if source.is_dir() else ""),
     )
 
 
@@ -124,8 +135,8 @@ def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
         for ending, title in importer.endings.items():
             if path.name.lower().endswith(ending):
                 return _Known(path, importer, title)
-    if head[:4] == b"PK\x03\x04":
-        return Ignored(path, "an archive: unpack it and import the folder")
+    if archive_kind(head) is not None:
+        return Ignored(path, "an archive in a folder: import it by its own path")
     return Ignored(path, "no mask format that is known")
 
 
@@ -152,13 +163,13 @@ def _without_belongings(known: Sequence[_Known]) -> tuple[list[_Known], list[Ign
     return files, parts
 
 
-def _describe(files: Sequence[_Known], source: Path) -> str:
-    """Such as ``12 PNG masks and 1 NIfTI mask in a folder``."""
+def _describe(files: Sequence[_Known], where: str) -> str:
+    """Such as ``12 PNG masks and 1 COCO file in a folder``; a file may hold many masks."""
     if not files:
-        return "no mask files in a folder" if source.is_dir() else "no mask file"
-    counts = Counter(item.title for item in files)
-    parts = [
-        f"{count} {title} mask{'' if count == 1 else 's'}" for title, count in counts.most_common()
-    ]
+        return f"no mask file{'s' if where else ''}{where}"
+    counts = Counter(
+        item.title if item.title.endswith("file") else f"{item.title} mask" for item in files
+    )
+    parts = [f"{count} {title}{'' if count == 1 else 's'}" for title, count in counts.most_common()]
     text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{text} in a folder" if source.is_dir() else text
+    return f"{text}{where}"

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError, UsageError
+from coldal_tui.exchange.numbers import translate
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
 
-INTEGRAL_TOLERANCE = 1e-3
 _SHOWN = 6
-_TABLE_SPAN = 1 << 16
-_BLOCK = 1 << 20
-_LARGEST = 1 << 30
-"""Beyond any label, and exact in single precision."""
+_PICTURE_VALUES = 32
+"""So many unknown values are a picture, not a label map."""
 
 ValueMap = Mapping[int | str, int | str]
-"""What a person says a raw value (or a class name in the file) means: a class name of the
-project, its index, ``background`` or ``ignore``."""
+"""What a person says a raw value (or a class name or ``#rrggbb`` in the file) means: a class name
+of the project, its index, ``background`` or ``ignore``."""
 
 
 def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
@@ -48,6 +47,130 @@ def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What the values of a mask mean in a project.
+
+    Without ``value_map``, ``names`` and ``colours`` the values must be 0..C; one class may be
+    drawn as 255 instead of 1. ``ignore_value`` is what the project ignores, in any mask.
+
+    ``value_map`` : what the user says that values, class names or colours mean; it comes first.
+    ``names`` : class names of the values, where the file stores them.
+    ``colours`` : ``#rrggbb`` of the values, where the mask is drawn in colours.
+    ``numbered`` : False where nobody can mean the values by number.
+    """
+
+    classes: Sequence[str]
+    ignore_value: int | None = None
+    value_map: ValueMap = field(default_factory=dict)
+    names: Mapping[int, str] | None = None
+    colours: Mapping[int, str] | None = None
+    numbered: bool = True
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
+        """The label for a mask: same shape, uint8, 0 background, 1..C classes, 255 ignore.
+
+        ``raw`` holds numbers of any type, whole to 1e-3.
+
+        Raises
+        ------
+        ImageError : codes ``not-integral``, ``unknown-value``, ``ignore-value``, ``colour``.
+        UsageError : the class list, ignore value or value map contradicts itself.
+        """
+        check_classes(self.classes, self.ignore_value)
+        return translate(raw, self._meanings)
+
+    def _meanings(self, values: list[int], counts: list[int]) -> list[int]:
+        table = self._table(values)
+        unknown = {v: n for v, n in zip(values, counts, strict=True) if v not in table}
+        if unknown:
+            raise self._unknown(unknown, len(values))
+        return [table[value] for value in values]
+
+    def _table(self, values: list[int]) -> dict[int, int]:
+        """Raw value to label index, for every value that means something here."""
+        numbers = self.numbered and self.colours is None
+        table = {BACKGROUND: BACKGROUND}
+        if self.names is not None:
+            table |= self._by_name(self.names)
+        elif numbers and len(self.classes) == 1:
+            table |= _one_class(values, self.ignore_value, self.value_map)
+        elif numbers:
+            table |= {index: index for index in range(1, len(self.classes) + 1)}
+        named = self.names is not None and self.ignore_value in self.names
+        if numbers and self.ignore_value is not None and not named:
+            table[self.ignore_value] = IGNORE_LABEL
+        said = self._said()
+        for value, colour in (self.colours or {}).items():
+            if colour in said:
+                table[value] = _index_of(said[colour], self.classes)
+        for raw, meaning in self.value_map.items():
+            index = _index_of(meaning, self.classes)
+            if isinstance(raw, int) and numbers:
+                table[raw] = index
+        return table
+
+    def _said(self) -> dict[str, int | str]:
+        """What the user says of names and colours."""
+        words = ((raw, said) for raw, said in self.value_map.items() if isinstance(raw, str))
+        return {raw.strip().casefold(): said for raw, said in words}
+
+    def _by_name(self, names: Mapping[int, str]) -> dict[int, int]:
+        said = self._said()
+        known = {name.casefold(): index for index, name in enumerate(self.classes, start=1)}
+        table: dict[int, int] = {}
+        for value, name in names.items():
+            key = name.strip().casefold()
+            if key in said:
+                table[value] = _index_of(said[key], self.classes)
+            elif key in known:
+                table[value] = known[key]
+            elif key in ("background", "ignore"):
+                table[value] = BACKGROUND if key == "background" else IGNORE_LABEL
+        return table
+
+    def _unknown(self, found: Mapping[int, int], total: int) -> ImageError:
+        shown = ", ".join(self._describe(value, found[value]) for value in list(found)[:_SHOWN])
+        shown += f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        key = self._key(next(iter(found)))
+        if self.colours is not None and self.names is None:
+            return ImageError(
+                f"the mask is drawn in colour ({total} colours): what {shown} "
+                f"mean{'s' if len(found) == 1 else ''} is not stored",
+                remedy=f"Say it with --map {key}=CLASS (or =background, =ignore), or save the mask "
+                "as grey or palette values 0, 1, 2, …",
+                code="colour",
+            )
+        expected = [f"{index} = {name}" for index, name in enumerate(self.classes, start=1)]
+        if self.ignore_value is not None:
+            expected.append(f"{self.ignore_value} = ignore")
+        noun = "value" if self.numbered and self.colours is None else "class"
+        plural = {"value": "values", "class": "classes"}[noun] if len(found) > 1 else noun
+        # Naming the values of a picture one by one would be poor advice.
+        remedy = (
+            "It looks like a grey image rather than a label map: import the masks, not the images."
+            if len(found) > _PICTURE_VALUES
+            else f"Say what they mean with --map {key}=CLASS (or =background, =ignore), "
+            "or correct the mask."
+        )
+        return ImageError(
+            f"unknown {plural} {shown}; the project knows 0 = background, {', '.join(expected)}",
+            remedy=remedy,
+            code="unknown-value",
+        )
+
+    def _key(self, value: int) -> str:
+        """What ``--map`` calls a value, quoted where a shell needs it."""
+        text = (self.names or {}).get(value) or (self.colours or {}).get(value) or str(value)
+        return text if text.lstrip("-").isalnum() else f"'{text}'"
+
+    def _describe(self, value: int, count: int) -> str:
+        shown = (self.colours or {}).get(value) or (str(value) if self.numbered else "")
+        name = repr((self.names or {}).get(value, "")) if value in (self.names or {}) else ""
+        pixels = f"{count} pixel{'' if count == 1 else 's'}"
+        return f"{' '.join(part for part in (shown, name) if part)} ({pixels})"
+
+
 def to_label(
     raw: NDArray[Any],
     classes: Sequence[str],
@@ -55,135 +178,13 @@ def to_label(
     value_map: ValueMap | None = None,
     names: Mapping[int, str] | None = None,
 ) -> NDArray[np.uint8]:
-    """The label for a mask: same shape, uint8, 0 background, 1..C classes, 255 ignore.
-
-    Without ``value_map`` and ``names`` the values must be 0..C; one class may be drawn as 255
-    instead of 1. ``ignore_value`` is what the project ignores, in any mask.
-
-    Parameters
-    ----------
-    raw : numbers of any type and shape, whole to 1e-3.
-    value_map : what the user says values mean; the values that it names are taken from it.
-    names : class names of the values, where the file stores them.
-
-    Raises
-    ------
-    ImageError : codes ``not-integral``, ``unknown-value``, ``ignore-value``.
-    UsageError : the class list, ignore value or value map contradicts itself.
-    """
-    check_classes(classes, ignore_value)
-    whole = _as_integers(raw)
-    values, counts = _count_values(whole)
-    table = _meanings(values, classes, ignore_value, value_map or {}, names)
-    unknown = [index for index, value in enumerate(values) if value not in table]
-    if unknown:
-        found = [(values[index], counts[index]) for index in unknown]
-        raise _unknown_values(found, classes, ignore_value, names)
-    return _look_up(whole, values, [table[value] for value in values])
+    """The label for a mask; see :class:`Meaning`."""
+    return Meaning(classes, ignore_value, value_map or {}, names).apply(raw)
 
 
 def class_pixels(label: NDArray[np.uint8]) -> int:
     """How many pixels of a label belong to a class."""
     return int(np.count_nonzero(label)) - int(np.count_nonzero(label == IGNORE_LABEL))
-
-
-def _as_integers(raw: NDArray[Any]) -> NDArray[Any]:
-    if raw.dtype == bool:
-        return raw.astype(np.uint8)
-    if np.issubdtype(raw.dtype, np.integer):
-        return raw
-    if not np.issubdtype(raw.dtype, np.floating):
-        raise ImageError(
-            f"values of type {raw.dtype} are no labels",
-            remedy="Save the mask as one whole number per voxel.",
-            code="not-integral",
-        )
-    # Both in memory order (NIfTI is column-major): a view of the one and of the other.
-    whole = np.empty_like(raw, dtype=np.int32)
-    flat, target = raw.ravel(order="K"), whole.ravel(order="K")
-    wrong: list[NDArray[Any]] = []
-    for first in range(0, flat.size, _BLOCK):
-        block = flat[first : first + _BLOCK]
-        nearest = np.rint(block)
-        with np.errstate(invalid="ignore"):
-            good = (np.abs(block - nearest) <= INTEGRAL_TOLERANCE) & (np.abs(nearest) <= _LARGEST)
-        if not good.all():
-            wrong.append(block[~good])
-        else:
-            target[first : first + _BLOCK] = nearest
-    if wrong:
-        raise _not_integral(np.concatenate(wrong))
-    return whole
-
-
-def _not_integral(found: NDArray[Any]) -> ImageError:
-    examples = ", ".join(f"{value:.4g}" for value in np.unique(found)[:_SHOWN])
-    noun = "pixel holds a value that is no whole number"
-    if found.size > 1:
-        noun = "pixels hold values that are no whole numbers"
-    return ImageError(
-        f"{found.size} {noun} ({examples})",
-        remedy="It looks like a probability map or a resampled mask: save the label map "
-        "itself, or threshold it.",
-        code="not-integral",
-    )
-
-
-def _count_values(whole: NDArray[Any]) -> tuple[list[int], list[int]]:
-    """The values that occur, ascending, and how often."""
-    low, span = _span(whole)
-    if span > _TABLE_SPAN:
-        values, numbers = np.unique(whole, return_counts=True)
-        return [int(v) for v in values], [int(n) for n in numbers]
-    flat = whole.ravel(order="K")
-    counts = np.zeros(span, dtype=np.int64)
-    # In blocks: bincount widens its input to 8 bytes per voxel.
-    for first in range(0, flat.size, _BLOCK):
-        block = flat[first : first + _BLOCK]
-        counts += np.bincount(block if low == 0 else block.astype(np.int64) - low, minlength=span)
-    present = np.flatnonzero(counts)
-    return [int(v) + low for v in present], [int(counts[v]) for v in present]
-
-
-def _look_up(whole: NDArray[Any], values: list[int], meanings: list[int]) -> NDArray[np.uint8]:
-    low = 0 if values[0] >= 0 and values[-1] < _TABLE_SPAN else values[0]
-    span = values[-1] - low + 1
-    if span > _TABLE_SPAN:
-        where = np.searchsorted(np.array(values, dtype=whole.dtype), whole)
-        return np.asarray(np.array(meanings, dtype=np.uint8)[where])
-    table = np.zeros(span, dtype=np.uint8)
-    table[np.array(values) - low] = meanings
-    return table[whole if low == 0 else whole.astype(np.int64) - low]
-
-
-def _span(whole: NDArray[Any]) -> tuple[int, int]:
-    """The smallest value (0 if that is near enough) and how many values there may be."""
-    low, high = int(whole.min()), int(whole.max())
-    low = 0 if low >= 0 and high < _TABLE_SPAN else low
-    return low, high - low + 1
-
-
-def _meanings(
-    values: list[int],
-    classes: Sequence[str],
-    ignore_value: int | None,
-    value_map: ValueMap,
-    names: Mapping[int, str] | None,
-) -> dict[int, int]:
-    """Raw value to label index, for every value that means something here."""
-    table = {BACKGROUND: BACKGROUND}
-    if names is not None:
-        table |= _by_name(names, classes, value_map)
-    elif len(classes) == 1:
-        table |= _one_class(values, ignore_value, value_map)
-    else:
-        table |= {index: index for index in range(1, len(classes) + 1)}
-    if ignore_value is not None and (names is None or ignore_value not in names):
-        table[ignore_value] = IGNORE_LABEL
-    for raw, meaning in value_map.items():
-        if isinstance(raw, int):
-            table[raw] = _index_of(meaning, classes)
-    return table
 
 
 def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:
@@ -201,23 +202,6 @@ def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap)
     return {1: 1}
 
 
-def _by_name(
-    names: Mapping[int, str], classes: Sequence[str], value_map: ValueMap
-) -> dict[int, int]:
-    said = {raw.casefold(): meaning for raw, meaning in value_map.items() if isinstance(raw, str)}
-    known = {name.casefold(): index for index, name in enumerate(classes, start=1)}
-    table: dict[int, int] = {}
-    for value, name in names.items():
-        key = name.strip().casefold()
-        if key in said:
-            table[value] = _index_of(said[key], classes)
-        elif key in known:
-            table[value] = known[key]
-        elif key in ("background", "ignore"):
-            table[value] = BACKGROUND if key == "background" else IGNORE_LABEL
-    return table
-
-
 def _index_of(meaning: int | str, classes: Sequence[str]) -> int:
     if isinstance(meaning, str):
         known = {name.casefold(): index for index, name in enumerate(classes, start=1)}
@@ -231,36 +215,3 @@ def _index_of(meaning: int | str, classes: Sequence[str]) -> int:
         remedy=f"Use one of: {', '.join(classes)}, background, ignore.",
         code="value-map",
     )
-
-
-def _unknown_values(
-    found: list[tuple[int, int]],
-    classes: Sequence[str],
-    ignore_value: int | None,
-    names: Mapping[int, str] | None,
-) -> ImageError:
-    first = found[0][0] if names is None else names.get(found[0][0], str(found[0][0]))
-    listed = [_name_value(value, count, names) for value, count in found[:_SHOWN]]
-    more = len(found) - _SHOWN
-    shown = ", ".join(listed) + (f" and {more} more" if more > 0 else "")
-    expected = [f"{index} = {name}" for index, name in enumerate(classes, start=1)]
-    if ignore_value is not None:
-        expected.append(f"{ignore_value} = ignore")
-    # Many values are a picture, not a label map; naming them one by one would be poor advice.
-    remedy = (
-        "It looks like a grey image rather than a label map: import the masks, not the images."
-        if len(found) > 32
-        else f"Say what they mean with --map {first}=CLASS (or =background, =ignore), "
-        "or correct the mask."
-    )
-    noun = "values" if len(found) > 1 else "value"
-    return ImageError(
-        f"unknown {noun} {shown}; the project knows 0 = background, {', '.join(expected)}",
-        remedy=remedy,
-        code="unknown-value",
-    )
-
-
-def _name_value(value: int, count: int, names: Mapping[int, str] | None) -> str:
-    name = f" {names[value]!r}" if names and value in names else ""
-    return f"{value}{name} ({count} pixel{'' if count == 1 else 's'})"

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Status = Literal["accepted", "quarantined", "unmatched", "ignored"]
+from coldal_tui.exchange.agreement import Agreement
+
+Status = Literal["accepted", "kept", "quarantined", "unmatched", "ignored"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What becomes of one mask of an import.
 
-    ``sha256`` is that of the source file: with ``scan_id`` it makes an import repeatable.
-    ``label`` (accepted ones, as they come from ``examine``) is uint8 on the scan's grid.
-    ``matched_by`` says how the scan was found, ``geometry`` how the grids lay (``match``,
-    ``drift``, ``flip``, ``crop``, ``resampled``).
+    ``kept`` are good masks of a scan for which another one counts: versions of its label.
+    ``sha256`` is that of the source file: with ``key`` (the mask within the file) and ``scan_id``
+    it makes an import repeatable. ``source`` names the file to people where that is not its path:
+    a member of an archive. ``parts`` are the other files that the mask is read from.
+    ``label`` (of accepted and kept ones, as they come from ``examine``) is uint8 on the scan's
+    grid. ``matched_by`` says how the scan was found, ``geometry`` how the grids lay (``match``,
+    ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the importer's name. ``stored`` is
+    what the caller's ``finish`` made of the label.
     """
 
     status: Status
@@ -36,6 +42,23 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     author: str | None = None
     tool: str | None = None
+    key: str = ""
+    format: str = ""
+    source: str = ""
+    parts: tuple[Path, ...] = field(default=(), repr=False)
+    agreement: tuple[Agreement, ...] = ()
+    stored: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def origin(self) -> str:
+        """Where the mask came from, as it is kept with the label."""
+        return self.source or str(self.file)
+
+    @property
+    def shown(self) -> str:
+        """A short name for people: the file, and the mask in it where there are many."""
+        name = self.origin.rpartition("/")[2]
+        return f"{name} [{self.key}]" if self.key else name
 
     @property
     def explanation(self) -> str:

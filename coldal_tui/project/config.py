@@ -42,6 +42,8 @@ class ClassesSection(Section, frozen=True):
     )
     ignore_value: int | None = None
     values: dict[str, str] = {}
+    map: dict[str, str | int] = {}
+    priority: tuple[str, ...] = ()
 
 
 class BudgetSection(Section, frozen=True):
@@ -121,6 +123,8 @@ dir = {images}               # where the scans lie; relative to this file; never
 names = ["foreground"]       # mask values 1, 2, … in this order; 0 is background
 #: ignore_value = 255        # this mask value leaves training and every measure
 #: values = {{ "128" = "foreground" }}   # when the labeler wrote other values
+#: map = {{ Tumor = 1, "#ff1493" = "foreground" }}   # … or names and colours; import --map adds
+#: priority = ["foreground"] # what wins where drawings overlap (default: the later class)
 
 [budget]
 total = 100                  # scans that may be labelled in all
@@ -278,15 +282,22 @@ def _check_classes(text: str, where: str, classes: ClassesSection) -> None:
             f"{ignored} is the value of {meaning}",
             f"allowed: any whole number but 0 to {len(names)}",
         )
-    for raw, name in classes.values.items():
-        if name.casefold() not in (*folded, "background", "ignore"):
-            raise problem(
-                text,
-                where,
-                ("classes", "values", raw),
-                f"names an unknown class {name!r}",
-                "allowed: " + ", ".join((*names, "background", "ignore")),
-            )
+    allowed = "allowed: " + ", ".join((*names, "background", "ignore"))
+    known = (*folded, "background", "ignore")
+    tables: dict[str, dict[str, Any]] = {"values": {**classes.values}, "map": {**classes.map}}
+    for key, table in tables.items():
+        for raw, meaning in table.items():
+            if isinstance(meaning, str) and meaning.casefold() not in known:
+                what = f"names an unknown class {meaning!r}"
+                raise problem(text, where, ("classes", key, raw), what, allowed)
+            if isinstance(meaning, int) and not 0 <= meaning <= len(names):
+                what = f"{meaning} is the number of no class"
+                remedy = f"allowed: 0 to {len(names)}, {allowed.removeprefix('allowed: ')}"
+                raise problem(text, where, ("classes", key, raw), what, remedy)
+    wanted = [name.casefold() for name in classes.priority]
+    if len(set(wanted)) != len(wanted) or not set(wanted) <= set(folded):
+        what = "names a class twice, or one that there is not"
+        raise problem(text, where, ("classes", "priority"), what, f"allowed: {', '.join(names)}")
 
 
 def check_pattern(pattern: str, where: str) -> re.Pattern[str]:
@@ -326,6 +337,8 @@ def render_template(name: str, images: str) -> str:
 def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
     """Set keys (``{(table, key): value}``; None removes) and keep everything else as it is.
 
+    A dict stands for all the entries of a table; those that stay keep their comments.
+
     The result is checked before it is written; the file is replaced in one step.
     """
     import tomlkit
@@ -343,6 +356,8 @@ def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
         section: Any = document[table]
         if value is None:
             section.pop(key, None)
+        elif isinstance(value, dict):
+            _set_entries(section, key, value)
         else:
             section[key] = list(value) if isinstance(value, tuple) else value
     edited = tomlkit.dumps(document)
@@ -352,3 +367,16 @@ def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
     atomic_write(target, lambda stream: stream.write(edited.encode()))
     target.chmod(mode)
     return config
+
+
+def _set_entries(section: Any, key: str, entries: dict[str, Any]) -> None:
+    import tomlkit
+
+    if key not in section:
+        section[key] = tomlkit.inline_table()
+    table = section[key]
+    for name in [name for name in table if name not in entries]:
+        table.remove(name)
+    for name, value in entries.items():
+        if name not in table or table[name] != value:
+            table[name] = value

@@ -21,8 +21,8 @@ from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
+from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.indexing import safe_name, unique_name
-from coldal_tui.project.mask_targets import with_values
 from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
 
@@ -78,7 +78,7 @@ def prepare_cases(
             classes.names,
             classes.ignore_value,
             match=match,
-            options=with_values(project, ImportOptions(confirm_empty=True)),
+            options=with_class_map(project, ImportOptions(confirm_empty=True)),
             progress=progress,
         )
         for verdict in verdicts:

@@ -1,84 +1,175 @@
-"""One mask on its way into the project: staged beside the label versions, then a version itself."""
+"""Masks on their way into the project: staged beside the label versions, then versions themselves.
+
+Staging touches no database, so that several threads may do it; storing does, inside one action.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.importing import Verdict
-from coldal_tui.files import sha256_file
-from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label, write_label
+from coldal_tui.exchange.runs import Runs
+from coldal_tui.files import disk_error, fsync_folder
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, encode_label, read_label
 from coldal_tui.project.label_files import STAGED, active_file, stored_file, version_file
 from coldal_tui.project.project import Project
-from coldal_tui.project.quarantine import keep_copy, resolve_quarantine
+from coldal_tui.project.quarantine import keep_copy
+from coldal_tui.project.records import ScanRecord
+
+_SYNC_THREADS = 8
+
+Source = tuple[str, str, str]
+"""What a label was made of: scan, hash of the file, mask within it."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A verdict without its pixels.
+    """What was written for a verdict.
 
-    Those of a new label lie in ``file`` until it has a version; ``kept`` is the copy of a mask
-    that goes to quarantine, relative to the project.
+    The pixels of a new label lie in ``file`` until it has a version; ``known`` means that the
+    project has this label already; ``kept`` is the copy of a mask that goes to quarantine,
+    relative to the project.
     """
 
-    verdict: Verdict
     file: Path | None = None
     sha256: str = ""
     voxels: dict[str, int] = field(default_factory=dict)
     kept: str = ""
+    known: bool = False
 
 
-@contextlib.contextmanager
-def staging() -> Iterator[list[Staged]]:
-    """Collects staged masks; files that did not become labels are gone afterwards."""
-    staged: list[Staged] = []
-    try:
-        yield staged
-    finally:
-        for one in staged:
-            if one.file is not None:
-                one.file.unlink(missing_ok=True)
+class Stager:
+    """Writes accepted masks beside the label versions, on their scans' own grids.
 
-
-def stage(project: Project, verdict: Verdict) -> Staged:
-    """Write an accepted mask beside the label versions, on the scan's own grid."""
-    bare = replace(verdict, label=None)
-    if verdict.label is None or verdict.scan_id is None:
-        kept = keep_copy(project, verdict) if verdict.status == "quarantined" else ""
-        return Staged(bare, kept=kept)
-    scan = project.scan(verdict.scan_id)
-    path = version_file(project, scan, f"{STAGED}{secrets.token_hex(6)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_label(path, verdict.label, scan.affine)
-    voxels = count_voxels(verdict.label, project.config.classes.names)
-    return Staged(bare, path, sha256_file(path), voxels)
-
-
-_KNOWN = (
-    "SELECT * FROM labels WHERE scan_id = :scan AND source_sha256 = :source AND state IN "
-    "('active', 'superseded') AND EXISTS (SELECT 1 FROM labels a WHERE a.scan_id = :scan "
-    "AND a.state = 'active')"
-)
-"""Versions made of a file, unless the scan's label was rejected: then the file may come again."""
-
-
-def is_known(project: Project, verdict: Verdict) -> bool:
-    """Whether this file has given this label before.
-
-    The pixels are compared, too: after a change of what the values mean, the same file is another
-    label; and one whose file was lost or damaged is taken in again.
+    Leaving the context removes what did not become a label. All but :meth:`sync` may be called
+    from several threads.
     """
-    if verdict.status != "accepted" or verdict.label is None:
-        return False
-    rows = project.store.rows(_KNOWN, {"scan": verdict.scan_id, "source": verdict.sha256})
-    return any(_holds(stored_file(project, row), verdict.label) for row in rows)
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._scans = {scan.scan_id: scan for scan in project.scans()}
+        self._known = KnownLabels(project)
+        self._classes = project.config.classes.names
+        self._token = secrets.token_hex(6)
+        self._numbers = itertools.count()
+        self._files: list[Path] = []
+
+    def __enter__(self) -> Stager:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file in self._files:
+            file.unlink(missing_ok=True)
+
+    def scan(self, scan_id: str) -> ScanRecord:
+        return self._scans[scan_id]
+
+    def finish(self, verdict: Verdict, *, again: bool = False) -> Verdict:
+        """The verdict without its pixels; ``stored`` is what became of them.
+
+        ``again``: a label that the project has is written once more.
+        """
+        known = not again and self._known.holds(verdict)
+        stored = Staged(known=True) if known else self.stage(verdict)
+        return replace(verdict, label=None, stored=stored)
+
+    def preview(self, verdict: Verdict) -> Verdict:
+        """As :meth:`finish`, with nothing written."""
+        return replace(verdict, label=None, stored=Staged(known=self._known.holds(verdict)))
+
+    def stage(self, verdict: Verdict) -> Staged:
+        """Write the label of an accepted mask, or the copy of one that goes to quarantine."""
+        if verdict.label is None or verdict.scan_id is None:
+            kept = keep_copy(self._project, verdict) if verdict.status == "quarantined" else ""
+            return Staged(kept=kept)
+        scan = self._scans[verdict.scan_id]
+        path = version_file(self._project, scan, f"{STAGED}{self._token}{next(self._numbers)}")
+        if not self._files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._files.append(path)
+        data = encode_label(path, verdict.label, scan.affine)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        return Staged(path, sha256(data).hexdigest(), count_voxels(verdict.label, self._classes))
+
+    def sync(self) -> None:
+        """Make all that was staged durable: many at once, for each waits on the disk alone."""
+        files = [file for file in self._files if file.exists()]
+        if not files:
+            return
+        with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
+            list(pool.map(_sync_file, files))
+        fsync_folder(self._project.layout.label_versions)
+
+
+def _sync_file(file: Path) -> None:
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise disk_error(error, file) from error
+
+
+class KnownLabels:
+    """What the project's labels were made of, looked up once.
+
+    Versions of a scan whose label was rejected do not count: then the same file may come again.
+    """
+
+    def __init__(self, project: Project) -> None:
+        rows = project.store.rows(
+            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key FROM labels "
+            "WHERE state IN ('active', 'superseded') AND scan_id IN "
+            "(SELECT scan_id FROM labels WHERE state = 'active')"
+        )
+        self._project = project
+        self._rows: dict[Source, list[dict[str, object]]] = {}
+        for row in rows:
+            source = row["scan_id"], row["source_sha256"], row["source_key"]
+            self._rows.setdefault(source, []).append(row)
+
+    def holds(self, verdict: Verdict) -> bool:
+        """Whether this mask has given this label before.
+
+        The pixels are compared, too: after a change of what the values mean, the same file is
+        another label; and one whose file was lost or damaged is taken in again.
+        """
+        if verdict.label is None:
+            return False
+        files = (stored_file(self._project, row) for row in self._versions(verdict))
+        return any(_holds(file, verdict.label) for file in files)
+
+    def has_file(self, verdict: Verdict, digest: str) -> bool:
+        """Whether a label file with this hash was made of this mask and is there."""
+        return any(
+            row["sha256"] == digest and stored_file(self._project, row) is not None
+            for row in self._versions(verdict)
+        )
+
+    def _versions(self, verdict: Verdict) -> Sequence[dict[str, object]]:
+        return self._rows.get((verdict.scan_id or "", verdict.sha256 or "", verdict.key), ())
 
 
 def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
@@ -90,61 +181,59 @@ def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
         return False
 
 
-def taken_in_meanwhile(project: Project, staged: Staged) -> bool:
-    """Whether another import of the same masks was faster."""
-    named = {"scan": staged.verdict.scan_id, "source": staged.verdict.sha256}
-    rows = project.store.rows(_KNOWN, named)
-    return any(
-        row["sha256"] == staged.sha256 and stored_file(project, row) is not None for row in rows
-    )
-
-
-def store_label(project: Project, staged: Staged) -> None:
-    """Make a staged mask the newest version of its scan's label (inside an action)."""
-    verdict = staged.verdict
-    if staged.file is None or verdict.scan_id is None:
-        raise ValueError("only an accepted mask that was staged can become a label")
-    store = project.store
-    scan = project.scan(verdict.scan_id)
-    version = 1 + (
-        store.value("SELECT max(version) FROM labels WHERE scan_id = ?", (scan.scan_id,)) or 0
-    )
-    role = _role(project, scan.scan_id)
-    staged.file.replace(version_file(project, scan, f"v{version}"))
-    store.update("labels", {"scan_id": scan.scan_id, "state": "active"}, state="superseded")
-    store.insert(
-        "labels",
-        scan_id=scan.scan_id,
-        version=version,
-        file=project.layout.relative(active_file(project, scan)),
-        sha256=staged.sha256,
-        state="active",
-        role=role,
-        source=str(verdict.file),
-        source_sha256=verdict.sha256,
-        format="mask",
-        geometry=verdict.geometry,
-        notes=[*verdict.notes, *verdict.warnings],
-        voxels=staged.voxels,
-        created_at=store.now(),
-    )
-    store.update("queue", {"scan_id": scan.scan_id}, status="labelled")
-    resolve_quarantine(project, scan.scan_id, verdict.sha256)
-
-
-def _role(project: Project, scan_id: str) -> str:
-    """The role of the label that is replaced, else of the queue item that asked for one."""
-    earlier = project.store.value(
-        "SELECT role FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,)
-    )
-    asked = project.store.value(
-        "SELECT role FROM queue WHERE scan_id = ? AND status != 'skipped'", (scan_id,)
-    )
-    return str(earlier or asked or "manual")
-
-
 def count_voxels(label: NDArray[np.uint8], classes: tuple[str, ...]) -> dict[str, int]:
     """Pixels or voxels per class, and those to ignore."""
-    counts = np.bincount(label.ravel(), minlength=256)
-    found = {name: int(counts[number]) for number, name in enumerate(classes, start=1)}
-    return found | ({"ignore": int(counts[IGNORE_LABEL])} if counts[IGNORE_LABEL] else {})
+    runs = Runs.of(label)
+    if runs is not None:
+        counts = dict(zip(*runs.counts(), strict=True))
+    else:
+        counts = dict(enumerate(np.bincount(label.ravel(), minlength=256).tolist()))
+    found = {name: counts.get(number, 0) for number, name in enumerate(classes, start=1)}
+    return found | ({"ignore": counts[IGNORE_LABEL]} if counts.get(IGNORE_LABEL) else {})
+
+
+class LabelWriter:
+    """Makes staged masks the newest versions of their scans' labels (inside an action)."""
+
+    def __init__(self, project: Project) -> None:
+        store = project.store
+        self._project = project
+        self._versions = dict(
+            store.tuples("SELECT scan_id, max(version) FROM labels GROUP BY scan_id")
+        )
+        # What is replaced keeps its role; else the queue item that asked for a mask has it.
+        asked = store.tuples("SELECT scan_id, role FROM queue WHERE status != 'skipped'")
+        earlier = store.tuples("SELECT scan_id, role FROM labels WHERE state = 'active'")
+        self._roles = dict(asked) | dict(earlier)
+        self._now = store.now()
+
+    def store(self, scan: ScanRecord, verdict: Verdict, staged: Staged) -> None:
+        """Store one label. ``verdict`` is an accepted or kept one."""
+        if staged.file is None:
+            raise ValueError("only an accepted mask that was staged can become a label")
+        store, scan_id = self._project.store, scan.scan_id
+        version = 1 + (self._versions.get(scan_id) or 0)
+        staged.file.replace(version_file(self._project, scan, f"v{version}"))
+        if version > 1:
+            store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
+        store.insert(
+            "labels",
+            scan_id=scan_id,
+            version=version,
+            file=self._project.layout.relative(active_file(self._project, scan)),
+            sha256=staged.sha256,
+            state="active",
+            role=self._roles.get(scan_id, "manual"),
+            source=verdict.origin,
+            source_sha256=verdict.sha256,
+            source_key=verdict.key,
+            author=verdict.author,
+            format=verdict.format or "mask",
+            geometry=verdict.geometry,
+            notes=[*verdict.notes, *verdict.warnings],
+            voxels=staged.voxels,
+            created_at=self._now,
+        )
+        self._versions[scan_id] = version
+        self._roles.setdefault(scan_id, "manual")
+        store.update("queue", {"scan_id": scan_id}, status="labelled")

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import UsageError
+from coldal_tui.exchange.agreement import Agreement
+from coldal_tui.exchange.importers import load_registry
 from coldal_tui.exchange.importing import Verdict, examine
 from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.survey import Survey, survey_source
+from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned
-from coldal_tui.project.label_staging import (
-    Staged,
-    is_known,
-    stage,
-    staging,
-    store_label,
-    taken_in_meanwhile,
-)
-from coldal_tui.project.mask_targets import targets, with_values
+from coldal_tui.project.label_staging import KnownLabels, LabelWriter, Staged, Stager
+from coldal_tui.project.mask_targets import targets
+from coldal_tui.project.opening import Opened, open_source
 from coldal_tui.project.project import Project
-from coldal_tui.project.quarantine import put_in_quarantine
+from coldal_tui.project.quarantine import put_in_quarantine, resolve_quarantine
 
 Progress = Callable[[int, int, str], None]
+
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What one import did. ``accepted`` are new labels; ``unchanged`` were there before."""
+    """What one import did. ``accepted`` are new labels; ``unchanged`` were there before.
+
+    ``kept`` are good masks of scans for which another one counts: versions of the label.
+    """
 
     saw: str
     accepted: tuple[Verdict, ...]
@@ -39,6 +43,24 @@ class ImportReport:
     ignored: tuple[Verdict, ...]
     manual: tuple[str, ...]
     dry_run: bool
+    kept: tuple[Verdict, ...] = ()
+
+    @property
+    def agreement(self) -> tuple[Agreement, ...]:
+        """How far the raters of a scan agree, where a rule chose between their masks."""
+        decided = (*self.accepted, *self.unchanged)
+        return tuple(one for verdict in decided for one in verdict.agreement)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How an import was called."""
+
+    format: str
+    match: str | None
+    options: ImportOptions
+    only: Collection[Path] | None
+    progress: Progress | None
 
 
 def import_masks(
@@ -49,44 +71,34 @@ def import_masks(
     match: str | None = None,
     options: ImportOptions | None = None,
     dry_run: bool = False,
+    only: Collection[Path] | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Decide on every mask in ``source`` and take in what fits; the same file twice is one label.
 
-    Masks are read, checked and written beside the labels first; the database is touched once, in
-    one short transaction at the end.
+    ``source`` is a file, a folder or an archive; of a folder ``only`` these files. Masks are read,
+    checked and written beside the labels first; the database is touched once, in one short
+    transaction at the end.
     """
-    from coldal_tui.exchange.importers import load_registry
-    from coldal_tui.exchange.survey import survey_source
-
-    classes = project.config.classes
     source = source.absolute()
-    options = with_values(project, options)
-    survey = survey_source(source, load_registry().select(format))
-    verdicts = examine(
-        source,
-        targets(project),
-        classes.names,
-        classes.ignore_value,
-        match=match,
-        options=options,
-        progress=progress,
-        survey=survey,
-    )
-    expected = _expected(project)
-    if dry_run:
-        return _report(survey.saw, _preview(project, verdicts), expected, dry_run=True)
-    remove_abandoned(project)
-    with staging() as staged:
-        for verdict in verdicts:
-            staged.append(_stage(project, verdict))
+    asked = _Asked(format, match, with_class_map(project, options), only, progress)
+    with open_source(project, source) as opened, Stager(project) as stager:
+        survey = survey_source(opened.path, load_registry().select(format), opened.place)
+        found = _examined(project, opened, survey, asked, stager, dry_run=dry_run)
+        if dry_run:
+            outcomes = [(_status(verdict), verdict) for verdict in found]
+            return _report(opened, survey, outcomes, _expected(project), dry_run=True)
+        remove_abandoned(project)
+        verdicts = list(found)
+        stager.sync()
         with project.store.action("import", source=str(source), match=match) as action:
-            outcomes = [_take_in(project, one) for one in staged]
-            report = _report(survey.saw, outcomes, expected, dry_run=False)
+            expected = _expected(project)
+            outcomes = _take_in(project, stager, verdicts)
+            report = _report(opened, survey, outcomes, expected, dry_run=False)
             action.summary = (
                 f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
             )
-            action.inputs = {v.scan_id or v.file.name: v.sha256 for v in report.accepted}
+            action.inputs = {v.scan_id or v.shown: v.sha256 for v in report.accepted}
     reconcile_label_files(project)
     return report
 
@@ -100,40 +112,79 @@ def _expected(project: Project) -> set[str]:
 Outcome = tuple[str, Verdict]
 
 
-def _preview(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
+def _examined(
+    project: Project,
+    opened: Opened,
+    survey: Survey,
+    asked: _Asked,
+    stager: Stager,
+    *,
+    dry_run: bool,
+) -> Iterator[Verdict]:
+    """Verdicts without their pixels; ``stored`` says what was written for each."""
+    classes = project.config.classes
+    yield from opened.left_out
+
+    def finish(verdict: Verdict) -> Verdict:
+        named = opened.named(verdict)
+        return stager.preview(named) if dry_run else stager.finish(named)
+
+    yield from examine(
+        opened.path,
+        targets(project),
+        classes.names,
+        classes.ignore_value,
+        match=asked.match,
+        options=asked.options,
+        progress=asked.progress,
+        survey=survey,
+        only=asked.only,
+        finish=finish,
+        threads=max(2, min(_MOST_THREADS, os.cpu_count() or 1)),
+        unpacked_from=opened.archive,
+    )
+
+
+def _status(verdict: Verdict) -> str:
+    known = isinstance(verdict.stored, Staged) and verdict.stored.known
+    return "unchanged" if known else verdict.status
+
+
+def _take_in(project: Project, stager: Stager, verdicts: Iterable[Verdict]) -> list[Outcome]:
+    """Store what was staged (inside an action)."""
+    writer = LabelWriter(project)
+    meanwhile = KnownLabels(project)
+    labelled: dict[str, tuple[str | None, str]] = {}
     outcomes: list[Outcome] = []
     for verdict in verdicts:
-        status = "unchanged" if is_known(project, verdict) else verdict.status
-        outcomes.append((status, replace(verdict, label=None)))
+        staged, status = verdict.stored or Staged(), _status(verdict)
+        if status == "quarantined":
+            put_in_quarantine(project, verdict, staged.kept)
+        elif status in ("accepted", "kept") and verdict.scan_id is not None:
+            if meanwhile.has_file(verdict, staged.sha256):
+                status = "unchanged"
+            else:
+                writer.store(stager.scan(verdict.scan_id), verdict, staged)
+                labelled[verdict.scan_id] = verdict.sha256, verdict.key
+        outcomes.append((status, replace(verdict, stored=None)))
+    resolve_quarantine(project, labelled)
     return outcomes
 
 
-def _stage(project: Project, verdict: Verdict) -> Staged:
-    if is_known(project, verdict):
-        return Staged(replace(verdict, label=None))
-    return stage(project, verdict)
-
-
-def _take_in(project: Project, staged: Staged) -> Outcome:
-    verdict = staged.verdict
-    if verdict.status == "accepted":
-        if staged.file is None or taken_in_meanwhile(project, staged):
-            return "unchanged", verdict
-        store_label(project, staged)
-    elif verdict.status == "quarantined":
-        put_in_quarantine(project, verdict, staged.kept)
-    return verdict.status, verdict
-
-
 def _report(
-    saw: str, outcomes: Iterable[Outcome], expected: set[str], *, dry_run: bool
+    opened: Opened,
+    survey: Survey,
+    outcomes: Iterable[Outcome],
+    expected: set[str],
+    *,
+    dry_run: bool,
 ) -> ImportReport:
     groups: dict[str, list[Verdict]] = {}
     for status, verdict in outcomes:
         groups.setdefault(status, []).append(verdict)
     accepted = groups.get("accepted", [])
     return ImportReport(
-        saw=saw,
+        saw=opened.saw or survey.saw,
         accepted=tuple(accepted),
         unchanged=tuple(groups.get("unchanged", ())),
         quarantined=tuple(groups.get("quarantined", ())),
@@ -141,6 +192,7 @@ def _report(
         ignored=tuple(groups.get("ignored", ())),
         manual=tuple(v.scan_id for v in accepted if v.scan_id and v.scan_id not in expected),
         dry_run=dry_run,
+        kept=tuple(groups.get("kept", ())),
     )
 
 

@@ -1,12 +1,10 @@
-"""What mask import is told of the project: its scans, and what the values of masks mean."""
+"""What mask import is told of the project: its scans."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.label_files import split_name
 from coldal_tui.project.project import Project
@@ -56,15 +54,3 @@ def _exported_prelabels(project: Project) -> dict[str, Path]:
         except OSError:
             continue  # moved away since: nothing to compare with
     return found
-
-
-def with_values(project: Project, options: ImportOptions | None) -> ImportOptions:
-    """Import options with the value map of ``coldal.toml`` where the call gives none."""
-    options = options or ImportOptions()
-    values = project.config.classes.values
-    if options.values or not values:
-        return options
-    named: dict[int | str, int | str] = {
-        (int(raw) if raw.lstrip("-").isdigit() else raw): name for raw, name in values.items()
-    }
-    return replace(options, values=named)

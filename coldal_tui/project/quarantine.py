@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.exporters.companions import companion_files
 from coldal_tui.exchange.importing import Verdict
-from coldal_tui.files import atomic_write, disk_error
+from coldal_tui.files import atomic_write, disk_error, sha256_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
 
 WAITING, RESOLVED, REJECTED = "waiting", "resolved", "rejected"
+ARCHIVE = "archive"
+"""The format of an archive that could not be unpacked."""
 
 
 def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
     """Note the reason and where the copy lies (inside an action); a known mask is refreshed.
 
-    Known is the same content for the same scan; where no scan is known, or the file can't be
-    read, the same file.
+    Known is the same mask of the same content for the same scan; where no scan is known, or the
+    file can't be read, of the same file.
     """
     store = project.store
-    sha256, source = verdict.sha256 or "", str(verdict.file)
+    sha256, source = verdict.sha256 or "", verdict.origin
     known = store.row(
         "SELECT quarantine_id, code, message, file FROM quarantine WHERE state = ? "
-        "AND scan_id IS ? AND source_sha256 = ? AND (source = ? OR (scan_id IS NOT NULL "
-        "AND source_sha256 != ''))",
-        (WAITING, verdict.scan_id, sha256, source),
+        "AND scan_id IS ? AND source_sha256 = ? AND source_key = ? AND (source = ? OR "
+        "(scan_id IS NOT NULL AND source_sha256 != ''))",
+        (WAITING, verdict.scan_id, sha256, verdict.key, source),
     )
     reason = {"code": verdict.code, "message": verdict.explanation, "file": kept}
     if known is None:
@@ -37,6 +42,8 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
             scan_id=verdict.scan_id,
             source=source,
             source_sha256=sha256,
+            source_key=verdict.key,
+            format=verdict.format,
             state=WAITING,
             created_at=store.now(),
             **reason,
@@ -48,21 +55,34 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
 def keep_copy(project: Project, verdict: Verdict) -> str:
     """Copy the source below ``.coldal/quarantine``; the path relative to the project.
 
-    Empty for a file that can't be read: of that only the reason is left.
+    What the mask is read from besides its file is copied to the same places beside it. Empty for
+    a file that can't be read, and for an archive: of those only the reason is left.
     """
-    if verdict.sha256 is None:
+    if verdict.sha256 is None or verdict.format == ARCHIVE:
         return ""
-    folder = project.layout.quarantine / verdict.sha256[:16]
+    parts = verdict.parts or _companions(verdict.file)
+    common = Path(os.path.commonpath([verdict.file.parent, *(part.parent for part in parts)]))
+    folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
+    copied = [_copy(file, folder / file.relative_to(common)) for file in (*parts, verdict.file)]
+    return project.layout.relative(folder / verdict.file.relative_to(common)) if copied[-1] else ""
+
+
+def _companions(file: Path) -> tuple[Path, ...]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    try:
-        parts = companion_files(verdict.file)
+        return companion_files(file)
     except ColdalError:
-        parts = ()
-    copied = [_copy(file, folder / file.name) for file in (verdict.file, *parts)]
-    return project.layout.relative(folder / verdict.file.name) if copied[0] else ""
+        return ()
+
+
+def _content_name(sha256: str, parts: Sequence[Path]) -> str:
+    """A folder's name for a file and what it is read with: the same file may have other parts."""
+    if not parts:
+        return sha256[:16]
+    made = hashlib.sha256(sha256.encode())
+    for part in sorted(parts):
+        with contextlib.suppress(OSError):
+            made.update(f"{part.name} {sha256_file(part)}\n".encode())
+    return made.hexdigest()[:16]
 
 
 def _copy(source: Path, target: Path) -> bool:
@@ -73,27 +93,35 @@ def _copy(source: Path, target: Path) -> bool:
     except OSError:
         return False
     with stream:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, target.parent) from error
         atomic_write(target, lambda copy: shutil.copyfileobj(stream, copy))
     return True
 
 
-def resolve_quarantine(project: Project, scan_id: str, sha256: str | None) -> None:
-    """A mask of the scan has been accepted: nothing of it waits any more.
+def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None, str]]) -> None:
+    """Masks of these scans have been accepted: nothing of them waits any more.
 
-    Nor does this file, where it waited for want of a scan. What the same file holds for other
-    scans goes on waiting.
+    Nor do these masks themselves (hash of the file, key within it), where they waited for want of
+    a scan. What the same file holds for other scans goes on waiting.
     """
-    project.store.execute(
-        "UPDATE quarantine SET state = ? WHERE state = ? AND (scan_id = ? OR (scan_id IS NULL "
-        "AND source_sha256 = ?))",
-        (RESOLVED, WAITING, scan_id, sha256),
-    )
+    for row in project.store.rows(
+        "SELECT quarantine_id, scan_id, source_sha256, source_key FROM quarantine WHERE state = ?",
+        (WAITING,),
+    ):
+        mask = row["source_sha256"], row["source_key"]
+        done = mask in labelled.values() if row["scan_id"] is None else row["scan_id"] in labelled
+        if done:
+            here = {"quarantine_id": row["quarantine_id"]}
+            project.store.update("quarantine", here, state=RESOLVED)
 
 
 def waiting(project: Project) -> list[Row]:
     return project.store.rows(
-        "SELECT quarantine_id, scan_id, file, source, code, message, created_at FROM quarantine "
-        "WHERE state = ? ORDER BY quarantine_id",
+        "SELECT quarantine_id, scan_id, file, source, source_key, format, code, message, "
+        "created_at FROM quarantine WHERE state = ? ORDER BY quarantine_id",
         (WAITING,),
     )
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.importing import examine_file
 from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.verdict import Verdict
+from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.label_files import reconcile_label_files
-from coldal_tui.project.label_staging import Staged, stage, staging, store_label
-from coldal_tui.project.mask_targets import targets, with_values
+from coldal_tui.project.label_staging import LabelWriter, Staged, Stager
+from coldal_tui.project.mask_targets import targets
 from coldal_tui.project.project import Project
-from coldal_tui.project.quarantine import RESOLVED
+from coldal_tui.project.quarantine import RESOLVED, resolve_quarantine
 from coldal_tui.project.store import Row
 
 
@@ -43,10 +45,12 @@ def retry_quarantined(
     Raises UsageError when ``scan_id`` is no scan that can have a label.
     """
     chosen = None if scan_id is None else _target_id(project, scan_id)
-    with staging() as staged:
-        decided = list(_decide_all(project, rows, options, chosen, staged))
+    with Stager(project) as stager:
+        decided = list(_decide_all(project, rows, options, chosen, stager))
+        stager.sync()
         with project.store.action("quarantine retry") as action:
-            results = [_settle(project, row, one) for row, one in decided]
+            writer = LabelWriter(project)
+            results = [_settle(project, stager, writer, row, one) for row, one in decided]
             done = sum(result.accepted for result in results)
             action.summary = f"tried {len(rows)} quarantined masks again, {done} accepted"
     reconcile_label_files(project)
@@ -70,11 +74,10 @@ def _decide_all(
     rows: Sequence[Row],
     options: ImportOptions | None,
     chosen: str | None,
-    staged: list[Staged],
-) -> Iterator[tuple[Row, Staged | Retried]]:
-
+    stager: Stager,
+) -> Iterator[tuple[Row, Verdict | Retried]]:
     classes = project.config.classes
-    rules = classes.names, classes.ignore_value, with_values(project, options)
+    rules = classes.names, classes.ignore_value, with_class_map(project, options)
     by_id = {target.scan_id: target for target in targets(project)}
     claims = Counter(chosen or row["scan_id"] for row in rows)
     for row in rows:
@@ -86,29 +89,40 @@ def _decide_all(
             yield row, _one_of_several(row, target.scan_id)
             continue
         try:
-            staged.append(stage(project, examine_file(_source(project, row), target, *rules)))
+            verdict = examine_file(
+                _source(project, row),
+                target,
+                *rules,
+                key=row["source_key"],
+                format=row["format"] or "auto",
+            )
+            verdict = stager.finish(verdict, again=True)
         except ColdalError as error:
             what = f"{error.what}; {error.remedy}" if error.remedy else error.what
             yield row, Retried(row["quarantine_id"], target.scan_id, False, error.code, what)
         else:
-            yield row, staged[-1]
+            yield row, replace(verdict, source=row["source"])
 
 
-def _settle(project: Project, row: Row, decided: Staged | Retried) -> Retried:
+def _settle(
+    project: Project, stager: Stager, writer: LabelWriter, row: Row, decided: Verdict | Retried
+) -> Retried:
     """Note what became of one mask (inside an action)."""
     if isinstance(decided, Retried):
         return decided
-    verdict, store = decided.verdict, project.store
+    verdict, store = decided, project.store
+    staged: Staged = verdict.stored
     here = {"quarantine_id": row["quarantine_id"]}
     accepted = verdict.status == "accepted"
-    if accepted:
-        store_label(project, decided)
+    if accepted and verdict.scan_id is not None:
+        writer.store(stager.scan(verdict.scan_id), verdict, staged)
+        resolve_quarantine(project, {verdict.scan_id: (verdict.sha256, verdict.key)})
         store.update("quarantine", here, state=RESOLVED)
     elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):
         store.update("quarantine", here, code=verdict.code, message=verdict.explanation)
-    if not accepted and decided.kept and decided.kept != row["file"]:
+    if not accepted and staged.kept and staged.kept != row["file"]:
         # The original has changed: what is kept is what the reason speaks of.
-        store.update("quarantine", here, file=decided.kept, source_sha256=verdict.sha256)
+        store.update("quarantine", here, file=staged.kept, source_sha256=verdict.sha256)
     scan_id = verdict.scan_id or row["scan_id"]
     return Retried(row["quarantine_id"], scan_id, accepted, verdict.code, verdict.explanation)
 

@@ -245,4 +245,13 @@ ALTER TABLE jobs ADD COLUMN waiting_for TEXT;
 ALTER TABLE jobs ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SCAN_UIDS, _JOBS_SIDE_BY_SIDE)
+_MASKS_WITHIN_FILES = """
+ALTER TABLE labels ADD COLUMN source_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE labels ADD COLUMN author TEXT;
+ALTER TABLE quarantine ADD COLUMN source_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE quarantine ADD COLUMN format TEXT NOT NULL DEFAULT '';
+CREATE INDEX labels_by_source ON labels (scan_id, source_sha256);
+"""
+"""``source_key`` tells the masks of one file apart; ``format`` is the importer that found it."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SCAN_UIDS, _JOBS_SIDE_BY_SIDE, _MASKS_WITHIN_FILES)

@@ -18,7 +18,7 @@ class ListImporter:
     """A format with a key file and parts beside it."""
 
     name = "list"
-    priority = 5
+    priority = 1000
     endings: dict[str, str] = {}  # noqa: RUF012
 
     def recognise(self, path, head):

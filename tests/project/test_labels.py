@@ -15,8 +15,9 @@ from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.jobs.plan_runs import plan_train
-from coldal_tui.project import label_staging, queue_actions
+from coldal_tui.project import queue_actions
 from coldal_tui.project.label_files import reconcile_label_files
+from coldal_tui.project.label_staging import LabelWriter, Stager
 from coldal_tui.project.labels import (
     import_masks,
     list_labels,
@@ -276,14 +277,14 @@ def test_a_relative_source_is_kept_as_an_absolute_path(lab, project, monkeypatch
 def test_an_import_that_dies_before_its_commit_leaves_nothing(lab, project, monkeypatch):
     lab.mask("s00.png")
     lab.mask("s01.png", slice(3, 6))
-    stored = label_staging.store_label
+    stored = LabelWriter.store
 
-    def die(project, staged) -> None:
-        if staged.verdict.scan_id == "s01":
+    def die(writer, scan, verdict, staged) -> None:
+        if scan.scan_id == "s01":
             raise KeyboardInterrupt
-        stored(project, staged)
+        stored(writer, scan, verdict, staged)
 
-    monkeypatch.setattr("coldal_tui.project.labels.store_label", die)
+    monkeypatch.setattr(LabelWriter, "store", die)
     with pytest.raises(KeyboardInterrupt):
         import_masks(project, lab.masks)
     assert rows(project) == []
@@ -329,17 +330,17 @@ def test_files_of_people_in_the_labels_folder_stay(lab, project):
 def test_two_imports_at_once_make_one_version(lab, project, monkeypatch):
     lab.mask("s00.png")
     other = lab.open()
-    stage = label_staging.stage
+    stage = Stager.stage
     raced = []
 
-    def slow(project, verdict):
-        found = stage(project, verdict)
+    def slow(stager, verdict):
+        found = stage(stager, verdict)
         if not raced:
             raced.append(True)
             import_masks(other, lab.masks)
         return found
 
-    monkeypatch.setattr("coldal_tui.project.labels.stage", slow)
+    monkeypatch.setattr(Stager, "stage", slow)
     report = import_masks(project, lab.masks)
     assert [v.scan_id for v in report.unchanged] == ["s00"]
     assert rows(project) == [("s00", 1, "active")]

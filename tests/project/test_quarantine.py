@@ -88,7 +88,7 @@ def test_one_scan_of_a_file_that_holds_many_resolves_only_itself(lab, project):
         for scan_id in ("s00", "s01", None):
             verdict = Verdict("quarantined", file, digest, scan_id, "empty", "nothing is drawn")
             put_in_quarantine(project, verdict, "")
-        resolve_quarantine(project, "s00", digest)
+        resolve_quarantine(project, {"s00": (digest, "")})
     assert [row["scan_id"] for row in waiting(project)] == ["s01"]
 
 

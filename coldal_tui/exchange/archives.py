@@ -1,0 +1,278 @@
+"""Archives of masks (.zip, .tar, .tar.gz …) unpacked into a folder, and into nothing else.
+
+A member is refused where its name leads out of the folder, where it is a link or a device, is
+encrypted, or would be written over another one. What all members may take is bounded by count, by
+bytes and by how far they grow; sizes are counted while unpacking, never taken from the archive.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
+
+from coldal_tui.errors import ImageError
+from coldal_tui.files import disk_error
+
+_BLOCK = 1 << 20
+_TAR_MAGIC_AT = 257
+_SHOWN_NAME = 120
+_DIRECTORY_BYTES = 128 << 20
+_HEADER_BYTES = 1 << 20
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may unpack to."""
+
+    members: int = 200_000
+    total_bytes: int = 64 << 30
+    free_growth: int = 1 << 30
+    """So many bytes are allowed whatever the archive's size; above them ``growth`` counts."""
+    growth: int = 100
+    """Unpacked bytes per packed byte."""
+
+    def bytes_of(self, packed: int) -> int:
+        return min(self.total_bytes, max(self.free_growth, packed * self.growth))
+
+
+@dataclass
+class Unpacked:
+    """What came out: how many files, and the members that were refused, with the reason."""
+
+    files: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def archive_kind(head: bytes) -> str | None:
+    """``ZIP`` or ``tar`` by the first bytes of a file, inside gzip, bzip2 and xz too; else None."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "ZIP"
+    openers: tuple[tuple[bytes, Callable[[io.BytesIO], BinaryIO]], ...] = (
+        (b"\x1f\x8b", lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream))),
+        (b"BZh", lambda stream: cast("BinaryIO", bz2.BZ2File(stream))),
+        (b"\xfd7zXZ\0", lambda stream: cast("BinaryIO", lzma.LZMAFile(stream))),
+    )
+    for magic, opener in openers:
+        if head.startswith(magic):
+            head = _first_block(opener(io.BytesIO(head)))
+            break
+    return "tar" if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" else None
+
+
+def _first_block(stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(512)
+    except (OSError, *_DAMAGED):
+        return b""
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacked:
+    """Unpack ``archive`` below ``folder``, which is empty.
+
+    Files get the times that the archive gives them, and no other property.
+
+    Raises
+    ------
+    ImageError : the archive is damaged (``damaged-archive``) or beyond the limits
+        (``archive-limits``); what was unpacked until then lies in the folder.
+    ColdalError : code ``disk``.
+    """
+    limits = limits or Limits()
+    try:
+        size = archive.stat().st_size
+        with archive.open("rb") as stream:
+            head = stream.read(4096)
+        members = _zip_members if archive_kind(head) == "ZIP" else _tar_members
+        room = limits.bytes_of(size)
+        return _Unpacking(archive, folder, limits.members, room).run(members(archive))
+    except _DAMAGED as error:
+        raise ImageError(
+            f"the archive can't be read: {' '.join(str(error).split()) or type(error).__name__}",
+            where=str(archive),
+            remedy="Download or copy it again.",
+            code="damaged-archive",
+        ) from error
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).is_relative_to(folder):
+            raise disk_error(error, folder) from error
+        raise ImageError(
+            f"the archive can't be read: {error.strerror or error}",
+            where=str(archive),
+            remedy="Download or copy it again.",
+            code="damaged-archive",
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One entry: ``refusal`` says why it may not be unpacked."""
+
+    name: str
+    time: float | None
+    open: Callable[[], IO[bytes] | None]
+    folder: bool = False
+    refusal: str | None = None
+
+
+@dataclass
+class _Unpacking:
+    archive: Path
+    folder: Path
+    most: int
+    room: int
+    done: Unpacked = field(default_factory=Unpacked)
+
+    def run(self, members: Iterator[_Member]) -> Unpacked:
+        for number, member in enumerate(members, start=1):
+            if number > self.most:
+                raise self._beyond(f"it holds more than {self.most:,} files")
+            if member.folder:
+                continue
+            target, why = self._target(member)
+            if target is None:
+                self.done.refused.append((member.name[:_SHOWN_NAME], why))
+                continue
+            self._write(member, target)
+        return self.done
+
+    def _target(self, member: _Member) -> tuple[Path | None, str]:
+        """Where a member goes, or None and why it may not."""
+        if member.refusal is not None:
+            return None, member.refusal
+        name = member.name.replace("\\", "/")
+        parts = PurePosixPath(name).parts
+        if not parts or "\0" in name:
+            return None, "its name is no file name"
+        if name.startswith("/") or ".." in parts or parts[0].endswith(":"):
+            return None, "its name leads out of the archive's folder"
+        target = self.folder.joinpath(*(part for part in parts if part != "."))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() or target.is_symlink():
+                return None, "another file of the archive has this name"
+        except OSError as error:
+            return None, f"its name can't be used here: {error.strerror}"
+        return target, ""
+
+    def _write(self, member: _Member, target: Path) -> None:
+        source = member.open()
+        if source is None:
+            self.done.refused.append((member.name[:_SHOWN_NAME], "it is no plain file"))
+            return
+        try:
+            out = target.open("xb")
+        except OSError as error:
+            why = f"its name can't be used here: {error.strerror}"
+            self.done.refused.append((member.name[:_SHOWN_NAME], why))
+            return
+        with source, out:
+            while block := source.read(_BLOCK):
+                self.room -= len(block)
+                if self.room < 0:
+                    raise self._beyond("it unpacks to far more than archives of masks do")
+                out.write(block)
+        if member.time is not None:
+            with suppress(OSError, OverflowError):
+                os.utime(target, (member.time, member.time))
+        self.done.files += 1
+
+    def _beyond(self, what: str) -> ImageError:
+        return ImageError(
+            f"the archive is not safe to unpack: {what}",
+            where=str(self.archive),
+            remedy="If you trust it, unpack it yourself and import the folder.",
+            code="archive-limits",
+        )
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    if _directory_size(archive) > _DIRECTORY_BYTES:
+        raise zipfile.BadZipFile("its table of contents is too large")
+    with zipfile.ZipFile(archive) as opened:
+        for info in opened.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            refusal = None
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                refusal = "it is a link or a device, not a file"
+            elif info.flag_bits & 1:
+                refusal = "it is encrypted"
+            yield _Member(
+                info.filename,
+                _zip_time(info),
+                lambda info=info: opened.open(info),  # type: ignore[misc]
+                info.is_dir() or kind == stat.S_IFDIR,
+                refusal,
+            )
+
+
+def _directory_size(archive: Path) -> int:
+    """Bytes of a ZIP's table of contents, which is read into memory whole (APPNOTE 4.3.16)."""
+    with archive.open("rb") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, end - (1 << 16) - 22))
+        tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    size = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+    return end if size == 0xFFFFFFFF else size
+
+
+def _zip_time(info: zipfile.ZipInfo) -> float | None:
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return None
+
+
+class _TarInfo(tarfile.TarInfo):
+    """Headers that extend another one are read into memory whole: they must be small."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        special = (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+        )
+        if self.type in special and self.size > _HEADER_BYTES:
+            raise tarfile.ReadError(f"one of its headers takes {self.size} bytes")
+        made: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return made
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive, "r|*", tarinfo=_TarInfo) as opened:
+        for info in opened:
+            refusal = None if info.isreg() or info.isdir() else "it is a link or a device"
+            yield _Member(
+                info.name,
+                float(info.mtime),
+                lambda info=info: opened.extractfile(info),  # type: ignore[misc]
+                info.isdir(),
+                refusal,
+            )

@@ -1,0 +1,127 @@
+"""One label of several people's: by majority, or by STAPLE.
+
+STAPLE: Warfield, Zou, Wells, "Simultaneous Truth and Performance Level Estimation", IEEE
+Transactions on Medical Imaging 23(7), 2004; with the starting values, the prior and the end of
+ITK's STAPLEImageFilter. Classes are estimated one against all others. What any rater ignores is
+ignored: nobody's vote is made of "can't be told".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
+
+MOST_RATERS = 32
+_START = 0.99999
+_EPSILON = 1e-10
+_MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The raters' answers, each combination once.
+
+    ``answers`` is ``(P, R)``: P combinations that occur, of R raters; ``counts`` how many pixels
+    have each, ``where`` the combination of every pixel (flat).
+    """
+
+    answers: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+    where: NDArray[np.intp]
+
+
+def majority(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], int]:
+    """The class that more than half of the raters drew, and how many pixels had no majority.
+
+    Without a majority a pixel is background: with two raters the result is what both drew.
+
+    Parameters
+    ----------
+    labels : of one shape, uint8: 0 background, 1..C classes, 255 ignore.
+    """
+    votes = collect_votes(labels)
+    half = votes.answers.shape[1] / 2
+    chosen = np.zeros(len(votes.answers), dtype=np.uint8)
+    decided = np.zeros(len(votes.answers), dtype=bool)
+    for value in np.unique(votes.answers):
+        winner = (votes.answers == value).sum(axis=1) > half
+        chosen[winner] = value
+        decided |= winner
+    ignored = (votes.answers == IGNORE_LABEL).any(axis=1)
+    chosen[ignored] = IGNORE_LABEL
+    undecided = int(votes.counts[~decided & ~ignored].sum())
+    return chosen[votes.where].reshape(labels[0].shape), undecided
+
+
+def staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The most likely class of each pixel, where it is more likely than not; else background.
+
+    Parameters as :func:`majority`.
+    """
+    votes = collect_votes(labels)
+    ignored = (votes.answers == IGNORE_LABEL).any(axis=1)
+    answers, counts = votes.answers[~ignored], votes.counts[~ignored]
+    best = np.full(len(answers), 0.5)
+    chosen = np.zeros(len(answers), dtype=np.uint8)
+    for value in np.unique(answers):
+        if value != BACKGROUND:
+            likely = estimate(answers == value, counts)
+            chosen[likely > best] = value
+            best = np.maximum(best, likely)
+    combined = np.full(len(votes.answers), IGNORE_LABEL, dtype=np.uint8)
+    combined[~ignored] = chosen
+    return combined[votes.where].reshape(labels[0].shape)
+
+
+def estimate(drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How likely each combination of answers is the class: STAPLE's weights, ``(P,)``.
+
+    Parameters
+    ----------
+    drawn : ``(P, R)`` whether rater r drew the class in combination p.
+    counts : ``(P,)`` pixels with that combination.
+    """
+    weights_of = counts.astype(np.float64)
+    prior = float((weights_of[:, None] * drawn).sum() / (weights_of.sum() * drawn.shape[1]))
+    hits = np.full(drawn.shape[1], _START)
+    passes = np.full(drawn.shape[1], _START)
+    weights = np.zeros(len(drawn))
+    for _ in range(_MOST_STEPS):
+        yes = prior * np.where(drawn, hits, 1 - hits).prod(axis=1)
+        no = (1 - prior) * np.where(drawn, 1 - passes, passes).prod(axis=1)
+        total = yes + no
+        weights = np.divide(yes, total, out=np.zeros_like(yes), where=total > 0)
+        inside, outside = weights * weights_of, (1 - weights) * weights_of
+        new_hits = _share(inside, drawn)
+        new_passes = _share(outside, ~drawn)
+        moved = np.abs(new_hits - hits).max() + np.abs(new_passes - passes).max()
+        hits, passes = new_hits, new_passes
+        if moved < _EPSILON:
+            break
+    return weights
+
+
+def _share(weights: NDArray[np.float64], answers: NDArray[np.bool_]) -> NDArray[np.float64]:
+    total = float(weights.sum())
+    if total <= 0:
+        return np.full(answers.shape[1], _START)
+    return np.asarray((weights[:, None] * answers).sum(axis=0) / total)
+
+
+def collect_votes(labels: Sequence[NDArray[np.uint8]]) -> Votes:
+    """Every combination of answers once: pixels number millions, combinations few."""
+    keys = np.zeros(labels[0].size, dtype=np.intp)
+    answers = np.zeros((1, 0), dtype=np.uint8)
+    for label in labels:
+        # Renumbered after each rater, so that any number of them fits.
+        joined = keys * 256 + label.ravel()
+        found, keys = np.unique(joined, return_inverse=True)
+        column = (found % 256).astype(np.uint8)[:, None]
+        answers = np.hstack([answers[found // 256], column])
+    counts = np.bincount(keys, minlength=len(answers))
+    return Votes(answers, counts, keys)

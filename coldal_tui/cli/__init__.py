@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("steps", "Pick the first queue (embeds and maps what is missing)."),
     "queue": ("queue", "The ranked queue; skip, pin, assign, reopen or exclude scans."),
     "why": ("queue", "The numbers behind a pick."),
-    "export-queue": ("exchange", "Hand queued scans to labelers."),
+    "export-queue": ("export", "Hand queued scans to labelers."),
     "import-masks": ("exchange", "Take masks back from a labeler."),
     "labels": ("labels", "Labels and quarantine: list, accept, reject, confirm-empty, retry."),
     "train": ("steps", "Train the segmentation model on the labels."),

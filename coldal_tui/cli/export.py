@@ -1,0 +1,96 @@
+"""``export-queue``: scans out to labelers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+from coldal_tui.cli.following import file_progress, run_steps
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+
+
+@click.command("export-queue")
+@common.project_argument()
+@click.option(
+    "--to", "format_", type=click.Choice(["folder"]), default="folder", help="Format: folder."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: exports/ in the project.")
+@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
+@click.option("--round", "round_", type=int, help="Only this round.")
+@click.option("--assign", help="Deal out to these people in turn: ana,ben")
+@click.option("--again", is_flag=True, help="Also scans that are out already.")
+@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def export_queue_command(
+    targets: tuple[str, ...],
+    format_: str,
+    out: Path | None,
+    top: int | None,
+    round_: int | None,
+    assign: str | None,
+    again: bool,
+    no_prelabels: bool,
+    as_json: bool,
+) -> None:
+    """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
+
+    Where a run has predicted a queued scan, its mask goes along as a pre-label.
+    """
+    from coldal_tui.project.exporting import export_queue
+
+    people = [name.strip() for name in assign.split(",")] if assign is not None else []
+    if not all(people):
+        raise click.UsageError("--assign has an empty name: write ana,ben")
+    with common.open_project(targets) as project:
+        if not no_prelabels:
+            _predict(project)
+        with file_progress("exporting") as advance:
+            report = export_queue(
+                project,
+                format=format_,
+                out=out.absolute() if out else None,
+                top=top,
+                round_=round_,
+                assign=people,
+                again=again,
+                progress=advance,
+            )
+    if as_json:
+        common.print_json(
+            {
+                "export_id": report.export_id,
+                "format": format_,
+                "folder": str(report.folder),
+                "scans": list(report.scans),
+                "prelabels": report.prelabels,
+                "assignees": report.assignees,
+            }
+        )
+        return
+    common.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
+    if report.prelabels:
+        common.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
+    for person, count in report.assignees.items():
+        common.echo(f"  {person}: {count}")
+    back = common.paste("coldal-tui import-masks DIR", project.root)
+    common.echo(f"when masks are back: {back}")
+
+
+def _predict(project: Project) -> None:
+    """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.jobs.plan_runs import plan_predict
+    from coldal_tui.project.pool import latest_run
+
+    if latest_run(project) is None or plan_predict(project, {}) is None:
+        return
+    try:
+        run_steps(project, [("predict", {})], detach=False)
+    except ColdalError as error:
+        common.say(f"without new pre-labels: {error}")

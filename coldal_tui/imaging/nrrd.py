@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,21 @@ _TO_LPS = {
     "las": (1.0, -1.0, 1.0),
 }
 _GZIP, _BZIP2, _TEXT = ("gzip", "gz"), ("bzip2", "bz2"), ("ascii", "text", "txt")
+_MOST_HEADER_BYTES = 1 << 24
+_SEGMENT = re.compile(rb"^Segment(?:\d+|ation)_\w+:=", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class NrrdLayers:
+    """What a 3D Slicer segmentation holds, undivided into segments.
+
+    ``values`` are ``(layers, i, j, k)`` as stored, ``affine`` maps (i, j, k, 1) to RAS mm,
+    ``keys`` are the header's key-value pairs.
+    """
+
+    values: NDArray[Any]
+    affine: Affine | None
+    keys: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,24 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
         return np.ascontiguousarray(array.swapaxes(0, 1)) if len(grid) == 2 else array
 
 
+def is_segmentation(head: bytes) -> bool:
+    """Whether the first bytes of a NRRD say that 3D Slicer stored segments in it."""
+    return head.startswith(b"NRRD000") and _SEGMENT.search(head) is not None
+
+
+def read_layers(path: str | Path) -> NrrdLayers:
+    """A 3D Slicer segmentation: all layers on their common grid. Raises ImageError."""
+    with decoding(path):
+        file = _parsed(Path(path), layered=True)
+        flat = _samples(file).astype(file.dtype.newbyteorder("="), copy=False)
+        array = flat.reshape(file.sizes, order="F")
+        if file.channel_axis is None:
+            array = array[None]
+        else:
+            array = np.moveaxis(array, file.channel_axis, 0)
+        return NrrdLayers(array, _geometry(file)[0], _key_values(Path(path)))
+
+
 def companions(path: str | Path) -> tuple[Path, ...]:
     """The detached data file of a .nhdr; empty for a .nrrd that holds its own data."""
     with decoding(path):
@@ -93,13 +127,26 @@ def companions(path: str | Path) -> tuple[Path, ...]:
     return () if data == Path(path) else (data,)
 
 
-def _parsed(path: Path) -> _File:
+def _key_values(path: Path) -> dict[str, str]:
+    """The ``key:=value`` lines of a header, as UTF-8 (pynrrd drops letters beyond ASCII)."""
+    keys: dict[str, str] = {}
+    with path.open("rb") as stream:
+        left = _MOST_HEADER_BYTES
+        while left > 0 and (line := stream.readline(left)).strip(b"\r\n"):
+            left -= len(line)
+            name, found, value = line.decode("utf-8", "replace").strip("\r\n").partition(":=")
+            if found:
+                keys[name] = value.replace("\\n", "\n").replace("\\\\", "\\")
+    return keys
+
+
+def _parsed(path: Path, *, layered: bool = False) -> _File:
     import nrrd
 
     with path.open("rb") as stream:
         fields = dict(nrrd.read_header(stream))
         offset = stream.tell()
-    if any(str(name).startswith("Segment0_") for name in fields):
+    if not layered and any(str(name).startswith("Segment0_") for name in fields):
         raise ImageError(
             "a 3D Slicer segmentation, not an image",
             where=path.name,
@@ -107,7 +154,8 @@ def _parsed(path: Path) -> _File:
             code="segmentation",
         )
     sizes = tuple(int(n) for n in fields["sizes"])
-    space_axes, channel_axis = _axes(path, fields, sizes)
+    find = _layer_axes if layered else _axes
+    space_axes, channel_axis = find(path, fields, sizes)
     encoding = str(fields["encoding"]).lower()
     data = _data_file(path, fields)
     dtype = _dtype(path, fields, encoding)
@@ -129,16 +177,7 @@ def _axes(
     path: Path, fields: dict[str, Any], sizes: tuple[int, ...]
 ) -> tuple[tuple[int, ...], int | None]:
     """The spatial axes, and the one other axis with more than one entry (channels)."""
-    kinds = [str(k).lower() for k in fields.get("kinds") or [""] * len(sizes)]
-    directions = fields.get("space directions")
-    spatial = []
-    for axis, kind in enumerate(kinds):
-        bare = (
-            directions is not None
-            and not np.isfinite(np.asarray(directions[axis], dtype=np.float64)).all()
-        )
-        if kind in _SPATIAL_KINDS and not bare:
-            spatial.append(axis)
+    kinds, spatial = _kinds(fields, sizes)
     if len(spatial) == 4 and "kinds" not in fields and sizes[spatial[-1]] <= MAX_CHANNELS:
         spatial.pop()
     others = [a for a in range(len(sizes)) if a not in spatial and sizes[a] > 1]
@@ -160,6 +199,37 @@ def _axes(
             code="time-series",
         )
     return tuple(spatial), others[0] if others else None
+
+
+def _layer_axes(
+    path: Path, fields: dict[str, Any], sizes: tuple[int, ...]
+) -> tuple[tuple[int, ...], int | None]:
+    """The three spatial axes of a segmentation, however thin, and the one of its layers."""
+    kinds, spatial = _kinds(fields, sizes)
+    others = [axis for axis in range(len(sizes)) if axis not in spatial]
+    if len(spatial) != 3 or len(others) > 1:
+        raise ImageError(
+            f"axes of sizes {sizes} and kinds {kinds} are no volume with layers of segments",
+            where=path.name,
+            remedy="load it into a current 3D Slicer and save it again",
+            code="unsupported-layout",
+        )
+    return tuple(spatial), others[0] if others else None
+
+
+def _kinds(fields: dict[str, Any], sizes: tuple[int, ...]) -> tuple[list[str], list[int]]:
+    """The kind of every axis, and the axes that run through space."""
+    kinds = [str(k).lower() for k in fields.get("kinds") or [""] * len(sizes)]
+    directions = fields.get("space directions")
+    spatial = []
+    for axis, kind in enumerate(kinds):
+        bare = (
+            directions is not None
+            and not np.isfinite(np.asarray(directions[axis], dtype=np.float64)).all()
+        )
+        if kind in _SPATIAL_KINDS and not bare:
+            spatial.append(axis)
+    return kinds, spatial
 
 
 def _dtype(path: Path, fields: dict[str, Any], encoding: str) -> np.dtype[Any]:

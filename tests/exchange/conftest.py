@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.exchange.importers import HEAD_BYTES, load_registry
 from coldal_tui.exchange.importers.nifti import read_nifti_mask
 from coldal_tui.exchange.importers.raster import read_picture_mask
 
@@ -106,6 +107,48 @@ def as_picture() -> Callable[[Path], Candidate]:
 def as_nifti() -> Callable[[Path], Candidate]:
     """A NIfTI file as a candidate."""
     return nifti_candidate
+
+
+@pytest.fixture
+def recognised() -> Callable[[Path], Candidate]:
+    """The one mask that the first importer that knows a file's content finds in it."""
+
+    def find(path: Path) -> Candidate:
+        head = path.read_bytes()[:HEAD_BYTES]
+        importers = load_registry().importers
+        importer = next(one for one in importers if one.recognise(path, head))
+        (candidate,) = importer.candidates(path)
+        return candidate
+
+    return find
+
+
+@pytest.fixture
+def save_segments(tmp_path) -> Callable[..., Path]:
+    """Writes an ITK image (scalar or one component per layer) as a 3D Slicer segmentation.
+
+    ``segments`` are (name, layer, label value). The fields are those that 3D Slicer 5 writes.
+    """
+
+    def save(
+        image: sitk.Image, segments: list[tuple[str, int, int]], name: str = "brain.seg.nrrd"
+    ) -> Path:
+        fields = {"Segmentation_ReferenceImageExtentOffset": "0 0 0"}
+        for number, (title, layer, value) in enumerate(segments):
+            fields |= {
+                f"Segment{number}_ID": f"Segment_{number + 1}",
+                f"Segment{number}_Name": title,
+                f"Segment{number}_Layer": str(layer),
+                f"Segment{number}_LabelValue": str(value),
+                f"Segment{number}_Color": "0.1 0.5 0.9",
+            }
+        for key, text in fields.items():
+            image.SetMetaData(key, text)
+        path = tmp_path / name
+        sitk.WriteImage(image, str(path), useCompression=True)
+        return path
+
+    return save
 
 
 def nifti_candidate(path: Path) -> Candidate:

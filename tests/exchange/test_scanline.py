@@ -47,7 +47,7 @@ def test_centres_on_the_left_and_top_edge_belong():
 
 
 def test_neighbours_share_no_pixel_and_leave_none():
-    right = SQUARE + [5.0, 0.0]
+    right = SQUARE + np.array([5.0, 0.0])
 
     both = fill_rings([SQUARE], (12, 8)).astype(int) + fill_rings([right], (12, 8))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from coldal_tui.errors import UsageError
-from coldal_tui.exchange.candidate import Candidate
+from coldal_tui.exchange.candidate import Candidate, PassedOver
 
 ENTRY_POINT_GROUP = "coldal_tui.importers"
 HEAD_BYTES = 4096
@@ -23,6 +23,13 @@ HEAD_BYTES = 4096
 
 _BUILT_IN = (
     "coldal_tui.exchange.importers.nifti:IMPORTER",
+    "coldal_tui.exchange.importers.seg_nrrd:IMPORTER",
+    "coldal_tui.exchange.importers.nnunet:IMPORTER",
+    "coldal_tui.exchange.importers.nnunet:PREDICTIONS",
+    "coldal_tui.exchange.importers.monai_label:IMPORTER",
+    "coldal_tui.exchange.importers.monai_label:ORIGINAL",
+    "coldal_tui.exchange.importers.nrrd:IMPORTER",
+    "coldal_tui.exchange.importers.metaimage:IMPORTER",
     "coldal_tui.exchange.importers.raster:IMPORTER",
 )
 
@@ -50,8 +57,8 @@ class Importer(Protocol):
     def belongings(self, path: Path) -> frozenset[Path]:
         """Files beside ``path`` that are part of the same import and no masks on their own."""
 
-    def candidates(self, path: Path) -> Iterator[Candidate]:
-        """The masks in ``path``, undecoded.
+    def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
+        """The masks in ``path``, undecoded; and what was found there and is no mask.
 
         Raises
         ------

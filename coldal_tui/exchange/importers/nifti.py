@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.importers.sidecars import names_beside
+from coldal_tui.exchange.importers.volumes import volume_candidate
+from coldal_tui.imaging.guards import DEFLATE_RATIO, MAX_VOLUME_BYTES
 
 _MAGIC = {348: (344, (b"n+1\0", b"ni1\0")), 540: (4, (b"n+2\0", b"ni2\0"))}
 _HEADER_BYTES = 544
 _SLACK = 1 << 24
-_LARGEST = 1 << 36
 _UNIT_MM = {1: 1000.0, 3: 1e-3}
 """Millimetres per unit of ``xyzt_units``: metres and micrometres (NIfTI-1 standard)."""
 
@@ -40,7 +42,7 @@ class NiftiImporter:
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, named by its file."""
-        yield Candidate(path, path.as_posix(), "NIfTI", lambda: read_nifti_mask(path))
+        yield volume_candidate(path, "NIfTI", read_nifti_mask, names_beside(path))
 
 
 IMPORTER = NiftiImporter()
@@ -121,7 +123,10 @@ def _read_bytes(path: Path) -> bytes:
         with _open(path, packed) as stream:
             head = stream.read(_HEADER_BYTES)
             size = _promised_size(head, path)
+            _check_size(path, size, packed)
             data = head + stream.read(size + _SLACK - len(head))
+            if len(data) < size:
+                raise _unreadable(path, "its pixel data is incomplete")
             if stream.read(1):
                 raise _unreadable(path, "it holds far more data than its header says")
     except EOFError as error:
@@ -131,6 +136,17 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     return data
+
+
+def _check_size(path: Path, size: int, packed: bool) -> None:
+    """Refuse a header that promises more than its file can hold, before memory is asked for."""
+    held = path.stat().st_size * (DEFLATE_RATIO if packed else 1)
+    if size > held:
+        raise _unreadable(
+            path, f"its header promises {size:,} bytes, and the file can't hold so many"
+        )
+    if size > MAX_VOLUME_BYTES:
+        raise _unreadable(path, f"its header promises {size:,} bytes: too large")
 
 
 def _open(path: Path, packed: bool) -> BinaryIO:
@@ -165,7 +181,7 @@ def _promised_size(head: bytes, path: Path) -> int:
         size = int(header["vox_offset"]) + items * int(header.get_data_dtype().itemsize)
     except (nib.spatialimages.HeaderDataError, ValueError, KeyError) as error:
         raise _unreadable(path, f"its header is damaged ({error})") from error
-    if not 0 < size <= _LARGEST:
+    if size <= 0:
         raise _unreadable(path, f"its header promises {size} bytes")
     return size
 

@@ -1,0 +1,52 @@
+"""MetaImage label maps: .mha, and .mhd with its data beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.importers.sidecars import names_beside
+from coldal_tui.exchange.importers.volumes import volume_candidate, volume_mask
+from coldal_tui.imaging import metaimage
+from coldal_tui.imaging.image import ScanRef
+from coldal_tui.imaging.recognise import is_metaimage
+
+
+class MetaImageImporter:
+    """Reads MetaImage files that hold one label map."""
+
+    name = "metaimage"
+    priority = 0
+    endings: Mapping[str, str] = {".mha": "MetaImage", ".mhd": "MetaImage"}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """MetaImage by the fields that open it."""
+        return "MetaImage" if is_metaimage(head) else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The data file of a detached header."""
+        try:
+            return frozenset(metaimage.companions(path))
+        except ImageError:
+            return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate, named by its file."""
+        yield volume_candidate(path, "MetaImage", read_metaimage_mask, names_beside(path))
+
+
+IMPORTER = MetaImageImporter()
+
+
+def read_metaimage_mask(path: Path) -> MaskPixels:
+    """Decode a MetaImage label map in file order.
+
+    Raises
+    ------
+    ImageError : damaged, truncated, several channels, or larger than its file can be.
+    """
+    header = metaimage.read_header(path)
+    array = metaimage.read_pixels(ScanRef("metaimage", (str(path),)), header)
+    return volume_mask(path, header, array)

@@ -1,0 +1,117 @@
+"""nnU-Net's raw data sets: ``dataset.json`` names the values of the label files near it.
+
+Labels lie in ``labelsTr`` and ``labelsTs`` under the case's id; its images are ``case_0000`` and
+so on. A folder of predictions holds the same file beside the label maps: those nobody drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui.exchange.importers.volumes import (
+    VOLUME_ENDINGS,
+    Names,
+    read_any,
+    read_json,
+    volume_candidate,
+)
+
+KEY_FILE = "dataset.json"
+_LABELS = ("labelsTr", "labelsTs")
+_IMAGES = ("imagesTr", "imagesTs")
+_PREDICTION_MARKS = ("predict_from_raw_data_args.json", "plans.json")
+_ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp")
+
+
+class NnunetImporter:
+    """Reads the label files of a data set; predictions only where they are asked for."""
+
+    def __init__(self, name: str, priority: int, *, predictions: bool) -> None:
+        self.name = name
+        self.priority = priority
+        self.endings: Mapping[str, str] = {}
+        self._predictions = predictions
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """A label file by the data set around it; and the data set's own ``dataset.json``."""
+        if path.name == KEY_FILE:
+            return "nnU-Net data set" if _fields(path) else None
+        return "nnU-Net" if _key_file(path) else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The images of a data set."""
+        if path.name != KEY_FILE:
+            return frozenset()
+        return frozenset(file for name in _IMAGES for file in _files(path.parent / name))
+
+    def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
+        """One candidate for a label file, named by its case."""
+        key_file = _key_file(path)
+        if key_file is None:
+            yield PassedOver(path, "", "it says what the values of a data set mean")
+        elif key_file.parent == path.parent and not self._predictions:
+            reason = "a prediction, which nobody drew (--format nnunet-predictions takes it)"
+            yield PassedOver(path, "", reason)
+        else:
+            names = _names(key_file)
+            yield volume_candidate(path, "nnU-Net", read_any, names, tool="nnU-Net")
+
+
+IMPORTER = NnunetImporter("nnunet", 10, predictions=False)
+PREDICTIONS = NnunetImporter("nnunet-predictions", -10, predictions=True)
+"""Comes after ``IMPORTER``, which knows the same files: only ``--format`` leads here."""
+
+
+def names_for(path: Path) -> Names | None:
+    """The names for a label file that lies in a data set, or beside its ``dataset.json``."""
+    inside = path.parent.name in _LABELS
+    return _names((path.parent.parent if inside else path.parent) / KEY_FILE)
+
+
+def _key_file(path: Path) -> Path | None:
+    """The ``dataset.json`` of a label file or a prediction; None for any other file."""
+    if not path.name.lower().endswith(_ENDINGS):
+        return None
+    if path.parent.name in _LABELS:
+        key_file = path.parent.parent / KEY_FILE
+    elif any((path.parent / mark).is_file() for mark in _PREDICTION_MARKS):
+        key_file = path.parent / KEY_FILE
+    else:
+        return None
+    return key_file if _fields(key_file) else None
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _fields(path: Path) -> dict[str, Any] | None:
+    """The content of a ``dataset.json`` of version 1 or 2; None for any other file."""
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("labels"), dict):
+        return None
+    return found if "channel_names" in found or "modality" in found else None
+
+
+def _names(path: Path) -> Names | None:
+    """What the values mean. Regions (``whole tumour: [1, 2]``) name no single value: then None."""
+    fields = _fields(path)
+    if fields is None:
+        return None
+    names: dict[int, str] = {}
+    for left, right in fields["labels"].items():
+        # Version 2 maps names to values, version 1 values to names.
+        name, value = (right, left) if isinstance(right, str) and left.isdigit() else (left, right)
+        if isinstance(value, list) and len(value) != 1:
+            return None
+        try:
+            names[int(value[0] if isinstance(value, list) else value)] = str(name)
+        except (TypeError, ValueError):
+            return None
+    return Names(names, path) if names else None

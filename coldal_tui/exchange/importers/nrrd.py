@@ -1,0 +1,51 @@
+"""NRRD label maps: .nrrd, and .nhdr with its data beside it. LPS and RAS headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.importers.sidecars import names_beside
+from coldal_tui.exchange.importers.volumes import volume_candidate, volume_mask
+from coldal_tui.imaging import nrrd
+from coldal_tui.imaging.image import ScanRef
+
+
+class NrrdImporter:
+    """Reads NRRD files that hold one label map."""
+
+    name = "nrrd"
+    priority = 0
+    endings: Mapping[str, str] = {".nrrd": "NRRD", ".nhdr": "NRRD"}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """NRRD by its magic."""
+        return "NRRD" if head.startswith(b"NRRD000") else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The data file of a detached header."""
+        try:
+            return frozenset(nrrd.companions(path))
+        except ImageError:
+            return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate, named by its file."""
+        yield volume_candidate(path, "NRRD", read_nrrd_mask, names_beside(path))
+
+
+IMPORTER = NrrdImporter()
+
+
+def read_nrrd_mask(path: Path) -> MaskPixels:
+    """Decode a NRRD label map in file order.
+
+    Raises
+    ------
+    ImageError : damaged, truncated, several channels, or larger than its file can be.
+    """
+    header = nrrd.read_header(path)
+    array = nrrd.read_pixels(ScanRef("nrrd", (str(path),)), header)
+    return volume_mask(path, header, array)

@@ -1,0 +1,19 @@
+"""Class names that lie beside a label map: what its values mean, where another file says so.
+
+Read are ITK-SNAP's label descriptions, the look-up tables of BIDS, nnU-Net's ``dataset.json`` and
+the datastore of MONAI Label.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coldal_tui.exchange.importers import bids, itksnap, monai_label, nnunet
+from coldal_tui.exchange.importers.volumes import Names
+
+_SOURCES = (nnunet.names_for, monai_label.names_for, bids.names_for, itksnap.names_for)
+
+
+def names_beside(path: Path) -> Names | None:
+    """The class names of a label map's values, if a file near it gives them."""
+    return next((found for find in _SOURCES if (found := find(path)) is not None), None)

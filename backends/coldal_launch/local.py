@@ -90,6 +90,10 @@ class LocalBackend:
     def waits(self, handle: JobHandle) -> str | None:
         return None
 
+    def devices(self) -> tuple[Gpu, ...]:
+        """The GPUs of this machine as they are now, for people to look at."""
+        return self._gpus() or ()
+
     def cancel(self, handle: JobHandle, grace_s: float) -> None:
         members = _members(handle)
         _signal(members, signal.SIGTERM)

@@ -1,0 +1,71 @@
+"""What a backend's machine has: its GPUs, its processors and memory, and how busy they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.backend import load_backend
+
+
+@dataclass(frozen=True)
+class Device:
+    """One GPU. ``label`` is its number as nvidia-smi shows it.
+
+    ``free`` and ``total`` are bytes of its memory, ``busy`` the share of the last second in which
+    it computed (0 to 1); None where that is not told.
+    """
+
+    label: str
+    uuid: str
+    name: str
+    free: int | None
+    total: int | None
+    busy: float | None
+
+
+@dataclass(frozen=True)
+class Host:
+    """This machine: ``busy`` is the share of all processors' time since the look before, None at
+    the first look; ``used`` and ``total`` are bytes of memory."""
+
+    processors: int
+    busy: float | None
+    used: int
+    total: int
+
+
+class DeviceReader:
+    """Looks at the devices as often as it is asked; not for the thread that draws."""
+
+    def __init__(self) -> None:
+        self._backends: dict[str, Any] = {}
+        self._times: tuple[float, float] | None = None
+
+    def devices(self, backend: str) -> tuple[Device, ...]:
+        """The GPUs that a backend tells of; none where it has none, tells none or is gone."""
+        if backend not in self._backends:
+            try:
+                self._backends[backend] = load_backend(backend)
+            except ColdalError:
+                # Jobs that need it say what is wrong with it.
+                self._backends[backend] = None
+        tell = getattr(self._backends[backend], "devices", None)
+        found = tell() if tell is not None else ()
+        return tuple(
+            Device(one.label, one.uuid, one.name, one.free, one.total, one.busy) for one in found
+        )
+
+    def host(self) -> Host:
+        memory = psutil.virtual_memory()
+        times = psutil.cpu_times()
+        idle, total = times.idle + getattr(times, "iowait", 0.0), sum(times)
+        before, self._times = self._times, (idle, total)
+        busy = None
+        if before is not None and total > before[1]:
+            busy = max(0.0, 1 - (idle - before[0]) / (total - before[1]))
+        used = memory.total - memory.available
+        return Host(psutil.cpu_count() or 1, busy, used, memory.total)

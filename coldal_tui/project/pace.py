@@ -1,0 +1,70 @@
+"""How fast labels come in, and when the budget is spent if they go on coming like that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from coldal_tui.project.project import Project
+
+WINDOW = timedelta(days=7)
+DAY = timedelta(days=1)
+ENOUGH = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class LabelTimes:
+    """When each labelled scan got its first label, in order, and when labeling began.
+
+    ``began`` is the first export or the first label, whichever came first.
+    """
+
+    began: datetime
+    times: tuple[datetime, ...]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Labels a day over the last days; ``spent_at`` is None when none came lately."""
+
+    per_day: float
+    spent_at: datetime | None
+
+
+def read_label_times(project: Project) -> LabelTimes | None:
+    """None before the first label. A label that was corrected counts once, when it first came."""
+    store = project.store
+    rows = store.rows(
+        "SELECT min(created_at) AS at FROM labels WHERE scan_id IN "
+        "(SELECT scan_id FROM labels WHERE state = 'active') GROUP BY scan_id"
+    )
+    if not rows:
+        return None
+    times = sorted(datetime.fromisoformat(row["at"]) for row in rows)
+    exported = store.value("SELECT min(created_at) FROM exports")
+    began = min(times[0], datetime.fromisoformat(exported)) if exported else times[0]
+    return LabelTimes(began, tuple(times))
+
+
+def pace(known: LabelTimes, remaining: int, now: datetime) -> Pace | None:
+    """Labels a day over the last 7 days, or since labeling began; None when it is too early.
+
+    A first hour says nothing about a day: before labels have come over an hour, or on two
+    different days, there is no pace. Less than a day counts as a whole one, since nobody labels
+    around the clock. ``remaining`` labels are still to come; ``now`` must know its time zone.
+    """
+    last = known.times[-1]
+    days = {at.astimezone(now.tzinfo).date() for at in known.times}
+    if last - known.began < ENOUGH and len(days) < 2:
+        return None
+    since = max(known.began, now - WINDOW)
+    lately = sum(at >= since for at in known.times)
+    per_day = lately / (max(now - since, DAY) / DAY)
+    return Pace(per_day, _spent_at(remaining, per_day, now))
+
+
+def _spent_at(remaining: int, per_day: float, now: datetime) -> datetime | None:
+    try:
+        return now + DAY * (remaining / per_day)
+    except (ZeroDivisionError, OverflowError):
+        return None

@@ -1,4 +1,4 @@
-"""``jobs``: what runs, what ran, its log; cancel and retry."""
+"""``jobs``: what runs, what ran, what waits and for what, its log; cancel, retry, put first."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
 
-ACTIONS = ("list", "show", "logs", "cancel", "retry")
+ACTIONS = ("list", "show", "logs", "cancel", "retry", "first")
 
 
 @click.command("jobs")
-@common.project_argument("[PROJECT] [list|show|logs|cancel|retry] [JOB]")
+@common.project_argument("[PROJECT] [list|show|logs|cancel|retry|first] [JOB]")
 @click.option("-f", "--follow", is_flag=True, help="logs: go on until the job ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
-    """Jobs: list, show, logs, cancel, retry. Without a number, the newest one."""
+    """Jobs: list, show, logs, cancel, retry, first. Without a number, the newest one.
+
+    \b
+    cancel  end it, with everything that it started
+    retry   go on with one that ended badly, from where it was
+    first   let one that waits start before all others
+    """
     from coldal_tui.jobs.waiting import revive
 
     project, rest = common.open_with_rest(targets)
@@ -50,6 +56,8 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
                     _logs(project, job, follow)
             case "cancel":
                 _cancel(project, job, as_json)
+            case "first":
+                _put_first(project, job, as_json)
             case _:
                 _retry(project, job, as_json)
 
@@ -79,6 +87,10 @@ def job_json(job: Job) -> dict[str, Any]:
         "request": job.request,
         "depends_on": list(job.depends_on),
         "attempts": job.attempts,
+        "interruptions": job.interruptions,
+        "priority": job.priority,
+        "waiting_for": job.waiting_for,
+        "devices": list((job.handle or {}).get("devices", [])),
         "error": {k: getattr(job.error, k) for k in ("what", "where", "remedy", "code")}
         if job.error
         else None,
@@ -104,18 +116,25 @@ def _list(project: Project, as_json: bool) -> None:
     table = common.table("job>", "kind", "status", "progress>", "started (UTC)", "~")
     for job in jobs:
         progress = job.folder.progress() if job.status == "running" else None
-        note = job.error.what if job.error else ""
-        if job.result.get("nothing_to_do"):
-            note = "nothing to do"
         table.add_row(
             str(job.job_id),
             job.kind,
             job.status,
             f"{progress.fraction:.0%}" if progress else "",
             (job.started_at or "–")[:19],
-            note,
+            _note(job),
         )
     common.console().print(table)
+
+
+def _note(job: Job) -> str:
+    """What there is to say of a job beside its status, in a few words."""
+    if job.result.get("nothing_to_do"):
+        return "nothing to do"
+    again = f"attempt {job.attempts}" if job.attempts > 1 else ""
+    less = job.result.get("adjustments", [])[-1:]
+    error = job.error.what if job.error else ""
+    return "; ".join(part for part in (error, job.waiting_for, again, *less) if part)
 
 
 def _show(job: Job, as_json: bool) -> None:
@@ -123,6 +142,15 @@ def _show(job: Job, as_json: bool) -> None:
         common.print_json(job_json(job))
         return
     common.echo(f"job {job.job_id}: {job.kind}, {job.status}")
+    if job.waiting_for:
+        common.echo(f"  waits: {job.waiting_for}")
+    if job.attempts > 1:
+        common.echo(
+            f"  attempt {job.attempts}; went on {common.plural(job.interruptions, 'time')} by "
+            "itself after an interruption"
+        )
+    for reason in job.result.get("adjustments", []):
+        common.echo(f"  {reason}")
     times = (("created", job.created_at), ("started", job.started_at), ("ended", job.ended_at))
     common.echo("  " + ", ".join(f"{word} {at}" for word, at in times if at))
     common.echo(f"  log {job.folder.log}")
@@ -177,6 +205,12 @@ def _retry(project: Project, job: Job, as_json: bool) -> None:
     ensure_supervisor(project.layout)
     follow = common.paste(f"coldal-tui jobs logs -f {job.job_id}", project.root)
     _told(again, f"goes on; follow: {follow}", as_json)
+
+
+def _put_first(project: Project, job: Job, as_json: bool) -> None:
+    from coldal_tui.jobs import queue
+
+    _told(queue.put_first(project, job.job_id), "starts before all others that wait", as_json)
 
 
 def _told(job: Job, words: str, as_json: bool) -> None:

@@ -1,0 +1,74 @@
+"""``jobs``: what each job waits for, its attempts, what was made smaller, who goes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_projects import Call
+
+from coldal_tui.project.project import Project
+
+
+@pytest.fixture
+def waiting(call: Call, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the jobs 1 (embed) and 2 (map), that nobody starts."""
+    monkeypatch.setattr("coldal_tui.jobs.waiting.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.jobs.supervisor.ensure_supervisor", lambda layout: None)
+    call("map", "--detach", cwd=project)
+    return project
+
+
+def change(project: Path, number: int, **values: Any) -> None:
+    with Project(project) as opened:
+        opened.store.update("jobs", {"job_id": number}, **values)
+
+
+def test_a_job_says_what_it_waits_for(call: Call, waiting: Path) -> None:
+    reason = "GPU 0 is held by others: 2.1 of 80 GB free"
+    change(waiting, 1, waiting_for=reason)
+    assert call("jobs", cwd=waiting).out.splitlines()[-2].endswith(reason)
+    assert f"  waits: {reason}\n" in call("jobs", "show", 1, cwd=waiting).out
+    assert call("jobs", "show", 1, "--json", cwd=waiting).json["waiting_for"] == reason
+
+
+def test_a_job_says_how_often_it_was_begun(call: Call, waiting: Path) -> None:
+    change(waiting, 1, attempts=3, interruptions=1, status="running")
+    shown = call("jobs", "show", 1, cwd=waiting).out
+    assert "  attempt 3; went on 1 time by itself after an interruption\n" in shown
+    told = call("jobs", "show", 1, "--json", cwd=waiting).json
+    assert (told["attempts"], told["interruptions"]) == (3, 1)
+    assert call("jobs", cwd=waiting).out.splitlines()[-2].endswith("attempt 3")
+
+
+def test_a_job_says_what_was_made_smaller(call: Call, waiting: Path) -> None:
+    reason = "the memory ran out: batches of 8 instead of 16"
+    change(waiting, 1, status="done", result={"adjustments": [reason]})
+    assert f"  {reason}\n" in call("jobs", "show", 1, cwd=waiting).out
+    assert call("jobs", cwd=waiting).out.splitlines()[-2].endswith(reason)
+
+
+def test_a_job_says_which_gpus_it_holds(call: Call, waiting: Path) -> None:
+    change(waiting, 1, handle={"devices": ["GPU-a"]})
+    assert call("jobs", "show", 1, "--json", cwd=waiting).json["devices"] == ["GPU-a"]
+
+
+def test_a_waiting_job_is_put_first_with_what_it_needs(call: Call, waiting: Path) -> None:
+    told = call("jobs", "first", 2, cwd=waiting).out
+    assert told == "job 2 (map): starts before all others that wait\n"
+    assert [job["priority"] for job in call("jobs", "--json", cwd=waiting).json] == [1, 1]
+
+
+def test_an_ended_job_cannot_be_put_first(call: Call, waiting: Path) -> None:
+    change(waiting, 2, status="done")
+    done = call("jobs", "first", 2, cwd=waiting)
+    assert done.status == 2
+    assert "the job is done; only a waiting one can be put first" in done.err
+
+
+def test_a_wrong_device_is_answered_before_anything_is_submitted(call: Call, waiting: Path) -> None:
+    done = call("embed", "--device", "gpu", cwd=waiting)
+    assert (done.status, done.out) == (2, "")
+    assert "'gpu' is no device" in done.err
+    assert len(call("jobs", "--json", cwd=waiting).json) == 2

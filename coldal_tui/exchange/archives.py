@@ -8,8 +8,6 @@ bytes and by how far they grow; sizes are counted while unpacking, never taken f
 from __future__ import annotations
 
 import bz2
-import gzip
-import io
 import lzma
 import os
 import stat
@@ -21,13 +19,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
+from typing import IO
 
 from coldal_tui.errors import ImageError
 from coldal_tui.files import disk_error
 
 _BLOCK = 1 << 20
 _TAR_MAGIC_AT = 257
+_TAR_BLOCK = 512
 _SHOWN_NAME = 120
 _DIRECTORY_BYTES = 128 << 20
 _HEADER_BYTES = 1 << 20
@@ -72,21 +71,19 @@ def archive_kind(head: bytes) -> str | None:
     """``ZIP`` or ``tar`` by the first bytes of a file, inside gzip, bzip2 and xz too; else None."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "ZIP"
-    openers: tuple[tuple[bytes, Callable[[io.BytesIO], BinaryIO]], ...] = (
-        (b"\x1f\x8b", lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream))),
-        (b"BZh", lambda stream: cast("BinaryIO", bz2.BZ2File(stream))),
-        (b"\xfd7zXZ\0", lambda stream: cast("BinaryIO", lzma.LZMAFile(stream))),
-    )
-    for magic, opener in openers:
-        if head.startswith(magic):
-            head = _first_block(opener(io.BytesIO(head)))
-            break
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")):
+        head = _first_block(head)
     return "tar" if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" else None
 
 
-def _first_block(stream: IO[bytes]) -> bytes:
+def _first_block(packed: bytes) -> bytes:
+    """What the beginning of a gzip, bzip2 or xz file unpacks to."""
     try:
-        return stream.read(512)
+        if packed.startswith(b"\x1f\x8b"):
+            return zlib.decompressobj(wbits=31).decompress(packed, _TAR_BLOCK)
+        if packed.startswith(b"BZh"):
+            return bz2.BZ2Decompressor().decompress(packed, _TAR_BLOCK)
+        return lzma.LZMADecompressor().decompress(packed, _TAR_BLOCK)
     except (OSError, *_DAMAGED):
         return b""
 

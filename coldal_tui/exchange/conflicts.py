@@ -14,6 +14,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.agreement import compare_labels
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.consensus import MOST_RATERS, majority, staple
+from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.names import folders, same_name
 from coldal_tui.exchange.verdict import Verdict
 
@@ -142,6 +143,7 @@ def _consensus(
         source=f"{kind} of {raters}",
         parts=(),
         label=label,
+        drawn=Drawn.of(label),
         notes=(f"the {kind} of {len(rivals)} masks: {raters}", *notes),
         warnings=(),
         author=None,

@@ -15,7 +15,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
 from coldal_tui.exchange.matching import Match, Matcher
-from coldal_tui.exchange.ours import Digests, OwnFiles, SeenLabels, drawing_key
+from coldal_tui.exchange.ours import Digests, OwnFiles, SeenLabels
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.exchange.settling import (
     IMAGE_ITSELF,
@@ -210,10 +210,10 @@ class _Import:
         total = sum(len(group) for group in claims.values())
         done = 0
         for settled in self._settle_all(claims, threads):
-            for verdict, key in settled:
+            for verdict in settled:
                 done += 1
                 progress(min(done, total), total, verdict.shown)
-                yield seen.check(verdict, key)
+                yield seen.check(verdict)
 
     def _claim_file(
         self, file: Path, importer: Importer, claims: dict[str, list[Claim]]
@@ -260,23 +260,21 @@ class _Import:
             format=importer.name,
         )
 
-    def _settle_all(
-        self, claims: dict[str, list[Claim]], threads: int
-    ) -> Iterator[list[tuple[Verdict, bytes]]]:
-        """Finished verdicts of every scan with their drawings' keys, in the scans' order."""
+    def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
+        """Finished verdicts of every scan, in the scans' order."""
         large = threading.Lock()
 
-        def work(scan_id: str, group: list[Claim]) -> list[tuple[Verdict, bytes]]:
+        def work(scan_id: str, group: list[Claim]) -> list[Verdict]:
             target = self.matcher.target(scan_id)
             with large if prod(target.shape) > _LARGE else nullcontext():
                 settled = settle(group, target, self.rules, self.digests)
-                return [(self.finish(one), drawing_key(one.label)) for one in settled]
+                return [self.finish(one) for one in settled]
 
         if threads <= 1:
             for scan_id, group in claims.items():
                 yield work(scan_id, group)
             return
-        waiting: deque[Future[list[tuple[Verdict, bytes]]]] = deque()
+        waiting: deque[Future[list[Verdict]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
         try:
             for scan_id, group in claims.items():

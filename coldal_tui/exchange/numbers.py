@@ -31,10 +31,11 @@ def translate(raw: NDArray[Any], meanings_of: Translate) -> NDArray[np.uint8]:
     """
     whole = as_integers(raw)
     runs = Runs.of(whole)
-    if runs is not None:
-        return runs.replaced(meanings_of(*runs.counts()))
-    values, counts = _count_values(whole)
-    return _look_up(whole, values, meanings_of(values, counts))
+    if runs is None:
+        values, counts = _count_values(whole)
+        return _look_up(whole, values, meanings_of(values, counts))
+    found = runs.counts()
+    return runs.replaced(meanings_of(list(found), list(found.values())))
 
 
 def as_integers(raw: NDArray[Any]) -> NDArray[Any]:

@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.manifest import Manifest, ManifestFinder
-from coldal_tui.exchange.values import class_pixels
 from coldal_tui.exchange.verdict import Verdict
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 
 _HARDLY = 0.05
 """Dice below which a mask and its pre-label have next to nothing in common."""
+
+
+_SMALL = 1 << 20
+
+
+def _digest(file: Path) -> str:
+    if file.stat().st_size > _SMALL:
+        return sha256_file(file)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class Digests:
@@ -32,7 +40,7 @@ class Digests:
         """The file's hash; OSError where it can't be read."""
         found = self._known.get(file)
         if found is None:
-            found = self._known[file] = sha256_file(file)
+            found = self._known[file] = _digest(file)
         return found
 
     def try_of(self, file: Path) -> str | None:
@@ -118,33 +126,15 @@ class SeenLabels:
     def __init__(self) -> None:
         self._first: dict[bytes, Verdict] = {}
 
-    def check(self, verdict: Verdict, key: bytes) -> Verdict:
-        """The verdict, with a warning where an earlier scan's label has the same ``key``.
-
-        ``key`` is that of a label with something drawn, or empty.
-        """
-        if not key or verdict.status != "accepted":
+    def check(self, verdict: Verdict) -> Verdict:
+        """The verdict, with a warning where an earlier scan's label is equal."""
+        if verdict.drawn is None or not verdict.drawn.classes or verdict.status != "accepted":
             return verdict
-        earlier = self._first.setdefault(key, verdict)
+        earlier = self._first.setdefault(verdict.drawn.key, verdict)
         if earlier is verdict or earlier.scan_id == verdict.scan_id:
             return verdict
         warning = f"it equals the mask of another scan ({earlier.shown}): one may be misnamed"
         return replace(verdict, warnings=(*verdict.warnings, warning))
-
-
-def label_key(label: NDArray[np.uint8]) -> bytes:
-    """Equal for equal labels; made of where values change, for labels are mostly even areas."""
-    flat = label.ravel()
-    steps = np.flatnonzero(flat[1:] != flat[:-1])
-    made = hashlib.sha256(",".join(map(str, label.shape)).encode())
-    for part in (flat[:1], steps, flat[steps + 1]):
-        made.update(part.tobytes())
-    return made.digest()
-
-
-def drawing_key(label: NDArray[np.uint8] | None) -> bytes:
-    """The key of a label on which a class is drawn; empty for any other."""
-    return label_key(label) if label is not None and class_pixels(label) else b""
 
 
 def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:

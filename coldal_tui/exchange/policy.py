@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.conflicts import ConflictRule
+from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.overlap import merge_labels
-from coldal_tui.exchange.values import Meaning, class_pixels
+from coldal_tui.exchange.values import Meaning
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
-from coldal_tui.imaging.labelfile import IGNORE_LABEL
 
 _SAME_GRID = "If its voxels are in the scan's own order, import it again with --same-grid."
 
@@ -53,6 +53,7 @@ class Accepted:
 
     label: NDArray[np.uint8]
     geometry: str
+    drawn: Drawn
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -95,13 +96,14 @@ def decide(
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
         return Rejected(error.code, error.what, error.remedy)
-    is_empty = class_pixels(fitted.label) == 0
+    drawn = Drawn.of(fitted.label)
+    is_empty = drawn.classes == 0
     if is_empty and not options.confirm_empty:
-        return _empty(fitted.label)
+        return _empty(drawn)
     notes = pixels.notes + fitted.notes
     if is_empty:
         notes += ("no class is drawn: confirmed as a negative case",)
-    return Accepted(fitted.label, fitted.geometry, notes, fitted.warnings)
+    return Accepted(fitted.label, fitted.geometry, drawn, notes, fitted.warnings)
 
 
 def _fit(
@@ -333,8 +335,8 @@ def _volume_changes(
     return lines
 
 
-def _empty(label: NDArray[np.uint8]) -> Rejected:
-    ignored = int(np.count_nonzero(label == IGNORE_LABEL))
+def _empty(drawn: Drawn) -> Rejected:
+    ignored = drawn.ignored
     what = f"only {ignored} ignored pixels are drawn" if ignored else "nothing is drawn"
     return Rejected(
         "empty",

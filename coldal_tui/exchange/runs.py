@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +16,7 @@ _PIXELS_PER_RUN = 8
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs in memory order: the number of each one's value in ``values``, and its length."""
+    """Runs in memory order: which of ``values`` each one is, and its length."""
 
     values: NDArray[Any]
     which: NDArray[np.intp]
@@ -32,21 +33,39 @@ class Runs:
         flat = array.ravel(order=order)
         if not flat.size:
             return None
-        change = flat[1:] != flat[:-1]
-        if (int(np.count_nonzero(change)) + 1) * _PIXELS_PER_RUN > flat.size:
+        ends = np.flatnonzero(flat[1:] != flat[:-1])
+        if (ends.size + 1) * _PIXELS_PER_RUN > flat.size:
             return None
-        starts = np.concatenate(([0], np.flatnonzero(change) + 1))
-        values, which = np.unique(flat[starts], return_inverse=True)
-        return cls(values, which, np.diff(starts, append=flat.size), array.shape, order)
+        bounds = np.empty(ends.size + 2, dtype=np.intp)
+        bounds[0], bounds[-1] = 0, flat.size
+        np.add(ends, 1, out=bounds[1:-1])
+        values, which = _numbered(flat[bounds[:-1]])
+        return cls(values, which, bounds[1:] - bounds[:-1], array.shape, order)
 
-    def counts(self) -> tuple[list[int], list[int]]:
+    def counts(self) -> dict[int, int]:
         """The values that occur, ascending, and how often."""
-        counts = np.zeros(len(self.values), dtype=np.int64)
-        np.add.at(counts, self.which, self.lengths)
-        return [int(value) for value in self.values], [int(count) for count in counts]
+        counts = np.bincount(self.which, weights=self.lengths, minlength=len(self.values))
+        return {int(v): int(n) for v, n in zip(self.values, counts, strict=True)}
 
     def replaced(self, meanings: Sequence[int]) -> NDArray[np.uint8]:
         """The array with each value (in the order of ``values``) replaced."""
-        table = np.array(meanings, dtype=np.uint8)
-        flat = np.repeat(table[self.which], self.lengths)
+        flat = np.repeat(np.array(meanings, dtype=np.uint8)[self.which], self.lengths)
         return flat.reshape(self.shape, order=self.order)
+
+    def key(self) -> bytes:
+        """Equal for equal arrays of numbers up to 255 that lie alike in memory."""
+        made = hashlib.sha256(f"{self.order} {self.shape}".encode())
+        made.update(self.values[self.which].astype(np.uint8).tobytes())
+        made.update(self.lengths.tobytes())
+        return made.digest()
+
+
+def _numbered(found: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The values that occur, ascending, and the place of each one found among them."""
+    if found.dtype != np.uint8:
+        values, which = np.unique(found, return_inverse=True)
+        return values, which
+    values = np.flatnonzero(np.bincount(found, minlength=256))
+    places = np.zeros(256, dtype=np.intp)
+    places[values] = np.arange(values.size)
+    return values, places[found]

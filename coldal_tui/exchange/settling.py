@@ -10,7 +10,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.conflicts import Rival, conflict_verdict, settle_conflict
 from coldal_tui.exchange.matching import Match
-from coldal_tui.exchange.ours import Digests, label_key, prelabel_warnings
+from coldal_tui.exchange.ours import Digests, prelabel_warnings
 from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
 from coldal_tui.exchange.verdict import Verdict
 
@@ -73,6 +73,7 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
         return replace(
             verdict,
             label=decision.label,
+            drawn=decision.drawn,
             geometry=decision.geometry,
             notes=decision.notes,
             warnings=decision.warnings + prelabel_warnings(decision.label, target),
@@ -134,10 +135,9 @@ def _alike_or_conflict(
     One label is in memory at a time; the first that differs ends the comparison.
     """
     first = decide_claim(rivals[0], target, rules, digests)
-    others = rivals[1:] if first.label is not None else ()
-    same = label_key(first.label) if first.label is not None else b""
+    others = rivals[1:] if first.drawn is not None else ()
     if others and all(
-        verdict.label is not None and label_key(verdict.label) == same
+        verdict.drawn == first.drawn
         for verdict in (decide_claim(claim, target, rules, digests) for claim in others)
     ):
         copies = [

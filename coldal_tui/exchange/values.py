@@ -182,11 +182,6 @@ def to_label(
     return Meaning(classes, ignore_value, value_map or {}, names).apply(raw)
 
 
-def class_pixels(label: NDArray[np.uint8]) -> int:
-    """How many pixels of a label belong to a class."""
-    return int(np.count_nonzero(label)) - int(np.count_nonzero(label == IGNORE_LABEL))
-
-
 def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:
     drawn = {v for v in values if v not in (BACKGROUND, ignore_value) and v not in value_map}
     if drawn == {255}:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.exchange.agreement import Agreement
+from coldal_tui.exchange.drawn import Drawn
 
 Status = Literal["accepted", "kept", "quarantined", "unmatched", "ignored"]
 
@@ -23,9 +24,9 @@ class Verdict:
     it makes an import repeatable. ``source`` names the file to people where that is not its path:
     a member of an archive. ``parts`` are the other files that the mask is read from.
     ``label`` (of accepted and kept ones, as they come from ``examine``) is uint8 on the scan's
-    grid. ``matched_by`` says how the scan was found, ``geometry`` how the grids lay (``match``,
-    ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the importer's name. ``stored`` is
-    what the caller's ``finish`` made of the label.
+    grid, ``drawn`` what is in it. ``matched_by`` says how the scan was found, ``geometry`` how the
+    grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
+    importer's name. ``stored`` is what the caller's ``finish`` made of the label.
     """
 
     status: Status
@@ -47,6 +48,7 @@ class Verdict:
     source: str = ""
     parts: tuple[Path, ...] = field(default=(), repr=False)
     agreement: tuple[Agreement, ...] = ()
+    drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
 
     @property

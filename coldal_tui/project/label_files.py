@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -16,20 +17,15 @@ STAGED = "staged-"
 _ABANDONED_S = 24 * 3600
 
 
-def active_file(project: Project, scan: ScanRecord) -> Path:
-    """Where the label lies that counts."""
-    return project.layout.labels / f"{scan.scan_id}{label_suffix(scan.header())}"
-
-
-def version_file(project: Project, scan: ScanRecord, version: str) -> Path:
-    """Where a version waits or is kept."""
-    suffix = label_suffix(scan.header())
-    return project.layout.label_versions / f"{scan.scan_id}.{version}{suffix}"
+def label_name(scan: ScanRecord, version: str = "") -> str:
+    """The file name of a scan's label that counts, or of another version of it."""
+    middle = f".{version}" if version else ""
+    return f"{scan.scan_id}{middle}{label_suffix(scan.header())}"
 
 
 def stored_file(project: Project, row: Row) -> Path | None:
     """The file that holds the version of a row of ``labels`` now; None when it is gone."""
-    kept = _version_path(project.layout.label_versions, row)
+    kept = project.layout.label_versions / _version_name(row)
     if kept.exists():
         return kept
     active = project.file_of(row["file"])
@@ -56,27 +52,28 @@ def reconcile_label_files(project: Project) -> None:
         rows = project.store.rows(
             "SELECT scan_id, version, sha256, state, file FROM labels ORDER BY label_id"
         )
-        active = {Path(row["file"]).name: row for row in rows if row["state"] == "active"}
+        active = {row["file"].rpartition("/")[2]: row for row in rows if row["state"] == "active"}
         by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
+        waiting = {entry.name for entry in os.scandir(layout.label_versions)}
         for path in sorted(layout.labels.iterdir()):
-            if _is_label(path) and not _in_place(path, active, layout.label_versions):
+            if _is_label(path) and not _in_place(path, active, waiting):
                 _put_away(path, by_hash, layout.label_versions)
-        for row in active.values():
-            source = _version_path(layout.label_versions, row)
-            target = project.file_of(row["file"])
-            if source.exists() and not target.exists():
-                source.replace(target)
+        there = {entry.name for entry in os.scandir(layout.labels)}
+        for name, row in active.items():
+            version = _version_name(row)
+            if version in waiting and name not in there:
+                (layout.label_versions / version).replace(layout.labels / name)
 
 
 def _is_label(path: Path) -> bool:
     return path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
 
 
-def _in_place(path: Path, active: dict[str, Row], versions: Path) -> bool:
+def _in_place(path: Path, active: dict[str, Row], waiting: set[str]) -> bool:
     row = active.get(path.name)
     if row is None:
         return False
-    return not _version_path(versions, row).exists() or sha256_file(path) == row["sha256"]
+    return _version_name(row) not in waiting or sha256_file(path) == row["sha256"]
 
 
 def _put_away(path: Path, by_hash: dict[tuple[str, str], int], versions: Path) -> None:
@@ -87,9 +84,9 @@ def _put_away(path: Path, by_hash: dict[tuple[str, str], int], versions: Path) -
     path.replace(versions / f"{stem}.{name}{suffix}")
 
 
-def _version_path(folder: Path, row: Row) -> Path:
-    stem, suffix = split_name(Path(row["file"]).name)
-    return folder / f"{stem}.v{row['version']}{suffix}"
+def _version_name(row: Row) -> str:
+    stem, suffix = split_name(row["file"].rpartition("/")[2])
+    return f"{stem}.v{row['version']}{suffix}"
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.importing import Verdict
-from coldal_tui.exchange.runs import Runs
 from coldal_tui.files import disk_error, fsync_folder
-from coldal_tui.imaging.labelfile import IGNORE_LABEL, encode_label, read_label
-from coldal_tui.project.label_files import STAGED, active_file, stored_file, version_file
+from coldal_tui.imaging.labelfile import encode_label, read_label
+from coldal_tui.project.label_files import STAGED, label_name, stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.quarantine import keep_copy
 from coldal_tui.project.records import ScanRecord
@@ -62,9 +62,12 @@ class Stager:
         self._scans = {scan.scan_id: scan for scan in project.scans()}
         self._known = KnownLabels(project)
         self._classes = project.config.classes.names
+        self._folder = project.layout.label_versions
         self._token = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._files: list[Path] = []
+        self._syncing: list[Future[None]] = []
+        self._pool = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync")
 
     def __enter__(self) -> Stager:
         return self
@@ -75,6 +78,7 @@ class Stager:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._pool.shutdown(cancel_futures=True)
         for file in self._files:
             file.unlink(missing_ok=True)
 
@@ -100,36 +104,36 @@ class Stager:
             kept = keep_copy(self._project, verdict) if verdict.status == "quarantined" else ""
             return Staged(kept=kept)
         scan = self._scans[verdict.scan_id]
-        path = version_file(self._project, scan, f"{STAGED}{self._token}{next(self._numbers)}")
+        path = self._folder / label_name(scan, f"{STAGED}{self._token}{next(self._numbers)}")
         if not self._files:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._files.append(path)
         data = encode_label(path, verdict.label, scan.affine)
         try:
             path.write_bytes(data)
         except OSError as error:
             raise disk_error(error, path) from error
-        return Staged(path, sha256(data).hexdigest(), count_voxels(verdict.label, self._classes))
+        self._syncing.append(self._pool.submit(_sync_file, path))
+        voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
+        return Staged(path, sha256(data).hexdigest(), voxels)
 
     def sync(self) -> None:
-        """Make all that was staged durable: many at once, for each waits on the disk alone."""
-        files = [file for file in self._files if file.exists()]
-        if not files:
-            return
-        with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
-            list(pool.map(_sync_file, files))
-        fsync_folder(self._project.layout.label_versions)
+        """Wait until all that was staged is durable."""
+        for one in self._syncing:
+            one.result()
+        if self._syncing:
+            fsync_folder(self._folder)
 
 
-def _sync_file(file: Path) -> None:
+def _sync_file(path: Path) -> None:
     try:
-        descriptor = os.open(file, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise disk_error(error, file) from error
+        raise disk_error(error, path) from error
 
 
 class KnownLabels:
@@ -181,15 +185,10 @@ def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
         return False
 
 
-def count_voxels(label: NDArray[np.uint8], classes: tuple[str, ...]) -> dict[str, int]:
+def count_voxels(drawn: Drawn, classes: tuple[str, ...]) -> dict[str, int]:
     """Pixels or voxels per class, and those to ignore."""
-    runs = Runs.of(label)
-    if runs is not None:
-        counts = dict(zip(*runs.counts(), strict=True))
-    else:
-        counts = dict(enumerate(np.bincount(label.ravel(), minlength=256).tolist()))
-    found = {name: counts.get(number, 0) for number, name in enumerate(classes, start=1)}
-    return found | ({"ignore": counts[IGNORE_LABEL]} if counts.get(IGNORE_LABEL) else {})
+    found = {name: drawn.pixels.get(number, 0) for number, name in enumerate(classes, start=1)}
+    return found | ({"ignore": drawn.ignored} if drawn.ignored else {})
 
 
 class LabelWriter:
@@ -205,7 +204,10 @@ class LabelWriter:
         asked = store.tuples("SELECT scan_id, role FROM queue WHERE status != 'skipped'")
         earlier = store.tuples("SELECT scan_id, role FROM labels WHERE state = 'active'")
         self._roles = dict(asked) | dict(earlier)
+        self._queued = {scan_id for scan_id, _ in store.tuples("SELECT scan_id, role FROM queue")}
         self._now = store.now()
+        self._folder = project.layout.label_versions
+        self._labels = project.layout.relative(project.layout.labels)
 
     def store(self, scan: ScanRecord, verdict: Verdict, staged: Staged) -> None:
         """Store one label. ``verdict`` is an accepted or kept one."""
@@ -213,14 +215,14 @@ class LabelWriter:
             raise ValueError("only an accepted mask that was staged can become a label")
         store, scan_id = self._project.store, scan.scan_id
         version = 1 + (self._versions.get(scan_id) or 0)
-        staged.file.replace(version_file(self._project, scan, f"v{version}"))
+        staged.file.replace(self._folder / label_name(scan, f"v{version}"))
         if version > 1:
             store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
         store.insert(
             "labels",
             scan_id=scan_id,
             version=version,
-            file=self._project.layout.relative(active_file(self._project, scan)),
+            file=f"{self._labels}/{label_name(scan)}",
             sha256=staged.sha256,
             state="active",
             role=self._roles.get(scan_id, "manual"),
@@ -236,4 +238,5 @@ class LabelWriter:
         )
         self._versions[scan_id] = version
         self._roles.setdefault(scan_id, "manual")
-        store.update("queue", {"scan_id": scan_id}, status="labelled")
+        if scan_id in self._queued:
+            store.update("queue", {"scan_id": scan_id}, status="labelled")

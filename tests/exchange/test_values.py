@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ImageError, UsageError
-from coldal_tui.exchange.values import check_classes, class_pixels, to_label
+from coldal_tui.exchange.values import check_classes, to_label
 
 ONE = ("lung",)
 TWO = ("lung", "heart")
@@ -168,7 +168,3 @@ def test_contradicting_projects_are_refused(classes, ignore, code, fact):
 
     assert caught.value.code == code
     assert fact in caught.value.what
-
-
-def test_ignored_pixels_are_no_class_pixels():
-    assert class_pixels(np.array([0, 1, 2, 2, 255], np.uint8)) == 3

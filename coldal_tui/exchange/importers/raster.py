@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.importers.picture_values import check_palette, plain_values
+from coldal_tui.imaging.guards import MAX_PIXELS
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -54,8 +56,8 @@ class RasterImporter:
     endings = _ENDINGS
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """The picture format by its magic."""
-        return _format_of(head)
+        """The picture format by its magic; a DICOM file may begin as a TIFF (PS3.10 7.1)."""
+        return None if head[128:132] == b"DICM" else _format_of(head)
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """A picture stands alone."""
@@ -74,10 +76,11 @@ def read_picture_mask(path: Path) -> MaskPixels:
 
     Raises
     ------
-    ImageError : lossy, coloured, transparent, several pages, reversed palette, or damaged.
+    ImageError : lossy, too colourful, transparent, several pages, reversed palette, or damaged.
     """
     from PIL import UnidentifiedImageError
 
+    colours: Mapping[int, str] | None = None
     try:
         data = path.read_bytes()
         kind = _format_of(data[:64])
@@ -85,79 +88,20 @@ def read_picture_mask(path: Path) -> MaskPixels:
             raise _unreadable(path, "it is empty (0 bytes)")
         if kind in _LOSSY:
             raise _lossy(path, kind)
+        if _is_plain_grey(data):
+            return MaskPixels(_decode_plain_grey(data), "rows")
         if kind == "TIFF":
             from coldal_tui.exchange.importers.tiff import read_tiff_values
 
-            values, orientation = read_tiff_values(data, path)
+            values, colours, orientation = read_tiff_values(data, path)
         else:
-            values, orientation = _read_values(data, path)
+            values, colours, orientation = _read_values(data, path)
     except UnidentifiedImageError as error:
         raise _unreadable(path, "it is no picture of a known format") from error
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         raise _unreadable(path, str(error)) from error
     notes = () if orientation == 1 else ("its EXIF rotation was applied",)
-    return MaskPixels(_upright(values, orientation), "rows", notes=notes)
-
-
-def single_channel(values: NDArray[Any], alpha: bool, path: Path) -> NDArray[Any]:
-    """The grey values of ``(rows, columns, channels)``, if all colour channels are equal.
-
-    Raises
-    ------
-    ImageError : colours differ (``colour``), or transparency varies (``transparent``).
-    """
-    colours = values[..., :-1] if alpha else values
-    if alpha and np.any(values[..., -1] != np.iinfo(values.dtype).max):
-        raise ImageError(
-            "parts of the mask are transparent: what they mean is not stored",
-            where=str(path),
-            remedy="Save it without an alpha channel, one grey value per class.",
-            code="transparent",
-        )
-    if np.any(colours != colours[..., :1]):
-        found = len(np.unique(colours.reshape(-1, colours.shape[-1]), axis=0))
-        raise ImageError(
-            f"the mask is drawn in colour ({found} colours); colours are no class values",
-            where=str(path),
-            remedy="Save it as grey or palette values 0, 1, 2, …",
-            code="colour",
-        )
-    return np.ascontiguousarray(colours[..., 0])
-
-
-def check_palette(values: NDArray[Any], palette: NDArray[Any], path: Path) -> None:
-    """Refuse palettes in which an index may not be the class value.
-
-    ``palette`` is (n, 3) 0..255. VOC-style palettes map index 0 to black and others to colours.
-
-    Raises
-    ------
-    ImageError : ``reversed-palette``, ``grey-palette``.
-    """
-    used = np.unique(values)
-    used = used[used < len(palette)]
-    colours = palette[used].astype(int)
-    brightness = colours.sum(axis=1)
-    if used.size > 1 and used[0] == 0 and brightness[0] > 0 and brightness[1:].min() == 0:
-        raise ImageError(
-            f"its palette draws value 0 (background) bright and value "
-            f"{used[1:][brightness[1:] == 0][0]} black: it may be reversed",
-            where=str(path),
-            remedy="Save it as grey values: 0 for background.",
-            code="reversed-palette",
-        )
-    levels = palette.astype(int)
-    grey = bool(np.all(levels == levels[:, :1]))
-    # Black and white is one class either way; any other shade may be the value that was meant.
-    plain = used.size <= 2 and set(colours[:, 0].tolist()) <= {0, 255}
-    if grey and not plain and np.any(colours[:, 0] != used):
-        shades = ", ".join(f"{i} is grey {g}" for i, g in zip(used, colours[:, 0], strict=True))
-        raise ImageError(
-            f"it stores grey shades as a palette ({shades}): which number is meant is not stored",
-            where=str(path),
-            remedy="Save it as plain 8-bit grey, without a palette.",
-            code="grey-palette",
-        )
+    return MaskPixels(_upright(values, orientation), "rows", notes=notes, colours=colours)
 
 
 def _format_of(head: bytes) -> str | None:
@@ -170,8 +114,30 @@ def _format_of(head: bytes) -> str | None:
     return "BMP" if head[:2] == b"BM" and head[14:15] in _BITMAP_HEADERS else None
 
 
-def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], int]:
-    """Stored values (rows, columns) and the EXIF orientation of a PNG, BMP or GIF."""
+def _is_plain_grey(data: bytes) -> bool:
+    """Whether it is a grey PNG of 8 bits, of a safe size, whose pixels need nothing done to them.
+
+    Chunks that turn the picture (eXIf) or make parts of it transparent (tRNS) are looked for in
+    all bytes: where pixel data happens to hold such letters, the general way reads it, too.
+    """
+    if not data.startswith(_MAGIC[0][0]) or data[24:26] != bytes([8, _PNG_GREY]):
+        return False
+    columns, rows = struct.unpack(">II", data[16:24])
+    special = any(chunk in data for chunk in (b"eXIf", b"tRNS", b"acTL", b"zTXt", b"iTXt"))
+    return 0 < columns * rows <= MAX_PIXELS and not special
+
+
+def _decode_plain_grey(data: bytes) -> NDArray[Any]:
+    import imagecodecs
+
+    try:
+        return np.asarray(imagecodecs.png_decode(data))
+    except imagecodecs.PngError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int, str] | None, int]:
+    """Stored values (rows, columns), their colours, and the EXIF orientation of a picture."""
     from PIL import Image
 
     try:
@@ -192,25 +158,25 @@ def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], int]:
                 code="colour",
             )
         image.load()
-        values = _values_of(image, path)
+        values, colours = _values_of(image, path)
         if colour_type == _PNG_GREY and bits in (2, 4):
             # Pillow stretches 2- and 4-bit grey to 0..255; the stored values are what counts.
             values = values // (85 if bits == 2 else 17)
-        return values, int(image.getexif().get(_ORIENTATION_TAG, 1))
+        return values, colours, int(image.getexif().get(_ORIENTATION_TAG, 1))
 
 
-def _values_of(image: Any, path: Path) -> NDArray[Any]:
+def _values_of(image: Any, path: Path) -> tuple[NDArray[Any], Mapping[int, str] | None]:
     values = np.array(image)
     if image.mode == "1":
-        return values.astype(np.uint8)
+        return values.astype(np.uint8), None
     if image.mode in ("P", "PA"):
         indices = values[..., 0] if image.mode == "PA" else values
         palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
         check_palette(indices, palette, path)
-        return indices
+        return indices, None
     if values.ndim == 2:
-        return values
-    return single_channel(values, image.mode in ("LA", "RGBA"), path)
+        return values, None
+    return plain_values(values, image.mode in ("LA", "RGBA"), path)
 
 
 def _png_layout(data: bytes) -> tuple[int, int]:

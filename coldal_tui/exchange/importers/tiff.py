@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.importers.raster import check_palette, single_channel
+from coldal_tui.exchange.importers.picture_values import check_palette, plain_values
 
 _LOSSY = frozenset({6, 7, 33003, 33004, 33005, 34712, 34892, 50001, 50002, 52546})
 _WHITE_IS_ZERO, _RGB, _PALETTE = 0, 2, 3
@@ -19,8 +20,8 @@ _COLOUR_MAP_TAG = 320
 _MOST_VALUES = 1 << 31
 
 
-def read_tiff_values(data: bytes, path: Path) -> tuple[NDArray[Any], int]:
-    """Stored values ``(rows, columns)`` and the orientation tag.
+def read_tiff_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int, str] | None, int]:
+    """Stored values ``(rows, columns)``, their colours, and the orientation tag.
 
     Raises
     ------
@@ -41,7 +42,8 @@ def read_tiff_values(data: bytes, path: Path) -> tuple[NDArray[Any], int]:
             _check_page(page, path)
             values = np.asarray(page.asarray())
             orientation = page.tags.get(_ORIENTATION_TAG)
-            return _single(page, values, path), int(orientation.value) if orientation else 1
+            plain, colours = _single(page, values, path)
+            return plain, colours, int(orientation.value) if orientation else 1
     except tifffile.TiffFileError as error:
         raise ValueError(str(error)) from error
 
@@ -65,7 +67,9 @@ def _check_page(page: Any, path: Path) -> None:
         raise _refuse(path, f"the mask is too large: {page.shape}", None, "too-large")
 
 
-def _single(page: Any, values: NDArray[Any], path: Path) -> NDArray[Any]:
+def _single(
+    page: Any, values: NDArray[Any], path: Path
+) -> tuple[NDArray[Any], Mapping[int, str] | None]:
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if int(page.photometric) == _PALETTE:
@@ -75,7 +79,7 @@ def _single(page: Any, values: NDArray[Any], path: Path) -> NDArray[Any]:
     if int(page.photometric) == _RGB and values.ndim == 3:
         if int(page.planarconfig) == 2:
             values = np.moveaxis(values, 0, -1)
-        return single_channel(values, values.shape[-1] == 4, path)
+        return plain_values(values, values.shape[-1] == 4, path)
     if values.ndim != 2:
         raise _refuse(
             path,
@@ -83,7 +87,7 @@ def _single(page: Any, values: NDArray[Any], path: Path) -> NDArray[Any]:
             "Save one grey channel.",
             "several-channels",
         )
-    return values
+    return values, None
 
 
 def _refuse(path: Path, what: str, remedy: str | None, code: str) -> ImageError:

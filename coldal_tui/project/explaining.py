@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project import pool as pools
 from coldal_tui.project.project import Project
 
+if TYPE_CHECKING:
+    from coldal_tui.project.standing import Standings
 
-def explain(project: Project, scan_id: str) -> dict[str, Any]:
-    """Everything known about why a scan is, or is not, in the queue."""
+
+def explain(project: Project, scan_id: str, standings: Standings | None = None) -> dict[str, Any]:
+    """Everything known about why a scan is, or is not, in the queue.
+
+    ``standings`` keeps what the explanations of several scans share.
+    """
     scan = project.scan(scan_id)
     item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
     found: dict[str, Any] = {
@@ -59,7 +66,18 @@ def explain(project: Project, scan_id: str) -> dict[str, Any]:
         "SELECT run_id, entropy FROM scores WHERE scan_id = ? ORDER BY run_id", (scan_id,)
     )
     found["entropies"] = entropies
+    found["standing"] = _standing(project, scan_id, found, standings)
     return found
+
+
+def _standing(
+    project: Project, scan_id: str, found: dict[str, Any], standings: Standings | None
+) -> dict[str, Any] | None:
+    from coldal_tui.project.standing import Standings
+
+    run_id = (found.get("selection") or {}).get("run_id")
+    where = (standings or Standings()).of(project, scan_id, run_id)
+    return None if where is None else asdict(where)
 
 
 def _why_not(project: Project, scan_id: str, patient_id: str) -> str:

@@ -109,7 +109,13 @@ WRONG = {
     "no scan": (["skip"], "which scan? coldal-tui queue skip SCAN..."),
     "unknown scan": (["skip", "scan_00"], "scan_00: no such scan\n  → did you mean scan_0"),
     "not queued": (["pin", "scan_4"], "scan_4: this scan is not in the queue"),
-    "a name for skip": (["skip", "scan_0", "--to", "ana"], "--to belongs to assign"),
+    "a name for skip": (["skip", "scan_0", "--to", "ana"], "--to belongs to assign and move"),
+    "no rank": (["move", "scan_0"], "where to? coldal-tui queue move SCAN... --to RANK"),
+    "a name as a rank": (["move", "scan_0", "--to", "ana"], "where to?"),
+    "no α": (["rerank"], "which α? coldal-tui queue rerank --alpha A"),
+    "a scan for rerank": (["rerank", "scan_0", "--alpha", "1"], "unexpected 'scan_0'"),
+    "an α for skip": (["skip", "scan_0", "--alpha", "1"], "--alpha belongs to rerank"),
+    "a trial of skip": (["skip", "scan_0", "--dry-run"], "--dry-run belongs to rerank"),
     "a reason for pin": (["pin", "scan_0", "--reason", "x"], "--reason belongs to skip"),
     "a filter for skip": (["skip", "scan_0", "--round", "0"], "--round belongs to the list"),
     "a name for the list": (["--to", "ana"], "--to belongs to assign"),
@@ -173,70 +179,28 @@ def why(role: str, terms: dict[str, Any], **more: Any) -> list[str]:
         "path": "/i/s.png",
         "label": None,
         "entropies": [],
+        "standing": None,
     }
     return why_lines(found | more)
 
 
 PLACE = "  round 1, rank 2, {} of C4; strategy x, seed 5, map 1"
 LAST = "  patient P1, file /i/s.png"
-ACQUIRED = {
-    "step": 4,
-    "alpha": 0.25,
-    "score": 0.45,
-    "entropy_term": 0.9,
-    "diversity_term": 0.3,
-}
-IN_WORDS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
-    "medoid": (
-        "medoid",
-        {"cluster_size": 1200, "summed_distance": 34.56},
-        [
-            "  the member of its cluster of 1,200 with the least summed distance to the others "
-            "(34.6 on the map)"
-        ],
-    ),
-    "farthest point": (
-        "farthest-point",
-        {"distance": 2.5, "nearest": "t", "order": 2, "places": 5, "quota": 4.75},
-        [
-            "  farthest from what was picked before in its cluster: 2.50 on the map from t; "
-            "number 2 of 5 farthest points, quota 4.75"
-        ],
-    ),
-    "first of a cluster": (
-        "farthest-point",
-        {"distance": 0.0, "nearest": None, "order": 1, "places": 1},
-        ["  the first of its cluster; number 1 of 1 farthest points"],
-    ),
-    "acquired": (
-        "acquired",
-        ACQUIRED | {"nearest": "t", "distance": 1.5, "runner_up": "u", "runner_up_score": 0.44},
-        [
-            "  S 0.450 = α 0.25 × entropy 0.900 + 0.75 × diversity 0.300, at step 4",
-            "  nearest labelled, queued or picked scan: t, 1.50 away on the map",
-            "  beat u (0.440)",
-        ],
-    ),
-    "acquired with nothing near": (
-        "acquired",
-        ACQUIRED,
-        ["  S 0.450 = α 0.25 × entropy 0.900 + 0.75 × diversity 0.300, at step 4"],
-    ),
-    "random": ("random", {"seed": 9}, ["  drawn at random (seed 9)"]),
-    "validation": (
-        "validation",
-        {},
-        ["  drawn at random for the frozen validation set; it never trains"],
-    ),
-    "manual": ("manual", {}, ["  nobody queued it: its mask came by itself"]),
-    "a strategy of a plug-in": ("novel", {"margin": 0.2}, ["  margin 0.2"]),
-}
 
 
-@pytest.mark.parametrize("case", IN_WORDS)
-def test_why_in_words(case: str) -> None:
-    role, terms, reasons = IN_WORDS[case]
-    assert why(role, terms) == ["s: queued", PLACE.format(role), *reasons, LAST]
+def test_why_gives_place_reasons_numbers_and_file() -> None:
+    terms = {"step": 4, "alpha": 0.25, "score": 0.45, "entropy_term": 0.9, "diversity_term": 0.3}
+    terms |= {"nearest": "t", "distance": 1.5, "runner_up": "u", "runner_up_score": 0.44}
+    assert why("acquired", terms) == [
+        "s: queued",
+        PLACE.format("acquired"),
+        "  very uncertain (H .90) and some way from what is picked (D .30; nearest t)",
+        "  beat u by .01",
+        "  S .45 = .25 × H .90 + .75 × D .30, at step 4",
+        "  nearest labelled, queued or picked scan then: t, 1.50 away on the map",
+        "  chosen over u (S .44)",
+        LAST,
+    ]
 
 
 def test_why_of_a_scan_without_cluster_patient_or_selection() -> None:
@@ -249,6 +213,7 @@ def test_why_tells_what_came_after() -> None:
     told = why(
         "random",
         {"replaces": "r"},
+        status="skipped",
         replaced_by="t",
         assignee="ana",
         reason="motion",
@@ -257,18 +222,17 @@ def test_why_tells_what_came_after() -> None:
     )
     assert told[3:] == [
         "  took the place of r, which was skipped",
-        "  t took its place",
-        "  assigned to ana",
-        "  reason given: motion",
-        LAST,
-        "  label version 2 from /m/s.png",
+        "  skipped (motion); t took its place",
         "  entropy by run-001: 0.1235",
+        "  assigned to ana",
+        "  label version 2 from /m/s.png",
+        LAST,
     ]
 
 
 def test_why_of_a_scan_that_was_not_picked(call: Call, queued: Path) -> None:
     assert call("why", queued, "scan_4").out.splitlines() == [
-        "scan_4: candidate: not picked yet",
+        "scan_4: candidate",
         f"  no patient known, file {queued.parent}/images/scan_4.png",
     ]
 
@@ -284,3 +248,21 @@ def test_a_queue_row_without_cluster_has_a_dash(call: Call, queued: Path) -> Non
     with Project(queued) as opened:
         add_to_queue(opened, [("scan_5", 4, "random", {})], cluster=None)
     assert call("queue", queued).out.splitlines()[-1].split()[3] == "–"
+
+
+def test_move_says_the_new_rank_and_undo_takes_it_back(call: Call, queued: Path) -> None:
+    done = call("queue", queued, "move", "scan_2", "--to", 1)
+    assert done.out == "scan_2: queued, rank 1\n"
+    assert [i["scan_id"] for i in call("queue", queued, "--json").json] == [
+        "scan_2",
+        "scan_0",
+        "scan_1",
+    ]
+    assert call("undo", queued).out.startswith("took back: moved scan_2 to rank 1 (")
+    assert list(statuses(queued)) == ["scan_0", "scan_1", "scan_2"]
+
+
+def test_rerank_in_the_first_round_says_why_not(call: Call, queued: Path) -> None:
+    done = call("queue", queued, "rerank", "--alpha", "0.3")
+    assert (done.status, done.out) == (1, "")
+    assert "the first round is picked before there is any" in done.err

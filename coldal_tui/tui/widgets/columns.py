@@ -56,18 +56,19 @@ class Fit:
 def fit_columns(columns: Sequence[Column], width: int, skip: int = 0) -> Fit:
     """Place ``columns`` in ``width`` cells.
 
-    With ``skip``, the table is moved sideways: the first ``skip`` columns that may leave do, and
-    the others follow in order as far as they fit. Gaps are two cells, or one where that saves a
-    column.
+    A column has its place if there is room for it once all more important ones have their
+    ``width``. With ``skip``, the table is moved sideways: the first ``skip`` columns that may
+    leave do, and the others follow in order as far as they fit. Gaps are two cells where that
+    costs no column, else one.
     """
-    chosen = _chosen(columns, width, skip, 1)
-    gap = 2 if _chosen(columns, width, skip, 2) == chosen and _roomy(columns, chosen, width) else 1
-    widths = _widths([columns[n] for n in chosen], width - gap * (len(chosen) - 1))
+    tight = _chosen(columns, width, skip, 1)
+    gap = 2 if _chosen(columns, width, skip, 2) == tight else 1
+    widths = _widths([columns[n] for n in tight], width - gap * (len(tight) - 1))
     placed, x = [], 0
-    for index, wide in zip(chosen, widths, strict=True):
+    for index, wide in zip(tight, widths, strict=True):
         placed.append(Placed(index, x, wide))
         x += wide + gap
-    shown = set(chosen)
+    shown = set(tight)
     movable = [n for n, column in enumerate(columns) if column.priority]
     return Fit(
         tuple(placed),
@@ -76,26 +77,22 @@ def fit_columns(columns: Sequence[Column], width: int, skip: int = 0) -> Fit:
     )
 
 
-def _roomy(columns: Sequence[Column], chosen: Sequence[int], width: int) -> bool:
-    return sum(columns[n].width for n in chosen) + 2 * (len(chosen) - 1) <= width
-
-
 def _chosen(columns: Sequence[Column], width: int, skip: int, gap: int) -> list[int]:
+    """Indices of the columns that are drawn, in the order of the columns."""
     movable = [n for n, column in enumerate(columns) if column.priority]
     hidden = set(movable[:skip])
     shown = [n for n in range(len(columns)) if n not in hidden]
-
-    def room(indices: Sequence[int]) -> int:
-        return sum(columns[n].narrowest for n in indices) + gap * (len(indices) - 1)
-
-    while len(shown) > 1 and room(shown) > width:
-        may_leave = [n for n in shown if columns[n].priority]
-        if not may_leave:
+    # Moved sideways, columns come in their own order instead of that of their importance.
+    first = {n: min(columns[n].priority, 1) if skip else columns[n].priority for n in shown}
+    chosen: list[int] = []
+    used = -gap
+    for n in sorted(shown, key=lambda n: (first[n], n)):
+        column = columns[n]
+        if column.priority and chosen and used + gap + column.narrowest > width:
             break
-        # Moved sideways, what comes last waits its turn; otherwise the least important leaves.
-        worst = may_leave[-1] if skip else max(may_leave, key=lambda n: (columns[n].priority, n))
-        shown.remove(worst)
-    return shown
+        chosen.append(n)
+        used += gap + column.width
+    return sorted(chosen)
 
 
 def _widths(columns: Sequence[Column], room: int) -> list[int]:

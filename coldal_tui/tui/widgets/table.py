@@ -324,10 +324,14 @@ class BigTable(ScrollView, can_focus=False):
         self._show_cursor()
         self.refresh()
 
+    @property
+    def _width(self) -> int:
+        """Cells of a line, beside the scrollbar where there is one."""
+        return self.size.width - (self.row_count + 1 > self.size.height)
+
     def _measure(self) -> None:
-        width = self.size.width
-        self._fit = fit_columns(self._model.columns, max(1, width - LEAD), self._skip)
-        self.virtual_size = Size(width, self.row_count + 1)
+        self._fit = fit_columns(self._model.columns, max(1, self._width - LEAD), self._skip)
+        self.virtual_size = Size(self._width, self.row_count + 1)
 
     def _sideways(self, by: int) -> None:
         if (by > 0 and not self._fit.after) or (by < 0 and not self._skip):
@@ -347,7 +351,7 @@ class BigTable(ScrollView, can_focus=False):
             return self._painter.title(self._sort)
         row = round(self.scroll_y) + y - 1
         if not 0 <= row < self.row_count:
-            return Strip.blank(self.size.width, self._style(""))
+            return Strip.blank(self._width, self._style(""))
         marked = self._marks.holds(self._model, self._cursor, row)
         cursor = "" if row != self._cursor else "cursor" if self._in_use else "cursor-away"
         known = self._lines.get((row, cursor, marked))
@@ -362,7 +366,7 @@ class BigTable(ScrollView, can_focus=False):
 
     @property
     def _painter(self) -> LinePainter:
-        return LinePainter(self._model.columns, self._fit, self.size.width, self.look, self._style)
+        return LinePainter(self._model.columns, self._fit, self._width, self.look, self._style)
 
     @property
     def _in_use(self) -> bool:

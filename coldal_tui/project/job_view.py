@@ -117,7 +117,7 @@ def pace_of(samples: Sequence[Sample], now: float) -> Pace | None:
     if not samples:
         return None
     last = samples[-1]
-    phase = []
+    phase: list[Sample] = []
     for sample in reversed(samples):
         if (sample.message, sample.total) != (last.message, last.total) or sample.done > last.done:
             break

@@ -1,0 +1,175 @@
+"""Learning curves, and what stands above a run's scans. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+
+from coldal_tui.project.run_view import Comparison, RunMeasures, SplitState
+from coldal_tui.project.snapshot import RunState
+from coldal_tui.tui.charts import Point, curve
+from coldal_tui.tui.inks import BAD, BOLD, GOOD, MUTED, counted, lines, number, plus_minus
+from coldal_tui.tui.look import Look
+from coldal_tui.tui.run_rows import DICE, HD95, distance
+from coldal_tui.visible import visible
+
+LEAST_HEIGHT, MOST_HEIGHT = 4, 20
+
+
+def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:
+    """Mean Dice on the validation scans by labels, with one standard deviation to both sides.
+
+    The spread stays within what was measured: no scan has a Dice above 1.
+    """
+    points = []
+    for run in runs:
+        known = measures.get(run.run_id)
+        watched = known.validation if known else None
+        if run.mean is None:
+            continue
+        dice = run.mean["dice"]
+        low = high = dice
+        if watched is not None and watched.spread is not None:
+            low = max(watched.lowest, dice - watched.spread)
+            high = min(watched.highest, dice + watched.spread)
+        points.append(Point(run.labels, dice, low, high))
+    return points
+
+
+def hd95_points(runs: Sequence[RunState]) -> list[Point]:
+    """Mean HD95 by labels; runs with mixed units are left out."""
+    known = [(run, run.mean.get("hd95")) for run in runs if run.mean]
+    return [Point(run.labels, hd95, hd95, hd95) for run, hd95 in known if hd95 is not None]
+
+
+def unit_of(run: RunState) -> str:
+    return next((found["unit"] for found in run.classes.values()), "")
+
+
+def curve_content(
+    runs: Sequence[RunState],
+    measures: Mapping[str, RunMeasures],
+    width: int,
+    height: int,
+    look: Look,
+    *,
+    heading: bool = True,
+) -> Content:
+    """Dice over labels, and HD95 beside or below where there is room for both."""
+    dice, hd95 = dice_points(runs, measures), hd95_points(runs)
+    if not dice:
+        return Content()
+    last = runs[-1]
+    spread = max((m.validation.scans for m in measures.values() if m.validation), default=0)
+    note = f"{plus_minus(look)} SD over {counted(spread, 'scan')}" if spread > 1 else ""
+    both = [(dice, 2, (0.0, 1.0), ("Dice", note))]
+    if hd95:
+        both.append((hd95, HD95, (0.0, float("inf")), (f"HD95 {unit_of(last)}", "")))
+    beside = width >= 76 and len(both) == 2
+    stacked = not beside and len(both) == 2 and height >= 2 * (LEAST_HEIGHT + 2)
+    if not beside and not stacked:
+        both = both[:1]
+    each_width = (width - 3) // 2 if beside else width
+    each_height = min(MOST_HEIGHT, height // 2 if stacked else height)
+    drawn = []
+    for points, digits, limits, (name, note) in both:
+        rows = each_height - (1 if heading else 0)
+        word = "labels" if each_width >= 30 else ""
+        block = curve(points, each_width, rows, look, digits=digits, limits=limits, x_word=word)
+        if heading:
+            block.insert(0, Content.assemble((name, BOLD), (f"  {note}" if note else "", MUTED)))
+        drawn.append(block)
+    if not beside:
+        return lines([row for block in drawn for row in block])
+    left, right = drawn
+    return lines(
+        [
+            one.pad_right(each_width - one.cell_length + 3) + other
+            for one, other in zip(left, right, strict=True)
+        ]
+    )
+
+
+def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:
+    """What the scans below were measured with, and their means: two lines or three."""
+    name = (visible(run.run_id), BOLD)
+    if state is None:
+        return [Content.assemble(name, (" was measured on nothing: no validation scans", MUTED))]
+    where = f" on {state.name} ({state.scans:,})"
+    head = Content.assemble(("worst scans of ", MUTED), name, (where, MUTED))
+    spread = f" {plus_minus(look)} {number(state.spread, DICE, look)}" if state.spread else ""
+    parts = [
+        Content.assemble("Dice ", (number(state.dice, DICE, look), BOLD), spread),
+        Content.assemble("HD95 ", (distance(state.hd95, state.unit, look), BOLD)),
+    ]
+    if state.scans > 1:
+        lowest, highest = (number(v, DICE, look) for v in (state.lowest, state.highest))
+        parts.append(Content.styled(f"{lowest} to {highest}", MUTED))
+    return [head, *_flowed(parts, width)]
+
+
+def comparison_heading(
+    before: str, after: str, split: str, found: Comparison | None, look: Look, width: int
+) -> list[Content]:
+    """Two runs on the same scans: the mean change, wins and losses, classes where several."""
+    head = Content.assemble(
+        (visible(after), BOLD), (" against ", MUTED), (f"{look.mark} {visible(before)}", BOLD)
+    )
+    if found is None:
+        return [head, Content.styled("no scan was measured under both", MUTED)]
+    where = f", {split.replace('-', ' ')} ({len(found.pairs):,})"
+    head = head.append(Content.styled(where, MUTED))
+    spread = f" {plus_minus(look)} {number(found.spread, DICE, look)}" if found.spread else ""
+    change = Content.assemble(
+        "Dice ", change_of(found.mean, DICE, look), (spread, MUTED), "  ", *_tally(found)
+    )
+    rows = [head, change]
+    single = len(found.classes) == 1
+    for one in found.classes:
+        parts: list[Content | str] = [] if single else [visible(one.name), " "]
+        if not single:
+            parts += [change_of(one.dice_change, DICE, look), "  "]
+        parts += ["HD95 ", change_of(one.hd95_change, HD95, look, less_is_better=True)]
+        parts += [f" {one.unit}" if one.hd95_change is not None else ""]
+        rows.append(Content.assemble(*parts))
+    return [rows[0], *_flowed(rows[1:], width)]
+
+
+def _tally(found: Comparison) -> list[Content]:
+    words = (("better", found.better, GOOD), ("worse", found.worse, BAD), ("same", found.same, ""))
+    parts = [Content.assemble((f"{count:,} {word}", ink)) for word, count, ink in words if count]
+    return [Content(", ").join(parts)]
+
+
+def change_of(
+    value: float | None, digits: int, look: Look, *, less_is_better: bool = False
+) -> Content:
+    text = number(value, digits, look, signed=True)
+    if value is None or round(value, digits) == 0:
+        return Content.styled(text, MUTED)
+    return Content.styled(text, GOOD if (value > 0) != less_is_better else BAD)
+
+
+def class_line(run: RunState, look: Look, width: int) -> list[Content]:
+    """``lung 0.94 / 53.1 px``, a class after the other, in as many lines as it takes."""
+    parts = [
+        Content.assemble(
+            (visible(name), MUTED),
+            f" {number(found['dice'], DICE, look)} / "
+            f"{distance(found.get('hd95'), found['unit'], look)}",
+        )
+        for name, found in run.classes.items()
+    ]
+    return _flowed(parts, width) if len(parts) > 1 else []
+
+
+def _flowed(parts: Sequence[Content], width: int) -> list[Content]:
+    """Parts side by side, as many to a line as fit."""
+    rows: list[Content] = []
+    for part in parts:
+        if rows and rows[-1].cell_length + 3 + part.cell_length <= width:
+            rows[-1] = rows[-1] + "   " + part
+        else:
+            rows.append(part)
+    return rows

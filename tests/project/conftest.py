@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from coldal_tui.jobs.spec import OutputFile, Receipt
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 SIZE = (6, 9)
 HASH = "ab" * 32

@@ -35,7 +35,7 @@ class Clusters:
 def load_map(path: Path) -> Map:
     """Read a map; ColdalError (code ``map``) when the file is missing or damaged."""
     data = _load(path, "scan_ids", "xy")
-    return Map(tuple(str(name) for name in data["scan_ids"]), data["xy"])
+    return Map(tuple(data["scan_ids"].tolist()), data["xy"])
 
 
 def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> None:
@@ -47,6 +47,21 @@ def load_clusters(path: Path) -> Clusters:
     data = _load(path, "scan_ids", "labels", "k")
     names = (str(name) for name in data["scan_ids"])
     return Clusters(int(data["k"]), dict(zip(names, (int(n) for n in data["labels"]), strict=True)))
+
+
+def load_cluster_array(path: Path, scan_ids: tuple[str, ...]) -> NDArray[np.int16]:
+    """The cluster of each of N scans, -1 where it has none: ``(N,)``. Raises as ``load_clusters``.
+
+    For very many scans: no dictionary is made.
+    """
+    data = _load(path, "scan_ids", "labels")
+    known, wanted = data["scan_ids"], np.array(scan_ids, dtype=np.str_)
+    labels = data["labels"].astype(np.int16)
+    if np.array_equal(known, wanted) or not len(known):
+        return labels if len(known) else np.full(len(wanted), -1, np.int16)
+    order = np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)]
+    return np.where(known[place] == wanted, labels[place], np.int16(-1))
 
 
 def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int64], k: int) -> None:

@@ -184,6 +184,11 @@ class Store:
                 return []
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    def tuples(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Rows without the names of their columns, for very many of them."""
+        with self._errors():
+            return list(self._connection.execute(sql, values))
+
     def row(self, sql: str, values: Values = ()) -> Row | None:
         return next(iter(self.rows(sql, values)), None)
 

@@ -90,7 +90,7 @@ def _decode(path: str | Path, dataset: Any) -> NDArray[Any]:
     if not syntax.is_compressed or syntax == _DEFLATED:
         array: NDArray[Any] = pixel_array(dataset)
         return array
-    _quiet_gdcm()
+    quiet_gdcm()
     try:
         if not get_decoder(syntax).is_available:
             return _decode_with_imagecodecs(path, dataset)
@@ -137,7 +137,7 @@ def _decode_with_imagecodecs(path: str | Path, dataset: Any) -> NDArray[Any]:
 
 
 @cache
-def _quiet_gdcm() -> None:
+def quiet_gdcm() -> None:
     """gdcm writes warnings straight to the terminal."""
     import gdcm
 

@@ -30,6 +30,8 @@ _BUILT_IN = (
     "coldal_tui.exchange.importers.monai_label:ORIGINAL",
     "coldal_tui.exchange.importers.nrrd:IMPORTER",
     "coldal_tui.exchange.importers.metaimage:IMPORTER",
+    "coldal_tui.exchange.importers.dicom_seg:IMPORTER",
+    "coldal_tui.exchange.importers.rtstruct:IMPORTER",
     "coldal_tui.exchange.importers.raster:IMPORTER",
 )
 

@@ -1,0 +1,215 @@
+"""DICOM segmentations (OHIF, 3D Slicer, MD.ai, dcmqi, highdicom): PS3.3 A.51 and A.93.
+
+Only frames with something drawn are stored, so a frame's number says nothing: each is placed by
+the instance it was drawn on, and by its position where it names none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.importers.dicom_source import (
+    drawn_on,
+    items,
+    moment,
+    person,
+    read_without_pixels,
+    sop_class,
+    tool,
+    uids_of,
+)
+from coldal_tui.exchange.importers.seg_frames import (
+    Cut,
+    Frame,
+    Plane,
+    Segmentation,
+    decoded,
+    read_frames,
+)
+from coldal_tui.exchange.importers.seg_grid import own_grid
+from coldal_tui.exchange.on_grid import Canvas, Window, pixels_on
+from coldal_tui.exchange.policy import grid_shape
+from coldal_tui.imaging import geometry
+from coldal_tui.imaging.geometry import GridMatch, Triple
+
+_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentation and Label Map Segmentation Storage (PS3.4 table B.5-1)."""
+
+_PLACED = ("match", "drift", "flip", "crop")
+_TITLE = "DICOM-SEG"
+
+
+class DicomSegImporter:
+    """Reads DICOM segmentations by their SOP class."""
+
+    name = "dicom-seg"
+    priority = 0
+    endings: Mapping[str, str] = {}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """DICOM segmentations, binary, fractional and as label maps."""
+        return _TITLE if sop_class(head) in _CLASSES else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """A segmentation stands alone."""
+        return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate, with the UIDs of the images it was drawn on."""
+        dataset, _ = read_without_pixels(path)
+        yield Candidate(
+            path,
+            path.as_posix(),
+            _TITLE,
+            lambda: own_grid(read_frames(path)),
+            uids=_source_uids(dataset),
+            author=person(dataset, "ContentCreatorName", "OperatorsName"),
+            tool=tool(dataset),
+            updated=moment(dataset, "ContentDate", "ContentTime"),
+            load_onto=lambda target: read_onto(path, target),
+        )
+
+
+IMPORTER = DicomSegImporter()
+
+
+def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
+    """Decode a segmentation on a scan's grid; its own grid where that is another one.
+
+    Raises
+    ------
+    ImageError : damaged, truncated, of a slide, without a place, or in two places at once.
+    """
+    segmentation = read_frames(path)
+    placing = _Placing(segmentation, target)
+    if placing.foreign:
+        return own_grid(segmentation)
+    windows = [placing.place(number) for number in range(len(segmentation.frames))]
+    canvas = Canvas(grid_shape(target), max(segmentation.names, default=0) or 1)
+    cut = Cut(segmentation)
+    for frame, match, values in zip(
+        segmentation.frames, windows, decoded(segmentation), strict=True
+    ):
+        for number, drawn in cut.segments(frame, values):
+            kept, window = _clip(drawn, match, grid_shape(target))
+            canvas.draw(window, kept, number)
+    return pixels_on(target, canvas, segmentation.names, (*placing.notes(), *cut.notes()))
+
+
+class _Placing:
+    """Where the frames of a segmentation lie on a scan."""
+
+    def __init__(self, segmentation: Segmentation, target: ScanTarget) -> None:
+        self._segmentation = segmentation
+        self._target = target
+        self._shape = grid_shape(target)
+        self._slices = {uid: k for k, uid in enumerate(target.instances) if uid}
+        self._by_position = lru_cache(maxsize=None)(self._compare)
+        self._worst = 0.0
+
+    @property
+    def foreign(self) -> bool:
+        """Whether frames lie on another grid than the scan's voxels."""
+        planes = [frame.plane for frame in self._segmentation.frames]
+        if self._target.affine is None or any(plane is None for plane in planes):
+            return False
+        return any(self._by_position(plane).kind not in _PLACED for plane in set(planes) if plane)
+
+    def place(self, number: int) -> GridMatch:
+        """How a frame, as a grid of (columns, rows, 1), lies on the scan's grid."""
+        frame = self._segmentation.frames[number]
+        k = self._named_slice(frame)
+        if frame.plane is None or self._target.affine is None:
+            return self._by_name(frame, k, number)
+        match = self._by_position(frame.plane)
+        if match.kind not in _PLACED:
+            raise self._misplaced(number, match.reason or "its pixels are not the scan's")
+        self._worst = max(self._worst, match.error)
+        thick = geometry.reoriented_shape(self._mask_shape, match)[2]
+        if k is not None and thick == 1 and match.offset[2] != k:
+            raise ImageError(
+                f"frame {number + 1} names slice {k + 1} as its source and lies on slice "
+                f"{match.offset[2] + 1}",
+                where=self._segmentation.path.name,
+                remedy="Export it again: which of the two is right can't be told.",
+                code="geometry",
+            )
+        return match
+
+    def notes(self) -> tuple[str, ...]:
+        frames = len(self._segmentation.frames)
+        found = [f"{frames} frame{'' if frames == 1 else 's'} placed on the scan's slices"]
+        if self._worst > geometry.MATCH_TOLERANCE:
+            found.append(f"frames lie up to {self._worst:.3f} voxels beside the scan's grid")
+        return tuple(found)
+
+    @property
+    def _mask_shape(self) -> Triple:
+        return self._segmentation.columns, self._segmentation.rows, 1
+
+    def _compare(self, plane: Plane) -> GridMatch:
+        affine = np.asarray(self._target.affine)
+        return geometry.compare(self._shape, affine, self._mask_shape, plane.affine())
+
+    def _named_slice(self, frame: Frame) -> int | None:
+        """The slice of the one instance that a frame was drawn on; None where it is not known."""
+        found = {self._slices[uid] for uid in frame.sources if uid in self._slices}
+        if len(found) != 1 or len(frame.sources) != 1:
+            return None
+        k = found.pop()
+        if len(self._target.instances) == self._shape[2]:
+            return k
+        # One multi-frame instance; with positions its slices are sorted, so numbers say nothing.
+        stated = frame.source_frame
+        return stated - 1 if stated is not None and self._target.affine is None else None
+
+    def _by_name(self, frame: Frame, k: int | None, number: int) -> GridMatch:
+        """The place of a frame that has no position, or whose scan has none."""
+        if k is None or not 0 <= k < self._shape[2]:
+            raise self._misplaced(number, "it names none of the scan's slices, nor a position")
+        if not frame.aligned:
+            raise self._misplaced(number, "its pixels do not lie on those of its source")
+        if self._mask_shape[:2] != self._shape[:2]:
+            sizes = [f"{shape[0]}×{shape[1]}" for shape in (self._mask_shape, self._shape)]
+            raise self._misplaced(number, f"it is {sizes[0]} pixels, the scan's slice {sizes[1]}")
+        return GridMatch("crop", 0.0, start=(0.0, 0.0, float(k)))
+
+    def _misplaced(self, number: int, why: str) -> ImageError:
+        return ImageError(
+            f"frame {number + 1} of {len(self._segmentation.frames)} has no place on the scan: "
+            f"{why}",
+            where=self._segmentation.path.name,
+            remedy="Check that it was drawn on this scan, and export it again with its geometry.",
+            code="geometry",
+        )
+
+
+def _clip(
+    drawn: NDArray[np.bool_], match: GridMatch, shape: Triple
+) -> tuple[NDArray[np.bool_], Window]:
+    return geometry.clip(drawn.T[:, :, None], match, shape)
+
+
+def _source_uids(dataset: Any) -> tuple[str, ...]:
+    """Series and instances that it was drawn on: those its frames name, else those it lists."""
+    series = uids_of(items(dataset, "ReferencedSeriesSequence"), "SeriesInstanceUID")
+    source = ("DerivationImageSequence", "SourceImageSequence")
+    keyword = "ReferencedSOPInstanceUID"
+    groups = (
+        ("PerFrameFunctionalGroupsSequence", *source),
+        ("SharedFunctionalGroupsSequence", *source),
+        ("ReferencedSeriesSequence", "ReferencedInstanceSequence"),
+        ("SourceImageSequence",),
+    )
+    instances = next(
+        (found for path in groups if (found := uids_of(items(dataset, *path), keyword))), []
+    )
+    return drawn_on(dataset, series, instances)

@@ -17,6 +17,7 @@ from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import newest_clusters
 from coldal_tui.project.store import Row
+from coldal_tui.visible import visible
 
 Scope = Literal["open", "rounds", "all"]
 SCOPES: tuple[Scope, ...] = ("open", "rounds", "all")
@@ -45,6 +46,17 @@ class Words:
     def numbers(self) -> NDArray[np.float64]:
         """(N,) every text as a number; NaN where it is none."""
         return np.array([as_number(name) for name in self.names] or [np.nan])[self.codes]
+
+    @cached_property
+    def are_numbers(self) -> bool:
+        """Whether every text that is there is a number."""
+        there = [name for name in self.names if name]
+        return bool(there) and not any(np.isnan(as_number(name)) for name in there)
+
+    @cached_property
+    def longest(self) -> int:
+        """Cells of the longest text as it is shown."""
+        return max((len(visible(name)) for name in self.names), default=0)
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -102,6 +114,11 @@ class ScanTable:
     def index(self) -> dict[str, int]:
         """Row of each scan."""
         return {scan_id: n for n, scan_id in enumerate(self.scan_id)}
+
+    @cached_property
+    def longest_id(self) -> int:
+        """Cells of the longest scan id as it is shown."""
+        return max((len(visible(name)) for name in self.scan_id), default=0)
 
     @cached_property
     def is_open(self) -> NDArray[np.bool_]:
@@ -195,7 +212,7 @@ def _table(
     if scope == "all":
         entropy = _with_newest(project, scan_ids, status, entropy)
         cluster = _with_newest_clusters(project, scan_ids, cluster)
-    return ScanTable(
+    table = ScanTable(
         scope=scope,
         version=version,
         rounds=int(project.store.value("SELECT count(*) FROM rounds") or 0),
@@ -218,6 +235,8 @@ def _table(
         score=_floats(items, "score"),
         meta=_meta([scan["meta"] for scan in scans]),
     )
+    _ = table.longest_id  # worked out here, in the reader's thread
+    return table
 
 
 def _whole(items: Sequence[Row], name: str) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,6 @@ STATUS_STYLES = {"queued": "", "exported": "warning", "labelled": "success"}
 GONE = ("skipped", "excluded", "missing", "duplicate", "held out")
 """States of scans that nobody waits for; their rows are drawn quietly."""
 WIDEST_SCAN, WIDEST_META = 48, 16
-SORTED_BY_RANK = ("rank", False)
-"""The order that the queue comes in: by round and rank, pinned ones first."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ def sort_values(table: ScanTable, column: str) -> NDArray[np.float64]:
         return place
     words: Words = table.meta[column[5:]] if column.startswith("meta:") else getattr(table, column)
     empty = np.array([not name for name in words.names] or [True])[words.codes]
-    numbers = words.numbers
-    values = numbers if np.isnan(numbers[~empty]).sum() == 0 else words.order.astype(np.float64)
+    values = words.numbers if words.are_numbers else words.order.astype(np.float64)
     return np.where(empty, np.nan, values)
 
 
@@ -77,7 +75,7 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
     ``was``: the order is tried out; a column tells the ranks that the queue has now.
     """
     ranks = table.rank.max(initial=0)
-    longest = max((len(name) for name in table.scan_id), default=0)
+    longest = table.longest_id
     scan = max(4, min(longest, 24))
     found = [
         Column("rank", "#", max(2, len(f"{ranks:,}") + int(table.pinned.any())), align="right"),
@@ -85,7 +83,8 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
             "scan", "scan", scan, least=min(scan, 12), most=min(longest, WIDEST_SCAN), cut="middle"
         ),
     ]
-    if len(np.unique(table.round[table.round >= 0])) > 1:
+    rounds = table.round[table.round >= 0]
+    if len(rounds) and rounds.min() != rounds.max():
         found.append(Column("round", "round", 5, least=2, align="right", priority=6, short="rd"))
     if (table.cluster >= 0).any():
         wide = 4 + (len(str(table.cluster.max() + 1)) - 1)
@@ -116,24 +115,15 @@ def _more_columns(table: ScanTable) -> list[Column]:
             found.append(Column(key, key, max(len(key), wide), least=8, priority=7))
     for n, (key, words) in enumerate(table.meta.items()):
         wide = min(WIDEST_META, max(len(key), _longest(words, WIDEST_META)))
-        blank = np.array([not name for name in words.names] or [True])[words.codes]
-        right = "left" if np.isnan(words.numbers[~blank]).any() else "right"
-        found.append(
-            Column(
-                f"meta:{key}",
-                key,
-                wide,
-                align="left" if right == "left" else "right",
-                priority=8 + n,
-            )
-        )
+        align: Literal["left", "right"] = "right" if words.are_numbers else "left"
+        found.append(Column(f"meta:{key}", key, wide, align=align, priority=8 + n))
     if table.scope == "all":
         found.append(Column("path", "path", 20, least=12, most=80, priority=99, cut="middle"))
     return found
 
 
 def _longest(words: Words, most: int) -> int:
-    return min(most, max((len(name) for name in words.names), default=0))
+    return min(most, words.longest)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ class Why(Static):
 
 def why_text(facts: Facts, look: Look, width: int, lines: int = 3) -> Text:
     """``why SCAN: the reasons`` in at most ``lines`` lines of ``width`` cells."""
-    text = Text(no_wrap=True)
+    text = Text()
     text.append("why ", "bold")
     text.append(visible(facts["scan_id"]), "bold")
     text.append(f": {_plain(' · '.join(because(facts)), look)}")
@@ -97,17 +97,19 @@ def why_text(facts: Facts, look: Look, width: int, lines: int = 3) -> Text:
 
 
 def _clipped(text: Text, width: int, lines: int, look: Look) -> Text:
+    """Wrapped at words; what does not fit gives way to an ellipsis, at a word too."""
     from rich.console import Console
 
     console = Console(width=width, color_system=None)
-    text.no_wrap = False
     wrapped = list(text.wrap(console, width))
     if len(wrapped) > lines:
-        wrapped = wrapped[:lines]
-        wrapped[-1].rstrip()
-        wrapped[-1].truncate(width - 2)
-        wrapped[-1].append(f" {look.ellipsis}")
-    joined = Text("\n").join(line for line in wrapped)
+        last = text.wrap(console, width - 2)[lines - 1] if lines == 1 else wrapped[lines - 1]
+        while last.cell_len > width - 2 and " " in last.plain:
+            last.right_crop(len(last) - last.plain.rstrip().rfind(" "))
+        last.rstrip()
+        last.append(f" {look.ellipsis}")
+        wrapped = [*wrapped[: lines - 1], last]
+    joined = Text("\n").join(wrapped)
     joined.no_wrap = True
     return joined
 

@@ -78,6 +78,13 @@ def day(at: datetime, now: datetime) -> str:
     return text if abs((local - now).days) < 300 else f"{local.day} {local:%b} {local.year}"
 
 
+def fitted(content: Content, width: int, look: Look) -> Content:
+    """At most ``width`` cells, with the look's ellipsis where something was left out."""
+    if content.cell_length <= width:
+        return content
+    return content.truncate(max(0, width - 1)) + Content(look.ellipsis[:width])
+
+
 def lines(parts: list[Content]) -> Content:
     return Content("\n").join(parts)
 

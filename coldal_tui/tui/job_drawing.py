@@ -23,6 +23,7 @@ from coldal_tui.tui.inks import (
     clock_time,
     counted,
     duration,
+    fitted,
     number,
 )
 from coldal_tui.tui.job_rows import metrics_of, outcome, rate, status_word, took, waits_for
@@ -60,7 +61,7 @@ def job_lines(
     tail = [] if room < 1 else log_rows(log, width)[-room:]
     if tail:
         rows += [Content.styled("log", MUTED), *(Content.styled(row, MUTED) for row in tail)]
-    return [row.truncate(width, ellipsis=True) for row in rows[:height]]
+    return [fitted(row, width, look) for row in rows[:height]]
 
 
 def _head(job: Job, now: datetime, look: Look) -> Content:
@@ -174,7 +175,7 @@ def device_lines(
     if len(rows) > height:
         hidden = len(rows) - height + 1
         rows = [*rows[: height - 1], Content.styled(f"{counted(hidden, 'GPU')} more", MUTED)]
-    return [row.truncate(width, ellipsis=True) for row in rows[: max(0, height)]]
+    return [fitted(row, width, look) for row in rows[: max(0, height)]]
 
 
 def _device_line(device: Device, width: int, look: Look) -> Content:

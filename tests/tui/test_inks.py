@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from textual.content import Content
 
-from coldal_tui.tui.inks import clock_time, counted, day, duration, number, share
+from coldal_tui.tui.inks import clock_time, counted, day, duration, fitted, number, share
 from coldal_tui.tui.look import ASCII, UNICODE
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -85,3 +86,17 @@ def test_times_are_as_short_as_they_can_be(stamp: str | None, text: str) -> None
 def test_times_are_those_of_the_reader() -> None:
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
     assert clock_time("2026-11-22T23:05:09+00:00", tokyo) == "08:05"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("abcd", 4, "abcd"),
+        ("abcde", 4, "abc…"),
+        ("日本語", 4, "日…"),
+        ("abc", 1, "…"),
+        ("a", 0, ""),
+    ],
+)
+def test_what_is_too_long_ends_in_an_ellipsis(text: str, width: int, shown: str) -> None:
+    assert fitted(Content(text), width, UNICODE).plain.replace(" …", "…") == shown

@@ -18,7 +18,7 @@ class BudgetPane(Pane):
     """Takes no keys: there is nothing to choose in it."""
 
     title: ClassVar[str] = "Budget"
-    DEFAULT_CSS = "BudgetPane { height: 6; }"
+    DEFAULT_CSS = "BudgetPane { height: 6; text-wrap: nowrap; text-overflow: clip; }"
 
     def __init__(self, clock: Callable[[], datetime] = local_now) -> None:
         super().__init__(id="budget")

@@ -70,7 +70,7 @@ class ClustersPane(WhileSeen, TablePane):
     def compose(self) -> ComposeResult:
         yield BigTable()
         yield Drawing(id="silhouettes")
-        yield Drawing(id="no-clusters")
+        yield Drawing(id="no-clusters", wraps=True)
 
     def show(self, view: View) -> None:
         self._view = view

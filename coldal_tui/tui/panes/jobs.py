@@ -77,8 +77,12 @@ class JobsPane(WhileSeen, TablePane):
         self,
         clock: Callable[[], datetime] = local_now,
         reader: DeviceReader | None = None,
+        poll_s: float = POLL_S,
     ) -> None:
         super().__init__(id="jobs")
+        self._poll_s = poll_s
+        self._asking = False
+        self._trouble = ""
         self._clock = clock
         self._reader = reader or DeviceReader()
         self._found: _Look | None = None
@@ -95,7 +99,7 @@ class JobsPane(WhileSeen, TablePane):
         yield BigTable(id="job-log")
         yield Drawing(id="job-detail")
         yield Drawing(id="devices")
-        yield Drawing(id="no-jobs")
+        yield Drawing(id="no-jobs", wraps=True)
 
     @property
     def jobs_table(self) -> BigTable:
@@ -125,13 +129,20 @@ class JobsPane(WhileSeen, TablePane):
     def looked_away(self) -> None:
         self._stop_timer()
 
+    def _look_again(self) -> None:
+        """On a slow disk an answer may take longer than the time between two looks."""
+        if not self._asking:
+            self._look()
+
     def _look(self) -> None:
         """Ask for what the jobs do now; the answer is drawn when it is there."""
         log, size = (
             (None, -1) if self._log_of is None else (self._log_of.folder.log, self._log_size)
         )
         current = self._wanted if self._wanted is not None else self._current_id()
-        self.desk.read("jobs", partial(self._read, current, log, size), self._looked)
+        self._asking = True
+        work = partial(self._read, current, log, size)
+        self.desk.read("jobs", work, self._looked, self._failed)
 
     def _read(
         self, current: int | None, log: Path | None, known_size: int, project: Project
@@ -149,11 +160,19 @@ class JobsPane(WhileSeen, TablePane):
     def _log_size(self) -> int:
         return self._log.size if self._log is not None else -1
 
+    def _failed(self, error: Exception) -> None:
+        """Told once, not with every look."""
+        self._asking = False
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            self.desk.tell(self._trouble or type(error).__name__, error=True)
+
     def _looked(self, found: _Look) -> None:
         self._found = found
+        self._asking, self._trouble = False, ""
         if self.seen and any(job.status == RUNNING for job in found.view.jobs):
             if self._timer is None:
-                self._timer = self.set_interval(POLL_S, self._look)
+                self._timer = self.set_interval(self._poll_s, self._look_again)
         else:
             self._stop_timer()
         if found.log is not None and self._log_of is not None:
@@ -244,7 +263,8 @@ class JobsPane(WhileSeen, TablePane):
             return
         table = self.log_table
         at_end = table.cursor >= table.row_count - 1
-        title = str(self._log_of.folder.log)
+        log = self._log_of.folder.log
+        title = str(log.relative_to(self.desk.root) if log.is_relative_to(self.desk.root) else log)
         if self._log.cut:
             title = f"the end of {title}"
         rows = log_rows(self._log.lines, max(10, self.content_size.width - LEAD - 1))

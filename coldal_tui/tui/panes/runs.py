@@ -94,7 +94,7 @@ class RunsPane(WhileSeen, TablePane):
                 yield Drawing(id="run-heading")
                 yield _Listing(id="scans-table")
             yield Drawing(id="run-curve")
-        yield Drawing(id="no-runs")
+        yield Drawing(id="no-runs", wraps=True)
 
     @property
     def runs(self) -> _Listing:

@@ -9,10 +9,18 @@ from textual.widgets import Static
 
 
 class Drawing(Static):
-    """Lines made elsewhere; ``draw`` them as often as you like."""
+    """Lines made elsewhere, to fit; ``draw`` them as often as you like.
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    With ``wraps`` it is a message that takes the lines it needs.
+    """
+
+    DEFAULT_CSS = """
+    Drawing { text-wrap: nowrap; text-overflow: clip; }
+    Drawing.-wraps { text-wrap: wrap; }
+    """
+
+    def __init__(self, *, id: str | None = None, wraps: bool = False) -> None:
+        super().__init__(id=id, classes="-wraps" if wraps else None)
         self._lines = Content()
 
     def draw(self, rows: Sequence[Content] | Content) -> None:

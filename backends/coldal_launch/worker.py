@@ -5,6 +5,7 @@ It never opens the project's database and writes nowhere but into its own folder
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -40,11 +41,18 @@ class FileReporter:
         now = time.monotonic()
         if now - self._last >= 0.1 or done >= total:
             self._last = now
-            self._folder.append_progress(done, total, message, metrics)
+            # No job ends because it can't tell how far it is: its outputs may still find room.
+            with contextlib.suppress(OSError):
+                self._folder.append_progress(done, total, message, metrics)
 
     def log(self, message: str) -> None:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        sys.stderr.write(f"{stamp} {message}\n")
+        _say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+
+def _say(text: str) -> None:
+    """Write to the log, which lies on a disk that may be full."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 
@@ -91,21 +99,27 @@ def _guarded(folder: JobFolder) -> int:
     """Run the step; whatever it ends with is told in ``error.json``."""
     try:
         signal.signal(signal.SIGTERM, _on_terminate)
+        folder.reserve()
         _say_who(folder)
         _start_heartbeat(folder)
         return _run(folder)
     except Cancelled:
         # Lightning puts the handler back that it found, so it is taken off once more.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        folder.write_error(JobError("the job was told to end", code="cancelled"))
+        _tell(folder, JobError("the job was told to end", code="cancelled"))
         return 128 + signal.SIGTERM
     except ColdalError as error:
-        sys.stderr.write(f"{error}\n")
-        folder.write_error(JobError(error.what, error.where, error.remedy, error.code))
+        _tell(folder, JobError(error.what, error.where, error.remedy, error.code))
+        _say(f"{error}\n")
     except Exception as error:
-        traceback.print_exc()
-        folder.write_error(_described(error, folder))
+        _tell(folder, _described(error, folder))
+        _say("".join(traceback.format_exception(error)))
     return 1
+
+
+def _tell(folder: JobFolder, error: JobError) -> None:
+    folder.free_reserve()
+    folder.write_error(error)
 
 
 def _described(error: Exception, folder: JobFolder) -> JobError:
@@ -146,6 +160,7 @@ def _run(folder: JobFolder) -> int:
         path = folder.path / name
         outputs.append(OutputFile(name, sha256_file(path), path.stat().st_size))
     seconds = time.monotonic() - began
+    folder.free_reserve()
     folder.write_receipt(
         Receipt(
             job_id=folder.path.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from pathlib import Path
 
@@ -14,19 +15,27 @@ from coldal_tui.jobs.folder import JobError
 from coldal_tui.project.project import Project
 
 
-def failure(error: Exception, project: Project | None = None) -> JobError:
-    """What a job failed of. A busy database is no job's fault: that error is raised again."""
-    if isinstance(error, ColdalError) and error.code != "busy":
-        return JobError(error.what, error.where, error.remedy, error.code)
-    if isinstance(error, (ColdalError, apsw.BusyError, apsw.LockedError)) or project is None:
+def failure(error: Exception, project: Project) -> JobError:
+    """What a job failed of. The database's own trouble is no job's fault: it is raised again."""
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)) or _of_the_database(error, project):
         raise error
+    if isinstance(error, ColdalError):
+        return JobError(error.what, error.where, error.remedy, error.code)
     if isinstance(error, OSError):
         where = str(error.filename or project.layout.jobs)
         told = disk_error(error, Path(where))
         return JobError(told.what, told.where, told.remedy, told.code)
-    traceback.print_exception(error)
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
     what = f"it could not be started or taken in: {type(error).__name__}: {error}"
     return JobError(what, str(project.layout.supervisor_log), "this is a defect", "defect")
+
+
+def _of_the_database(error: Exception, project: Project) -> bool:
+    """Busy, on a full disk, not to be written: a job that runs goes on running meanwhile."""
+    if not isinstance(error, ColdalError):
+        return False
+    return error.code == "busy" or error.where == str(project.store.path)
 
 
 def interruption(job: queue.Job, how: str) -> JobError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -16,6 +17,8 @@ from coldal_tui.files import atomic_write, is_locked
 from coldal_tui.jobs.backend import JobHandle
 from coldal_tui.jobs.fitting import Fit
 from coldal_tui.jobs.spec import JobSpec, Receipt, TrainSpec
+
+RESERVED_BYTES = 16 * 1024
 
 
 class JobError(msgspec.Struct, frozen=True):
@@ -91,6 +94,10 @@ class JobFolder:
         return self.path / "fit.json"
 
     @property
+    def reserve_file(self) -> Path:
+        return self.path / "reserve"
+
+    @property
     def lock(self) -> Path:
         """Held by the worker while it lives, so that no job runs twice at once."""
         return self.path / "lock"
@@ -149,6 +156,14 @@ class JobFolder:
     def read_spec(self) -> JobSpec:
         spec: JobSpec = _decode(self.spec, JobSpec)
         return spec
+
+    def reserve(self) -> None:
+        """Put some bytes by, so that on a full disk a worker can still say what it ended of."""
+        with contextlib.suppress(OSError):
+            self.reserve_file.write_bytes(bytes(RESERVED_BYTES))
+
+    def free_reserve(self) -> None:
+        self.reserve_file.unlink(missing_ok=True)
 
     def write_receipt(self, receipt: Receipt) -> None:
         atomic_write(self.receipt_file, lambda stream: stream.write(msgspec.json.encode(receipt)))

@@ -6,6 +6,7 @@ Run as ``python -m coldal_tui.jobs.supervisor PROJECT``.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -132,8 +133,9 @@ def _loop(project: Project, tick_s: float, idle_s: float) -> bool:
             # A busy database may be free again soon, and jobs may be open meanwhile.
             busy = True
             failures += 1
-            traceback.print_exc()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+                sys.stderr.flush()
             if failures >= MOST_FAILURES:
                 return True
             time.sleep(tick_s * (1 + failures))

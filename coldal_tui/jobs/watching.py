@@ -51,7 +51,7 @@ class Watch:
                 self._look_at(job)
             except ColdalError as error:
                 # A damaged receipt, a backend that is gone: this job's end, not the others'.
-                self._end(job, queue.FAILED, failure(error))
+                self._end(job, queue.FAILED, failure(error, self._project))
 
     def _look_at(self, job: queue.Job) -> None:
         if job.job_id in self._endings:

@@ -177,3 +177,22 @@ def test_a_busy_database_is_no_jobs_fault(
     assert queue.get_job(project, number).status == "running"
     supervisor.step()
     assert queue.get_job(project, number).status == "done"
+
+
+def test_a_running_job_does_not_fail_of_a_full_disk_under_the_database(
+    project, supervisor, backend, monkeypatch
+) -> None:
+    number = queue.submit(project, "embed")
+    supervisor.step()
+    backend.queued = "queued in Slurm (Priority)"
+
+    def full(*_: object, **__: object) -> None:
+        raise ColdalError("the disk is full", where=str(project.store.path), code="disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project.store, "update", full)
+        with pytest.raises(ColdalError, match="the disk is full"):
+            supervisor.step()
+    assert queue.get_job(project, number).status == "running"
+    supervisor.step()
+    assert queue.get_job(project, number).status == "running"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from processes import PRETENDED
 
 from coldal_launch.local import LocalBackend
 from coldal_launch.nvml import Gpu
@@ -19,7 +20,6 @@ from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
 
-PRETENDED = Path(__file__).with_name("pretended")
 GB = 2**30
 
 
@@ -27,6 +27,7 @@ GB = 2**30
 def pretended(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Workers pretend; set PRETEND_… to say how."""
     monkeypatch.setenv("PYTHONPATH", str(PRETENDED))
+    monkeypatch.setenv("PRETEND_STEPS", "1")
     return monkeypatch
 
 

@@ -21,6 +21,7 @@ from coldal_tui.jobs.spec import EmbedSpec, JobSpec, Reporter, StepResult
 
 PAUSE_S = float(os.environ.get("PRETEND_PAUSE_S", "0"))
 SHARD = 4
+DIM = 4096
 
 
 class OutOfMemoryError(RuntimeError):
@@ -58,7 +59,7 @@ def run_step(spec: JobSpec, folder: Path, report: Reporter) -> StepResult:
         result={
             "encoder": "tiny",
             "encoder_hash": "e" * 64,
-            "dim": 2,
+            "dim": DIM,
             "record": {},
             "shards": [shards.summary(shard) for shard in writer.shards],
         },
@@ -66,6 +67,6 @@ def run_step(spec: JobSpec, folder: Path, report: Reporter) -> StepResult:
 
 
 def vector(scan_id: str) -> np.ndarray:
-    """``(2,) float32`` that depends on the scan alone."""
+    """``(DIM,) float32`` that depends on the scan alone: a shard is 64 KB."""
     digest = hashlib.sha256(scan_id.encode()).digest()
-    return np.frombuffer(digest[:2], np.uint8).astype(np.float32)
+    return np.tile(np.frombuffer(digest, np.uint8).astype(np.float32), DIM // len(digest))

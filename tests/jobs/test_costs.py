@@ -47,14 +47,14 @@ def test_memory_and_processor_while_a_job_runs(project: Project, long_job: int) 
     assert spent < MOST_CPU * WINDOW_S
 
 
-def test_a_job_starts_soon_while_another_supervisor_waits_for_its_end(
-    project: Project, long_job: int
-) -> None:
-    """A waiting supervisor hears of a new job by the database, without being told."""
+def test_a_supervisor_hears_of_a_new_job_at_once(project: Project, long_job: int) -> None:
+    """By the database, without being told."""
     began = time.monotonic()
-    queue.submit(project, "no-such-kind")
-    until(lambda: queue.get_job(project, long_job + 1).ended, "the end of a job that can't start")
+    number = queue.submit(project, "map")
+    until(lambda: queue.get_job(project, number).waiting_for is not None, "a word on the new job")
     assert time.monotonic() - began < 1.0
+    assert queue.get_job(project, number).waiting_for == f"the CPU runs job {long_job} (embed)"
+    queue.cancel(project, number)
 
 
 def test_a_supervisor_loads_nothing_that_it_does_not_need() -> None:

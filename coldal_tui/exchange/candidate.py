@@ -23,8 +23,9 @@ class ScanTarget:
     as paths relative to the image folder (``p01/t1.nii.gz``), so that folders tell equal stems
     apart. ``files`` are the absolute paths of the image: those files are never masks.
     ``uids`` are its DICOM UIDs (series, frame of reference, SOP instances); ``instances`` are the
-    SOP instance UIDs alone, in slice order. ``prelabel`` is the label file that was exported with
-    the scan, to notice masks that nobody edited.
+    SOP instance UIDs alone, in slice order; ``renamed`` leads from the UIDs that a de-identified
+    export gave in their place to the scan's own. ``prelabel`` is the label file that was exported
+    with the scan, to notice masks that nobody edited.
     """
 
     scan_id: str
@@ -37,6 +38,7 @@ class ScanTarget:
     files: tuple[str, ...] = ()
     prelabel: Path | None = None
     instances: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class MaskPixels:
     file order when ``ijk``. ``affine`` maps (i, j, k, 1) to RAS mm; None where the format has
     none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
     gives the class names of the values where the format stores them, ``colours`` how they look
-    (``#rrggbb``). ``layers`` are drawings of the same shape that may overlap ``array``.
+    (``#rrggbb``), ``void`` which values its format leaves undecided: they are ignored. ``layers``
+    are drawings of the same shape that may overlap ``array``.
     ``numbered`` is False where the values are only the importer's numbering of the names, so that
     nobody can mean them by number. ``turned`` (degrees clockwise, a multiple of 90) is how the
     tool showed the picture: a mask that has its size with the sides swapped is turned back.
@@ -71,6 +74,7 @@ class MaskPixels:
     colours: Mapping[int, str] | None = None
     numbered: bool = True
     turned: int = 0
+    void: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

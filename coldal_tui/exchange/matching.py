@@ -154,7 +154,7 @@ class Matcher:
         table: dict[str, tuple[str, ...]] = {}
         for target in self._targets.values():
             alone = (target.scan_id,)
-            for uid in dict.fromkeys(target.uids):
+            for uid in dict.fromkeys((*target.uids, *target.renamed)):
                 table[uid] = table[uid] + alone if uid in table else alone
         return table
 

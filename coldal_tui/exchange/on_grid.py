@@ -22,22 +22,23 @@ class Canvas:
         """``largest`` is the largest number that is drawn."""
         self._shape = shape
         self._dtype = np.dtype(np.uint8 if largest < 256 else np.uint16)
-        self.layers: list[NDArray[np.unsignedinteger]] = [np.zeros(shape, self._dtype)]
+        # Slices lie together in memory, for that is how they are drawn.
+        self.layers: list[NDArray[np.unsignedinteger]] = [np.zeros(shape, self._dtype, order="F")]
 
     def draw(self, window: Window, drawn: NDArray[np.bool_], number: int) -> None:
         """Give ``number`` to the voxels of a window where ``drawn`` (of the window's shape)."""
-        left = drawn
+        window, left = _cropped(window, drawn)
         for layer in self.layers:
             part = layer[window]
-            free = left & (part == 0)
-            part[free] = number
-            left = left & (part != number)
+            taken = (part != 0) & (part != number)
+            np.copyto(part, number, where=left & ~taken, casting="same_kind")
+            left = left & taken
             if not left.any():
                 return
-        self._add_layer()[window][left] = number
+        np.copyto(self._add_layer()[window], number, where=left, casting="same_kind")
 
     def _add_layer(self) -> NDArray[np.unsignedinteger]:
-        layer = np.zeros(self._shape, self._dtype)
+        layer = np.zeros(self._shape, self._dtype, order="F")
         if (len(self.layers) + 1) * layer.nbytes > MAX_VOLUME_BYTES:
             raise ImageError(
                 f"more than {len(self.layers)} segments overlap in one place",
@@ -46,6 +47,19 @@ class Canvas:
             )
         self.layers.append(layer)
         return layer
+
+
+def _cropped(window: Window, drawn: NDArray[np.bool_]) -> tuple[Window, NDArray[np.bool_]]:
+    """The box in which anything is drawn: most of a slice is not."""
+    cut = []
+    for axis, place in enumerate(window):
+        others = tuple(other for other in range(3) if other != axis)
+        hit = np.flatnonzero(drawn.any(axis=others))
+        first, last = (int(hit[0]), int(hit[-1]) + 1) if hit.size else (0, 0)
+        drawn = drawn[(slice(None),) * axis + (slice(first, last),)]
+        start = place.start or 0
+        cut.append(slice(start + first, start + last))
+    return (cut[0], cut[1], cut[2]), drawn
 
 
 def pixels_on(

@@ -137,9 +137,15 @@ def check_bytes(
 def inflate(data: bytes, needed: int, *, wbits: int) -> bytes:
     """Decompress at most ``needed`` bytes of a zlib or gzip stream (``wbits`` as in ``zlib``).
 
-    Raises ``zlib.error`` on damaged data; fewer bytes than ``needed`` come back from a short one.
+    Raises ``zlib.error`` on damaged data, by the checksum too, and ``EOFError`` on a stream that
+    is cut before it; fewer bytes than ``needed`` come back from a short one.
     """
-    return zlib.decompressobj(wbits).decompress(data, needed)
+    stream = zlib.decompressobj(wbits)
+    content = stream.decompress(data, needed)
+    more = stream.decompress(stream.unconsumed_tail, 1) if not stream.eof else b""
+    if not more and not stream.eof:
+        raise EOFError("the compressed data end before their checksum")
+    return content
 
 
 def _one_line(error: Exception) -> str:

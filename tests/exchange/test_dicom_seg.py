@@ -14,7 +14,7 @@ from pydicom.uid import RLELossless
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.dicom_seg import read_onto
-from coldal_tui.exchange.importing import plan_import
+from coldal_tui.exchange.importing import examine, plan_import
 from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
 
 GRID = (made.COLUMNS, made.ROWS, made.SLICES)
@@ -391,3 +391,16 @@ def test_a_cut_file_is_told(ct, tmp_path):
         plan = plan_import(whole, [ct.target], ("organ",), None)
 
         assert plan.accepted == ()
+
+
+def test_uids_that_an_export_replaced_lead_back(ct, tmp_path):
+    """As a de-identified series comes home: other UIDs, and here no positions at all."""
+    renamed = {"2.25.9": made.SERIES} | {f"2.25.{k}": made.instance(k) for k in range(5)}
+    frames = [made.Drawing(blob(k), source=f"2.25.{k}") for k in (3, 1)]
+    made.save(made.segmentation(frames, series="2.25.9"), tmp_path / "masks" / "seg.dcm")
+    target = replace(ct.target, renamed=renamed)
+
+    (verdict,) = examine(tmp_path / "masks", [target], ("organ",), None)
+
+    assert verdict.matched_by == "UID"
+    np.testing.assert_array_equal(verdict.label, on_grid(s1=blob(1), s3=blob(3)))

@@ -111,7 +111,9 @@ class _Placing:
         self._segmentation = segmentation
         self._target = target
         self._shape = grid_shape(target)
-        self._slices = {uid: k for k, uid in enumerate(target.instances) if uid}
+        slices = {uid: k for k, uid in enumerate(target.instances) if uid}
+        given = {new: slices[own] for new, own in target.renamed.items() if own in slices}
+        self._slices = slices | given
         self._by_position = lru_cache(maxsize=None)(self._compare)
         self._worst = 0.0
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.errors import ImageError
+from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.exporters.companions import companion_files
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.recognise import HEAD_BYTES
 
@@ -48,8 +49,16 @@ def volume_candidate(
         pixels = read(path)
         return names.give(pixels) if names else pixels
 
-    parts = (names.source,) if names else ()
+    parts = (*_data_of(path), *((names.source,) if names else ()))
     return Candidate(path, more.pop("name", path.as_posix()), title, load, parts=parts, **more)
+
+
+def _data_of(path: Path) -> tuple[Path, ...]:
+    """The voxel file of a detached header."""
+    try:
+        return companion_files(path)
+    except ColdalError:
+        return ()
 
 
 def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixels:

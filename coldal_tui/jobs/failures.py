@@ -35,7 +35,7 @@ def _of_the_database(error: Exception, project: Project) -> bool:
     """Busy, on a full disk, not to be written: a job that runs goes on running meanwhile."""
     if not isinstance(error, ColdalError):
         return False
-    return error.code == "busy" or error.where == str(project.store.path)
+    return error.code in ("busy", "other-host") or error.where == str(project.store.path)
 
 
 def interruption(job: queue.Job, how: str) -> JobError:

@@ -49,6 +49,7 @@ class Supervisor:
 
     def step(self) -> bool:
         """Look at every open job once. Returns whether any is still open."""
+        self._project.store.hold()
         self._version = self._project.store.data_version()
         self._watch.look()
         self._starter.start()

@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.one_host import WritingHost
 from coldal_tui.project.schema import MIGRATIONS, UNDOABLE_TABLES
 
 Row = dict[str, Any]
@@ -105,6 +106,7 @@ class Store:
     ) -> None:
         self.path = path
         self._clock = clock or (lambda: datetime.now(UTC))
+        self._host: WritingHost | None = None
         with self._errors():
             self._connection = _connect_readonly(path) if readonly else apsw.Connection(str(path))
             try:
@@ -128,7 +130,9 @@ class Store:
             raise ColdalError(what, where=str(self.path), remedy=remedy, code=code) from error
 
     def _prepare(self) -> None:
-        mode = "DELETE" if on_network_file_system(self.path) else "WAL"
+        shared = on_network_file_system(self.path)
+        self._host = WritingHost(self.path.with_name("host.json")) if shared else None
+        mode = "DELETE" if shared else "WAL"
         connection = self._connection
         if next(connection.execute("PRAGMA journal_mode"))[0].upper() != mode:
             connection.execute(f"PRAGMA journal_mode={mode}")
@@ -166,6 +170,14 @@ class Store:
 
     def close(self) -> None:
         self._connection.close()
+
+    def hold(self) -> None:
+        """Stay the host that writes, where there can be only one; for those that write rarely.
+
+        Raises ColdalError (code ``other-host``) when another host has come in between.
+        """
+        if self._host is not None:
+            self._host.claim()
 
     def now(self) -> str:
         """The clock, as stored: UTC, ISO 8601, seconds."""
@@ -227,6 +239,7 @@ class Store:
 
     @contextlib.contextmanager
     def _immediate(self) -> Iterator[None]:
+        self.hold()
         self.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -141,6 +141,13 @@ class Column:
         known = self.codes if self.values is None else self.values
         return 0 if known is None else len(known)
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of any scan."""
+        if self.values is not None:
+            return bool(np.isfinite(self.values).any())
+        return bool(self.names)
+
     def text(self, row: int) -> str | None:
         """What is known about one scan."""
         if self.values is not None:

@@ -1,4 +1,36 @@
-"""The manifest of an export: written beside what labelers get, read when their masks return."""
+"""The manifest of an export: written beside what labelers get, read when their masks return.
+
+``manifest.json`` is one object:
+
+- ``format`` (``coldal-tui queue``), ``version`` (1), ``project``, ``classes``, ``ignore_value``;
+- ``created``, ``exported_by``: left out where the export is de-identified;
+- ``person``: whom this folder is for, where several people got one each;
+- ``deidentified``: true where every ``scan_id`` is a pseudonym of the project's key map;
+- ``annotations``: files that hold pre-labels of many scans, with their SHA-256 as exported;
+- ``items``: one object per scan, with these fields (``manifest.csv`` has the first fifteen).
+
+======================  ===========================================================================
+``rank``                place in the queue, 1 first
+``scan_id``             the scan's id, or its pseudonym
+``image``               path of the image (a folder: of a DICOM series; else of its first slice)
+``sha256``              of the scan's own image in the project; null where de-identified
+``modality``            such as CT; null where unknown
+``shape``               the scan's grid: ``[rows, columns]`` or ``[i, j, k]``
+``spacing``             mm per grid axis, or null
+``role``, ``cluster``,  why the scan is in the queue
+``score``, ``round``,
+``strategy``
+``run``                 which model made the pre-label
+``prelabel``            path of the pre-label, or of the file with those of many scans; or null
+``assignee``            who is to draw it: the author of the mask that comes back
+``prelabel_sha256``     of that file as exported: one that nobody edited is no mask
+``image_sha256``        of ``image``, where it is not the scan's own file
+``slices``              of a volume that was cut into pictures: ``axis`` (the grid axis cut),
+                        ``row_axis``, ``column_axis`` (that run down and across),
+                        ``flip_rows``, ``flip_columns`` (``imaging.picture.SliceView``), ``window``
+                        (black, white per channel), ``every``, ``files`` of ``image`` and ``index``
+======================  ===========================================================================
+"""
 
 from __future__ import annotations
 
@@ -11,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.names import file_stem, same_name
+from coldal_tui.exchange.slices import SliceStack, stack_from_row
 
 FORMAT = "coldal-tui queue"
 VERSION = 1
@@ -39,39 +72,64 @@ _LEVELS_ABOVE = 2
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """One exported scan: its image and pre-label relative to the manifest, and their hashes."""
+    """One exported scan: its image and pre-label relative to the manifest, and their hashes.
+
+    ``slices`` is how a volume was cut into pictures, ``assignee`` who was to draw it.
+    """
 
     scan_id: str
     image: str
     sha256: str | None = None
     prelabel: str | None = None
     prelabel_sha256: str | None = None
+    assignee: str | None = None
+    slices: SliceStack | None = None
+    slice_images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was found, and where."""
+    """A manifest that was found, and where.
+
+    ``annotations`` are files with pre-labels of many scans, and their SHA-256 as exported.
+    ``deidentified``: its scan ids are pseudonyms.
+    """
 
     path: Path
     entries: tuple[ManifestEntry, ...]
+    annotations: tuple[tuple[str, str], ...] = ()
+    deidentified: bool = False
     _by_stem: dict[str, ManifestEntry] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for entry in self.entries:
-            self._by_stem[same_name(file_stem(entry.image))] = entry
+            if entry.slices is None:
+                self._by_stem[same_name(file_stem(entry.image))] = entry
+            else:
+                self._by_stem.update(dict.fromkeys(entry.slices.indices, entry))
         for entry in self.entries:
             self._by_stem[same_name(entry.scan_id)] = entry
 
     def entry_for(self, stem: str) -> ManifestEntry | None:
-        """The exported scan whose id or image name is ``stem``."""
+        """The exported scan whose id, image name or slice is called ``stem``."""
         return self._by_stem.get(same_name(stem))
+
+    def slice_for(self, stem: str) -> SliceStack | None:
+        """The stack that the picture ``stem`` is a slice of; None for any other name."""
+        entry = self.entry_for(stem)
+        stack = entry.slices if entry else None
+        return stack if stack is not None and same_name(stem) in stack.indices else None
 
     def images(self) -> Iterable[Path]:
         """Where the exported images lie: those are never masks."""
-        return (self.path.parent / entry.image for entry in self.entries)
+        for entry in self.entries:
+            for image in (entry.image, *entry.slice_images):
+                yield self.path.parent / image
 
     def prelabels(self) -> Iterable[tuple[Path, str | None]]:
         """Where the exported pre-labels lie, and what they were."""
+        for name, digest in self.annotations:
+            yield self.path.parent / name, digest
         for entry in self.entries:
             if entry.prelabel:
                 yield self.path.parent / entry.prelabel, entry.prelabel_sha256
@@ -111,12 +169,28 @@ def read_manifest(folder: Path) -> Manifest | None:
     for name, read in ((JSON_NAME, _read_json), (CSV_NAME, _read_csv)):
         path = folder / name
         try:
-            rows = read(path)
+            document = read(path)
         except (OSError, ValueError, csv.Error):
             continue
-        if rows is not None:
-            return Manifest(path, tuple(entry for row in rows if (entry := _entry(row))))
+        if document is not None:
+            return _manifest(path, document)
     return None
+
+
+def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
+    items = document.get("items")
+    rows = [row for row in items if isinstance(row, dict)] if isinstance(items, list) else []
+    files = document.get("annotations")
+    return Manifest(
+        path,
+        tuple(entry for row in rows if (entry := _entry(row))),
+        tuple(
+            (name, digest)
+            for name, digest in (files.items() if isinstance(files, dict) else ())
+            if isinstance(digest, str)
+        ),
+        document.get("deidentified") is True,
+    )
 
 
 def to_json(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
@@ -142,30 +216,40 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _read_json(path: Path) -> list[dict[str, Any]] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     document = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return None
-    return [row for row in document.get("items", []) if isinstance(row, dict)]
+    return document
 
 
-def _read_csv(path: Path) -> list[dict[str, Any]] | None:
+def _read_csv(path: Path) -> dict[str, Any] | None:
     # Spreadsheets put a byte order mark first when they save.
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         if not {"scan_id", "image"} <= set(reader.fieldnames or ()):
             return None
-        return [dict(row) for row in reader]
+        return {"items": [dict(row) for row in reader]}
 
 
 def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
     scan_id, image = row.get("scan_id"), row.get("image")
     if not isinstance(scan_id, str) or not isinstance(image, str) or not scan_id or not image:
         return None
+    slices = stack_from_row(row)
+    files = row["slices"]["files"] if slices else ()
     return ManifestEntry(
         scan_id,
         image,
-        row.get("sha256") or None,
-        row.get("prelabel") or None,
-        row.get("prelabel_sha256") or None,
+        _text(row, "sha256"),
+        _text(row, "prelabel"),
+        _text(row, "prelabel_sha256"),
+        _text(row, "assignee"),
+        slices,
+        tuple(one["image"] for one in files),
     )
+
+
+def _text(row: Mapping[str, Any], key: str) -> str | None:
+    value = row.get(key)
+    return value if isinstance(value, str) and value else None

@@ -1,27 +1,60 @@
-"""Exporters: what a labeler gets, one module per format, and what all of them are given."""
+"""Exporters: what a labeler gets, one module per format, and what all of them are given.
+
+A format is added as one module with a function that fulfils :class:`Exporter` (most are made of a
+``packing.Layout``), listed in ``_BUILT_IN``; another package adds one through the entry point
+group ``coldal_tui.exporters``, whose entries name such functions. A plug-in that fails to load is
+reported and left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from coldal_tui.errors import UsageError
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.imaging.image import ScanHeader, ScanRef
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.deidentify.masking import Deidentifier
+
+ENTRY_POINT_GROUP = "coldal_tui.exporters"
 
 Progress = Callable[[int, int, str], None]
 """Called with scans done, scans in all, and the scan at hand."""
 
-_BUILT_IN = {"folder": "coldal_tui.exchange.exporters.folder:export_folder"}
+_BUILT_IN = {
+    "folder": ("coldal_tui.exchange.exporters.folder:export_folder", "images as they are"),
+    "nifti": ("coldal_tui.exchange.exporters.nifti:export_nifti", "NIfTI volumes for ITK-SNAP"),
+    "slicer": ("coldal_tui.exchange.exporters.slicer:export_slicer", "3D Slicer, with a script"),
+    "monai-label": (
+        "coldal_tui.exchange.exporters.monai_label:export_monai_label",
+        "a MONAI Label datastore",
+    ),
+    "nnunet": ("coldal_tui.exchange.exporters.nnunet:export_nnunet", "an nnU-Net data set"),
+    "cvat": ("coldal_tui.exchange.exporters.cvat:export_cvat", "CVAT, volumes as slices"),
+    "label-studio": (
+        "coldal_tui.exchange.exporters.label_studio:export_label_studio",
+        "Label Studio, volumes as slices",
+    ),
+    "coco": ("coldal_tui.exchange.exporters.coco:export_coco", "COCO, volumes as slices"),
+    "dicom-seg": (
+        "coldal_tui.exchange.exporters.dicom_seg:export_dicom_seg",
+        "DICOM with segmentations",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class ExportItem:
     """One scan for a labeler: its files, why it is in the queue, and a pre-label if there is one.
 
-    ``prelabel`` is a label file on the scan's own grid (``imaging.labelfile``).
+    ``scan_id`` is what the export calls it: a pseudonym where it is de-identified. ``prelabel``
+    is a label file on the scan's own grid (``imaging.labelfile``).
     """
 
     scan_id: str
@@ -40,13 +73,21 @@ class ExportItem:
 
 @dataclass(frozen=True)
 class ExportMeta:
-    """What the whole export says about itself. ``created`` is ISO 8601 with its offset."""
+    """What the whole export says about itself, and how it is made.
+
+    ``created`` is ISO 8601 with its offset, or empty where dates are left out. ``person`` is whom
+    this folder is for, where several people get one each. ``slices`` says which slices of a
+    volume 2-D tools get. ``deidentifier`` cleans images where it is given.
+    """
 
     project: str
     created: str
     classes: tuple[str, ...]
     ignore_value: int | None = None
     exported_by: str | None = None
+    person: str | None = None
+    slices: SliceChoice = field(default_factory=SliceChoice)
+    deidentifier: Deidentifier | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +95,14 @@ class ExportResult:
     """A finished export.
 
     ``files`` maps paths relative to ``folder`` to SHA-256. ``images`` maps each scan id to the
-    SHA-256 of its image; for a DICOM series, of its files' hashes, one per line, in file order.
+    SHA-256 of the scan's own image, whatever became of it in the export; for a DICOM series, of
+    its files' hashes, one per line, in file order. ``prelabels`` are the scans that have one.
     """
 
     folder: Path
     files: dict[str, str]
     images: dict[str, str]
+    prelabels: frozenset[str] = frozenset()
 
 
 class Exporter(Protocol):
@@ -75,9 +118,33 @@ class Exporter(Protocol):
         """Write ``items`` to the new folder ``out``."""
 
 
+@dataclass(frozen=True)
+class PluginFailure:
+    """An exporter of another package that could not be loaded."""
+
+    name: str
+    message: str
+
+
 def export_formats() -> tuple[str, ...]:
-    """Names that ``exporter`` knows, the plain folder first."""
-    return tuple(_BUILT_IN)
+    """Names that ``exporter`` knows: the plain folder first, plug-ins last."""
+    return (*_BUILT_IN, *(entry.name for entry in _plugins()))
+
+
+def describe_formats() -> dict[str, str]:
+    """A few words on each built-in format."""
+    return {name: words for name, (_, words) in _BUILT_IN.items()}
+
+
+def plugin_failures() -> tuple[PluginFailure, ...]:
+    """The installed exporters of other packages that can't be loaded, and why."""
+    failures = []
+    for entry in _plugins():
+        try:
+            _loaded(entry)
+        except Exception as error:  # a plug-in's fault must not stop the built-in formats
+            failures.append(PluginFailure(entry.name, f"{type(error).__name__}: {error}"))
+    return tuple(failures)
 
 
 def exporter(name: str) -> Exporter:
@@ -86,13 +153,42 @@ def exporter(name: str) -> Exporter:
     Raises
     ------
     UsageError : there is none.
+    ColdalError : it is a plug-in's, and it can't be loaded.
     """
-    if name not in _BUILT_IN:
-        raise UsageError(
-            f"no export format is called {name!r}",
-            remedy=f"Use one of: {', '.join(sorted(_BUILT_IN))}.",
-            code="format",
-        )
-    module, _, attribute = _BUILT_IN[name].partition(":")
-    found: Exporter = getattr(import_module(module), attribute)
-    return found
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name][0].partition(":")
+        found: Exporter = getattr(import_module(module), attribute)
+        return found
+    for entry in _plugins():
+        if entry.name == name:
+            return _load_plugin(entry)
+    raise UsageError(
+        f"no export format is called {name!r}",
+        remedy=f"Use one of: {', '.join(sorted(export_formats()))}.",
+        code="format",
+    )
+
+
+def _plugins() -> list[EntryPoint]:
+    """Entry points of other packages; none takes the place of a built-in format."""
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    return [entry for name, entry in sorted(found.items()) if name not in _BUILT_IN]
+
+
+def _load_plugin(entry: EntryPoint) -> Exporter:
+    try:
+        return _loaded(entry)
+    except Exception as error:  # whatever the plug-in's module does when it is imported
+        raise ColdalError(
+            f"the export format {entry.name!r} can't be loaded: {type(error).__name__}: {error}",
+            where=entry.value,
+            remedy="Mend or remove the package that brings it; the other formats work.",
+            code="plug-in",
+        ) from error
+
+
+def _loaded(entry: EntryPoint) -> Exporter:
+    loaded: object = entry.load()
+    if isinstance(loaded, type) or not callable(loaded):
+        raise TypeError("it is no function of out, items, meta and progress")
+    return loaded

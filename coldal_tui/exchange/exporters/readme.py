@@ -3,41 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from coldal_tui.exchange.exporters import ExportItem, ExportMeta
-from coldal_tui.imaging.labelfile import label_suffix
+from coldal_tui.exchange.exporters import ExportMeta
 
 
-def labeler_readme(items: Sequence[ExportItem], meta: ExportMeta, prelabels: int) -> str:
-    """Markdown: what to draw, how to name it, how to send it back."""
+@dataclass(frozen=True)
+class Page:
+    """What a format says to its labeler: paragraphs of Markdown, steps as numbered lists.
+
+    ``values`` is its own table of values, where they are not those of :func:`value_table`.
+    """
+
+    opening: Sequence[str]
+    saving: Sequence[str]
+    prelabels: str
+    returning: str
+    images: str = "`images/`"
+    values: str = ""
+
+
+def labeler_readme(
+    scans: int, prelabels: int, meta: ExportMeta, page: Page, notes: Sequence[str] = ()
+) -> str:
+    """Markdown: what to draw, how to open it, how to save, how to send it back."""
+    when = f"Exported {meta.created}. " if meta.created else ""
+    whom = f" for {meta.person}" if meta.person else ""
     parts = [
-        f"# Scans to label: {meta.project}",
-        f"Exported {meta.created}. {_count(len(items), 'scan')} in `images/`, "
+        f"# Scans to label: {meta.project}{whom}",
+        f"{when}{count(scans, 'scan')} in {page.images}, "
         "listed in `manifest.csv` in the order of their rank.",
         "Start with rank 1. If there is no time for all, the first ones are worth the most.",
         "## What to draw",
-        _value_table(meta),
-        "## How to save",
-        *_saving(items),
-        "Keep the image's size and geometry: no cropping, scaling, rotating, and no JPEG.",
+        page.values or value_table(meta),
     ]
+    if page.opening:
+        parts += ["## How to open", *page.opening]
+    parts += ["## How to save", *page.saving]
     if prelabels:
         parts += [
             "## Pre-labels",
-            f"`prelabels/` holds a model's proposal for {_count(prelabels, 'scan')}. Open it, "
-            "correct it, and save the result in `masks/`. A proposal is often wrong where it "
-            "matters.",
+            f"A model's proposal goes along for {count(prelabels, 'scan')}. {page.prelabels} "
+            "A proposal is often wrong where it matters.",
         ]
-    parts += [
-        "## How to send back",
-        "Return the `masks/` folder, or this whole folder with it. Leave `manifest.json` where "
-        "it is and the names as they are: they are how each mask finds its scan. "
-        "If a scan shows none of the classes, save an empty mask and say so.",
-    ]
+    parts += ["## How to send back", page.returning]
+    if notes:
+        parts += ["## Good to know", *notes]
     return "\n\n".join(parts) + "\n"
 
 
-def _value_table(meta: ExportMeta) -> str:
+def value_table(meta: ExportMeta) -> str:
     rows = ["| value | meaning |", "|---|---|", "| 0 | background |"]
     for value, name in enumerate(meta.classes, start=1):
         also = " (or 255)" if len(meta.classes) == 1 and meta.ignore_value != 255 else ""
@@ -47,23 +62,18 @@ def _value_table(meta: ExportMeta) -> str:
     return "\n".join(rows)
 
 
-def _saving(items: Sequence[ExportItem]) -> list[str]:
-    lines = []
-    suffixes = {label_suffix(item.header) for item in items}
-    example = {label_suffix(item.header): item.scan_id for item in reversed(items)}
-    if ".png" in suffixes:
-        lines.append(
-            f"Pictures: one PNG per scan in `masks/`, named `<scan_id>.png` "
-            f"(such as `masks/{example['.png']}.png`), 8-bit grey or palette, "
-            "exactly as wide and high as the image."
-        )
-    if ".nii.gz" in suffixes:
-        lines.append(
-            f"Volumes and images with world coordinates: one NIfTI label map per scan in "
-            f"`masks/`, named `<scan_id>.nii.gz` (such as `masks/{example['.nii.gz']}.nii.gz`)."
-        )
-    return lines
+def steps(*lines: str) -> str:
+    """A numbered list."""
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+KEEP_GEOMETRY = "Keep the image's size and geometry: no cropping, scaling, rotating, and no JPEG."
+EMPTY_CASE = "If a scan shows none of the classes, save an empty mask and say so."
+KEEP_MANIFEST = (
+    "Leave `manifest.json` where it is and the names as they are: they are how each mask finds "
+    "its scan."
+)

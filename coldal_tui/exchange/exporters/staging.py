@@ -8,11 +8,12 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.files import sha256_file
 
 _BLOCK = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -42,11 +43,23 @@ class Stage:
         self.files[relative] = digest.hexdigest()
         return self.files[relative]
 
-    def write_text(self, relative: str, text: str) -> None:
-        """Write a text file in UTF-8."""
-        data = text.encode()
-        self._place(relative).write_bytes(data)
+    def write_text(self, relative: str, text: str) -> str:
+        """Write a text file in UTF-8; returns its SHA-256."""
+        return self.write_bytes(relative, text.encode())
+
+    def write_bytes(self, relative: str, data: bytes) -> str:
+        """Write a file; returns its SHA-256."""
+        with self._place(relative).open("xb") as stream:
+            stream.write(data)
         self.files[relative] = hashlib.sha256(data).hexdigest()
+        return self.files[relative]
+
+    def write(self, relative: str, write: Callable[[Path], object]) -> str:
+        """Have ``write`` make the file at the path that it is given; returns its SHA-256."""
+        target = self._place(relative)
+        write(target)
+        self.files[relative] = sha256_file(target)
+        return self.files[relative]
 
     def make_folder(self, relative: str) -> None:
         """Make an empty folder."""

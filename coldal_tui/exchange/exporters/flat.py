@@ -1,0 +1,45 @@
+"""What exports for 2-D tools share: every scan as pictures, collected for one file about all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coldal_tui.exchange.exporters import ExportItem, ExportMeta
+from coldal_tui.exchange.exporters.packing import Placed
+from coldal_tui.exchange.exporters.pictures import Picture, place_pictures
+from coldal_tui.exchange.exporters.readme import count
+from coldal_tui.exchange.exporters.staging import Stage
+
+
+class FlatLayout:
+    """Places scans as pictures in ``images/``; ``annotations`` is the file with the pre-labels."""
+
+    empty: Sequence[str] = ("returned",)
+    annotations = ""
+
+    def __init__(self) -> None:
+        self.pictures: list[Picture] = []
+
+    def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
+        """Any scan will do."""
+
+    def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
+        placed, pictures = place_pictures(stage, item, meta, self.annotations)
+        self.pictures += pictures
+        return placed
+
+    def about_slices(self, placed: Sequence[Placed]) -> list[str]:
+        """What to tell of volumes that were cut into slices."""
+        cut = [one for one in placed if one.slices is not None]
+        if not cut:
+            return []
+        slices = cut[0].slices
+        assert slices is not None  # it is one of those that were cut
+        example = slices.shown[len(slices.shown) // 2].image.rpartition("/")[2]
+        every = "" if slices.every == 1 else f", every {slices.every}th one,"
+        return [
+            f"{count(len(cut), 'volume')} went out as slices{every} named "
+            f"`<scan_id>__<axis><number>.png` (such as `{example}`). Keep those names: with "
+            "`manifest.json` they are the only way back into the volume. A slice that comes back "
+            "without a mask is left out of training: it does not count as empty."
+        ]

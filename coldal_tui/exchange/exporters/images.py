@@ -1,0 +1,287 @@
+"""Scans' images in an export: byte for byte, as NIfTI, or cleaned of what names the patient."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.exchange.exporters import ExportItem, ExportMeta
+from coldal_tui.exchange.exporters.companions import companion_files
+from coldal_tui.exchange.exporters.staging import Stage
+from coldal_tui.exchange.names import image_ending
+from coldal_tui.files import sha256_file
+from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.labelfile import label_suffix, read_label, write_label
+from coldal_tui.imaging.reading import read_scan
+
+_NIFTI_TYPES = {"bool": np.uint8, "float16": np.float32}
+_LARGEST_NIFTI1_AXIS = 32767
+_LABEL_ENDINGS = (".nii.gz", ".png")
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    """Where a scan's image lies, the SHA-256 of the scan's own, and of this file if another."""
+
+    path: str
+    sha256: str
+    image_sha256: str | None = None
+
+
+def source_files(item: ExportItem) -> tuple[Path, ...]:
+    """All files that a scan's image is read from. Raises ColdalError."""
+    files = tuple(Path(file) for file in item.ref.files)
+    return files if len(files) > 1 else files + companion_files(files[0])
+
+
+def source_sha256(item: ExportItem) -> str:
+    """The identity of a scan's image: of its one file, or of all files of a series."""
+    digests = [_hashed(Path(file)) for file in item.ref.files]
+    return digests[0] if len(digests) == 1 else series_sha256(digests)
+
+
+def series_sha256(digests: Sequence[str]) -> str:
+    """One hash for a scan of several files: SHA-256 of their hashes, one per line."""
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def place_as_it_is(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage:
+    """The scan's files in ``images/``, byte for byte; cleaned where the export is de-identified.
+
+    ``images/<scan_id>.<ending>``; a DICOM series becomes ``images/<scan_id>/0001.dcm``, … in the
+    series' order; an image with a detached header keeps its file names in ``images/<scan_id>/``.
+    """
+    if meta.deidentifier is not None:
+        return _place_cleaned(stage, item, meta)
+    files = source_files(item)
+    base = f"images/{item.scan_id}"
+    if len(files) == 1:
+        relative = base + image_ending(files[0].name, item.ref.kind)
+        return PlacedImage(relative, stage.copy(files[0], relative))
+    if item.ref.kind == "dicom":
+        digests = [
+            stage.copy(file, f"{base}/{number:04d}.dcm")
+            for number, file in enumerate(files, start=1)
+        ]
+        return PlacedImage(base, series_sha256(digests))
+    digests = [stage.copy(file, f"{base}/{file.name}") for file in files]
+    return PlacedImage(f"{base}/{files[0].name}", digests[0])
+
+
+def _place_cleaned(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage:
+    if item.ref.kind == "dicom":
+        return place_dicom(stage, item, meta)
+    if item.ref.kind == "raster":
+        return place_picture(stage, item)
+    return place_nifti(stage, item, meta, f"images/{item.scan_id}.nii.gz")
+
+
+def place_dicom(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage:
+    """A DICOM scan cleaned by the export's de-identifier, or as it is without one."""
+    if meta.deidentifier is None:
+        return place_as_it_is(stage, item, meta)
+    cleaner = meta.deidentifier
+    files = [Path(file) for file in item.ref.files]
+    names = [f"images/{item.scan_id}.dcm"]
+    if len(files) > 1:
+        names = [f"images/{item.scan_id}/{n:04d}.dcm" for n in range(1, len(files) + 1)]
+    digests = []
+    for file, name in zip(files, names, strict=True):
+        digests.append(stage.write_bytes(name, cleaner.clean_dicom(file, item.scan_id)))
+    path = names[0] if len(files) == 1 else f"images/{item.scan_id}"
+    joint = digests[0] if len(digests) == 1 else series_sha256(digests)
+    return PlacedImage(path, source_sha256(item), joint)
+
+
+def place_nifti(stage: Stage, item: ExportItem, meta: ExportMeta, relative: str) -> PlacedImage:
+    """The scan as NIfTI at ``relative`` (``.nii.gz``): its own file where that can be.
+
+    A file that states no usable position, or not in mm, is written anew: programs guess
+    differently what such a header means.
+    """
+    source = Path(item.ref.files[0])
+    plain = source.name.endswith(".nii.gz") and item.ref.kind == "nifti"
+    if plain and meta.deidentifier is None and is_placed(item.header):
+        return PlacedImage(relative, stage.copy(source, relative))
+    image = read_scan(item.ref)
+    digest = stage.write(relative, lambda path: write_nifti(path, image))
+    return PlacedImage(relative, source_sha256(item), digest)
+
+
+def place_picture(
+    stage: Stage, item: ExportItem, *, stem: str | None = None, eight_bit: bool = False
+) -> PlacedImage:
+    """A picture's pixels as displayed, as a PNG without any text; a TIFF where PNG can't hold it.
+
+    ``eight_bit`` is not lossless: 16-bit pictures are shown in their usual window.
+    """
+    image = read_scan(item.ref)
+    base = stem or f"images/{item.scan_id}"
+    if eight_bit:
+        from coldal_tui.imaging.picture import picture, png_bytes
+
+        return _stored(stage, item, f"{base}.png", png_bytes(picture(image)))
+    if fits_png(image.header):
+        return _stored(stage, item, f"{base}.png", png_of(image.array))
+    digest = stage.write(f"{base}.tif", lambda path: _write_tiff(path, image))
+    return PlacedImage(f"{base}.tif", source_sha256(item), digest)
+
+
+def _stored(stage: Stage, item: ExportItem, relative: str, data: bytes) -> PlacedImage:
+    return PlacedImage(relative, source_sha256(item), stage.write_bytes(relative, data))
+
+
+def is_placed(header: ScanHeader) -> bool:
+    """Whether all programs read the same position from the file."""
+    return header.affine is not None and not {"geometry", "unit"} & header.meta.keys()
+
+
+def fits_png(header: ScanHeader) -> bool:
+    """Whether a PNG holds the pixels without loss."""
+    whole = header.dtype in ("uint8", "uint16")
+    return len(header.shape) == 2 and whole and header.channels in (1, 3)
+
+
+def png_of(array: NDArray[Any]) -> bytes:
+    """``(rows, columns, 1 or 3)`` uint8 or uint16 as the bytes of a PNG."""
+    import imagecodecs
+
+    pixels = array[..., 0] if array.shape[-1] == 1 else array
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4))
+
+
+def _write_tiff(path: Path, image: ScanImage) -> None:
+    """Pixels only: no description, software, date or ImageJ block."""
+    import tifffile
+
+    array = image.array
+    if len(image.header.shape) == 3:
+        array = array.transpose(2, 1, 0, 3)
+    grey = array.shape[-1] != 3
+    single = array.shape[-1] == 1
+    planes = array[..., 0] if single else array
+    tifffile.imwrite(
+        path,
+        np.ascontiguousarray(planes),
+        photometric="minisblack" if grey else "rgb",
+        planarconfig=None if single else "contig",
+        metadata=None,
+        software=False,
+        compression="deflate",
+    )
+
+
+def write_nifti(path: Path, image: ScanImage, channel: int | None = None) -> None:
+    """Write a scan as NIfTI with nothing in its header but the grid.
+
+    ``(i, j, k)`` as they are, ``(rows, columns)`` as ``(column, row, 1)``; 8-bit colour as RGB
+    voxels, other channels along a fifth axis, or only ``channel``. Equal scans give equal files.
+
+    Source: NIfTI-1.1 header, nifti1.h.
+    """
+    import nibabel as nib
+
+    voxels = _voxels(image, channel)
+    fits = max(voxels.shape) <= _LARGEST_NIFTI1_AXIS
+    kind: Any = nib.Nifti1Image if fits else nib.Nifti2Image
+    affine = placed_affine(image.header)
+    made: Any = kind(voxels, affine)
+    made.header.set_xyzt_units("mm")
+    made.set_sform(affine, code=1)
+    made.set_qform(affine, code=1 if _rigid(affine) else 0)
+    # A fixed time and no file name inside.
+    path.write_bytes(gzip.compress(made.to_bytes(), compresslevel=4, mtime=0))
+
+
+def _voxels(image: ScanImage, channel: int | None) -> NDArray[Any]:
+    array = image.array
+    kind = _NIFTI_TYPES.get(array.dtype.name)
+    array = array if kind is None else array.astype(kind)
+    if len(image.header.shape) == 2:
+        array = array.swapaxes(0, 1)[:, :, np.newaxis]
+    if channel is not None:
+        return array[..., channel]
+    if array.shape[-1] == 1:
+        return array[..., 0]
+    if array.shape[-1] == 3 and array.dtype == np.uint8:
+        colours = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+        return np.ascontiguousarray(array).view(colours)[..., 0]
+    return array[:, :, :, np.newaxis, :]
+
+
+def placed_affine(header: ScanHeader) -> NDArray[np.float64]:
+    """The scan's affine; where it has none, that of ITK's identity directions, in its spacing."""
+    if header.affine is not None:
+        return np.asarray(header.affine, dtype=np.float64)
+    steps = header.spacing or (1.0,) * len(header.shape)
+    steps = (steps[1], steps[0], 1.0) if len(header.shape) == 2 else steps
+    return np.diag([-steps[0], -steps[1], steps[2], 1.0])
+
+
+def _rigid(affine: NDArray[np.float64]) -> bool:
+    """Whether a quaternion can hold the directions; a sheared grid has none."""
+    columns = affine[:3, :3]
+    unit = columns / np.linalg.norm(columns, axis=0)
+    return bool(np.allclose(unit.T @ unit, np.eye(3), atol=1e-5))
+
+
+def prelabel_of(item: ExportItem) -> NDArray[np.uint8] | None:
+    """The pre-label on the scan's grid, or None.
+
+    Raises
+    ------
+    ColdalError : it can't be read, or is of another size than the scan.
+    """
+    if item.prelabel is None:
+        return None
+    label = read_label(item.prelabel)
+    if label.shape != item.header.shape:
+        raise ColdalError(
+            f"the pre-label has {label.shape}, the scan {item.header.shape}",
+            where=str(item.prelabel),
+            remedy="Predict the scan again: coldal-tui next, or export with --no-prelabels.",
+            code="grid",
+        )
+    return label
+
+
+def copy_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str] | None:
+    """The pre-label's file as it is, under the scan's id; its path and SHA-256."""
+    if item.prelabel is None:
+        return None
+    ending = next((e for e in _LABEL_ENDINGS if item.prelabel.name.endswith(e)), "")
+    relative = f"{folder}/{item.scan_id}{ending or label_suffix(item.header)}"
+    return relative, stage.copy(item.prelabel, relative)
+
+
+def nifti_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str] | None:
+    """The pre-label as NIfTI on the grid of :func:`place_nifti`; its path and SHA-256."""
+    if item.prelabel is None:
+        return None
+    if item.header.affine is not None and item.prelabel.name.endswith(".nii.gz"):
+        return copy_prelabel(stage, item, folder)
+    label = prelabel_of(item)
+    assert label is not None  # there is a file
+    relative = f"{folder}/{item.scan_id}.nii.gz"
+    affine = placed_affine(item.header)
+    return relative, stage.write(relative, lambda path: write_label(path, label, affine))
+
+
+def _hashed(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise ColdalError(
+            f"the image can't be read: {error.strerror}",
+            where=str(path),
+            remedy="Bring the file back, or skip the scan: queue skip SCAN.",
+            code="missing",
+        ) from error

@@ -1,0 +1,111 @@
+"""Label Studio: pictures, tasks with predictions as brush strokes, and the labelling set-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.colours import class_hex
+from coldal_tui.exchange.exporters.flat import FlatLayout
+from coldal_tui.exchange.exporters.packing import Placed, pack
+from coldal_tui.exchange.exporters.pictures import Picture, by_class
+from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
+from coldal_tui.exchange.exporters.rle import brush_rle
+from coldal_tui.exchange.exporters.staging import Stage
+
+TASKS, CONFIG = "tasks.json", "labeling_config.xml"
+_LOCAL = "/data/local-files/?d=images/"
+_TAG, _IMAGE = "tag", "image"
+
+
+def export_label_studio(
+    out: Path,
+    items: Sequence[ExportItem],
+    meta: ExportMeta,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """``images/``, ``tasks.json`` and ``labeling_config.xml``; volumes as slices.
+
+    Each task names its picture below the folder that Label Studio serves files from, and in
+    ``data.scan_id`` the scan's id, of a slice its name.
+    """
+    return pack(_LabelStudio(), out, items, meta, progress)
+
+
+class _LabelStudio(FlatLayout):
+    annotations = TASKS
+
+    def finish(self, stage: Stage, placed: Sequence[Placed], meta: ExportMeta) -> Mapping[str, str]:
+        tasks = [task_of(picture, meta.classes) for picture in self.pictures]
+        stage.write_text(CONFIG, labeling_config(meta.classes))
+        return {TASKS: stage.write_text(TASKS, json.dumps(tasks, ensure_ascii=False) + "\n")}
+
+    def page(self, placed: Sequence[Placed], meta: ExportMeta) -> Page:
+        return Page(
+            opening=[
+                "Label Studio serves local files only where it is told to. Start it in this "
+                "folder:",
+                "```\n"
+                "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true \\\n"
+                'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT="$PWD" label-studio start\n'
+                "```",
+                steps(
+                    "Create Project, and give it a name.",
+                    f"Labeling Setup > Custom template > Code: paste `{CONFIG}`, then Save.",
+                    "Settings > Cloud Storage > Add Source Storage > Local files: the path of "
+                    "`images/` in this folder, and Save. Don't sync it: the tasks are in the "
+                    "next step.",
+                    f"Import: choose `{TASKS}`, then Import.",
+                    "Settings > Annotation: switch on Use predictions to prelabel tasks.",
+                ),
+                *self.about_slices(placed),
+            ],
+            saving=[
+                steps(
+                    "Draw with the brush, and press Submit (or Update) for every task, also for "
+                    "one that shows nothing.",
+                    "Export > JSON; put the file into `returned/`.",
+                ),
+            ],
+            prelabels="They are the predictions of the tasks.",
+            returning="Return the JSON file, or this whole folder with it. "
+            f"{KEEP_MANIFEST} {EMPTY_CASE}",
+        )
+
+
+def labeling_config(classes: Sequence[str]) -> str:
+    """The labelling set-up: one brush per class (labelstud.io, tag BrushLabels)."""
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Image", name=_IMAGE, value="$image", zoom="true")
+    brushes = ElementTree.SubElement(view, "BrushLabels", name=_TAG, toName=_IMAGE)
+    for value, name in enumerate(classes, start=1):
+        ElementTree.SubElement(brushes, "Label", value=name, background=class_hex(value))
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def task_of(picture: Picture, classes: Sequence[str]) -> dict[str, Any]:
+    """One task (labelstud.io, "Import pre-annotated data"); its prediction where there is one."""
+    data = {"image": _LOCAL + quote(picture.file), "scan_id": picture.name}
+    task: dict[str, Any] = {"data": data}
+    if picture.label is not None:
+        result = [
+            {
+                "id": f"{picture.name}-{value}",
+                "type": "brushlabels",
+                "from_name": _TAG,
+                "to_name": _IMAGE,
+                "original_width": picture.columns,
+                "original_height": picture.rows,
+                "image_rotation": 0,
+                "value": {"format": "rle", "rle": brush_rle(drawn), "brushlabels": [name]},
+            }
+            for value, name, drawn in by_class(picture, classes)
+        ]
+        task["predictions"] = [{"model_version": picture.run or "model", "result": result}]
+    return task

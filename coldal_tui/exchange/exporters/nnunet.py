@@ -1,0 +1,158 @@
+"""nnU-Net's raw data set: cases to label as test images, pre-labels as predictions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.colours import IGNORE_NAME
+from coldal_tui.exchange.exporters.images import (
+    copy_prelabel,
+    fits_png,
+    nifti_prelabel,
+    place_nifti,
+    place_picture,
+    source_sha256,
+    write_nifti,
+)
+from coldal_tui.exchange.exporters.packing import Placed, pack, refuse
+from coldal_tui.exchange.exporters.readme import (
+    EMPTY_CASE,
+    KEEP_GEOMETRY,
+    KEEP_MANIFEST,
+    Page,
+    steps,
+    value_table,
+)
+from coldal_tui.exchange.exporters.staging import Stage
+from coldal_tui.imaging.reading import read_scan
+
+_IMAGES, _LABELS, _PRELABELS = "imagesTs", "labelsTs", "prelabels"
+
+
+def export_nnunet(
+    out: Path,
+    items: Sequence[ExportItem],
+    meta: ExportMeta,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """``imagesTs/<scan_id>_0000.nii.gz``, ``dataset.json`` and ``prelabels/``.
+
+    All cases have one file type, as nnU-Net demands: PNG where all are 8- or 16-bit pictures,
+    else NIfTI. Each channel is a file (``_0000``, ``_0001``, …); a PNG holds its colours. Masks
+    come into ``labelsTs/<scan_id>…``.
+
+    Raises
+    ------
+    UsageError : the scans differ in their number of channels.
+    """
+    png = all(item.header.affine is None and fits_png(item.header) for item in items)
+    return pack(_Nnunet(".png" if png else ".nii.gz"), out, items, meta, progress)
+
+
+class _Nnunet:
+    empty = (_LABELS,)
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+
+    def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
+        """All cases of a data set have the same channels."""
+        channels = items[0].header.channels
+        refuse(
+            [item for item in items if item.header.channels != channels],
+            f"an nnU-Net data set has one number of channels (here {channels}), and these differ",
+            "Export them apart, or use --to nifti.",
+        )
+        cases = [item for item in items if re.search(r"_\d{4}$", item.scan_id)]
+        refuse(
+            cases,
+            "nnU-Net takes the end of these ids for the number of a channel",
+            "Use --to nifti, or --deidentify, which gives them other ids.",
+        )
+
+    def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
+        base = f"{_IMAGES}/{item.scan_id}"
+        if self._ending == ".png":
+            image = place_picture(stage, item, stem=f"{base}_0000")
+            prelabel = copy_prelabel(stage, item, _PRELABELS)
+        elif item.header.channels == 1:
+            image = place_nifti(stage, item, meta, f"{base}_0000.nii.gz")
+            prelabel = nifti_prelabel(stage, item, _PRELABELS)
+        else:
+            return self._place_channels(stage, item, base)
+        return Placed(
+            item, image.path, image.sha256, image.image_sha256, *(prelabel or (None, None))
+        )
+
+    def _place_channels(self, stage: Stage, item: ExportItem, base: str) -> Placed:
+        scan = read_scan(item.ref)
+        digests = []
+        for channel in range(scan.header.channels):
+            name = f"{base}_{channel:04d}.nii.gz"
+            write = partial(write_nifti, image=scan, channel=channel)
+            digests.append(stage.write(name, write))
+        prelabel = nifti_prelabel(stage, item, _PRELABELS)
+        image = f"{base}_0000.nii.gz"
+        return Placed(item, image, source_sha256(item), digests[0], *(prelabel or (None, None)))
+
+    def finish(self, stage: Stage, placed: Sequence[Placed], meta: ExportMeta) -> Mapping[str, str]:
+        stage.write_text("dataset.json", self._dataset_json(placed, meta))
+        return {}
+
+    def _dataset_json(self, placed: Sequence[Placed], meta: ExportMeta) -> str:
+        header = placed[0].item.header
+        if self._ending == ".png" and header.channels == 3:
+            channels = ["R", "G", "B"]
+        elif header.channels == 1:
+            channels = [header.modality or "image"]
+        else:
+            channels = [f"channel {number}" for number in range(header.channels)]
+        labels = {"background": 0} | {n: v for v, n in enumerate(meta.classes, start=1)}
+        if meta.ignore_value is not None:
+            labels[IGNORE_NAME] = _ignore_value(meta)
+        document: dict[str, Any] = {
+            "name": meta.project,
+            "channel_names": {str(number): name for number, name in enumerate(channels)},
+            "labels": labels,
+            "numTraining": 0,
+            "numTest": len(placed),
+            "file_ending": self._ending,
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def page(self, placed: Sequence[Placed], meta: ExportMeta) -> Page:
+        first = placed[0].item.scan_id
+        known = meta.ignore_value is not None
+        values = replace(meta, ignore_value=_ignore_value(meta)) if known else meta
+        return Page(
+            opening=[
+                steps(
+                    f"The images are `{_IMAGES}/<scan_id>_0000{self._ending}`: open one in any "
+                    "program that reads them.",
+                    f"To predict with a model of yours: `nnUNetv2_predict -i {_IMAGES} "
+                    "-o predictions -d DATASET -c CONFIGURATION`, from this folder.",
+                ),
+            ],
+            saving=[
+                f"One mask per case, named `{_LABELS}/<scan_id>{self._ending}`, without a channel "
+                f"number (here `{_LABELS}/{first}{self._ending}`).",
+                KEEP_GEOMETRY,
+            ],
+            prelabels=f"They lie in `{_PRELABELS}/`, as `nnUNetv2_predict` would write them.",
+            returning="Return this whole folder, with `dataset.json`. "
+            f"{KEEP_MANIFEST} {EMPTY_CASE}",
+            images=f"`{_IMAGES}/`",
+            values=value_table(values),
+        )
+
+
+def _ignore_value(meta: ExportMeta) -> int:
+    """nnU-Net's ignore label is the highest of consecutive values."""
+    return len(meta.classes) + 1

@@ -1,0 +1,269 @@
+"""Slices of a volume that went to a 2-D tool: their names, and the way back into the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import MaskLayer, MaskPixels
+from coldal_tui.exchange.names import file_stem, same_name
+from coldal_tui.exchange.numbers import as_integers
+from coldal_tui.imaging.picture import SliceView
+
+AXIS_LETTERS = "xyz"
+_UNSEEN = 65_535
+"""The value of voxels that nobody saw, in a layer of their own, where it is named ``ignore``."""
+
+
+def slice_name(scan_id: str, axis: int, index: int) -> str:
+    """What a slice is called in an export: ``brain__z0123`` is slice 123 across axis k."""
+    return f"{scan_id}__{AXIS_LETTERS[axis]}{index:04d}"
+
+
+@dataclass(frozen=True)
+class SliceStack:
+    """The slices of one volume that were exported, as its manifest says.
+
+    ``indices`` are the slices that were shown, by file stem (``brain__z0123``). ``window`` is what
+    became black and white, per channel, in stored units.
+    """
+
+    scan_id: str
+    shape: tuple[int, ...]
+    view: SliceView
+    indices: Mapping[str, int]
+    every: int = 1
+    window: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def picture_shape(self) -> tuple[int, int]:
+        """``(rows, columns)`` of each of the pictures."""
+        return self.shape[self.view.row_axis], self.shape[self.view.column_axis]
+
+
+class _File(msgspec.Struct, frozen=True):
+    image: str
+    index: int
+
+
+class _Slices(msgspec.Struct, frozen=True):
+    """What a manifest says under ``slices``; see ``exporters.packing.Slices``."""
+
+    axis: int
+    row_axis: int
+    column_axis: int
+    flip_rows: bool
+    flip_columns: bool
+    files: list[_File]
+    every: int = 1
+    window: list[tuple[float, float]] = []
+
+
+def stack_from_row(row: Mapping[str, Any]) -> SliceStack | None:
+    """The stack that a manifest's row describes; None where it has none, or not a sound one."""
+    try:
+        found = msgspec.convert(row.get("slices"), _Slices)
+        shape = msgspec.convert(row.get("shape"), tuple[int, int, int])
+        scan_id = msgspec.convert(row.get("scan_id"), str)
+    except msgspec.ValidationError:
+        return None
+    if {found.axis, found.row_axis, found.column_axis} != {0, 1, 2}:
+        return None
+    depth = shape[found.axis]
+    return SliceStack(
+        scan_id,
+        shape,
+        SliceView(
+            found.axis, found.row_axis, found.column_axis, found.flip_rows, found.flip_columns
+        ),
+        {
+            same_name(file_stem(one.image)): one.index
+            for one in found.files
+            if 0 <= one.index < depth
+        },
+        found.every,
+        tuple(found.window),
+    )
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A volume put together of slices.
+
+    ``label`` is on the volume's grid. ``seen`` is False where no mask came back: such voxels are
+    0 in ``label`` and mean nothing. ``missing`` are exported slices without a mask, ascending.
+    """
+
+    label: NDArray[Any]
+    seen: NDArray[np.bool_]
+    missing: tuple[int, ...]
+
+
+def restore(stack: SliceStack, masks: Mapping[str, NDArray[Any]]) -> Restored:
+    """Put 2-D masks back into their volume.
+
+    Parameters
+    ----------
+    stack : which pictures were cut from the volume, and how they were turned.
+    masks : ``(rows, columns)`` numbers by file stem, in the pictures' size.
+
+    Raises
+    ------
+    ImageError : ``wrong-slice``, a stem is none of the exported slices; ``wrong-size``, a mask is
+        not as large as its picture.
+    """
+    kind = np.result_type(np.uint8, *(mask.dtype for mask in masks.values()))
+    label = np.zeros(stack.shape, dtype=kind)
+    seen = np.zeros(stack.shape, dtype=np.bool_)
+    for stem, mask in masks.items():
+        at = _place_of(stack, stem, mask)
+        label[at] = stack.view.restored(mask)
+        seen[at] = True
+    back = {stack.indices[stem] for stem in masks}
+    return Restored(label, seen, tuple(sorted(set(stack.indices.values()) - back)))
+
+
+def _place_of(stack: SliceStack, stem: str, mask: NDArray[Any]) -> tuple[Any, ...]:
+    index = stack.indices.get(stem)
+    if index is None:
+        raise ImageError(
+            f"{stem!r} is none of the slices of {stack.scan_id!r} that were exported",
+            remedy="Keep the names of the pictures, and import with the export's manifest.json.",
+            code="wrong-slice",
+        )
+    if mask.shape != stack.picture_shape:
+        rows, columns = stack.picture_shape
+        size = "×".join(str(n) for n in reversed(mask.shape))
+        raise ImageError(
+            f"the mask of {stem!r} is {size} pixels (width×height), its picture {columns}×{rows}",
+            remedy="Draw or export it at the picture's own size.",
+            code="wrong-size",
+        )
+    return (slice(None),) * stack.view.axis + (index,)
+
+
+def volume_of(
+    stack: SliceStack,
+    drawn: Mapping[str, MaskPixels],
+    affine: NDArray[Any] | None,
+    *,
+    missing_is_empty: bool = False,
+) -> MaskPixels:
+    """One mask of a volume from the masks of its slices.
+
+    What values mean may differ from slice to slice; the volume's mask has one numbering. Slices
+    that nobody was shown, and those that came back without a mask, are to be ignored: they are
+    no background (a layer named ``ignore`` says so). With ``missing_is_empty`` exported slices
+    without a mask are background.
+
+    Parameters
+    ----------
+    drawn : the masks of slices (``axes`` rows) by file stem.
+    affine : the volume's, voxel to RAS mm.
+
+    Raises
+    ------
+    ImageError : as :func:`restore`.
+    """
+    numbering = Numbering(tuple(drawn.values()))
+    depth = max(1 + len(pixels.layers) for pixels in drawn.values())
+    volumes = []
+    restored = restore(stack, {})
+    for layer in range(depth):
+        planes = {stem: numbering.renumbered(pixels, layer) for stem, pixels in drawn.items()}
+        restored = restore(stack, planes)
+        volumes.append(restored.label)
+    unseen = ~restored.seen
+    if missing_is_empty:
+        for index in restored.missing:
+            unseen[(slice(None),) * stack.view.axis + (index,)] = False
+    layers = [MaskLayer(volume, numbering.names) for volume in volumes[1:]]
+    if unseen.any():
+        layers.append(MaskLayer(unseen.astype(np.uint16) * _UNSEEN, {_UNSEEN: "ignore"}))
+    return MaskPixels(
+        volumes[0],
+        "ijk",
+        affine,
+        placed=affine is not None,
+        names=numbering.names,
+        notes=_notes(stack, drawn, restored.missing, missing_is_empty),
+        layers=tuple(layers),
+        colours=numbering.colours,
+        numbered=numbering.plain,
+    )
+
+
+class Numbering:
+    """One numbering for masks whose values may mean different things.
+
+    ``plain`` : values are numbers as they stand, without names or colours.
+    """
+
+    def __init__(self, masks: Sequence[MaskPixels]) -> None:
+        named = [m for m in masks if m.names is not None or m.colours is not None]
+        self.plain = not named and all(m.numbered for m in masks)
+        self._numbers: dict[tuple[str | None, str | None, int | None], int] = {}
+        self.names: dict[int, str] | None = None
+        self.colours: dict[int, str] | None = None
+        if not self.plain:
+            self._learn(masks)
+
+    def _learn(self, masks: Sequence[MaskPixels]) -> None:
+        for mask in masks:
+            for layer in range(1 + len(mask.layers)):
+                array, names = _layer_of(mask, layer)
+                for value in np.unique(as_integers(array)).tolist():
+                    self._number(value, names, mask.colours)
+        names_of = {n: key for key, n in self._numbers.items()}
+        if any(mask.names is not None for mask in masks):
+            self.names = {n: k[0] or str(k[2]) for n, k in names_of.items() if k[0] or not k[1]}
+        if any(mask.colours is not None for mask in masks):
+            self.colours = {n: k[1] for n, k in names_of.items() if k[1]}
+
+    def _number(
+        self, value: int, names: Mapping[int, str] | None, colours: Mapping[int, str] | None
+    ) -> int:
+        name, colour = (names or {}).get(value), (colours or {}).get(value)
+        if value == 0 and name is None and colour is None:
+            return 0
+        key = (name, colour, None if name or colour else int(value))
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def renumbered(self, mask: MaskPixels, layer: int) -> NDArray[Any]:
+        """A layer of a mask, ``(rows, columns)``; zeros where it has not so many."""
+        if layer > len(mask.layers):
+            return np.zeros(mask.array.shape, np.uint8)
+        array, names = _layer_of(mask, layer)
+        if self.plain:
+            return array
+        values, which = np.unique(as_integers(array), return_inverse=True)
+        table = [self._number(value, names, mask.colours) for value in values.tolist()]
+        return np.asarray(table, dtype=np.uint16)[which].reshape(array.shape)
+
+
+def _layer_of(mask: MaskPixels, layer: int) -> tuple[NDArray[Any], Mapping[int, str] | None]:
+    if layer == 0:
+        return mask.array, mask.names
+    return mask.layers[layer - 1].array, mask.layers[layer - 1].names
+
+
+def _notes(
+    stack: SliceStack,
+    drawn: Mapping[str, MaskPixels],
+    missing: Sequence[int],
+    missing_is_empty: bool,
+) -> tuple[str, ...]:
+    notes = [f"put together of {len(drawn)} slices of {stack.shape[stack.view.axis]}"]
+    if missing:
+        what = "taken as empty" if missing_is_empty else "ignored: nobody said they are empty"
+        notes.append(f"{len(missing)} exported slices came back without a mask ({what})")
+    if len(stack.indices) < stack.shape[stack.view.axis]:
+        notes.append("slices that were not exported are ignored")
+    own = [note for pixels in drawn.values() for note in pixels.notes]
+    return (*notes, *dict.fromkeys(own))

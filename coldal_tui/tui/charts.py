@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from textual.content import Content
 
@@ -205,7 +205,9 @@ class _Canvas:
 
     def row(self, row: int) -> Content:
         """The line in the accent's colour, the spread muted; where both meet, one cell of both."""
-        return Content.assemble(*(self._cell(x, row) for x in range(self.width)))
+        cells = (self._cell(x, row) for x in range(self.width))
+        parts = groupby(cells, key=lambda cell: cell[1])
+        return Content.assemble(*(("".join(c for c, _ in part), ink) for ink, part in parts))
 
     def _cell(self, x: int, y: int) -> tuple[str, str]:
         line, rise = self._lines[y][x], self._rises[y][x]

@@ -78,27 +78,6 @@ class JobRows:
         )
 
 
-class LogRows:
-    """A log in rows that fit; a row's key is its number."""
-
-    def __init__(self, title: str, rows: Sequence[str]) -> None:
-        self.columns = (Column("line", title, 20, most=100_000),)
-        self._rows = rows
-
-    @property
-    def row_count(self) -> int:
-        return len(self._rows)
-
-    def key(self, row: int) -> str:
-        return str(row)
-
-    def find(self, key: str) -> int | None:
-        return int(key) if key.isdigit() and int(key) < len(self._rows) else None
-
-    def cells(self, row: int) -> Sequence[Cell]:
-        return (self._rows[row],)
-
-
 def _widest(values: Iterable[object], least: int) -> int:
     return max([least, *(len(str(value)) for value in values)])
 

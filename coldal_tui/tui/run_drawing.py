@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from coldal_tui.project.run_view import Comparison, RunMeasures, SplitState
+from coldal_tui.project.run_view import ClassChange, Comparison, RunMeasures, SplitState
 from coldal_tui.project.snapshot import RunState
 from coldal_tui.tui.charts import Point, curve
 from coldal_tui.tui.inks import BAD, BOLD, GOOD, MUTED, counted, lines, number, plus_minus
@@ -124,16 +124,19 @@ def comparison_heading(
     change = Content.assemble(
         "Dice ", change_of(found.mean, DICE, look), (spread, MUTED), "  ", *_tally(found)
     )
-    rows = [head, change]
-    single = len(found.classes) == 1
-    for one in found.classes:
-        parts: list[Content | str] = [] if single else [visible(one.name), " "]
-        if not single:
-            parts += [change_of(one.dice_change, DICE, look), "  "]
-        parts += ["HD95 ", change_of(one.hd95_change, HD95, look, less_is_better=True)]
-        parts += [f" {one.unit}" if one.hd95_change is not None else ""]
-        rows.append(Content.assemble(*parts))
-    return [rows[0], *_flowed(rows[1:], width)]
+    classes = [_class_change(one, look) for one in found.classes]
+    if len(classes) == 1:
+        return [head, *_flowed([change, *classes], width)]
+    several = [
+        Content.assemble(visible(one.name), " ", change_of(one.dice_change, DICE, look), "  ", row)
+        for one, row in zip(found.classes, classes, strict=True)
+    ]
+    return [head, change, *_flowed(several, width)]
+
+
+def _class_change(one: ClassChange, look: Look) -> Content:
+    change = change_of(one.hd95_change, HD95, look, less_is_better=True)
+    return Content.assemble("HD95 ", change, f" {one.unit}" if one.hd95_change is not None else "")
 
 
 def _tally(found: Comparison) -> list[Content]:

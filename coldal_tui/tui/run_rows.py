@@ -33,6 +33,7 @@ class RunRows:
     ) -> None:
         self._runs, self._measures, self._look = tuple(reversed(runs)), measures, look
         self._classes = _class_names(runs)
+        self._evaluated = any(known.evaluations for known in measures.values())
         self.columns = (
             Column("run", "run", max(7, *(len(run.run_id) for run in runs)), least=7),
             Column("round", "round", 5, align="right", priority=4),
@@ -40,7 +41,11 @@ class RunRows:
             Column("dice", "Dice", 5, align="right"),
             Column("spread", plus_minus(look) + " SD", 5, align="right", priority=2),
             Column("hd95", "HD95", 8, align="right", priority=1),
-            Column("evaluated", "evaluated", 9, align="right", priority=5),
+            *(
+                (Column("evaluated", "evaluated", 9, align="right", priority=5),)
+                if self._evaluated
+                else ()
+            ),
             Column("coverage", "covers", 6, align="right", priority=3),
             Column("time", "trained", 9, align="right", priority=6),
             *(column for name in self._classes for column in _class_columns(name)),
@@ -70,7 +75,7 @@ class RunRows:
             Text(number(mean.get("dice"), DICE, look), style="bold"),
             number(watched.spread if watched else None, DICE, look),
             distance(mean.get("hd95"), unit, look),
-            number(evaluated, DICE, look),
+            *((number(evaluated, DICE, look),) if self._evaluated else ()),
             share(known.coverage if known else None, look),
             duration(run.seconds),
             *(cell for name in self._classes for cell in self._of_class(run, name)),

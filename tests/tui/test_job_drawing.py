@@ -14,7 +14,7 @@ from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.queue import Job
 from coldal_tui.project.job_view import Pace, Sample
 from coldal_tui.tui.job_drawing import device_lines, job_lines, log_rows, wrapped
-from coldal_tui.tui.job_rows import JobRows, LogRows, outcome, rate, waits_for
+from coldal_tui.tui.job_rows import JobRows, outcome, rate, waits_for
 from coldal_tui.tui.look import ASCII, UNICODE
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
@@ -199,12 +199,6 @@ def test_names_from_outside_can_not_steer_the_screen() -> None:
 
 def test_long_lines_of_a_log_go_on_in_the_next_row() -> None:
     assert log_rows(["abcdef", "", "日本語"], 4) == ["abcd", "ef", "", "日本", "語"]
-
-
-def test_a_log_is_a_table_of_rows() -> None:
-    rows = LogRows("log.txt", ["one", "two"])
-    assert (rows.row_count, rows.key(1), rows.find("1"), rows.find("2")) == (2, "1", 1, None)
-    assert rows.cells(1) == ("two",)
 
 
 def test_words_are_wrapped_between_words() -> None:

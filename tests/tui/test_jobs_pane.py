@@ -245,9 +245,23 @@ def test_a_log_that_is_read_elsewhere_stays_where_it_is(working: Path) -> None:
         await pilot.press("g")
         with folder.log.open("a") as log:
             log.write("the newest\n")
-        await until(pilot, lambda: jobs.log_table.row_count == 101)
-        assert jobs.log_table.cursor == 0
+        await until(pilot, lambda: jobs.log_view.row_count == 101)
+        assert jobs.log_view.cursor == 0
         assert "the newest" not in screen(app)
+
+    drive(working, jobs, steps, size=(80, 22))
+
+
+def test_a_log_is_wrapped_anew_in_another_width(working: Path) -> None:
+    jobs = pane()
+    folder_of(working, 2).log.write_text("x" * 100 + "\n")
+
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await shown(app, pilot, "training  10 of 100")
+        await pilot.press("enter")
+        await until(pilot, lambda: jobs.log_view.row_count == 2)
+        await pilot.resize_terminal(120, 22)
+        await until(pilot, lambda: jobs.log_view.row_count == 1)
 
     drive(working, jobs, steps, size=(80, 22))
 

@@ -86,9 +86,13 @@ def test_several_classes_have_columns_of_their_own() -> None:
     assert plain(rows.cells(0))[-4:] == ["–", "–", "–", "–"]
 
 
+def test_evaluations_have_a_column_once_there_are_any() -> None:
+    assert "evaluated" not in titles(RunRows([ONE], {"run-001": measures("run-001")}, UNICODE))
+
+
 def test_a_run_that_was_measured_on_nothing_has_dashes() -> None:
     rows = RunRows([run("run-001", 16, None)], {}, UNICODE)
-    assert plain(rows.cells(0))[3:8] == ["–", "–", "–", "–", "–"]
+    assert plain(rows.cells(0))[3:7] == ["–", "–", "–", "–"]
 
 
 def score(scan_id: str, known: bool = True, **classes: tuple[float, float, str]) -> ScanScore:
@@ -199,7 +203,8 @@ def test_several_classes_are_compared_one_by_one() -> None:
     rows = comparison_heading("r1", "r2", "evaluation-3", compare(before, after), UNICODE, 80)
     assert text(rows) == [
         "r2 against ✓ r1, evaluation 3 (1)",
-        "Dice +0.125  1 better   heart +0.250  HD95 −1.0 mm   lung 0.000  HD95 0.0 mm",
+        "Dice +0.125  1 better",
+        "heart +0.250  HD95 −1.0 mm   lung 0.000  HD95 0.0 mm",
     ]
 
 

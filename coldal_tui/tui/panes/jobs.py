@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events
@@ -18,17 +17,17 @@ from textual.timer import Timer
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
 from coldal_tui.jobs.queue import ENDED_BADLY, RUNNING, Job
-from coldal_tui.project.job_view import JobsView, LogText, read_jobs, read_log
+from coldal_tui.project.job_view import JobsView, read_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import JobState
 from coldal_tui.tui.inks import counted
-from coldal_tui.tui.job_drawing import device_lines, job_lines, log_rows
-from coldal_tui.tui.job_rows import JobRows, LogRows
+from coldal_tui.tui.job_drawing import device_lines, job_lines
+from coldal_tui.tui.job_rows import JobRows
 from coldal_tui.tui.pane import View, local_now
 from coldal_tui.tui.widgets.drawing import Drawing
+from coldal_tui.tui.widgets.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
-from coldal_tui.tui.widgets.table_lines import LEAD
 from coldal_tui.tui.widgets.table_model import EMPTY
 from coldal_tui.tui.widgets.table_pane import TablePane
 
@@ -44,7 +43,7 @@ class _Look:
     view: JobsView
     devices: tuple[Device, ...]
     host: Host | None
-    log: LogText | None
+    log: LogAnswer | None
 
 
 class JobsPane(WhileSeen, TablePane):
@@ -90,13 +89,12 @@ class JobsPane(WhileSeen, TablePane):
         self._wanted: int | None = None
         self._timer: Timer | None = None
         self._log_of: Job | None = None
-        self._log: LogText | None = None
         self._hint = ""
         self.border_title = Content(self.title)
 
     def compose(self) -> ComposeResult:
         yield BigTable(id="jobs-table")
-        yield BigTable(id="job-log")
+        yield LogView(id="job-log")
         yield Drawing(id="job-detail")
         yield Drawing(id="devices")
         yield Drawing(id="no-jobs", wraps=True)
@@ -106,12 +104,12 @@ class JobsPane(WhileSeen, TablePane):
         return self.query_one("#jobs-table", BigTable)
 
     @property
-    def log_table(self) -> BigTable:
-        return self.query_one("#job-log", BigTable)
+    def log_view(self) -> LogView:
+        return self.query_one("#job-log", LogView)
 
     @property
     def table(self) -> BigTable:
-        return self.jobs_table if self._log_of is None else self.log_table
+        return self.jobs_table if self._log_of is None else self.log_view
 
     # Looking
 
@@ -136,29 +134,20 @@ class JobsPane(WhileSeen, TablePane):
 
     def _look(self) -> None:
         """Ask for what the jobs do now; the answer is drawn when it is there."""
-        log, size = (
-            (None, -1) if self._log_of is None else (self._log_of.folder.log, self._log_size)
-        )
         current = self._wanted if self._wanted is not None else self._current_id()
         self._asking = True
-        work = partial(self._read, current, log, size)
+        work = partial(self._read, current, self.log_view.request(self.content_size.width))
         self.desk.read("jobs", work, self._looked, self._failed)
 
-    def _read(
-        self, current: int | None, log: Path | None, known_size: int, project: Project
-    ) -> _Look:
+    def _read(self, current: int | None, log: LogRequest | None, project: Project) -> _Look:
         """Runs in a thread."""
         devices = self._reader.devices(project.config.backend.name)
         return _Look(
             view=read_jobs(project, current),
             devices=devices,
             host=None if devices else self._reader.host(),
-            log=read_log(log, known_size) if log is not None else None,
+            log=log.read() if log is not None else None,
         )
-
-    @property
-    def _log_size(self) -> int:
-        return self._log.size if self._log is not None else -1
 
     def _failed(self, error: Exception) -> None:
         """Told once, not with every look."""
@@ -175,9 +164,8 @@ class JobsPane(WhileSeen, TablePane):
                 self._timer = self.set_interval(self._poll_s, self._look_again)
         else:
             self._stop_timer()
-        if found.log is not None and self._log_of is not None:
-            self._log = found.log
-            self._draw_log()
+        if found.log is not None:
+            self.log_view.take(found.log)
         self._draw()
 
     def _stop_timer(self) -> None:
@@ -192,7 +180,7 @@ class JobsPane(WhileSeen, TablePane):
 
     def _resized(self) -> None:
         if self._log_of is not None:
-            self._draw_log()
+            self._look()
         self._draw()
 
     def _draw(self) -> None:
@@ -257,21 +245,6 @@ class JobsPane(WhileSeen, TablePane):
         line.display = bool(drawn)
         line.draw(drawn)
 
-    def _draw_log(self) -> None:
-        """The log in rows as wide as the pane; at its end it stays at its end."""
-        if self._log_of is None or self._log is None:
-            return
-        table = self.log_table
-        at_end = table.cursor >= table.row_count - 1
-        log = self._log_of.folder.log
-        title = str(log.relative_to(self.desk.root) if log.is_relative_to(self.desk.root) else log)
-        if self._log.cut:
-            title = f"the end of {title}"
-        rows = log_rows(self._log.lines, max(10, self.content_size.width - LEAD - 1))
-        table.set_model(LogRows(title, rows or ["(nothing was written yet)"]))
-        if at_end:
-            table.move("last")
-
     # Keys
 
     def _current_id(self) -> int | None:
@@ -310,12 +283,16 @@ class JobsPane(WhileSeen, TablePane):
             self.action_log()
 
     def action_log(self) -> None:
-        self._log_of, self._log = self._current(), None
-        self.log_table.set_model(EMPTY)
-        self._look()
+        job = self._log_of = self._current()
+        if job is not None:
+            log, root = job.folder.log, self.desk.root
+            inside = log.is_relative_to(root)
+            self.log_view.open(log, str(log.relative_to(root) if inside else log))
+            self._look()
 
     def action_close_log(self) -> None:
-        self._log_of = self._log = None
+        self._log_of = None
+        self.log_view.open(None)
         self._draw()
 
     def action_cancel(self) -> None:

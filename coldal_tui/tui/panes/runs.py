@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -29,10 +30,14 @@ from coldal_tui.tui.run_rows import PairRows, RunRows, ScanRows
 from coldal_tui.tui.widgets.drawing import Drawing
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
-from coldal_tui.tui.widgets.table_model import EMPTY
+from coldal_tui.tui.widgets.table_model import EMPTY, TableModel
 from coldal_tui.tui.widgets.table_pane import TablePane
 
 BOTH_WIDTH, CURVE_WIDTH = 72, 30
+
+
+_Asked = tuple[RunState | None, str | None, SplitState | None]
+"""What the scans below belong to: a run, the run it is compared with, a split."""
 
 
 class _Listing(BigTable):
@@ -85,6 +90,7 @@ class RunsPane(WhileSeen, TablePane):
         self._curve = False
         self._in_scans = False
         self._drawn_curve: object = None
+        self._heading: Callable[[int], list[Content]] = lambda width: []
         self.border_title = Content(self.title)
 
     def compose(self) -> ComposeResult:
@@ -173,6 +179,7 @@ class RunsPane(WhileSeen, TablePane):
         if self._view is not None and self.seen and self._view.snapshot.runs:
             self._place()
             self.call_after_refresh(self._draw_curve)
+            self.call_after_refresh(self._draw_heading)
 
     def _draw_curve(self) -> None:
         curve = self.query_one("#run-curve", Drawing)
@@ -209,39 +216,55 @@ class RunsPane(WhileSeen, TablePane):
         """The scans below, when another run, split or comparison is wanted than there is."""
         run, state = self._run, self._split_state()
         base = self._base if run is not None and self._base != run.run_id else None
-        asked = (run.run_id if run else None, base, state)
-        if run is None or asked == self._asked_scans:
+        asked = (run, base, state)
+        if run is None or run.run_id not in self._measures or asked == self._asked_scans:
             return
         self._asked_scans = asked
         if state is None:
-            self._show_scans(run, None, ())
+            self._show_scans(asked, ())
         elif base is None:
             work = partial(read_scores, run_id=run.run_id, split=state.split)
-            self.desk.read("runs.scans", work, partial(self._show_scans, run, state))
+            self.desk.read("runs.scans", work, partial(self._show_scans, asked))
         else:
             compare = partial(read_comparison, before=base, after=run.run_id, split=state.split)
-            self.desk.read("runs.scans", compare, partial(self._show_pairs, run, base, state))
+            self.desk.read("runs.scans", compare, partial(self._show_pairs, asked))
 
-    def _show_scans(
-        self, run: RunState, state: SplitState | None, scores: tuple[ScanScore, ...]
-    ) -> None:
-        width = self.query_one("#run-heading").content_size.width
-        heading = run_heading(run, state, self.look, width)
-        if state is not None and state.split == VALIDATION:
-            heading += class_line(run, self.look, width)
-        self._head(heading)
-        self.scans.set_model(ScanRows(scores, self.look) if scores else EMPTY)
+    def _show_scans(self, asked: _Asked, scores: tuple[ScanScore, ...]) -> None:
+        run, _, state = asked
+        if asked != self._asked_scans or run is None:
+            return
 
-    def _show_pairs(
-        self, run: RunState, base: str, state: SplitState, found: tuple[str, Comparison | None]
-    ) -> None:
-        _, comparison = found
-        width = self.query_one("#run-heading").content_size.width
-        self._head(comparison_heading(base, run.run_id, state.split, comparison, self.look, width))
-        self.scans.set_model(PairRows(comparison, self.look) if comparison else EMPTY)
+        def heading(width: int) -> list[Content]:
+            rows = run_heading(run, state, self.look, width)
+            if state is not None and state.split == VALIDATION:
+                rows += class_line(run, self.look, width)
+            return rows
 
-    def _head(self, heading: list[Content]) -> None:
-        self.query_one("#run-heading", Drawing).draw(heading)
+        self._show(heading, ScanRows(scores, self.look) if scores else EMPTY)
+
+    def _show_pairs(self, asked: _Asked, found: tuple[str, Comparison | None]) -> None:
+        run, base, state = asked
+        if asked != self._asked_scans or run is None or base is None or state is None:
+            return
+        after, split, comparison = run.run_id, state.split, found[1]
+
+        def heading(width: int) -> list[Content]:
+            return comparison_heading(base, after, split, comparison, self.look, width)
+
+        self._show(heading, PairRows(comparison, self.look) if comparison else EMPTY)
+
+    def _show(self, heading: Callable[[int], list[Content]], model: TableModel) -> None:
+        self._heading = heading
+        self._draw_heading()
+        self.scans.set_model(model)
+        if not model.row_count and self._in_scans:
+            self._turn(False)
+
+    def _draw_heading(self) -> None:
+        """As many lines as it takes in this width."""
+        place = self.query_one("#run-heading", Drawing)
+        if place.content_size.width:
+            place.draw(self._heading(place.content_size.width))
 
     # Keys
 
@@ -287,7 +310,9 @@ class RunsPane(WhileSeen, TablePane):
             if self.scans.row_count and self.query_one("#run-scans").display:
                 self._turn(True)
                 self._choose(self.scans.current or "")
-        elif self.scans.current is not None and self._is_known(self.scans.current):
+        elif self.scans.current is None:
+            return
+        elif self._is_known(self.scans.current):
             self.post_message(Pane.Opened(self.scans.current))
         else:
             self.desk.tell("this scan is not in the project: it was only evaluated on")

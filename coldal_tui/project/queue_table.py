@@ -118,7 +118,9 @@ class ScanTable:
     @cached_property
     def longest_id(self) -> int:
         """Cells of the longest scan id as it is shown."""
-        return max((len(visible(name)) for name in self.scan_id), default=0)
+        if all(map(str.isprintable, self.scan_id)):
+            return max(map(len, self.scan_id), default=0)
+        return max(len(visible(name)) for name in self.scan_id)
 
     @cached_property
     def is_open(self) -> NDArray[np.bool_]:

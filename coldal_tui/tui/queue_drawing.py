@@ -88,7 +88,7 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
         found.append(Column("round", "round", 5, least=2, align="right", priority=6, short="rd"))
     if (table.cluster >= 0).any():
         wide = 4 + (len(str(table.cluster.max() + 1)) - 1)
-        found.append(Column("cluster", "cluster", 7, least=wide, priority=3, short="cl"))
+        found.append(Column("cluster", "cluster", wide, most=7, priority=3, short="cl"))
     roles = _longest(table.role, 14)
     if roles:
         found.append(Column("role", "role", roles, least=min(roles, 8), priority=5))

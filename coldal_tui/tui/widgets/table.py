@@ -145,6 +145,7 @@ class BigTable(ScrollView, can_focus=False):
         self._fit = Fit((), before=False, after=False)
         self._lines: LRUCache[tuple[int, str, bool], Strip] = LRUCache(KEPT_LINES)
         self._drawn: dict[int, Strip] = {}
+        self._made_painter: LinePainter | None = None
         self._styles_of: dict[str, Style] = {}
 
     # What it shows
@@ -330,6 +331,7 @@ class BigTable(ScrollView, can_focus=False):
         return self.size.width - (self.row_count + 1 > self.size.height)
 
     def _measure(self) -> None:
+        self._made_painter = None
         self._fit = fit_columns(self._model.columns, max(1, self._width - LEAD), self._skip)
         self.virtual_size = Size(self._width, self.row_count + 1)
 
@@ -366,7 +368,12 @@ class BigTable(ScrollView, can_focus=False):
 
     @property
     def _painter(self) -> LinePainter:
-        return LinePainter(self._model.columns, self._fit, self._width, self.look, self._style)
+        made = self._made_painter
+        if made is None:
+            columns = self._model.columns
+            made = LinePainter(columns, self._fit, self._width, self.look, self._style)
+            self._made_painter = made
+        return made
 
     @property
     def _in_use(self) -> bool:

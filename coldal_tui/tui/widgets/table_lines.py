@@ -9,6 +9,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual.strip import Strip
 
 from coldal_tui.tui.look import Look
@@ -38,7 +39,7 @@ class LinePainter:
 
     def title(self, sort: tuple[str, bool] | None) -> Strip:
         """The titles; ``sort`` is the sorted column's key and whether it is descending."""
-        style = self.style("title")
+        style = self.style("") + self.style("title")
         more_left, more_right, up, down = "‹›↑↓" if self.look.braille else "<>^v"
         segments = [Segment((more_left if self.fit.before else " ").ljust(LEAD), style)]
         at = 0
@@ -64,38 +65,51 @@ class LinePainter:
         """A row's cells on ``base``, after the cursor's glyph and the mark."""
         lead = (self.look.cursor if here else " ") + (self.look.mark if marked else " ")
         segments = [Segment(lead, base + self.style("accent"))]
+        plain: list[str] = []  # runs of plain text become one segment: fewer are drawn faster
         at = 0
         for place in self.fit.placed:
-            if place.x > at:
-                segments.append(Segment(" " * (place.x - at), base))
-            segments += self._cell(cells[place.index], self.columns[place.index], place.width, base)
+            plain.append(" " * (place.x - at))
+            cell, column = cells[place.index], self.columns[place.index]
+            text = cell if isinstance(cell, str) else cell.plain
+            shown = fitted(visible(text), place.width, column.cut, self.look.ellipsis)
+            pad = " " * (place.width - (len(shown) if shown.isascii() else cell_len(shown)))
+            if column.align == "right":
+                plain.append(pad)
+            if isinstance(cell, str):
+                plain.append(shown)
+            else:
+                segments.append(Segment("".join(plain), base))
+                segments += self._styled(cell, shown, base)
+                plain = []
+            if column.align == "left":
+                plain.append(pad)
             at = place.x + place.width
-        return Strip(segments).adjust_cell_length(self.width, base)
+        plain.append(" " * (self.width - LEAD - at))
+        segments.append(Segment("".join(plain), base))
+        if at > self.width - LEAD:
+            return Strip(segments).adjust_cell_length(self.width, base)
+        return Strip(segments, self.width)
 
-    def _cell(self, cell: Cell, column: Column, width: int, base: Style) -> list[Segment]:
-        plain = cell if isinstance(cell, str) else cell.plain
-        text = fitted(visible(plain), width, column.cut, self.look.ellipsis)
-        pad = " " * (width - (len(text) if text.isascii() else cell_len(text)))
-        if isinstance(cell, str):
-            return [Segment(pad + text if column.align == "right" else text + pad, base)]
+    def _styled(self, cell: Text, shown: str, base: Style) -> list[Segment]:
+        """A styled cell without its padding; one that was cut has the style of its whole."""
         whole = base + self._named(cell.style)
-        segments = [Segment(text, whole)]
-        if cell.spans and text == plain:
-            segments = []
-            edges = {0, len(cell), *(edge for s in cell.spans for edge in (s.start, s.end))}
-            for start, end in pairwise(sorted(edges)):
-                style = whole
-                for span in cell.spans:
-                    if span.start <= start and end <= span.end:
-                        style += self._named(span.style)
-                segments.append(Segment(plain[start:end], style))
-        if pad:
-            segments.insert(0 if column.align == "right" else len(segments), Segment(pad, base))
+        if not cell.spans or shown != cell.plain:
+            return [Segment(shown, whole)]
+        segments = []
+        edges = {0, len(cell), *(edge for s in cell.spans for edge in (s.start, s.end))}
+        for start, end in pairwise(sorted(edges)):
+            style = whole
+            for span in cell.spans:
+                if span.start <= start and end <= span.end:
+                    style += self._named(span.style)
+            segments.append(Segment(shown[start:end], style))
         return segments
 
     def _named(self, style: str | Style) -> Style:
         if isinstance(style, Style):
             return style
+        if style in NAMED:
+            return self.style(style)
         found = Style.null()
         for word in style.split():
             found += self.style(word) if word in NAMED else Style.parse(word)

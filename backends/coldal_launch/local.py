@@ -94,6 +94,10 @@ class LocalBackend:
         """The GPUs of this machine as they are now, for people to look at."""
         return self._gpus() or ()
 
+    def driver(self) -> str | None:
+        """The version of the GPUs' driver."""
+        return nvml.driver()
+
     def cancel(self, handle: JobHandle, grace_s: float) -> None:
         members = _members(handle)
         _signal(members, signal.SIGTERM)

@@ -7,31 +7,31 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
+from coldal_tui.cli.machine import (
+    Finding,
+    file_system_finding,
+    gpu_findings,
+    logout_findings,
+    ray_findings,
+    slurm_findings,
+    torch_finding,
+)
 from coldal_tui.project.layout import is_project
 
 if TYPE_CHECKING:
+    from coldal_tui.project.config import BackendSection
     from coldal_tui.project.project import Project
 
-Level = Literal["ok", "note", "problem"]
 LOW_DISK_BYTES = 2 * 1024**3
 TORCH_WAIT_S = 120
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; ``remedy`` says what to do when it is not ok."""
-
-    level: Level
-    what: str
-    remedy: str = ""
 
 
 @click.command("doctor")
@@ -42,7 +42,7 @@ def doctor_command(targets: tuple[str, ...], as_json: bool) -> None:
     from coldal_tui.errors import ColdalError
 
     root = _root(targets)
-    findings = machine_findings()
+    findings = machine_findings(_backend_section(root))
     if root is None:
         findings.append(Finding("note", "no project here: only the machine was checked"))
     else:
@@ -71,7 +71,22 @@ def _root(targets: tuple[str, ...]) -> Path | None:
     return next((folder for folder in (cwd, *cwd.parents) if is_project(folder)), None)
 
 
-def machine_findings() -> list[Finding]:
+def _backend_section(root: Path | None) -> BackendSection:
+    """What the project asks of a machine; the defaults where its file can't be read."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.config import BackendSection, load_config
+    from coldal_tui.project.layout import Layout
+
+    if root is None:
+        return BackendSection()
+    try:
+        return load_config(Layout(root).config).backend
+    except ColdalError:
+        # Said where the project is looked at.
+        return BackendSection()
+
+
+def machine_findings(section: BackendSection) -> list[Finding]:
     import psutil
 
     memory = psutil.virtual_memory()
@@ -83,10 +98,19 @@ def machine_findings() -> list[Finding]:
             f"{memory.total / 1024**3:.1f} GiB memory free",
         ),
     ]
-    return [*findings, _torch_finding(), *_linger_finding()]
+    gpus = gpu_findings(section.gpu_free_gb)
+    seen = sum(finding.what.startswith("GPU ") for finding in gpus)
+    return [
+        *findings,
+        *gpus,
+        _torch_finding(seen),
+        *logout_findings(),
+        *slurm_findings(section.name == "slurm"),
+        *ray_findings(section.name == "ray"),
+    ]
 
 
-def _torch_finding() -> Finding:
+def _torch_finding(gpus: int = 0) -> Finding:
     """Ask in another process: this one never imports torch."""
     code = (
         "import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; "
@@ -111,39 +135,12 @@ def _torch_finding() -> Finding:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         return Finding("problem", f"torch can't be imported: {last[0]}", "install torch==2.13.0")
     version, _, devices = (part.strip() for part in done.stdout.partition("|"))
-    if not devices:
-        return Finding("note", f"torch {version}; no GPU: jobs run on the CPU")
-    return Finding("ok", f"torch {version}; {devices}")
-
-
-def _linger_finding() -> list[Finding]:
-    """Where logind kills a user's processes at logout, jobs would die with the session."""
-    for name in ("/etc/systemd/logind.conf", *_logind_extras()):
-        try:
-            text = Path(name).read_text()
-        except OSError:
-            continue
-        lines = [line.strip().replace(" ", "").lower() for line in text.splitlines()]
-        if "killuserprocesses=yes" in lines:
-            return [
-                Finding(
-                    "problem",
-                    f"{name} sets KillUserProcesses=yes: jobs die when you log out",
-                    "loginctl enable-linger, or ask the administrator to",
-                )
-            ]
-    return []
-
-
-def _logind_extras() -> list[str]:
-    folder = Path("/etc/systemd/logind.conf.d")
-    return sorted(str(path) for path in folder.glob("*.conf")) if folder.is_dir() else []
+    return torch_finding(version, devices, gpus)
 
 
 def project_findings(root: Path) -> list[Finding]:
     """The project's file, database, file system, disk, images and stored files."""
     from coldal_tui.project.project import Project
-    from coldal_tui.project.store import on_network_file_system
 
     with Project(root) as project:
         findings = [Finding("ok", f"project {project.name}: {project.layout.config} is valid")]
@@ -153,10 +150,7 @@ def project_findings(root: Path) -> list[Finding]:
             if check == "ok"
             else Finding("problem", f"the database is damaged: {check}", "put back a copy")
         )
-        if on_network_file_system(project.layout.database):
-            findings.append(
-                Finding("note", "the project lies on a network file system: write from one host")
-            )
+        findings.append(file_system_finding(project.layout.database))
         free = shutil.disk_usage(project.root).free
         findings.append(
             Finding(

@@ -361,6 +361,11 @@ def current_user() -> str:
 
 def on_network_file_system(path: Path) -> bool:
     """Whether ``path`` lies on a mount whose locks SQLite's WAL can't rely on."""
+    return file_system(path) in NETWORK_FILE_SYSTEMS
+
+
+def file_system(path: Path) -> str:
+    """The kind of the file system that ``path`` lies on, in lower case; empty when unknown."""
     import psutil
 
     target = path.resolve()
@@ -369,4 +374,4 @@ def on_network_file_system(path: Path) -> bool:
         point = mount.mountpoint
         if target.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, mount.fstype
-    return kind.lower() in NETWORK_FILE_SYSTEMS
+    return str(kind).lower()

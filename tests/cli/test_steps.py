@@ -1,16 +1,13 @@
-"""The steps' own checks before any job is submitted; ``jobs``, ``encoder`` and ``doctor``."""
+"""The steps' own checks before any job is submitted; ``jobs`` and ``encoder``."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_projects import Call, set_config
 
-from coldal_tui.cli import doctor
-from coldal_tui.cli.doctor import Finding
 from coldal_tui.project.project import Project
 
 
@@ -225,109 +222,3 @@ def test_a_wrong_call_of_encoder(words: list[str], reason: str, call: Call, proj
     assert (done.status, done.out) == (2, "")
     assert reason in done.err
     assert (project / "coldal.toml").read_text() == before
-
-
-@pytest.fixture
-def _quick_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The import of torch in another process takes seconds: leave it out."""
-    monkeypatch.setattr(doctor, "_torch_finding", lambda: Finding("ok", "torch"))
-    monkeypatch.setattr(doctor, "_linger_finding", list)
-
-
-@pytest.mark.usefixtures("_quick_torch")
-class TestDoctor:
-    def test_a_sound_project(self, call: Call, project: Path) -> None:
-        done = call("doctor", project)
-        assert done.status == 0
-        assert f"✓ project lungs: {project}/coldal.toml is valid" in done.out
-        assert "✓ the database is sound" in done.out
-
-    def test_outside_of_a_project_only_the_machine_is_checked(
-        self, call: Call, tmp_path: Path
-    ) -> None:
-        done = call("doctor", "--json", cwd=tmp_path)
-        assert done.status == 0
-        assert done.json[-1]["what"] == "no project here: only the machine was checked"
-
-    def test_a_broken_project_file_is_a_problem_with_its_line(
-        self, call: Call, project: Path
-    ) -> None:
-        set_config(project, "total = 100", "total = 0")
-        done = call("doctor", project)
-        assert done.status == 1
-        assert f"✗ {project}/coldal.toml, line " in done.out
-        assert "    → allowed: " in done.out
-
-    def test_lost_images_are_a_problem(self, call: Call, project: Path, images: Path) -> None:
-        images.rename(images.with_name("away"))
-        done = call("doctor", project)
-        assert done.status == 1
-        assert f"✗ {images} is not there" in done.out
-
-    def test_a_label_that_was_changed_is_a_problem(
-        self, call: Call, queued: Path, tmp_path: Path
-    ) -> None:
-        from small_projects import write_mask
-
-        write_mask(tmp_path / "drawn" / "scan_0.png")
-        call("import-masks", queued, tmp_path / "drawn")
-        assert "✓ 1 label whole" in call("doctor", queued).out
-        (queued / "labels" / "scan_0.png").write_bytes(b"changed")
-        done = call("doctor", queued)
-        assert done.status == 1
-        assert "✗ 1 of 1 label missing or changed, first labels/scan_0.png" in done.out
-
-    @pytest.mark.parametrize(
-        ("name", "problem"),
-        [
-            ("vgg", "there is no encoder called 'vgg'"),
-            ("efficientnet-lite0", "the encoder's weights are not there: /gone.pt"),
-        ],
-    )
-    def test_an_encoder_that_cannot_work_is_a_problem(
-        self, name: str, problem: str, call: Call, project: Path
-    ) -> None:
-        set_config(project, 'name = "efficientnet-lite0"', f'name = "{name}"\nweights = "/gone.pt"')
-        done = call("doctor", project)
-        assert done.status == 1
-        assert problem in done.out
-
-    def test_a_damaged_database_is_a_problem(self, call: Call, project: Path) -> None:
-        for file in (project / ".coldal").glob("project.db*"):
-            file.unlink()
-        (project / ".coldal" / "project.db").write_bytes(b"no database at all" * 500)
-        done = call("doctor", project)
-        assert done.status == 1
-        assert "the project's database is damaged" in done.out
-
-
-def answered(out: str, err: str = "", status: int = 0) -> Any:
-    return lambda *_, **__: subprocess.CompletedProcess([], status, out, err)
-
-
-@pytest.mark.parametrize(
-    ("answer", "level", "what"),
-    [
-        (answered("2.13.0+cpu | \n"), "note", "torch 2.13.0+cpu; no GPU: jobs run on the CPU"),
-        (answered("2.13.0 | H100 (70.0 GiB free)\n"), "ok", "torch 2.13.0; H100 (70.0 GiB free)"),
-        (
-            answered("", "x\nImportError: no\n", 1),
-            "problem",
-            "torch can't be imported: ImportError: no",
-        ),
-    ],
-)
-def test_what_torch_answers(
-    answer: Any, level: str, what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subprocess, "run", answer)
-    found = doctor._torch_finding()
-    assert (found.level, found.what) == (level, what)
-
-
-def test_a_torch_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(*_: Any, timeout: float, **__: Any) -> None:
-        raise subprocess.TimeoutExpired("python", timeout)
-
-    monkeypatch.setattr(subprocess, "run", hang)
-    assert doctor._torch_finding().level == "problem"

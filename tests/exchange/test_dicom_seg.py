@@ -286,6 +286,19 @@ def test_frames_of_a_film_are_told_by_number(judged):
     np.testing.assert_array_equal(decision.label, expected)
 
 
+def test_frames_of_an_enhanced_object_lie_at_their_positions(judged, ct):
+    """Its slices are sorted by position, so the numbers of its frames say nothing."""
+    target = replace(ct.target, instances=("1.5.1",))
+    frames = [
+        replace(made.on_slice(k, blob(k)), source="1.5.1", source_frame=number)
+        for number, k in ((1, 4), (5, 0))
+    ]
+
+    decision = judged(made.segmentation(frames, series="1.5"), target=target)
+
+    np.testing.assert_array_equal(decision.label, on_grid(s4=blob(4), s0=blob(0)))
+
+
 def test_a_scan_without_uids_takes_frames_by_their_position(judged, ct):
     """Such as the NIfTI file that the series was converted to, upside down."""
     affine = np.asarray(ct.target.affine) @ np.diag([1, -1, 1, 1])

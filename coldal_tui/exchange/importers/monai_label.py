@@ -18,8 +18,8 @@ from coldal_tui.exchange.importers.volumes import Names, read_any, read_json, vo
 
 KEY_FILE = "datastore_v2.json"
 _FINAL, _ORIGINAL = "final", "original"
-_LEVELS = 4
-"""How far above a label file its datastore is looked for: ``labels/final`` are two."""
+_LEVELS = 2
+"""How many folders lie between a label file and its datastore: ``labels/final``."""
 
 
 class MonaiLabelImporter:
@@ -34,7 +34,7 @@ class MonaiLabelImporter:
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A label file that a datastore lists; and ``datastore_v2.json`` itself."""
         if path.name == KEY_FILE:
-            return "MONAI Label datastore" if _content(path) else None
+            return "MONAI Label datastore file" if _content(path) else None
         return "MONAI Label" if _listed(path) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -97,11 +97,11 @@ def names_for(path: Path) -> Names | None:
 
 def _listed(path: Path) -> tuple[_Label, Path] | None:
     """What the datastore above a label file says of it, and the datastore."""
-    for folder in tuple(path.parents)[1:_LEVELS]:
-        label = _labels(folder / KEY_FILE).get(path)
-        if label is not None:
-            return label, folder / KEY_FILE
-    return None
+    if len(path.parents) <= _LEVELS:
+        return None
+    key_file = path.parents[_LEVELS] / KEY_FILE
+    label = _labels(key_file).get(path)
+    return None if label is None else (label, key_file)
 
 
 def _content(path: Path) -> dict[str, Any] | None:

@@ -38,8 +38,11 @@ class NnunetImporter:
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A label file by the data set around it; and the data set's own ``dataset.json``."""
         if path.name == KEY_FILE:
-            return "nnU-Net data set" if _fields(path) else None
-        return "nnU-Net" if _key_file(path) else None
+            return "nnU-Net dataset.json file" if _fields(path) else None
+        key_file = _key_file(path)
+        if key_file is None:
+            return None
+        return "nnU-Net prediction file" if key_file.parent == path.parent else "nnU-Net"
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """The images of a data set."""
@@ -77,11 +80,17 @@ def _key_file(path: Path) -> Path | None:
         return None
     if path.parent.name in _LABELS:
         key_file = path.parent.parent / KEY_FILE
-    elif any((path.parent / mark).is_file() for mark in _PREDICTION_MARKS):
-        key_file = path.parent / KEY_FILE
     else:
+        key_file = path.parent / KEY_FILE
+    if not key_file.is_file() or not _fields(key_file):
         return None
-    return key_file if _fields(key_file) else None
+    if key_file.parent == path.parent and not _holds_predictions(path.parent):
+        return None
+    return key_file
+
+
+def _holds_predictions(folder: Path) -> bool:
+    return any((folder / mark).is_file() for mark in _PREDICTION_MARKS)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -55,7 +55,7 @@ class RtStructImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """RT Structure Set Storage."""
-        return _TITLE if sop_class(head) == _CLASS else None
+        return f"{_TITLE} file" if sop_class(head) == _CLASS else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """A structure set stands alone."""

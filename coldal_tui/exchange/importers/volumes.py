@@ -19,7 +19,7 @@ from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.recognise import HEAD_BYTES
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-_MOST_TEXT = 1 << 26
+_MOST_TEXT = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,6 @@ def read_json(path: Path) -> Any:
         return None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _parsed_json(path: Path, mtime_ns: int, size: int) -> Any:
     return json.loads(path.read_bytes())

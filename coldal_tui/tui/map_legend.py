@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rich.cells import cell_len, set_cell_size
 
-from coldal_tui.project.scene import STATUSES, Scene
+from coldal_tui.project.scene import Scene
 from coldal_tui.project.snapshot import QueueItem, Snapshot
 from coldal_tui.tui.look import Look
 from coldal_tui.tui.map_colouring import STATUS, STEPS, Colouring, title_of
@@ -61,13 +60,12 @@ def kind_entries(colouring: Colouring, look: Look, glyphs: bool) -> list[Entry]:
     return entries
 
 
-def mark_entries(scene: Scene, colouring: Colouring, same: int, look: Look) -> list[Entry]:
+def mark_entries(marked: Mapping[str, int], colouring: Colouring, look: Look) -> list[Entry]:
     """The marks that are on the map, with their numbers, but for those that the kinds tell."""
-    counts = np.bincount(scene.status, minlength=len(STATUSES)).tolist()
     shown = () if colouring.name == STATUS else ("labelled", "exported", "queued")
-    marks = [(look.state(name), name, counts[STATUSES.index(name)]) for name in shown]
-    marks.append((look.medoid, "medoid", len(scene.medoids)))
-    marks.append((look.mark, f"same {title_of(colouring.name)}", same))
+    marks = [(look.state(name), name, marked[name]) for name in shown]
+    marks.append((look.medoid, "medoid", marked["medoid"]))
+    marks.append((look.mark, f"same {title_of(colouring.name)}", marked["same"]))
     return [
         ((glyph, MARK), (f" {name}", PLAIN), (f" {count:,}", MUTED))
         for glyph, name, count in marks
@@ -163,13 +161,13 @@ def map_title(scene: Scene | None, encoder: str, colouring: str, width: int) -> 
     return parts[0]
 
 
-def map_subtitle(scene: Scene, zoom: float, shown: int) -> str:
-    """How much of the map is in view, where that isn't all."""
-    if len(scene) > 1 and not float(np.ptp(scene.xy, axis=0).max()):
-        return f"all {len(scene):,} scans lie on one point"
-    if zoom == 1 and shown == len(scene):
+def map_subtitle(count: int, shown: int, zoom: float, *, one_point: bool) -> str:
+    """How much of a map of ``count`` scans is in view, where that isn't all."""
+    if count > 1 and one_point:
+        return f"all {count:,} scans lie on one point"
+    if zoom == 1 and shown == count:
         return ""
-    return f"x{zoom:.1f} · {shown:,} of {len(scene):,} scans in view"
+    return f"x{zoom:.1f} · {shown:,} of {count:,} scans in view"
 
 
 def empty_lines(snapshot: Snapshot) -> list[Part]:

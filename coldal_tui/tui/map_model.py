@@ -16,6 +16,7 @@ from coldal_tui.tui.scatter_drawing import (
     Points,
     Raster,
     Viewport,
+    bounds_of,
     fit,
     inside,
     pick,
@@ -93,6 +94,7 @@ class MapModel:
         if self.scene.map_id != scene.map_id:
             self.fit_all()
         self._points = np.asfortranarray(scene.xy)
+        self.bounds = bounds_of(self._points)
         self._view = None
         self.scene = scene
         self.here = None if here is None else scene.index.get(here)
@@ -139,7 +141,7 @@ class MapModel:
         """The window as it is; the whole map at a zoom of 1."""
         if self._view is None:
             columns, rows = self._size
-            whole = fit(self._points, max(1, columns), max(1, rows))
+            whole = fit(self.bounds, max(1, columns), max(1, rows))
             x, y = (whole.x, whole.y) if self._centre is None else self._centre
             self._view = replace(whole, x=x, y=y, step=whole.step / self.zoom)
         return self._view
@@ -180,9 +182,8 @@ class MapModel:
 
     def _kept_near(self, view: Viewport) -> tuple[float, float]:
         """The middle of a window, held between the outermost points."""
-        low, high = self._points.min(axis=0), self._points.max(axis=0)
-        x = min(max(view.x, float(low[0])), float(high[0]))
-        y = min(max(view.y, float(low[1])), float(high[1]))
+        x = min(max(view.x, self.bounds.left), self.bounds.right)
+        y = min(max(view.y, self.bounds.bottom), self.bounds.top)
         return x, y
 
     def look_back(self, zoom: float, x: float, y: float) -> None:
@@ -190,6 +191,11 @@ class MapModel:
         self._look_at((x, y) if zoom > 1 else None, min(MOST_ZOOM, max(1.0, zoom)))
 
     # The cursor
+
+    def marked(self) -> dict[str, int]:
+        """How many scans have each mark."""
+        counts = {name: len(rows) for name, rows in self._marked.items()}
+        return counts | {"same": len(self.same())}
 
     def _place_of(self, n: int) -> tuple[float, float]:
         return float(self._points[n, 0]), float(self._points[n, 1])
@@ -241,7 +247,7 @@ class MapModel:
         return int(self.raster.kinds[cell[1], cell[0]].sum()) - 1
 
     def in_view(self) -> int:
-        return int(self.raster.kinds.sum())
+        return self.raster.total
 
     # The box
 

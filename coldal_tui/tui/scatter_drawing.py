@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,15 +85,36 @@ def _dots(view: Viewport, x: Points, y: Points) -> tuple[Points, Points]:
     return (x - np.float32(view.left)) * scale, (np.float32(view.top) - y) * scale
 
 
-def fit(xy: Points, columns: int, rows: int) -> Viewport:
-    """The window that shows all of (N, 2) points, with a margin where there is room for one."""
-    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+@dataclass(frozen=True)
+class Bounds:
+    """Where the outermost points are."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    @property
+    def empty(self) -> bool:
+        """Whether all points are one."""
+        return self.left == self.right and self.bottom == self.top
+
+
+def bounds_of(xy: Points) -> Bounds:
+    """Of (N, 2) points, N > 0."""
+    x, y = xy[:, 0], xy[:, 1]
+    return Bounds(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+
+
+def fit(bounds: Bounds, columns: int, rows: int) -> Viewport:
+    """The window that shows all points, with a margin where there is room for one."""
     wide = max(1, columns - 2 * MARGIN if columns > 4 * MARGIN else columns) * WIDE
     tall = max(1, rows - 2 * MARGIN if rows > 4 * MARGIN else rows) * HIGH
     # The last dot's far side is open: a point on it would be beyond.
-    step = max((high[0] - low[0]) / wide, (high[1] - low[1]) / tall) * 1.0005
-    x, y = (low + high) / 2
-    return Viewport(float(x), float(y), float(step) or 1.0, columns, rows)
+    width, height = bounds.right - bounds.left, bounds.top - bounds.bottom
+    step = max(width / wide, height / tall) * 1.0005
+    x, y = bounds.left + width / 2, bounds.bottom + height / 2
+    return Viewport(x, y, step or 1.0, columns, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +131,11 @@ class Raster:
     def counts(self) -> NDArray[np.int64]:
         """Points in each cell, (R, C)."""
         return np.asarray(self.kinds.sum(axis=2))
+
+    @cached_property
+    def total(self) -> int:
+        """Points in the window."""
+        return int(self.dots.sum())
 
 
 def rasterise(xy: Points, kind: NDArray[np.uint8], kinds: int, view: Viewport) -> Raster:
@@ -264,14 +291,13 @@ def towards(
     Of the points in the cell that is found: the highest ``rank``, then the nearest. None where
     there is no point in that direction.
     """
-    reach = np.float32(NEAR * WIDE * view.step)
-    beside = np.abs(xy[:, 0] - xy[here, 0]) <= reach
-    beside &= np.abs(xy[:, 1] - xy[here, 1]) <= reach
-    near = np.flatnonzero(beside)
-    if near.size < len(xy) / 2:
+    away = np.abs(xy[:, 0] - xy[here, 0])
+    np.maximum(away, np.abs(xy[:, 1] - xy[here, 1]), out=away)
+    for columns in NEAR:
+        near = np.flatnonzero(away <= np.float32(columns * WIDE * view.step))
         found = _towards(xy, near, view, here, direction, rank, cone=True)
         # A point beyond what was looked at may still be nearer than one in its corner.
-        if found is not None and found[1] <= ((NEAR - 1) * WIDE) ** 2:
+        if found is not None and found[1] <= ((columns - 1) * WIDE) ** 2:
             return found[0]
     every = np.arange(len(xy))
     for cone in (True, False):
@@ -281,7 +307,7 @@ def towards(
     return None
 
 
-NEAR = 12
+NEAR = (3, 12)
 """Columns around a point in which its neighbours are looked for first."""
 
 

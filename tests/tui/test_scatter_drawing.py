@@ -11,6 +11,7 @@ from coldal_tui.tui.scatter_drawing import (
     LEVELS,
     Raster,
     Viewport,
+    bounds_of,
     braille,
     density,
     dominant,
@@ -79,7 +80,7 @@ def test_the_whole_map_shows_every_point(
     places: list[tuple[float, float]], columns: int, rows: int
 ) -> None:
     xy = points(*places)
-    raster = rasterise(xy, np.zeros(len(xy), np.uint8), 1, fit(xy, columns, rows))
+    raster = rasterise(xy, np.zeros(len(xy), np.uint8), 1, fit(bounds_of(xy), columns, rows))
     assert raster.counts.sum() == raster.dots.sum() == len(xy)
     assert raster.counts.shape == (rows, columns)
 
@@ -103,20 +104,20 @@ def test_a_window_counts_what_lies_in_its_cells(
 def test_more_points_than_a_chunk_are_all_counted() -> None:
     xy = np.random.default_rng(0).random((200_001, 2)).astype(np.float32)
     kind = (np.arange(len(xy)) % 3).astype(np.uint8)
-    raster = rasterise(xy, kind, 3, fit(xy, 30, 10))
+    raster = rasterise(xy, kind, 3, fit(bounds_of(xy), 30, 10))
     assert raster.kinds.sum(axis=(0, 1)).tolist() == [66_667, 66_667, 66_667]
 
 
 def test_both_axes_have_the_same_scale() -> None:
     xy = points((0, 0), (10, 0), (0, 10), (10, 10))
-    view = fit(xy, 80, 10)
+    view = fit(bounds_of(xy), 80, 10)
     (left, right, *_), (bottom, _, top, _) = view.cells_of(xy)
     assert (top, bottom) == (1, 8)  # a row is free above and below
     assert 2 * (bottom - top) - 1 <= right - left <= 2 * (bottom - top) + 1
 
 
 def test_points_on_one_place_are_in_the_middle() -> None:
-    view = fit(points((3, 3), (3, 3)), 11, 5)
+    view = fit(bounds_of(points((3, 3), (3, 3))), 11, 5)
     assert view.cell_of(points((3, 3)), 0) == (5, 2)
 
 
@@ -262,7 +263,7 @@ def test_the_marked_point_of_a_cell_comes_first() -> None:
 def test_looking_nearby_first_finds_the_same() -> None:
     xy = np.random.default_rng(2).normal(size=(3000, 2)).astype(np.float32) * 30
     rank = np.zeros(len(xy), np.uint8)
-    view = fit(xy, 100, 30)
+    view = fit(bounds_of(xy), 100, 30)
     columns, rows = view.cells_of(xy)
     for here in range(40):
         dx, dy = (columns - columns[here]) * 2, (rows - rows[here]) * 4

@@ -79,6 +79,7 @@ class DrawnMap(Pane, can_focus=True):
         self._items: dict[str, QueueItem] | None = None
         self._inks: Inks | None = None
         self._strips: dict[int, Strip] = {}
+        self._below: list[list[Part]] | None = None
 
     # What it is shown
 
@@ -101,7 +102,8 @@ class DrawnMap(Pane, can_focus=True):
 
     def _take(self, scene: Scene) -> None:
         model = self.model
-        if model is not None and model.scene.map_id != scene.map_id:
+        old = None if model is None else model.scene
+        if old is None or (old.map_id, len(old)) != (scene.map_id, len(scene)):
             self._columns.clear()
         colouring = colour_by(self.colour, scene, self.look, self._columns.get(self.colour))
         if model is None:
@@ -180,6 +182,7 @@ class DrawnMap(Pane, can_focus=True):
     def redraw(self) -> None:
         """All of it."""
         self._strips.clear()
+        self._below = None
         self._inks = None
         if self.model is not None and self.size.width:
             below = len(self._legend_groups()) + (self.size.height > 3)
@@ -199,6 +202,7 @@ class DrawnMap(Pane, can_focus=True):
 
     def _redraw_below(self) -> None:
         if self.model is not None:
+            self._below = None
             top, height = self.model.view.rows, self.size.height
             for y in range(top, height):
                 self._strips.pop(y, None)
@@ -213,11 +217,7 @@ class DrawnMap(Pane, can_focus=True):
         told = ""
         if model is not None and width:
             boxed = model.box is not None
-            told = (
-                counts_text(model.scene, model.boxed())
-                if boxed
-                else map_subtitle(model.scene, model.zoom, model.in_view())
-            )
+            told = counts_text(model.scene, model.boxed()) if boxed else _subtitle(model)
         self.border_subtitle = Text(told)
 
     # Lines
@@ -234,7 +234,9 @@ class DrawnMap(Pane, can_focus=True):
             return self._empty_line(y)
         inks, rows = self._drawn_inks(model), model.view.rows
         if y >= rows:
-            parts = self._lines_below(model)[y - rows : y - rows + 1]
+            if self._below is None:
+                self._below = self._lines_below(model)
+            parts = self._below[y - rows : y - rows + 1]
             segments = [Segment(text, inks.style(ink)) for line in parts for text, ink in line]
             return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
         here = model.cell_of_cursor()
@@ -248,11 +250,8 @@ class DrawnMap(Pane, can_focus=True):
         if model is None or height < LEGEND_FROM:
             return []
         kinds = kind_entries(model.colouring, self.look, not model.in_dots)
-        marks = (
-            mark_entries(model.scene, model.colouring, len(model.same()), self.look)
-            if model.marks
-            else []
-        )
+        marked = model.marked() if model.marks else {}
+        marks = mark_entries(marked, model.colouring, self.look) if marked else []
         together = [*kinds, *marks]
         whole = length(fitting(together, EVERYTHING, self.look))
         if height < LEGENDS_FROM or whole <= self.size.width or not marks:
@@ -334,6 +333,11 @@ class DrawnMap(Pane, can_focus=True):
         style = self.get_component_rich_style(f"map--{name}")
         strip = Strip([Segment(left, self.rich_style), Segment(text.plain, style)])
         return strip.adjust_cell_length(self.size.width, self.rich_style)
+
+
+def _subtitle(model: MapModel) -> str:
+    count, shown = len(model.scene), model.in_view()
+    return map_subtitle(count, shown, model.zoom, one_point=model.bounds.empty)
 
 
 def _told(view: View) -> object:

@@ -1,20 +1,23 @@
-"""Handing queued scans out: which ones, with which pre-labels, and the record of it."""
+"""Handing queued scans out: which ones, to whom, with which pre-labels, and the record of it."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
-from coldal_tui.files import sha256_file
+from coldal_tui.exchange.exporters.choices import SliceChoice
+from coldal_tui.exchange.exporters.delivering import Delivery, deliver
+from coldal_tui.project.dealing import Shares, by_person, deal, is_shared, people_of
+from coldal_tui.project.export_state import Handed, handed_now, last_handed
 from coldal_tui.project.indexing import safe_name
-from coldal_tui.project.label_files import prediction_file as prediction_file
+from coldal_tui.project.label_files import SUFFIXES
 from coldal_tui.project.pool import latest_run
 from coldal_tui.project.project import Project
+from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.snapshot import QueueItem, read_queue
 from coldal_tui.project.store import current_user
 
@@ -23,13 +26,42 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was handed out and where it lies."""
+    """What was handed out and where it lies. ``shared`` scans went to more than one person."""
 
     export_id: int
     folder: Path
     scans: tuple[str, ...]
     prelabels: int
     assignees: dict[str, int]
+    shared: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which scans to hand out, and how.
+
+    ``again``: also those that are out already. ``changed``: only those whose image, pre-label or
+    people are not what they were when they were last handed out. ``people`` are dealt the scans
+    that nobody was named for; ``overlap`` of these go to two of them.
+    """
+
+    top: int | None = None
+    round_: int | None = None
+    cluster: int | None = None
+    again: bool = False
+    changed: bool = False
+    people: tuple[str, ...] = ()
+    overlap: int = 0
+    slices: SliceChoice = field(default_factory=SliceChoice)
+
+
+@dataclass(frozen=True)
+class _Out:
+    """One scan on its way out."""
+
+    item: QueueItem
+    scan: ScanRecord
+    prelabel: Path | None
 
 
 def export_queue(
@@ -41,53 +73,101 @@ def export_queue(
     round_: int | None = None,
     assign: Sequence[str] = (),
     again: bool = False,
+    wanted: Wanted | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write the queued scans (with ``again`` those already out, too) and mark them exported.
 
-    ``assign`` deals the scans out in rank order, round robin, where nobody was named before.
+    ``assign`` deals the scans out in rank order to those who have least, where nobody was named
+    before. ``wanted`` says all of it at once, and more. Where a scan goes to two people each
+    person gets a folder of their own.
 
     Raises UsageError when nothing is queued or ``out`` is not empty.
     """
-    wanted = ("queued", "exported") if again else ("queued",)
-    items = [
-        item
-        for item in read_queue(project)
-        if item.status in wanted and round_ in (None, item.round)
-    ][:top]
-    if not items:
-        raise UsageError(
-            "nothing is queued",
-            where=project.name,
-            remedy="pick scans: coldal-tui select or next; --again hands out the same once more",
-            code="nothing",
-        )
-    names = cycle(assign) if assign else None
-    given = {item.scan_id: item.assignee or (next(names) if names else None) for item in items}
-    folder = out.absolute() if out is not None else _default_folder(project)
+    if wanted is None:
+        wanted = Wanted(top, round_, again=again, people=tuple(assign))
     run_id = latest_run(project)
-    strategies = {
-        row["round"]: row["strategy"] for row in project.store.rows("SELECT * FROM rounds")
+    chosen = _chosen(project, wanted, run_id)
+    shares = deal(
+        {one.item.scan_id: one.item.assignee for one in chosen}, wanted.people, wanted.overlap
+    )
+    handed = {
+        one.item.scan_id: handed_now(
+            project, one.scan.quick_hash, one.prelabel, shares[one.item.scan_id]
+        )
+        for one in chosen
     }
     classes = project.config.classes
-    result = exporter(format)(
+    folder = out.absolute() if out is not None else _default_folder(project)
+    delivery = deliver(
+        exporter(format),
         folder,
-        [_export_item(project, item, run_id, strategies, given[item.scan_id]) for item in items],
+        _folders(shares, _export_items(project, chosen, run_id)),
         ExportMeta(
             project=project.name,
             created=project.store.now(),
             exported_by=current_user(),
             classes=classes.names,
             ignore_value=classes.ignore_value,
+            slices=wanted.slices,
         ),
         progress,
     )
     try:
-        return _record(project, format, result.folder, result.images, items, given)
+        return _record(project, format, delivery, handed)
     except BaseException:
         # An export that nobody knows of would be drawn twice.
-        shutil.rmtree(result.folder, ignore_errors=True)
+        shutil.rmtree(delivery.folder, ignore_errors=True)
         raise
+
+
+def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
+    """The scans to hand out, in rank order. Raises UsageError where there are none."""
+    statuses = ("queued", "exported") if wanted.again else ("queued",)
+    items = [
+        item
+        for item in read_queue(project)
+        if item.status in (("exported",) if wanted.changed else statuses)
+        and wanted.round_ in (None, item.round)
+        and wanted.cluster in (None, item.cluster)
+    ]
+    found = [
+        _Out(item, project.scan(item.scan_id), prediction_file(project, run_id, item.scan_id))
+        for item in items
+    ]
+    if wanted.changed:
+        found = _changed(project, found)
+    if not found:
+        raise _nothing(project, wanted)
+    return found[: wanted.top]
+
+
+def _changed(project: Project, found: Sequence[_Out]) -> list[_Out]:
+    before = last_handed(project)
+    return [
+        one
+        for one in found
+        if (last := before.get(one.item.scan_id)) is None
+        or not handed_now(
+            project, one.scan.quick_hash, one.prelabel, people_of(one.item.assignee)
+        ).same_as(last)
+    ]
+
+
+def _nothing(project: Project, wanted: Wanted) -> UsageError:
+    if wanted.changed:
+        return UsageError(
+            "nothing that is out has changed",
+            where=project.name,
+            remedy="--again hands out the same once more",
+            code="nothing",
+        )
+    return UsageError(
+        "nothing is queued",
+        where=project.name,
+        remedy="pick scans: coldal-tui select or next; --again hands out the same once more",
+        code="nothing",
+    )
 
 
 def _default_folder(project: Project) -> Path:
@@ -100,71 +180,92 @@ def _default_folder(project: Project) -> Path:
     return folder
 
 
-def _export_item(
-    project: Project,
-    item: QueueItem,
-    run_id: str | None,
-    strategies: dict[int, str],
-    assignee: str | None,
-) -> ExportItem:
-    scan = project.scan(item.scan_id)
-    return ExportItem(
-        scan_id=item.scan_id,
-        rank=item.rank,
-        ref=scan.ref(project.images),
-        header=scan.header(),
-        role=item.role,
-        cluster=item.cluster,
-        score=item.score,
-        round=item.round,
-        strategy=strategies.get(item.round, ""),
-        run=run_id,
-        prelabel=prediction_file(project, run_id, item.scan_id),
-        assignee=assignee,
-    )
+def _export_items(
+    project: Project, chosen: Sequence[_Out], run_id: str | None
+) -> dict[str, ExportItem]:
+    strategies = {
+        row["round"]: row["strategy"] for row in project.store.rows("SELECT * FROM rounds")
+    }
+    return {
+        one.item.scan_id: ExportItem(
+            scan_id=one.item.scan_id,
+            rank=one.item.rank,
+            ref=one.scan.ref(project.images),
+            header=one.scan.header(),
+            role=one.item.role,
+            cluster=one.item.cluster,
+            score=one.item.score,
+            round=one.item.round,
+            strategy=strategies.get(one.item.round, ""),
+            run=run_id,
+            prelabel=one.prelabel,
+        )
+        for one in chosen
+    }
+
+
+def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[ExportItem]]:
+    """What goes into which folder; the only one has no name."""
+    if not is_shared(shares):
+        return {
+            "": [replace(items[scan], assignee="".join(shares[scan]) or None) for scan in items]
+        }
+    found: dict[str, list[ExportItem]] = {}
+    for person, scans in by_person(shares).items():
+        name, number = safe_name(person), 2
+        # Some disks take Ana and ana for one folder.
+        while name.casefold() in {other.casefold() for other in found}:
+            name, number = f"{safe_name(person)}-{number}", number + 1
+        found[name] = [replace(items[scan], assignee=person) for scan in scans]
+    rest = [items[scan] for scan, share in shares.items() if not share]
+    return found | ({"nobody": rest} if rest else {})
+
+
+def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
+    """The run's predicted label of a scan, when it has been predicted."""
+    if run_id is None:
+        return None
+    folder = project.layout.runs / run_id / "predictions"
+    for suffix in SUFFIXES:
+        path = folder / f"{scan_id}{suffix}"
+        if path.is_file():
+            return path
+    return None
 
 
 def _record(
-    project: Project,
-    format: str,
-    folder: Path,
-    images: dict[str, str],
-    items: Sequence[QueueItem],
-    given: dict[str, str | None],
+    project: Project, format: str, delivery: Delivery, handed: Mapping[str, Handed]
 ) -> ExportReport:
-    store = project.store
-    manifest = sha256_file(folder / "manifest.json")
+    store, folder = project.store, delivery.folder
     inside = folder.is_relative_to(project.root)
-    ids = tuple(item.scan_id for item in items)
+    ids = tuple(handed)
     with store.action("export", folder=str(folder), scans=list(ids)) as action:
         export_id = store.insert(
             "exports",
             folder=project.layout.relative(folder) if inside else str(folder),
             format=format,
             scans=list(ids),
-            manifest_sha256=manifest,
+            manifest_sha256=delivery.manifest_sha256,
             created_at=store.now(),
+            items={scan_id: one.as_json() for scan_id, one in handed.items()},
         )
-        for item in items:
+        for scan_id, one in handed.items():
             # A label that came meanwhile stays one.
             store.execute(
                 "UPDATE queue SET status = 'exported', export_id = ?, assignee = ? "
                 "WHERE scan_id = ? AND status IN ('queued', 'exported')",
-                (export_id, given[item.scan_id], item.scan_id),
+                (export_id, ",".join(one.people) or None, scan_id),
             )
-            if item.scan_id in images:
-                store.update("scans", {"scan_id": item.scan_id}, sha256=images[item.scan_id])
+            if scan_id in delivery.images:
+                store.update("scans", {"scan_id": scan_id}, sha256=delivery.images[scan_id])
         action.summary = f"exported {len(ids)} scans to {folder}"
-        action.inputs = {"manifest": manifest}
-    assignees: dict[str, int] = {}
-    for person in given.values():
-        if person is not None:
-            assignees[person] = assignees.get(person, 0) + 1
-    prelabels = folder / "prelabels"
+        action.inputs = {"manifest": delivery.manifest_sha256}
+    shares = {scan_id: one.people for scan_id, one in handed.items()}
     return ExportReport(
         export_id=export_id,
         folder=folder,
         scans=ids,
-        prelabels=len(list(prelabels.iterdir())) if prelabels.is_dir() else 0,
-        assignees=assignees,
+        prelabels=len(delivery.prelabels),
+        assignees={person: len(scans) for person, scans in by_person(shares).items()},
+        shared=sum(len(people) > 1 for people in shares.values()),
     )

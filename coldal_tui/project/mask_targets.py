@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from coldal_tui.exchange.candidate import ScanTarget
@@ -46,11 +47,18 @@ def _all_uids(uids: ScanUids | None) -> tuple[str, ...]:
 
 
 def _exported_prelabels(project: Project) -> dict[str, Path]:
+    """The pre-label that went out with each scan, as the run made it."""
     found: dict[str, Path] = {}
-    for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id"):
-        folder = Path(project.root, row["folder"]) / "prelabels"
-        try:
-            found |= {split_name(path.name)[0]: path for path in folder.iterdir()}
-        except OSError:
-            continue  # moved away since: nothing to compare with
+    for row in project.store.rows("SELECT folder, items FROM exports ORDER BY export_id"):
+        items = json.loads(row["items"])
+        found |= {scan: project.file_of(one["file"]) for scan, one in items.items() if one["file"]}
+        found |= {} if items else _prelabels_in(Path(project.root, row["folder"]) / "prelabels")
     return found
+
+
+def _prelabels_in(folder: Path) -> dict[str, Path]:
+    """The pre-labels of an export that was recorded without its items."""
+    try:
+        return {split_name(path.name)[0]: path for path in folder.iterdir()}
+    except OSError:
+        return {}  # moved away since: nothing to compare with

@@ -254,4 +254,16 @@ CREATE INDEX labels_by_source ON labels (scan_id, source_sha256);
 """
 """``source_key`` tells the masks of one file apart; ``format`` is the importer that found it."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SCAN_UIDS, _JOBS_SIDE_BY_SIDE, _MASKS_WITHIN_FILES)
+_EXPORTED_ITEMS = """
+ALTER TABLE exports ADD COLUMN items TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE exports ADD COLUMN key_file TEXT;
+"""
+"""``items`` is what each scan was when it was handed out; ``key_file`` who a pseudonym is."""
+
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _SCAN_UIDS,
+    _JOBS_SIDE_BY_SIDE,
+    _MASKS_WITHIN_FILES,
+    _EXPORTED_ITEMS,
+)

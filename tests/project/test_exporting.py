@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import sha256_file
 from coldal_tui.project import exporting
-from coldal_tui.project.exporting import export_queue
+from coldal_tui.project.exporting import Wanted, export_queue
+from coldal_tui.project.indexing import reindex
 from coldal_tui.project.labels import import_masks, list_labels
 from coldal_tui.project.queue_actions import assign, pin, skip
 
@@ -188,3 +190,102 @@ def test_the_audit_trail_has_the_manifest(project):
         "folder": str(report.folder),
         "scans": ["s00", "s01", "s02"],
     }
+
+
+def test_a_scan_for_two_people_lies_in_the_folders_of_both(project):
+    report = export_queue(project, wanted=Wanted(people=("ana", "ben"), overlap=1))
+    ana, ben = (manifest(report.folder / name) for name in ("ana", "ben"))
+    assert [item["scan_id"] for item in ana] == ["s00", "s01"]
+    assert [item["scan_id"] for item in ben] == ["s00", "s02"]
+    assert {item["assignee"] for item in ana} == {"ana"}
+    assert (report.assignees, report.shared) == ({"ana": 2, "ben": 2}, 1)
+    assert project.store.value("SELECT assignee FROM queue WHERE scan_id = 's00'") == "ana,ben"
+    assert not (report.folder / "manifest.json").exists()
+    assert "drawn twice" in (report.folder / "README.md").read_text()
+
+
+def test_folders_of_people_have_safe_names(project):
+    report = export_queue(project, wanted=Wanted(people=("../ana", "..-ana"), overlap=1))
+    assert sorted(path.name for path in report.folder.iterdir() if path.is_dir()) == [
+        "ana",
+        "ana-2",
+    ]
+
+
+def test_the_record_of_folders_is_one_hash_of_their_manifests(project):
+    report = export_queue(project, wanted=Wanted(people=("ana", "ben"), overlap=1))
+    lines = "".join(
+        sha256_file(report.folder / name / "manifest.json") + "\n" for name in ("ana", "ben")
+    )
+    recorded = project.store.value("SELECT manifest_sha256 FROM exports")
+    assert recorded == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_progress_counts_over_all_folders(project):
+    seen = []
+    wanted = Wanted(people=("ana", "ben"), overlap=1)
+    export_queue(project, wanted=wanted, progress=lambda *step: seen.append(step[:2]))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_failure_in_the_second_folder_leaves_nothing(lab, project):
+    (lab.images / "s02.png").unlink()
+    with pytest.raises(ColdalError, match="image can't be read"):
+        export_queue(project, wanted=Wanted(people=("ana", "ben"), overlap=1))
+    assert list(project.layout.exports.iterdir()) == []
+
+
+def test_only_one_cluster(project):
+    project.store.update("queue", {"scan_id": "s01"}, cluster=4)
+    assert export_queue(project, wanted=Wanted(cluster=4)).scans == ("s01",)
+
+
+def test_what_did_not_change_does_not_go_out_again(project):
+    export_queue(project)
+    with pytest.raises(UsageError, match="has changed"):
+        export_queue(project, wanted=Wanted(changed=True))
+
+
+def test_a_new_assignment_is_a_change(project):
+    export_queue(project)
+    assign(project, ["s01"], "ana")
+    report = export_queue(project, wanted=Wanted(changed=True))
+    assert (report.scans, report.assignees) == (("s01",), {"ana": 1})
+    with pytest.raises(UsageError, match="has changed"):
+        export_queue(project, wanted=Wanted(changed=True))
+
+
+def test_a_new_image_is_a_change(lab, project):
+    export_queue(project)
+    lab.picture("s02.png")
+    reindex(project)
+    assert export_queue(project, wanted=Wanted(changed=True)).scans == ("s02",)
+
+
+def test_new_pre_labels_are_a_change(lab, project):
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    export_queue(project)
+    lab.train(project)
+    lab.score(project, {})
+    report = export_queue(project, wanted=Wanted(changed=True))
+    assert (report.scans, report.prelabels) == (("s01", "s02"), 2)
+
+
+def test_what_was_never_out_is_not_what_changed(project):
+    export_queue(project, top=1)
+    with pytest.raises(UsageError, match="has changed"):
+        export_queue(project, wanted=Wanted(changed=True))
+
+
+@pytest.mark.parametrize("fmt", ["folder", "coco"])
+def test_a_mask_that_equals_its_pre_label_is_noticed_in_every_format(lab, project, fmt):
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    lab.train(project)
+    lab.score(project, {})
+    export_queue(project, format=fmt)
+    predicted = project.layout.runs / "run-001" / "predictions" / "s01.png"
+    (lab.masks / "s01.png").write_bytes(predicted.read_bytes())
+    (verdict,) = import_masks(project, lab.masks / "s01.png").accepted
+    assert verdict.warnings == ("it equals the exported pre-label: accepted without edits",)

@@ -1,0 +1,67 @@
+"""What was handed out last, scan by scan: to notice what changed since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coldal_tui.files import sha256_file
+from coldal_tui.project.project import Project
+
+
+@dataclass(frozen=True)
+class Handed:
+    """One scan as it was handed out.
+
+    ``image`` is its quick hash, ``prelabel`` the SHA-256 of its pre-label and ``file`` where that
+    lies, relative to the project; ``people`` are those who got it.
+    """
+
+    image: str
+    prelabel: str | None
+    file: str | None
+    people: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "image": self.image,
+            "prelabel": self.prelabel,
+            "file": self.file,
+            "people": list(self.people),
+        }
+
+    def same_as(self, other: Handed) -> bool:
+        """Whether a labeler would get the same again."""
+        now, then = (
+            (self.image, self.prelabel, self.people),
+            (
+                other.image,
+                other.prelabel,
+                other.people,
+            ),
+        )
+        return now == then
+
+
+def handed_now(
+    project: Project, quick_hash: str, prelabel: Path | None, people: Sequence[str]
+) -> Handed:
+    """What an export would hand out now."""
+    digest = file = None
+    if prelabel is not None:
+        digest, file = sha256_file(prelabel), project.layout.relative(prelabel)
+    return Handed(quick_hash, digest, file, tuple(people))
+
+
+def last_handed(project: Project) -> dict[str, Handed]:
+    """The newest export of every scan; none of exports before these were written down."""
+    found: dict[str, Handed] = {}
+    for row in project.store.rows("SELECT items FROM exports ORDER BY export_id"):
+        for scan_id, item in json.loads(row["items"]).items():
+            found[scan_id] = Handed(
+                item["image"], item["prelabel"], item["file"], tuple(item["people"])
+            )
+    return found

@@ -12,16 +12,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.maps import load_cluster_array
 from coldal_tui.project import pool as pools
 from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
-from coldal_tui.project.snapshot import newest_clusters
 from coldal_tui.project.store import Row
 from coldal_tui.visible import visible
 
 Scope = Literal["open", "rounds", "all"]
 SCOPES: tuple[Scope, ...] = ("open", "rounds", "all")
 """Rounds that still have open items, and the newest; every round; every scan of the project."""
+Scan = tuple[Any, ...]
 MOST_META = 40
 """Columns of metadata; the rarest of more than these are left out."""
 
@@ -162,20 +163,21 @@ _OPEN_ROUNDS = (
 def _read_queue(project: Project, version: int, scope: Scope) -> ScanTable:
     where = _OPEN_ROUNDS if scope == "open" else ""
     rows = project.store.rows(_QUEUE.format(where=where))
-    return _table(project, version, scope, rows, rows, [row["status"] for row in rows])
+    scans = [(r["scan_id"], r["rel_path"], r["patient_id"], r["meta"]) for r in rows]
+    return _table(project, version, scope, scans, rows, [row["status"] for row in rows])
 
 
 def _read_scans(project: Project, version: int) -> ScanTable:
     store = project.store
-    scans = store.rows(
+    scans = store.tuples(
         "SELECT scan_id, rel_path, patient_id, meta, state, excluded, duplicate_of FROM scans "
         "ORDER BY scan_id"
     )
     queue = {row["scan_id"]: row for row in store.rows(_QUEUE.format(where=""))}
     labelled = pools.labelled_scans(project)
     frozen = pools.validation_patients(project)
-    statuses = [_status(scan, queue.get(scan["scan_id"]), labelled, frozen) for scan in scans]
-    items = [queue.get(scan["scan_id"], _NOT_QUEUED) for scan in scans]
+    statuses = [_status(scan, queue.get(scan[0]), labelled, frozen) for scan in scans]
+    items = [queue.get(scan[0], _NOT_QUEUED) for scan in scans]
     return _table(project, version, "all", scans, items, statuses)
 
 
@@ -184,30 +186,32 @@ _NOT_QUEUED: Row = dict.fromkeys(
 ) | {"pinned": 0}
 
 
-def _status(scan: Row, item: Row | None, labelled: set[str], frozen: set[str]) -> str:
+def _status(scan: Scan, item: Row | None, labelled: set[str], frozen: set[str]) -> str:
     """What counts most first: a label, then the queue, then why it can't be picked."""
-    if scan["scan_id"] in labelled:
+    scan_id, _, patient, _, state, excluded, duplicate_of = scan
+    if scan_id in labelled:
         return "labelled"
-    if scan["state"] != "present":
+    if state != "present":
         return "missing"
-    if scan["excluded"] is not None:
+    if excluded is not None:
         return "excluded"
     if item is not None:
         return str(item["status"])
-    if scan["duplicate_of"] is not None:
+    if duplicate_of is not None:
         return "duplicate"
-    return "held out" if scan["patient_id"] in frozen else "candidate"
+    return "held out" if patient in frozen else "candidate"
 
 
 def _table(
     project: Project,
     version: int,
     scope: Scope,
-    scans: Sequence[Row],
+    scans: Sequence[Scan],
     items: Sequence[Row],
     statuses: Sequence[str],
 ) -> ScanTable:
-    scan_ids = [scan["scan_id"] for scan in scans]
+    """``scans`` begin with their id, path, patient and metadata."""
+    scan_ids = [scan[0] for scan in scans]
     status = Words.of(statuses)
     entropy = _floats(items, "entropy")
     cluster = _whole(items, "cluster")
@@ -219,7 +223,7 @@ def _table(
         version=version,
         rounds=int(project.store.value("SELECT count(*) FROM rounds") or 0),
         scan_id=scan_ids,
-        path=[scan["rel_path"] for scan in scans],
+        path=[scan[1] for scan in scans],
         round=_whole(items, "round"),
         rank=_whole(items, "rank"),
         cluster=cluster,
@@ -228,14 +232,11 @@ def _table(
         status=status,
         assignee=Words.of(item["assignee"] for item in items),
         reason=Words.of(item["reason"] for item in items),
-        patient=Words.of(
-            "" if scan["patient_id"] == f"scan:{scan['scan_id']}" else scan["patient_id"]
-            for scan in scans
-        ),
+        patient=Words.of("" if s[2] == f"scan:{s[0]}" else s[2] for s in scans),
         entropy=entropy,
         diversity=_floats(items, "diversity"),
         score=_floats(items, "score"),
-        meta=_meta([scan["meta"] for scan in scans]),
+        meta=_meta([scan[3] for scan in scans]),
     )
     _ = table.longest_id  # worked out here, in the reader's thread
     return table
@@ -264,22 +265,28 @@ def _with_newest(
 def _with_newest_clusters(
     project: Project, scan_ids: Sequence[str], cluster: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    clusters = newest_clusters(project)
-    if clusters is None:
+    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    if not file:
         return cluster
-    newest = np.array([clusters.of.get(scan_id, -1) for scan_id in scan_ids], np.int32)
+    newest = load_cluster_array(project.file_of(file), tuple(scan_ids))
     return np.where(cluster < 0, newest, cluster).astype(np.int32)
 
 
 def _meta(texts: Sequence[str]) -> dict[str, Words]:
-    """Metadata columns in which not all scans agree."""
+    """Metadata columns in which not all scans agree, those that most scans have first."""
     decoder = msgspec.json.Decoder(dict[str, Any])
-    known: dict[str, dict[str, Any]] = {}
-    rows = [known.get(text) or known.setdefault(text, decoder.decode(text)) for text in texts]
-    counts = Counter(key for row in rows for key in row)
-    columns = {}
-    for key, _ in counts.most_common(MOST_META):
-        words = Words.of(str(row.get(key, "")) for row in rows)
-        if len(words.names) > 1:
-            columns[key] = words
-    return columns
+    columns: dict[str, tuple[list[int], dict[str, int]]] = {}
+    counts: Counter[str] = Counter()
+    for n, text in enumerate(texts):
+        for key, value in decoder.decode(text).items():
+            if key not in columns:
+                columns[key] = [0] * len(texts), {"": 0}
+            codes, index = columns[key]
+            codes[n] = index.setdefault(str(value), len(index))
+            counts[key] += 1
+    found = {}
+    for key, count in counts.most_common(MOST_META):
+        codes, index = columns[key]
+        if len(index) > 2 or count < len(texts):
+            found[key] = Words(np.array(codes, np.int32), tuple(index))
+    return found

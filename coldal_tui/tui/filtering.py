@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -268,7 +268,7 @@ def complete(table: ScanTable, text: str) -> str | None:
     typed = text[start:].removeprefix("-")
     if colon:
         typed = typed.removeprefix(f"{name}:")
-        options: Sequence[str] = _values_of(table, ALIASES.get(name.lower(), name.lower()))
+        options: Iterable[str] = _values_of(table, ALIASES.get(name.lower(), name.lower()))
     else:
         options = [f"{one}:" for one in names(table) if one not in NUMBERS]
         options += [f"{one}>" for one in NUMBERS]
@@ -280,9 +280,9 @@ def complete(table: ScanTable, text: str) -> str | None:
     return None
 
 
-def _values_of(table: ScanTable, name: str) -> list[str]:
+def _values_of(table: ScanTable, name: str) -> Iterable[str]:
     meta = {key.lower(): words for key, words in table.meta.items()}
     if name == "is":
-        return ["pinned", "open"]
+        return ("pinned", "open")
     words = getattr(table, WORDS[name]) if name in WORDS else meta.get(name)
-    return [] if words is None else [one for one in words.names if one and " " not in one]
+    return () if words is None else (one for one in words.names if one and " " not in one)

@@ -245,8 +245,8 @@ class QueueView(TablePane):
     def show_only(self, scan_ids: Sequence[str]) -> None:
         """Show these scans alone, whether queued or not."""
         self._filter, self._only, self._problem = "", frozenset(scan_ids), ""
-        queued = set() if self._whole is None else set(self._whole.scan_id)
-        if self._only <= queued:
+        table = self._whole
+        if table is not None and all(scan in table.index for scan in self._only):
             self._arrange()
         else:
             self._to_scope("all")
@@ -334,6 +334,7 @@ def chosen_rows(
 
     A column that is no longer there sorts nothing.
     """
+    _ = table.index  # asked for on the UI thread later: made here, where it may take its time
     shown = matching(table, text, typing=typing)
     if only:
         picked = np.zeros(len(table), np.bool_)

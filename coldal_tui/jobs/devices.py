@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +30,17 @@ class Device:
 
 @dataclass(frozen=True)
 class Host:
-    """This machine: ``busy`` is the share of all processors' time since the look before, None at
-    the first look; ``used`` and ``total`` are bytes of memory."""
+    """This machine: ``busy`` is the share of all processors' time since the look before (None
+    where no time has passed); ``used`` and ``total`` are bytes of memory."""
 
     processors: int
     busy: float | None
     used: int
     total: int
+
+
+FIRST_LOOK_S = 0.1
+"""For so long the first look lasts: before it, nothing is known to compare with."""
 
 
 class DeviceReader:
@@ -61,11 +66,17 @@ class DeviceReader:
 
     def host(self) -> Host:
         memory = psutil.virtual_memory()
-        times = psutil.cpu_times()
-        idle, total = times.idle + getattr(times, "iowait", 0.0), sum(times)
-        before, self._times = self._times, (idle, total)
-        busy = None
-        if before is not None and total > before[1]:
-            busy = max(0.0, 1 - (idle - before[0]) / (total - before[1]))
+        if self._times is None:
+            self._times = _processor_times()
+            time.sleep(FIRST_LOOK_S)
+        before, self._times = self._times, _processor_times()
+        idle, total = (now - then for now, then in zip(self._times, before, strict=True))
+        busy = max(0.0, 1 - idle / total) if total > 0 else None
         used = memory.total - memory.available
         return Host(psutil.cpu_count() or 1, busy, used, memory.total)
+
+
+def _processor_times() -> tuple[float, float]:
+    """Seconds that the processors were idle, and in all, since the machine was started."""
+    times = psutil.cpu_times()
+    return times.idle + getattr(times, "iowait", 0.0), sum(times)

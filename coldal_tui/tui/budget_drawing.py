@@ -61,19 +61,21 @@ def budget_content(
 
 def _legend(budget: Budget, width: int, look: Look) -> list[Content]:
     """``█ 41 labelled   ▓ 12 out …``: one line where it fits, else two columns."""
+    # A full block would grow together with the bar above it.
+    glyphs = look.gauge.replace("█", "■")
     counts = [f"{getattr(budget, name):,}" for name, _ in PARTS]
     words = [word for _, word in PARTS]
-    plain = [f"{g} {n} {word}" for g, n, word in zip(look.gauge, counts, words, strict=True)]
+    plain = [f"{g} {n} {word}" for g, n, word in zip(glyphs, counts, words, strict=True)]
     if sum(map(len, plain)) + GAP * (len(plain) - 1) <= width:
-        entries = [_entry(*row) for row in zip(look.gauge, counts, words, strict=True)]
+        entries = [_entry(*row) for row in zip(glyphs, counts, words, strict=True)]
         return [Content(" " * GAP).join(entries)]
     rows = []
     for first, second in ((0, 2), (1, 3)):
         left = max(len(counts[0]), len(counts[1]))
         right = max(len(counts[2]), len(counts[3]))
         entries = [
-            _entry(look.gauge[first], counts[first].rjust(left), words[first].ljust(8)),
-            _entry(look.gauge[second], counts[second].rjust(right), words[second]),
+            _entry(glyphs[first], counts[first].rjust(left), words[first].ljust(8)),
+            _entry(glyphs[second], counts[second].rjust(right), words[second]),
         ]
         rows.append(Content(" " * GAP).join(entries))
     return rows

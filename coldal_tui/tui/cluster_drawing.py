@@ -135,6 +135,13 @@ def _digits(clusters: Sequence[ClusterState], name: str) -> int:
     return max(len(f"{getattr(one, name):,}") for one in clusters)
 
 
+def silhouettes_content(known: Silhouettes, look: Look, width: int, height: int) -> Content:
+    """Columns where there is room for them, else a line."""
+    if height > 1:
+        return silhouette_plot(known, width, height, look)
+    return silhouette_line(known, width, look)
+
+
 def silhouette_line(known: Silhouettes, width: int, look: Look) -> Content:
     """``k 2 █▇▅▅▃▂▁ 30`` in one line."""
     first, last = known.scores[0][0], known.scores[-1][0]
@@ -155,7 +162,7 @@ def silhouette_plot(known: Silhouettes, width: int, height: int, look: Look) -> 
     """Columns from the least to the greatest score, the chosen k in the accent's colour."""
     values = [score for _, score in known.scores]
     ks = [k for k, _ in known.scores]
-    heading = _heading(known, look)
+    heading = _heading(known, width, look)
     margin = max(len(f"{value:.2f}") for value in (min(values), max(values))) + 1
     step = next((s for s in (4, 3, 2, 1) if s * len(ks) <= width - margin), 1)
     shown = min(len(ks), max(0, width - margin) // step)
@@ -177,15 +184,20 @@ def silhouette_plot(known: Silhouettes, width: int, height: int, look: Look) -> 
     return lines([heading, *drawn, axis])
 
 
-def _heading(known: Silhouettes, look: Look) -> Content:
-    how = "estimated from a sample of the scans" if known.estimated else ""
-    text = Content.assemble(("mean silhouette by k", MUTED), "  ")
-    if known.best is not None:
-        text = text.append(
-            Content.styled(f"k = {known.k}: {number(known.best, 2, look)}", f"{BOLD} {ACCENT}")
-        )
-        text = text.append(Content.styled(", the highest", MUTED))
-    return text.append(Content.styled(f"; {how}", MUTED)) if how else text
+def _heading(known: Silhouettes, width: int, look: Look) -> Content:
+    """In as many words as fit: what it is, which k was chosen, whether it was estimated."""
+    score = "" if known.best is None else f"k = {known.k}: {number(known.best, 2, look)}"
+    ends = ["", ""]
+    if score:
+        ends = [", the highest", ""]
+    if known.estimated:
+        ends = [f"{ends[0]}; estimated from a sample", "; estimated", ""]
+    for start in ("mean silhouette by k  ", "silhouettes  "):
+        for end in ends:
+            if len(start) + len(score) + len(end) <= width:
+                chosen = (score, f"{BOLD} {ACCENT}")
+                return Content.assemble((start, MUTED), chosen, (end, MUTED))
+    return Content.styled(score, f"{BOLD} {ACCENT}")
 
 
 def _axis(ks: Sequence[int], chosen: int, step: int, width: int) -> list[tuple[str, str]]:

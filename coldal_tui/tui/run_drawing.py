@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -15,6 +17,7 @@ from coldal_tui.tui.run_rows import DICE, HD95, distance
 from coldal_tui.visible import visible
 
 LEAST_HEIGHT, MOST_HEIGHT = 4, 20
+BESIDE_WIDTH = 76
 
 
 def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:
@@ -50,45 +53,64 @@ def unit_of(run: RunState) -> str:
 def curve_content(
     runs: Sequence[RunState],
     measures: Mapping[str, RunMeasures],
+    look: Look,
     width: int,
     height: int,
-    look: Look,
     *,
-    heading: bool = True,
+    bare: bool = False,
 ) -> Content:
-    """Dice over labels, and HD95 beside or below where there is room for both."""
-    dice, hd95 = dice_points(runs, measures), hd95_points(runs)
-    if not dice:
-        return Content()
-    last = runs[-1]
-    spread = max((m.validation.scans for m in measures.values() if m.validation), default=0)
-    note = f"{plus_minus(look)} SD over {counted(spread, 'scan')}" if spread > 1 else ""
-    both = [(dice, 2, (0.0, 1.0), ("Dice", note))]
-    if hd95:
-        both.append((hd95, HD95, (0.0, float("inf")), (f"HD95 {unit_of(last)}", "")))
-    beside = width >= 76 and len(both) == 2
-    stacked = not beside and len(both) == 2 and height >= 2 * (LEAST_HEIGHT + 2)
+    """Dice over labels, and HD95 beside or below where there is room for both.
+
+    ``bare``: Dice alone has no heading, since what is around it says what it is.
+    """
+    charts = _charts(runs, measures, look)
+    beside = width >= BESIDE_WIDTH and len(charts) == 2
+    stacked = not beside and len(charts) == 2 and height >= 2 * (LEAST_HEIGHT + 2)
     if not beside and not stacked:
-        both = both[:1]
+        charts = charts[:1]
     each_width = (width - 3) // 2 if beside else width
     each_height = min(MOST_HEIGHT, height // 2 if stacked else height)
-    drawn = []
-    for points, digits, limits, (name, note) in both:
-        rows = each_height - (1 if heading else 0)
-        word = "labels" if each_width >= 30 else ""
-        block = curve(points, each_width, rows, look, digits=digits, limits=limits, x_word=word)
-        if heading:
-            block.insert(0, Content.assemble((name, BOLD), (f"  {note}" if note else "", MUTED)))
-        drawn.append(block)
+    heading = not bare or len(charts) > 1
+    drawn = [chart.lines(each_width, each_height, look, heading=heading) for chart in charts]
     if not beside:
         return lines([row for block in drawn for row in block])
     left, right = drawn
-    return lines(
-        [
-            one.pad_right(each_width - one.cell_length + 3) + other
-            for one, other in zip(left, right, strict=True)
-        ]
-    )
+    rows = [one.pad_right(each_width + 3 - one.cell_length) for one in left]
+    return lines([row + other for row, other in zip(rows, right, strict=True)])
+
+
+@dataclass(frozen=True)
+class _Chart:
+    points: list[Point]
+    digits: int
+    limits: tuple[float, float]
+    name: str
+    note: str
+
+    def lines(self, width: int, height: int, look: Look, *, heading: bool) -> list[Content]:
+        word = "labels" if width >= 30 else ""
+        rows = height - 1 if heading else height
+        block = curve(
+            self.points, width, rows, look, digits=self.digits, limits=self.limits, x_word=word
+        )
+        if not heading:
+            return block
+        note = f"  {self.note}" if self.note else ""
+        return [Content.assemble((self.name, BOLD), (note, MUTED)), *block]
+
+
+def _charts(
+    runs: Sequence[RunState], measures: Mapping[str, RunMeasures], look: Look
+) -> list[_Chart]:
+    dice, hd95 = dice_points(runs, measures), hd95_points(runs)
+    if not dice:
+        return []
+    scans = max((m.validation.scans for m in measures.values() if m.validation), default=0)
+    note = f"{plus_minus(look)} SD over {counted(scans, 'scan')}" if scans > 1 else ""
+    charts = [_Chart(dice, 2, (0.0, 1.0), "Dice", note)]
+    if hd95:
+        charts.append(_Chart(hd95, HD95, (0.0, math.inf), f"HD95 {unit_of(runs[-1])}", ""))
+    return charts
 
 
 def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:

@@ -51,13 +51,17 @@ def test_the_real_backend_answers() -> None:
     assert isinstance(DeviceReader().devices("local"), tuple)
 
 
-def test_how_busy_the_machine_is_needs_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_busy_the_machine_is_is_measured_between_two_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     times = psutil.cpu_times()
     zero = times._replace(**dict.fromkeys(times._fields, 0.0))
-    looks = [zero, zero._replace(user=30.0, idle=70.0)]
+    first = zero._replace(user=30.0, idle=70.0)
+    looks = [zero, first, first._replace(user=75.0, idle=75.0), first]
     monkeypatch.setattr(psutil, "cpu_times", lambda: looks.pop(0))
     reader = DeviceReader()
-    assert [reader.host().busy, reader.host().busy] == [None, pytest.approx(0.3)]
+    # 30 of 100 seconds, then 45 of 50.
+    assert [reader.host().busy, reader.host().busy] == [pytest.approx(0.3), pytest.approx(0.9)]
 
 
 def test_memory_is_what_the_system_says() -> None:

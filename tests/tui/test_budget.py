@@ -69,7 +69,7 @@ def drawn(known: Budget, pace: Pace | None, width: int, height: int) -> str:
 def test_a_narrow_budget() -> None:
     assert drawn(SKETCH, PACE, 38, 5) == (
         "██████████████▓▓▓▓▒▒▒▒▒▒▒░░░░░░░░░ 100\n"
-        "█ 41 labelled   ▒ 20 queued\n"
+        "■ 41 labelled   ▒ 20 queued\n"
         "▓ 12 out        ░ 27 left\n"
         "11 a day → spent on Fri 4 Dec\n"
         "3 manual labels · 2 skipped"
@@ -78,7 +78,7 @@ def test_a_narrow_budget() -> None:
 
 def test_a_wide_budget_has_its_legend_in_one_line() -> None:
     assert drawn(SKETCH, PACE, 54, 5).split("\n")[1:] == [
-        "█ 41 labelled   ▓ 12 out   ▒ 20 queued   ░ 27 left",
+        "■ 41 labelled   ▓ 12 out   ▒ 20 queued   ░ 27 left",
         "11 a day → spent on Fri 4 Dec",
         "3 manual labels · 2 skipped",
     ]
@@ -87,7 +87,7 @@ def test_a_wide_budget_has_its_legend_in_one_line() -> None:
 def test_counts_stand_under_each_other() -> None:
     large = Budget(5000, labelled=1041, queued=200, exported=120, skipped=0, manual=0)
     assert drawn(large, None, 38, 5).split("\n")[1:] == [
-        "█ 1,041 labelled   ▒   200 queued",
+        "■ 1,041 labelled   ▒   200 queued",
         "▓   120 out        ░ 3,639 left",
     ]
 

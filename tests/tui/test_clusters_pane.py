@@ -95,7 +95,7 @@ MANY = Silhouettes(tuple((k, 1 / k) for k in range(2, 31)), 2, True)
 
 def test_silhouettes_as_columns() -> None:
     # Four lines have 32 steps: 0 is one of them, 0.31 all, 0.10 eleven.
-    assert silhouette_plot(FEW, 40, 6, UNICODE).plain == (
+    assert silhouette_plot(FEW, 50, 6, UNICODE).plain == (
         "mean silhouette by k  k = 3: 0.31, the highest\n"
         "0.31     ███     \n"
         "         ███     \n"
@@ -107,7 +107,20 @@ def test_silhouettes_as_columns() -> None:
 
 def test_what_was_estimated_is_said_to_be() -> None:
     first = silhouette_plot(MANY, 76, 7, UNICODE).plain.split("\n")[0]
-    assert first.endswith("k = 2: 0.50, the highest; estimated from a sample of the scans")
+    assert first.endswith("k = 2: 0.50, the highest; estimated from a sample")
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (70, "mean silhouette by k  k = 2: 0.50; estimated"),
+        (38, "mean silhouette by k  k = 2: 0.50"),
+        (30, "silhouettes  k = 2: 0.50"),
+        (20, "k = 2: 0.50"),
+    ],
+)
+def test_a_heading_has_as_many_words_as_fit(width: int, words: str) -> None:
+    assert silhouette_plot(MANY, width, 7, UNICODE).plain.split("\n")[0] == words
 
 
 def test_every_k_has_a_column_and_the_chosen_its_number() -> None:
@@ -131,7 +144,7 @@ def test_a_single_k_is_told_in_words() -> None:
 
 @pytest.mark.parametrize("width", [20, 38, 50, 76, 200])
 def test_no_line_is_wider_than_the_pane(width: int) -> None:
-    rows = silhouette_plot(MANY, width, 7, ASCII).plain.split("\n")[1:]
+    rows = silhouette_plot(MANY, width, 7, ASCII).plain.split("\n")
     assert max(map(len, rows)) <= width
     assert all(row.isascii() for row in rows)
 

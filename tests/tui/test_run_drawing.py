@@ -231,7 +231,7 @@ KNOWN = {one.run_id: RunMeasures(one.run_id, split(spread=None), (), None) for o
 
 
 def test_a_small_curve() -> None:
-    rows = curve_content(SERIES, KNOWN, 36, 5, ASCII, heading=False).plain.split("\n")
+    rows = curve_content(SERIES, KNOWN, ASCII, 36, 5, bare=True).plain.split("\n")
     assert [row.rstrip() for row in rows] == [
         "0.91                    ....o",
         "                 .......",
@@ -243,7 +243,7 @@ def test_a_small_curve() -> None:
 
 @pytest.mark.parametrize(("width", "height", "charts"), [(40, 8, 1), (40, 20, 2), (90, 9, 2)])
 def test_distances_are_drawn_where_there_is_room(width: int, height: int, charts: int) -> None:
-    drawn = curve_content(SERIES, KNOWN, width, height, UNICODE).plain
+    drawn = curve_content(SERIES, KNOWN, UNICODE, width, height).plain
     assert ("HD95 mm" in drawn) + ("Dice" in drawn) == charts
     rows = drawn.split("\n")
     assert len(rows) <= height
@@ -251,9 +251,9 @@ def test_distances_are_drawn_where_there_is_room(width: int, height: int, charts
 
 
 def test_a_curve_says_what_its_spread_is() -> None:
-    heading = curve_content([ONE], {"run-001": measures("run-001")}, 60, 9, ASCII).plain
+    heading = curve_content([ONE], {"run-001": measures("run-001")}, ASCII, 60, 9).plain
     assert heading.startswith("Dice  +- SD over 4 scans")
 
 
 def test_nothing_measured_is_nothing_drawn() -> None:
-    assert curve_content([], {}, 40, 8, UNICODE).plain == ""
+    assert curve_content([], {}, UNICODE, 40, 8).plain == ""

@@ -18,19 +18,18 @@ from coldal_tui.tui.cluster_drawing import (
     PLOT_HEIGHT,
     ClusterRows,
     Silhouettes,
-    silhouette_line,
-    silhouette_plot,
+    silhouettes_content,
     silhouettes_of,
 )
 from coldal_tui.tui.inks import number, share
 from coldal_tui.tui.pane import View
-from coldal_tui.tui.widgets.drawing import Drawing
+from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
 from coldal_tui.tui.widgets.table_model import EMPTY
 from coldal_tui.tui.widgets.table_pane import TablePane
 
-PLOT_WIDTH, BESIDE_WIDTH = 50, 120
+PLOT_WIDTH, BESIDE_WIDTH = 36, 120
 
 
 class ClustersPane(WhileSeen, TablePane):
@@ -69,7 +68,7 @@ class ClustersPane(WhileSeen, TablePane):
 
     def compose(self) -> ComposeResult:
         yield BigTable()
-        yield Drawing(id="silhouettes")
+        yield Painted(id="silhouettes")
         yield Drawing(id="no-clusters", wraps=True)
 
     def show(self, view: View) -> None:
@@ -148,7 +147,7 @@ class ClustersPane(WhileSeen, TablePane):
 
     def _place(self, scores: Silhouettes | None, width: int, height: int) -> int:
         """Silhouettes beside the table, below it, or in one line; returns the table's width."""
-        plot = self.query_one("#silhouettes", Drawing)
+        plot = self.query_one("#silhouettes", Painted)
         plot.display = scores is not None and height >= 4
         beside = width >= BESIDE_WIDTH and height >= PLOT_HEIGHT
         self.styles.layout = "horizontal" if beside else "vertical"
@@ -166,11 +165,7 @@ class ClustersPane(WhileSeen, TablePane):
             if rows + lines <= height:
                 self.table.styles.height = rows
         plot.styles.height = lines
-        inner = plot_width - 2
-        draw = silhouette_line(scores, inner, self.look)
-        if lines > 1:
-            draw = silhouette_plot(scores, inner, lines, self.look)
-        plot.draw(draw)
+        plot.draw(partial(silhouettes_content, scores, self.look))
         return width - plot_width if beside else width
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

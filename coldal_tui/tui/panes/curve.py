@@ -59,4 +59,4 @@ class CurvePane(WhileSeen, Pane):
         if not dice_points(snapshot.runs, self._measures):
             return Content.styled("no run was measured: there are no validation scans", MUTED)
         width, height = self.content_size
-        return curve_content(snapshot.runs, self._measures, width, height, self.look, heading=False)
+        return curve_content(snapshot.runs, self._measures, self.look, width, height, bare=True)

@@ -20,11 +20,11 @@ from coldal_tui.jobs.queue import ENDED_BADLY, RUNNING, Job
 from coldal_tui.project.job_view import JobsView, read_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.snapshot import JobState
-from coldal_tui.tui.inks import counted
+from coldal_tui.tui.inks import counted, lines
 from coldal_tui.tui.job_drawing import device_lines, job_lines
 from coldal_tui.tui.job_rows import JobRows
 from coldal_tui.tui.pane import View, local_now
-from coldal_tui.tui.widgets.drawing import Drawing
+from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
@@ -95,7 +95,7 @@ class JobsPane(WhileSeen, TablePane):
     def compose(self) -> ComposeResult:
         yield BigTable(id="jobs-table")
         yield LogView(id="job-log")
-        yield Drawing(id="job-detail")
+        yield Painted(id="job-detail")
         yield Drawing(id="devices")
         yield Drawing(id="no-jobs", wraps=True)
 
@@ -208,7 +208,7 @@ class JobsPane(WhileSeen, TablePane):
         rows = JobRows(jobs, found.view.samples, self._clock(), self.look)
         with self.prevent(BigTable.Moved):
             self.jobs_table.set_model(rows, keep=keep)
-        self.call_after_refresh(self._draw_detail)
+        self._draw_detail()
         self.refresh_bindings()
 
     def _title(self, running: int) -> str:
@@ -226,16 +226,17 @@ class JobsPane(WhileSeen, TablePane):
         return next((str(job.job_id) for job in jobs if job.status == RUNNING), None)
 
     def _draw_detail(self) -> None:
-        detail = self.query_one("#job-detail", Drawing)
         job, found = self._current(), self._found
-        width, height = detail.content_size
-        if job is None or found is None or not width:
+        if job is None or found is None:
             return
-        known = found.view
+        known, now, look = found.view, self._clock(), self.look
         log = known.log if known.current == job.job_id else ()
         samples = known.samples.get(job.job_id, ())
-        now = self._clock()
-        detail.draw(job_lines(job, known.jobs, samples, log, now, width, height, self.look))
+
+        def paint(width: int, height: int) -> Content:
+            return lines(job_lines(job, known.jobs, samples, log, now, width, height, look))
+
+        self.query_one("#job-detail", Painted).draw(paint)
 
     def _draw_devices(self, found: _Look) -> None:
         line = self.query_one("#devices", Drawing)

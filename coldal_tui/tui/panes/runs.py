@@ -27,13 +27,15 @@ from coldal_tui.project.snapshot import RunState
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.run_drawing import class_line, comparison_heading, curve_content, run_heading
 from coldal_tui.tui.run_rows import PairRows, RunRows, ScanRows
-from coldal_tui.tui.widgets.drawing import Drawing
+from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
 from coldal_tui.tui.widgets.table_model import EMPTY, TableModel
 from coldal_tui.tui.widgets.table_pane import TablePane
 
 BOTH_WIDTH, CURVE_WIDTH = 72, 30
+LEAST_SCANS = 7
+"""Lines that the scans keep before classes are listed above them: the runs' table has them too."""
 
 
 _Asked = tuple[RunState | None, str | None, SplitState | None]
@@ -43,7 +45,9 @@ _Asked = tuple[RunState | None, str | None, SplitState | None]
 class _Listing(BigTable):
     """One of the pane's two tables: only that which has the keys looks focused."""
 
-    in_turn = True
+    def __init__(self, *, id: str, in_turn: bool) -> None:
+        super().__init__(id=id)
+        self.in_turn = in_turn
 
     @property
     def _in_use(self) -> bool:
@@ -89,17 +93,16 @@ class RunsPane(WhileSeen, TablePane):
         self._wanted: str | None = None
         self._curve = False
         self._in_scans = False
-        self._drawn_curve: object = None
         self._heading: Callable[[int], list[Content]] = lambda width: []
         self.border_title = Content(self.title)
 
     def compose(self) -> ComposeResult:
-        yield _Listing(id="runs-table")
+        yield _Listing(id="runs-table", in_turn=True)
         with Horizontal(id="run-below"):
             with Vertical(id="run-scans"):
                 yield Drawing(id="run-heading")
-                yield _Listing(id="scans-table")
-            yield Drawing(id="run-curve")
+                yield _Listing(id="scans-table", in_turn=False)
+            yield Painted(id="run-curve")
         yield Drawing(id="no-runs", wraps=True)
 
     @property
@@ -178,18 +181,12 @@ class RunsPane(WhileSeen, TablePane):
     def on_resize(self, event: events.Resize) -> None:
         if self._view is not None and self.seen and self._view.snapshot.runs:
             self._place()
-            self.call_after_refresh(self._draw_curve)
             self.call_after_refresh(self._draw_heading)
 
     def _draw_curve(self) -> None:
-        curve = self.query_one("#run-curve", Drawing)
-        if self._view is None or not curve.display:
-            return
-        width, height = curve.content_size
-        now = (self._view.snapshot.runs, self._measures, width, height)
-        if now != self._drawn_curve and width and height:
-            self._drawn_curve = now
-            curve.draw(curve_content(*now[:2], width, height, self.look))
+        if self._view is not None:
+            paint = partial(curve_content, self._view.snapshot.runs, self._measures, self.look)
+            self.query_one("#run-curve", Painted).draw(paint)
 
     # The scans of a run
 
@@ -236,9 +233,11 @@ class RunsPane(WhileSeen, TablePane):
 
         def heading(width: int) -> list[Content]:
             rows = run_heading(run, state, self.look, width)
-            if state is not None and state.split == VALIDATION:
-                rows += class_line(run, self.look, width)
-            return rows
+            if state is None or state.split != VALIDATION:
+                return rows
+            classes = class_line(run, self.look, width)
+            room = self.query_one("#run-scans").content_size.height - len(rows) - len(classes)
+            return rows + classes if room >= LEAST_SCANS else rows
 
         self._show(heading, ScanRows(scores, self.look) if scores else EMPTY)
 
@@ -355,7 +354,6 @@ class RunsPane(WhileSeen, TablePane):
         if self._curve:
             self._turn(False)
         self._place()
-        self.call_after_refresh(self._draw_curve)
 
     def go_to(self, scan_id: str | None) -> None:
         if scan_id is not None and self.is_mounted:

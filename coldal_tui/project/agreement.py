@@ -120,15 +120,16 @@ def _measured(
         return None
     try:
         key = f"{row['sha256']} {sha256_file(predicted)} {json.dumps(list(names))}"
-        if key not in known:
+        classes = known.get(key)
+        if classes is None:
             masks = read_label(predicted), read_label(label)
             if masks[0].shape != masks[1].shape:
                 return None
-            known[key] = dice_of_classes(*masks, names)
+            classes = dice_of_classes(*masks, names)
     except (ColdalError, OSError):
         return None
-    used[key] = known[key]
-    return used[key]
+    used[key] = classes
+    return classes
 
 
 def _load(file: Path) -> dict[str, dict[str, float]]:

@@ -88,8 +88,11 @@ class ScanFacts:
         return self.record.scan_id
 
 
-def read_scan_facts(project: Project, scan_id: str) -> ScanFacts:
-    """Read what is known about a scan. Raises UsageError when there is no such scan."""
+def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) -> ScanFacts:
+    """Read what is known about a scan. Raises UsageError when there is no such scan.
+
+    ``untrained``: the prediction is that of a run which had not learnt from this scan.
+    """
     record = project.scan(scan_id)
     store = project.store
     failure = store.value(
@@ -112,7 +115,7 @@ def read_scan_facts(project: Project, scan_id: str) -> ScanFacts:
         classes=project.config.classes.names,
         place=_place(project, scan_id),
         label=_label(project, scan_id),
-        prediction=newest_prediction(project, scan_id),
+        prediction=newest_prediction(project, scan_id, untrained=untrained),
         scored=(scored["run_id"], scored["entropy"]) if scored else None,
         waiting=tuple((row["quarantine_id"], row["message"]) for row in masks),
         trouble=failure or "",

@@ -56,12 +56,16 @@ class ScanView:
         return self.facts.scan_id
 
 
-def read_scan_view(project: Project, scan_id: str, cache: ViewCache) -> ScanView:
+def read_scan_view(
+    project: Project, scan_id: str, cache: ViewCache, *, untrained: bool = False
+) -> ScanView:
     """Read a scan with what lies over it; what can't be read is told in its place.
+
+    ``untrained``: the prediction is that of a run which had not learnt from this scan.
 
     Raises UsageError when there is no such scan.
     """
-    facts = read_scan_facts(project, scan_id)
+    facts = read_scan_facts(project, scan_id, untrained=untrained)
     header = facts.record.header()
     pixels, trouble = read_pixels(project, facts, cache)
     mask = prediction = entropy = None
@@ -91,7 +95,7 @@ def read_pixels(
     try:
         return cache.read("pixels", ref.files, lambda: _decoded(ref, header)), None
     except Exception as error:  # whatever a damaged file makes a decoder do
-        return None, _told(error, "copy the file again from its source")
+        return None, told(error, "copy the file again from its source")
 
 
 def _decoded(ref: ScanRef, header: ScanHeader) -> Pixels:
@@ -134,10 +138,11 @@ def _layer(
     try:
         return Layer(name, cache.read(f"{kind} {strides}", [file], decoded))
     except Exception as error:  # a damaged overlay must not hide the picture
-        return Layer(name, None, _told(error, ""))
+        return Layer(name, None, told(error, ""))
 
 
-def _told(error: Exception, remedy: str) -> Trouble:
+def told(error: Exception, remedy: str) -> Trouble:
+    """An error as what is shown in the picture's place; ``remedy`` where it names none."""
     if isinstance(error, ColdalError):
         return Trouble(error.what, error.remedy or remedy, error.code)
     return Trouble(str(error) or type(error).__name__, remedy, "unreadable")

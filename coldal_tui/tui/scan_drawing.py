@@ -27,8 +27,10 @@ Parts = list[tuple[str, str]]
 """Pieces of text with their styles."""
 
 
-def facts_text(facts: ScanFacts, look: Look, width: int, *, agreement: str = "") -> Content:
-    """What is known about a scan, in lines of at most ``width`` cells."""
+def facts_text(
+    facts: ScanFacts, look: Look, width: int, now: datetime, *, agreement: str = ""
+) -> Content:
+    """What is known about a scan at ``now``, in lines of at most ``width`` cells."""
     parts: Parts = []
     _wrapped(parts, facts.scan_id, width, BOLD)
     _place(parts, facts, look, width)
@@ -42,16 +44,15 @@ def facts_text(facts: ScanFacts, look: Look, width: int, *, agreement: str = "")
     parts.append(("\nhistory\n", MUTED))
     for event in facts.history:
         who = f", {event.who}" if event.who else ""
-        at = when(event.at)
+        at = when(event.at, now)
         names = TIMES if width >= ROOMY else DATES
         _fact(parts, at[:names], event.what + who, width, names=names)
     return _assembled(parts)
 
 
-def when(stamp: str, now: datetime | None = None) -> str:
-    """``3 Mar 14:02`` in this machine's zone; the year in place of the time when it is another."""
-    at = datetime.fromisoformat(stamp).astimezone()
-    now = now or datetime.now().astimezone()
+def when(stamp: str, now: datetime) -> str:
+    """``3 Mar 14:02`` in the zone of ``now``; the year in place of the time if it is another."""
+    at = datetime.fromisoformat(stamp).astimezone(now.tzinfo)
     return f"{at.day:>2} {at:%b %Y}" if at.year != now.year else f"{at.day:>2} {at:%b %H:%M}"
 
 

@@ -65,8 +65,7 @@ class Memory:
         self._eyes: OrderedDict[str, Eye] = OrderedDict()
         self._ct: tuple[float, float] | None = None
 
-    def keep(self, slices: Slices, eye: Eye) -> None:
-        scan_id = slices.view.scan_id
+    def keep(self, scan_id: str, slices: Slices, eye: Eye) -> None:
         self._eyes[scan_id] = eye
         self._eyes.move_to_end(scan_id)
         if len(self._eyes) > REMEMBERED:
@@ -74,10 +73,10 @@ class Memory:
         if slices.pixels.rule == CT_WINDOW:
             self._ct = eye.window
 
-    def eye(self, slices: Slices) -> Eye:
+    def eye(self, scan_id: str, slices: Slices) -> Eye:
         """How to look at a scan: as last time, else at its best slice."""
         window = self._ct if slices.pixels.rule == CT_WINDOW else None
-        known = self._eyes.get(slices.view.scan_id)
+        known = self._eyes.get(scan_id)
         if known is not None:
             eye = replace(known, channel=min(known.channel, slices.channels - 1))
             if slices.pixels.rule == CT_WINDOW:

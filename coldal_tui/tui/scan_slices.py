@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.orientation import EdgeLetters, edge_letters, plane_names
 from coldal_tui.imaging.picture import slice_view
 from coldal_tui.project.scan_pixels import Boxed, Pixels
-from coldal_tui.project.scan_view import Layer, ScanView
+from coldal_tui.project.scan_view import Layer
 from coldal_tui.tui.picture_drawing import (
     Drawing,
     Edges,
@@ -58,10 +60,23 @@ class Shown:
         )
 
 
+class Layered(Protocol):
+    """What can lie over pixels: that of a ``ScanView``, or nothing."""
+
+    @property
+    def header(self) -> ScanHeader: ...
+    @property
+    def mask(self) -> Layer | None: ...
+    @property
+    def prediction(self) -> Layer | None: ...
+    @property
+    def entropy(self) -> Layer | None: ...
+
+
 class Slices:
     """The planes of a scan whose pixels could be read."""
 
-    def __init__(self, view: ScanView, pixels: Pixels) -> None:
+    def __init__(self, view: Layered, pixels: Pixels) -> None:
         self.view, self.pixels = view, pixels
         self._header = view.header
         self._spacing = tuple(

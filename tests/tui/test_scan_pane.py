@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from coldal_tui.tui.widgets.picture import PictureView
 
 LEFT = square(rows=(1, 7), columns=(1, 4))
 RIGHT = square(rows=(1, 7), columns=(4, 7))
+NOW = datetime(2026, 3, 5, tzinfo=UTC)
 BLUE, ORANGE = (0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00)
 
 
@@ -446,16 +446,15 @@ def test_a_class_that_the_project_does_not_know_is_named_by_its_value(overlaid: 
 def test_details_never_run_over_their_width(overlaid: Path) -> None:
     app, _ = see(overlaid, "scan_0")
     for width in (16, 24, 40):
-        lines = facts_text(app.pane._ready.view.facts, UNICODE, width).plain.splitlines()
+        lines = facts_text(app.pane._ready.view.facts, UNICODE, width, NOW).plain.splitlines()
         assert max(map(len, lines)) <= max(width, 22)
 
 
-def test_times_are_told_in_this_machines_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = datetime(2026, 3, 5, tzinfo=UTC)
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    assert when("2026-03-04T14:02:09+00:00", now) == " 4 Mar 14:02"
-    assert when("2025-12-24T14:02:09+00:00", now) == "24 Dec 2025"
+def test_times_are_told_in_the_zone_of_the_clock() -> None:
+    assert when("2026-03-04T14:02:09+00:00", NOW) == " 4 Mar 14:02"
+    assert when("2025-12-24T14:02:09+00:00", NOW) == "24 Dec 2025"
+    east = NOW.astimezone(timezone(timedelta(hours=9)))
+    assert when("2026-03-04T16:02:09+00:00", east) == " 5 Mar 01:02"
 
 
 def test_ct_keeps_its_window_from_scan_to_scan_and_others_do_not(volumes: Path) -> None:
@@ -463,12 +462,12 @@ def test_ct_keeps_its_window_from_scan_to_scan_and_others_do_not(volumes: Path) 
         mr = [scan_module.prepare(project, s, ViewCache()).slices for s in ("v", "w")]
     ct = [Slices(s.view, replace(s.pixels, rule=CT_WINDOW)) for s in mr]
     memory = Memory()
-    memory.keep(ct[0], Eye(2, 3, window=(0.0, 50.0)))
-    assert memory.eye(ct[1]).window == (0.0, 50.0)
-    memory.keep(mr[0], Eye(2, 3, window=(0.0, 60.0)))
-    assert memory.eye(mr[1]).window is None
-    assert memory.eye(mr[0]).window == (0.0, 60.0)
-    assert memory.eye(mr[0]).index == 3
+    memory.keep("v", ct[0], Eye(2, 3, window=(0.0, 50.0)))
+    assert memory.eye("w", ct[1]).window == (0.0, 50.0)
+    memory.keep("v", mr[0], Eye(2, 3, window=(0.0, 60.0)))
+    assert memory.eye("w", mr[1]).window is None
+    assert memory.eye("v", mr[0]).window == (0.0, 60.0)
+    assert memory.eye("v", mr[0]).index == 3
     names = [key for key, _ in window_choices(ct[0])]
     assert names == ["soft-tissue", "lung", "bone", "brain", "liver"]
     assert chosen_window(ct[0], "lung") == (-1350.0, 150.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from textual import events
@@ -19,7 +21,7 @@ from coldal_tui.project.scan_pixels import ViewCache
 from coldal_tui.project.scan_view import ScanView, Trouble, read_scan_view
 from coldal_tui.tui.graphics import picture_view, why_no_graphics
 from coldal_tui.tui.inks import MUTED
-from coldal_tui.tui.pane import View
+from coldal_tui.tui.pane import View, local_now
 from coldal_tui.tui.panes.scan_keys import BELOW, BESIDE, ScanKeys
 from coldal_tui.tui.scan_drawing import facts_text, legend_text, trouble_text
 from coldal_tui.tui.scan_eye import position_words
@@ -63,8 +65,11 @@ class ScanPane(ScanKeys, can_focus=True):
     }
     """
 
-    def __init__(self, *, graphics: bool = False) -> None:
+    def __init__(
+        self, *, graphics: bool = False, clock: Callable[[], datetime] = local_now
+    ) -> None:
         super().__init__(id="scan")
+        self._clock = clock
         self._graphics = graphics
         self._cache = ViewCache()
         self._ready: Prepared | None = None
@@ -155,9 +160,9 @@ class ScanPane(ScanKeys, can_focus=True):
             return
         self._stop_note()
         same = self._ready is not None and self._ready.view.scan_id == ready.view.scan_id
-        self._ready = ready
+        self._ready, self._seen_id = ready, ready.view.scan_id
         if ready.slices is not None:
-            self._eye = self._memory.eye(ready.slices)
+            self._eye = self._memory.eye(ready.view.scan_id, ready.slices)
         if not same:
             self.query_one("#scan-facts", VerticalScroll).scroll_home(animate=False)
             self._arrange()
@@ -236,7 +241,13 @@ class ScanPane(ScanKeys, can_focus=True):
         view = ready.view
         self.border_title = self._titled(view.scan_id)
         facts.update(
-            facts_text(view.facts, self.look, self._facts_width, agreement=ready.agreement)
+            facts_text(
+                view.facts,
+                self.look,
+                self._facts_width,
+                self._clock(),
+                agreement=ready.agreement,
+            )
         )
         if ready.slices is None:
             trouble = view.trouble or Trouble("there are no pixels")
@@ -268,13 +279,15 @@ class ScanPane(ScanKeys, can_focus=True):
         return self._ready.slices if self._ready is not None else None
 
     def _draw_picture(self, slices: Slices) -> None:
+        if self._ready is None:
+            return
         self.remove_class("-noted")
         eye, picture = self._eye, self.query_one(PictureView)
         plane = slices.plane(eye.axis, eye.index, eye.channel)
         drawing = slices.drawing(plane, self._shown, eye.window, eye.channel)
         legend = self.query_one("#scan-legend", Static)
         width = max(10, self.query_one("#scan-picture").size.width - 2)
-        words = legend_text(slices.view, plane, self._shown, picture.mode, self.look, width)
+        words = legend_text(self._ready.view, plane, self._shown, picture.mode, self.look, width)
         legend.display = bool(words.plain)
         if legend.content != words:
             legend.update(words)

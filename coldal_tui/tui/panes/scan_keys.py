@@ -60,6 +60,8 @@ class ScanKeys(WhileSeen, Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._wanted: str | None = None
+        self._seen_id = ""
+        """The scan that is shown; ``_wanted`` may be the next, on its way."""
         self._eye = Eye()
         self._shown = Shown()
         self._memory = Memory()
@@ -83,7 +85,7 @@ class ScanKeys(WhileSeen, Pane):
         slices = self.slices
         if slices is not None and eye != self._eye:
             self._eye = eye
-            self._memory.keep(slices, eye)
+            self._memory.keep(self._seen_id, slices, eye)
             self._draw_picture(slices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

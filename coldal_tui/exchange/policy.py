@@ -19,6 +19,7 @@ from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.conflicts import ConflictRule
 from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.overlap import merge_labels
+from coldal_tui.exchange.picture_size import check_picture_size, turned_back, width_height
 from coldal_tui.exchange.values import Meaning
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
@@ -92,7 +93,7 @@ def decide(
     """
     options = options or ImportOptions()
     try:
-        pixels = candidate.load_for(target)
+        pixels = turned_back(candidate.load_for(target), target)
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
         return Rejected(error.code, error.what, error.remedy)
@@ -114,7 +115,6 @@ def _fit(
     options: ImportOptions,
 ) -> _Fitted:
     _check_dimensions(pixels)
-    pixels = _turned_back(pixels, target)
     grid: GridMatch | _Plain
     if pixels.axes == "rows":
         grid = _check_picture(target, pixels)
@@ -135,7 +135,13 @@ def _merged(
 
     def translate(array: NDArray[Any], names: Mapping[int, str] | None) -> NDArray[np.uint8]:
         meaning = Meaning(
-            classes, ignore_value, options.values, names, pixels.colours, pixels.numbered
+            classes,
+            ignore_value,
+            options.values,
+            names,
+            pixels.colours,
+            pixels.numbered,
+            pixels.void,
         )
         return meaning.apply(array)
 
@@ -164,47 +170,10 @@ def _check_dimensions(pixels: MaskPixels) -> None:
         )
 
 
-def _turned_back(pixels: MaskPixels, target: ScanTarget) -> MaskPixels:
-    """A picture that its tool showed turned, and that fits only so, in the scan's orientation."""
-    if not pixels.turned % 360 or pixels.array.shape != target.shape[::-1]:
-        return pixels
-    if pixels.array.shape == target.shape or pixels.turned % 180 != 90:
-        return pixels
-    steps = pixels.turned % 360 // 90
-    layers = tuple(replace(layer, array=np.rot90(layer.array, steps)) for layer in pixels.layers)
-    note = f"turned back by {pixels.turned % 360}°, as its file says"
-    return replace(
-        pixels,
-        array=np.rot90(pixels.array, steps),
-        layers=layers,
-        notes=(*pixels.notes, note),
-    )
-
-
 def _check_picture(target: ScanTarget, pixels: MaskPixels) -> _Plain:
     """A picture has no header: it fits a 2-D scan of exactly its size, or nothing."""
-    if len(target.shape) != 2:
-        raise ImageError(
-            f"a 2-D picture can't be the mask of a volume of {_size(target.shape)} voxels",
-            remedy="Save the mask as NIfTI or NRRD with the scan's geometry.",
-            code="wrong-dimensions",
-        )
-    rows, columns = pixels.array.shape
-    if (rows, columns) == target.shape:
-        return _Plain()
-    sizes = f"the mask is {columns}×{rows} pixels (width×height), {_width_height(target.shape)}"
-    if (columns, rows) == target.shape:
-        raise ImageError(
-            f"{sizes}: it looks transposed or rotated",
-            remedy="Rotate it back, or export it from a tool that honours the image's EXIF "
-            "rotation; the direction can't be told from the file.",
-            code="transposed",
-        )
-    raise ImageError(
-        sizes,
-        remedy="Draw or export the mask at the image's own size, without padding or scaling.",
-        code="wrong-size",
-    )
+    check_picture_size(target, pixels.array.shape[0], pixels.array.shape[1])
+    return _Plain()
 
 
 def _check_volume(
@@ -272,7 +241,7 @@ def _check_unplaced_scan(
         return _Plain(True, ("a NIfTI mask of a picture: i taken as column, j as row",))
     if shape == (rows, columns, 1):
         raise ImageError(
-            f"the mask's axes are {rows}×{columns}, {_width_height(target.shape)}: "
+            f"the mask's axes are {rows}×{columns}, {width_height(target.shape)}: "
             "it looks transposed",
             remedy="NIfTI stores columns first: save the transposed array, or save a PNG.",
             code="transposed",
@@ -368,7 +337,3 @@ def _wrong_volume_size(shape: Triple, target: ScanTarget) -> ImageError:
 
 def _size(shape: Sequence[int]) -> str:
     return "×".join(str(size) for size in shape)
-
-
-def _width_height(shape: Sequence[int]) -> str:
-    return f"the image {shape[1]}×{shape[0]}"

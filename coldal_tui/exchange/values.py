@@ -58,6 +58,7 @@ class Meaning:
     ``names`` : class names of the values, where the file stores them.
     ``colours`` : ``#rrggbb`` of the values, where the mask is drawn in colours.
     ``numbered`` : False where nobody can mean the values by number.
+    ``void`` : values that the file's format leaves undecided.
     """
 
     classes: Sequence[str]
@@ -66,6 +67,7 @@ class Meaning:
     names: Mapping[int, str] | None = None
     colours: Mapping[int, str] | None = None
     numbered: bool = True
+    void: tuple[int, ...] = ()
 
     def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
         """The label for a mask: same shape, uint8, 0 background, 1..C classes, 255 ignore.
@@ -90,11 +92,12 @@ class Meaning:
     def _table(self, values: list[int]) -> dict[int, int]:
         """Raw value to label index, for every value that means something here."""
         numbers = self.numbered and self.colours is None
-        table = {BACKGROUND: BACKGROUND}
+        table = {BACKGROUND: BACKGROUND} | dict.fromkeys(self.void, IGNORE_LABEL)
         if self.names is not None:
             table |= self._by_name(self.names)
         elif numbers and len(self.classes) == 1:
-            table |= _one_class(values, self.ignore_value, self.value_map)
+            drawn = [value for value in values if value not in self.void]
+            table |= _one_class(drawn, self.ignore_value, self.value_map)
         elif numbers:
             table |= {index: index for index in range(1, len(self.classes) + 1)}
         named = self.names is not None and self.ignore_value in self.names

@@ -32,6 +32,14 @@ _BUILT_IN = (
     "coldal_tui.exchange.importers.metaimage:IMPORTER",
     "coldal_tui.exchange.importers.dicom_seg:IMPORTER",
     "coldal_tui.exchange.importers.rtstruct:IMPORTER",
+    "coldal_tui.exchange.importers.coco:IMPORTER",
+    "coldal_tui.exchange.importers.cvat:IMPORTER",
+    "coldal_tui.exchange.importers.labelme:IMPORTER",
+    "coldal_tui.exchange.importers.labelstudio:IMPORTER",
+    "coldal_tui.exchange.importers.labelstudio_masks:IMPORTER",
+    "coldal_tui.exchange.importers.supervisely:IMPORTER",
+    "coldal_tui.exchange.importers.labelmap:IMPORTER",
+    "coldal_tui.exchange.importers.labelmap:MAP_IMPORTER",
     "coldal_tui.exchange.importers.raster:IMPORTER",
 )
 

@@ -1,0 +1,171 @@
+"""JSON files of labelers: what kind of document one is, cheaply, and its content, safely."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.errors import ImageError
+
+LARGEST = 512 << 20
+"""Bytes of the largest document that is read: objects in memory take many times as much."""
+
+_MARK = b"\xef\xbb\xbf"
+_KEY = re.compile(rb'"((?:[^"\\]|\\.){1,40})"\s*:')
+_DAMAGED = (msgspec.DecodeError, RecursionError, UnicodeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a JSON document is: its own ``keys``, or those of its ``first`` entry for a list.
+
+    ``whole`` is False where the document is damaged, and the keys are guessed from its beginning.
+    """
+
+    is_list: bool
+    keys: frozenset[str]
+    whole: bool = True
+    first: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """For each key that holds objects (or a list of them): the keys of the first one."""
+
+
+def outline(path: Path, head: bytes) -> Outline | None:
+    """What kind of JSON document a file holds; None where it holds none.
+
+    ``head`` is the file's beginning. Documents are read once, whoever asks.
+    """
+    start = head.removeprefix(_MARK).lstrip()[:1]
+    if start not in (b"{", b"["):
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _outline(path, status.st_size, status.st_mtime_ns, bytes(head))
+
+
+@lru_cache(maxsize=32)
+def _outline(path: Path, size: int, changed: int, head: bytes) -> Outline | None:
+    try:
+        if size > LARGEST:
+            raise ValueError
+        data = path.read_bytes().removeprefix(_MARK)
+        document: Any = msgspec.json.decode(data, type=msgspec.Raw)
+        if data.lstrip()[:1] == b"[":
+            entries = msgspec.json.decode(document, type=list[msgspec.Raw])
+            return Outline(True, _keys(entries[0]) if entries else frozenset())
+        fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    except (OSError, *_DAMAGED):
+        return _guess(head)
+    return Outline(False, frozenset(fields), first={k: _first(raw) for k, raw in fields.items()})
+
+
+def _first(raw: msgspec.Raw) -> frozenset[str]:
+    start = bytes(raw).lstrip()[:1]
+    with contextlib.suppress(*_DAMAGED):
+        if start == b"[":
+            entries = msgspec.json.decode(raw, type=list[msgspec.Raw])
+            return _keys(entries[0]) if entries else frozenset()
+        if start == b"{":
+            return _keys(raw)
+    return frozenset()
+
+
+def _keys(raw: msgspec.Raw) -> frozenset[str]:
+    try:
+        return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+    except _DAMAGED:
+        return frozenset()
+
+
+def _guess(head: bytes) -> Outline:
+    """The keys that the beginning of a damaged document shows, on whatever level."""
+    text = head.removeprefix(_MARK).lstrip()
+    keys = {found.decode("utf-8", "replace") for found in _KEY.findall(text)}
+    return Outline(text[:1] == b"[", frozenset(keys), whole=False)
+
+
+def read_json(path: Path) -> Any:
+    """The document in a file.
+
+    Raises
+    ------
+    ImageError : ``damaged``, ``too-large``, ``unreadable``.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ImageError(
+                f"the file is larger than {LARGEST >> 20} MiB",
+                where=str(path),
+                remedy="Export the masks in several files.",
+                code="too-large",
+            )
+        return msgspec.json.decode(path.read_bytes().removeprefix(_MARK))
+    except _DAMAGED as error:
+        raise ImageError(
+            f"the file is no whole JSON document: {' '.join(str(error).split())}",
+            where=str(path),
+            remedy="Export or copy it again.",
+            code="damaged",
+        ) from error
+    except OSError as error:
+        raise ImageError(
+            f"the file can't be read: {error.strerror or error}",
+            where=str(path),
+            remedy="Export or copy it again.",
+            code="unreadable",
+        ) from error
+
+
+def read_object(path: Path, format: str) -> dict[str, Any]:
+    """The JSON object in a file. Errors as :func:`read_json`; ``damaged`` for anything else."""
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise ImageError(
+            f"it holds no JSON object, so it is no {format}",
+            where=str(path),
+            remedy="Choose another --format, or leave it out.",
+            code="damaged",
+        )
+    return document
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; nothing where it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """A name as a file states it, numbers too; empty for anything else."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def seconds(value: Any) -> float | None:
+    """A time in ISO 8601 as seconds since 1970, UTC where it names no zone; None for others."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def unique_keys(names: list[str]) -> list[str]:
+    """Names made keys: the second of equal ones gets `` #2``, and so on."""
+    seen: dict[str, int] = {}
+    keys = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        keys.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return keys

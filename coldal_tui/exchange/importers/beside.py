@@ -1,0 +1,37 @@
+"""Pictures that lie with a document of masks: those it was drawn on are no masks themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+_FOLDERS = ("", "images", "img", "JPEGImages", "data", "images/default", "images/train")
+
+
+def pictures_beside(document: Path, names: Iterable[str]) -> frozenset[Path]:
+    """The files beside a document, or in the folders in which tools put them, that it names."""
+    found: set[Path] = set()
+    folders = [
+        folder
+        for base in (document.parent, document.parent.parent)
+        for name in _FOLDERS
+        if (folder := base / name).is_dir()
+    ]
+    listed = {folder: _files(folder) for folder in folders}
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts or ".." in parts or name.startswith("/"):
+            continue
+        for folder, files in listed.items():
+            if parts[-1] in files:
+                found.add(folder / parts[-1])
+            if len(parts) > 1 and (whole := folder.joinpath(*parts)).is_file():
+                found.add(whole)
+    return frozenset(found)
+
+
+def _files(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(entry.name for entry in folder.iterdir() if entry.is_file())
+    except OSError:
+        return frozenset()

@@ -1,0 +1,236 @@
+"""CVAT for images 1.1: one XML of polygons, masks and ellipses for all images of a task.
+
+An image is known by ``image/@name``, never by ``@id``. The file is read as a stream by expat; one
+that declares a document type or entities is refused: they can make a small file fill the memory,
+and read other files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.documents import LARGEST, seconds, unique_keys
+from coldal_tui.exchange.importers.beside import pictures_beside
+from coldal_tui.exchange.rle import check_size, decode_cvat
+from coldal_tui.exchange.shapes import Canvas, Patch, fill_ellipse
+
+_AREAS = ("polygon", "mask", "ellipse")
+_OTHER = ("box", "polyline", "points", "cuboid", "skeleton")
+_BLOCK = 1 << 20
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class CvatImporter:
+    """Reads ``annotations.xml`` of CVAT's native image format."""
+
+    name = "cvat"
+    priority = 30
+    endings: Mapping[str, str] = {}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """An XML with CVAT's root element."""
+        encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
+        text = head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+        return "CVAT XML file" if text.startswith("<") and "<annotations" in text else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The pictures that were exported with it."""
+        try:
+            images = read_images(path).images
+        except ImageError:
+            return frozenset()
+        return pictures_beside(path, [image.name for image in images])
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate per image, also for those without a drawing."""
+        task = read_images(path)
+        keys = unique_keys([image.name for image in task.images])
+        for image, key in zip(task.images, keys, strict=True):
+            yield Candidate(
+                path,
+                image.name,
+                "CVAT",
+                image.alone,
+                names_image=True,
+                author=task.assignee,
+                tool="CVAT",
+                load_onto=image.onto,
+                key=key,
+                updated=task.updated,
+            )
+
+
+IMPORTER = CvatImporter()
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image and its drawings: their elements with the attributes, undecoded."""
+
+    name: str
+    columns: str | None
+    rows: str | None
+    shapes: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    def alone(self) -> MaskPixels:
+        return self._drawn(Canvas(*check_size(self.rows, self.columns)))
+
+    def onto(self, target: ScanTarget) -> MaskPixels:
+        return self._drawn(Canvas.onto(target, self.rows, self.columns))
+
+    def _drawn(self, canvas: Canvas) -> MaskPixels:
+        areas = [(kind, shape) for kind, shape in self.shapes if kind in _AREAS]
+        for kind, shape in areas:
+            _draw(canvas, kind, shape)
+        others = [kind for kind, _ in self.shapes if kind in _OTHER]
+        if others and not areas:
+            raise ImageError(
+                f"none of its {len(others)} drawings has an area: {', '.join(sorted(set(others)))}",
+                remedy="Draw polygons or masks.",
+                code="no-outlines",
+            )
+        if others:
+            kinds = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others)))
+            canvas.notes.append(f"drawings without an area passed over: {kinds}")
+        return canvas.pixels()
+
+
+def _draw(canvas: Canvas, kind: str, shape: Mapping[str, str]) -> None:
+    name = shape.get("label", "")
+    if kind == "polygon":
+        canvas.polygon(name, _numbers(shape.get("points", "").replace(";", ",")))
+    elif kind == "mask":
+        rows, columns = check_size(shape.get("height"), shape.get("width"))
+        drawn = decode_cvat(shape.get("rle", ""), rows, columns)
+        top, left = (int(n) for n in _numbers(f"{shape.get('top')},{shape.get('left')}"))
+        canvas.patch(name, Patch(drawn, top, left))
+    else:
+        x, y, a, b, angle = _numbers(
+            ",".join(shape.get(key, "0") for key in ("cx", "cy", "rx", "ry", "rotation"))
+        )
+        canvas.patch(name, fill_ellipse((x, y), (a, b), angle, canvas.rows, canvas.columns))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ImageError(
+            "a drawing has coordinates that are no numbers",
+            remedy="Export it again.",
+            code="damaged",
+        ) from error
+
+
+@dataclass
+class Task:
+    """What an XML holds: its images, who had to draw them, when that changed last."""
+
+    images: list[_Image] = field(default_factory=list)
+    assignee: str | None = None
+    updated: float | None = None
+
+
+def read_images(path: Path) -> Task:
+    """The images of a file with their drawings, undecoded.
+
+    Raises
+    ------
+    ImageError : ``damaged``, ``entities``, ``video`` (tracks have no image names), ``unreadable``.
+    """
+    reader = _Reader(path)
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.refuse
+    parser.EntityDeclHandler = reader.refuse
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                parser.Parse(block, False)
+        parser.Parse(b"", True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise ImageError(
+            f"the file is no whole XML document: {error}",
+            where=str(path),
+            remedy="Export or copy it again.",
+            code="damaged",
+        ) from error
+    except OSError as error:
+        raise ImageError(
+            f"the file can't be read: {error.strerror or error}",
+            where=str(path),
+            remedy="Export or copy it again.",
+            code="unreadable",
+        ) from error
+    return reader.task()
+
+
+class _Reader:
+    """Gathers images while expat reads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._images: list[_Image] = []
+        self._current: _Image | None = None
+        self._open: list[str] = []
+        self._text: list[str] = []
+        self._assignees: set[str] = set()
+        self._times: list[float] = []
+        self._tracks = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._open.append(tag)
+        self._text = []
+        if tag == "image":
+            name = attributes.get("name", "")
+            self._current = _Image(name, attributes.get("width"), attributes.get("height"))
+            self._images.append(self._current)
+        elif tag == "track":
+            self._tracks += 1
+        elif self._current is not None and self._open[-2:-1] == ["image"]:
+            # Not what lies deeper: a skeleton holds points of its own.
+            self._current.shapes.append((tag, attributes))
+
+    def text(self, data: str) -> None:
+        self._text.append(data)
+
+    def end(self, tag: str) -> None:
+        self._open.pop()
+        if tag == "image":
+            self._current = None
+            return
+        word = "".join(self._text).strip()
+        inside = self._open[-1:]
+        if tag == "updated" and (moment := seconds(word)) is not None:
+            self._times.append(moment)
+        elif word and (tag == "assignee" or (tag == "username" and inside == ["assignee"])):
+            self._assignees.add(word)
+
+    def refuse(self, *_declaration: Any) -> None:
+        raise ImageError(
+            "the XML declares a document type or entities, which masks do not need",
+            where=str(self._path),
+            remedy="Export it from CVAT again.",
+            code="entities",
+        )
+
+    def task(self) -> Task:
+        if self._tracks and not self._images:
+            raise ImageError(
+                "it is CVAT for video: its tracks name frames, not images",
+                where=str(self._path),
+                remedy="Export it as 'CVAT for images 1.1'.",
+                code="video",
+            )
+        assignee = self._assignees.pop() if len(self._assignees) == 1 else None
+        return Task(self._images, assignee, max(self._times, default=None))

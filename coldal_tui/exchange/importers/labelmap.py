@@ -1,0 +1,218 @@
+"""Masks by colour: CVAT segmentation mask 1.1 and Pascal VOC, with their ``labelmap.txt``.
+
+The colour of a pixel names its class through ``labelmap.txt``; its index in a palette does not.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.importers.picture_values import pack_colours
+from coldal_tui.exchange.importers.raster import read_picture_mask
+
+LABELMAP = "labelmap.txt"
+CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
+_IMAGES = "JPEGImages"
+_LEVELS = 4
+_LONGEST = 1 << 20
+_VOID = 255
+_LINE = re.compile(r"\s*(.+?)\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::.*)?$")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_VOC_COLOURS = 256
+
+
+class LabelmapImporter:
+    """Reads the label map itself, to tell the pictures that belong to it from the masks."""
+
+    name = "labelmap"
+    priority = 41
+    endings: Mapping[str, str] = {}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """A text of names and colours with the name that CVAT gives it."""
+        if path.name != LABELMAP or not read_labelmap(path):
+            return None
+        return "CVAT label map file"
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The pictures that were exported with it, and the instances of the same classes."""
+        folders = [path.parent / _IMAGES]
+        if (path.parent / CLASSES).is_dir():
+            folders.append(path.parent / OBJECTS)
+        return frozenset(
+            file for folder in folders if folder.is_dir() for file in folder.rglob("*.*")
+        )
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """It holds no mask itself."""
+        yield from ()
+
+
+class ColourMaskImporter:
+    """Reads PNG masks that lie with a ``labelmap.txt``, or in VOC's folder of class masks."""
+
+    name = "cvat-masks"
+    priority = 40
+    endings: Mapping[str, str] = {}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """A PNG with a label map in a folder above, or in VOC's folder."""
+        if not head.startswith(_PNG) or _IMAGES in path.parts[-_LEVELS:]:
+            return None
+        if find_labelmap(path.parent) is not None:
+            return "CVAT segmentation"
+        return "Pascal VOC" if CLASSES in path.parts[-_LEVELS:] else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """A mask stands alone."""
+        return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate]:
+        """One candidate, named by its file."""
+        labelmap = find_labelmap(path.parent)
+        yield Candidate(
+            path,
+            path.as_posix(),
+            "CVAT segmentation" if labelmap else "Pascal VOC",
+            partial(read_colour_mask, path, labelmap) if labelmap else partial(_read_voc, path),
+            tool="CVAT" if labelmap else None,
+            parts=(labelmap,) if labelmap else (),
+        )
+
+
+IMPORTER = ColourMaskImporter()
+MAP_IMPORTER = LabelmapImporter()
+
+
+def find_labelmap(folder: Path) -> Path | None:
+    """The nearest ``labelmap.txt`` at or above a folder, a few levels up at most."""
+    here = folder
+    for _ in range(_LEVELS):
+        if (here / LABELMAP).is_file() and read_labelmap(here / LABELMAP):
+            return here / LABELMAP
+        if here.parent == here:
+            break
+        here = here.parent
+    return None
+
+
+def read_labelmap(path: Path) -> Mapping[int, str]:
+    """Class names by colour (0xRRGGBB); empty for anything but a label map."""
+    try:
+        status = path.stat()
+        if status.st_size > _LONGEST:
+            return {}
+        return _labelmap(path, status.st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=32)
+def _labelmap(path: Path, _changed: int) -> Mapping[int, str]:
+    names: dict[int, str] = {}
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.match(line)
+        if found is None or any(int(part) > 255 for part in found.groups()[1:]):
+            return {}
+        red, green, blue = (int(part) for part in found.groups()[1:])
+        names.setdefault(red << 16 | green << 8 | blue, found.group(1))
+    return names
+
+
+def read_colour_mask(path: Path, labelmap: Path) -> MaskPixels:
+    """Decode a mask whose colours mean what a label map says.
+
+    A mask of instances, each in a colour of its own, is read where there is only one class.
+
+    Raises
+    ------
+    ImageError : as for any picture; ``instances`` where the class of an instance is not stored.
+    """
+    names = read_labelmap(labelmap)
+    packed, colours = pack_colours(_rgb(path), path)
+    drawn = set(colours) - {0}
+    notes: tuple[str, ...] = ()
+    if drawn and not drawn & names.keys() and drawn == set(voc_colours()[1 : len(drawn) + 1]):
+        names = _of_instances(names, drawn, path)
+        notes = (f"{len(drawn)} instances of {names[min(drawn)]!r} joined",)
+    return MaskPixels(
+        packed,
+        "rows",
+        names={value: names[value] for value in colours if value in names},
+        notes=notes,
+        colours=colours,
+    )
+
+
+def _of_instances(names: Mapping[int, str], drawn: set[int], path: Path) -> dict[int, str]:
+    """The class of instances 1, 2, … in VOC's colours: known where there is only one class."""
+    classes = [name for name in names.values() if name.casefold() != "background"]
+    if len(classes) != 1:
+        raise ImageError(
+            "its colours tell instances apart, not classes, and which class an instance has is "
+            "not stored",
+            where=str(path),
+            remedy=f"Import the masks of {CLASSES}: CVAT exports both.",
+            code="instances",
+        )
+    return dict.fromkeys(drawn, classes[0])
+
+
+def _rgb(path: Path) -> NDArray[np.uint8]:
+    """The picture as it looks, ``(rows, columns, 3)``."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.mode not in ("RGB", "RGBA", "P", "L", "1"):
+                raise ImageError(
+                    f"a mask of mode {image.mode} has no colours that a label map could name",
+                    where=str(path),
+                    remedy="Export it from CVAT again.",
+                    code="colour",
+                )
+            return np.asarray(image.convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"the mask is too large to be safe: {error}", where=str(path), code="too-large"
+        ) from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, zlib.error) as error:
+        raise ImageError(
+            f"the file can't be read: {error}",
+            where=str(path),
+            remedy="Export or copy it again.",
+            code="unreadable",
+        ) from error
+
+
+def _read_voc(path: Path) -> MaskPixels:
+    """A VOC mask without a label map: palette indices, 255 for what is void."""
+    pixels = read_picture_mask(path)
+    return MaskPixels(pixels.array, "rows", notes=pixels.notes, void=(_VOID,))
+
+
+@lru_cache(maxsize=1)
+def voc_colours() -> tuple[int, ...]:
+    """The 256 colours of Pascal VOC, in which instances are numbered (VOC development kit)."""
+    colours = []
+    for index in range(_VOC_COLOURS):
+        red = green = blue = 0
+        bits = index
+        for shift in range(7, -1, -1):
+            red |= (bits & 1) << shift
+            green |= (bits >> 1 & 1) << shift
+            blue |= (bits >> 2 & 1) << shift
+            bits >>= 3
+        colours.append(red << 16 | green << 8 | blue)
+    return tuple(colours)

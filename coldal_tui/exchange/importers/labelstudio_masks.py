@@ -1,0 +1,200 @@
+"""Label Studio's PNG and NumPy exports: a picture per region, named by task and label.
+
+Whose image a task is stands in the JSON of the same project, which has to lie beside them. The
+pictures of one label are joined. Their names hold e-mail addresses: those are not kept.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
+from coldal_tui.exchange.importers.labelstudio_tasks import (
+    Task,
+    image_of,
+    mask_name,
+    masks_of_tasks,
+    read_tasks,
+)
+from coldal_tui.exchange.shapes import Canvas, Patch
+from coldal_tui.imaging.guards import MAX_PIXELS
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_NPY = b"\x93NUMPY"
+_LEVELS = 2
+
+
+class LabelStudioMaskImporter:
+    """Groups the pictures of one annotation; the first of them stands for all."""
+
+    name = "labelstudio-masks"
+    priority = 45
+    endings: Mapping[str, str] = {}
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """A PNG or NumPy array with the name that Label Studio gives it."""
+        known = head.startswith((_PNG, _NPY)) and mask_name(path.name) is not None
+        return "Label Studio mask" if known else None
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """The annotation's other pictures: one of them stands for all."""
+        first, *others = _group(path)
+        return frozenset(others) if path == first else frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
+        """One candidate per annotation."""
+        found = mask_name(path.name)
+        group = _group(path)
+        if found is None or path != group[0]:
+            return
+        document, task = _task_of(path, found["task"])
+        if task is None or document is None:
+            raise ImageError(
+                f"which image task {found['task']} is does not stand in its name",
+                where=str(path),
+                remedy="Export the project as JSON, too, and put that beside the masks.",
+                code="no-json",
+            )
+        name, scan_id = image_of(task)
+        annotation = next(
+            (one for one in task.annotations if one.annotation_id == found["annotation"]), None
+        )
+        pictures = _Pictures(tuple(group))
+        yield Candidate(
+            path,
+            name,
+            "Label Studio",
+            pictures.alone,
+            names_image=True,
+            scan_id=scan_id,
+            author=annotation.author if annotation else None,
+            tool="Label Studio",
+            load_onto=pictures.onto,
+            parts=(*group[1:], document),
+            updated=annotation.updated if annotation else None,
+        )
+
+
+IMPORTER = LabelStudioMaskImporter()
+
+
+def _group(path: Path) -> list[Path]:
+    """All pictures of the annotation that a picture is of, in name order."""
+    found = mask_name(path.name)
+    if found is None:
+        return [path]
+    return masks_of_tasks(path.parent).get((found["task"], found["annotation"]), [path])
+
+
+def _task_of(path: Path, task_id: str) -> tuple[Path | None, Task | None]:
+    """The JSON near a picture that lists a task, and the task."""
+    folder = path.parent
+    for _ in range(_LEVELS):
+        for document in sorted(folder.glob("*.json")):
+            tasks = _tasks(document, document.stat().st_mtime_ns)
+            if task_id in tasks:
+                return document, tasks[task_id]
+        folder = folder.parent
+    return None, None
+
+
+@lru_cache(maxsize=16)
+def _tasks(document: Path, _changed: int) -> Mapping[str, Task]:
+    try:
+        return {task.task_id: task for task in read_tasks(document)}
+    except ImageError:
+        return {}
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The pictures of one annotation, undecoded."""
+
+    files: tuple[Path, ...]
+
+    def alone(self) -> MaskPixels:
+        first = _read(self.files[0])
+        return self._drawn(Canvas(*first.shape))
+
+    def onto(self, target: ScanTarget) -> MaskPixels:
+        first = _read(self.files[0])
+        return self._drawn(Canvas.onto(target, *first.shape))
+
+    def _drawn(self, canvas: Canvas) -> MaskPixels:
+        for file in self.files:
+            found = mask_name(file.name)
+            drawn = _read(file)
+            if drawn.shape != (canvas.rows, canvas.columns):
+                raise ImageError(
+                    f"{file.name} has another size than {self.files[0].name}",
+                    remedy="Export the masks again.",
+                    code="damaged",
+                )
+            canvas.patch(found["label"] if found else "", Patch(drawn))
+        return canvas.pixels()
+
+
+def _read(file: Path) -> NDArray[np.bool_]:
+    """What is drawn in a picture: all that is not 0."""
+    from coldal_tui.exchange.importers.raster import read_picture_mask
+
+    with file.open("rb") as stream:
+        if stream.read(len(_NPY)) != _NPY:
+            return np.asarray(read_picture_mask(file).array != 0)
+    return np.asarray(read_array(file) != 0)
+
+
+def read_array(file: Path) -> NDArray[np.generic]:
+    """A 2-D NumPy array of numbers; its header is read first, and objects are never made.
+
+    Raises
+    ------
+    ImageError : ``damaged``, ``too-large``, ``wrong-dimensions``, ``pickle``.
+    """
+    try:
+        data = file.read_bytes()
+        stream = io.BytesIO(data)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        version = npy.read_magic(stream)
+        if version not in read:
+            raise ValueError(f"version {version} of the format is not known")
+        shape, _, dtype = read[version](stream, max_header_size=10_000)
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        raise ImageError(
+            f"the array can't be read: {' '.join(str(error).split())}",
+            where=str(file),
+            remedy="Export it again.",
+            code="damaged",
+        ) from error
+    if dtype.hasobject:
+        raise ImageError(
+            "it holds Python objects, which can run programs when they are read",
+            where=str(file),
+            remedy="Save the mask as an array of numbers.",
+            code="pickle",
+        )
+    if len(shape) != 2 or dtype.kind not in "biuf":
+        raise ImageError(
+            f"an array of shape {shape} and type {dtype} is no mask of a picture",
+            where=str(file),
+            remedy="Export it again.",
+            code="wrong-dimensions",
+        )
+    if shape[0] * shape[1] > MAX_PIXELS or shape[0] * shape[1] * dtype.itemsize > len(data):
+        raise ImageError(
+            f"its header promises {shape[1]}×{shape[0]} numbers, more than there are",
+            where=str(file),
+            remedy="Export it again.",
+            code="too-large",
+        )
+    stream.seek(0)
+    return np.asarray(npy.read_array(stream, allow_pickle=False))

@@ -52,7 +52,7 @@ def job_lines(
             rows.append(Content.styled(visible(job.waiting_for), WARN))
     elif job.status == WAITING:
         rows.append(Content.styled(visible(waits_for(job, jobs)), MUTED))
-    elif job.error is not None:
+    elif job.error is not None and job.error.what != job.status:
         rows += error_lines(job, width, look)[:MOST_ERROR_LINES]
     elif words := outcome(job, look):
         rows.append(Content(visible(words)))

@@ -10,7 +10,7 @@ from rich.text import Text
 from coldal_tui.jobs.queue import DONE, OPEN, RUNNING, WAITING, Job
 from coldal_tui.project.job_view import Pace, pace_of
 from coldal_tui.project.job_view import Sample as ProgressSample
-from coldal_tui.tui.inks import clock_time, counted, duration, number
+from coldal_tui.tui.inks import clock_time, counted, duration, number, share
 from coldal_tui.tui.look import Look
 from coldal_tui.tui.widgets.columns import Column
 from coldal_tui.tui.widgets.table_model import Cell
@@ -118,7 +118,7 @@ def note(job: Job, pace: Pace | None, jobs: Sequence[Job], look: Look) -> Text:
         return Text(waits_for(job, jobs), style="muted")
     if job.status == RUNNING:
         return Text(job.waiting_for) if job.waiting_for else progress(pace, look)
-    if job.error is not None:
+    if job.error is not None and job.error.what != job.status:
         style = "error" if job.status == "failed" else "muted"
         return Text(job.error.what, style=style)
     return Text(outcome(job, look))
@@ -131,7 +131,7 @@ def progress(pace: Pace | None, look: Look) -> Text:
     text = Text()
     if pace.total > 0:
         text.append(look.share(pace.fraction, BAR), "accent")
-        text.append(f"{int(100 * pace.fraction):>4} %", "bold")
+        text.append(f"{share(pace.fraction, look):>6}", "bold")
         text.append("  ")
     if pace.left_s is not None:
         text.append(f"{duration(pace.left_s)} left  ")

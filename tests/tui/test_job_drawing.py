@@ -236,3 +236,9 @@ def test_without_a_gpu_the_machine_is_told() -> None:
         "no GPU  42 % of 16 processors busy  12.0 of 64 GB memory"
     ]
     assert device_lines((), host, 78, 0, UNICODE) == []
+
+
+def test_what_the_status_says_already_is_not_said_twice() -> None:
+    ended = job(status="cancelled", error=JobError("cancelled"), ended_at="2026-11-23T09:26:48Z")
+    assert row(ended)[2:4] == ["× cancelled", ""]
+    assert lines(ended) == ["train 7  × cancelled  began 09:26, took 8 s"]

@@ -16,6 +16,7 @@ from coldal_tui.jobs import supervisor as supervisor_module
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.project import Project
+from coldal_tui.tui.look import ASCII
 from coldal_tui.tui.panes.jobs import JobsPane
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
@@ -456,3 +457,11 @@ def test_a_job_that_is_no_longer_there_is_passed_over(working: Path) -> None:
         await shown(app, pilot, "score 3  ○ waiting")
 
     drive(working, jobs, steps, size=(80, 22))
+
+
+def test_plain_terminals_get_plain_characters(working: Path) -> None:
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await shown(app, pilot, "training  10 of 100")
+        assert screen(app).isascii()
+
+    drive(working, pane(), steps, size=(80, 22), look=ASCII)

@@ -10,6 +10,7 @@ from desk import DeskApp, drive, screen, until
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
+from coldal_tui.tui.look import ASCII
 from coldal_tui.tui.panes.curve import CurvePane
 from coldal_tui.tui.panes.runs import RunsPane
 
@@ -328,3 +329,11 @@ def test_an_empty_curve_says_how_to_get_one(queued: Path) -> None:
         await ready(app, pilot, "no run was measured")
 
     drive(queued, CurvePane(), steps, size=(60, 7))
+
+
+def test_plain_terminals_get_plain_characters(trained: Path) -> None:
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot, "worst scans of run-002")
+        assert screen(app).isascii()
+
+    drive(trained, RunsPane(), steps, size=(80, 22), look=ASCII)

@@ -66,6 +66,7 @@ class JobsPane(WhileSeen, TablePane):
         layout: vertical;
         & > #jobs-table { height: 6; }
         & > #job-detail { height: 1fr; padding: 0 1; border-top: solid $primary 50%; }
+        &.-ascii > #job-detail { border-top: ascii $primary 50%; }
         & > #devices { height: auto; padding: 0 1; }
         & > #job-log { display: none; height: 1fr; }
         & > #no-jobs { height: 1fr; padding: 0 1; color: $foreground-muted; }
@@ -98,6 +99,9 @@ class JobsPane(WhileSeen, TablePane):
         yield Painted(id="job-detail")
         yield Drawing(id="devices")
         yield Drawing(id="no-jobs", wraps=True)
+
+    def on_mount(self) -> None:
+        self.set_class(self.look.name == "ascii", "-ascii")
 
     @property
     def jobs_table(self) -> BigTable:

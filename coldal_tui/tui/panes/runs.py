@@ -75,6 +75,7 @@ class RunsPane(WhileSeen, TablePane):
         layout: vertical;
         & > #runs-table { height: 4; }
         & > #run-below { height: 1fr; border-top: solid $primary 50%; }
+        &.-ascii > #run-below { border-top: ascii $primary 50%; }
         & #run-scans { width: 1fr; height: 1fr; }
         & #run-heading { height: auto; padding: 0 0 0 2; }
         & #run-curve { width: 1fr; height: 1fr; padding: 0 1; }
@@ -104,6 +105,9 @@ class RunsPane(WhileSeen, TablePane):
                 yield _Listing(id="scans-table", in_turn=False)
             yield Painted(id="run-curve")
         yield Drawing(id="no-runs", wraps=True)
+
+    def on_mount(self) -> None:
+        self.set_class(self.look.name == "ascii", "-ascii")
 
     @property
     def runs(self) -> _Listing:

@@ -26,6 +26,7 @@ from coldal_tui.exchange.settling import (
     ignored,
     settle,
 )
+from coldal_tui.exchange.slice_claims import joined
 from coldal_tui.exchange.survey import Survey, survey_source
 from coldal_tui.exchange.values import check_classes
 from coldal_tui.exchange.verdict import Verdict
@@ -238,9 +239,11 @@ class _Import:
         self, candidate: Candidate, importer: Importer, claims: dict[str, list[Claim]]
     ) -> Verdict | None:
         file = candidate.file
-        found = self.matcher.match(candidate, self.own.covering(file))
+        manifest = self.own.covering(file)
+        found = self.matcher.match(candidate, manifest)
         if isinstance(found, Match):
-            candidate = replace(candidate, author=candidate.author or found.author)
+            person = manifest.person if manifest else None
+            candidate = replace(candidate, author=candidate.author or found.author or person)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
             return None
         if found.code == "template":
@@ -267,7 +270,9 @@ class _Import:
         def work(scan_id: str, group: list[Claim]) -> list[Verdict]:
             target = self.matcher.target(scan_id)
             with large if prod(target.shape) > _LARGE else nullcontext():
-                settled = settle(group, target, self.rules, self.digests)
+                empty = self.rules.options.confirm_empty
+                whole = joined(group, target, self.digests, missing_is_empty=empty)
+                settled = settle(whole, target, self.rules, self.digests)
                 return [self.finish(one) for one in settled]
 
         if threads <= 1:

@@ -92,13 +92,14 @@ class Manifest:
     """A manifest that was found, and where.
 
     ``annotations`` are files with pre-labels of many scans, and their SHA-256 as exported.
-    ``deidentified``: its scan ids are pseudonyms.
+    ``deidentified``: its scan ids are pseudonyms. ``person`` is whom the folder was for.
     """
 
     path: Path
     entries: tuple[ManifestEntry, ...]
     annotations: tuple[tuple[str, str], ...] = ()
     deidentified: bool = False
+    person: str | None = None
     _by_stem: dict[str, ManifestEntry] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -190,6 +191,7 @@ def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
             if isinstance(digest, str)
         ),
         document.get("deidentified") is True,
+        _text(document, "person"),
     )
 
 

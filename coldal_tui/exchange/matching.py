@@ -11,6 +11,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.manifest import Manifest
 from coldal_tui.exchange.names import file_stem, folders, same_name
+from coldal_tui.exchange.slices import SliceStack
 
 _CHANNEL = re.compile(r"_\d{4}$")
 _SUFFIX = re.compile(
@@ -22,11 +23,15 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Match:
-    """The scan a mask belongs to, how that is known, and who drew it where the name says so."""
+    """The scan a mask belongs to, how that is known, and who drew it where that is known.
+
+    ``slices`` is the stack that its picture was cut from, where it is a slice of a volume.
+    """
 
     scan_id: str
     how: str
     author: str | None = None
+    slices: SliceStack | None = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,9 @@ class Matcher:
         if candidate.scan_id is not None and candidate.scan_id in self._targets:
             return Match(candidate.scan_id, "scan id in the file")
         if self._template is not None:
-            return self._by_template(self._template, candidate.name)
-        return self._by_manifest(candidate, manifest) or self._unless_foreign(
+            return self._by_template(self._template, candidate.name, manifest)
+        stem = file_stem(candidate.name)
+        return self._by_manifest(stem, manifest) or self._unless_foreign(
             self._by_name(candidate), candidate.uids
         )
 
@@ -174,12 +180,18 @@ class Matcher:
             "named with --match '{scan_id}'.",
         )
 
-    def _by_template(self, template: Template, name: str) -> Match | NoMatch:
+    def _by_template(
+        self, template: Template, name: str, manifest: Manifest | None
+    ) -> Match | NoMatch:
         fields = template.apply(name)
         if fields is None:
             text = "/".join(template.parts)
             return NoMatch("template", f"its name does not fit --match {text!r}")
         key, author = fields
+        if manifest is not None and manifest.slice_for(key):
+            cut = self._by_manifest(key, manifest)
+            if isinstance(cut, Match):
+                return replace(cut, author=author or cut.author)
         if template.field == "scan_id":
             if key in self._targets:
                 return Match(key, "--match", author)
@@ -191,21 +203,29 @@ class Matcher:
                 return replace(chosen, author=author) if isinstance(chosen, Match) else chosen
         return _nothing(f"file name {key!r}")
 
-    def _by_manifest(
-        self, candidate: Candidate, manifest: Manifest | None
-    ) -> Match | NoMatch | None:
-        entry = manifest.entry_for(file_stem(candidate.name)) if manifest else None
-        if entry is None or entry.scan_id not in self._targets:
+    def _by_manifest(self, stem: str, manifest: Manifest | None) -> Match | NoMatch | None:
+        entry = manifest.entry_for(stem) if manifest else None
+        if manifest is None or entry is None:
             return None
-        known = self._targets[entry.scan_id].sha256
+        scan_id = self._exported_as(entry.scan_id, manifest)
+        if scan_id is None:
+            return None
+        known = self._targets[scan_id].sha256
         if known and entry.sha256 and known != entry.sha256:
             return NoMatch(
                 "other-image",
-                f"it was drawn on another version of the image of scan {entry.scan_id!r} "
+                f"it was drawn on another version of the image of scan {scan_id!r} "
                 "(the manifest's SHA-256 is not the scan's)",
                 "Export the scan again, or restore the image that was exported.",
             )
-        return Match(entry.scan_id, "manifest")
+        return Match(scan_id, "manifest", entry.assignee, manifest.slice_for(stem))
+
+    def _exported_as(self, name: str, manifest: Manifest) -> str | None:
+        """The scan that a manifest calls ``name``; its pseudonym is among the scan's names."""
+        if not manifest.deidentified:
+            return name if name in self._targets else None
+        found = self._stems.get(same_name(name), set())
+        return next(iter(found)) if len(found) == 1 else None
 
     def _by_name(self, candidate: Candidate) -> Match | NoMatch:
         stem = same_name(file_stem(candidate.name))

@@ -192,26 +192,30 @@ def volume_of(
         affine,
         placed=affine is not None,
         names=numbering.names,
-        notes=_notes(stack, drawn, restored.missing, missing_is_empty),
+        notes=_notes(stack, tuple(drawn.values()), restored.missing, missing_is_empty),
         layers=tuple(layers),
         colours=numbering.colours,
         numbered=numbering.plain,
+        void=numbering.void,
     )
 
 
 class Numbering:
     """One numbering for masks whose values may mean different things.
 
-    ``plain`` : values are numbers as they stand, without names or colours.
+    ``plain`` : values are numbers as they stand, without names or colours. ``void`` : those that
+    a format leaves undecided.
     """
 
     def __init__(self, masks: Sequence[MaskPixels]) -> None:
-        named = [m for m in masks if m.names is not None or m.colours is not None]
-        self.plain = not named and all(m.numbered for m in masks)
-        self._numbers: dict[tuple[str | None, str | None, int | None], int] = {}
+        self.plain = all(m.numbered and m.names is None and m.colours is None for m in masks)
+        self._numbers: dict[_Meaning, int] = {}
         self.names: dict[int, str] | None = None
         self.colours: dict[int, str] | None = None
-        if not self.plain:
+        self.void: tuple[int, ...] = ()
+        if self.plain:
+            self.void = tuple({value for mask in masks for value in mask.void})
+        else:
             self._learn(masks)
 
     def _learn(self, masks: Sequence[MaskPixels]) -> None:
@@ -219,21 +223,27 @@ class Numbering:
             for layer in range(1 + len(mask.layers)):
                 array, names = _layer_of(mask, layer)
                 for value in np.unique(as_integers(array)).tolist():
-                    self._number(value, names, mask.colours)
-        names_of = {n: key for key, n in self._numbers.items()}
+                    self._number(value, names, mask)
+        found = {number: meaning for meaning, number in self._numbers.items()}
         if any(mask.names is not None for mask in masks):
-            self.names = {n: k[0] or str(k[2]) for n, k in names_of.items() if k[0] or not k[1]}
+            self.names = {
+                number: one.name or str(one.value)
+                for number, one in found.items()
+                if not one.void and (one.name or not one.colour)
+            }
         if any(mask.colours is not None for mask in masks):
-            self.colours = {n: k[1] for n, k in names_of.items() if k[1]}
+            self.colours = {number: one.colour for number, one in found.items() if one.colour}
+        self.void = tuple(number for number, one in found.items() if one.void)
 
-    def _number(
-        self, value: int, names: Mapping[int, str] | None, colours: Mapping[int, str] | None
-    ) -> int:
-        name, colour = (names or {}).get(value), (colours or {}).get(value)
-        if value == 0 and name is None and colour is None:
+    def _number(self, value: int, names: Mapping[int, str] | None, mask: MaskPixels) -> int:
+        name, colour = (names or {}).get(value), (mask.colours or {}).get(value)
+        if value in mask.void:
+            meaning = _Meaning(void=True)
+        elif value == 0 and name is None and colour is None:
             return 0
-        key = (name, colour, None if name or colour else int(value))
-        return self._numbers.setdefault(key, len(self._numbers) + 1)
+        else:
+            meaning = _Meaning(name, colour, None if name or colour else int(value))
+        return self._numbers.setdefault(meaning, len(self._numbers) + 1)
 
     def renumbered(self, mask: MaskPixels, layer: int) -> NDArray[Any]:
         """A layer of a mask, ``(rows, columns)``; zeros where it has not so many."""
@@ -243,8 +253,18 @@ class Numbering:
         if self.plain:
             return array
         values, which = np.unique(as_integers(array), return_inverse=True)
-        table = [self._number(value, names, mask.colours) for value in values.tolist()]
+        table = [self._number(value, names, mask) for value in values.tolist()]
         return np.asarray(table, dtype=np.uint16)[which].reshape(array.shape)
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What a value stands for: a name, a colour, both; a bare number; or nothing decided."""
+
+    name: str | None = None
+    colour: str | None = None
+    value: int | None = None
+    void: bool = False
 
 
 def _layer_of(mask: MaskPixels, layer: int) -> tuple[NDArray[Any], Mapping[int, str] | None]:
@@ -255,15 +275,17 @@ def _layer_of(mask: MaskPixels, layer: int) -> tuple[NDArray[Any], Mapping[int, 
 
 def _notes(
     stack: SliceStack,
-    drawn: Mapping[str, MaskPixels],
+    drawn: Sequence[MaskPixels],
     missing: Sequence[int],
     missing_is_empty: bool,
 ) -> tuple[str, ...]:
-    notes = [f"put together of {len(drawn)} slices of {stack.shape[stack.view.axis]}"]
+    depth = stack.shape[stack.view.axis]
+    empty = sum(not any(_layer_of(m, n)[0].any() for n in range(1 + len(m.layers))) for m in drawn)
+    notes = [f"put together of {len(drawn)} slices of {depth}, {empty} of them without a drawing"]
     if missing:
         what = "taken as empty" if missing_is_empty else "ignored: nobody said they are empty"
         notes.append(f"{len(missing)} exported slices came back without a mask ({what})")
-    if len(stack.indices) < stack.shape[stack.view.axis]:
+    if len(stack.indices) < depth:
         notes.append("slices that were not exported are ignored")
-    own = [note for pixels in drawn.values() for note in pixels.notes]
+    own = [note for pixels in drawn for note in pixels.notes]
     return (*notes, *dict.fromkeys(own))

@@ -40,6 +40,7 @@ class FlatLayout:
         return [
             f"{count(len(cut), 'volume')} went out as slices{every} named "
             f"`<scan_id>__<axis><number>.png` (such as `{example}`). Keep those names: with "
-            "`manifest.json` they are the only way back into the volume. A slice that comes back "
-            "without a mask is left out of training: it does not count as empty."
+            "`manifest.json` they are the only way back into the volume. Finish a volume before "
+            "you send it back: a slice that is listed without a drawing counts as empty, one that "
+            "is missing is left out of training."
         ]

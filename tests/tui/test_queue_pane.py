@@ -536,3 +536,27 @@ def test_names_from_outside_are_not_obeyed(root: Path) -> None:
         assert "\x1b" not in screen(app)
 
     drive(root, bordered(), steps)
+
+
+def test_rows_that_come_do_not_lead_the_other_panes_away(root: Path) -> None:
+    pane = bordered()
+    pane.go_to("s02")
+
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        assert app.chosen == []
+        await press(app, pilot, "j")
+        assert app.chosen == ["s05"]
+
+    drive(root, pane, steps)
+
+
+def test_a_click_takes_the_focus_and_the_scan(root: Path) -> None:
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        app.set_focus(None)
+        await pilot.click(BigTable, offset=(10, 3))
+        await pilot.pause()
+        assert (table_of(app).current, app.focused) == ("s10", app.pane)
+
+    drive(root, bordered(), steps)

@@ -42,6 +42,8 @@ class QueuePane(QueueChanges):
         super().__init__()
         self._bench: Bench | None = None
         self._found: Reranked | None = None
+        self._wanted_alpha = False
+        self._applying = False
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -54,6 +56,7 @@ class QueuePane(QueueChanges):
     # α
 
     def action_alpha(self) -> None:
+        self._wanted_alpha = True
         self.desk.read("queue.bench", read_bench, self._begin, self._no_alpha)
 
     def _no_alpha(self, error: Exception) -> None:
@@ -64,6 +67,8 @@ class QueuePane(QueueChanges):
         self.desk.tell(words)
 
     def _begin(self, bench: Bench) -> None:
+        if not self._wanted_alpha:
+            return
         again, alpha = self._bench is not None, self.line.alpha
         self._bench = bench
         if not again:
@@ -81,7 +86,7 @@ class QueuePane(QueueChanges):
 
     def _try(self, alpha: float) -> None:
         """Rank anew in a thread; of several, only the newest α is drawn."""
-        bench = self._bench
+        bench, self._applying = self._bench, False
         if bench is not None:
             then = partial(self._ranked, bench)
             self.desk.read("queue.rerank", lambda _: rerank(bench, alpha), then)
@@ -118,8 +123,13 @@ class QueuePane(QueueChanges):
         self.desk.confirm(question, partial(self._apply, bench, found), yes="re-rank")
 
     def _apply(self, bench: Bench, found: Reranked) -> None:
-        self.desk.change("re-rank", lambda project: apply(project, bench, found))
-        self._end()
+        self._applying = True
+        self.desk.change("re-rank", lambda project: apply(project, bench, found), self._applied)
+
+    def _applied(self) -> None:
+        """The rows on the screen are the queue now: they stay until they are read."""
+        self._leave()
+        self._load()
 
     @on(AlphaLine.Dropped)
     def _alpha_dropped(self, message: AlphaLine.Dropped) -> None:
@@ -128,18 +138,24 @@ class QueuePane(QueueChanges):
 
     def _end(self) -> None:
         """Back to the queue as it is."""
-        if self._bench is None:
-            return
+        trying = self._bench is not None
+        self._leave()
+        if trying:
+            self._arrange()
+
+    def _leave(self) -> None:
+        was_open = self._bench is not None
         self._bench = self._found = None
-        self.line.close()
-        self.focus()
-        self._arrange()
-        self.refresh_bindings()
+        self._wanted_alpha = self._applying = False
+        if was_open:
+            self.line.close()
+            self.focus()
+            self.refresh_bindings()
 
     def _loaded(self, table: ScanTable) -> None:
         changed = table is not self._whole
         super()._loaded(table)
-        if changed and self._bench is not None:
+        if changed and self._bench is not None and not self._applying:
             # Somebody changed the queue while α was being moved: rank what is there now.
             self.action_alpha()
 

@@ -27,8 +27,8 @@ class QueueChanges(QueueView):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "skip", "skip", id="queue.skip"),
-        Binding("p", "pin", "pin", id="queue.pin"),
-        Binding("t", "assign", "assign to", id="queue.assign"),
+        Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
+        Binding("t", "assign", "assign", id="queue.assign"),
         Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
         Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
         Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),

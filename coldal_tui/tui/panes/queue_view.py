@@ -59,6 +59,7 @@ class QueueView(TablePane):
         self._problem = ""
         self._widening = False
         self._titles: tuple[str, str] = ("", "")
+        self.border_title = Text(SCOPE_WORDS["open"])
 
     def compose(self) -> ComposeResult:
         yield BigTable()
@@ -124,8 +125,12 @@ class QueueView(TablePane):
         """Put rows on the screen, the cursor where it was or is wanted."""
         wanted = self._wanted
         keep = wanted if wanted is not None and model.find(wanted) is not None else None
-        self.table.set_model(model, keep=keep)
-        if keep is not None:
+        if wanted is not None and keep is None:
+            # Another pane is on a scan that is not here: the cursor must not lead it away.
+            with self.table.prevent(BigTable.Moved):
+                self.table.set_model(model)
+        else:
+            self.table.set_model(model, keep=keep)
             self._wanted = None
         arrow = None if self._sort.is_rank else self._sort.column
         self.table.show_sort(arrow, descending=self._sort.descending)
@@ -202,7 +207,7 @@ class QueueView(TablePane):
         self._show_titles()
 
     def go_to(self, scan_id: str | None) -> None:
-        if scan_id is not None and not self.table.go_to(scan_id):
+        if scan_id is not None and not (self.is_mounted and self.table.go_to(scan_id)):
             self._wanted = scan_id
 
     def action_open(self) -> None:

@@ -29,7 +29,7 @@ class AlphaLine(Widget, can_focus=True):
             "right_square_bracket", "by(1)", "a little more", id="alpha.finer-more", show=False
         ),
         Binding("enter", "apply", "apply α", id="alpha.apply"),
-        Binding("escape", "drop", "leave the queue as it is", id="alpha.drop"),
+        Binding("escape", "drop", "drop", id="alpha.drop"),
     ]
 
     class Moved(Message):

@@ -98,22 +98,18 @@ def pool_rows(project: Project, run_id: str | None = None) -> tuple[PoolRow, ...
     }
     frozen = validation_patients(project)
     scored = entropies(project, run_id)
-    rows = []
-    for scan in project.scans():
-        if not scan.usable:
-            continue
-        is_labelled = scan.scan_id in labelled
-        covered = is_labelled or queue.get(scan.scan_id) in OUT_STATUSES
-        rows.append(
-            PoolRow(
-                scan_id=scan.scan_id,
-                patient_id=scan.patient_id,
-                candidate=not is_labelled
-                and scan.scan_id not in queue
-                and scan.patient_id not in frozen,
-                covered=covered,
-                labelled=is_labelled,
-                entropy=scored.get(scan.scan_id),
-            )
+    scans = project.store.tuples(
+        "SELECT scan_id, patient_id FROM scans WHERE state = 'present' AND excluded IS NULL "
+        "AND duplicate_of IS NULL ORDER BY scan_id"
+    )
+    return tuple(
+        PoolRow(
+            scan_id=scan_id,
+            patient_id=patient_id,
+            candidate=scan_id not in labelled and scan_id not in queue and patient_id not in frozen,
+            covered=scan_id in labelled or queue.get(scan_id) in OUT_STATUSES,
+            labelled=scan_id in labelled,
+            entropy=scored.get(scan_id),
         )
-    return tuple(rows)
+        for scan_id, patient_id in scans
+    )

@@ -54,7 +54,8 @@ def because(facts: Facts) -> list[str]:
             said = ["nobody queued it: its mask came by itself"]
         case _:
             said = [f"{name} {value}" for name, value in facts["terms"].items()]
-    return said + _since(facts)
+    since = _since(facts)
+    return since + said if facts.get("status") == "skipped" else said + since
 
 
 def _since(facts: Facts) -> list[str]:

@@ -220,9 +220,10 @@ def test_why_tells_what_came_after() -> None:
         label={"version": 2, "source": "/m/s.png"},
         entropies=[{"run_id": "run-001", "entropy": 0.123456}],
     )
-    assert told[3:] == [
+    assert told[2:] == [
         "  took the place of r, which was skipped",
         "  skipped (motion); t took its place",
+        "  drawn at random",
         "  entropy by run-001: 0.1235",
         "  assigned to ana",
         "  label version 2 from /m/s.png",

@@ -133,7 +133,7 @@ def test_roles(case: str) -> None:
 
 def test_a_skipped_scan_says_why_and_who_follows() -> None:
     told = because(facts("manual", {}, status="skipped", reason="motion", replaced_by="t"))
-    assert told[1] == "skipped (motion); t took its place"
+    assert told[0] == "skipped (motion); t took its place"
 
 
 PROSPECT = {

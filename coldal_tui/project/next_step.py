@@ -35,12 +35,10 @@ def next_step(project: Project, state: dict[str, Any]) -> NextStep:
 def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
     for job in jobs:
         if job.status == "running":
-            return NextStep(
-                "", f"{job.kind} is running; follow it: coldal-tui jobs logs -f", "wait"
-            )
+            return NextStep("coldal-tui jobs logs -f", f"{job.kind} is running", "wait")
     for job in jobs:
         if job.status == "waiting":
-            return NextStep("", f"{job.kind} waits for its turn: coldal-tui jobs list", "wait")
+            return NextStep("coldal-tui jobs list", f"{job.kind} waits for its turn", "wait")
     return None
 
 
@@ -81,9 +79,8 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
         )
     if not budget.labelled:
         return NextStep(
-            "coldal-tui queue --status skipped",
-            "every queued scan was skipped and there is no label yet; bring some back: "
             "coldal-tui queue reopen SCAN",
+            "every queued scan was skipped and there is no label yet; bring some back",
             "skipped",
         )
     return _round_step(project, budget)

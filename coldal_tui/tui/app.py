@@ -1,220 +1,432 @@
-"""The app: one screen that draws a project's snapshot, read off the UI thread."""
+"""The terminal app: the whole loop from one screen, over a project's immutable pictures."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from rich.text import Text
-from textual import work
-from textual.app import App, ComposeResult
+from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
-from textual.widgets import DataTable, Footer, Static
+from textual.screen import Screen
+from textual.widgets import Input, Static
 
-from coldal_tui.project.project import Project
-from coldal_tui.project.snapshot import Snapshot, take_snapshot
-from coldal_tui.tui.drawing import (
-    budget_line,
-    budget_text,
-    clusters_text,
-    head_text,
-    next_text,
-    queue_columns,
-    queue_rows,
-    runs_text,
-)
-from coldal_tui.visible import visible
+from coldal_tui.project.snapshot import Snapshot
+from coldal_tui.tui import flows, helping, themes
+from coldal_tui.tui.commanding import Commanding
+from coldal_tui.tui.head import head_text, next_text, tabs_text, task_text
+from coldal_tui.tui.layout import COLUMNS, HOME, NUMBERED, Screenful, arrange
+from coldal_tui.tui.look import UNICODE, Look
+from coldal_tui.tui.memory import Memory
+from coldal_tui.tui.palette import Palette
+from coldal_tui.tui.pane import Pane, View
+from coldal_tui.tui.panes import make_panes
+from coldal_tui.tui.panes.clusters import ClustersPane
+from coldal_tui.tui.panes.map import MapPane
+from coldal_tui.tui.panes.queue import QueuePane
+from coldal_tui.tui.panes.why import Why
+from coldal_tui.tui.stepping import Stepping
+from coldal_tui.tui.tasks import Task
+from coldal_tui.tui.widgets.key_line import KeyLine
 
-REFRESH_S = 1.0
-NARROW = 100
-"""Below so many columns the side panes give way to one line with the budget."""
+SAVE_AFTER_S = 1.0
 
 
-class SnapshotTaken(Message):
-    """A new picture of the project; replaces any older one that was not drawn yet."""
+class News(Message):
+    """What the reader has found; a newer picture replaces one that was not drawn yet."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, found: View | Exception) -> None:
         super().__init__()
-        self.snapshot = snapshot
+        self.found = found
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, SnapshotTaken)
+        return isinstance(message, News) and isinstance(self.found, View)
 
 
-class ReadFailed(Message):
-    """The project could not be read; the app goes on with what it has."""
+class TaskMoved(Message):
+    """The app's own long action has gone on, or ended (None)."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, task: Task | None) -> None:
         super().__init__()
-        self.reason = reason
+        self.task = task
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, TaskMoved)
 
 
-class ColdalApp(App[None]):
-    """Budget, clusters, runs, the next step and the ranked queue of one project."""
+class Main(Screen[None]):
+    """The screen below all windows: ``tab`` goes from pane to pane, not from widget to widget."""
 
-    TITLE = "coldal-tui"
-    CSS = """
-    #head { width: 100%; height: 1; background: $panel; padding: 0 1; }
-    #line { display: none; height: 1; padding: 0 1; }
-    #side { width: 42; }
-    #side Static { border: round $primary; padding: 0 1; height: auto; }
-    #queue { border: round $primary; height: 1fr; }
-    #next { height: auto; max-height: 4; padding: 0 1; }
-    .narrow #side { display: none; }
-    .narrow #line { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "down", show=False),
-        Binding("k,up", "move(-1)", "up", show=False),
-        Binding("g,home", "top", "first", show=False),
-        Binding("G,end", "bottom", "last", show=False),
-        Binding("r", "read", "read again"),
-        Binding("q", "quit", "quit"),
+        Binding("tab", "app.other(1)", "next pane", show=False, id="app.next-pane"),
+        Binding("shift+tab", "app.other(-1)", "pane before", show=False, id="app.previous-pane"),
     ]
 
-    def __init__(self, root: Path, *, readonly: bool = False) -> None:
-        super().__init__()
-        self._root = root
-        self._readonly = readonly
-        self._shown: Snapshot | None = None
-        self._columns: tuple[str, ...] = ()
-        self._rows: dict[str, tuple[Text, ...]] = {}
-        self._reading = False
-        self._trouble = ""
+
+class ColdalApp(Stepping, Commanding):
+    """Panes around one project; the shell shows them, passes on the current scan, remembers."""
+
+    TITLE = "coldal-tui"
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[Any]] = {Palette}
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "step", "next step", id="app.step"),
+        Binding("e", "export", "export", id="app.export"),
+        Binding("i", "import", "import", id="app.import"),
+        Binding("z", "undo", "undo", id="app.undo"),
+        *(
+            Binding(str(number), f"pane('{name}')", name, show=False, id=f"app.{name}")
+            for number, name in enumerate(NUMBERED, 1)
+        ),
+        Binding("0", "home", "home", show=False, id="app.home"),
+        Binding("plus", "zoom", "zoom the pane", show=False, id="app.zoom"),
+        Binding("escape", "back", "back", show=False, id="app.back"),
+        Binding("colon", "command", "command", show=False, id="app.command"),
+        Binding("question_mark", "help", "help", key_display="?", id="app.help"),
+        Binding("ctrl+r", "look", "read again", show=False, id="app.read"),
+        Binding("ctrl+x", "cancel_task", "cancel what runs", show=False, id="app.cancel"),
+        Binding("q", "leave", "quit", id="app.quit"),
+    ]
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        readonly: bool = False,
+        look: Look = UNICODE,
+        graphics: bool = False,
+        memory: Memory | None = None,
+        panes: dict[str, Pane] | None = None,
+    ) -> None:
+        super().__init__(
+            root, readonly=readonly, look=look, memory=memory or Memory.of(root.absolute())
+        )
+        self._panes = panes or make_panes(graphics=graphics)
+        self._screenful: Screenful | None = None
+        self._room = Size(0, 0)
+        self._zoomed = False
+        self._here: str | None = None
+        self._last_focus = "queue"
+        self._stale = False
+        self._drawable = False
+        self._early: View | Exception | None = None
+        self._heads: dict[str, Any] = {}
+        self._saving = False
+        self._restored = self.memory.load()
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        wanted = self._restored.get("theme")
+        self.theme = wanted if wanted in themes.NAMES else themes.DEFAULT
+        self.reader.start()
+
+    # --- the screen
+
+    def get_default_screen(self) -> Main:
+        return Main(id="_default")
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
-        yield Static(id="line")
-        with Horizontal():
-            with VerticalScroll(id="side", can_focus=False):
-                yield Static(id="budget")
-                yield Static(id="clusters")
-                yield Static(id="runs")
-            table: DataTable[Text] = DataTable(id="queue", cursor_type="row", zebra_stripes=True)
-            yield table
+        yield Static(id="tabs")
+        with Horizontal(id="body"):
+            for column, names in COLUMNS.items():
+                with Vertical(id=column):
+                    for name in names:
+                        yield self._panes[name]
+        yield Why(id="why")
+        yield Static(id="task")
         yield Static(id="next")
-        yield Footer()
+        yield Input(id="command", placeholder="a command: queue skip SCAN, status", compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
-        self.query_one("#budget", Static).border_title = "Budget"
-        self.query_one("#clusters", Static).border_title = "Clusters"
-        self.query_one("#runs", Static).border_title = "Runs on the validation scans"
-        table = self.query_one(DataTable)
-        table.border_title = "Queue"
-        table.focus()
-        self.action_read()
-        self.set_interval(REFRESH_S, self.action_read)
+        self._room = self.size
+        self.set_class(not self._look.braille, "-ascii")
+        self._map_keys()
+        self._restore()
+        self._prepare_command()
 
     def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.width < NARROW, "narrow")
+        self._room = event.size
+        self._arrange()
 
-    def action_read(self) -> None:
-        """Read the project anew, unless a read is still under way."""
-        if not self._reading:
-            self._reading = True
-            self._read()
+    def on_unmount(self) -> None:
+        self.reader.stop()
+        self.tasks.stop()
 
-    @work(thread=True, group="snapshot", exit_on_error=False)
-    def _read(self) -> None:
-        try:
-            with Project(self._root) as project:
-                snapshot = take_snapshot(project)
-        except Exception as error:  # shown on the screen; the next read may succeed
-            self.post_message(ReadFailed(str(error) or type(error).__name__))
+    def _map_keys(self) -> None:
+        keys, problem = self.memory.keys()
+        if problem:
+            self.tell(problem, error=True)
+        unknown = sorted(set(keys) - helping.binding_ids(self._panes.values(), self))
+        if unknown:
+            self.tell(f"{self.memory.keys_file}: no such keys: {', '.join(unknown)}", error=True)
+        self.set_keymap(keys)
+
+    def _arrange(self) -> None:
+        """Show the panes that fit; the focus stays on one that is shown."""
+        size = self._room
+        wanted = arrange(size.width, size.height, self._last_focus, zoomed=self._zoomed)
+        if wanted != self._screenful:
+            self._screenful = wanted
+            self.screen.set_class(wanted.compact, "-compact")
+            self.screen.set_class(len(wanted.panes) == 1, "-single")
+            for column in COLUMNS:
+                self.query_one(f"#{column}").display = bool(wanted.column(column))
+            for name, pane in self._panes.items():
+                if pane.display != (name in wanted.panes):
+                    pane.display = name in wanted.panes
+        shown = self._last_focus in wanted.panes
+        self._focus(self._last_focus if shown else wanted.panes[0])
+        self._draw_lines()
+        self._keep()
+
+    def _focus(self, name: str) -> None:
+        pane = self._panes[name]
+        inner = (widget for widget in pane.query("*") if widget.can_focus and widget.display)
+        wanted = pane if pane.can_focus else next(inner, None)
+        if wanted is not None:
+            self.screen.set_focus(wanted, scroll_visible=False)
+
+    def focused_pane(self) -> Pane | None:
+        widget = self.focused
+        while widget is not None and not isinstance(widget, Pane):
+            widget = widget.parent  # type: ignore[assignment]
+        return widget
+
+    # --- news
+
+    def _told(self, news: View | Exception) -> None:
+        if self._drawable:
+            self.post_message(News(news))
         else:
-            self.post_message(SnapshotTaken(snapshot))
+            self._early = news
 
-    def on_read_failed(self, message: ReadFailed) -> None:
-        """Say it once, and mark the picture as old until a read succeeds."""
-        self._reading = False
-        if message.reason == self._trouble:
+    def on_ready(self) -> None:
+        """All panes are there: draw what the reader has found meanwhile."""
+        self._drawable = True
+        if self._early is not None:
+            self.on_news(News(self._early))
+
+    def on_news(self, message: News) -> None:
+        found = message.found
+        if isinstance(found, View):
+            self._stale = False
+            self._take(found)
             return
-        self._trouble = message.reason
-        self.notify(visible(message.reason, keep="\n"), severity="error", markup=False, timeout=10)
-        self._draw_head()
+        self._stale = True
+        self.tell(str(found) or type(found).__name__, error=True)
+        self._draw_lines()
 
-    def on_snapshot_taken(self, message: SnapshotTaken) -> None:
-        """Draw what has changed; an unchanged project costs no redraw."""
-        self._reading = False
-        fresh, old = message.snapshot, self._shown
-        mended, self._trouble = bool(self._trouble), ""
-        if old is not None and replace(fresh, at=old.at) == old:
-            if mended:
-                self._draw_head()
+    def _take(self, view: View) -> None:
+        first = self._view is None
+        self._view = view
+        for pane in self._panes.values():
+            self.guarded(pane.show, view)
+        if first and self._restored.get("here"):
+            self._move_to(str(self._restored["here"]), None)
+        self.query_one(Why).show(view, self._here)
+        self._draw_lines()
+
+    def _draw_lines(self) -> None:
+        """The lines around the panes; only those whose text has changed are drawn."""
+        screenful, width = self._screenful, self._room.width
+        if screenful is None or not width:
             return
-        self._shown = fresh
-        self._draw_head()
-        for name, text in (
-            ("#line", budget_line(fresh)),
-            ("#budget", budget_text(fresh)),
-            ("#clusters", clusters_text(fresh)),
-            ("#runs", runs_text(fresh)),
-            ("#next", next_text(fresh)),
-        ):
-            self.query_one(name, Static).update(text)
-        self._draw_queue(fresh)
+        self._line("tabs", tabs_text(screenful.panes, self._look, width))
+        if self._view is None:
+            return
+        snapshot = self._view.snapshot
+        head = head_text(snapshot, self._look, width, readonly=self._readonly, stale=self._stale)
+        self._line("head", head)
+        self._line("next", next_text(snapshot, compact=screenful.compact, readonly=self._readonly))
 
-    def _draw_head(self) -> None:
-        head = self.query_one("#head", Static)
-        if self._shown is None:
-            head.update(Text(f"{self._root}: can't be read"))
+    def _line(self, name: str, text: Any) -> None:
+        if self._heads.get(name) != text:
+            self._heads[name] = text
+            self.query_one(f"#{name}", Static).update(text)
+
+    def _task_moved(self, task: Task | None) -> None:
+        if self.is_running:
+            self.post_message(TaskMoved(task))
+
+    def on_task_moved(self, message: TaskMoved) -> None:
+        line = self.query_one("#task", Static)
+        slow = message.task is not None and message.task.total > 0
+        line.display = slow
+        if message.task is not None and slow:
+            line.update(task_text(message.task, self._look, self.size.width))
+
+    # --- the current scan
+
+    @on(Pane.Chosen)
+    def _chosen(self, message: Pane.Chosen) -> None:
+        self._move_to(message.scan_id, message.pane)
+
+    def _move_to(self, scan_id: str | None, origin: Pane | None) -> None:
+        if scan_id == self._here:
+            return
+        self._here = scan_id
+        for pane in self._panes.values():
+            if pane is not origin:
+                self.guarded(pane.go_to, scan_id)
+        if self._view is not None:
+            self.query_one(Why).show(self._view, scan_id)
+        self._keep()
+
+    @on(Pane.Opened)
+    def _opened(self, message: Pane.Opened) -> None:
+        self._move_to(message.scan_id, None)
+        self.action_pane(message.name)
+
+    @on(ClustersPane.Picked)
+    def _cluster_picked(self, message: ClustersPane.Picked) -> None:
+        self._filter_queue(f"cluster:{message.cluster + 1}")
+
+    @on(MapPane.Selected)
+    def _scans_selected(self, message: MapPane.Selected) -> None:
+        queue = self._panes["queue"]
+        assert isinstance(queue, QueuePane)
+        queue.show_only(message.scan_ids)
+        self.action_pane("queue")
+
+    def _filter_queue(self, words: str) -> None:
+        queue = self._panes["queue"]
+        assert isinstance(queue, QueuePane)
+        queue.set_filter(words)
+        self.action_pane("queue")
+
+    # --- moving between panes
+
+    def action_pane(self, name: str) -> None:
+        """Bring a pane up: where it stands if it is shown, alone if it is not."""
+        self._last_focus = name
+        self._arrange()
+
+    def action_home(self) -> None:
+        self._zoomed = False
+        if self._last_focus not in HOME:
+            self._last_focus = "queue"
+        self._arrange()
+
+    def action_zoom(self) -> None:
+        self._zoomed = not self._zoomed
+        self._arrange()
+
+    def action_back(self) -> None:
+        """Out of a zoomed pane, then to the queue; never out of the app."""
+        if self._zoomed:
+            self.action_home()
         else:
-            stale = bool(self._trouble)
-            head.update(head_text(self._shown, readonly=self._readonly, stale=stale))
+            self.action_pane("queue")
 
-    def _draw_queue(self, snapshot: Snapshot) -> None:
-        """Only changed cells are redrawn; the cursor stays on its scan, and in view."""
-        columns = queue_columns(snapshot)
-        rows = queue_rows(snapshot, columns)
-        table = self.query_one(DataTable)
-        old, position = list(self._rows), table.cursor_row
-        here = old[position] if position < len(old) else None
-        kept = [scan_id for scan_id in old if scan_id in rows]
-        if columns == self._columns and kept == list(rows)[: len(kept)]:
-            self._amend(table, rows)
+    def action_other(self, way: int) -> None:
+        """The next pane that is shown; on a small screen the next of all numbered ones."""
+        single = self._screenful is None or len(self._screenful.panes) == 1
+        names: Sequence[str] = NUMBERED if single else self._screenful.panes  # type: ignore[union-attr]
+        here = names.index(self._last_focus) if self._last_focus in names else -way
+        self.action_pane(names[(here + way) % len(names)])
+
+    def on_descendant_focus(self) -> None:
+        """A click, too, says which pane the person is in."""
+        pane = self.focused_pane()
+        if pane is not None and pane.id is not None and not self._small():
+            self._last_focus = pane.id
+
+    def _small(self) -> bool:
+        return self._screenful is not None and self._screenful.compact
+
+    def action_refocus(self) -> None:
+        """Back from the command line to where the keys went before."""
+        self._focus(self._last_focus)
+
+    # --- other actions
+
+    def action_help(self) -> None:
+        self.read_text("help", helping.help_text(self))
+
+    def action_look(self) -> None:
+        self.reader.look()
+
+    def action_cancel_task(self) -> None:
+        if self.tasks.current is not None:
+            self.tasks.current.cancel.set()
+
+    def action_undo(self) -> None:
+        self.change("undo", flows.undo)
+
+    def action_leave(self) -> None:
+        """At once, unless the app itself is in the middle of something; jobs go on anyway."""
+        if self.tasks.busy and self.tasks.current is not None:
+            title = self.tasks.current.title
+            self.confirm(f"{title} is under way and would be cancelled. Leave?", self._leave)
         else:
-            self._refill(table, columns, rows)
-        self._columns, self._rows = columns, rows
-        if list(rows) != old:
-            row = list(rows).index(here) if here in rows else position
-            table.move_cursor(row=row)
+            self._leave()
 
-    def _amend(self, table: DataTable[Text], rows: dict[str, tuple[Text, ...]]) -> None:
-        """Rows that left, cells that changed, rows that came at the end."""
-        for scan_id, old in self._rows.items():
-            if scan_id not in rows:
-                table.remove_row(scan_id)
-                continue
-            for column, before, now in zip(self._columns, old, rows[scan_id], strict=True):
-                if now != before:
-                    table.update_cell(scan_id, column, now, update_width=True)
-        for scan_id, cells in rows.items():
-            if scan_id not in self._rows:
-                table.add_row(*cells, key=scan_id)
+    def _leave(self) -> None:
+        self.memory.save(self._state())
+        self.exit()
 
-    def _refill(
-        self, table: DataTable[Text], columns: tuple[str, ...], rows: dict[str, tuple[Text, ...]]
-    ) -> None:
-        """All anew: the order or the columns changed."""
-        top = table.scroll_y
-        table.clear(columns=True)
-        for column in columns:
-            table.add_column(column, key=column)
-        for scan_id, cells in rows.items():
-            table.add_row(*cells, key=scan_id)
-        table.scroll_to(y=top, animate=False, force=True)
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys as the help shows them: no glyphs that a font may lack."""
+        return binding.key_display or helping.key_name(binding.key.split(",")[0])
 
-    def action_move(self, rows: int) -> None:
-        table = self.query_one(DataTable)
-        table.move_cursor(row=table.cursor_row + rows)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self._readonly and action in ("step", "export", "import", "undo"):
+            return None
+        return True
 
-    def action_top(self) -> None:
-        self.query_one(DataTable).move_cursor(row=0)
+    # --- remembering
 
-    def action_bottom(self) -> None:
-        table = self.query_one(DataTable)
-        table.move_cursor(row=table.row_count - 1)
+    def _keep(self) -> None:
+        """Save the view soon; a kill loses a second of moving about at most."""
+        if not self._saving and self.is_running:
+            self._saving = True
+            self.set_timer(SAVE_AFTER_S, self._save_now)
+
+    def on_key(self) -> None:
+        self._keep()
+
+    def _save_now(self) -> None:
+        self._saving = False
+        if not self._fit_to_ask():
+            return
+        state = self._state()
+        if state != self._restored:
+            self._restored = state
+            self.tasks.aside(lambda: self.memory.save(state))
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "zoomed": self._zoomed,
+            "focus": self._last_focus,
+            "here": self._here,
+            "theme": self.theme,
+            "history": self.history,
+            "panes": {name: pane.state() for name, pane in self._panes.items()},
+        }
+
+    def _fit_to_ask(self) -> bool:
+        """Whether the panes still stand: while the app ends they are taken down one by one."""
+        return self._drawable and all(pane.is_attached for pane in self._panes.values())
+
+    def _restore(self) -> None:
+        """The view as it was left; whatever doesn't fit any more is passed over."""
+        state = self._restored
+        self._zoomed = state.get("zoomed") is True
+        if state.get("focus") in self._panes:
+            self._last_focus = state["focus"]
+        panes = state.get("panes")
+        for name, pane in self._panes.items():
+            kept = panes.get(name) if isinstance(panes, dict) else None
+            if isinstance(kept, dict):
+                self.guarded(pane.restore, kept)
+        self._arrange()
+
+    def snapshot(self) -> Snapshot | None:
+        return self._view.snapshot if self._view is not None else None

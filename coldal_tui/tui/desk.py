@@ -12,7 +12,6 @@ from rich.text import Text
 from textual.app import App
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.waiting import submit_chain
 from coldal_tui.project.project import Project
 from coldal_tui.tui.dialogs import Ask, Choose, Confirm, Reading, error_text
 from coldal_tui.tui.look import Look
@@ -62,7 +61,14 @@ class DeskApp(App[None]):
     def _back(self, call: Callable[..., object], *given: object) -> None:
         """Call on the UI thread; from a thread that may outlive the app."""
         if self.is_running:
-            self.call_later(call, *given)
+            self.call_later(self.guarded, call, *given)
+
+    def guarded(self, call: Callable[..., object], *given: object) -> None:
+        """What fails while an answer is drawn is told; the app goes on."""
+        try:
+            call(*given)
+        except Exception as error:
+            self.fail(error)
 
     def read(
         self,
@@ -162,6 +168,8 @@ class DeskApp(App[None]):
 
     def submit(self, title: str, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:
         def work(project: Project) -> str:
+            from coldal_tui.jobs.waiting import submit_chain
+
             submit_chain(project, steps)
             return f"submitted: {' → '.join(kind for kind, _ in steps)}"
 

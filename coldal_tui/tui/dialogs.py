@@ -126,7 +126,7 @@ class Ask(ModalScreen[str | None]):
     Ask { align: center middle; }
     Ask > Vertical { width: 80%; max-width: 90; height: auto; border: round $accent;
         background: $surface; padding: 0 1; }
-    Ask Input { border: none; padding: 0; height: 1; background: $panel; }
+    Ask Input { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
 
@@ -139,7 +139,7 @@ class Ask(ModalScreen[str | None]):
             box.border_title = Text(visible(self._title))
             box.border_subtitle = "enter takes it · esc leaves all as it is"
             yield Static(Text(visible(self._prompt, keep="\n")))
-            yield Input(value=self._value)
+            yield Input(value=self._value, compact=True)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

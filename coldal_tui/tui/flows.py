@@ -1,4 +1,7 @@
-"""The steps of the loop as the app offers them: what is asked, what is run, what is said after."""
+"""The steps of the loop as the app offers them: what is asked, what is run, what is said after.
+
+What only a step needs is imported when it is taken: the app is on the screen before that.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldal_tui.jobs.chains import Chain, first_queue, next_batch
-from coldal_tui.jobs.plan_rounds import batch_size
-from coldal_tui.jobs.waiting import submit_chain
 from coldal_tui.project.pool import budget
 from coldal_tui.project.project import Project
 from coldal_tui.tui.tasks import Progress
 
 if TYPE_CHECKING:
+    from coldal_tui.jobs.chains import Chain
     from coldal_tui.project.exporting import ExportReport
     from coldal_tui.project.labels import ImportReport
 
@@ -29,21 +30,29 @@ class Sizes:
 
 
 def sizes(project: Project, number: int) -> Sizes:
+    from coldal_tui.jobs.plan_rounds import batch_size
+
     left = budget(project).left
     return Sizes(min(left, batch_size(project, number)), left)
 
 
 def select(project: Project, size: int | None) -> str:
     """Submit the first queue; the answer is what the person is told."""
+    from coldal_tui.jobs.chains import first_queue
+
     return _submitted(project, first_queue(project, size=size))
 
 
 def next_round(project: Project, size: int | None, alpha: float | None = None) -> str:
     """Submit the next batch."""
+    from coldal_tui.jobs.chains import next_batch
+
     return _submitted(project, next_batch(project, size=size, alpha=alpha))
 
 
 def _submitted(project: Project, chain: Chain) -> str:
+    from coldal_tui.jobs.waiting import submit_chain
+
     submit_chain(project, chain.steps)
     kinds = " → ".join(kind for kind, _ in chain.steps)
     return "\n".join((*chain.notes, f"submitted: {kinds}"))

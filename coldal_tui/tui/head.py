@@ -123,10 +123,7 @@ def next_text(snapshot: Snapshot, *, compact: bool, readonly: bool) -> Text:
         text.append(" next: ", style="bold")
     else:
         text.append(" next: ", style="bold")
-    words = step.text
-    for command in ("; follow it: coldal-tui jobs logs -f", ": coldal-tui jobs list"):
-        words = words.replace(command, "; 7 shows the jobs")
-    text.append(visible(words), style="bold")
+    text.append(visible(step.text), style="bold")
     return text
 
 

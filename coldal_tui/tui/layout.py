@@ -23,18 +23,15 @@ class Screenful:
     """``panes`` are those shown; ``compact``: one at a time, whatever is asked."""
 
     panes: tuple[str, ...]
-    compact: bool
-    zoomed: str | None
+    compact: bool = False
 
     def column(self, name: str) -> tuple[str, ...]:
         return tuple(pane for pane in COLUMNS[name] if pane in self.panes)
 
 
-def arrange(width: int, height: int, zoomed: str | None) -> Screenful:
-    """The panes on a screen of ``width`` × ``height`` cells when ``zoomed`` is asked for alone."""
-    compact = width < COMPACT_WIDTH or height < COMPACT_HEIGHT
-    if compact and zoomed is None:
-        return Screenful(("queue",), True, None)
-    if zoomed is not None:
-        return Screenful((zoomed,), compact, zoomed)
-    return Screenful(HOME_WIDE if width >= WIDE_WIDTH else HOME, False, None)
+def arrange(width: int, height: int, focus: str, *, zoomed: bool) -> Screenful:
+    """The panes on a screen of ``width`` × ``height`` cells, the one in focus among them."""
+    if width < COMPACT_WIDTH or height < COMPACT_HEIGHT:
+        return Screenful((focus if focus in NUMBERED else "queue",), compact=True)
+    home = HOME_WIDE if width >= WIDE_WIDTH else HOME
+    return Screenful((focus,) if zoomed or focus not in home else home)

@@ -34,7 +34,9 @@ class Look:
     braille: bool
 
     def cluster_glyph(self, number: int) -> str:
-        return self.clusters[number % len(self.clusters)]
+        """None of the states' marks; shifted by one when the colours begin anew."""
+        shift = number // len(OKABE_ITO)
+        return self.clusters[(number + shift) % len(self.clusters)]
 
     def cluster_colour(self, number: int) -> str:
         """A hex colour; clusters beyond the palette repeat it with other glyphs."""
@@ -55,7 +57,7 @@ class Look:
 
 UNICODE = Look(
     name="unicode",
-    clusters="■▲●◆▼★◀▶",
+    clusters="■▲▼★◀▶✚▬",
     states={
         "candidate": "·",
         "queued": "○",
@@ -87,7 +89,7 @@ UNICODE = Look(
 
 ASCII = Look(
     name="ascii",
-    clusters="#^o*v+<>",
+    clusters="#^%*v+<>",
     states={
         "candidate": ".",
         "queued": "o",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
@@ -16,6 +17,11 @@ from coldal_tui.project.snapshot import Snapshot
 from coldal_tui.tui.look import Look
 
 T = TypeVar("T")
+
+
+def local_now() -> datetime:
+    """The time in this machine's zone."""
+    return datetime.now().astimezone()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from coldal_tui.jobs.queue import OPEN, RUNNING
-from coldal_tui.jobs.waiting import revive
 from coldal_tui.project.project import Project
 from coldal_tui.project.scene import Scene, read_scene
 from coldal_tui.project.snapshot import Snapshot, take_snapshot
@@ -72,6 +71,8 @@ class Reader(threading.Thread):
         project = self._opened()
         self._polls += 1
         if self._revives and self._polls % REVIVE_POLLS == 0 and self._jobs_are_open():
+            from coldal_tui.jobs.waiting import revive
+
             revive(project)
         seen = self._stamps(project)
         if seen == self._seen and not self._trouble:

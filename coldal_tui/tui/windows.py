@@ -24,8 +24,7 @@ $NAME > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%;
     border: round $accent; background: $surface; padding: 0 1; }
 $NAME Horizontal { height: 1; margin: 0; }
 $NAME .label { width: 16; }
-$NAME Input { width: 1fr; border: none; padding: 0; height: 1; background: $panel; }
-$NAME Input:focus { background: $boost; text-style: underline; }
+$NAME Input { width: 1fr; background: $panel; }
 $NAME Checkbox { border: none; padding: 0; height: 1; background: $surface; }
 $NAME Select { width: 1fr; height: 1; }
 $NAME SelectCurrent { border: none; height: 1; padding: 0; background: $panel; }
@@ -95,15 +94,18 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                 )
             with Horizontal():
                 yield Static("how many", classes="label")
-                yield Input(placeholder="all that are queued", type="integer", id="top")
+                yield Input(
+                    placeholder="all that are queued", type="integer", id="top", compact=True
+                )
             with Horizontal():
                 yield Static("to", classes="label")
-                yield Input(placeholder="names, dealt in turn: ana,ben", id="people")
+                yield Input(placeholder="names, dealt in turn: ana,ben", id="people", compact=True)
             with Horizontal():
                 yield Static("into", classes="label")
                 yield Input(
                     placeholder="a new folder below exports/",
                     id="out",
+                    compact=True,
                     suggester=PathSuggester(self._base),
                 )
             if self._out:
@@ -179,10 +181,15 @@ class ImportWindow(ModalScreen[ImportWish | None]):
             box.border_subtitle = "enter looks, enter again imports · tab next field · esc back"
             with Horizontal():
                 yield Static("folder or file", classes="label")
-                yield Input(value=self._path, id="path", suggester=PathSuggester(self._base))
+                yield Input(
+                    value=self._path,
+                    id="path",
+                    compact=True,
+                    suggester=PathSuggester(self._base),
+                )
             with Horizontal():
                 yield Static("named like", classes="label")
-                yield Input(placeholder="{stem}, or such as {stem}_mask", id="match")
+                yield Input(placeholder="{stem}, or such as {stem}_mask", id="match", compact=True)
             for name, words in self.SWITCHES:
                 yield Checkbox(words, id=name, compact=True)
             with VerticalScroll(id="preview", can_focus=False):

@@ -143,7 +143,7 @@ def test_a_project_can_be_written_after_a_snapshot_that_failed(lab, project):
 
 def test_step_a_job_runs_or_waits(project):
     number = queue.submit(project, "train")
-    assert step(project) == NextStep("", "train waits for its turn: coldal-tui jobs list", "wait")
+    assert step(project) == NextStep("coldal-tui jobs list", "train waits for its turn", "wait")
     other = queue.submit(project, "score", depends_on=[number])
     with project.store.transaction():
         queue.set_status(project, number, "done")
@@ -191,7 +191,7 @@ def test_step_export_then_import(project):
 
 def test_step_everything_was_skipped(project):
     skip(project, ["s00", "s01"], None, replace=False)
-    assert step(project).command == "coldal-tui queue --status skipped"
+    assert step(project).command == "coldal-tui queue reopen SCAN"
     assert "queue reopen" in step(project).text
 
 

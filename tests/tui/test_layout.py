@@ -21,16 +21,28 @@ from coldal_tui.tui.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arrange
     ],
 )
 def test_what_fits_is_shown(width: int, height: int, panes: tuple[str, ...]) -> None:
-    assert arrange(width, height, None).panes == panes
+    assert arrange(width, height, "queue", zoomed=False).panes == panes
 
 
 @pytest.mark.parametrize("size", [(60, 16), (200, 60)])
 def test_a_zoomed_pane_is_alone(size: tuple[int, int]) -> None:
-    assert arrange(*size, "map").panes == ("map",)
+    assert arrange(*size, "map", zoomed=True).panes == ("map",)
+
+
+@pytest.mark.parametrize("size", [(60, 16), (120, 40)])
+def test_a_pane_without_a_place_at_home_is_alone_while_it_has_the_focus(
+    size: tuple[int, int],
+) -> None:
+    assert arrange(*size, "labels", zoomed=False).panes == ("labels",)
+
+
+def test_a_small_screen_shows_the_pane_in_focus() -> None:
+    assert arrange(80, 24, "map", zoomed=False).panes == ("map",)
+    assert arrange(80, 24, "budget", zoomed=False).panes == ("queue",)
 
 
 def test_every_pane_has_one_column() -> None:
     placed = [name for names in COLUMNS.values() for name in names]
     assert len(placed) == len({*placed})
     assert {*NUMBERED, *HOME_WIDE} <= {*placed}
-    assert arrange(200, 60, None).column("right") == ("scan", "jobs")
+    assert arrange(200, 60, "queue", zoomed=False).column("right") == ("scan", "jobs")

@@ -167,11 +167,12 @@ def test_what_is_unknown_throughout_is_not_offered() -> None:
 # Legend
 
 
+MARKED = {"labelled": 2, "exported": 1, "queued": 1, "medoid": 1, "same": 1}
+
+
 def test_marks_on_the_map_are_counted() -> None:
-    status = ["labelled", "labelled", "queued", "exported", "candidate"]
-    scene = scene_of(LINE, status=status, medoids=(0,))
-    entries = mark_entries(scene, by_cluster(scene, UNICODE), 3, UNICODE)
-    assert words_of(entries) == [
+    scene = scene_of(LINE, [0] * 5)
+    assert words_of(mark_entries(MARKED | {"same": 3}, by_cluster(scene, UNICODE), UNICODE)) == [
         "● labelled 2",
         "◐ exported 1",
         "○ queued 1",
@@ -181,8 +182,8 @@ def test_marks_on_the_map_are_counted() -> None:
 
 
 def test_marks_that_the_kinds_tell_are_not_told_twice() -> None:
-    scene = scene_of(LINE, status=["labelled"] * 5, medoids=(0,))
-    assert words_of(mark_entries(scene, by_status(scene, UNICODE), 0, UNICODE)) == ["◆ medoid 1"]
+    colouring = by_status(scene_of(LINE), UNICODE)
+    assert words_of(mark_entries(MARKED, colouring, UNICODE)) == ["◆ medoid 1"]
 
 
 @pytest.mark.parametrize(
@@ -256,11 +257,10 @@ def test_a_map_that_is_no_embedding_by_neighbours_is_not_called_one() -> None:
 
 
 def test_the_subtitle_says_what_is_out_of_view() -> None:
-    scene = scene_of(LINE)
-    assert map_subtitle(scene, 1.0, 5) == ""
-    assert map_subtitle(scene, 2.25, 3) == "x2.2 · 3 of 5 scans in view"
-    heap = scene_of([(1, 1)] * 4)
-    assert map_subtitle(heap, 1.0, 4) == "all 4 scans lie on one point"
+    assert map_subtitle(5, 5, 1.0, one_point=False) == ""
+    assert map_subtitle(5, 3, 2.25, one_point=False) == "x2.2 · 3 of 5 scans in view"
+    assert map_subtitle(4, 4, 1.0, one_point=True) == "all 4 scans lie on one point"
+    assert map_subtitle(1, 1, 1.0, one_point=True) == ""
 
 
 def test_numbers_have_as_many_decimals_as_they_need() -> None:

@@ -249,6 +249,11 @@ def test_a_cluster_without_a_medoid_in_view_is_named_where_it_is_densest() -> No
     assert drawn(model)[row].index("C1") in (column + 1, column - 2)
 
 
+def test_marks_are_counted() -> None:
+    model = model_of(scene_of(SQUARE, status={0: "labelled", 1: "queued", 2: "queued"}))
+    assert model.marked() == {"labelled": 1, "exported": 0, "queued": 2, "medoid": 0, "same": 0}
+
+
 def test_the_number_of_others_in_the_cell() -> None:
     model = model_of(scene_of([(0, 0), (0, 0), (0, 0), (9, 9)]))
     model.go_to(0)

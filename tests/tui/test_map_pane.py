@@ -231,7 +231,7 @@ def test_colours_go_round_and_metadata_are_chosen(mapped: Path) -> None:
         await until(pilot, lambda: "colour: site" in str(pane.border_title))
         app.pane.go_to("scan_5")
         await pilot.pause()
-        assert lines(app)[-2].startswith("■ x 3  ▲ y 2  ● z 1")
+        assert lines(app)[-2].startswith("■ x 3  ▲ y 2  ▼ z 1")
         assert lines(app)[-1].endswith("site z  patient c")
 
     drive(mapped, MapPane(), colour, SMALL)

@@ -197,9 +197,9 @@ def test_entropy_brightens_from_a_tenth_on() -> None:
 
 
 def test_entropy_is_told_in_tenths_where_there_is_no_colour() -> None:
-    entropy = np.array([[0, 30, 128, 255]] * 2, np.uint8)
+    entropy = np.array([[0, 60, 128, 255]] * 2, np.uint8)
     canvas = drawn(np.zeros((2, 4), np.uint8), 1, 4, "letters", heat=levels(entropy))
-    assert canvas.text() == " 159"
+    assert canvas.text() == "  59"
 
 
 def test_letters_of_the_patients_sides_stand_in_the_middle_of_each_edge() -> None:

@@ -1,0 +1,101 @@
+"""The keys that work now, in one line: those of the pane first, help always at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import RenderResult
+from textual.events import Click
+from textual.screen import Screen
+from textual.widget import Widget
+
+LAST = ("app.help", "app.quit")
+"""Never left out, and at the right end."""
+
+
+@dataclass(frozen=True)
+class KeyHint:
+    """One key: how it is shown, what it does, the key to press for a click, whether it can."""
+
+    shown: str
+    words: str
+    key: str
+    name: str = ""
+    enabled: bool = True
+
+    @property
+    def width(self) -> int:
+        return len(self.shown) + 1 + len(self.words)
+
+
+def fitted(hints: Sequence[KeyHint], width: int) -> tuple[list[KeyHint], list[KeyHint]]:
+    """Those on the left that fit beside those on the right."""
+    right = [hint for name in LAST for hint in hints if hint.name == name]
+    room = width - sum(hint.width + 2 for hint in right) - 1
+    left = []
+    for hint in hints:
+        if hint in right:
+            continue
+        room -= hint.width + 2
+        if room < 0:
+            break
+        left.append(hint)
+    return left, right
+
+
+class KeyLine(Widget):
+    """What Textual's footer shows, cut by importance; a click presses the key."""
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; dock: bottom; background: $background; color: $foreground; }
+    """
+
+    def on_mount(self) -> None:
+        self._hints: list[KeyHint] = []
+        self.screen.bindings_updated_signal.subscribe(self, self._updated)
+        self._updated(self.screen)
+
+    def _updated(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen:
+            return
+        seen: dict[str, KeyHint] = {}
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and binding.description:
+                hint = KeyHint(
+                    self.app.get_key_display(binding),
+                    binding.description,
+                    binding.key,
+                    binding.id or "",
+                    active.enabled,
+                )
+                seen.setdefault(binding.id or binding.action, hint)
+        hints = list(seen.values())
+        if hints != self._hints:
+            self._hints = hints
+            self.refresh()
+
+    def render(self) -> RenderResult:
+        left, right = fitted(self._hints, self.size.width)
+        accent = Style(color=self.app.theme_variables.get("accent"), bold=True)
+        line = Text(no_wrap=True)
+        self._spans: list[tuple[int, int, str]] = []
+        for hints in (left, right):
+            if hints is right:
+                rest = sum(hint.width + 2 for hint in right)
+                line.append(" " * max(0, self.size.width - line.cell_len - rest))
+            for hint in hints:
+                start = line.cell_len
+                line.append(f" {hint.shown}", style=accent if hint.enabled else "dim")
+                line.append(f" {hint.words}", style="" if hint.enabled else "dim")
+                self._spans.append((start, line.cell_len, hint.key))
+                line.append(" ")
+        return line
+
+    def on_click(self, event: Click) -> None:
+        for start, end, key in self._spans:
+            if start <= event.x < end:
+                self.app.simulate_key(key.split(",")[0])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
+
+from second_round import queue, second_round
 from small_projects import Call, add_to_queue
 
 from coldal_tui.cli.queue import why_lines
@@ -267,3 +272,41 @@ def test_rerank_in_the_first_round_says_why_not(call: Call, queued: Path) -> Non
     done = call("queue", queued, "rerank", "--alpha", "0.3")
     assert (done.status, done.out) == (1, "")
     assert "the first round is picked before there is any" in done.err
+
+
+def ranks(project: Path) -> list[str]:
+    with Project(project) as opened:
+        return queue(opened)
+
+
+def test_rerank_is_shown_before_it_is_done(call: Call, tmp_path: Path) -> None:
+    root = second_round(tmp_path)
+    before = ranks(root)
+    tried = call("queue", root, "rerank", "--alpha", 1, "--dry-run", "--json").json
+    assert (tried["round"], tried["alpha"], tried["applied"]) == (1, 1.0, False)
+    assert ranks(root) == before
+    names = [row["scan_id"] for row in tried["queue"]]
+    assert set(tried["came"]) == set(names) - set(before)
+    assert set(tried["left"]) == set(before) - set(names)
+    done = call("queue", root, "rerank", "--alpha", 1)
+    assert ranks(root) == names
+    assert f"round 1 re-ranked with α 1.00: {len(tried['came'])} in" in done.out
+    assert call("undo", root).out.startswith("took back: round 1 re-ranked with α 1.00")
+    assert ranks(root) == before
+
+
+def test_rerank_tells_where_each_scan_was(call: Call, tmp_path: Path) -> None:
+    root = second_round(tmp_path)
+    before = ranks(root)
+    lines = call("queue", root, "rerank", "--alpha", 1, "--dry-run").out.splitlines()
+    assert lines[0].split() == ["rank", "scan", "cluster", "H", "D", "S", "was"]
+    shown = {line.split()[1]: line.split()[-1] for line in lines[2:7]}
+    wanted = {name: str(before.index(name) + 1) if name in before else "new" for name in shown}
+    assert shown == wanted
+    assert lines[7] == f"leaving: {', '.join(name for name in before if name not in shown)}"
+
+
+def test_rerank_beyond_one_is_a_wrong_call(call: Call, tmp_path: Path) -> None:
+    done = call("queue", second_round(tmp_path), "rerank", "--alpha", 1.5)
+    assert (done.status, done.out) == (2, "")
+    assert "not between 0 and 1" in done.err

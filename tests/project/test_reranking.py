@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from second_round import RUN, add_label, queue, second_round
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project import queue_actions as actions
 from coldal_tui.project.project import Project
-from coldal_tui.project.reranking import apply, read_bench, rerank
-from coldal_tui.selection.acquisition import entropy_diversity
+from coldal_tui.project.reranking import Bench, Place, apply, read_bench, rerank
+from coldal_tui.selection.acquisition import cover, entropy_diversity
 
 
 @pytest.fixture
@@ -184,3 +185,26 @@ def test_fewer_scored_candidates_than_places_leave_places_empty(project: Project
     assert {row["scan_id"] for row in found.rows} == set(kept)
     apply(project, bench, found)
     assert set(queue(project)) == set(kept)
+
+
+def test_ten_thousand_candidates_are_ranked_in_a_moment() -> None:
+    count, batch = 10_000, 50
+    drawn = np.random.default_rng(0)
+    points = drawn.normal(size=(count, 2))
+    covered = np.arange(count) < 200
+    bench = Bench(
+        round=1,
+        alpha=0.5,
+        free=tuple(Place(str(n), n, None) for n in range(200, 200 + batch)),
+        scan_ids=tuple(map(str, range(count))),
+        clusters=np.zeros(count, np.int64),
+        points=points,
+        candidate=~covered,
+        covered=covered,
+        entropy=drawn.random(count),
+        coverage=cover(points, ~covered, covered),
+        stamp=0,
+    )
+    start = time.process_time()
+    assert len(rerank(bench, 0.3).rows) == batch
+    assert time.process_time() - start < 0.05

@@ -145,7 +145,7 @@ class Boxed:
         inside = index - self.start[axis]
         if 0 <= inside < self.box.shape[axis]:
             slices = self._slices()
-            full[slices[:axis] + slices[axis + 1 :]] = self.box.take(inside, axis=axis)
+            full[slices[:axis] + slices[axis + 1 :]] = self.box[(slice(None),) * axis + (inside,)]
         return full
 
     @cached_property

@@ -30,6 +30,8 @@ _PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
 _GREY = (150, 150, 150)
 _HEAT = np.array([(70, 0, 110), (190, 20, 110), (250, 110, 40), (255, 240, 120)], np.float32)
 _THIN, _HALF = 0.2, 0.5
+_TENTHS = 3
+"""Where entropy is told in digits, the least that is: more would hide the picture."""
 _TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.75
 
 
@@ -262,7 +264,7 @@ def _letters(drawing: Drawing, frame: Frame, ramp: str) -> Canvas:
     chars = np.array(list(ramp))[np.minimum((unit * len(ramp)).astype(int), len(ramp) - 1)]
     if drawing.heat is not None:
         tenths = (sample(drawing.heat, frame)[..., 0] / 25.5).astype(int).clip(0, 9)
-        chars = np.where(tenths > 0, tenths.astype("<U1"), chars)
+        chars = np.where(tenths >= _TENTHS, tenths.astype("<U1"), chars)
     for shown, letter, _ in _outlines(drawing, frame):
         chars[shown] = letter
     chars = np.where(inside, chars, " ")

@@ -32,7 +32,6 @@ def facts_text(
 ) -> Content:
     """What is known about a scan at ``now``, in lines of at most ``width`` cells."""
     parts: Parts = []
-    _wrapped(parts, facts.scan_id, width, BOLD)
     _place(parts, facts, look, width)
     for name, value in _header_facts(facts, look):
         _fact(parts, name, value, width)
@@ -225,7 +224,7 @@ def _heat_words(layer: Layer, mode: Mode) -> Parts:
         reason = layer.trouble.what if layer.trouble else "not there"
         return [(f"! entropy: {visible(reason)}", BAD)]
     if mode == "letters":
-        return [("1-9 entropy in tenths", "")]
+        return [("3-9 tenths of entropy", "")]
     inks = [_ink(heat_colour(entropy)) for entropy in (0.25, 0.5, 0.75, 1.0)]
     sign = _FILLED if mode == "blocks" else "#"
     return [*((sign, ink) for ink in inks), (" entropy to 1", "")]

@@ -164,7 +164,9 @@ class Slices:
             edges = edge_letters(self._header)
         else:
             turned = slice_view(self._header, axis)
-            base = turned.displayed(base, index)
+            # One slice first: turning a whole volume that lies otherwise in memory would copy it.
+            slab = base[(slice(None),) * axis + (slice(index, index + 1),)]
+            base = turned.displayed(slab, 0)
             rows, columns = self._spacing[turned.row_axis], self._spacing[turned.column_axis]
             edges = edge_letters(self._header, turned)
         return Plane(

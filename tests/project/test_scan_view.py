@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,14 +12,18 @@ import pytest
 from overlays import add_masks, add_run, square
 
 from coldal_tui.errors import UsageError
+from coldal_tui.imaging.entropyfile import write_entropy
 from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.project import queue_actions
+from coldal_tui.project.indexing import reindex
 from coldal_tui.project.labels import reject_labels
 from coldal_tui.project.project import Project
 from coldal_tui.project.scan_facts import newest_prediction, read_history, read_scan_facts
 from coldal_tui.project.scan_pixels import Boxed, ViewCache, boxed, pixels_of
 from coldal_tui.project.scan_view import read_scan_view
 
+LUNG = '[classes]\nnames = ["lung"]\n'
 LEFT = square(rows=(2, 6), columns=(0, 4))
 RIGHT = square(rows=(2, 6), columns=(4, 8))
 
@@ -33,7 +38,7 @@ def eights(lab) -> Project:
     """Two scans of 8 × 8 pixels."""
     for name in ("a", "b"):
         lab.picture(f"{name}.png", (8, 8))
-    return lab.start('[classes]\nnames = ["lung"]\n')
+    return lab.start(LUNG)
 
 
 def test_pixels_of_8_and_16_bits_stay_as_they_are() -> None:
@@ -280,3 +285,49 @@ def test_volumes_with_an_affine_keep_it(lab) -> None:
     view = read_scan_view(project, "v", ViewCache())
     assert view.header.spacing == (2.0, 2.0, 3.0)
     assert nib.aff2axcodes(np.asarray(view.header.affine)) == ("L", "A", "S")
+
+
+def test_entropy_maps_of_a_score_job_are_found_beside_its_predictions(lab) -> None:
+    project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")], toml=LUNG)
+    lab.mask("s00.png")
+    add_masks(project, lab.masks, {})
+    run = lab.train(project)
+    entropy = np.full((6, 9), 100, np.uint8)
+
+    def write(folder: Path, spec: Any) -> tuple[dict[str, Any], list[str]]:
+        assert spec.predict == ("s01",)
+        (folder / "predictions" / "entropy").mkdir(parents=True)
+        (folder / "entropies.json").write_text("{}")
+        files = ["predictions/s01.png", "predictions/entropy/s01.png"]
+        write_label(folder / files[0], np.zeros((6, 9), np.uint8), None)
+        write_entropy(folder / files[1], entropy, None)
+        return {"entropies": "entropies.json"}, ["entropies.json", *files]
+
+    lab.run_job(project, "score", write)
+    view = read_scan_view(project, "s01", ViewCache())
+    assert view.entropy is not None
+    assert view.entropy.values is not None
+    assert view.entropy.name == run
+    np.testing.assert_array_equal(view.entropy.values.whole(), entropy)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("folder", ["dicom", "hippocampus/images", "retina_chasedb1/images"])
+def test_every_real_scan_is_shown_or_told_about(folder: str, tmp_path: Path) -> None:
+    source = Path(__file__).parents[3] / "shared" / "data" / folder
+    if not source.is_dir():
+        pytest.skip(f"no real data at {source}")
+    with Project.create(tmp_path / "project", source) as project:
+        reindex(project)
+        scans = [scan for scan in project.scans() if scan.usable]
+        assert len(scans) > 10
+        cache = ViewCache()
+        for scan in scans:
+            view = read_scan_view(project, scan.scan_id, cache)
+            if view.pixels is None:
+                assert view.trouble is not None
+                assert view.trouble.what
+                assert view.trouble.remedy
+            else:
+                assert view.pixels.array.shape[:-1] == scan.shape
+                assert view.pixels.array.dtype.itemsize <= 2

@@ -185,10 +185,11 @@ def test_x_goes_through_the_planes(volumes: Path) -> None:
 
 
 def test_the_patients_sides_are_told_at_the_pictures_edges(volumes: Path) -> None:
-    _, text = see(volumes, "v", "d", size=(60, 20))
     _, text = see(volumes, "v", size=(60, 20))
-    letters = [line.split() for line in text.splitlines() if {"R", "L"} <= set(line.split())]
-    assert len(letters) == 1 or any("R" in line and "L" in line for line in text.splitlines())
+    lines = [line.strip() for line in text.splitlines()]
+    assert len([line for line in lines if line.startswith("R") and line.endswith("L")]) == 1
+    assert [line.count("A") for line in lines].index(1) == 0
+    assert [line.count("P") for line in lines].index(1) == 18
 
 
 def test_a_window_can_be_moved_and_set_back(volumes: Path) -> None:

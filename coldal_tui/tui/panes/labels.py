@@ -98,6 +98,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         self._graphics = graphics
         self._cache = ViewCache(most_bytes=128 << 20)
         self._known = LabelView((), ())
+        self._read = False
         self._agreements: dict[str, Agreement] = {}
         self._list = ""
         self._order = ORDERS[0]
@@ -133,11 +134,11 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
             self.desk.read("labels", read_label_view, self._listed)
 
     def _listed(self, known: LabelView) -> None:
-        changed = known != self._known
-        self._known = known
+        changed = known != self._known or not self._read
+        self._known, self._read = known, True
         if not self._list:
             self._list = QUARANTINE if known.waiting else LABELS
-        if changed or not self.table.row_count:
+        if changed:
             self._draw()
         keep = not self.desk.readonly
         self.desk.read(
@@ -155,7 +156,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         return self._list or LABELS
 
     def _draw(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self._read:
             return
         waiting, labels = self._known.waiting, self._known.labels
         if self.here == QUARANTINE:
@@ -173,6 +174,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         self.refresh_bindings()
 
     def _draw_words(self) -> None:
+        if not self._read:
+            return
         counts = len(self._known.waiting), len(self._known.labels)
         switch = switch_text(self.here, *counts, self._order, self.look)
         self.query_one("#labels-switch", Static).update(switch)

@@ -22,7 +22,7 @@ from coldal_tui.project.scan_view import ScanView, Trouble, read_scan_view
 from coldal_tui.tui.graphics import picture_view, why_no_graphics
 from coldal_tui.tui.inks import MUTED
 from coldal_tui.tui.pane import View, local_now
-from coldal_tui.tui.panes.scan_keys import BELOW, BESIDE, ScanKeys
+from coldal_tui.tui.panes.scan_keys import ScanKeys
 from coldal_tui.tui.scan_drawing import facts_text, legend_text, trouble_text
 from coldal_tui.tui.scan_eye import position_words
 from coldal_tui.tui.scan_slices import Slices, edges_of
@@ -30,8 +30,10 @@ from coldal_tui.tui.widgets.picture import Picture, PictureView
 from coldal_tui.visible import visible
 
 DEBOUNCE_S, NOTE_AFTER_S = 0.12, 0.2
-FACTS_LEAST, FACTS_MOST = 26, 44
-"""Columns of the facts beside a picture."""
+BESIDE, BELOW = 68, 26
+"""Columns from which facts may stand beside the picture; rows from which they may stand below."""
+FACTS_LEAST, FACTS_MOST, FACTS_LOW = 26, 44, 8
+"""Columns of the facts beside a picture; rows of those below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,40 +193,62 @@ class ScanPane(ScanKeys, can_focus=True):
         self._arrange()
         self._draw()
 
+    @property
+    def _roomy(self) -> bool:
+        return self._place != "instead"
+
     def _rearrange(self) -> None:
         self._arrange()
         self.call_after_refresh(self._draw)
 
     def _arrange(self) -> None:
         """Facts beside, below or in place of the picture."""
-        width, height = self.size.width, self.size.height
-        beside, below = width >= BESIDE, width < BESIDE and height >= BELOW
-        details = self._details[beside or below]
-        self.set_class(below, "-below")
+        place = self._place
+        details = self._details[place != "instead"]
+        self.set_class(place == "below", "-below")
         self.set_class(not details, "-bare")
-        self.set_class(details and not (beside or below), "-facts")
+        self.set_class(details and place == "instead", "-facts")
         facts = self.query_one("#scan-facts")
         facts.styles.width = facts.styles.height = None
-        if beside:
+        if place == "beside":
             facts.styles.width = self._facts_columns
-        elif below:
-            facts.styles.height = max(8, height - width // 2 - 1)
+        elif place == "below":
+            facts.styles.height = self._facts_rows
+
+    @property
+    def _place(self) -> str:
+        """Where the facts leave the picture most room: ``beside`` it, ``below``, or ``instead``."""
+        width, height = self.size.width, self.size.height
+        beside = min(height, (width - FACTS_LEAST) / self._widest / 2) if width >= BESIDE else 0
+        below = min(height - FACTS_LOW, width / self._widest / 2) if height >= BELOW else 0
+        if not beside and not below:
+            return "instead"
+        return "beside" if beside >= below else "below"
+
+    @property
+    def _widest(self) -> float:
+        return self.slices.widest if self.slices is not None else 1.0
 
     @property
     def _facts_width(self) -> int:
-        if self.has_class("-below", "-facts"):
-            return self.size.width - 3
-        return self._facts_columns - 2
+        """Columns that a line of facts has."""
+        return (self._facts_columns if self._place == "beside" else self.size.width - 1) - 2
 
     @property
     def _facts_columns(self) -> int:
         """As much as the picture leaves over, beside it."""
-        picture = round(2 * self.size.height * self.slices.widest) if self.slices else 0
+        picture = round(2 * self.size.height * self._widest)
         return max(FACTS_LEAST, min(FACTS_MOST, self.size.width - picture - 1))
 
     @property
+    def _facts_rows(self) -> int:
+        """As much as the picture and its legend leave over, below them."""
+        picture = round(self.size.width / self._widest / 2) + 1
+        return max(FACTS_LOW, self.size.height - picture)
+
+    @property
     def _note_width(self) -> int:
-        beside = self.size.width >= BESIDE and not self.has_class("-bare")
+        beside = self._place == "beside" and not self.has_class("-bare")
         return max(16, self.size.width - (self._facts_width if beside else 0) - 6)
 
     def _draw(self) -> None:

@@ -16,8 +16,6 @@ from coldal_tui.tui.scan_slices import Shown, Slices
 from coldal_tui.tui.widgets.picture import PictureView
 from coldal_tui.tui.widgets.seen import WhileSeen
 
-BESIDE, BELOW = 68, 26
-"""Columns from which the facts stand beside the picture; rows from which they stand below it."""
 PAN = 0.25
 
 
@@ -76,6 +74,11 @@ class ScanKeys(WhileSeen, Pane):
     @abstractmethod
     def _draw_picture(self, slices: Slices) -> None:
         """Draw the picture anew."""
+
+    @property
+    @abstractmethod
+    def _roomy(self) -> bool:
+        """Whether there is room for details beside or below the picture."""
 
     @abstractmethod
     def _rearrange(self) -> None:
@@ -182,8 +185,7 @@ class ScanKeys(WhileSeen, Pane):
         self._look_with(replace(self._eye, view=Eye().view))
 
     def action_details(self) -> None:
-        roomy = self.size.width >= BESIDE or self.size.height >= BELOW
-        self._details[roomy] = not self._details[roomy]
+        self._details[self._roomy] = not self._details[self._roomy]
         self._rearrange()
 
     def _queued(self) -> list[str]:

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv demo test lint types bench lock clean
+.PHONY: venv demo test lint types bench soak lock clean
 
 venv: $(STAMP)
 
@@ -37,6 +37,9 @@ types: venv
 bench: venv
 	$(BIN)/python benchmarks/cli_startup.py
 	$(BIN)/python benchmarks/embedding.py
+
+soak: venv
+	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
 
 lock:
 	scripts/lock.sh

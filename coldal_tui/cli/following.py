@@ -28,6 +28,7 @@ class JobProgress:
         self._tasks: dict[int, Any] = {}
         self._last_plain = 0.0
         self._ended: set[int] = set()
+        self._waited: dict[int, str | None] = {}
 
     def __enter__(self) -> JobProgress:
         if sys.stderr.isatty():
@@ -63,11 +64,13 @@ class JobProgress:
 
     def _update_bar(self, job: Job, progress: Progress | None) -> None:
         if job.job_id not in self._tasks:
-            if job.status == "waiting":
+            if job.status == "waiting" and job.waiting_for is None:
                 return
             self._tasks[job.job_id] = self._bar.add_task(job.kind, total=1.0, note="starting")
         task = self._tasks[job.job_id]
-        if job.status == "done":
+        if job.waiting_for is not None:
+            self._bar.update(task, note=f"waits: {visible(job.waiting_for)}")
+        elif job.status == "done":
             nothing = job.result.get("nothing_to_do")
             self._bar.update(task, completed=1.0, note="up to date" if nothing else "done")
         elif job.ended:
@@ -80,6 +83,9 @@ class JobProgress:
             self._ended.add(job.job_id)
             if not job.result.get("nothing_to_do"):
                 common.say(f"{job.kind}: {job.status}")
+        elif job.waiting_for is not None and self._waited.get(job.job_id) != job.waiting_for:
+            self._waited[job.job_id] = job.waiting_for
+            common.say(f"{job.kind} waits: {visible(job.waiting_for)}")
         elif progress is not None and time.monotonic() - self._last_plain > self.PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
             common.say(f"{job.kind}: {progress.fraction:4.0%}  {progress_note(progress)}")

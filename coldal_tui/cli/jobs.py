@@ -164,16 +164,19 @@ def _logs(project: Project, job: Job, follow: bool) -> None:
     from coldal_tui.jobs import queue
 
     decoder = getincrementaldecoder("utf-8")("replace")
-    position = 0
+    position, shown = 0, job.folder.log
     while True:
-        ended = queue.get_job(project, job.job_id).ended
-        if job.folder.log.exists():
-            with job.folder.log.open("rb") as stream:
+        job = queue.get_job(project, job.job_id)
+        if job.folder.log != shown:
+            # It goes on in the folder of an earlier job, whose log comes first.
+            position, shown = 0, job.folder.log
+        if shown.exists():
+            with shown.open("rb") as stream:
                 stream.seek(position)
                 fresh = stream.read()
             position += len(fresh)
             click.echo(visible(decoder.decode(fresh), keep="\n\r\t"), nl=False)
-        if not follow or ended:
+        if not follow or job.ended:
             break
         time.sleep(0.3)
     if not position:

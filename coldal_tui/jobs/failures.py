@@ -50,6 +50,17 @@ def interruption(job: queue.Job, how: str) -> JobError:
     )
 
 
+def memory_kills() -> int:
+    """How many processes the system has ended for lack of memory since the boot; 0 if untold."""
+    found = 0
+    for file in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(file).read_text().splitlines():
+                key, _, value = line.partition(" ")
+                found += int(value) if key == "oom_kill" else 0
+    return found
+
+
 def dependency_error(broken: queue.Job) -> JobError:
     """Why a job can't start: the first cause, not the chain that led from it."""
     if broken.error is not None and broken.error.code == "dependency":

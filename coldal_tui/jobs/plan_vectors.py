@@ -15,6 +15,9 @@ from coldal_tui.jobs.spec import (
 )
 from coldal_tui.project.project import Project
 
+SMALLEST_SHARD = 8
+LARGEST_SHARD = 512
+
 
 def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
     """All usable scans whose bytes have no vector yet by the configured encoder."""
@@ -31,9 +34,15 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
         embedded=tuple(sorted(done)),
         expected_hash=known,
         batch_size=project.config.encoder.batch_size,
+        shard_size=shard_size(len(scans) - len(done)),
         device=device_of(project, request),
         threads=project.config.backend.threads,
     )
+
+
+def shard_size(scans: int) -> int:
+    """Rows of a shard: what a kill costs at most. A sixty-fourth of the work, within bounds."""
+    return min(LARGEST_SHARD, max(SMALLEST_SHARD, scans // 64))
 
 
 def _whole_vectors(project: Project, encoder_hash: str, *, verify: bool) -> set[str]:

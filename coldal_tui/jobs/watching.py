@@ -12,7 +12,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Backend, JobHandle
 from coldal_tui.jobs.commit import commit_receipt
-from coldal_tui.jobs.failures import failure, interruption
+from coldal_tui.jobs.failures import failure, interruption, memory_kills
 from coldal_tui.jobs.fitting import OUT_OF_MEMORY, Fit, smaller
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.project.project import Project
@@ -38,6 +38,7 @@ class Watch:
         self._told_at: dict[int, float] = {}
         self._beats: dict[int, tuple[float, float]] = {}
         self._endings: dict[int, _Ending] = {}
+        self._memory_kills: dict[int, int] = {}
 
     @property
     def ending(self) -> bool:
@@ -57,6 +58,8 @@ class Watch:
         if job.job_id in self._endings:
             self._go_on_ending(job)
             return
+        if job.job_id not in self._memory_kills:
+            self._memory_kills[job.job_id] = memory_kills()
         backend = self._backend(job.backend)
         told = job.folder.told
         handle = self._handle(job, backend)
@@ -127,6 +130,8 @@ class Watch:
         """The worker has ended: commit its receipt, or record why there is none."""
         self._told_at.pop(job.job_id, None)
         self._beats.pop(job.job_id, None)
+        now = memory_kills()
+        killed = now > self._memory_kills.pop(job.job_id, now)
         if job.folder.receipt() is not None:
             self._commit(job)
             return
@@ -134,7 +139,8 @@ class Watch:
         if job.cancel_asked:
             self._end(job, queue.CANCELLED, JobError("cancelled", code="cancelled"))
         elif told is None:
-            self._interrupted(job, "ended without a word")
+            lacking = "; the system was ending processes for lack of memory" if killed else ""
+            self._interrupted(job, f"ended without a word{lacking}")
         elif told.code == "cancelled":
             # Nobody here asked for it: the machine goes down, or someone sent it a signal.
             self._interrupted(job, "was told to end by a signal")

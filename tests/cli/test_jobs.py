@@ -72,3 +72,24 @@ def test_a_wrong_device_is_answered_before_anything_is_submitted(call: Call, wai
     assert (done.status, done.out) == (2, "")
     assert "'gpu' is no device" in done.err
     assert len(call("jobs", "--json", cwd=waiting).json) == 2
+
+
+def test_a_log_is_that_of_the_folder_the_job_goes_on_in(call: Call, waiting: Path) -> None:
+    folder = waiting / ".coldal" / "jobs" / "000009-embed"
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("an earlier attempt\n")
+    change(waiting, 1, folder=".coldal/jobs/000009-embed", status="done")
+    assert call("jobs", "logs", "-f", 1, cwd=waiting).out == "an earlier attempt\n"
+
+
+def test_who_waits_for_a_job_is_told_what_it_waits_for(
+    waiting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from coldal_tui.cli.following import JobProgress
+    from coldal_tui.jobs import queue
+
+    change(waiting, 1, waiting_for="GPU 0 runs job 7 (train)")
+    with Project(waiting) as opened, JobProgress() as progress:
+        for _ in range(3):
+            progress.update(queue.get_job(opened, 1), None)
+    assert capsys.readouterr().err == "embed waits: GPU 0 runs job 7 (train)\n"

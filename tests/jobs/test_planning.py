@@ -9,6 +9,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.plan_rounds import round0_size
+from coldal_tui.jobs.plan_vectors import shard_size
 from coldal_tui.jobs.planning import build_spec
 from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, TrainSpec
 from coldal_tui.maps import save_clusters, save_map
@@ -340,3 +341,10 @@ def test_predict_passes_over_scans_whose_file_is_gone(project) -> None:
     with project.store.transaction():
         project.store.update("scans", {"scan_id": "b"}, state="missing")
     assert build_spec(project, "predict", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("scans", "rows"), [(1, 8), (48, 8), (640, 10), (5_000, 78), (32_768, 512), (200_000, 512)]
+)
+def test_a_kill_costs_no_more_of_an_embedding_than_a_shard(scans: int, rows: int) -> None:
+    assert shard_size(scans) == rows

@@ -165,3 +165,21 @@ def test_the_handle_is_kept_for_the_next_supervisor(project, supervisor, backend
     backend.finish_embedding()
     other.step()
     assert queue.get_job(project, number).status == "done"
+
+
+def test_a_worker_that_ends_while_memory_lacks_is_told_so(
+    project, supervisor, backend, monkeypatch
+) -> None:
+    set_backend(project, retries=0)
+    number = queue.submit(project, "embed")
+    kills = [7]
+    monkeypatch.setattr(watching, "memory_kills", lambda: kills[0])
+    supervisor.step()
+    supervisor.step()
+    kills[0] = 8
+    backend.die()
+    supervisor.step()
+    what = error_of(project, number).what
+    assert what.startswith(
+        "the worker ended without a word; the system was ending processes for lack of memory"
+    )

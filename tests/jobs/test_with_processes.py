@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playing import Clock
 from processes import PRETENDED
 
-from coldal_launch.local import LocalBackend
+from coldal_launch.local import LOOK_S, LocalBackend
 from coldal_launch.nvml import Gpu
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Ask, Wait
@@ -163,3 +164,22 @@ def test_the_database_is_never_a_workers(many, supervise, pretended) -> None:
     open_files = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
     assert not [name for name in open_files if "project.db" in name]
     finish(supervisor)
+
+
+def test_while_jobs_wait_nvml_is_not_asked_all_the_time(tmp_path) -> None:
+    asked = []
+    clock = Clock()
+    held = Gpu("0", "GPU-a", "H100", GB, 80 * GB)
+
+    def gpus() -> tuple[Gpu, ...]:
+        asked.append(clock.now)
+        return (held,)
+
+    backend = LocalBackend(gpus, lambda: tmp_path, clock)
+    for now in (0.0, 1.0, LOOK_S, LOOK_S + 1):
+        clock.now = now
+        assert isinstance(backend.room(Ask("train", "auto"), ()), Wait)
+    assert asked == [0.0, LOOK_S]
+    # Just before a launch it is: the memory may have been taken since.
+    assert isinstance(backend.launch(tmp_path, Ask("train", "auto"), ()), Wait)
+    assert len(asked) == 3

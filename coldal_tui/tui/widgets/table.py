@@ -43,21 +43,22 @@ resolves them. Messages: ``Moved`` (the cursor is on another row), ``Opened`` (d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from coldal_tui.tui.look import UNICODE, Look
+from coldal_tui.tui.widgets import table_messages
 from coldal_tui.tui.widgets.columns import Column, Fit, fit_columns
 from coldal_tui.tui.widgets.marks import Marks
 from coldal_tui.tui.widgets.table_lines import LEAD, NAMED, LinePainter
 from coldal_tui.tui.widgets.table_model import EMPTY, Cell, TableModel
+from coldal_tui.tui.widgets.theme_styles import ThemeStyles
 
 __all__ = ["BigTable", "Cell", "Column", "TableModel"]
 
@@ -95,43 +96,10 @@ class BigTable(ScrollView, can_focus=False):
     }
     """
 
-    class Moved(Message):
-        """The cursor is on another row (``key`` None: there is none)."""
-
-        def __init__(self, table: BigTable, key: str | None) -> None:
-            super().__init__()
-            self.table = table
-            self.key = key
-
-        @property
-        def control(self) -> BigTable:
-            return self.table
-
-    class Opened(Moved):
-        """A row was clicked twice."""
-
-    class SortAsked(Message):
-        """A title was clicked."""
-
-        def __init__(self, table: BigTable, column: str) -> None:
-            super().__init__()
-            self.table = table
-            self.column = column
-
-        @property
-        def control(self) -> BigTable:
-            return self.table
-
-    class Marked(Message):
-        """Other rows are marked now."""
-
-        def __init__(self, table: BigTable) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> BigTable:
-            return self.table
+    Moved: TypeAlias = table_messages.Moved
+    Opened: TypeAlias = table_messages.Opened
+    SortAsked: TypeAlias = table_messages.SortAsked
+    Marked: TypeAlias = table_messages.Marked
 
     def __init__(
         self, model: TableModel | None = None, *, id: str | None = None, classes: str | None = None
@@ -145,8 +113,8 @@ class BigTable(ScrollView, can_focus=False):
         self._fit = Fit((), before=False, after=False)
         self._lines: LRUCache[tuple[int, str, bool], Strip] = LRUCache(KEPT_LINES)
         self._drawn: dict[int, Strip] = {}
-        self._made_painter: LinePainter | None = None
-        self._styles_of: dict[str, Style] = {}
+        self._style = ThemeStyles(self, "bigtable")
+        self._painter = LinePainter(EMPTY.columns, self._fit, 0, UNICODE, self._style)
 
     # What it shows
 
@@ -312,7 +280,7 @@ class BigTable(ScrollView, can_focus=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles_of.clear()
+        self._style.clear()
         self._lines.clear()
         self._drawn.clear()
 
@@ -331,8 +299,9 @@ class BigTable(ScrollView, can_focus=False):
         return self.size.width - (self.row_count + 1 > self.size.height)
 
     def _measure(self) -> None:
-        self._made_painter = None
-        self._fit = fit_columns(self._model.columns, max(1, self._width - LEAD), self._skip)
+        columns, width = self._model.columns, self._width
+        self._fit = fit_columns(columns, max(1, width - LEAD), self._skip)
+        self._painter = LinePainter(columns, self._fit, width, self.look, self._style)
         self.virtual_size = Size(self._width, self.row_count + 1)
 
     def _sideways(self, by: int) -> None:
@@ -367,15 +336,6 @@ class BigTable(ScrollView, can_focus=False):
         return known
 
     @property
-    def _painter(self) -> LinePainter:
-        made = self._made_painter
-        if made is None:
-            columns = self._model.columns
-            made = LinePainter(columns, self._fit, self._width, self.look, self._style)
-            self._made_painter = made
-        return made
-
-    @property
     def _in_use(self) -> bool:
         """Whether it, or what is around it (its pane), has the focus."""
         focused = self.screen.focused
@@ -384,21 +344,6 @@ class BigTable(ScrollView, can_focus=False):
     def refresh_cursor(self) -> None:
         """The focus has come or gone: the cursor's row looks different."""
         self._refresh_row(self._cursor)
-
-    def _style(self, name: str) -> Style:
-        """The theme's style of this name; "" is the table's own."""
-        if name not in self._styles_of:
-            self._styles_of[name] = self._found_style(name) if name else self.rich_style
-        return self._styles_of[name]
-
-    def _found_style(self, name: str) -> Style:
-        part = self.get_component_rich_style(f"bigtable--{name}", partial=True)
-        # Automatic and see-through colours are only known together with what is behind them.
-        whole = self.get_component_rich_style(f"bigtable--{name}")
-        return part + Style.from_color(
-            None if part.color is None else whole.color,
-            None if part.bgcolor is None else whole.bgcolor,
-        )
 
     def _scroll_to_row(self, top: int) -> None:
         top = max(0, min(top, self.row_count - self.page))

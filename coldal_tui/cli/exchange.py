@@ -1,9 +1,9 @@
-"""``import-masks``: masks back from labelers."""
+"""``import-masks``: masks back in from whatever drew them; once, or as they arrive in a folder."""
 
 from __future__ import annotations
 
-import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,13 @@ from coldal_tui.cli.following import file_progress
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coldal_tui.exchange.importing import Verdict
+    from coldal_tui.exchange.policy import ImportOptions
     from coldal_tui.project.labels import ImportReport
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.watching import Arrival
 
 SHOWN = 20
 
@@ -26,11 +31,24 @@ SHOWN = 20
 @click.option(
     "--format", "format_", default="auto", help="An importer's name; default: by content."
 )
-@click.option("--match", help="How masks are named, such as '{stem}_mask'.")
-@click.option("--map", "values", multiple=True, help="A value's class: 128=lung or lung=1.")
+@click.option("--match", help="How masks are named: '{stem}_mask', '{annotator}/{stem}'.")
+@click.option(
+    "--map",
+    "values",
+    multiple=True,
+    help="What a value, class name or colour means: 128=lung, Tumor=1, '#ff1493=lung'; kept.",
+)
+@click.option(
+    "--conflict",
+    default="quarantine",
+    help="Of several masks of a scan: quarantine, newest, annotator:NAME, majority or staple.",
+)
 @click.option("--resample", is_flag=True, help="Masks of the same extent may be resampled.")
 @click.option("--same-grid", is_flag=True, help="Trust the voxel order, not the masks' headers.")
 @click.option("--confirm-empty", is_flag=True, help="Empty masks are negative cases.")
+@click.option(
+    "--watch", is_flag=True, help="Import what arrives in PATH (default: incoming/) until Ctrl-C."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def import_masks_command(
@@ -38,69 +56,151 @@ def import_masks_command(
     format_: str,
     match: str | None,
     values: tuple[str, ...],
+    conflict: str,
     resample: bool,
     same_grid: bool,
     confirm_empty: bool,
+    watch: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Take masks back; what does not certainly fit goes to quarantine with its reason.
 
+    PATH is a file, a folder, or an archive from a labeler.
+
     \b
     coldal-tui import-masks exports/…/masks
-    coldal-tui import-masks /data/drawn --match '{stem}_1stHO' --dry-run
+    coldal-tui import-masks cvat.zip --map Tumor=lesion
+    coldal-tui import-masks /data/drawn --match '{stem}_{annotator}' --conflict staple --dry-run
+    coldal-tui import-masks --watch
     """
+    from coldal_tui.exchange.conflicts import ConflictRule
     from coldal_tui.exchange.policy import ImportOptions
-    from coldal_tui.project.labels import import_masks
 
     project, rest = common.open_with_rest(targets)
     with project:
-        if len(rest) != 1:
-            raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
+        said = _value_map(values, project.config.classes.names)
         options = ImportOptions(
-            values=_value_map(values, project.config.classes.names),
+            values=said,
             resample=resample,
             same_grid=same_grid,
             confirm_empty=confirm_empty,
+            conflict=ConflictRule.parse(conflict),
         )
-        with file_progress("importing") as advance:
-            report = import_masks(
-                project,
-                Path(rest[0]),
-                format=format_,
-                match=match,
-                options=options,
-                dry_run=dry_run,
-                progress=advance,
-            )
+        if watch:
+            if dry_run:
+                raise click.UsageError("--watch and --dry-run exclude each other")
+            _keep(project, said)
+            _watch(project, rest, format_, match, options, as_json)
+            return
+        if len(rest) != 1:
+            raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
+        report = _import(project, Path(rest[0]), format_, match, options, dry_run)
+        kept = [] if dry_run else _keep(project, said)
     if as_json:
         common.print_json(import_json(report))
     else:
-        _show(report)
+        show_report(report)
+        if kept:
+            common.echo(f"kept in coldal.toml: {', '.join(kept)}")
     lost = report.quarantined or report.unmatched
     if lost and not (report.accepted or report.unchanged):
         sys.exit(1)
 
 
+def _import(
+    project: Project,
+    source: Path,
+    format_: str,
+    match: str | None,
+    options: ImportOptions,
+    dry_run: bool,
+) -> ImportReport:
+    from coldal_tui.project.labels import import_masks
+
+    with file_progress("importing") as advance:
+        return import_masks(
+            project,
+            source,
+            format=format_,
+            match=match,
+            options=options,
+            dry_run=dry_run,
+            progress=advance,
+        )
+
+
+def _watch(
+    project: Project,
+    rest: Sequence[str],
+    format_: str,
+    match: str | None,
+    options: ImportOptions,
+    as_json: bool,
+) -> None:
+    """Import what arrives until Ctrl-C."""
+    from coldal_tui.cli.following import decoders_silenced
+    from coldal_tui.project.watching import SETTLE_S, Watch
+
+    if len(rest) > 1:
+        raise click.UsageError(f"unexpected argument {rest[1]!r}")
+    folder = Path(rest[0]) if rest else None
+    with Watch(project, folder, format=format_, match=match, options=options) as watch:
+        common.say(f"watching {watch.folder}; Ctrl-C ends it")
+        with common.quiet_interrupt():
+            while True:
+                with decoders_silenced():
+                    arrivals = watch.poll()
+                for arrival in arrivals:
+                    _show_arrival(arrival, as_json)
+                time.sleep(SETTLE_S)
+
+
+def _show_arrival(arrival: Arrival, as_json: bool) -> None:
+    if arrival.report is None:
+        common.say(f"{arrival.source}: {arrival.error}")
+    elif as_json:
+        told = {"source": str(arrival.source), **import_json(arrival.report)}
+        common.print_json(told, one_line=True)
+    else:
+        common.echo(f"\n{plural(len(arrival.files), 'file')} arrived in {arrival.source}")
+        show_report(arrival.report)
+
+
 def _value_map(values: tuple[str, ...], classes: tuple[str, ...]) -> dict[int | str, int | str]:
     """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number."""
+    from coldal_tui.project.class_map import class_key
+
     found: dict[int | str, int | str] = {}
     for pair in values:
-        left, separator, right = pair.partition("=")
+        left, separator, right = pair.rpartition("=")
         if not separator or not left.strip() or not right.strip():
             raise click.UsageError(f"--map {pair!r}: write VALUE=CLASS, such as 128={classes[0]}")
-        key, meaning = left.strip(), right.strip()
-        found[_whole(key)] = _whole(meaning)
+        key, meaning = class_key(left), class_key(right)
+        found[key if isinstance(key, int) else left.strip()] = (
+            meaning if isinstance(meaning, int) else right.strip()
+        )
     return found
 
 
-def _whole(word: str) -> int | str:
-    return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else word
+def _keep(project: Project, said: dict[int | str, int | str]) -> list[str]:
+    from coldal_tui.project.class_map import keep_class_map
+
+    return keep_class_map(project, said)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    entry: dict[str, Any] = {"scan_id": verdict.scan_id, "file": str(verdict.file)}
-    if verdict.status == "accepted":
+    entry: dict[str, Any] = {"scan_id": verdict.scan_id, "file": verdict.origin}
+    entry |= {
+        key: value
+        for key, value in (
+            ("key", verdict.key),
+            ("format", verdict.format),
+            ("author", verdict.author),
+        )
+        if value
+    }
+    if verdict.status in ("accepted", "kept"):
         entry |= {
             "geometry": verdict.geometry,
             "matched_by": verdict.matched_by,
@@ -117,18 +217,32 @@ def import_json(report: ImportReport) -> dict[str, Any]:
         "saw": report.saw,
         "dry_run": report.dry_run,
         "accepted": [_verdict(v) for v in report.accepted],
+        "kept": [_verdict(v) for v in report.kept],
         "unchanged": [_verdict(v) for v in report.unchanged],
         "quarantined": [_verdict(v) for v in report.quarantined],
         "unmatched": [_verdict(v) for v in report.unmatched],
         "ignored": [_verdict(v) for v in report.ignored],
         "manual": list(report.manual),
+        "agreement": [
+            {
+                "scan_id": one.scan_id,
+                "raters": [one.first, one.second],
+                "class": one.name,
+                "dice": one.dice,
+                "hd95": one.hd95,
+                "unit": one.unit,
+            }
+            for one in report.agreement
+        ],
     }
 
 
-def _show(report: ImportReport) -> None:
+def show_report(report: ImportReport) -> None:
     would = "would be " if report.dry_run else ""
     common.echo(f"saw {report.saw}")
     common.echo(f"{would}accepted: {plural(len(report.accepted), 'mask')}")
+    if report.kept:
+        common.echo(f"{would}kept as versions beside the one that counts: {len(report.kept)}")
     if report.unchanged:
         common.echo(f"in the project before, unchanged: {len(report.unchanged)}")
     if report.manual:
@@ -141,23 +255,43 @@ def _show(report: ImportReport) -> None:
         count = sum(v.geometry == geometry for v in report.accepted)
         common.echo(f"  {count} with another grid: {geometry}")
     warned = [(v, text) for v in report.accepted for text in v.warnings]
-    for verdict, text in warned[:SHOWN]:
-        common.echo(f"  warning: {visible(verdict.file.name)}: {visible(text)}")
+    _list([f"warning: {v.shown}: {text}" for v, text in warned], "warnings")
+    _show_agreement(report)
     if report.quarantined:
         common.echo(f"{would}quarantined: {len(report.quarantined)}")
-        for verdict in report.quarantined[:SHOWN]:
-            common.echo(
-                f"  {visible(verdict.file.name)} ({verdict.code}): {visible(verdict.explanation)}"
-            )
-        if len(report.quarantined) > SHOWN:
-            common.echo(f"  … and {len(report.quarantined) - SHOWN} more: coldal-tui labels list")
+        reasons = [f"{v.shown} ({v.code}): {v.explanation}" for v in report.quarantined]
+        _list(reasons, "coldal-tui labels list")
     if report.unmatched:
         common.echo(f"no scan found for: {len(report.unmatched)}")
-        for verdict in report.unmatched[:SHOWN]:
-            common.echo(f"  {visible(verdict.file.name)}: {visible(verdict.explanation)}")
-        if len(report.unmatched) > SHOWN:
-            common.echo(f"  … and {len(report.unmatched) - SHOWN} more (--json lists all)")
+        _list([f"{v.shown}: {v.explanation}" for v in report.unmatched], "--json lists all")
     if report.ignored:
         common.echo(f"passed over: {plural(len(report.ignored), 'file')} that are no masks")
     if report.dry_run:
         common.echo("nothing was changed (--dry-run)")
+
+
+def _list(lines: Sequence[str], further: str) -> None:
+    for line in lines[:SHOWN]:
+        common.echo(f"  {visible(line)}")
+    if len(lines) > SHOWN:
+        common.echo(f"  … and {len(lines) - SHOWN} more: {further}")
+
+
+def _show_agreement(report: ImportReport) -> None:
+    """Means over scans for every pair of raters and class."""
+    groups: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
+    for one in report.agreement:
+        pair = one.first, one.second, one.name, one.unit
+        groups.setdefault(pair, []).append((one.dice, one.hd95))
+    if not groups:
+        return
+    common.echo("agreement of the raters (means)")
+    lines = []
+    for (first, second, name, unit), found in groups.items():
+        dice = sum(d for d, _ in found) / len(found)
+        hd95 = sum(h for _, h in found) / len(found)
+        scans = plural(len(found), "scan")
+        lines.append(
+            f"{first} and {second}, {name}: Dice {dice:.3f}, HD95 {hd95:.1f} {unit} ({scans})"
+        )
+    _list(lines, "--json lists all")

@@ -159,8 +159,13 @@ def _with_agreement(
     labels = [(rival.rater, _label(rival)) for rival in rivals[:MOST_RATERS]]
     spacing = _grid_spacing(target)
     found = compare_labels(target.scan_id, labels, classes, spacing)
+    masks = [(rival.verdict.sha256 or "", rival.verdict.key) for rival in rivals]
+    joint = [(_joint_hash(rivals, kind), kind) for kind in ("majority", "staple")]
     return replace(
-        verdict, agreement=found, notes=(*verdict.notes, *(str(one) for one in found[:_SHOWN]))
+        verdict,
+        agreement=found,
+        notes=(*verdict.notes, *(str(one) for one in found[:_SHOWN])),
+        rivals=(*masks, *joint),
     )
 
 

@@ -1,8 +1,8 @@
 """One label of several people's: by majority, or by STAPLE.
 
 STAPLE: Warfield, Zou, Wells, "Simultaneous Truth and Performance Level Estimation", IEEE
-Transactions on Medical Imaging 23(7), 2004; with the starting values, the prior and the end of
-ITK's STAPLEImageFilter. Classes are estimated one against all others. What any rater ignores is
+Transactions on Medical Imaging 23(7), 2004; begun with the raters' mean, as ITK's
+STAPLEImageFilter does. Classes are estimated one against all others. What any rater ignores is
 ignored: nobody's vote is made of "can't be told".
 """
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
 
 MOST_RATERS = 32
-_START = 0.99999
-_EPSILON = 1e-10
+_SETTLED = 1e-7
+"""A change of a rater's performance below which ITK's filter ends."""
 _MOST_STEPS = 1000
 
 
@@ -86,22 +86,19 @@ def estimate(drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.
     drawn : ``(P, R)`` whether rater r drew the class in combination p.
     counts : ``(P,)`` pixels with that combination.
     """
-    weights_of = counts.astype(np.float64)
-    prior = float((weights_of[:, None] * drawn).sum() / (weights_of.sum() * drawn.shape[1]))
-    hits = np.full(drawn.shape[1], _START)
-    passes = np.full(drawn.shape[1], _START)
-    weights = np.zeros(len(drawn))
+    pixels = counts.astype(np.float64)
+    weights = drawn.mean(axis=1)
+    prior = float((weights * pixels).sum() / pixels.sum())
+    hits = passes = np.full(drawn.shape[1], -1.0)
     for _ in range(_MOST_STEPS):
+        last_hits, last_passes = hits, passes
+        hits = _share(weights * pixels, drawn)
+        passes = _share((1 - weights) * pixels, ~drawn)
         yes = prior * np.where(drawn, hits, 1 - hits).prod(axis=1)
         no = (1 - prior) * np.where(drawn, 1 - passes, passes).prod(axis=1)
-        total = yes + no
-        weights = np.divide(yes, total, out=np.zeros_like(yes), where=total > 0)
-        inside, outside = weights * weights_of, (1 - weights) * weights_of
-        new_hits = _share(inside, drawn)
-        new_passes = _share(outside, ~drawn)
-        moved = np.abs(new_hits - hits).max() + np.abs(new_passes - passes).max()
-        hits, passes = new_hits, new_passes
-        if moved < _EPSILON:
+        weights = np.divide(yes, yes + no, out=np.zeros_like(yes), where=yes + no > 0)
+        moved = max(np.abs(hits - last_hits).max(), np.abs(passes - last_passes).max())
+        if moved <= _SETTLED:
             break
     return weights
 
@@ -109,7 +106,7 @@ def estimate(drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.
 def _share(weights: NDArray[np.float64], answers: NDArray[np.bool_]) -> NDArray[np.float64]:
     total = float(weights.sum())
     if total <= 0:
-        return np.full(answers.shape[1], _START)
+        return np.ones(answers.shape[1])
     return np.asarray((weights[:, None] * answers).sum(axis=0) / total)
 
 

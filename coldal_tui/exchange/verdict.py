@@ -26,7 +26,9 @@ class Verdict:
     ``label`` (of accepted and kept ones, as they come from ``examine``) is uint8 on the scan's
     grid, ``drawn`` what is in it. ``matched_by`` says how the scan was found, ``geometry`` how the
     grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
-    importer's name. ``stored`` is what the caller's ``finish`` made of the label.
+    importer's name. ``rivals`` (hash and key) are the masks among which a rule chose this one, and
+    what other rules would have made of them. ``stored`` is what the caller's ``finish`` made of
+    the label.
     """
 
     status: Status
@@ -48,6 +50,7 @@ class Verdict:
     source: str = ""
     parts: tuple[Path, ...] = field(default=(), repr=False)
     agreement: tuple[Agreement, ...] = ()
+    rivals: tuple[tuple[str, str], ...] = ()
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
 

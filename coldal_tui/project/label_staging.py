@@ -140,6 +140,7 @@ class KnownLabels:
     """What the project's labels were made of, looked up once.
 
     Versions of a scan whose label was rejected do not count: then the same file may come again.
+    Nor does an earlier version that a rule now chooses, where one of its rivals counts.
     """
 
     def __init__(self, project: Project) -> None:
@@ -150,9 +151,12 @@ class KnownLabels:
         )
         self._project = project
         self._rows: dict[Source, list[dict[str, object]]] = {}
+        self._active: dict[str, tuple[str, str]] = {}
         for row in rows:
-            source = row["scan_id"], row["source_sha256"], row["source_key"]
-            self._rows.setdefault(source, []).append(row)
+            mask = row["source_sha256"], row["source_key"]
+            self._rows.setdefault((row["scan_id"], *mask), []).append(row)
+            if row["state"] == "active":
+                self._active[row["scan_id"]] = mask
 
     def holds(self, verdict: Verdict) -> bool:
         """Whether this mask has given this label before.
@@ -173,7 +177,11 @@ class KnownLabels:
         )
 
     def _versions(self, verdict: Verdict) -> Sequence[dict[str, object]]:
-        return self._rows.get((verdict.scan_id or "", verdict.sha256 or "", verdict.key), ())
+        scan_id = verdict.scan_id or ""
+        found = self._rows.get((scan_id, verdict.sha256 or "", verdict.key), ())
+        if self._active.get(scan_id) in verdict.rivals:
+            return [row for row in found if row["state"] == "active"]
+        return found
 
 
 def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:

@@ -1,0 +1,140 @@
+"""``import-masks``: class maps, rules for several masks, archives, a watched folder."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from small_projects import Call, write_mask
+
+from coldal_tui.project.config import load_config
+
+
+def coco(path: Path, *images: str, name: str = "Tumor") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "images": [
+            {"id": n, "file_name": image, "height": 8, "width": 8} for n, image in enumerate(images)
+        ],
+        "annotations": [
+            {"image_id": n, "category_id": 7, "segmentation": [[1, 1, 5, 1, 5, 4, 1, 4]]}
+            for n in range(len(images))
+        ],
+        "categories": [{"id": 7, "name": name}],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("mapping", ["Tumor=1", "tumor=foreground"])
+def test_a_class_is_mapped_by_name_and_the_map_is_kept(
+    mapping: str, call: Call, queued: Path, tmp_path: Path
+) -> None:
+    file = coco(tmp_path / "drawn" / "x.json", "scan_0.png", "scan_1.png")
+    assert "--map Tumor=CLASS" in call("import-masks", queued, file).out
+
+    done = call("import-masks", queued, file, "--map", mapping)
+
+    assert (done.status, "accepted: 2 masks\n" in done.out) == (0, True)
+    assert f"kept in coldal.toml: {mapping.replace('=', ' = ')}" in done.out
+    assert call("import-masks", queued, coco(tmp_path / "y.json", "scan_2.png")).status == 0
+
+
+def test_a_dry_run_keeps_no_map(call: Call, queued: Path, tmp_path: Path) -> None:
+    file = coco(tmp_path / "x.json", "scan_0.png")
+
+    call("import-masks", queued, file, "--map", "Tumor=1", "--dry-run")
+
+    assert load_config(queued / "coldal.toml").classes.map == {}
+
+
+@pytest.mark.parametrize("mapping", ["Tumor", "=1", "Tumor=", "Tumor=liver", "Tumor=7"])
+def test_a_wrong_map_changes_nothing(
+    mapping: str, call: Call, queued: Path, tmp_path: Path
+) -> None:
+    before = (queued / "coldal.toml").read_bytes()
+
+    done = call("import-masks", queued, coco(tmp_path / "x.json", "scan_0.png"), "--map", mapping)
+
+    assert done.status == 2
+    assert (queued / "coldal.toml").read_bytes() == before
+
+
+def test_masks_of_many_in_one_file_are_named(call: Call, queued: Path, tmp_path: Path) -> None:
+    file = coco(tmp_path / "x.json", "scan_0.png", "nobody.png")
+
+    done = call("import-masks", queued, file, "--json").json
+
+    assert done["saw"] == "1 COCO file"
+    assert [(one["key"], one["code"]) for one in done["quarantined"]] == [
+        ("scan_0.png", "unknown-value")
+    ]
+    assert [one["key"] for one in done["unmatched"]] == ["nobody.png"]
+    assert "x.json [scan_0.png] (unknown-value): Unknown class 'Tumor' (12 pixels)" in (
+        call("import-masks", queued, file).out
+    )
+
+
+def test_the_agreement_is_shown_by_pair_and_class(call: Call, queued: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn"
+    for scan in ("scan_0", "scan_1"):
+        write_mask(drawn / f"{scan}_anna.png")
+        write_mask(drawn / f"{scan}_ben.png", 255)
+    words = ("--match", "{stem}_{annotator}", "--conflict", "majority")
+
+    done = call("import-masks", queued, drawn, *words)
+    told = call("import-masks", queued, drawn, *words, "--json").json
+
+    assert "accepted: 2 masks\n" in done.out
+    assert "kept as versions beside the one that counts: 4" in done.out
+    assert "anna and ben, foreground: Dice 1.000, HD95 0.0 px (2 scans)" in done.out
+    assert told["agreement"][0]["raters"] == ["anna", "ben"]
+
+
+def test_a_rule_that_there_is_not(call: Call, queued: Path, tmp_path: Path) -> None:
+    done = call("import-masks", queued, tmp_path, "--conflict", "oldest")
+
+    assert done.status == 2
+    assert "annotator:NAME, majority or staple" in done.err
+
+
+def test_an_archive_is_a_path_like_any_other(call: Call, queued: Path, tmp_path: Path) -> None:
+    write_mask(tmp_path / "scan_0.png")
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        archive.write(tmp_path / "scan_0.png", "masks/scan_0.png")
+
+    told = call("import-masks", queued, tmp_path / "m.zip", "--json").json
+
+    assert told["saw"] == "1 PNG mask in an archive"
+    assert told["accepted"][0]["file"] == f"{tmp_path}/m.zip/masks/scan_0.png"
+
+
+def test_a_watch_imports_what_arrives_and_ends_with_ctrl_c(queued: Path, tmp_path: Path) -> None:
+    incoming = queued / "incoming"
+    command = [sys.executable, "-m", "coldal_tui", "import-masks", str(queued), "--watch", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stdout is not None
+            assert str(incoming) in process.stderr.readline()
+            write_mask(tmp_path / "scan_0.png")
+            (tmp_path / "scan_0.png").replace(incoming / "scan_0.png")
+            told = json.loads(process.stdout.readline())
+            time.sleep(0.1)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+    assert [one["scan_id"] for one in told["accepted"]] == ["scan_0"]
+    assert process.returncode == 130
+
+
+def test_a_watch_changes_nothing_in_a_dry_run(call: Call, queued: Path) -> None:
+    assert call("import-masks", queued, "--watch", "--dry-run").status == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
 
 SCANS = 4
+SOAK = Path(__file__).parents[2] / "scripts" / "soak_jobs.py"
 
 
 @pytest.fixture
@@ -70,3 +73,18 @@ def embedded(project: Project) -> Callable[[], None]:
         assert queue.get_job(project, number).status == queue.DONE
 
     return embed
+
+
+@pytest.fixture
+def soak(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script of the long fault loops, as a module."""
+    found = spec_from_file_location("soak_jobs", SOAK)
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    monkeypatch.setitem(sys.modules, "soak_jobs", module)
+    found.loader.exec_module(module)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # Sessions of other tests' processes must not be mistaken for these.
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return module

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -48,21 +46,6 @@ def test_ten_kills_of_quick_jobs(project: Project, monkeypatch: pytest.MonkeyPat
     shards = project.store.rows("SELECT file FROM shards")
     assert len(shards) == len(queue.list_jobs(project))
     assert all(project.file_of(row["file"]).is_file() for row in shards)
-
-
-@pytest.fixture
-def soak(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script of the long fault loops, as a module."""
-    found = spec_from_file_location("soak_jobs", SOAK)
-    assert found is not None
-    assert found.loader is not None
-    module = module_from_spec(found)
-    monkeypatch.setitem(sys.modules, "soak_jobs", module)
-    found.loader.exec_module(module)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    # Sessions of other tests' processes must not be mistaken for these.
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    return module
 
 
 @pytest.mark.e2e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import lightning
 import numpy as np
@@ -199,11 +200,11 @@ class DurableIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        def write(stream: BinaryIO) -> None:
-            torch.save(checkpoint, stream)
-
+        # In memory first: of a full disk torch's own writer only says that a position is wrong.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(Path(path), write)
+        atomic_write(Path(path), lambda stream: stream.write(content.getbuffer()))
 
 
 def block_steps(steps: int) -> int:

@@ -1,7 +1,8 @@
-"""With this folder in PYTHONPATH, workers do pretended steps: real processes, and no torch.
+"""With this folder in PYTHONPATH, processes pretend what the environment asks for.
 
 PRETEND_CLOCK=S sets the clock of every process ahead (or back) by S seconds, a while after it
-began; PRETEND_DISK=N lets no worker write a file of more than N bytes.
+began; PRETEND_DISK=N lets no worker write a file of more than N bytes; PRETEND_MEMORY=N lets no
+training step have more than N patches. With PRETEND_STEPS all steps are pretended.
 """
 
 import os
@@ -31,6 +32,21 @@ def _fill_the_disk(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
+def _bound_the_memory(most: int) -> None:
+    import torch
+
+    from coldal_compute.segmentation.training import Segmenter
+
+    real = Segmenter.training_step
+
+    def step(self, batch, index):  # type: ignore[no-untyped-def]
+        if len(batch[0]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(self, batch, index)
+
+    Segmenter.training_step = step  # type: ignore[method-assign]
+
+
 if "PRETEND_CLOCK" in os.environ:
     _set_the_clock(float(os.environ["PRETEND_CLOCK"]))
 if "coldal_launch.worker" in sys.orig_argv:
@@ -38,3 +54,5 @@ if "coldal_launch.worker" in sys.orig_argv:
         _fill_the_disk(int(os.environ["PRETEND_DISK"]))
     if "PRETEND_STEPS" in os.environ:
         _pretend_steps()
+    if "PRETEND_MEMORY" in os.environ:
+        _bound_the_memory(int(os.environ["PRETEND_MEMORY"]))

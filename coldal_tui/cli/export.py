@@ -12,6 +12,7 @@ from coldal_tui.cli.common import plural
 from coldal_tui.cli.following import file_progress, run_steps
 
 if TYPE_CHECKING:
+    from coldal_tui.exchange.deidentify.keys import Dates
     from coldal_tui.project.exporting import ExportReport
     from coldal_tui.project.project import Project
 
@@ -46,6 +47,16 @@ if TYPE_CHECKING:
 @click.option(
     "--slices", default="all", show_default=True, help="Of volumes, for 2-D tools: all or every:N."
 )
+@click.option(
+    "--deidentify", is_flag=True, help="Pseudonyms, clean headers; the keys stay in the project."
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["remove", "shift"]),
+    default="remove",
+    show_default=True,
+    help="With --deidentify: leave dates out, or move each patient's.",
+)
 @click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def export_queue_command(
@@ -60,6 +71,8 @@ def export_queue_command(
     again: bool,
     changed: bool,
     slices: str,
+    deidentify: bool,
+    dates: Dates,
     no_prelabels: bool,
     as_json: bool,
 ) -> None:
@@ -88,6 +101,7 @@ def export_queue_command(
         people=tuple(people),
         overlap=overlap,
         slices=SliceChoice.parse(slices),
+        deidentify=dates if deidentify else None,
     )
     with common.open_project(targets) as project:
         if not no_prelabels:
@@ -116,6 +130,7 @@ def _print_json(report: ExportReport, format_: str) -> None:
             "prelabels": report.prelabels,
             "assignees": report.assignees,
             "shared": report.shared,
+            "key_file": str(report.key_file) if report.key_file else None,
         }
     )
 
@@ -125,9 +140,13 @@ def _show(report: ExportReport, root: Path) -> None:
     if report.prelabels:
         common.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
     for person, count in report.assignees.items():
-        common.echo(f"  {person}: {count}")
+        known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
+        common.echo(f"  {person}{known}: {count}")
     if report.shared:
         common.echo(f"{plural(report.shared, 'scan')} went to two people: a folder for each person")
+    if report.key_file:
+        common.echo(f"who is who, to keep: {report.key_file}")
+        common.echo("not removed: text that is burned into pixels, and faces; look before you send")
     back = common.paste("coldal-tui import-masks DIR", root)
     common.echo(f"when masks are back: {back}")
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
+from coldal_tui.exchange.deidentify.keys import Dates
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import Delivery, deliver
 from coldal_tui.project.dealing import Shares, by_person, deal, is_shared, people_of
 from coldal_tui.project.export_state import Handed, handed_now, last_handed
+from coldal_tui.project.hiding import Plan, hidden
 from coldal_tui.project.indexing import safe_name
-from coldal_tui.project.label_files import SUFFIXES
 from coldal_tui.project.pool import latest_run
+from coldal_tui.project.predictions import prediction_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.snapshot import QueueItem, read_queue
@@ -26,7 +28,11 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was handed out and where it lies. ``shared`` scans went to more than one person."""
+    """What was handed out and where it lies.
+
+    ``shared`` scans went to more than one person. Of a de-identified export, ``key_file`` says
+    who is who; ``pseudonyms`` are what scans and people are called in it.
+    """
 
     export_id: int
     folder: Path
@@ -34,6 +40,8 @@ class ExportReport:
     prelabels: int
     assignees: dict[str, int]
     shared: int = 0
+    key_file: Path | None = None
+    pseudonyms: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ class Wanted:
 
     ``again``: also those that are out already. ``changed``: only those whose image, pre-label or
     people are not what they were when they were last handed out. ``people`` are dealt the scans
-    that nobody was named for; ``overlap`` of these go to two of them.
+    that nobody was named for; ``overlap`` of these go to two of them. ``deidentify``: names,
+    ids and texts are replaced, dates left out (``remove``) or moved (``shift``).
     """
 
     top: int | None = None
@@ -53,6 +62,7 @@ class Wanted:
     people: tuple[str, ...] = ()
     overlap: int = 0
     slices: SliceChoice = field(default_factory=SliceChoice)
+    deidentify: Dates | None = None
 
 
 @dataclass(frozen=True)
@@ -97,28 +107,44 @@ def export_queue(
         )
         for one in chosen
     }
-    classes = project.config.classes
-    folder = out.absolute() if out is not None else _default_folder(project)
-    delivery = deliver(
-        exporter(format),
-        folder,
-        _folders(shares, _export_items(project, chosen, run_id)),
-        ExportMeta(
-            project=project.name,
-            created=project.store.now(),
-            exported_by=current_user(),
-            classes=classes.names,
-            ignore_value=classes.ignore_value,
-            slices=wanted.slices,
-        ),
-        progress,
-    )
+    items = _export_items(project, chosen, run_id)
+    if wanted.deidentify is not None:
+        plan = hidden(project, [one.scan for one in chosen], shares, items, wanted.deidentify)
+    else:
+        plan = Plan(_default_folder(project), shares, items)
+    folder = out.absolute() if out is not None else plan.folder
     try:
-        return _record(project, format, delivery, handed)
+        delivery = deliver(
+            exporter(format),
+            folder,
+            _folders(plan.shares, plan.items),
+            _meta(project, wanted, plan),
+            progress,
+            plan.check,
+        )
+        try:
+            return _record(project, format, delivery, handed, plan)
+        except BaseException:
+            # An export that nobody knows of would be drawn twice.
+            shutil.rmtree(delivery.folder, ignore_errors=True)
+            raise
     except BaseException:
-        # An export that nobody knows of would be drawn twice.
-        shutil.rmtree(delivery.folder, ignore_errors=True)
+        if plan.key_file is not None:
+            plan.key_file.unlink(missing_ok=True)
         raise
+
+
+def _meta(project: Project, wanted: Wanted, plan: Plan) -> ExportMeta:
+    classes, hides = project.config.classes, plan.deidentifier is not None
+    return ExportMeta(
+        project=project.name,
+        created="" if hides else project.store.now(),
+        exported_by=None if hides else current_user(),
+        classes=classes.names,
+        ignore_value=classes.ignore_value,
+        slices=wanted.slices,
+        deidentifier=plan.deidentifier,
+    )
 
 
 def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
@@ -221,20 +247,8 @@ def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[
     return found | ({"nobody": rest} if rest else {})
 
 
-def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
-    """The run's predicted label of a scan, when it has been predicted."""
-    if run_id is None:
-        return None
-    folder = project.layout.runs / run_id / "predictions"
-    for suffix in SUFFIXES:
-        path = folder / f"{scan_id}{suffix}"
-        if path.is_file():
-            return path
-    return None
-
-
 def _record(
-    project: Project, format: str, delivery: Delivery, handed: Mapping[str, Handed]
+    project: Project, format: str, delivery: Delivery, handed: Mapping[str, Handed], plan: Plan
 ) -> ExportReport:
     store, folder = project.store, delivery.folder
     inside = folder.is_relative_to(project.root)
@@ -248,6 +262,7 @@ def _record(
             manifest_sha256=delivery.manifest_sha256,
             created_at=store.now(),
             items={scan_id: one.as_json() for scan_id, one in handed.items()},
+            key_file=project.layout.relative(plan.key_file) if plan.key_file else None,
         )
         for scan_id, one in handed.items():
             # A label that came meanwhile stays one.
@@ -256,8 +271,9 @@ def _record(
                 "WHERE scan_id = ? AND status IN ('queued', 'exported')",
                 (export_id, ",".join(one.people) or None, scan_id),
             )
-            if scan_id in delivery.images:
-                store.update("scans", {"scan_id": scan_id}, sha256=delivery.images[scan_id])
+            digest = delivery.images.get(plan.called.get(scan_id, scan_id))
+            if digest is not None:
+                store.update("scans", {"scan_id": scan_id}, sha256=digest)
         action.summary = f"exported {len(ids)} scans to {folder}"
         action.inputs = {"manifest": delivery.manifest_sha256}
     shares = {scan_id: one.people for scan_id, one in handed.items()}
@@ -268,4 +284,6 @@ def _record(
         prelabels=len(delivery.prelabels),
         assignees={person: len(scans) for person, scans in by_person(shares).items()},
         shared=sum(len(people) > 1 for people in shares.values()),
+        key_file=plan.key_file,
+        pseudonyms=plan.called,
     )

@@ -9,11 +9,16 @@ from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.label_files import split_name
 from coldal_tui.project.project import Project
+from coldal_tui.project.pseudonyms import Pseudonyms, all_keys
 from coldal_tui.project.scan_uids import read_uids
 
 
 def targets(project: Project) -> list[ScanTarget]:
-    """The project's scans as mask import sees them; names of exact copies lead to the first."""
+    """The project's scans as mask import sees them.
+
+    Names of exact copies lead to the first; pseudonyms and UIDs of de-identified exports lead to
+    the scans that they stand for.
+    """
     images = project.images
     scans = [scan for scan in project.scans() if scan.state == "present"]
     aliases: dict[str, list[str]] = {}
@@ -22,11 +27,16 @@ def targets(project: Project) -> list[ScanTarget]:
             aliases.setdefault(scan.duplicate_of, []).append(scan.rel_path)
     exported = _exported_prelabels(project)
     uids = read_uids(project)
+    pseudonyms = Pseudonyms(all_keys(project))
     return [
         ScanTarget(
             scan_id=scan.scan_id,
             shape=scan.shape,
-            names=(scan.rel_path, *aliases.get(scan.scan_id, ())),
+            names=(
+                scan.rel_path,
+                *aliases.get(scan.scan_id, ()),
+                *pseudonyms.names(scan.scan_id),
+            ),
             affine=scan.affine,
             spacing=scan.spacing,
             sha256=scan.sha256,
@@ -34,6 +44,7 @@ def targets(project: Project) -> list[ScanTarget]:
             prelabel=exported.get(scan.scan_id),
             uids=_all_uids(uids.get(scan.scan_id)),
             instances=uids[scan.scan_id].instances if scan.scan_id in uids else (),
+            renamed=pseudonyms.renamed(_all_uids(uids.get(scan.scan_id))),
         )
         for scan in scans
         if scan.duplicate_of is None

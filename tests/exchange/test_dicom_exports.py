@@ -12,10 +12,14 @@ import pydicom
 import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.deidentify.keys import Keys
+from coldal_tui.exchange.deidentify.masking import Deidentifier
+from coldal_tui.exchange.deidentify.secrets import Secrets
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.exporters.seg_object import cielab
 from coldal_tui.exchange.importers import load_registry
-from coldal_tui.exchange.importing import plan_import
+from coldal_tui.exchange.importing import examine, plan_import
+from coldal_tui.exchange.leaks import find_leaks
 from coldal_tui.imaging.labelfile import read_label
 
 
@@ -153,3 +157,30 @@ def test_red_in_cielab():
         [54.29, 80.81, 69.89],
         atol=0.05,
     )
+
+
+def test_a_de_identified_segmentation_belongs_to_the_cleaned_images(tmp_path, item):
+    keys = Keys()
+    hidden = replace(item, scan_id=keys.scan("ct", "p1"))
+    out = export(tmp_path / "out", hidden, deidentifier=Deidentifier(keys), created="")
+    found = pydicom.dcmread(out / f"prelabels/{hidden.scan_id}.seg.dcm")
+    images = sorted((out / f"images/{hidden.scan_id}").iterdir())
+    uids = [pydicom.dcmread(path).SOPInstanceUID for path in images]
+    (series,) = found.ReferencedSeriesSequence
+    assert [one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence] == uids
+    assert found.PatientID == keys.scans[hidden.scan_id].patient
+    secrets = Secrets(names={"Doe^Jane"}, dates={"20240102"}, uids=set(keys.uids.values()))
+    assert find_leaks(out, secrets) == []
+
+
+def test_a_returned_segmentation_of_cleaned_images_finds_its_slices(tmp_path, item):
+    keys = Keys()
+    hidden = replace(item, scan_id=keys.scan("ct", "p1"))
+    out = export(tmp_path / "out", hidden, deidentifier=Deidentifier(keys), created="")
+    (target,) = dicom_files.targets_in(tmp_path / "series")
+    target = replace(target, renamed=keys.uids)
+    mask = tmp_path / "returned.dcm"
+    (out / f"prelabels/{hidden.scan_id}.seg.dcm").rename(mask)
+    verdicts = examine(mask, [target], scans.META.classes, 127)
+    (accepted,) = [one for one in verdicts if one.status == "accepted"]
+    np.testing.assert_array_equal(accepted.label, read_label(item.prelabel))

@@ -1,17 +1,37 @@
-"""What an exporter needs of de-identification: clean files, and the words that say so."""
+"""The de-identifier of one export: what exporters ask to clean images, and the words for it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+
+from coldal_tui.exchange.deidentify.dicom import Removed, cleaned
+from coldal_tui.exchange.deidentify.keys import Keys
 
 
-class Deidentifier(Protocol):
-    """Cleans images of one export, everything replaced consistently."""
+@dataclass(frozen=True)
+class Deidentifier:
+    """Cleans the images of one export, everything replaced consistently by ``keys``."""
+
+    keys: Keys
+    removed: Removed = field(default_factory=Removed)
+
+    def clean_dicom(self, source: Path, pseudonym: str) -> bytes:
+        """A DICOM file without what identifies the patient, as bytes. Raises ImageError."""
+        return cleaned(source, pseudonym, self.keys, self.removed)
 
     @property
     def statement(self) -> str:
         """What was done and what was not, for the page of the labeler."""
-
-    def clean_dicom(self, source: Path, pseudonym: str) -> bytes:
-        """A DICOM file without what identifies the patient, as bytes. Raises ColdalError."""
+        dates = "moved by a random number of days per patient"
+        dates = dates if self.keys.dates == "shift" else "left out"
+        text = (
+            "This export is de-identified: names, ids, file names and texts in headers are "
+            f"replaced or removed, dates are {dates}. **Text that is burned into the pixels, and "
+            "faces that a volume shows, are not removed.** Look at the images before you pass "
+            "them on."
+        )
+        if self.removed.burned_in:
+            scans = ", ".join(f"`{name}`" for name in sorted(self.removed.burned_in))
+            text += f" These say themselves that text is burned in: {scans}."
+        return text

@@ -59,9 +59,16 @@ def load_cluster_array(path: Path, scan_ids: tuple[str, ...]) -> NDArray[np.int1
     labels = data["labels"].astype(np.int16)
     if np.array_equal(known, wanted) or not len(known):
         return labels if len(known) else np.full(len(wanted), -1, np.int16)
-    order = np.argsort(known)
-    place = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)]
+    in_order = bool(np.all(known[:-1] <= known[1:]))
+    order = np.arange(len(known)) if in_order else np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
     return np.where(known[place] == wanted, labels[place], np.int16(-1))
+
+
+def load_cluster_sizes(path: Path) -> tuple[int, ...]:
+    """How many scans each cluster has, by its number. Raises as ``load_clusters``."""
+    data = _load(path, "labels", "k")
+    return tuple(np.bincount(data["labels"], minlength=int(data["k"])).tolist())
 
 
 def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int64], k: int) -> None:

@@ -50,6 +50,10 @@ def run_app(
     from coldal_tui.tui.look import ASCII, UNICODE
     from coldal_tui.tui.terminal import can_unicode, private_terminal
 
+    if graphics:
+        from coldal_tui.tui.graphics import prepare_graphics
+
+        prepare_graphics()
     look = ASCII if plain or not can_unicode() else UNICODE
     app = ColdalApp(root, readonly=readonly, look=look, graphics=graphics)
     with private_terminal(app.log_file):

@@ -9,10 +9,7 @@ import numpy as np
 
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanRef
-from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
-from coldal_tui.project.labels import list_labels
 from coldal_tui.project.project import Project
-from coldal_tui.project.quarantine import waiting
 from coldal_tui.project.scan_pixels import Pixels, ViewCache, boxed, pixels_of
 from coldal_tui.project.scan_view import Layer
 
@@ -54,6 +51,9 @@ class LabelView:
 
 def read_label_view(project: Project) -> LabelView:
     """Both lists as they are now."""
+    from coldal_tui.project.labels import list_labels
+    from coldal_tui.project.quarantine import waiting
+
     labels = tuple(
         LabelLine(
             scan_id=row["scan_id"],
@@ -127,6 +127,7 @@ def _existing(project: Project, line: WaitingLine) -> Path:
 
 def _read(path: Path, cache: ViewCache) -> tuple[ScanHeader, Pixels]:
     from coldal_tui.imaging.reading import read_header
+    from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
 
     try:
         with path.open("rb") as stream:

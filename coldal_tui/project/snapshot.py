@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections import Counter
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from coldal_tui.jobs.queue import OPEN, Job, list_jobs
-from coldal_tui.maps import Clusters, load_clusters
+from coldal_tui.maps import load_cluster_array, load_cluster_sizes
 from coldal_tui.project import pool as pools
 from coldal_tui.project.next_step import NextStep, next_step
 from coldal_tui.project.project import Project
@@ -219,33 +216,22 @@ def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ..
     )
 
 
-def newest_clusters(project: Project) -> Clusters | None:
-    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
-    return load_clusters(project.file_of(file)) if file else None
-
-
 def _clusters(project: Project, queue: tuple[QueueItem, ...]) -> tuple[ClusterState, ...]:
     file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
     if not file:
         return ()
     path = project.file_of(file)
-    clusters, sizes = _clusters_and_sizes(path, path.stat().st_mtime_ns if path.exists() else 0)
-    counts = [{"size": size, "labelled": 0, "queued": 0, "exported": 0} for size in sizes]
-    labelled = pools.labelled_scans(project)
-    status = {item.scan_id: item.status for item in queue} | dict.fromkeys(labelled, "labelled")
-    for scan_id, state in status.items():
-        number = clusters.of.get(scan_id)
-        if number is not None and state in ("labelled", *pools.OUT_STATUSES):
+    counts = [
+        {"size": size, "labelled": 0, "queued": 0, "exported": 0}
+        for size in load_cluster_sizes(path)
+    ]
+    labelled = dict.fromkeys(pools.labelled_scans(project), "labelled")
+    status = {item.scan_id: item.status for item in queue} | labelled
+    numbers = load_cluster_array(path, tuple(status)).tolist()
+    for number, state in zip(numbers, status.values(), strict=True):
+        if number >= 0 and state in ("labelled", *pools.OUT_STATUSES):
             counts[number][state] += 1
     return tuple(ClusterState(id=number, **count) for number, count in enumerate(counts))
-
-
-@lru_cache(maxsize=2)
-def _clusters_and_sizes(path: Path, _mtime: int) -> tuple[Clusters, tuple[int, ...]]:
-    """A file of clusters never changes; screens ask for it again and again."""
-    clusters = load_clusters(path)
-    sizes = Counter(clusters.of.values())
-    return clusters, tuple(sizes[number] for number in range(clusters.k))
 
 
 def _rounds(project: Project) -> tuple[RoundState, ...]:

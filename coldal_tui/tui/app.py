@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from coldal_tui.project.snapshot import Snapshot
-from coldal_tui.tui import flows, helping, themes
+from coldal_tui.tui import flows, helping
 from coldal_tui.tui.commanding import Commanding
 from coldal_tui.tui.head import head_text, next_text, tabs_text, task_text
-from coldal_tui.tui.layout import COLUMNS, HOME, NUMBERED, Screenful, arrange
+from coldal_tui.tui.layout import COLUMNS, NUMBERED
 from coldal_tui.tui.look import UNICODE, Look
 from coldal_tui.tui.memory import Memory
 from coldal_tui.tui.palette import Palette
 from coldal_tui.tui.pane import Pane, View
-from coldal_tui.tui.panes import make_panes
-from coldal_tui.tui.panes.clusters import ClustersPane
-from coldal_tui.tui.panes.map import MapPane
-from coldal_tui.tui.panes.queue import QueuePane
+from coldal_tui.tui.panes import PaneMaker
 from coldal_tui.tui.panes.why import Why
 from coldal_tui.tui.stepping import Stepping
 from coldal_tui.tui.tasks import Task
 from coldal_tui.tui.widgets.key_line import KeyLine
+from coldal_tui.visible import visible
 
-SAVE_AFTER_S = 1.0
+if TYPE_CHECKING:
+    from coldal_tui.tui.panes.clusters import ClustersPane
+    from coldal_tui.tui.panes.map import MapPane
+    from coldal_tui.tui.panes.queue import QueuePane
 
 
 class News(Message):
@@ -86,7 +87,7 @@ class ColdalApp(Stepping, Commanding):
         ),
         Binding("0", "home", "home", show=False, id="app.home"),
         Binding("plus", "zoom", "zoom the pane", show=False, id="app.zoom"),
-        Binding("escape", "back", "back", show=False, id="app.back"),
+        Binding("escape", "out", "back", show=False, id="app.back"),
         Binding("colon", "command", "command", show=False, id="app.command"),
         Binding("question_mark", "help", "help", key_display="?", id="app.help"),
         Binding("ctrl+r", "look", "read again", show=False, id="app.read"),
@@ -102,27 +103,20 @@ class ColdalApp(Stepping, Commanding):
         look: Look = UNICODE,
         graphics: bool = False,
         memory: Memory | None = None,
-        panes: dict[str, Pane] | None = None,
+        make_pane: Callable[[str], Pane] | None = None,
     ) -> None:
         super().__init__(
-            root, readonly=readonly, look=look, memory=memory or Memory.of(root.absolute())
+            root,
+            make_pane or PaneMaker(graphics),
+            readonly=readonly,
+            look=look,
+            memory=memory or Memory.of(root.absolute()),
         )
-        self._panes = panes or make_panes(graphics=graphics)
-        self._screenful: Screenful | None = None
-        self._room = Size(0, 0)
-        self._zoomed = False
-        self._here: str | None = None
-        self._last_focus = "queue"
+        self._completing = False
         self._stale = False
         self._drawable = False
         self._early: View | Exception | None = None
         self._heads: dict[str, Any] = {}
-        self._saving = False
-        self._restored = self.memory.load()
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        wanted = self._restored.get("theme")
-        self.theme = wanted if wanted in themes.NAMES else themes.DEFAULT
         self.reader.start()
 
     # --- the screen
@@ -131,13 +125,17 @@ class ColdalApp(Stepping, Commanding):
         return Main(id="_default")
 
     def compose(self) -> ComposeResult:
+        """Only the panes that are seen first; the others follow once these are drawn."""
+        self._room = self.size
+        first = self._wanted().panes
         yield Static(id="head")
         yield Static(id="tabs")
         with Horizontal(id="body"):
             for column, names in COLUMNS.items():
                 with Vertical(id=column):
                     for name in names:
-                        yield self._panes[name]
+                        if name in first:
+                            yield self._made(name)
         yield Why(id="why")
         yield Static(id="task")
         yield Static(id="next")
@@ -145,10 +143,11 @@ class ColdalApp(Stepping, Commanding):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self._room = self.size
         self.set_class(not self._look.braille, "-ascii")
         self._map_keys()
-        self._restore()
+        for name in self._panes:
+            self._restore(name)
+        self._arrange()
         self._prepare_command()
 
     def on_resize(self, event: Resize) -> None:
@@ -163,41 +162,13 @@ class ColdalApp(Stepping, Commanding):
         keys, problem = self.memory.keys()
         if problem:
             self.tell(problem, error=True)
+        self.set_keymap(keys)
+
+    def _check_keys(self) -> None:
+        keys, _ = self.memory.keys()
         unknown = sorted(set(keys) - helping.binding_ids(self._panes.values(), self))
         if unknown:
             self.tell(f"{self.memory.keys_file}: no such keys: {', '.join(unknown)}", error=True)
-        self.set_keymap(keys)
-
-    def _arrange(self) -> None:
-        """Show the panes that fit; the focus stays on one that is shown."""
-        size = self._room
-        wanted = arrange(size.width, size.height, self._last_focus, zoomed=self._zoomed)
-        if wanted != self._screenful:
-            self._screenful = wanted
-            self.screen.set_class(wanted.compact, "-compact")
-            self.screen.set_class(len(wanted.panes) == 1, "-single")
-            for column in COLUMNS:
-                self.query_one(f"#{column}").display = bool(wanted.column(column))
-            for name, pane in self._panes.items():
-                if pane.display != (name in wanted.panes):
-                    pane.display = name in wanted.panes
-        shown = self._last_focus in wanted.panes
-        self._focus(self._last_focus if shown else wanted.panes[0])
-        self._draw_lines()
-        self._keep()
-
-    def _focus(self, name: str) -> None:
-        pane = self._panes[name]
-        inner = (widget for widget in pane.query("*") if widget.can_focus and widget.display)
-        wanted = pane if pane.can_focus else next(inner, None)
-        if wanted is not None:
-            self.screen.set_focus(wanted, scroll_visible=False)
-
-    def focused_pane(self) -> Pane | None:
-        widget = self.focused
-        while widget is not None and not isinstance(widget, Pane):
-            widget = widget.parent  # type: ignore[assignment]
-        return widget
 
     # --- news
 
@@ -213,8 +184,14 @@ class ColdalApp(Stepping, Commanding):
         if self._early is not None:
             self.on_news(News(self._early))
 
+    def _start_completing(self) -> None:
+        if not self._completing:
+            self._completing = True
+            self.run_worker(self._complete(), group="panes", exit_on_error=False)
+
     def on_news(self, message: News) -> None:
         found = message.found
+        self.call_after_refresh(self._start_completing)
         if isinstance(found, View):
             self._stale = False
             self._take(found)
@@ -240,6 +217,9 @@ class ColdalApp(Stepping, Commanding):
             return
         self._line("tabs", tabs_text(screenful.panes, self._look, width))
         if self._view is None:
+            if self._stale:
+                words = visible(f" {self._root}: can't be read")
+                self._line("head", Text(words, style="bold reverse", no_wrap=True))
             return
         snapshot = self._view.snapshot
         head = head_text(snapshot, self._look, width, readonly=self._readonly, stale=self._stale)
@@ -284,66 +264,19 @@ class ColdalApp(Stepping, Commanding):
         self._move_to(message.scan_id, None)
         self.action_pane(message.name)
 
-    @on(ClustersPane.Picked)
-    def _cluster_picked(self, message: ClustersPane.Picked) -> None:
+    def on_clusters_pane_picked(self, message: ClustersPane.Picked) -> None:
         self._filter_queue(f"cluster:{message.cluster + 1}")
 
-    @on(MapPane.Selected)
-    def _scans_selected(self, message: MapPane.Selected) -> None:
-        queue = self._panes["queue"]
-        assert isinstance(queue, QueuePane)
-        queue.show_only(message.scan_ids)
+    def on_map_pane_selected(self, message: MapPane.Selected) -> None:
+        self._queue().show_only(message.scan_ids)
         self.action_pane("queue")
+
+    def _queue(self) -> QueuePane:
+        return cast("QueuePane", self._panes["queue"])
 
     def _filter_queue(self, words: str) -> None:
-        queue = self._panes["queue"]
-        assert isinstance(queue, QueuePane)
-        queue.set_filter(words)
+        self._queue().set_filter(words)
         self.action_pane("queue")
-
-    # --- moving between panes
-
-    def action_pane(self, name: str) -> None:
-        """Bring a pane up: where it stands if it is shown, alone if it is not."""
-        self._last_focus = name
-        self._arrange()
-
-    def action_home(self) -> None:
-        self._zoomed = False
-        if self._last_focus not in HOME:
-            self._last_focus = "queue"
-        self._arrange()
-
-    def action_zoom(self) -> None:
-        self._zoomed = not self._zoomed
-        self._arrange()
-
-    def action_back(self) -> None:
-        """Out of a zoomed pane, then to the queue; never out of the app."""
-        if self._zoomed:
-            self.action_home()
-        else:
-            self.action_pane("queue")
-
-    def action_other(self, way: int) -> None:
-        """The next pane that is shown; on a small screen the next of all numbered ones."""
-        single = self._screenful is None or len(self._screenful.panes) == 1
-        names: Sequence[str] = NUMBERED if single else self._screenful.panes  # type: ignore[union-attr]
-        here = names.index(self._last_focus) if self._last_focus in names else -way
-        self.action_pane(names[(here + way) % len(names)])
-
-    def on_descendant_focus(self) -> None:
-        """A click, too, says which pane the person is in."""
-        pane = self.focused_pane()
-        if pane is not None and pane.id is not None and not self._small():
-            self._last_focus = pane.id
-
-    def _small(self) -> bool:
-        return self._screenful is not None and self._screenful.compact
-
-    def action_refocus(self) -> None:
-        """Back from the command line to where the keys went before."""
-        self._focus(self._last_focus)
 
     # --- other actions
 
@@ -369,7 +302,8 @@ class ColdalApp(Stepping, Commanding):
             self._leave()
 
     def _leave(self) -> None:
-        self.memory.save(self._state())
+        if self._fit_to_ask():
+            self.memory.save(self._state())
         self.exit()
 
     def get_key_display(self, binding: Binding) -> str:
@@ -380,53 +314,6 @@ class ColdalApp(Stepping, Commanding):
         if self._readonly and action in ("step", "export", "import", "undo"):
             return None
         return True
-
-    # --- remembering
-
-    def _keep(self) -> None:
-        """Save the view soon; a kill loses a second of moving about at most."""
-        if not self._saving and self.is_running:
-            self._saving = True
-            self.set_timer(SAVE_AFTER_S, self._save_now)
-
-    def on_key(self) -> None:
-        self._keep()
-
-    def _save_now(self) -> None:
-        self._saving = False
-        if not self._fit_to_ask():
-            return
-        state = self._state()
-        if state != self._restored:
-            self._restored = state
-            self.tasks.aside(lambda: self.memory.save(state))
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "zoomed": self._zoomed,
-            "focus": self._last_focus,
-            "here": self._here,
-            "theme": self.theme,
-            "history": self.history,
-            "panes": {name: pane.state() for name, pane in self._panes.items()},
-        }
-
-    def _fit_to_ask(self) -> bool:
-        """Whether the panes still stand: while the app ends they are taken down one by one."""
-        return self._drawable and all(pane.is_attached for pane in self._panes.values())
-
-    def _restore(self) -> None:
-        """The view as it was left; whatever doesn't fit any more is passed over."""
-        state = self._restored
-        self._zoomed = state.get("zoomed") is True
-        if state.get("focus") in self._panes:
-            self._last_focus = state["focus"]
-        panes = state.get("panes")
-        for name, pane in self._panes.items():
-            kept = panes.get(name) if isinstance(panes, dict) else None
-            if isinstance(kept, dict):
-                self.guarded(pane.restore, kept)
-        self._arrange()
 
     def snapshot(self) -> Snapshot | None:
         return self._view.snapshot if self._view is not None else None

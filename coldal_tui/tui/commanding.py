@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from rich.text import Text
 from textual import on
@@ -12,20 +11,18 @@ from textual.widgets import Input
 
 from coldal_tui.tui import helping, themes
 from coldal_tui.tui.commands import Command, CommandSuggester, Line, parse
-from coldal_tui.tui.desk import DeskApp
 from coldal_tui.tui.dialogs import Reading
 from coldal_tui.tui.layout import NUMBERED
 from coldal_tui.tui.memory import MOST_HISTORY
+from coldal_tui.tui.paned import Paned
 from coldal_tui.visible import visible
 
 SHORT_ANSWER = 3
 """An answer of at most so many lines is a notice, a longer one a window."""
 
 
-class Commanding(DeskApp):
+class Commanding(Paned):
     """What is typed after ``:``."""
-
-    _restored: dict[str, Any]
 
     def _prepare_command(self) -> None:
         kept = self._restored.get("history")
@@ -51,11 +48,9 @@ class Commanding(DeskApp):
         self.query_one("#command", Input).display = False
         self.action_refocus()
 
-    def action_refocus(self) -> None:
-        raise NotImplementedError
-
     def on_key(self, event: Key) -> None:
         """Keys of the command line that an input has not: history, completion, leaving."""
+        self._keep()
         line = self.query_one("#command", Input)
         if self.focused is not line:
             return
@@ -121,15 +116,6 @@ class Commanding(DeskApp):
                 self.tell(f"no pane {rest!r}: one of {', '.join(NUMBERED)}", error=True)
 
     def action_leave(self) -> None:
-        raise NotImplementedError
-
-    def action_pane(self, name: str) -> None:
-        raise NotImplementedError
-
-    def _filter_queue(self, words: str) -> None:
-        raise NotImplementedError
-
-    def _move_to(self, scan_id: str | None, origin: Any) -> None:
         raise NotImplementedError
 
     def _theme(self, name: str) -> None:

@@ -159,9 +159,11 @@ class DeskApp(App[None]):
         self.push_screen(Choose(title, options), partial(_answer, then))
 
     def tell(self, text: str, *, error: bool = False) -> None:
-        severity = "error" if error else "information"
         shown = visible(text, keep="\n")
-        self.notify(shown, severity=severity, markup=False, timeout=10 if error else 4)
+        if error:
+            self.notify(shown, severity="error", markup=False, timeout=10)
+        else:
+            self.notify(shown, markup=False, timeout=4)
 
     def read_text(self, title: str, text: Text) -> None:
         self.push_screen(Reading(title, text))

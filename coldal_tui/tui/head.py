@@ -63,7 +63,7 @@ def _round(snapshot: Snapshot) -> str:
 def _budget(snapshot: Snapshot, look: Look) -> str:
     budget = snapshot.budget
     total = max(1, budget.total, budget.spent)
-    full, _, half, empty = look.gauge
+    full, _, half, empty = tuple(look.gauge)
     done = round(GAUGE * budget.labelled / total)
     out = round(GAUGE * budget.spent / total) - done
     bar = full * done + half * out + empty * (GAUGE - done - out)

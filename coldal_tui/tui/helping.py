@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -76,7 +76,7 @@ def _section(text: Text, title: str, rows: list[tuple[str, str]]) -> None:
         text.append(f" {words}\n")
 
 
-def _rows(kinds: Iterable[type], keymap: dict[str, str], *, upto: str) -> list[tuple[str, str]]:
+def _rows(kinds: Iterable[type], keymap: Mapping[str, str], *, upto: str) -> list[tuple[str, str]]:
     rows: dict[str, tuple[str, str]] = {}
     for binding in _bindings(kinds, upto):
         keys = keymap.get(binding.id or "", binding.key)

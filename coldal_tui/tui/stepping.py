@@ -9,13 +9,13 @@ from textual.screen import Screen
 
 from coldal_tui.project.project import Project
 from coldal_tui.tui import flows
-from coldal_tui.tui.desk import DeskApp
 from coldal_tui.tui.flows import ExportWish, ImportWish, Sizes
+from coldal_tui.tui.paned import Paned
 from coldal_tui.tui.tasks import Progress
 from coldal_tui.tui.windows import ExportWindow, ImportWindow
 
 
-class Stepping(DeskApp):
+class Stepping(Paned):
     """What ``n``, ``e`` and ``i`` do."""
 
     _last_import = ""
@@ -40,12 +40,6 @@ class Stepping(DeskApp):
             does[step.action]()
         else:
             self.tell(step.text)
-
-    def action_pane(self, name: str) -> None:
-        raise NotImplementedError
-
-    def _filter_queue(self, words: str) -> None:
-        raise NotImplementedError
 
     def _index(self) -> None:
         self.long_change("index", flows.index)

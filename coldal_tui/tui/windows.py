@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Checkbox, Footer, Input, Select, Static
@@ -31,6 +32,14 @@ $NAME SelectCurrent { border: none; height: 1; padding: 0; background: $panel; }
 $NAME #note { height: auto; margin-top: 1; }
 $NAME #preview { height: auto; max-height: 14; margin-top: 1; }
 """
+
+
+class Tick(Checkbox):
+    """A checkbox whose state is a glyph, not a shade."""
+
+    @property
+    def _button(self) -> Content:
+        return Content("[x]" if self.value else "[ ]")
 
 
 class PathSuggester(Suggester):
@@ -109,9 +118,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                     suggester=PathSuggester(self._base),
                 )
             if self._out:
-                yield Checkbox(
-                    f"also the {self._out:,} that are out already", id="again", compact=True
-                )
+                yield Tick(f"also the {self._out:,} that are out already", id="again", compact=True)
             yield Static("", id="note")
         yield Footer()
 
@@ -191,7 +198,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
                 yield Static("named like", classes="label")
                 yield Input(placeholder="{stem}, or such as {stem}_mask", id="match", compact=True)
             for name, words in self.SWITCHES:
-                yield Checkbox(words, id=name, compact=True)
+                yield Tick(words, id=name, compact=True)
             with VerticalScroll(id="preview", can_focus=False):
                 yield Static("", id="note")
         yield Footer()

@@ -192,7 +192,7 @@ def test_step_export_then_import(project):
 def test_step_everything_was_skipped(project):
     skip(project, ["s00", "s01"], None, replace=False)
     assert step(project).command == "coldal-tui queue reopen SCAN"
-    assert "queue reopen" in step(project).text
+    assert "every queued scan was skipped" in step(project).text
 
 
 def test_step_train_and_pick_then_only_pick(lab, project):

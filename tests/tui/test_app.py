@@ -20,6 +20,7 @@ from coldal_tui.tui.app import ColdalApp
 from coldal_tui.tui.dialogs import Ask, Choose, Confirm, Reading
 from coldal_tui.tui.look import ASCII
 from coldal_tui.tui.memory import Memory
+from coldal_tui.tui.paned import PANES
 from coldal_tui.tui.windows import ExportWindow, ImportWindow
 
 Drive = Callable[[ColdalApp, Pilot[None]], Awaitable[None]]
@@ -37,7 +38,7 @@ def drive(
 
     async def session() -> None:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: app.view is not None)
+            await until(pilot, lambda: app.view is not None and len(app._panes) == len(PANES))
             await pilot.pause()
             await steps(app, pilot)
 

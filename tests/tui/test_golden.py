@@ -24,7 +24,7 @@ from coldal_tui.jobs.devices import Device, DeviceReader, Host
 from coldal_tui.tui.app import ColdalApp
 from coldal_tui.tui.look import ASCII, UNICODE
 from coldal_tui.tui.memory import Memory
-from coldal_tui.tui.panes import make_panes
+from coldal_tui.tui.panes import PaneMaker
 
 GOLDEN = Path(__file__).with_name("golden")
 NOW = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -93,8 +93,8 @@ def test_a_screen_looks_as_it_is_meant_to(
 ) -> None:
     memory = Memory(lungs, tmp_path / "state", tmp_path / "config")
     look = ASCII if plain else UNICODE
-    panes = make_panes(clock=lambda: NOW, devices=NoDevices())
-    app = ColdalApp(lungs, look=look, memory=memory, panes=panes)
+    make_pane = PaneMaker(clock=lambda: NOW, devices=NoDevices())
+    app = ColdalApp(lungs, look=look, memory=memory, make_pane=make_pane)
     drawn = asyncio.run(shoot(app, keys, size))
     drawn = drawn.replace(str(lungs.parent), "/data")
     drawn = _with_fixed_times(drawn)

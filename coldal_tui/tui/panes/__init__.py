@@ -3,47 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from coldal_tui.tui.pane import Pane, local_now
 
 if TYPE_CHECKING:
-    from coldal_tui.tui.panes.jobs import DeviceReader
+    from coldal_tui.jobs.devices import DeviceReader
 
 
-def make_panes(
-    *,
-    graphics: bool = False,
-    clock: Callable[[], datetime] = local_now,
-    devices: DeviceReader | None = None,
-) -> dict[str, Pane]:
-    """One of each, by id. ``graphics``: pictures by sixel or kitty where the terminal can.
+@dataclass(frozen=True)
+class PaneMaker:
+    """Makes panes by their id; what a pane imports is imported when it is first wanted.
 
-    ``clock`` and ``devices`` are this machine's unless given.
+    ``graphics``: pictures by sixel or kitty where the terminal can. ``clock`` and ``devices`` are
+    this machine's unless given.
     """
-    from coldal_tui.tui.panes.budget import BudgetPane
-    from coldal_tui.tui.panes.clusters import ClustersPane
-    from coldal_tui.tui.panes.curve import CurvePane
-    from coldal_tui.tui.panes.jobs import JobsPane
-    from coldal_tui.tui.panes.labels import LabelsPane
-    from coldal_tui.tui.panes.map import MapPane
-    from coldal_tui.tui.panes.queue import QueuePane
-    from coldal_tui.tui.panes.runs import RunsPane
-    from coldal_tui.tui.panes.scan import ScanPane
 
-    panes: dict[str, Pane] = {
-        "budget": BudgetPane(clock),
-        "clusters": ClustersPane(),
-        "curve": CurvePane(),
-        "map": MapPane(),
-        "queue": QueuePane(),
-        "labels": LabelsPane(graphics=graphics),
-        "runs": RunsPane(),
-        "scan": ScanPane(graphics=graphics, clock=clock),
-        "jobs": JobsPane(clock, devices),
-    }
-    for name, pane in panes.items():
-        if pane.id is None:
-            pane.id = name
-    return panes
+    graphics: bool = False
+    clock: Callable[[], datetime] = local_now
+    devices: DeviceReader | None = None
+
+    def __call__(self, name: str) -> Pane:
+        made = self._made(name)
+        if made.id is None:
+            made.id = name
+        return made
+
+    def _made(self, name: str) -> Pane:
+        match name:
+            case "budget":
+                from coldal_tui.tui.panes.budget import BudgetPane
+
+                return BudgetPane(self.clock)
+            case "clusters":
+                from coldal_tui.tui.panes.clusters import ClustersPane
+
+                return ClustersPane()
+            case "curve":
+                from coldal_tui.tui.panes.curve import CurvePane
+
+                return CurvePane()
+            case "map":
+                from coldal_tui.tui.panes.map import MapPane
+
+                return MapPane()
+            case "queue":
+                from coldal_tui.tui.panes.queue import QueuePane
+
+                return QueuePane()
+            case "labels":
+                from coldal_tui.tui.panes.labels import LabelsPane
+
+                return LabelsPane(graphics=self.graphics)
+            case "runs":
+                from coldal_tui.tui.panes.runs import RunsPane
+
+                return RunsPane()
+            case "scan":
+                from coldal_tui.tui.panes.scan import ScanPane
+
+                return ScanPane(graphics=self.graphics, clock=self.clock)
+            case "jobs":
+                from coldal_tui.tui.panes.jobs import JobsPane
+
+                return JobsPane(self.clock, self.devices)
+        raise LookupError(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.project.label_view import WaitingLine
 from coldal_tui.project.project import Project
 from coldal_tui.tui.inks import counted
@@ -24,7 +23,7 @@ class Deciding:
 
     def retry(self, lines: Sequence[WaitingLine]) -> None:
         """Decide again, after files or coldal.toml were mended."""
-        self._again(lines, ImportOptions(), f"try {counted(len(lines), 'mask')} again")
+        self._again(lines, f"try {counted(len(lines), 'mask')} again")
 
     def confirm_empty(self, lines: Sequence[WaitingLine]) -> None:
         """Take empty masks as negative cases, once a person has said so."""
@@ -38,7 +37,7 @@ class Deciding:
         )
         self.desk.confirm(
             question,
-            lambda: self._again(empty, ImportOptions(confirm_empty=True), "confirm as empty"),
+            lambda: self._again(empty, "confirm as empty", confirm_empty=True),
         )
 
     def accept(self, lines: Sequence[WaitingLine]) -> None:
@@ -56,19 +55,20 @@ class Deciding:
             if key == OTHER:
                 self._for_another(lines[0])
             else:
-                allowed = ImportOptions(
+                self._again(
+                    lines,
+                    f"accept {_named(lines)}",
                     same_grid=key == SAME_GRID,
                     resample=key == RESAMPLE,
                     confirm_empty=key == EMPTY,
                 )
-                self._again(lines, allowed, f"accept {_named(lines)}")
 
         self.desk.choose(f"accept {_named(lines)}", options, chosen)
 
     def _for_another(self, line: WaitingLine) -> None:
         def named(scan_id: str) -> None:
             if scan_id.strip():
-                self._again([line], ImportOptions(), "accept", scan_id=scan_id.strip())
+                self._again([line], "accept", scan_id=scan_id.strip())
 
         self.desk.ask(
             f"accept {_named([line])}",
@@ -80,17 +80,23 @@ class Deciding:
     def _again(
         self,
         lines: Sequence[WaitingLine],
-        options: ImportOptions,
         title: str,
         *,
         scan_id: str | None = None,
+        same_grid: bool = False,
+        resample: bool = False,
+        confirm_empty: bool = False,
     ) -> None:
         numbers = [str(line.number) for line in lines]
 
         def work(project: Project) -> str:
+            from coldal_tui.exchange.policy import ImportOptions
             from coldal_tui.project.quarantine import select_waiting
             from coldal_tui.project.retrying import retry_quarantined
 
+            options = ImportOptions(
+                same_grid=same_grid, resample=resample, confirm_empty=confirm_empty
+            )
             rows = select_waiting(project, numbers)
             results = retry_quarantined(project, rows, options, scan_id=scan_id)
             done = [result for result in results if result.accepted]

@@ -494,6 +494,16 @@ def test_the_view_is_the_same_on_return(root: Path) -> None:
     assert kept["scan"] in kept["rows"][2:]
 
 
+def test_a_filter_that_is_still_typed_is_not_kept(root: Path) -> None:
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        await pilot.press("slash", *"s05", "enter", "slash", "x")
+        await until(pilot, lambda: table_of(app).row_count == 0)
+        assert app.pane.state()["filter"] == "s05"
+
+    drive(root, bordered(), steps)
+
+
 def test_a_state_that_is_nonsense_is_passed_over(root: Path) -> None:
     pane = bordered()
     pane.restore({"scan": 3, "filter": None, "sort": ["x"], "scope": "everything"})

@@ -69,6 +69,15 @@ def test_one_line_ends_where_there_is_no_more_room() -> None:
     assert len(line) <= 60
 
 
+def test_in_one_line_a_long_name_leaves_room_for_the_reasons() -> None:
+    line = why_text(FACTS | {"scan_id": "a" * 45 + "b" * 45}, UNICODE, 60, lines=1).plain
+    assert line == "why aaaaaaaaaa…bbbbbbbbb: among the most uncertain of C3 …"
+
+
+def test_a_long_name_is_whole_where_there_are_more_lines() -> None:
+    assert "x" * 50 in why_text(FACTS | {"scan_id": "x" * 50}, UNICODE, 60, lines=3).plain
+
+
 @pytest.mark.parametrize("width", [20, 33, 60, 78, 120, 200])
 def test_no_line_is_wider_than_the_screen(width: int) -> None:
     lines = why_text(FACTS, UNICODE, width, lines=3).plain.splitlines()

@@ -53,6 +53,7 @@ class QueueView(TablePane):
         self._whole: ScanTable | None = None
         self._scope: Scope = "open"
         self._filter = ""
+        self._kept = ""
         self._only: frozenset[str] = frozenset()
         self._sort = Sort()
         self._wanted: str | None = None
@@ -227,11 +228,12 @@ class QueueView(TablePane):
         self._arrange(typing=not message.text.endswith(" "))
 
     @on(FilterLine.Kept)
-    def _kept(self, message: FilterLine.Kept) -> None:
+    def _filter_kept(self, message: FilterLine.Kept) -> None:
         message.stop()
         self.query_one(FilterLine).close()
         self.focus()
-        self._filter, self._problem = message.text.strip(), ""
+        self._filter = self._kept = message.text.strip()
+        self._problem = ""
         self._arrange()
 
     @on(FilterLine.Dropped)
@@ -243,13 +245,15 @@ class QueueView(TablePane):
 
     def set_filter(self, words: str) -> None:
         """Show what a filter lets through; nothing there: in every round, or of all scans."""
-        self._filter, self._only, self._problem = words.strip(), frozenset(), ""
+        self._filter = self._kept = words.strip()
+        self._only, self._problem = frozenset(), ""
         self._widening = bool(self._filter)
         self._arrange()
 
     def show_only(self, scan_ids: Sequence[str]) -> None:
         """Show these scans alone, whether queued or not."""
-        self._filter, self._only, self._problem = "", frozenset(scan_ids), ""
+        self._filter = self._kept = self._problem = ""
+        self._only = frozenset(scan_ids)
         table = self._whole
         if table is not None and all(scan in table.index for scan in self._only):
             self._arrange()
@@ -316,7 +320,7 @@ class QueueView(TablePane):
     def state(self) -> dict[str, Any]:
         return {
             "scan": self.table.current,
-            "filter": self._filter,
+            "filter": self._kept,
             "sort": self._sort.column,
             "descending": self._sort.descending,
             "scope": self._scope,
@@ -325,7 +329,7 @@ class QueueView(TablePane):
     def restore(self, state: dict[str, Any]) -> None:
         scan, words, column = state.get("scan"), state.get("filter"), state.get("sort")
         self._wanted = scan if isinstance(scan, str) else None
-        self._filter = words if isinstance(words, str) else ""
+        self._filter = self._kept = words if isinstance(words, str) else ""
         if isinstance(column, str):
             self._sort = Sort(column, state.get("descending") is True)
         if state.get("scope") in SCOPES:

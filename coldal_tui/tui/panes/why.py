@@ -16,6 +16,7 @@ from coldal_tui.project.standing import Standings
 from coldal_tui.project.why_words import because, details, place, term
 from coldal_tui.tui.look import Look
 from coldal_tui.tui.pane import Desk, View
+from coldal_tui.tui.widgets.table_lines import fitted
 from coldal_tui.visible import visible
 
 Facts = Mapping[str, Any]
@@ -89,29 +90,39 @@ class Why(Static):
 
 def why_text(facts: Facts, look: Look, width: int, lines: int = 3) -> Text:
     """``why SCAN: the reasons`` in at most ``lines`` lines of ``width`` cells."""
-    text = Text()
-    text.append("why ", "bold")
-    text.append(visible(facts["scan_id"]), "bold")
+    text, name = Text(), visible(facts["scan_id"])
+    if lines == 1:
+        # The reasons need the room more than a long name does, which the rows show as well.
+        name = fitted(name, max(12, width // 3), "middle", look.ellipsis)
+    text.append(f"why {name}", "bold")
     text.append(f": {_plain(' · '.join(because(facts)), look)}")
     return _clipped(text, max(width, 20), lines, look)
 
 
 def _clipped(text: Text, width: int, lines: int, look: Look) -> Text:
-    """Wrapped at words; what does not fit gives way to an ellipsis, at a word too."""
+    """Wrapped at words; what does not fit gives way to an ellipsis."""
     from rich.console import Console
 
-    console = Console(width=width, color_system=None)
-    wrapped = list(text.wrap(console, width))
+    wrapped = list(text.wrap(Console(width=width, color_system=None), width))
+    for line in wrapped:
+        line.rstrip()
     if len(wrapped) > lines:
-        last = text.wrap(console, width - 2)[lines - 1] if lines == 1 else wrapped[lines - 1]
-        while last.cell_len > width - 2 and " " in last.plain:
-            last.right_crop(len(last) - last.plain.rstrip().rfind(" "))
-        last.rstrip()
-        last.append(f" {look.ellipsis}")
-        wrapped = [*wrapped[: lines - 1], last]
+        wrapped = [*wrapped[: lines - 1], _cut(Text(" ").join(wrapped[lines - 1 :]), width, look)]
     joined = Text("\n").join(wrapped)
     joined.no_wrap = True
     return joined
+
+
+def _cut(line: Text, width: int, look: Look) -> Text:
+    """The beginning of a line, up to a word's end where that costs less than a third of it."""
+    if line.cell_len > width:
+        line.truncate(width - 2)
+        end = line.plain.rstrip().rfind(" ")
+        if end > width * 2 / 3:
+            line.right_crop(len(line) - end)
+        line.rstrip()
+    line.append(f" {look.ellipsis}")
+    return line
 
 
 def _plain(words: str, look: Look) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+ESSENTIAL = 3
+
 
 @dataclass(frozen=True)
 class Column:
@@ -14,7 +16,9 @@ class Column:
     It is drawn ``width`` wide, and where room is short down to ``least`` (0: never narrower than
     ``width``). Room that is left over goes to columns with ``most`` above their ``width``.
     Where not all columns fit, those with the highest ``priority`` leave first; those with
-    priority 0 always stay, also when the table is moved sideways.
+    priority 0 always stay, also when the table is moved sideways. A column with a priority up to
+    ``ESSENTIAL`` may squeeze more important ones to their ``least``; others come only where
+    those have their ``width``.
 
     ``short`` is the title where ``title`` does not fit. ``cut`` says where a value that is too
     long loses its middle or its end.
@@ -56,13 +60,13 @@ class Fit:
 def fit_columns(columns: Sequence[Column], width: int, skip: int = 0) -> Fit:
     """Place ``columns`` in ``width`` cells.
 
-    A column has its place if there is room for it once all more important ones have their
-    ``width``. With ``skip``, the table is moved sideways: the first ``skip`` columns that may
+    With ``skip``, the table is moved sideways: the first ``skip`` columns that may
     leave do, and the others follow in order as far as they fit. Gaps are two cells where that
-    costs no column, else one.
+    costs nobody anything, else one.
     """
     tight = _chosen(columns, width, skip, 1)
-    gap = 2 if _chosen(columns, width, skip, 2) == tight else 1
+    roomy = sum(columns[n].width for n in tight) + 2 * (len(tight) - 1) <= width
+    gap = 2 if roomy and _chosen(columns, width, skip, 2) == tight else 1
     widths = _widths([columns[n] for n in tight], width - gap * (len(tight) - 1))
     placed, x = [], 0
     for index, wide in zip(tight, widths, strict=True):
@@ -85,13 +89,14 @@ def _chosen(columns: Sequence[Column], width: int, skip: int, gap: int) -> list[
     # Moved sideways, columns come in their own order instead of that of their importance.
     first = {n: min(columns[n].priority, 1) if skip else columns[n].priority for n in shown}
     chosen: list[int] = []
-    used = -gap
     for n in sorted(shown, key=lambda n: (first[n], n)):
         column = columns[n]
-        if column.priority and chosen and used + gap + column.narrowest > width:
+        essential = column.priority <= ESSENTIAL
+        others = (columns[m].narrowest if essential else columns[m].width for m in chosen)
+        room = sum(others) + column.narrowest + gap * len(chosen)
+        if column.priority and chosen and room > width:
             break
         chosen.append(n)
-        used += gap + column.width
     return sorted(chosen)
 
 

@@ -300,7 +300,11 @@ class BigTable(ScrollView, can_focus=False):
 
     def _measure(self) -> None:
         columns, width = self._model.columns, self._width
-        self._fit = fit_columns(columns, max(1, width - LEAD), self._skip)
+        room = max(2, width - LEAD)
+        self._fit = fit_columns(columns, room, self._skip)
+        if self._fit.after:
+            # A sign at the end of the titles says that there is more.
+            self._fit = fit_columns(columns, room - 1, self._skip)
         self._painter = LinePainter(columns, self._fit, width, self.look, self._style)
         self.virtual_size = Size(self._width, self.row_count + 1)
 

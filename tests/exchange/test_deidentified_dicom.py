@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
+from telling_dicom import telling_file
 
 import coldal_tui.exchange.deidentify as package
 from coldal_tui.exchange.deidentify.basic_profile import Action, action_for
@@ -24,29 +24,7 @@ from coldal_tui.imaging.indexing import index_folder
 @pytest.fixture
 def telling(tmp_path) -> Path:
     """A CT slice that says far too much."""
-    made = dicom_files.write_series(tmp_path / "series")
-    ds = made.slices[0]
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate = "Doe^Jane^Q", "MRN-4711", "19800203"
-    ds.OtherPatientIDs, ds.AccessionNumber = "X-99", "ACC12345"
-    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = "20240102"
-    ds.AcquisitionDateTime, ds.StudyTime = "20240102101112.000", "101112"
-    ds.InstitutionName, ds.ReferringPhysicianName = "St. Elsewhere", "House^Gregory"
-    ds.StudyDescription, ds.SeriesDescription = "Thorax of Jane Doe", "T1 Doe"
-    ds.PatientAge, ds.PatientSex, ds.PatientWeight = "044Y", "F", 60
-    ds.BodyPartExamined, ds.KVP = "CHEST", 120
-    ds.BurnedInAnnotation = "YES"
-    request = Dataset()
-    request.RequestedProcedureDescription, request.ScheduledProcedureStepID = "of Doe", "S1"
-    ds.RequestAttributesSequence = Sequence([request])
-    source = Dataset()
-    source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = ds.SOPClassUID, "1.2.3.4.101"
-    source.PatientID = "MRN-4711"
-    ds.SourceImageSequence = Sequence([source])
-    block = ds.private_block(0x0029, "ACME", create=True)
-    block.add_new(1, "LO", "Jane Doe")
-    ds.add_new(0x60004000, "LT", "overlay of Doe")
-    ds.add_new(0x00081070, "PN", "Smith^Operator")
-    return dicom_files.save(ds, tmp_path / "telling.dcm")
+    return telling_file(tmp_path)
 
 
 def keys_for(patient: str = "MRN-4711", dates="remove") -> tuple[Keys, str]:

@@ -117,7 +117,7 @@ def test_a_corrected_volume_comes_back(tmp_path, fmt, ending):
 
 def coco_of(out: Path, labels: dict[str, np.ndarray]) -> Path:
     """A COCO file with uncompressed counts, as other programs write them."""
-    document = json.loads((out / "annotations.json").read_text())
+    document = json.loads((out / "annotations/instances_default.json").read_text())
     document["annotations"] = []
     for image in document["images"]:
         for value in (1, 2):

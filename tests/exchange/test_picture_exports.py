@@ -138,13 +138,13 @@ def test_a_turned_photograph_is_turned_before_anyone_draws_on_it(tmp_path):
     item = scans.item_of("turned", scans.ScanRef("raster", (str(path),)))
     out = export("coco", tmp_path / "out", item)
     assert pixels(out / "images/turned.png").shape == (9, 7)
-    (image,) = json.loads((out / "annotations.json").read_text())["images"]
+    (image,) = json.loads((out / "annotations/instances_default.json").read_text())["images"]
     assert (image["width"], image["height"]) == (7, 9)
 
 
 def test_coco_holds_the_prelabels(tmp_path):
     out = export("coco", tmp_path / "out", scans.picture(tmp_path))
-    document = json.loads((out / "annotations.json").read_text())
+    document = json.loads((out / "annotations/instances_default.json").read_text())
 
     assert [(c["id"], c["name"]) for c in document["categories"]] == [(1, "organ"), (2, "tumour")]
     assert document["images"] == [{"id": 1, "file_name": "photo.png", "width": 9, "height": 7}]
@@ -243,7 +243,7 @@ def test_slices_and_their_prelabels_go_back_into_the_volume(tmp_path, fmt):
     item = scans.volume(tmp_path) if fmt == "nifti" else scans.ct_series(tmp_path)
     out = export("coco", tmp_path / "out", item)
     (entry,) = read_manifest(out).entries
-    document = json.loads((out / "annotations.json").read_text())
+    document = json.loads((out / "annotations/instances_default.json").read_text())
 
     masks = {}
     for image in document["images"]:

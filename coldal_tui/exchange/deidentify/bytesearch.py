@@ -58,7 +58,8 @@ class ByteSearch:
         """Where the last six bytes of a text stand."""
         maybe = np.flatnonzero(self._sieve[_mixed(words)])
         where = np.searchsorted(self._keys, words[maybe]).clip(max=len(self._keys) - 1)
-        return maybe[self._keys[where] == words[maybe]]
+        found: NDArray[np.intp] = maybe[self._keys[where] == words[maybe]]
+        return found
 
 
 def _mixed(words: NDArray[Any]) -> NDArray[np.uint64]:

@@ -15,7 +15,7 @@ from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page
 from coldal_tui.exchange.exporters.rle import bounding_box, coco_counts
 from coldal_tui.exchange.exporters.staging import Stage
 
-ANNOTATIONS = "annotations.json"
+ANNOTATIONS = "annotations/instances_default.json"
 
 
 def export_coco(
@@ -24,7 +24,7 @@ def export_coco(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/`` and ``annotations.json``; volumes as slices, which ``manifest.json`` leads back.
+    """``images/`` and ``annotations/instances_default.json``; volumes as slices, which ``manifest.json`` leads back.
 
     One annotation per class and picture, as compressed RLE: holes and single pixels survive.
     """

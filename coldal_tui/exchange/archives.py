@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
+import shutil
 import stat
 import tarfile
 import time
@@ -50,13 +51,17 @@ class Limits:
 
     members: int = 200_000
     total_bytes: int = 64 << 30
-    free_growth: int = 1 << 30
+    free_growth: int = 4 << 30
     """So many bytes are allowed whatever the archive's size; above them ``growth`` counts."""
     growth: int = 100
-    """Unpacked bytes per packed byte."""
+    """Unpacked bytes per packed byte; plain masks of volumes pack a thousandfold."""
+    disk_share: float = 0.5
+    """Of the space that is free on the disk."""
 
-    def bytes_of(self, packed: int) -> int:
-        return min(self.total_bytes, max(self.free_growth, packed * self.growth))
+    def bytes_of(self, packed: int, folder: Path) -> int:
+        """What an archive of ``packed`` bytes may take below ``folder``."""
+        disk = int(shutil.disk_usage(folder).free * self.disk_share)
+        return min(self.total_bytes, disk, max(self.free_growth, packed * self.growth))
 
 
 @dataclass
@@ -105,8 +110,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacke
         with archive.open("rb") as stream:
             head = stream.read(4096)
         members = _zip_members if archive_kind(head) == "ZIP" else _tar_members
-        room = limits.bytes_of(size)
-        return _Unpacking(archive, folder, limits.members, room).run(members(archive))
+        unpacking = _Unpacking(archive, folder, limits.members, limits.bytes_of(size, folder))
+        return unpacking.run(members(archive, unpacking.check_promise))
     except _DAMAGED as error:
         raise ImageError(
             f"the archive can't be read: {' '.join(str(error).split()) or type(error).__name__}",
@@ -131,6 +136,7 @@ class _Member:
 
     name: str
     time: float | None
+    size: int
     open: Callable[[], IO[bytes] | None]
     folder: bool = False
     refusal: str | None = None
@@ -154,8 +160,14 @@ class _Unpacking:
             if target is None:
                 self.done.refused.append((member.name[:_SHOWN_NAME], why))
                 continue
+            self.check_promise(member.size)
             self._write(member, target)
         return self.done
+
+    def check_promise(self, size: int) -> None:
+        """Refuse before anything is written what says itself how large it is."""
+        if size > self.room:
+            raise self._beyond("it says itself that it unpacks to far more than masks do")
 
     def _target(self, member: _Member) -> tuple[Path | None, str]:
         """Where a member goes, or None and why it may not."""
@@ -207,10 +219,11 @@ class _Unpacking:
         )
 
 
-def _zip_members(archive: Path) -> Iterator[_Member]:
+def _zip_members(archive: Path, check: Callable[[int], None]) -> Iterator[_Member]:
     if _directory_size(archive) > _DIRECTORY_BYTES:
         raise zipfile.BadZipFile("its table of contents is too large")
     with zipfile.ZipFile(archive) as opened:
+        check(sum(info.file_size for info in opened.infolist()))
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             refusal = None
@@ -221,6 +234,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             yield _Member(
                 info.filename,
                 _zip_time(info),
+                info.file_size,
                 lambda info=info: opened.open(info),  # type: ignore[misc]
                 info.is_dir() or kind == stat.S_IFDIR,
                 refusal,
@@ -262,13 +276,14 @@ class _TarInfo(tarfile.TarInfo):
         return made
 
 
-def _tar_members(archive: Path) -> Iterator[_Member]:
+def _tar_members(archive: Path, _check: Callable[[int], None]) -> Iterator[_Member]:
     with tarfile.open(archive, "r|*", tarinfo=_TarInfo) as opened:
         for info in opened:
             refusal = None if info.isreg() or info.isdir() else "it is a link or a device"
             yield _Member(
                 info.name,
                 float(info.mtime),
+                info.size,
                 lambda info=info: opened.extractfile(info),  # type: ignore[misc]
                 info.isdir(),
                 refusal,

@@ -87,7 +87,7 @@ def estimate(drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.
     counts : ``(P,)`` pixels with that combination.
     """
     pixels = counts.astype(np.float64)
-    weights = drawn.mean(axis=1)
+    weights: NDArray[np.float64] = drawn.mean(axis=1)
     prior = float((weights * pixels).sum() / pixels.sum())
     hits = passes = np.full(drawn.shape[1], -1.0)
     for _ in range(_MOST_STEPS):

@@ -225,6 +225,7 @@ class _Import:
             if reason is not None:
                 yield ignored(file, reason)
                 return
+            found: Candidate | PassedOver | None = None
             for found in importer.candidates(file):
                 if isinstance(found, PassedOver):
                     yield ignored(found.file, found.reason, found.key)
@@ -232,6 +233,8 @@ class _Import:
                 verdict = self._claim(found, importer, claims)
                 if verdict is not None:
                     yield verdict
+            if found is None:
+                yield ignored(file, "it lists no mask")
         except Exception as error:  # one bad file never stops a batch
             yield replace(failed(file, error, self.digests), format=importer.name)
 

@@ -20,7 +20,8 @@ MOST_POINTS = 250_000
 
 MOST_LAYERS = 64
 _FAR = 1e6
-"""A point so many pixels away from the picture is no point of it."""
+_REACH = 4
+"""A point so many times the picture's size away from it is no point of it."""
 
 _FINE = 5
 """COCO follows an outline in fifths of a pixel."""
@@ -39,10 +40,10 @@ class Patch:
     column: int = 0
 
 
-def read_points(values: Any) -> NDArray[np.float64]:
+def read_points(values: Any, reach: float = _FAR) -> NDArray[np.float64]:
     """The points of an outline, ``(n, 2)`` of x and y.
 
-    ``values`` are pairs, or numbers with x and y in turn.
+    ``values`` are pairs, or numbers with x and y in turn; none may lie beyond ``reach``.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def read_points(values: Any) -> NDArray[np.float64]:
         raise _bad(f"an outline has {len(points)} points")
     if not np.isfinite(points).all():
         raise _bad("an outline has a point that is no number")
-    if points.size and np.abs(points).max() > _FAR:
+    if points.size and np.abs(points).max() > reach:
         raise _bad("an outline has a point far outside the picture")
     return points
 
@@ -194,9 +195,13 @@ class Canvas:
         check_picture_size(target, *fits)
         return cls(*size)
 
+    def points(self, values: Any) -> NDArray[np.float64]:
+        """The points of an outline on this picture. Raises ImageError, as ``read_points``."""
+        return read_points(values, _REACH * max(self.rows, self.columns))
+
     def polygon(self, name: str, points: Any) -> None:
         """Draw an outline by COCO's rule. Raises ImageError."""
-        self.patch(name, fill_polygon(read_points(points), self.rows, self.columns))
+        self.patch(name, fill_polygon(self.points(points), self.rows, self.columns))
 
     def patch(self, name: str, patch: Patch | None) -> None:
         """Draw pixels of a class; what lies outside the picture is cut off."""

@@ -72,6 +72,7 @@ def test_a_whole_export_with_pictures_and_instances(tmp_path):
     assert [v.file.parent.name for v in plan.accepted] == ["SegmentationClass"]
     assert {v.message for v in plan.ignored} == {
         "part of labelmap.txt",
+        "it says what the masks' colours mean",
         "no mask format that is known",
     }
 

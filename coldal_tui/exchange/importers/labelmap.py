@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver
 from coldal_tui.exchange.importers.picture_values import pack_colours
 from coldal_tui.exchange.importers.raster import read_picture_mask
 
@@ -52,9 +52,9 @@ class LabelmapImporter:
             file for folder in folders if folder.is_dir() for file in folder.rglob("*.*")
         )
 
-    def candidates(self, path: Path) -> Iterator[Candidate]:
+    def candidates(self, path: Path) -> Iterator[PassedOver]:
         """It holds no mask itself."""
-        yield from ()
+        yield PassedOver(path, "", "it says what the masks' colours mean")
 
 
 class ColourMaskImporter:

@@ -17,7 +17,7 @@ from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.documents import objects, outline, read_object, text
 from coldal_tui.exchange.importers.alpha import decode_alpha
 from coldal_tui.exchange.importers.beside import pictures_beside
-from coldal_tui.exchange.shapes import Canvas, Patch, read_points
+from coldal_tui.exchange.shapes import Canvas, Patch
 
 _KEYS = frozenset({"shapes", "imagePath"})
 _CORNERS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}
@@ -112,7 +112,7 @@ def _is_thin(shape: Mapping[str, Any]) -> bool:
 
 def _draw(canvas: Canvas, name: str, shape: Mapping[str, Any]) -> None:
     kind = text(shape.get("shape_type")) or "polygon"
-    points = read_points(shape.get("points")).tolist()
+    points = canvas.points(shape.get("points")).tolist()
     needed = _CORNERS.get(kind, len(points))
     if len(points) != needed or len(points) < 2 or (kind == "polygon" and len(points) < 3):
         raise ImageError(

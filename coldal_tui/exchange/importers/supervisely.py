@@ -141,8 +141,8 @@ def _polygon(shape: Mapping[str, Any], canvas: Canvas) -> Patch:
 
     points = shape.get("points")
     rings = points if isinstance(points, dict) else {}
-    outside = read_points(rings.get("exterior"))
-    holes = [read_points(ring) for ring in rings.get("interior") or []]
+    outside = canvas.points(rings.get("exterior"))
+    holes = [canvas.points(ring) for ring in rings.get("interior") or []]
     if len(outside) < 3:
         raise ImageError(
             f"a polygon of {len(outside)} points",

@@ -118,7 +118,6 @@ def _ours(rows: int) -> tuple[Callable[[], Any], Show, Show]:
         scans = ScanTable(
             scope="open",
             version=1,
-            rounds=1,
             scan_id=columns["scan"],
             path=columns["scan"],
             round=zeros,

@@ -91,7 +91,6 @@ class ScanTable:
 
     scope: Scope
     version: int
-    rounds: int
     scan_id: Sequence[str]
     path: Sequence[str]
     round: NDArray[np.int32]
@@ -221,7 +220,6 @@ def _table(
     table = ScanTable(
         scope=scope,
         version=version,
-        rounds=int(project.store.value("SELECT count(*) FROM rounds") or 0),
         scan_id=scan_ids,
         path=[scan[1] for scan in scans],
         round=_whole(items, "round"),

@@ -56,7 +56,6 @@ def _built(table: ScanTable, bench: Bench, rows: list[_Row]) -> ScanTable:
     return ScanTable(
         scope=table.scope,
         version=table.version,
-        rounds=table.rounds,
         scan_id=text(table.scan_id, "scan_id"),
         path=text(table.path, "path"),
         round=np.full(len(rows), bench.round, np.int32),

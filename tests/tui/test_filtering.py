@@ -19,7 +19,6 @@ def table() -> ScanTable:
     return ScanTable(
         scope="all",
         version=1,
-        rounds=2,
         scan_id=["a_01", "b_02", "c_03", "d_04", "e_05", "Ä_06"],
         path=["x/A.png", "x/b two.png", "y/c.png", "y/d.png", "z/e.nii.gz", "z/ä.png"],
         round=np.array([0, 0, 1, 1, -1, -1], np.int32),
@@ -192,7 +191,6 @@ def test_a_million_numbers_are_compared_in_a_moment() -> None:
     rows = ScanTable(
         scope="all",
         version=1,
-        rounds=1,
         scan_id=range(count),  # type: ignore[arg-type]
         path=range(count),  # type: ignore[arg-type]
         round=np.zeros(count, np.int32),

@@ -494,6 +494,21 @@ def test_the_view_is_the_same_on_return(root: Path) -> None:
     assert kept["scan"] in kept["rows"][2:]
 
 
+def test_the_footer_greys_what_cannot_be_done_to_no_rows(root: Path) -> None:
+    def enabled(app: DeskApp) -> bool:
+        return app.screen.active_bindings["x"].enabled
+
+    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        assert enabled(app)
+        await press(app, pilot, "slash", *"zzz", "enter")
+        assert not enabled(app)
+        await press(app, pilot, "escape")
+        assert enabled(app)
+
+    drive(root, bordered(), steps)
+
+
 def test_a_filter_that_is_still_typed_is_not_kept(root: Path) -> None:
     async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)

@@ -81,9 +81,6 @@ class QueuePane(QueueChanges):
         message.stop()
         self._try(message.alpha)
 
-    def refresh_bindings(self) -> None:
-        self.screen.refresh_bindings()
-
     def _try(self, alpha: float) -> None:
         """Rank anew in a thread; of several, only the newest α is drawn."""
         bench, self._applying = self._bench, False

@@ -145,7 +145,9 @@ class QueueView(TablePane):
         """Instead of no rows: what can be done."""
         empty = self.query_one("#queue-empty", Static)
         is_empty = self._whole is not None and not self.table.row_count
-        self.table.display, empty.display = not is_empty, is_empty
+        if empty.display != is_empty:
+            self.table.display, empty.display = not is_empty, is_empty
+            self.refresh_bindings()  # the footer greys what can't be done to no rows
         if is_empty:
             empty.update(Text(self._empty_words()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,20 @@ class Clusters:
 
 
 def load_map(path: Path) -> Map:
-    """Read a map; ColdalError (code ``map``) when the file is missing or damaged."""
+    """Read a map; ColdalError (code ``map``) when the file is missing or damaged.
+
+    Screens ask for the newest one from several places: the last that was read is kept.
+    """
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    return _read_map(path, stamp)
+
+
+@lru_cache(maxsize=1)
+def _read_map(path: Path, _stamp: int) -> Map:
     data = _load(path, "scan_ids", "xy")
-    return Map(tuple(data["scan_ids"].tolist()), data["xy"])
+    xy = data["xy"]
+    xy.setflags(write=False)
+    return Map(tuple(data["scan_ids"].tolist()), xy)
 
 
 def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> None:

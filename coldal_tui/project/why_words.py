@@ -38,24 +38,39 @@ def because(facts: Facts) -> list[str]:
     """The reasons, the weightiest first: one to three short sentences."""
     if "role" not in facts:
         return _not_in_queue(facts)
-    match facts["role"]:
-        case "medoid":
-            said = _medoid(facts)
-        case "farthest-point":
-            said = _farthest(facts)
-        case "acquired":
-            said = _acquired(facts)
-        case "validation":
-            said = ["drawn at random for the frozen validation set; it never trains"]
-        case "random":
-            seed = facts["terms"].get("seed")
-            said = ["drawn at random" + ("" if seed is None else f" (seed {seed})")]
-        case "manual":
-            said = ["nobody queued it: its mask came by itself"]
-        case _:
-            said = [f"{name} {value}" for name, value in facts["terms"].items()]
+    try:
+        said = _by_role(facts)
+    except KeyError:
+        # A strategy of another package keeps terms of its own.
+        said = _terms(facts)
     since = _since(facts)
     return since + said if facts.get("status") == "skipped" else said + since
+
+
+def _by_role(facts: Facts) -> list[str]:
+    match facts["role"]:
+        case "medoid":
+            return _medoid(facts)
+        case "farthest-point":
+            return _farthest(facts)
+        case "acquired":
+            return _acquired(facts)
+        case "validation":
+            return ["drawn at random for the frozen validation set; it never trains"]
+        case "random":
+            seed = facts["terms"].get("seed")
+            return ["drawn at random" + ("" if seed is None else f" (seed {seed})")]
+        case "manual":
+            by = facts["terms"].get("by")
+            return [
+                f"queued by hand by {by}" if by else "nobody queued it: its mask came by itself"
+            ]
+    return _terms(facts)
+
+
+def _terms(facts: Facts) -> list[str]:
+    """The bare numbers."""
+    return [f"{name} {value}" for name, value in facts["terms"].items()]
 
 
 def _since(facts: Facts) -> list[str]:

@@ -17,9 +17,10 @@ X/Z/D      a dummy
 X/Z/U*     the sequence is kept, its items cleaned, their UIDs replaced
 =========  =====================================================================================
 
-Beyond the table: private attributes and those of unknown representation are removed; names of
-people, dates and times that it does not list are emptied, and UIDs that it does not list are
-replaced where they name no class or transfer syntax.
+Beyond the table: private attributes, those of unknown representation and all that describes an
+overlay (whose pixels the table removes) are removed; names of people, dates and times that it does
+not list are emptied, and UIDs that it does not list are replaced where they name no class or
+transfer syntax.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ _BINARY = ("OB", "OD", "OF", "OL", "OV", "OW", "UN")
 
 def action_for(tag: int, vr: str, *, keyword: str = "", is_private: bool = False) -> Action:
     """What becomes of an attribute with this tag (``0xGGGGEEEE``) and value representation."""
-    if is_private:
+    if is_private or 0x6000 <= tag >> 16 <= 0x60FF:
         return Action.REMOVE
     listed = _listed(tag)
     if listed is not None:

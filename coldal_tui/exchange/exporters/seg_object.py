@@ -135,7 +135,7 @@ def _common(source: SegSource, created: str, content: str) -> Any:
     made.Manufacturer = made.ManufacturerModelName = "coldal-tui"
     made.DeviceSerialNumber, made.SoftwareVersions = "0", __version__
     made.ContentLabel, made.ContentDescription = "PRELABEL", "Proposal of a model"
-    made.ContentCreatorName = "coldal-tui"
+    made.ContentCreatorName = "coldal-tui^"
     made.ContentDate, made.ContentTime = _when(created)
     made.ImageType = ["DERIVED", "PRIMARY"]
     made.LossyImageCompression = "00"

@@ -33,6 +33,7 @@ from PIL import Image
 
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.waiting import revive, submit_chain, wait_for
+from coldal_tui.project.config import edit_config
 from coldal_tui.project.evaluating import prepare_cases
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.labels import import_masks
@@ -79,6 +80,7 @@ class Stage:
     project: Path
     result: str
     seconds: float
+    work_s: float
 
     @property
     def job_kind(self) -> str:
@@ -99,8 +101,9 @@ def make_project(folder: Path) -> Path:
         Image.fromarray(pixels).save(folder / "images" / name)
         Image.fromarray(disc.astype(np.uint8)).save(folder / "masks" / name)
     with Project.create(folder / "project", folder / "images") as project:
-        with project.layout.config.open("a") as stream:
-            stream.write("threads = 1\nretries = 1000\n")
+        settings = {("backend", "threads"): 1, ("backend", "retries"): 1000}
+        edit_config(project.layout.config, settings)
+        project.reload_config()
         reindex(project)
     return folder / "project"
 
@@ -122,11 +125,50 @@ def make_stages(folder: Path, kinds: tuple[str, ...]) -> list[Stage]:
             wait_for(project, submit_chain(project, [request(project, kind)]), lambda *_: None)
             seconds = time.monotonic() - began
         with Project(root) as project:
-            stage = Stage(kind, kept, fingerprint(project, kind), seconds)
+            (job,) = queue.list_jobs(project, newest=1)
+            stage = Stage(kind, kept, fingerprint(project, kind), seconds, _work_s(job))
         if kind in kinds:
             stages.append(stage)
         print(f"{kind}: {seconds:.1f} s undisturbed", flush=True)
     return stages
+
+
+def _work_s(job: queue.Job) -> float:
+    """From the first to the last word of its progress; the rest is start and end."""
+    lines = job.folder.progress_file
+    told = lines.read_text().splitlines() if lines.exists() else []
+    times = [json.loads(line)["at"] for line in told]
+    return max(0.3, times[-1] - times[0]) if times else 0.3
+
+
+@dataclass
+class Strikes:
+    """When to kill next: half of the time at any moment, else while the step is at work.
+
+    Most of a short job's life are imports; what is lost by a kill shows only in its work.
+    """
+
+    stage: Stage
+    rng: random.Random
+    at: float = 0.0
+    told: float | None = None
+
+    def plan(self, job: queue.Job) -> None:
+        now = time.monotonic()
+        if self.rng.random() < 0.5:
+            self.at, self.told = now + self.rng.uniform(0, self.stage.seconds), None
+        else:
+            self.at, self.told = float("inf"), self._word(job)
+
+    def due(self, job: queue.Job) -> bool:
+        if self.told is not None and self._word(job) != self.told:
+            # It has begun to work again: from now on any moment of that may be the one.
+            self.at, self.told = time.monotonic() + self.rng.uniform(0, self.stage.work_s), None
+        return time.monotonic() >= self.at
+
+    def _word(self, job: queue.Job) -> float:
+        file = job.folder.progress_file
+        return file.stat().st_mtime if file.exists() else 0.0
 
 
 def label_queue(root: Path, masks: Path) -> None:
@@ -142,8 +184,7 @@ def label_queue(root: Path, masks: Path) -> None:
 
 def configure(project: Project, kind: str) -> None:
     if kind == "train-2":
-        text = project.layout.config.read_text()
-        project.layout.config.write_text(text.replace("# workers = 0", "workers = 2 #"))
+        edit_config(project.layout.config, {("train", "workers"): 2})
         project.reload_config()
 
 
@@ -212,21 +253,22 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
         words = [sys.executable, "-c", SUBMIT, str(root), kind, json.dumps(wanted)]
         submitter = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         number = _submitted(project)
-        strike = time.monotonic() + rng.uniform(0, stage.seconds)
+        strikes = Strikes(stage, rng)
+        strikes.plan(queue.get_job(project, number))
         while not (job := queue.get_job(project, number)).ended:
             if time.monotonic() - began > LIMIT_S:
                 tally.faults.append(f"{stage.kind}: a job was forgotten ({job.status})")
                 break
             if len(workers(project)) > 1:
                 tally.faults.append(f"{stage.kind}: a job ran twice at once")
-            if kills < most_kills and time.monotonic() >= strike:
+            if kills < most_kills and strikes.due(job):
                 victim = rng.choice(VICTIMS)
                 if kill(project, victim, submitter):
                     kills += 1
                     tally.kills[victim] += 1
-                strike = time.monotonic() + rng.uniform(0, stage.seconds)
+                strikes.plan(job)
             revive(project)
-            time.sleep(0.05)
+            time.sleep(0.03)
         submitter.wait(timeout=60)
         job = queue.get_job(project, number)
         tally.runs += 1
@@ -247,7 +289,7 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
 
 
 def _submitted(project: Project) -> int:
-    before = len(queue.list_jobs(project))
+    """The number of the job that the submitter has just submitted."""
     deadline = time.monotonic() + 60
     known = {job.job_id for job in queue.list_jobs(project) if job.ended}
     while time.monotonic() < deadline:
@@ -255,7 +297,7 @@ def _submitted(project: Project) -> int:
         if fresh:
             return fresh[-1]
         time.sleep(0.01)
-    raise SystemExit(f"no job was submitted beside {before}")
+    raise SystemExit("the submitter submits nothing")
 
 
 def kill(project: Project, victim: str, submitter: subprocess.Popen[bytes]) -> bool:

@@ -79,7 +79,8 @@ class LocalBackend:
     def alive(self, handle: JobHandle) -> bool:
         child = self._children.get(handle.pid)
         if child is not None and child.poll() is not None:
-            del self._children[handle.pid]
+            # Two threads may ask at once while a job is being ended.
+            self._children.pop(handle.pid, None)
             return False
         try:
             zombie = psutil.Process(handle.pid).status() == psutil.STATUS_ZOMBIE
@@ -88,7 +89,14 @@ class LocalBackend:
             return False
 
     def waits(self, handle: JobHandle) -> str | None:
-        return None
+        """Whether somebody has stopped the worker: it lives, and does nothing."""
+        try:
+            stopped = psutil.Process(handle.pid).status() == psutil.STATUS_STOPPED
+            if not stopped or not is_it(handle):
+                return None
+        except psutil.NoSuchProcess:
+            return None
+        return f"stopped by a signal; kill -CONT {handle.pid} lets it go on"
 
     def devices(self) -> tuple[Gpu, ...]:
         """The GPUs of this machine as they are now, for people to look at."""

@@ -48,7 +48,9 @@ def wait_for(
                 break
             if time.monotonic() - checked > 5:
                 checked = time.monotonic()
-                if not supervisor_running(project.layout):
+                if supervisor_running(project.layout):
+                    restarts = 0
+                else:
                     restarts += 1
                     ensure_supervisor(project.layout)
                 if restarts > MOST_RESTARTS:

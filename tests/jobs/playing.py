@@ -16,6 +16,7 @@ from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, FailedScan, OutputFile, Receipt
+from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 
 AGAIN = {"again": True}
@@ -42,9 +43,8 @@ def forget_handle(project: Project, number: int) -> None:
 
 
 def set_backend(project: Project, **values: Any) -> None:
-    """Set keys of [backend], which is the last table of a new project's coldal.toml."""
-    with project.layout.config.open("a") as stream:
-        stream.writelines(f"{key} = {value}\n" for key, value in values.items())
+    """Set keys of [backend] in coldal.toml."""
+    edit_config(project.layout.config, {("backend", key): value for key, value in values.items()})
     project.reload_config()
 
 

@@ -141,9 +141,11 @@ def test_a_stopped_worker_is_neither_dead_nor_run_twice(many: Project) -> None:
     number = submit(many)
     (worker,) = workers(many)
     worker.send_signal(signal.SIGSTOP)
-    time.sleep(1.5)
+    time.sleep(2.5)
     assert workers(many) == [worker]
-    assert queue.get_job(many, number).status == "running"
+    job = queue.get_job(many, number)
+    told = f"stopped by a signal; kill -CONT {worker.pid} lets it go on"
+    assert (job.status, job.waiting_for) == ("running", told)
     worker.send_signal(signal.SIGCONT)
     check_whole(many, number)
     assert queue.get_job(many, number).attempts == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from playing import set_backend
 from processes import PRETENDED, nothing_left, processes_of, supervisors, workers
 
 from coldal_tui.jobs import queue
@@ -24,8 +25,7 @@ def test_ten_kills_of_quick_jobs(project: Project, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PYTHONPATH", str(PRETENDED))
     monkeypatch.setenv("PRETEND_STEPS", "1")
     monkeypatch.setenv("PRETEND_PAUSE_S", "0.1")
-    with project.layout.config.open("a") as stream:
-        stream.write("retries = 100\n")
+    set_backend(project, retries=100)
     rng, kills = random.Random(3), 0
     strike = time.monotonic()
     with nothing_left(project):

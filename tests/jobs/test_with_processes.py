@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playing import Clock
+from playing import Clock, set_backend
 from processes import PRETENDED
 
 from coldal_launch.local import LOOK_S, LocalBackend
@@ -141,8 +141,7 @@ def test_a_gpu_is_free_for_other_projects_when_the_last_process_has_ended(
 
 
 def test_two_workers_run_side_by_side_where_the_cpu_may(many, supervise, pretended) -> None:
-    with many.layout.config.open("a") as stream:
-        stream.write("cpu_jobs = 2\n")
+    set_backend(many, cpu_jobs=2)
     pretended.setenv("PRETEND_PAUSE_S", "0.05")
     queue.submit(many, "embed")
     supervisor = supervise()

@@ -97,7 +97,8 @@ def _list(project: Project, as_json: bool) -> None:
         for row in quarantined:
             number, scan = row["quarantine_id"], row["scan_id"] or "no scan known"
             common.echo(f"{number:>3}  {scan}  ({row['code']})")
-            common.echo(f"     {visible(row['source'])}\n     {visible(row['message'])}")
+            source = row["source"] + (f" [{row['source_key']}]" if row["source_key"] else "")
+            common.echo(f"     {visible(source)}\n     {visible(row['message'])}")
 
 
 def _reject(

@@ -19,6 +19,8 @@ LARGEST = 512 << 20
 """Bytes of the largest document that is read: objects in memory take many times as much."""
 
 _MARK = b"\xef\xbb\xbf"
+_START = 256
+"""Bytes within which a document has to begin; it may be indented, but not by more."""
 _KEY = re.compile(rb'"((?:[^"\\]|\\.){1,40})"\s*:')
 _DAMAGED = (msgspec.DecodeError, RecursionError, UnicodeError, ValueError)
 
@@ -42,8 +44,7 @@ def outline(path: Path, head: bytes) -> Outline | None:
 
     ``head`` is the file's beginning. Documents are read once, whoever asks.
     """
-    start = head.removeprefix(_MARK).lstrip()[:1]
-    if start not in (b"{", b"["):
+    if head[:_START].removeprefix(_MARK).lstrip()[:1] not in (b"{", b"["):
         return None
     try:
         status = path.stat()

@@ -21,10 +21,14 @@ class Drawn:
     key: bytes
 
     @classmethod
-    def of(cls, label: NDArray[np.uint8]) -> Drawn:
-        """Look at a label once: it is mostly even areas, and few runs tell everything."""
+    def of(cls, label: NDArray[np.uint8], runs: Runs | None = None) -> Drawn:
+        """Look at a label once: it is mostly even areas, and few runs tell everything.
+
+        ``runs`` are the label's, where they are known.
+        """
         whole = np.ascontiguousarray(label)
-        runs = Runs.of(whole)
+        if runs is None or runs.order != "C" or runs.shape != whole.shape:
+            runs = Runs.of(whole)
         if runs is not None:
             return cls(runs.counts(), runs.key())
         made = hashlib.sha256(f"{whole.shape}".encode())

@@ -246,7 +246,8 @@ class _Import:
         found = self.matcher.match(candidate, manifest)
         if isinstance(found, Match):
             person = manifest.person if manifest else None
-            candidate = replace(candidate, author=candidate.author or found.author or person)
+            if author := candidate.author or found.author or person:
+                candidate = replace(candidate, author=author)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
             return None
         if found.code == "template":

@@ -22,8 +22,8 @@ Translate = Callable[[list[int], list[int]], Sequence[int]]
 """From the values that occur (ascending) and how often, to what each one becomes."""
 
 
-def translate(raw: NDArray[Any], meanings_of: Translate) -> NDArray[np.uint8]:
-    """The array with its values replaced: same shape, uint8.
+def translate(raw: NDArray[Any], meanings_of: Translate) -> tuple[NDArray[np.uint8], Runs | None]:
+    """The array with its values replaced: same shape, uint8; and its runs where they are known.
 
     Raises
     ------
@@ -33,9 +33,10 @@ def translate(raw: NDArray[Any], meanings_of: Translate) -> NDArray[np.uint8]:
     runs = Runs.of(whole)
     if runs is None:
         values, counts = _count_values(whole)
-        return _look_up(whole, values, meanings_of(values, counts))
+        return _look_up(whole, values, meanings_of(values, counts)), None
     found = runs.counts()
-    return runs.replaced(meanings_of(list(found), list(found.values())))
+    meanings = meanings_of(list(found), list(found.values()))
+    return runs.replaced(meanings), runs.renamed(meanings)
 
 
 def as_integers(raw: NDArray[Any]) -> NDArray[Any]:

@@ -25,9 +25,9 @@ _SMALL = 1 << 20
 
 
 def _digest(file: Path) -> str:
-    if file.stat().st_size > _SMALL:
-        return sha256_file(file)
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as stream:
+        data = stream.read(_SMALL)
+    return hashlib.sha256(data).hexdigest() if len(data) < _SMALL else sha256_file(file)
 
 
 class Digests:

@@ -20,6 +20,7 @@ from coldal_tui.exchange.conflicts import ConflictRule
 from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.overlap import merge_labels
 from coldal_tui.exchange.picture_size import check_picture_size, turned_back, width_height
+from coldal_tui.exchange.runs import Runs
 from coldal_tui.exchange.values import Meaning
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
@@ -70,12 +71,13 @@ class Rejected:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Values on the scan's grid, not yet checked for emptiness."""
+    """Values on the scan's grid, not yet checked for emptiness; their runs where known."""
 
     label: NDArray[np.uint8]
     geometry: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    runs: Runs | None = None
 
 
 def decide(
@@ -97,7 +99,7 @@ def decide(
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
         return Rejected(error.code, error.what, error.remedy)
-    drawn = Drawn.of(fitted.label)
+    drawn = Drawn.of(fitted.label, fitted.runs)
     is_empty = drawn.classes == 0
     if is_empty and not options.confirm_empty:
         return _empty(drawn)
@@ -120,9 +122,11 @@ def _fit(
         grid = _check_picture(target, pixels)
     else:
         grid = _check_volume(target, pixels, options)
-    label, overlaps = _merged(pixels, classes, ignore_value, options)
+    label, overlaps, runs = _merged(pixels, classes, ignore_value, options)
     if isinstance(grid, _Plain):
-        on_grid = label.reshape(label.shape[:2]).T if grid.transpose else label
+        if not grid.transpose:
+            return _Fitted(np.ascontiguousarray(label), "match", overlaps + grid.notes, runs=runs)
+        on_grid = label.reshape(label.shape[:2]).T
         return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
     fitted = _place(target, label, pixels, grid, classes)
     return replace(fitted, notes=overlaps + fitted.notes)
@@ -130,10 +134,12 @@ def _fit(
 
 def _merged(
     pixels: MaskPixels, classes: Sequence[str], ignore_value: int | None, options: ImportOptions
-) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """The mask in the project's values, and notes on drawings that overlapped."""
+) -> tuple[NDArray[np.uint8], tuple[str, ...], Runs | None]:
+    """The mask in the project's values, notes on drawings that overlapped, runs where known."""
 
-    def translate(array: NDArray[Any], names: Mapping[int, str] | None) -> NDArray[np.uint8]:
+    def translate(
+        array: NDArray[Any], names: Mapping[int, str] | None
+    ) -> tuple[NDArray[np.uint8], Runs | None]:
         meaning = Meaning(
             classes,
             ignore_value,
@@ -143,13 +149,13 @@ def _merged(
             pixels.numbered,
             pixels.void,
         )
-        return meaning.apply(array)
+        return meaning.apply_runs(array)
 
-    label = translate(pixels.array, pixels.names)
+    label, runs = translate(pixels.array, pixels.names)
     if not pixels.layers:
-        return label, ()
-    further = (translate(layer.array, layer.names) for layer in pixels.layers)
-    return merge_labels(chain((label,), further), classes, options.priority)
+        return label, (), runs
+    further = (translate(layer.array, layer.names)[0] for layer in pixels.layers)
+    return *merge_labels(chain((label,), further), classes, options.priority), None
 
 
 @dataclass(frozen=True)

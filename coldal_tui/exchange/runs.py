@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -43,14 +43,23 @@ class Runs:
         return cls(values, which, bounds[1:] - bounds[:-1], array.shape, order)
 
     def counts(self) -> dict[int, int]:
-        """The values that occur, ascending, and how often."""
+        """The values that occur, in the order of ``values``, and how often."""
         counts = np.bincount(self.which, weights=self.lengths, minlength=len(self.values))
-        return {int(v): int(n) for v, n in zip(self.values, counts, strict=True)}
+        return dict(zip(self.values.tolist(), map(int, counts.tolist()), strict=True))
 
     def replaced(self, meanings: Sequence[int]) -> NDArray[np.uint8]:
         """The array with each value (in the order of ``values``) replaced."""
         flat = np.repeat(np.array(meanings, dtype=np.uint8)[self.which], self.lengths)
         return flat.reshape(self.shape, order=self.order)
+
+    def renamed(self, meanings: Sequence[int]) -> Runs | None:
+        """The runs of the array that :meth:`replaced` makes.
+
+        None where two values become one, for neighbours have grown together then.
+        """
+        if len(set(meanings)) != len(meanings):
+            return None
+        return replace(self, values=np.array(meanings, dtype=np.uint8))
 
     def key(self) -> bytes:
         """Equal for equal arrays of numbers up to 255 that lie alike in memory."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError, UsageError
 from coldal_tui.exchange.numbers import translate
+from coldal_tui.exchange.runs import Runs
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
 
 _SHOWN = 6
@@ -79,6 +80,10 @@ class Meaning:
         ImageError : codes ``not-integral``, ``unknown-value``, ``ignore-value``, ``colour``.
         UsageError : the class list, ignore value or value map contradicts itself.
         """
+        return self.apply_runs(raw)[0]
+
+    def apply_runs(self, raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Runs | None]:
+        """As :meth:`apply`, with the label's runs where they came along."""
         check_classes(self.classes, self.ignore_value)
         return translate(raw, self._meanings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def _take_in(project: Project, stager: Stager, verdicts: Iterable[Verdict]) -> l
             else:
                 writer.store(stager.scan(verdict.scan_id), verdict, staged)
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
-        outcomes.append((status, replace(verdict, stored=None)))
+        outcomes.append((status, verdict))
     resolve_quarantine(project, labelled)
     return outcomes
 

@@ -23,6 +23,7 @@ from coldal_tui.exchange.shapes import Canvas, Patch, fill_ellipse
 _AREAS = ("polygon", "mask", "ellipse")
 _OTHER = ("box", "polyline", "points", "cuboid", "skeleton")
 _BLOCK = 1 << 20
+_START = 256
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -35,6 +36,8 @@ class CvatImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """An XML with CVAT's root element."""
+        if b"<" not in head[:_START]:
+            return None
         encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
         text = head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
         return "CVAT XML file" if text.startswith("<") and "<annotations" in text else None

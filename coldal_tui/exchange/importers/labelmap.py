@@ -95,14 +95,25 @@ MAP_IMPORTER = LabelmapImporter()
 
 def find_labelmap(folder: Path) -> Path | None:
     """The nearest ``labelmap.txt`` at or above a folder, a few levels up at most."""
-    here = folder
+    here = str(folder)
     for _ in range(_LEVELS):
-        if (here / LABELMAP).is_file() and read_labelmap(here / LABELMAP):
-            return here / LABELMAP
-        if here.parent == here:
+        try:
+            found = _labelmap_in(here, Path(here).stat().st_mtime_ns)
+        except OSError:
+            return None
+        if found is not None and read_labelmap(found):
+            return found
+        here, _, name = here.rpartition("/")
+        if not name or not here:
             break
-        here = here.parent
     return None
+
+
+@lru_cache(maxsize=256)
+def _labelmap_in(folder: str, _changed: int) -> Path | None:
+    """The file in one folder; asked for every mask, and looked up again when the folder changes."""
+    file = Path(folder) / LABELMAP
+    return file if file.is_file() else None
 
 
 def read_labelmap(path: Path) -> Mapping[int, str]:

@@ -13,6 +13,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.names import file_stem, same_name
 from coldal_tui.exchange.ours import Digests
+from coldal_tui.exchange.picture_size import turned_back
 from coldal_tui.exchange.settling import Claim
 from coldal_tui.exchange.slices import SliceStack, volume_of
 
@@ -133,7 +134,7 @@ def _slice(stack: SliceStack, name: str, candidate: Candidate) -> MaskPixels:
             f"slice {name!r}: {error.what}", remedy=error.remedy, code=error.code
         ) from error
     if pixels.axes == "rows":
-        return pixels
+        return turned_back(pixels, picture)
     if pixels.array.ndim == 3 and pixels.array.shape[2] == 1:
         pixels = replace(
             pixels,

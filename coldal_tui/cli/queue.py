@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coldal_tui.project.snapshot import QueueItem
 
 STATUSES = ("queued", "exported", "labelled", "skipped")
-ACTIONS = ("skip", "pin", "unpin", "assign", "reopen", "exclude", "move", "rerank")
+ACTIONS = ("add", "skip", "pin", "unpin", "assign", "reopen", "exclude", "move", "rerank")
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,12 @@ BELONGS: dict[str, tuple[str | None, ...]] = {
 def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Show the ranked queue, or change it.
 
-    Actions: skip, pin, unpin, assign, reopen, exclude, move, rerank.
+    Actions: add, skip, pin, unpin, assign, reopen, exclude, move, rerank.
 
     \b
     coldal-tui queue
     coldal-tui queue skip SCAN --reason "motion artefact"
+    coldal-tui queue add SCAN
     coldal-tui queue assign SCAN SCAN --to ana
     coldal-tui queue move SCAN --to 3
     coldal-tui queue rerank --alpha 0.3 --dry-run
@@ -130,6 +131,10 @@ def _apply(project: Project, action: str, scans: list[str], options: Options) ->
     from coldal_tui.project.reordering import move
 
     match action:
+        case "add":
+            from coldal_tui.project.manual import queue_by_hand
+
+            return queue_by_hand(project, scans)
         case "skip":
             return actions.skip(project, scans, options.reason, replace=not options.no_replace)
         case "pin" | "unpin":

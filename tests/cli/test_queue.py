@@ -310,3 +310,11 @@ def test_rerank_beyond_one_is_a_wrong_call(call: Call, tmp_path: Path) -> None:
     done = call("queue", second_round(tmp_path), "rerank", "--alpha", 1.5)
     assert (done.status, done.out) == (2, "")
     assert "not between 0 and 1" in done.err
+
+
+def test_a_scan_is_queued_by_hand(call: Call, queued: Path) -> None:
+    assert call("queue", queued, "add", "scan_4").out.splitlines()[0] == "scan_4: queued"
+    items = call("queue", queued, "--json").json
+    added = next(item for item in items if item["scan_id"] == "scan_4")
+    assert (added["role"], added["round"], added["rank"]) == ("manual", 0, 4)
+    assert "queued by hand" in call("why", queued, "scan_4").out

@@ -194,3 +194,19 @@ def test_a_lost_key_file_does_not_stop_other_imports(lab, project):
     shutil.rmtree(report.key_file.parent)
     lab.mask("other_one.png")
     assert [v.scan_id for v in import_masks(project, lab.masks).accepted] == ["other_one"]
+
+
+def test_slices_under_pseudonyms_go_back_into_their_volume(hospital):
+    project, _ = hospital
+    report = export_queue(project, format="coco", wanted=HIDE)
+    volume = report.pseudonyms["roe_rick"]
+    pictures = sorted((report.folder / "images").glob(f"{volume}__*.png"))
+    for picture in pictures:
+        with Image.open(picture) as shown:
+            mask = np.zeros(shown.size[::-1], np.uint8)
+        mask[1:3, 2] = 1
+        Image.fromarray(mask).save(report.folder / "returned" / picture.name)
+    taken = import_masks(project, report.folder / "returned")
+    assert [(v.scan_id, v.matched_by) for v in taken.accepted] == [("roe_rick", "manifest")]
+    (label,) = list_labels(project)
+    assert sum(label["voxels"].values()) == 2 * len(pictures)

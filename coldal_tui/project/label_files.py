@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging.image import label_suffix
 from coldal_tui.project.project import Project
-from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
 
 SUFFIXES = (".nii.gz", ".png")
@@ -17,10 +15,9 @@ STAGED = "staged-"
 _ABANDONED_S = 24 * 3600
 
 
-def label_name(scan: ScanRecord, version: str = "") -> str:
+def label_name(scan_id: str, suffix: str, version: str = "") -> str:
     """The file name of a scan's label that counts, or of another version of it."""
-    middle = f".{version}" if version else ""
-    return f"{scan.scan_id}{middle}{label_suffix(scan.header())}"
+    return f"{scan_id}.{version}{suffix}" if version else f"{scan_id}{suffix}"
 
 
 def stored_file(project: Project, row: Row) -> Path | None:
@@ -54,15 +51,16 @@ def reconcile_label_files(project: Project) -> None:
         )
         active = {row["file"].rpartition("/")[2]: row for row in rows if row["state"] == "active"}
         by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
-        waiting = {entry.name for entry in os.scandir(layout.label_versions)}
-        for path in sorted(layout.labels.iterdir()):
+        labels, versions = layout.labels, layout.label_versions
+        waiting = {entry.name for entry in os.scandir(versions)}
+        for path in sorted(labels.iterdir()):
             if _is_label(path) and not _in_place(path, active, waiting):
-                _put_away(path, by_hash, layout.label_versions)
-        there = {entry.name for entry in os.scandir(layout.labels)}
+                _put_away(path, by_hash, versions)
+        there = {entry.name for entry in os.scandir(labels)}
         for name, row in active.items():
             version = _version_name(row)
             if version in waiting and name not in there:
-                (layout.label_versions / version).replace(layout.labels / name)
+                (versions / version).replace(labels / name)
 
 
 def _is_label(path: Path) -> bool:

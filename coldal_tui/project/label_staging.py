@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.importing import Verdict
 from coldal_tui.files import disk_error, fsync_folder
+from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.label_files import STAGED, label_name, stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.quarantine import keep_copy
-from coldal_tui.project.records import ScanRecord
 
 _SYNC_THREADS = 8
 
@@ -38,12 +39,14 @@ Source = tuple[str, str, str]
 class Staged:
     """What was written for a verdict.
 
-    The pixels of a new label lie in ``file`` until it has a version; ``known`` means that the
+    The pixels of a new label lie in ``file`` until it has a version, with the ending of its
+    format; ``known`` means that the
     project has this label already; ``kept`` is the copy of a mask that goes to quarantine,
     relative to the project.
     """
 
     file: Path | None = None
+    suffix: str = ""
     sha256: str = ""
     voxels: dict[str, int] = field(default_factory=dict)
     kept: str = ""
@@ -57,9 +60,10 @@ class Stager:
     from several threads.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, targets: Iterable[ScanTarget]) -> None:
+        """``targets`` are the scans that masks may belong to."""
         self._project = project
-        self._scans = {scan.scan_id: scan for scan in project.scans()}
+        self._targets = {target.scan_id: target for target in targets}
         self._known = KnownLabels(project)
         self._classes = project.config.classes.names
         self._folder = project.layout.label_versions
@@ -82,9 +86,6 @@ class Stager:
         for file in self._files:
             file.unlink(missing_ok=True)
 
-    def scan(self, scan_id: str) -> ScanRecord:
-        return self._scans[scan_id]
-
     def finish(self, verdict: Verdict, *, again: bool = False) -> Verdict:
         """The verdict without its pixels; ``stored`` is what became of them.
 
@@ -103,19 +104,21 @@ class Stager:
         if verdict.label is None or verdict.scan_id is None:
             kept = keep_copy(self._project, verdict) if verdict.status == "quarantined" else ""
             return Staged(kept=kept)
-        scan = self._scans[verdict.scan_id]
-        path = self._folder / label_name(scan, f"{STAGED}{self._token}{next(self._numbers)}")
+        target = self._targets[verdict.scan_id]
+        suffix = _suffix(target)
+        version = f"{STAGED}{self._token}{next(self._numbers)}"
+        path = self._folder / label_name(target.scan_id, suffix, version)
         if not self._files:
             self._folder.mkdir(parents=True, exist_ok=True)
         self._files.append(path)
-        data = encode_label(path, verdict.label, scan.affine)
+        data = encode_label(path, verdict.label, target.affine)
         try:
             path.write_bytes(data)
         except OSError as error:
             raise disk_error(error, path) from error
         self._syncing.append(self._pool.submit(_sync_file, path))
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
-        return Staged(path, sha256(data).hexdigest(), voxels)
+        return Staged(path, suffix, sha256(data).hexdigest(), voxels)
 
     def sync(self) -> None:
         """Wait until all that was staged is durable."""
@@ -123,6 +126,11 @@ class Stager:
             one.result()
         if self._syncing:
             fsync_folder(self._folder)
+
+
+def _suffix(target: ScanTarget) -> str:
+    header = ScanHeader(shape=target.shape, channels=1, dtype="uint8", affine=target.affine)
+    return label_suffix(header)
 
 
 def _sync_file(path: Path) -> None:
@@ -217,20 +225,20 @@ class LabelWriter:
         self._folder = project.layout.label_versions
         self._labels = project.layout.relative(project.layout.labels)
 
-    def store(self, scan: ScanRecord, verdict: Verdict, staged: Staged) -> None:
+    def store(self, verdict: Verdict, staged: Staged) -> None:
         """Store one label. ``verdict`` is an accepted or kept one."""
-        if staged.file is None:
+        if staged.file is None or verdict.scan_id is None:
             raise ValueError("only an accepted mask that was staged can become a label")
-        store, scan_id = self._project.store, scan.scan_id
+        store, scan_id = self._project.store, verdict.scan_id
         version = 1 + (self._versions.get(scan_id) or 0)
-        staged.file.replace(self._folder / label_name(scan, f"v{version}"))
+        staged.file.replace(self._folder / label_name(scan_id, staged.suffix, f"v{version}"))
         if version > 1:
             store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
         store.insert(
             "labels",
             scan_id=scan_id,
             version=version,
-            file=f"{self._labels}/{label_name(scan)}",
+            file=f"{self._labels}/{label_name(scan_id, staged.suffix)}",
             sha256=staged.sha256,
             state="active",
             role=self._roles.get(scan_id, "manual"),

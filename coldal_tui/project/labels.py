@@ -11,6 +11,7 @@ from typing import Any
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.agreement import Agreement
+from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers import load_registry
 from coldal_tui.exchange.importing import Verdict, examine
 from coldal_tui.exchange.policy import ImportOptions
@@ -82,9 +83,10 @@ def import_masks(
     """
     source = source.absolute()
     asked = _Asked(format, match, with_class_map(project, options), only, progress)
-    with open_source(project, source) as opened, Stager(project) as stager:
+    scans = targets(project)
+    with open_source(project, source) as opened, Stager(project, scans) as stager:
         survey = survey_source(opened.path, load_registry().select(format), opened.place)
-        found = _examined(project, opened, survey, asked, stager, dry_run=dry_run)
+        found = _examined(project, scans, opened, survey, asked, stager, dry_run=dry_run)
         if dry_run:
             outcomes = [(_status(verdict), verdict) for verdict in found]
             return _report(opened, survey, outcomes, _expected(project), dry_run=True)
@@ -93,7 +95,7 @@ def import_masks(
         stager.sync()
         with project.store.action("import", source=str(source), match=match) as action:
             expected = _expected(project)
-            outcomes = _take_in(project, stager, verdicts)
+            outcomes = _take_in(project, verdicts)
             report = _report(opened, survey, outcomes, expected, dry_run=False)
             action.summary = (
                 f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
@@ -114,6 +116,7 @@ Outcome = tuple[str, Verdict]
 
 def _examined(
     project: Project,
+    scans: Sequence[ScanTarget],
     opened: Opened,
     survey: Survey,
     asked: _Asked,
@@ -131,7 +134,7 @@ def _examined(
 
     yield from examine(
         opened.path,
-        targets(project),
+        scans,
         classes.names,
         classes.ignore_value,
         match=asked.match,
@@ -150,7 +153,7 @@ def _status(verdict: Verdict) -> str:
     return "unchanged" if known else verdict.status
 
 
-def _take_in(project: Project, stager: Stager, verdicts: Iterable[Verdict]) -> list[Outcome]:
+def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
     """Store what was staged (inside an action)."""
     writer = LabelWriter(project)
     meanwhile = KnownLabels(project)
@@ -164,7 +167,7 @@ def _take_in(project: Project, stager: Stager, verdicts: Iterable[Verdict]) -> l
             if meanwhile.has_file(verdict, staged.sha256):
                 status = "unchanged"
             else:
-                writer.store(stager.scan(verdict.scan_id), verdict, staged)
+                writer.store(verdict, staged)
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
         outcomes.append((status, verdict))
     resolve_quarantine(project, labelled)

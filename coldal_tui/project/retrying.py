@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importing import examine_file
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.exchange.verdict import Verdict
@@ -45,12 +46,13 @@ def retry_quarantined(
     Raises UsageError when ``scan_id`` is no scan that can have a label.
     """
     chosen = None if scan_id is None else _target_id(project, scan_id)
-    with Stager(project) as stager:
-        decided = list(_decide_all(project, rows, options, chosen, stager))
+    scans = targets(project)
+    with Stager(project, scans) as stager:
+        decided = list(_decide_all(project, scans, rows, options, chosen, stager))
         stager.sync()
         with project.store.action("quarantine retry") as action:
             writer = LabelWriter(project)
-            results = [_settle(project, stager, writer, row, one) for row, one in decided]
+            results = [_settle(project, writer, row, one) for row, one in decided]
             done = sum(result.accepted for result in results)
             action.summary = f"tried {len(rows)} quarantined masks again, {done} accepted"
     reconcile_label_files(project)
@@ -71,6 +73,7 @@ def _target_id(project: Project, scan_id: str) -> str:
 
 def _decide_all(
     project: Project,
+    scans: Sequence[ScanTarget],
     rows: Sequence[Row],
     options: ImportOptions | None,
     chosen: str | None,
@@ -78,7 +81,7 @@ def _decide_all(
 ) -> Iterator[tuple[Row, Verdict | Retried]]:
     classes = project.config.classes
     rules = classes.names, classes.ignore_value, with_class_map(project, options)
-    by_id = {target.scan_id: target for target in targets(project)}
+    by_id = {target.scan_id: target for target in scans}
     claims = Counter(chosen or row["scan_id"] for row in rows)
     for row in rows:
         target = by_id.get(chosen or row["scan_id"] or "")
@@ -104,9 +107,7 @@ def _decide_all(
             yield row, replace(verdict, source=row["source"])
 
 
-def _settle(
-    project: Project, stager: Stager, writer: LabelWriter, row: Row, decided: Verdict | Retried
-) -> Retried:
+def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | Retried) -> Retried:
     """Note what became of one mask (inside an action)."""
     if isinstance(decided, Retried):
         return decided
@@ -115,7 +116,7 @@ def _settle(
     here = {"quarantine_id": row["quarantine_id"]}
     accepted = verdict.status == "accepted"
     if accepted and verdict.scan_id is not None:
-        writer.store(stager.scan(verdict.scan_id), verdict, staged)
+        writer.store(verdict, staged)
         resolve_quarantine(project, {verdict.scan_id: (verdict.sha256, verdict.key)})
         store.update("quarantine", here, state=RESOLVED)
     elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):

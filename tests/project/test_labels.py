@@ -279,10 +279,10 @@ def test_an_import_that_dies_before_its_commit_leaves_nothing(lab, project, monk
     lab.mask("s01.png", slice(3, 6))
     stored = LabelWriter.store
 
-    def die(writer, scan, verdict, staged) -> None:
-        if scan.scan_id == "s01":
+    def die(writer, verdict, staged) -> None:
+        if verdict.scan_id == "s01":
             raise KeyboardInterrupt
-        stored(writer, scan, verdict, staged)
+        stored(writer, verdict, staged)
 
     monkeypatch.setattr(LabelWriter, "store", die)
     with pytest.raises(KeyboardInterrupt):

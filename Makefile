@@ -37,6 +37,7 @@ types: venv
 bench: venv
 	$(BIN)/python benchmarks/cli_startup.py
 	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/tui.py
 
 soak: venv
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak

@@ -45,9 +45,9 @@ def demo_command(folder: Path | None, seed: int, no_open: bool) -> None:
     with Project(root) as project:
         show_result(project)
     if sys.stdout.isatty() and sys.stdin.isatty() and not no_open:
-        from coldal_tui.tui.app import ColdalApp
+        from coldal_tui.cli.app import run_app
 
-        ColdalApp(root).run()
+        run_app(root)
 
 
 def _run(root: Path, seed: int) -> None:

@@ -31,7 +31,7 @@ def preview(table: ScanTable, bench: Bench, found: Reranked) -> ScanTable:
     rows = [
         _Row(int(n), int(table.rank[n]), bool(table.pinned[n]), None)
         for n in mine
-        if table.scan_id[n] not in free
+        if table.scan_id[int(n)] not in free
     ]
     rows += [
         _Row(table.index.get(pick["scan_id"], -1), pick["rank"], False, pick) for pick in found.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ class Paned(DeskApp):
                     )
                     self._furnish(name)
         self._check_keys()
+        # What is there now stays: the collector need not look at it each time it sweeps.
+        gc.freeze()
 
     def _furnish(self, name: str) -> None:
         """Bring a new pane to where the others are."""

@@ -120,7 +120,9 @@ def tmux(tmp_path_factory):
 def test_hang_up_kill_and_come_back(cli, new_project, tmux, tmp_path) -> None:
     """The terminal is closed while a job runs, later the app is killed: nothing is lost."""
     root: Path = new_project("tmux")
-    env = f"env -u COLUMNS -u LINES XDG_STATE_HOME={tmp_path} OMP_NUM_THREADS=1 TERM=screen-256color"
+    env = (
+        f"env -u COLUMNS -u LINES XDG_STATE_HOME={tmp_path} OMP_NUM_THREADS=1 TERM=screen-256color"
+    )
     command = f"{env} {' '.join(cli.command('open', root))}"
     tmux("new-session", "-d", "-x", "100", "-y", "30", command)
     tmux.until("embed 24 scans")

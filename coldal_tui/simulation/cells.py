@@ -1,0 +1,111 @@
+"""Finished cells on disk: one JSON file each, whole or not there, and checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.files import atomic_write
+from coldal_tui.simulation.design import CellId
+from coldal_tui.simulation.splitting import Split
+
+CELLS = "cells"
+SETUP_FILE = "setup.json"
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One class on one test scan; distances in ``unit`` (mm, or px where no spacing is known)."""
+
+    dice: float
+    hd: float
+    hd95: float
+    unit: str = ""
+    note: str = ""
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """What one cell did and what came of it.
+
+    ``train`` and ``picks`` (of this round alone) are in the order of picking. ``scans`` is test
+    scan → class → measures. ``foreground`` is the share of the pool's foreground that the labels
+    hold. ``entropies`` of the scans that may still be picked are there where rounds go on from
+    this cell. ``seconds`` of each part of the work. ``made`` says by what: versions, device.
+    """
+
+    id: CellId
+    setup: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    picks: tuple[dict[str, Any], ...]
+    scans: dict[str, dict[str, Measured]]
+    foreground: float
+    seconds: dict[str, float]
+    steps: int
+    loss: float
+    entropies: dict[str, float] | None = None
+    failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    made: dict[str, str] = {}
+
+    @property
+    def labels(self) -> int:
+        return len(self.train) + len(self.validation)
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """A cell with the SHA-256 of its bytes."""
+
+    sha256: str
+    cell: msgspec.Raw
+
+
+def cell_file(folder: Path, cell: CellId) -> Path:
+    return folder / CELLS / f"{cell.name}.json"
+
+
+def write_cell(folder: Path, cell: Cell) -> None:
+    """Put a finished cell below the simulation's folder, atomically."""
+    content = msgspec.json.encode(cell)
+    sealed = _Sealed(hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
+    path = cell_file(folder, cell.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, lambda stream: stream.write(msgspec.json.encode(sealed)))
+
+
+def read_cell(folder: Path, wanted: CellId) -> Cell | None:
+    """A finished cell; None when there is none, or the file is damaged or of another cell."""
+    try:
+        sealed = msgspec.json.decode(cell_file(folder, wanted).read_bytes(), type=_Sealed)
+        if hashlib.sha256(sealed.cell).hexdigest() != sealed.sha256:
+            return None
+        cell = msgspec.json.decode(sealed.cell, type=Cell)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return cell if cell.id == wanted else None
+
+
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Where the split, the map and the clusters of one seed lie."""
+    return folder / f"seed-{seed:03d}"
+
+
+def split_file(folder: Path, seed: int) -> Path:
+    return seed_folder(folder, seed) / "split.json"
+
+
+def read_split(folder: Path, seed: int) -> Split | None:
+    """The split of a seed as it was used; None when there is none, or it is damaged."""
+    try:
+        return msgspec.json.decode(split_file(folder, seed).read_bytes(), type=Split)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON types or structs, indented and atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = msgspec.json.format(msgspec.json.encode(value), indent=1)
+    atomic_write(path, lambda stream: stream.write(content))

@@ -1,0 +1,174 @@
+"""What a simulation replays: arms, label counts, rounds and seeds, and the cells they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+Group = Literal["cold", "active", "full"]
+
+FULL = "all labels"
+"""The arm that labels the whole pool: what labelling fewer is measured against."""
+RANDOM = "random"
+"""The strategy that every other one has to beat."""
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """A strategy of the rounds after the first; ``alpha`` where it weighs entropy by it."""
+
+    strategy: str
+    alpha: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.strategy if self.alpha is None else f"{self.strategy} α={self.alpha:g}"
+
+
+class CellId(msgspec.Struct, frozen=True):
+    """One training and what is measured of it.
+
+    ``labels`` counts all labelled scans, validation among them; 0 for the whole pool. A cell of
+    round 1 or later goes on from the cell ``before``; the rounds of all arms start from the same
+    first queue: ``round0`` scans picked by the strategy ``start``.
+    """
+
+    seed: int
+    group: Group
+    strategy: str = ""
+    labels: int = 0
+    alpha: float | None = None
+    round: int = 0
+    start: str = ""
+    round0: int = 0
+
+    @property
+    def arm(self) -> str:
+        return FULL if self.group == "full" else Arm(self.strategy, self.alpha).name
+
+    @property
+    def name(self) -> str:
+        """Unique, and safe as a file name."""
+        seed = f"s{self.seed:03d}-{self.group}"
+        if self.group == "full":
+            return seed
+        weight = "" if self.alpha is None else f"-a{self.alpha:g}"
+        arm = f"{self.strategy}{weight}-{self.labels:04d}"
+        if self.group == "cold":
+            return f"{seed}-{arm}"
+        return f"{seed}-{self.start}-{self.round0:04d}-{arm}-r{self.round}"
+
+    @property
+    def batch(self) -> int:
+        """How many scans each round after the first adds."""
+        return (self.labels - self.round0) // self.round if self.round else 0
+
+    @property
+    def before(self) -> CellId | None:
+        """The cell whose labels and model this one goes on from."""
+        if self.round == 0:
+            return None
+        if self.round == 1:
+            return CellId(self.seed, "cold", self.start, self.round0)
+        return msgspec.structs.replace(self, round=self.round - 1, labels=self.labels - self.batch)
+
+
+class Design(msgspec.Struct, frozen=True):
+    """Which cells a simulation has.
+
+    ``cold`` are strategies of the first round, each at every label count of ``budgets``;
+    ``active`` are arms of the ``rounds`` after it, which add ``batch`` scans each. ``full``: one
+    training on the whole pool for each seed.
+    """
+
+    seeds: tuple[int, ...]
+    cold: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    active: tuple[Arm, ...] = ()
+    start: str = ""
+    round0: int = 0
+    batch: int = 0
+    rounds: int = 0
+    full: bool = True
+
+    def cells(self, seed: int) -> list[CellId]:
+        """The cells of one seed, each after the one that it goes on from."""
+        return list(dict.fromkeys(self._cells(seed)))
+
+    def all_cells(self) -> list[CellId]:
+        return [cell for seed in self.seeds for cell in self.cells(seed)]
+
+    def _cells(self, seed: int) -> Iterator[CellId]:
+        for labels in self.budgets:
+            yield from (CellId(seed, "cold", strategy, labels) for strategy in self.cold)
+        for arm in self.active:
+            yield from (self.active_cell(seed, arm, number) for number in range(self.rounds + 1))
+        if self.full:
+            yield CellId(seed, "full")
+
+    def active_cell(self, seed: int, arm: Arm, number: int) -> CellId:
+        """The cell of one round of an arm; round 0 is the first queue that all arms share."""
+        if number == 0:
+            return CellId(seed, "cold", self.start, self.round0)
+        return CellId(
+            seed=seed,
+            group="active",
+            strategy=arm.strategy,
+            labels=self.round0 + number * self.batch,
+            alpha=arm.alpha,
+            round=number,
+            start=self.start,
+            round0=self.round0,
+        )
+
+    def curves(self, group: Group, seed: int) -> dict[str, list[CellId]]:
+        """The cells of each arm of a group, by label count."""
+        if group == "cold":
+            return {
+                strategy: [CellId(seed, "cold", strategy, n) for n in self.label_counts("cold")]
+                for strategy in self.cold
+            }
+        if group == "active":
+            return {
+                arm.name: [self.active_cell(seed, arm, n) for n in range(self.rounds + 1)]
+                for arm in self.active
+            }
+        return {FULL: [CellId(seed, "full")]} if self.full else {}
+
+    def label_counts(self, group: Group) -> list[int]:
+        """The label counts at which the arms of a group are measured, ascending."""
+        if group == "cold":
+            return sorted(set(self.budgets))
+        return [self.round0 + n * self.batch for n in range(self.rounds + 1)]
+
+    @property
+    def smallest(self) -> int:
+        """The fewest labels of any cell."""
+        return min([*self.budgets, *([self.round0] if self.active else [])], default=0)
+
+    @property
+    def largest(self) -> int:
+        """The most labels of any cell, but for the whole pool."""
+        counts = [*self.budgets, *(self.label_counts("active") if self.active else [])]
+        return max(counts, default=0)
+
+    def share(self, part: int, of: int) -> list[CellId]:
+        """The cells of part ``part`` (from 0) of ``of``, as even as chains of rounds allow.
+
+        Seeds stay together while there are enough of them. Beyond that the arms of one seed are
+        parted, and each part makes the first queue that its rounds start from by itself.
+        """
+        if of <= len(self.seeds):
+            seeds = self.seeds[part::of]
+            return [cell for seed in seeds for cell in self.cells(seed)]
+        chains = [chain for seed in self.seeds for chain in self._chains(seed)]
+        return list(dict.fromkeys(cell for chain in chains[part::of] for cell in chain))
+
+    def _chains(self, seed: int) -> list[list[CellId]]:
+        """Cells that need each other, in order; what needs nothing is a chain of its own."""
+        active = [
+            [self.active_cell(seed, arm, n) for n in range(self.rounds + 1)] for arm in self.active
+        ]
+        within = {cell for chain in active for cell in chain}
+        return [*active, *([cell] for cell in self.cells(seed) if cell not in within)]

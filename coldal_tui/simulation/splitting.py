@@ -1,0 +1,84 @@
+"""Who is kept apart: test patients by chance or by a list; no split cuts through a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from coldal_tui.errors import ColdalError
+
+FEWEST_PATIENTS = 4
+"""One to test on, one to validate on, two to choose between."""
+_TEST = 1
+
+
+class SplitRule(msgspec.Struct, frozen=True):
+    """How the scans of a simulation are divided.
+
+    ``test_patients``, where there are any, are the test set of every seed; else ``test_fraction``
+    of the patients are drawn for each. ``validation`` is how many patients are drawn from the
+    others; one scan of each is labelled for validation and the rest of theirs is used for
+    nothing.
+    """
+
+    validation: int
+    test_fraction: float = 0.3
+    test_patients: tuple[str, ...] = ()
+
+
+class Split(msgspec.Struct, frozen=True):
+    """The division of one seed, as it is kept beside the results: scan ids, each in order.
+
+    ``pool`` may be picked and trained on; ``validation`` watches the training; ``unused`` are
+    further scans of validation patients, and scans without an embedding.
+    """
+
+    seed: int
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    pool: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+
+def draw_test_patients(patients: Sequence[str], rule: SplitRule, seed: int) -> frozenset[str]:
+    """The patients that a seed tests on; ``patients`` may name one as often as it has scans.
+
+    Raises ColdalError (code ``too-few-patients``) where not enough are left to learn from.
+    """
+    names = sorted(set(patients))
+    if rule.test_patients:
+        chosen = frozenset(rule.test_patients) & frozenset(names)
+    elif len(names) < FEWEST_PATIENTS:
+        chosen = frozenset()
+    else:
+        most = len(names) - FEWEST_PATIENTS + 1
+        count = max(1, min(round(rule.test_fraction * len(names)), most))
+        rng = np.random.default_rng([_TEST, seed])
+        chosen = frozenset(names[n] for n in rng.permutation(len(names))[:count])
+    if not chosen or len(names) - len(chosen) < FEWEST_PATIENTS - 1:
+        raise ColdalError(
+            f"{len(names)} patients with masks ({len(chosen)} of them to test on) are too few to "
+            "learn from some and test on others",
+            remedy=f"at least {FEWEST_PATIENTS} patients are needed; where every scan is a "
+            "patient of its own, check how patients are recognised (coldal-tui init --patients)",
+            code="too-few-patients",
+        )
+    return chosen
+
+
+def check_sizes(patients: Mapping[str, str], rule: SplitRule, seed: int, labels: int) -> None:
+    """Refuse a label count that the pool of a seed can't give.
+
+    ``patients`` is scan → patient. Raises ColdalError (code ``pool-too-small``).
+    """
+    tested = draw_test_patients(list(patients.values()), rule, seed)
+    left = [scan for scan, patient in patients.items() if patient not in tested]
+    if labels > len(left):
+        raise ColdalError(
+            f"{labels} labels are more than the {len(left)} scans that are left beside the "
+            f"{len(patients) - len(left)} of the test patients (seed {seed})",
+            remedy="ask for fewer labels or rounds, or lower --test-fraction",
+            code="pool-too-small",
+        )

@@ -1,0 +1,59 @@
+"""Finished cells on disk: read back whole, or not at all."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from coldal_tui.simulation.cells import Cell, Measured, cell_file, read_cell, write_cell
+from coldal_tui.simulation.design import CellId
+
+ID = CellId(3, "cold", "coldstart", 10)
+
+
+@pytest.fixture
+def cell() -> Cell:
+    return Cell(
+        id=ID,
+        setup="abc",
+        train=("a", "b"),
+        validation=("c",),
+        picks=({"scan_id": "a", "rank": 1},),
+        scans={"t": {"lung": Measured(0.91234567890123, 3.5, 2.25, "mm")}},
+        foreground=0.125,
+        seconds={"train": 1.5},
+        steps=10,
+        loss=0.5,
+        entropies={"d": 0.1},
+    )
+
+
+def test_a_cell_comes_back_as_it_was(cell, tmp_path) -> None:
+    write_cell(tmp_path, cell)
+    assert read_cell(tmp_path, ID) == cell
+    assert cell.labels == 3
+
+
+def test_nothing_is_read_where_there_is_nothing(tmp_path) -> None:
+    assert read_cell(tmp_path, ID) is None
+
+
+def test_a_damaged_cell_counts_as_missing(cell, tmp_path) -> None:
+    write_cell(tmp_path, cell)
+    path = cell_file(tmp_path, ID)
+    whole = path.read_bytes()
+    # One digit of a Dice changed: still JSON, but not what was written.
+    path.write_bytes(whole.replace(b"0.9123", b"0.9923"))
+    assert read_cell(tmp_path, ID) is None
+    for damage in (whole[: len(whole) // 2], b"", b"{}", b"null"):
+        path.write_bytes(damage)
+        assert read_cell(tmp_path, ID) is None
+    path.write_bytes(whole)
+    assert read_cell(tmp_path, ID) == cell
+
+
+def test_a_cell_under_another_name_counts_as_missing(cell, tmp_path) -> None:
+    write_cell(tmp_path, cell)
+    other = msgspec.structs.replace(ID, labels=20)
+    cell_file(tmp_path, ID).rename(cell_file(tmp_path, other))
+    assert read_cell(tmp_path, other) is None

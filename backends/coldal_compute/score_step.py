@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coldal_compute.scored import PREDICTIONS, Journal
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
@@ -23,9 +23,7 @@ from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
 
 ENTROPIES_FILE = "entropies.json"
-PREDICTIONS = "predictions"
 ENTROPY_MAPS = "entropy"
-_JOURNAL = "scored.jsonl"
 
 
 def score(
@@ -47,7 +45,7 @@ def score(
     model = load_model(run, device, spec.windows)
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
-    journal = _Journal(folder / _JOURNAL, hashlib.sha256((run / MODEL_FILE).read_bytes()))
+    journal = Journal(folder, hashlib.sha256((run / MODEL_FILE).read_bytes()).hexdigest())
     known = journal.read()
     entropies = {
         scan.scan_id: known[scan.scan_id]
@@ -153,34 +151,3 @@ def _finish(
     maps = [file for scan in ordered if (file := _entropy_file(scan, folder)) is not None]
     files = (ENTROPIES_FILE, *predictions.values(), *maps)
     return StepResult(files, result, tuple(failed))
-
-
-class _Journal:
-    """Scores as they come, one line each, so that an interrupted job goes on where it was.
-
-    The first line names the model; a journal of another model is started anew.
-    """
-
-    def __init__(self, path: Path, model: Any) -> None:
-        self._path = path
-        self._head = {"model": model.hexdigest()}
-
-    def read(self) -> dict[str, float]:
-        """The scores known so far; a line torn by a crash ends the reading."""
-        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
-        rows: list[Any] = []
-        for line in lines:
-            try:
-                rows.append(msgspec.json.decode(line))
-            except msgspec.DecodeError:
-                break
-        if not rows or rows[0] != self._head:
-            rows = [self._head]
-        # Written again, so that what is appended never follows half a line.
-        encoder = msgspec.json.Encoder()
-        self._path.write_bytes(encoder.encode_lines(rows))
-        return {row["scan_id"]: float(row["entropy"]) for row in rows[1:]}
-
-    def append(self, scan_id: str, entropy: float) -> None:
-        with self._path.open("ab") as stream:
-            stream.write(msgspec.json.encode({"scan_id": scan_id, "entropy": entropy}) + b"\n")

@@ -72,9 +72,8 @@ class ShardWriter:
             scan_ids=ids,
             quick_hashes=hashes,
         )
-        atomic_write(self._folder / shard.file, lambda stream: stream.write(data))
-        text = msgspec.json.encode(shard)
-        atomic_write(self._folder / shard.sidecar, lambda stream: stream.write(text))
+        _write(self._folder / shard.file, data)
+        _write(self._folder / shard.sidecar, msgspec.json.encode(shard))
         self._shards.append(shard)
         self._next += 1
         self._rows.clear()
@@ -99,6 +98,32 @@ def finished_shards(
         seen.update(shard.scan_ids)
         good.append(shard)
     return tuple(good), tuple(bad)
+
+
+def rows_in(folder: Path) -> frozenset[str]:
+    """The scans that the shards in a folder have a row for; their bytes are not looked at."""
+    found = (_read_sidecar(sidecar) for sidecar in folder.glob("shard-*.json"))
+    return frozenset(scan_id for shard in found if shard for scan_id in shard.scan_ids)
+
+
+def adopt(folder: Path, other: Path) -> int:
+    """Take over the shards of another folder of the same work, after our own; how many rows.
+
+    Whether they hold is for ``finished_shards`` to say. Shards with a scan of ours are left.
+    """
+    taken, rows = set(rows_in(folder)), 0
+    number = 1 + max((_number(path.name) for path in folder.glob("shard-*.json")), default=-1)
+    for sidecar in sorted(other.glob("shard-*.json")):
+        shard = _read_sidecar(sidecar)
+        if shard is None or not taken.isdisjoint(shard.scan_ids):
+            continue
+        ours = msgspec.structs.replace(shard, file=f"shard-{number:05d}.npy")
+        data = (other / shard.file).read_bytes()
+        _write(folder / ours.file, data)
+        _write(folder / ours.sidecar, msgspec.json.encode(ours))
+        taken.update(shard.scan_ids)
+        number, rows = number + 1, rows + len(shard.scan_ids)
+    return rows
 
 
 def discard(folder: Path, names: Iterable[str]) -> None:
@@ -137,6 +162,10 @@ def _holds(
         and array.is_file()
         and sha256_file(array) == shard.sha256
     )
+
+
+def _write(path: Path, content: bytes) -> None:
+    atomic_write(path, lambda stream: stream.write(content))
 
 
 def _number(file: str) -> int:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -23,9 +24,14 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
 from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
-from coldal_tui.jobs.spec import OutputFile, Receipt
+from coldal_tui.jobs.spec import JobSpec, OutputFile, Receipt, Reporter, StepResult
 
 HEARTBEAT_S = 5.0
+SCHEDULED_VARIABLE = "COLDAL_SCHEDULED"
+"""Set where a scheduler with a queue of its own runs the worker: told to end, it says nothing,
+since that scheduler may run the job again in this very folder, and knows whether it will."""
+
+Step = Callable[[JobSpec, Path, Reporter], StepResult]
 REFUSED = 3
 """Exit status of a worker that finds its job run by another."""
 
@@ -60,11 +66,12 @@ class Cancelled(BaseException):
     """SIGTERM arrived."""
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], step: Step | None = None) -> int:
     """Run the job in the folder ``arguments[0]``; returns the exit status.
 
     ``arguments[1]``, where there is one, is a descriptor that holds the folder's lock already;
     those after it hold the GPU slots that are the job's until its last process has ended.
+    ``step`` does the work; by default in this process.
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -73,7 +80,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write("another worker runs this job already\n")
             return REFUSED
         _keep(arguments[2:])
-        return _guarded(folder)
+        return _guarded(folder, step)
 
 
 def _lock(folder: JobFolder, descriptor: list[str]) -> IO[bytes]:
@@ -95,18 +102,24 @@ def _say_who(folder: JobFolder) -> None:
     folder.write_handle(handle_of(os.getpid(), tuple(uuids.split(",")) if uuids else ()))
 
 
-def _guarded(folder: JobFolder) -> int:
+def _guarded(folder: JobFolder, step: Step | None) -> int:
     """Run the step; whatever it ends with is told in ``error.json``."""
+    scheduled = SCHEDULED_VARIABLE in os.environ
     try:
         signal.signal(signal.SIGTERM, _on_terminate)
+        if scheduled:
+            signal.signal(signal.SIGUSR2, _on_terminate)
         folder.reserve()
         _say_who(folder)
         _start_heartbeat(folder)
-        return _run(folder)
+        return _run(folder, step)
     except Cancelled:
         # Lightning puts the handler back that it found, so it is taken off once more.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _tell(folder, JobError("the job was told to end", code="cancelled"))
+        _hear_no_more()
+        if scheduled:
+            _say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} told to end\n")
+        else:
+            _tell(folder, JobError("the job was told to end", code="cancelled"))
         return 128 + signal.SIGTERM
     except ColdalError as error:
         _tell(folder, JobError(error.what, error.where, error.remedy, error.code))
@@ -143,9 +156,11 @@ def _described(error: Exception, folder: JobFolder) -> JobError:
     )
 
 
-def _run(folder: JobFolder) -> int:
-    from coldal_compute.steps import run_step
+def _run(folder: JobFolder, step: Step | None) -> int:
+    if step is None:
+        from coldal_compute.steps import run_step
 
+        step = run_step
     began = time.monotonic()
     fit = folder.fit()
     spec = on_device(fitted(folder.read_spec(), fit), os.environ.get(DEVICE_VARIABLE))
@@ -154,7 +169,7 @@ def _run(folder: JobFolder) -> int:
     reporter.log(f"{kind} starts")
     for reason in fit.reasons:
         reporter.log(reason)
-    result = run_step(spec, folder.path, reporter)
+    result = step(spec, folder.path, reporter)
     outputs = []
     for name in result.files:
         path = folder.path / name
@@ -176,8 +191,14 @@ def _run(folder: JobFolder) -> int:
 
 
 def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _hear_no_more()
     raise Cancelled
+
+
+def _hear_no_more() -> None:
+    """Being told to end once is enough; a scheduler says it by several signals."""
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _start_heartbeat(folder: JobFolder) -> None:

@@ -112,6 +112,9 @@ def load_backend(name: str) -> Backend:
         )
     try:
         backend = points[name].load()()
+    except ColdalError:
+        # It knows what it lacks, and how to get it.
+        raise
     except Exception as error:
         # A backend may be anybody's package; whatever is wrong with it is told, not a crash.
         raise ColdalError(

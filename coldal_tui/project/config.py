@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.config_backends import CLUSTERS_TEMPLATE, RaySection, SlurmSection
 from coldal_tui.project.config_problems import bad_toml, bad_value, problem
 
 MOST_CLASSES = 254
@@ -89,6 +90,8 @@ class BackendSection(Section, frozen=True):
     cpu_jobs: Count = 1
     gpu_free_gb: Annotated[float, Meta(ge=0)] = 6.0
     retries: Annotated[int, Meta(ge=0)] = 2
+    slurm: SlurmSection = SlurmSection()
+    ray: RaySection = RaySection()
 
 
 class Config(Section, frozen=True):
@@ -162,6 +165,7 @@ name = "efficientnet-lite0"
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
 # retries = 2                # how often an interrupted job goes on by itself
 """
+TEMPLATE += CLUSTERS_TEMPLATE
 
 
 def load_config(path: Path) -> Config:
@@ -225,11 +229,20 @@ def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
             raise problem(
                 text, where, (table,), "must be a table", f"write [{table}] above its keys"
             )
-        known = sections[table].__struct_fields__
-        for key in value:
-            if key not in known:
-                allowed = ", ".join(known)
-                raise problem(text, where, (table, key), "unknown key", f"allowed here: {allowed}")
+        _check_keys(text, where, (table,), value, sections[table])
+
+
+def _check_keys(
+    text: str, where: str, path: tuple[str, ...], value: dict[str, Any], section: type[Any]
+) -> None:
+    """Unknown keys of a table and of the tables in it."""
+    known = get_type_hints(section)
+    for key, inner in value.items():
+        if key not in known:
+            allowed = f"allowed here: {', '.join(known)}"
+            raise problem(text, where, (*path, key), "unknown key", allowed)
+        if isinstance(inner, dict) and hasattr(known[key], "__struct_fields__"):
+            _check_keys(text, where, (*path, key), inner, known[key])
 
 
 def _check_meaning(text: str, where: str, config: Config) -> None:

@@ -47,6 +47,9 @@ def refused(text: str) -> ColdalError:
         ("train.workers = 'x'", 3, "images.train", "dir, include, exclude, patients_csv"),
         ("[budget]\nrounds = 3", 4, "budget.rounds", "allowed here: total, round0, batch"),
         ("[budgets]\ntotal = 3", 3, "budgets", "[images], [project], [classes], [budget]"),
+        ("[backend.slurm]\ntime = '2 days'", 4, "backend.slurm.time", '"days-hours"'),
+        ("[backend.slurm]\ngpus = 1", 4, "backend.slurm.gpus", "partition, cpu_partition, gres"),
+        ("[backend]\nslurm = 1", 4, "backend.slurm", "a table"),
         ("[classes]\nnames = ['a', 'b', 'A']", 4, "classes.names", "name each once"),
         ("[classes]\nnames = ['ignore']", 4, "classes.names", "leave them out"),
         ("[classes]\nignore_value = 1", 4, "classes.ignore_value", "any whole number but 0 to 1"),
@@ -137,7 +140,7 @@ def commented(sign: str) -> list[tuple[str, str, str]]:
     """(table, key, line) of the template's commented keys."""
     found, table = [], ""
     for line in render_template("n", "i").splitlines():
-        if header := re.match(r"\[(\w+)\]", line):
+        if header := re.match(r"(?:#: )?\[([\w.]+)\]", line):
             table = header.group(1)
         elif key := re.match(rf"{re.escape(sign)} ((\w+) = .*)", line):
             found.append((table, key.group(2), key.group(1)))
@@ -157,16 +160,21 @@ def test_a_commented_example_is_allowed_and_no_default(table, key, line):
     assert config != Config(images=ImagesSection(dir="scans")), key
 
 
+def keys_of(struct, table=()):
+    """(table, key) of everything that can be set in a struct and those in it."""
+    found = set()
+    for key in struct.__struct_fields__:
+        inner = getattr(struct, key)
+        nested = hasattr(inner, "__struct_fields__")
+        found |= keys_of(inner, (*table, key)) if nested else {(".".join(table), key)}
+    return found
+
+
 def test_the_template_shows_every_key():
     shown = {(table, key) for sign in ("#", "#:") for table, key, _ in commented(sign)}
     shown |= {("images", "dir"), ("project", "name"), ("classes", "names"), ("budget", "total")}
     shown |= {("selection", "seed"), ("encoder", "name")}
-    known = {
-        (table, key)
-        for table in Config.__struct_fields__
-        for key in type(getattr(Config(images=ImagesSection(dir="x")), table)).__struct_fields__
-    }
-    assert shown == known
+    assert shown == keys_of(Config(images=ImagesSection(dir="x")))
     assert max(map(len, TEMPLATE.splitlines())) <= 100
 
 

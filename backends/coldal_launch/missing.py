@@ -1,0 +1,15 @@
+"""What to say where a backend's package is not installed."""
+
+from __future__ import annotations
+
+from coldal_tui.errors import ColdalError
+
+
+def missing_extra(package: str, extra: str) -> ColdalError:
+    """The error that names the extra to install."""
+    return ColdalError(
+        f"{package} is not installed",
+        where="coldal.toml, backend.name",
+        remedy=f'pip install "coldal-tui[{extra}]"',
+        code="no-backend",
+    )

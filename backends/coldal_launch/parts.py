@@ -1,0 +1,89 @@
+"""One job as several: its scans dealt out to parts that work side by side, and joined again.
+
+A part is a job folder of its own below the job's, with a specification of some of the scans. What
+the parts have done is taken into the job's folder as if an earlier attempt had done it; the job's
+own worker then finds nothing left to do, or does what a part has not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from coldal_compute import scored, shards
+from coldal_tui.files import atomic_write
+from coldal_tui.jobs.folder import JobFolder
+from coldal_tui.jobs.spec import EmbedSpec, JobSpec, ScanInput, ScoreSpec
+
+PARTS = "parts"
+
+
+def split(job: JobFolder, most: int) -> list[JobFolder]:
+    """At most so many parts of what is left to do; none where the work can't be shared.
+
+    Parts hold whole shards, in order: joined, they are the shards of one worker.
+    """
+    gather(job)
+    spec = job.read_spec()
+    pieces = _pieces(spec, job.path, most)
+    if len(pieces) < 2:
+        return []
+    parts = []
+    for number, piece in enumerate(pieces):
+        part = JobFolder(job.path / PARTS / str(number))
+        part.prepare(piece)
+        _copy_fit(job, part)
+        part.log.touch()
+        parts.append(part)
+    return parts
+
+
+def gather(job: JobFolder) -> None:
+    """Take in what the parts have done, and remove them."""
+    folder = job.path / PARTS
+    if not folder.is_dir():
+        return
+    adopt = shards.adopt if isinstance(job.read_spec(), EmbedSpec) else scored.adopt
+    parts = sorted(folder.iterdir(), key=lambda part: int(part.name))
+    done = sum(adopt(job.path, part) for part in parts)
+    job.note(f"{done} scans were done by {len(parts)} parts of the job")
+    shutil.rmtree(folder)
+
+
+def _pieces(spec: JobSpec, folder: Path, most: int) -> list[JobSpec]:
+    if isinstance(spec, EmbedSpec):
+        done = shards.rows_in(folder) | set(spec.embedded)
+        left = [scan for scan in spec.scans if scan.scan_id not in done]
+        dealt = _deal(left, most, spec.shard_size)
+        return [msgspec.structs.replace(spec, scans=tuple(some), embedded=()) for some in dealt]
+    if isinstance(spec, ScoreSpec):
+        scored_before = scored.scored_in(folder)
+        todo = sorted(spec.scans, key=lambda scan: scan.scan_id)
+        left = [scan for scan in todo if scan.scan_id not in scored_before]
+        return [_score_piece(spec, some) for some in _deal(left, most, 1)]
+    return []
+
+
+def _score_piece(spec: ScoreSpec, scans: Sequence[ScanInput]) -> ScoreSpec:
+    ids = {scan.scan_id for scan in scans}
+    predict = tuple(scan_id for scan_id in spec.predict if scan_id in ids)
+    return msgspec.structs.replace(spec, scans=tuple(scans), predict=predict)
+
+
+def _deal(scans: Sequence[ScanInput], most: int, unit: int) -> list[Sequence[ScanInput]]:
+    """Runs of neighbours, each a multiple of ``unit`` long (but for the last), nearly equal."""
+    units = [scans[first : first + unit] for first in range(0, len(scans), unit)]
+    count = min(most, len(units))
+    bounds = [len(units) * n // count * unit for n in range(count + 1)] if count else []
+    return [scans[a:b] for a, b in pairwise(bounds)]
+
+
+def _copy_fit(job: JobFolder, part: JobFolder) -> None:
+    """What was made smaller after the memory ran out holds for the parts as well."""
+    if job.fit_file.exists():
+        content = job.fit_file.read_bytes()
+        atomic_write(part.fit_file, lambda stream: stream.write(content))

@@ -1,0 +1,85 @@
+"""``[backend.slurm]`` and ``[backend.ray]`` of coldal.toml: how jobs run on somebody's cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Word = Annotated[str, Meta(min_length=1)]
+Minutes = Annotated[int, Meta(ge=1)]
+SlurmTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\d+|\d+:\d{1,2}|\d+:\d{1,2}:\d{1,2}|\d+-\d{1,2}(:\d{1,2}){0,2})$",
+        description='minutes, "hours:minutes:seconds" or "days-hours"',
+    ),
+]
+
+
+class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How jobs are submitted to Slurm.
+
+    ``partition``, ``gres`` (jobs that use a GPU alone), ``time``, ``account``, ``qos``: as sbatch
+    has them. ``cpu_partition``: for jobs that use no GPU. ``cpus``, ``mem_gb``: of one job.
+    ``array``: tasks that share one embedding or scoring. ``signal_s``: so many seconds before its
+    time is over a job is told, ends with its checkpoint and is queued again, at most ``timeouts``
+    times. ``setup``: shell lines before the worker. ``extra``: any other options of sbatch,
+    true for one without a value, false for none.
+    """
+
+    partition: Word | None = None
+    cpu_partition: Word | None = None
+    gres: Word | None = None
+    time: Minutes | SlurmTime = 1440
+    account: Word | None = None
+    qos: Word | None = None
+    cpus: Count | None = None
+    mem_gb: Annotated[float, Meta(gt=0)] | None = None
+    array: Count = 1
+    signal_s: Count = 90
+    timeouts: Annotated[int, Meta(ge=0)] = 20
+    setup: tuple[str, ...] = ()
+    extra: dict[str, str | int | float | bool] = {}
+
+
+class RaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How jobs run on a Ray cluster that somebody else started.
+
+    ``address``: its dashboard, ``http://HOST:8265`` (the variables RAY_API_SERVER_ADDRESS and
+    RAY_ADDRESS come first). ``python``: the interpreter on its nodes. ``actors``: how many share
+    an embedding or scoring, 0 for one per GPU or, without GPUs, per node. ``cpus``: of one actor
+    or job.
+    """
+
+    address: Word | None = None
+    python: Word | None = None
+    actors: Annotated[int, Meta(ge=0)] = 0
+    cpus: Count = 1
+
+
+CLUSTERS_TEMPLATE = """\
+
+#: [backend.slurm]           # for name = "slurm": pip install "coldal-tui[slurm]"
+#: partition = "gpu"
+#: cpu_partition = "cpu"     # for jobs that use no GPU (default: the same)
+#: gres = "gpu:1"            # for jobs that use a GPU
+# time = 1440                # minutes, or "days-hours"; a job that needs more is queued again
+#: account = "lab"
+#: qos = "normal"
+#: cpus = 8
+#: mem_gb = 32
+# array = 1                  # tasks that share one embedding or scoring
+# signal_s = 90              # so long before its time is over a job ends with its checkpoint
+# timeouts = 20              # how often a job may run out of time
+#: setup = ["module load cuda"]
+#: extra = {{ constraint = "a100" }}   # any other options of sbatch
+
+#: [backend.ray]             # for name = "ray": pip install "coldal-tui[ray]"
+#: address = "http://head:8265"
+#: python = "/opt/coldal/bin/python"   # on the cluster's nodes, where it is another than here
+# actors = 0                 # how many share an embedding or scoring; 0: one per GPU or node
+# cpus = 1                   # of one actor or job
+"""

@@ -74,19 +74,22 @@ class ExportWish:
     people: tuple[str, ...]
     out: Path | None
     again: bool = False
+    overlap: int = 0
+    deidentify: bool = False
 
 
 def export(project: Project, wish: ExportWish, progress: Progress) -> str:
-    from coldal_tui.project.exporting import export_queue
+    from coldal_tui.project.exporting import Wanted, export_queue
 
-    report = export_queue(
-        project,
-        format=wish.format,
-        out=wish.out,
+    wanted = Wanted(
         top=wish.top,
-        assign=wish.people,
         again=wish.again,
-        progress=progress,
+        people=wish.people,
+        overlap=wish.overlap,
+        deidentify="remove" if wish.deidentify else None,
+    )
+    report = export_queue(
+        project, format=wish.format, out=wish.out, wanted=wanted, progress=progress
     )
     return export_words(report)
 

@@ -94,13 +94,13 @@ def status_cell(job: Job, look: Look) -> Text:
 
 
 def rate(pace: Pace | None, look: Look) -> str:
-    """``2.4 a s``; slow work by the minute or the hour."""
+    """``2.4/s``; slow work by the minute or the hour."""
     if pace is None or pace.per_s is None:
         return ""
     for per, unit in ((1.0, "s"), (60.0, "min"), (3600.0, "h")):
         if pace.per_s * per >= 1 or unit == "h":
             value = pace.per_s * per
-            return f"{number(value, 0 if value >= 100 else 1, look)} a {unit}"
+            return f"{number(value, 0 if value >= 100 else 1, look)}/{unit}"
     return ""
 
 
@@ -125,7 +125,7 @@ def note(job: Job, pace: Pace | None, jobs: Sequence[Job], look: Look) -> Text:
 
 
 def progress(pace: Pace | None, look: Look) -> Text:
-    """``███▎      41 %  1 m 10 s left  training  2.0 a s  loss 0.31``."""
+    """``███▎      41 %  1 m 10 s left  training  2.0/s  loss 0.31``."""
     if pace is None:
         return Text("starting", style="muted")
     text = Text()

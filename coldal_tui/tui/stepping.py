@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from textual.screen import Screen
 
@@ -71,13 +72,15 @@ class Stepping(Paned):
     def action_export(self) -> None:
         if self._view is None or self._readonly:
             return
-        from coldal_tui.exchange.exporters import export_formats
+        from coldal_tui.exchange.exporters import describe_formats, export_formats
 
         budget = self._view.snapshot.budget
         if not budget.queued and not budget.exported:
             self.tell("nothing is queued: n picks scans", error=True)
             return
-        window = ExportWindow(budget.queued, budget.exported, export_formats(), self._root)
+        words = describe_formats()
+        formats = [(name, words.get(name, "of another package")) for name in export_formats()]
+        window = ExportWindow(budget.queued, budget.exported, formats, self._root)
 
         def go(wish: ExportWish | None) -> None:
             if wish is not None:
@@ -92,7 +95,16 @@ class Stepping(Paned):
     def action_import(self) -> None:
         if self._view is None or self._readonly:
             return
-        self.push_screen(ImportWindow(self._root, self._last_import), self._import)
+        window = ImportWindow((self._root, Path.cwd()), self._last_import or self._returned())
+        self.push_screen(window, self._import)
+
+    def _returned(self) -> str:
+        """Where masks of the newest export are put, if it lies in the project."""
+        exports = sorted(path for path in (self._root / "exports").glob("*") if path.is_dir())
+        for name in ("masks", "returned"):
+            if exports and (exports[-1] / name).is_dir():
+                return str((exports[-1] / name).relative_to(self._root))
+        return ""
 
     def _import(self, wish: ImportWish | None) -> None:
         if wish is None:

@@ -45,12 +45,13 @@ class Tick(Checkbox):
 class PathSuggester(Suggester):
     """Completes a path from what lies on the disk; folders end with a slash."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, *bases: Path) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self._base = base
+        self._bases = bases
 
     async def get_suggestion(self, value: str) -> str | None:
-        return complete_path(self._base, value)
+        found = (complete_path(base, value) for base in self._bases)
+        return next((path for path in found if path is not None), None)
 
 
 def complete_path(base: Path, value: str) -> str | None:
@@ -83,7 +84,10 @@ class ExportWindow(ModalScreen[ExportWish | None]):
         Binding("ctrl+g", "go", "export", priority=True),
     ]
 
-    def __init__(self, queued: int, out: int, formats: Sequence[str], base: Path) -> None:
+    def __init__(
+        self, queued: int, out: int, formats: Sequence[tuple[str, str]], base: Path
+    ) -> None:
+        """``formats`` are names and what they are for; relative paths start at ``base``."""
         super().__init__()
         self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
 
@@ -91,16 +95,8 @@ class ExportWindow(ModalScreen[ExportWish | None]):
         with Vertical() as box:
             box.border_title = "Export the queue"
             box.border_subtitle = "enter or ctrl+g exports · tab next field · esc back"
-            yield Static(Text(self._words()))
-            with Horizontal():
-                yield Static("format", classes="label")
-                yield Select(
-                    [(name, name) for name in self._formats],
-                    value=self._formats[0],
-                    allow_blank=False,
-                    id="format",
-                    compact=True,
-                )
+            scans = f"{self._queued:,} queued scan{'' if self._queued == 1 else 's'}"
+            yield Static(Text(f"{scans} to hand to labelers\n"))
             with Horizontal():
                 yield Static("how many", classes="label")
                 yield Input(
@@ -109,6 +105,21 @@ class ExportWindow(ModalScreen[ExportWish | None]):
             with Horizontal():
                 yield Static("to", classes="label")
                 yield Input(placeholder="names, dealt in turn: ana,ben", id="people", compact=True)
+            with Horizontal():
+                yield Static("of these to two", classes="label")
+                yield Input(
+                    placeholder="0: how many two people draw", type="integer", id="overlap",
+                    compact=True,
+                )  # fmt: skip
+            with Horizontal():
+                yield Static("for", classes="label")
+                yield Select(
+                    [(f"{name}: {words}", name) for name, words in self._formats],
+                    value=self._formats[0][0],
+                    allow_blank=False,
+                    id="format",
+                    compact=True,
+                )
             with Horizontal():
                 yield Static("into", classes="label")
                 yield Input(
@@ -119,30 +130,34 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                 )
             if self._out:
                 yield Tick(f"also the {self._out:,} that are out already", id="again", compact=True)
+            yield Tick("de-identified: names, ids and dates left out", id="hidden", compact=True)
             yield Static("", id="note")
         yield Footer()
-
-    def _words(self) -> str:
-        queued = f"{self._queued:,} queued scan{'' if self._queued == 1 else 's'}"
-        return f"{queued} to hand to labelers\n"
 
     def on_mount(self) -> None:
         self.query_one("#top", Input).focus()
 
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def _ticked(self, name: str) -> bool:
+        return any(tick.value for tick in self.query(f"#{name}").results(Tick))
+
     @on(Input.Submitted)
     def action_go(self) -> None:
-        top = self.query_one("#top", Input).value
-        people = [name.strip() for name in self.query_one("#people", Input).value.split(",")]
+        top, overlap, out = self._text("top"), self._text("overlap"), self._text("out")
+        people = [name.strip() for name in self._text("people").split(",")]
+        problem = ""
         if len(people) > 1 and not all(people):
-            self._say("a name is empty: write ana,ben")
-            return
-        if top and int(top) < 1:
-            self._say("how many: at least 1")
-            return
-        out = self.query_one("#out", Input).value.strip()
-        again = bool(self.query(Checkbox)) and self.query_one(Checkbox).value
-        if not self._queued and not again:
-            self._say("nothing is queued")
+            problem = "a name is empty: write ana,ben"
+        elif top and int(top) < 1:
+            problem = "how many: at least 1"
+        elif overlap and (int(overlap) < 0 or (int(overlap) and len(people) < 2)):
+            problem = "two people draw the same scan: name at least two"
+        elif not self._queued and not self._ticked("again"):
+            problem = "nothing is queued"
+        if problem:
+            self.query_one("#note", Static).update(Text(problem, style="bold"))
             return
         self.dismiss(
             ExportWish(
@@ -150,12 +165,11 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                 top=int(top) if top else None,
                 people=tuple(name for name in people if name),
                 out=self._base / Path(out).expanduser() if out else None,
-                again=again,
+                again=self._ticked("again"),
+                overlap=int(overlap or 0),
+                deidentify=self._ticked("hidden"),
             )
         )
-
-    def _say(self, text: str) -> None:
-        self.query_one("#note", Static).update(Text(text, style="bold"))
 
     def action_close(self) -> None:
         self.dismiss(None)
@@ -177,9 +191,9 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         ("confirm_empty", "empty masks are negative cases"),
     )
 
-    def __init__(self, base: Path, path: str = "") -> None:
+    def __init__(self, bases: Sequence[Path], path: str = "") -> None:
         super().__init__()
-        self._base, self._path = base, path
+        self._bases, self._path = tuple(bases), path
         self._previewed: ImportWish | None = None
 
     def compose(self) -> ComposeResult:
@@ -192,7 +206,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
                     value=self._path,
                     id="path",
                     compact=True,
-                    suggester=PathSuggester(self._base),
+                    suggester=PathSuggester(*self._bases),
                 )
             with Horizontal():
                 yield Static("named like", classes="label")
@@ -211,9 +225,10 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         if not typed:
             self.say("name a folder or a file; the right arrow completes")
             return None
-        path = self._base / Path(typed).expanduser()
-        if not path.exists():
-            self.say(f"there is nothing at {path}")
+        places = [base / Path(typed).expanduser() for base in self._bases]
+        path = next((place for place in places if place.exists()), None)
+        if path is None:
+            self.say("there is nothing at " + ", nor at ".join(map(str, dict.fromkeys(places))))
             return None
         options = {name: self.query_one(f"#{name}", Checkbox).value for name, _ in self.SWITCHES}
         return ImportWish(path, self.query_one("#match", Input).value.strip() or None, options)

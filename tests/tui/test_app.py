@@ -358,6 +358,9 @@ def test_export_and_import_from_the_keyboard(queued: Path) -> None:
             mask.save(masks / f"scan_{number}.png")
         await pilot.press("i")
         await until(pilot, lambda: isinstance(app.screen, ImportWindow))
+        window = app.screen
+        assert "exports/" in window.query_one("#path", Input).value  # what came last
+        window.query_one("#path", Input).value = ""
         await pilot.press(*"incoming", "enter")
         await until(pilot, lambda: "would be accepted: 2 masks" in screen(app))
         await pilot.press("enter")

@@ -67,7 +67,7 @@ def test_a_running_job_tells_how_far_it_is() -> None:
         "7",
         "train",
         "▶ running",
-        "▊         10 %  45 s left  training  2.0 a s  loss 0.00",
+        "▊         10 %  45 s left  training  2.0/s  loss 0.00",
         "3 m 20 s",
         "09:26",
     ]
@@ -129,7 +129,7 @@ def test_what_a_finished_job_brought(kind: str, result: dict[str, Any], words: s
 
 @pytest.mark.parametrize(
     ("per_s", "text"),
-    [(250.4, "250 a s"), (2.04, "2.0 a s"), (0.5, "30.0 a min"), (0.01, "36.0 a h"), (None, "")],
+    [(250.4, "250/s"), (2.04, "2.0/s"), (0.5, "30.0/min"), (0.01, "36.0/h"), (None, "")],
 )
 def test_rates_have_a_unit_that_suits_them(per_s: float | None, text: str) -> None:
     assert rate(Pace(1, 2, "", {}, per_s, None, None), UNICODE) == text
@@ -139,7 +139,7 @@ def test_a_running_job_in_detail() -> None:
     running = job(attempts=2, request={"steps": 100, "seed": None}, handle={"host": "gpu07"})
     assert lines(running, samples=training(), log=["one", "two", "three"], height=6) == [
         "train 7  ▶ running  began 09:26, took 3 m 20 s  attempt 2  on gpu07  steps 100",
-        "training  10 of 100  2.0 a s  45 s left",
+        "training  10 of 100  2.0/s  45 s left",
         "loss  0.000  █▇▇▆▅▅▄▃▂▂▁  from 1.000",
         "log",
         "two",

@@ -112,7 +112,7 @@ async def shown(app: DeskApp, pilot: Pilot[None], *words: str) -> None:
 
 def test_jobs_are_listed_and_the_running_one_is_looked_at(working: Path) -> None:
     async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
-        await shown(app, pilot, "training  10 of 100  2.0 a s  45 s left", "train starts")
+        await shown(app, pilot, "training  10 of 100  2.0/s  45 s left", "train starts")
         text = screen(app)
         rows = [line.split() for line in text.split("\n")[1:4]]
         assert rows[0][:4] == ["3", "score", "○", "waiting"]

@@ -58,7 +58,8 @@ class QueueChanges(QueueView):
 
         def answered(text: str) -> None:
             reason = picked(text, recent) or None
-            self._change(did, scans, lambda project: act(project, scans, reason))
+            onward = self._next_but(scans)
+            self._change(did, scans, lambda project: act(project, scans, reason), onward)
 
         self.desk.ask(f"{title} {_named(scans)}", prompt + _offered(recent), answered)
 
@@ -111,9 +112,22 @@ class QueueChanges(QueueView):
         if scans:
             self.desk.change("move", work)
 
+    def _next_but(self, scans: Sequence[str]) -> str | None:
+        """The row below the cursor that none of these stands on, else the one above."""
+        table, gone = self.table, {*scans}
+        here = table.cursor
+        rows = [*range(here, table.row_count), *range(here - 1, -1, -1)]
+        return next((key for key in map(table.key_at, rows) if key not in gone), None)
+
     def _change(
-        self, did: str, scans: Sequence[str], act: Callable[[Project], list[Change]]
+        self,
+        did: str,
+        scans: Sequence[str],
+        act: Callable[[Project], list[Change]],
+        onward: str | None = None,
     ) -> None:
+        """Do it to ``scans``; ``onward`` is where the cursor goes afterwards."""
+
         def work(project: Project) -> str:
             changes = act(project)
             heirs = [change.replaced_by for change in changes if change.replaced_by]
@@ -122,6 +136,10 @@ class QueueChanges(QueueView):
 
         def done() -> None:
             self.table.mark(())
+            if onward is not None:
+                row = self.table.find(onward)
+                if row is not None:
+                    self.table.move_to(row)
 
         self.desk.change(did, work, done)
 

@@ -136,6 +136,13 @@ class BigTable(ScrollView, can_focus=False):
         """The key of the cursor's row."""
         return self._model.key(self._cursor) if self._cursor < self.row_count else None
 
+    def key_at(self, row: int) -> str:
+        return self._model.key(row)
+
+    def find(self, key: str) -> int | None:
+        """The row with this key."""
+        return self._model.find(key)
+
     @property
     def page(self) -> int:
         """Rows that are on the screen together."""

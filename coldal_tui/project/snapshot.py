@@ -95,6 +95,7 @@ class JobState:
     ended_at: str | None
     folder: str = ""
     at: float | None = None
+    started_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -292,4 +293,5 @@ def _job_state(job: Job) -> JobState:
         ended_at=job.ended_at,
         folder=str(job.folder.path),
         at=progress.at if progress else None,
+        started_at=job.started_at,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from coldal_tui.tui.tasks import Task
 from coldal_tui.visible import visible
 
 GAUGE = 16
+SURE = 0.05
+"""Share of a job that must be done before what is left of it is told."""
 
 
 def head_text(
@@ -24,14 +26,13 @@ def head_text(
     *,
     readonly: bool = False,
     stale: bool = False,
-    now: float | None = None,
 ) -> Text:
     """Project, host, round and budget on the left; jobs and the age of the data on the right.
 
     ``stale``: the project can't be read any more and this is what it was. What does not fit is
     left out from the end of the left side, never the right one.
     """
-    right = _right(snapshot, look, stale=stale, now=time.time() if now is None else now)
+    right = _right(snapshot, look, stale=stale)
     left = [(f" {visible(snapshot.name)}", "bold")]
     if readonly:
         left.append((" · read only", "bold"))
@@ -70,12 +71,12 @@ def _budget(snapshot: Snapshot, look: Look) -> str:
     return f"{budget.labelled:,}/{budget.total:,} {bar}"
 
 
-def _right(snapshot: Snapshot, look: Look, *, stale: bool, now: float) -> Text:
+def _right(snapshot: Snapshot, look: Look, *, stale: bool) -> Text:
     text = Text()
     running = [job for job in snapshot.jobs if job.status == "running"]
     waiting = sum(job.status == "waiting" for job in snapshot.jobs)
     for job in running[:2]:
-        text.append(f"{look.running} {job_words(job, now)} · ", style="bold")
+        text.append(f"{look.running} {job_words(job)} · ", style="bold")
     if len(running) > 2:
         text.append(f"{len(running) - 2} more · ")
     if waiting:
@@ -88,11 +89,24 @@ def _right(snapshot: Snapshot, look: Look, *, stale: bool, now: float) -> Text:
     return text
 
 
-def job_words(job: JobState, now: float) -> str:
-    """``train 62 %`` and what is left of it, as far as it is known."""
+def job_words(job: JobState) -> str:
+    """``train 62% · 4 m left``, as far as it is known: what is left at the pace since its start."""
     if job.fraction is None:
         return job.kind
-    return f"{job.kind} {job.fraction:.0%}"
+    words = f"{job.kind} {job.fraction:.0%}"
+    if job.at is None or job.started_at is None or job.fraction < SURE:
+        return words
+    spent = job.at - datetime.fromisoformat(job.started_at).timestamp()
+    left = max(0.0, spent * (1 - job.fraction) / job.fraction)
+    return f"{words} · {_short(left)} left" if left >= 1 else words
+
+
+def _short(seconds: float) -> str:
+    """``40 s``, ``4 m``, ``2 h``: rounded up, never finer than it is known."""
+    for unit, name in ((3600, "h"), (60, "m")):
+        if seconds > 1.5 * unit:
+            return f"{math.ceil(seconds / unit)} {name}"
+    return f"{math.ceil(seconds)} s"
 
 
 def local_time(stamp: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
@@ -38,6 +40,12 @@ Progress = Callable[[int, int, str], None]
 
 Finish = Callable[[Verdict], Verdict]
 """Called with each verdict where it was made, which may be in another thread."""
+
+_REUSED = 16 << 20
+_BATCH = 1 << 21
+"""Pixels that one thread decides on before it hands its verdicts over."""
+
+_Batch = list[tuple[ScanTarget, list[Claim]]]
 
 _LARGE = 1 << 24
 """Pixels of a scan above which its masks are decided on one after another: memory."""
@@ -185,6 +193,15 @@ def _silent(done: int, total: int, message: str) -> None:
     """Nobody is watching."""
 
 
+def _let_memory_be_reused() -> None:
+    """Free one large block: from then on the C library keeps freed blocks up to that size.
+
+    Else every mask's arrays are given back to the system and asked for again, page by page,
+    which takes as long as half of their decoding (mallopt(3), dynamic mmap threshold).
+    """
+    np.empty(_REUSED, dtype=np.uint8)
+
+
 def _as_it_is(verdict: Verdict) -> Verdict:
     return verdict
 
@@ -201,6 +218,7 @@ class _Import:
     finish: Finish
 
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
+        _let_memory_be_reused()
         for left_out in self.survey.ignored:
             yield self.finish(ignored(left_out.path, left_out.reason))
         claims: dict[str, list[Claim]] = {}
@@ -271,26 +289,43 @@ class _Import:
         """Finished verdicts of every scan, in the scans' order."""
         large = threading.Lock()
 
-        def work(scan_id: str, group: list[Claim]) -> list[Verdict]:
-            target = self.matcher.target(scan_id)
-            with large if prod(target.shape) > _LARGE else nullcontext():
-                empty = self.rules.options.confirm_empty
-                whole = joined(group, target, self.digests, missing_is_empty=empty)
-                settled = settle(whole, target, self.rules, self.digests)
-                return [self.finish(one) for one in settled]
+        def work(batch: _Batch) -> list[list[Verdict]]:
+            crowded = any(prod(target.shape) > _LARGE for target, _ in batch)
+            with large if crowded else nullcontext():
+                return [self._settle(target, group) for target, group in batch]
 
         if threads <= 1:
-            for scan_id, group in claims.items():
-                yield work(scan_id, group)
+            for batch in self._batches(claims):
+                yield from work(batch)
             return
-        waiting: deque[Future[list[Verdict]]] = deque()
+        waiting: deque[Future[list[list[Verdict]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
         try:
-            for scan_id, group in claims.items():
-                waiting.append(pool.submit(work, scan_id, group))
+            for batch in self._batches(claims):
+                waiting.append(pool.submit(work, batch))
                 if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _batches(self, claims: dict[str, list[Claim]]) -> Iterator[_Batch]:
+        """Scans with their claims, small ones several at a time: threads wait for each other."""
+        batch: _Batch = []
+        pixels = 0
+        for scan_id, group in claims.items():
+            target = self.matcher.target(scan_id)
+            batch.append((target, group))
+            pixels += prod(target.shape) * len(group)
+            if pixels >= _BATCH:
+                yield batch
+                batch, pixels = [], 0
+        if batch:
+            yield batch
+
+    def _settle(self, target: ScanTarget, group: list[Claim]) -> list[Verdict]:
+        empty = self.rules.options.confirm_empty
+        whole = joined(group, target, self.digests, missing_is_empty=empty)
+        settled = settle(whole, target, self.rules, self.digests)
+        return [self.finish(one) for one in settled]

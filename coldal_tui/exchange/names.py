@@ -20,7 +20,7 @@ def file_stem(name: str) -> str:
     Only endings of image and mask formats are dropped: in ``10.1016-j.healun.04`` the last dot
     belongs to the name. ``.nii.gz`` and ``.seg.nrrd`` are one ending.
     """
-    last = PurePosixPath(name.replace("\\", "/")).name
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     lower = last.lower()
     for ending in _DOUBLE:
         if lower.endswith(ending) and len(last) > len(ending):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
@@ -12,7 +13,7 @@ from coldal_tui.exchange.conflicts import Rival, conflict_verdict, settle_confli
 from coldal_tui.exchange.matching import Match
 from coldal_tui.exchange.ours import Digests, prelabel_warnings
 from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
-from coldal_tui.exchange.verdict import Verdict
+from coldal_tui.exchange.verdict import Status, Verdict
 
 IMAGE_ITSELF = "it is the image itself"
 
@@ -58,25 +59,29 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
     """The verdict on one mask; whatever is wrong with its file is the verdict's reason."""
     candidate = claim.candidate
     try:
-        verdict = _start(claim, target, digests.of(candidate.file))
-        if verdict.sha256 == target.sha256:
+        digest = digests.of(candidate.file)
+        if digest == target.sha256:
             return ignored(candidate.file, IMAGE_ITSELF)
         decision = decide(target, candidate, rules.classes, rules.ignore_value, rules.options)
-        if not isinstance(decision, Accepted):
-            return replace(
-                verdict,
-                status="quarantined",
-                code=decision.code,
-                message=decision.message,
-                remedy=decision.remedy,
+        if isinstance(decision, Accepted):
+            return _verdict(
+                claim,
+                target,
+                digest,
+                label=decision.label,
+                drawn=decision.drawn,
+                geometry=decision.geometry,
+                notes=decision.notes,
+                warnings=decision.warnings + prelabel_warnings(decision.label, target),
             )
-        return replace(
-            verdict,
-            label=decision.label,
-            drawn=decision.drawn,
-            geometry=decision.geometry,
-            notes=decision.notes,
-            warnings=decision.warnings + prelabel_warnings(decision.label, target),
+        return _verdict(
+            claim,
+            target,
+            digest,
+            status="quarantined",
+            code=decision.code,
+            message=decision.message,
+            remedy=decision.remedy,
         )
     except UsageError:
         raise
@@ -90,10 +95,12 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
         )
 
 
-def _start(claim: Claim, target: ScanTarget, digest: str | None) -> Verdict:
+def _verdict(
+    claim: Claim, target: ScanTarget, digest: str | None, status: Status = "accepted", **more: Any
+) -> Verdict:
     candidate = claim.candidate
     return Verdict(
-        "accepted",
+        status,
         candidate.file,
         digest,
         target.scan_id,
@@ -103,6 +110,7 @@ def _start(claim: Claim, target: ScanTarget, digest: str | None) -> Verdict:
         key=candidate.key,
         format=claim.format,
         parts=candidate.parts,
+        **more,
     )
 
 
@@ -147,7 +155,7 @@ def _alike_or_conflict(
         return [*copies, first]
     return [
         conflict_verdict(
-            _start(claim, target, digests.try_of(claim.candidate.file)),
+            _verdict(claim, target, digests.try_of(claim.candidate.file)),
             [other.candidate for other in rivals if other is not claim],
         )
         for claim in rivals

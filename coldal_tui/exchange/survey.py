@@ -62,6 +62,10 @@ def survey_source(source: Path, importers: Sequence[Importer], place: str = "a f
     """
     if not source.exists():
         raise UsageError("there is no such file or folder", where=str(source), code="missing")
+    for importer in importers:
+        forget = getattr(importer, "forget", None)
+        if forget is not None:
+            forget()
     known: list[_Known] = []
     ignored: list[Ignored] = []
     for found in _walk(source):

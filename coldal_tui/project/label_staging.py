@@ -9,7 +9,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -70,8 +70,6 @@ class Stager:
         self._token = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._files: list[Path] = []
-        self._syncing: list[Future[None]] = []
-        self._pool = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync")
 
     def __enter__(self) -> Stager:
         return self
@@ -82,7 +80,6 @@ class Stager:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
         for file in self._files:
             file.unlink(missing_ok=True)
 
@@ -116,16 +113,20 @@ class Stager:
             path.write_bytes(data)
         except OSError as error:
             raise disk_error(error, path) from error
-        self._syncing.append(self._pool.submit(_sync_file, path))
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
         return Staged(path, suffix, sha256(data).hexdigest(), voxels)
 
     def sync(self) -> None:
-        """Wait until all that was staged is durable."""
-        for one in self._syncing:
-            one.result()
-        if self._syncing:
-            fsync_folder(self._folder)
+        """Make all that was staged durable.
+
+        At the end and many at once: each waits on the disk alone, and while one does, the file
+        system makes no other file.
+        """
+        if not self._files:
+            return
+        with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
+            list(pool.map(_sync_file, self._files))
+        fsync_folder(self._folder)
 
 
 def _suffix(target: ScanTarget) -> str:

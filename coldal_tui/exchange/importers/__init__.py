@@ -51,7 +51,8 @@ class Importer(Protocol):
     ``name`` is what ``--format`` takes. ``priority`` decides between importers that recognise the
     same file: higher first; formats with a key file beside plain pictures (an XML, a JSON) set it
     above 0. ``endings`` (lower case, with the format's name for people) claim files whose content
-    nobody recognises, so that a damaged mask is reported and not passed over.
+    nobody recognises, so that a damaged mask is reported and not passed over. An importer that
+    remembers what it looked up beside files has a method ``forget()``, called when a survey begins.
     """
 
     name: str

@@ -64,6 +64,10 @@ class ColourMaskImporter:
     priority = 40
     endings: Mapping[str, str] = {}
 
+    def forget(self) -> None:
+        """A survey begins: label maps may have come or gone."""
+        _found.clear()
+
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A PNG with a label map in a folder above, or in VOC's folder."""
         if not head.startswith(_PNG) or _IMAGES in path.parts[-_LEVELS:]:
@@ -95,25 +99,15 @@ MAP_IMPORTER = LabelmapImporter()
 
 def find_labelmap(folder: Path) -> Path | None:
     """The nearest ``labelmap.txt`` at or above a folder, a few levels up at most."""
-    here = str(folder)
-    for _ in range(_LEVELS):
-        try:
-            found = _labelmap_in(here, Path(here).stat().st_mtime_ns)
-        except OSError:
-            return None
-        if found is not None and read_labelmap(found):
-            return found
-        here, _, name = here.rpartition("/")
-        if not name or not here:
-            break
-    return None
+    if folder not in _found:
+        here = (folder, *folder.parents)[:_LEVELS]
+        files = (one / LABELMAP for one in here)
+        _found[folder] = next((file for file in files if read_labelmap(file)), None)
+    return _found[folder]
 
 
-@lru_cache(maxsize=256)
-def _labelmap_in(folder: str, _changed: int) -> Path | None:
-    """The file in one folder; asked for every mask, and looked up again when the folder changes."""
-    file = Path(folder) / LABELMAP
-    return file if file.is_file() else None
+_found: dict[Path, Path | None] = {}
+"""Of the folders of one survey: every mask asks."""
 
 
 def read_labelmap(path: Path) -> Mapping[int, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,6 +225,7 @@ def import_json(report: ImportReport) -> dict[str, Any]:
         "unmatched": [_verdict(v) for v in report.unmatched],
         "ignored": [_verdict(v) for v in report.ignored],
         "manual": list(report.manual),
+        "unknown": report.unknown,
         "agreement": [
             {
                 "scan_id": one.scan_id,
@@ -261,13 +264,24 @@ def show_report(report: ImportReport) -> None:
         common.echo(f"{would}quarantined: {len(report.quarantined)}")
         reasons = [f"{v.shown} ({v.code}): {v.explanation}" for v in report.quarantined]
         _list(reasons, "coldal-tui labels list")
+        _show_unknown(report)
     if report.unmatched:
         common.echo(f"no scan found for: {len(report.unmatched)}")
         _list([f"{v.shown}: {v.explanation}" for v in report.unmatched], "--json lists all")
-    if report.ignored:
-        common.echo(f"passed over: {plural(len(report.ignored), 'file')} that are no masks")
+    files = [verdict for verdict in report.ignored if not verdict.key]
+    if files:
+        common.echo(f"passed over: {plural(len(files), 'file')} that are no masks")
+    within = Counter(verdict.message for verdict in report.ignored if verdict.key)
+    _list([f"{count} within files: {why}" for why, count in within.most_common()], "--json")
     if report.dry_run:
         common.echo("nothing was changed (--dry-run)")
+
+
+def _show_unknown(report: ImportReport) -> None:
+    """What a class map has to explain, ready to be completed."""
+    if report.unknown:
+        words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:SHOWN]]
+        common.echo(f"say once what they mean, and it is kept: {' '.join(words)}")
 
 
 def _list(lines: Sequence[str], further: str) -> None:

@@ -21,7 +21,7 @@ from coldal_tui.exchange.drawn import Drawn
 from coldal_tui.exchange.overlap import merge_labels
 from coldal_tui.exchange.picture_size import check_picture_size, turned_back, width_height
 from coldal_tui.exchange.runs import Runs
-from coldal_tui.exchange.values import Meaning
+from coldal_tui.exchange.values import Meaning, UnknownMeaningError
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
 
@@ -62,11 +62,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Why a mask is no label: a stable code, the fact, and what to do."""
+    """Why a mask is no label: a stable code, the fact, and what to do.
+
+    ``unknown`` are the values, names or colours that a class map would explain.
+    """
 
     code: str
     message: str
     remedy: str | None = None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def decide(
         pixels = turned_back(candidate.load_for(target), target)
         fitted = _fit(target, pixels, classes, ignore_value, options)
     except ImageError as error:
-        return Rejected(error.code, error.what, error.remedy)
+        keys = error.keys if isinstance(error, UnknownMeaningError) else ()
+        return Rejected(error.code, error.what, error.remedy, keys)
     drawn = Drawn.of(fitted.label, fitted.runs)
     is_empty = drawn.classes == 0
     if is_empty and not options.confirm_empty:

@@ -82,6 +82,7 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
             code=decision.code,
             message=decision.message,
             remedy=decision.remedy,
+            unknown=decision.unknown,
         )
     except UsageError:
         raise

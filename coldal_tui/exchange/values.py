@@ -23,6 +23,22 @@ ValueMap = Mapping[int | str, int | str]
 of the project, its index, ``background`` or ``ignore``."""
 
 
+class UnknownMeaningError(ImageError):
+    """Values, class names or colours that nobody has explained: ``keys`` for a class map."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        code: str = "unknown-value",
+        keys: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy, code=code)
+        self.keys = keys
+
+
 def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
     """Refuse class lists and ignore values under which a mask could mean two things.
 
@@ -140,14 +156,16 @@ class Meaning:
     def _unknown(self, found: Mapping[int, int], total: int) -> ImageError:
         shown = ", ".join(self._describe(value, found[value]) for value in list(found)[:_SHOWN])
         shown += f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        key = self._key(next(iter(found)))
+        keys = tuple(self._key(value) for value in list(found)[:_PICTURE_VALUES])
+        key = keys[0] if keys[0].lstrip("-").isalnum() else f"'{keys[0]}'"
         if self.colours is not None and self.names is None:
-            return ImageError(
+            return UnknownMeaningError(
                 f"the mask is drawn in colour ({total} colours): what {shown} "
                 f"mean{'s' if len(found) == 1 else ''} is not stored",
                 remedy=f"Say it with --map {key}=CLASS (or =background, =ignore), or save the mask "
                 "as grey or palette values 0, 1, 2, …",
                 code="colour",
+                keys=keys,
             )
         expected = [f"{index} = {name}" for index, name in enumerate(self.classes, start=1)]
         if self.ignore_value is not None:
@@ -161,16 +179,16 @@ class Meaning:
             else f"Say what they mean with --map {key}=CLASS (or =background, =ignore), "
             "or correct the mask."
         )
-        return ImageError(
+        return UnknownMeaningError(
             f"unknown {plural} {shown}; the project knows 0 = background, {', '.join(expected)}",
             remedy=remedy,
             code="unknown-value",
+            keys=() if len(found) > _PICTURE_VALUES else keys,
         )
 
     def _key(self, value: int) -> str:
-        """What ``--map`` calls a value, quoted where a shell needs it."""
-        text = (self.names or {}).get(value) or (self.colours or {}).get(value) or str(value)
-        return text if text.lstrip("-").isalnum() else f"'{text}'"
+        """What ``--map`` calls a value."""
+        return (self.names or {}).get(value) or (self.colours or {}).get(value) or str(value)
 
     def _describe(self, value: int, count: int) -> str:
         shown = (self.colours or {}).get(value) or (str(value) if self.numbered else "")

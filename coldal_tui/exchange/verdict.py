@@ -27,7 +27,8 @@ class Verdict:
     grid, ``drawn`` what is in it. ``matched_by`` says how the scan was found, ``geometry`` how the
     grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
     importer's name. ``rivals`` (hash and key) are the masks among which a rule chose this one, and
-    what other rules would have made of them. ``stored`` is what the caller's ``finish`` made of
+    what other rules would have made of them. ``unknown`` are values, class names or colours that
+    nobody has explained: keys for a class map. ``stored`` is what the caller's ``finish`` made of
     the label.
     """
 
@@ -51,6 +52,7 @@ class Verdict:
     parts: tuple[Path, ...] = field(default=(), repr=False)
     agreement: tuple[Agreement, ...] = ()
     rivals: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,11 @@ class ImportReport:
         """How far the raters of a scan agree, where a rule chose between their masks."""
         decided = (*self.accepted, *self.unchanged)
         return tuple(one for verdict in decided for one in verdict.agreement)
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Values, class names and colours that nobody has explained, and in how many masks."""
+        return dict(Counter(key for v in self.quarantined for key in v.unknown).most_common())
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def test_a_class_is_mapped_by_name_and_the_map_is_kept(
     mapping: str, call: Call, queued: Path, tmp_path: Path
 ) -> None:
     file = coco(tmp_path / "drawn" / "x.json", "scan_0.png", "scan_1.png")
-    assert "--map Tumor=CLASS" in call("import-masks", queued, file).out
+    assert "it is kept: --map Tumor=CLASS\n" in call("import-masks", queued, file).out
 
     done = call("import-masks", queued, file, "--map", mapping)
 
@@ -72,6 +72,7 @@ def test_masks_of_many_in_one_file_are_named(call: Call, queued: Path, tmp_path:
     done = call("import-masks", queued, file, "--json").json
 
     assert done["saw"] == "1 COCO file"
+    assert done["unknown"] == {"Tumor": 1}
     assert [(one["key"], one["code"]) for one in done["quarantined"]] == [
         ("scan_0.png", "unknown-value")
     ]
@@ -138,3 +139,12 @@ def test_a_watch_imports_what_arrives_and_ends_with_ctrl_c(queued: Path, tmp_pat
 
 def test_a_watch_changes_nothing_in_a_dry_run(call: Call, queued: Path) -> None:
     assert call("import-masks", queued, "--watch", "--dry-run").status == 2
+
+
+def test_what_is_no_mask_within_a_file_is_told(call: Call, queued: Path, tmp_path: Path) -> None:
+    tasks = [{"id": n, "data": {"image": f"scan_{n}.png"}, "annotations": []} for n in range(3)]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+
+    done = call("import-masks", queued, tmp_path / "tasks.json")
+
+    assert "3 within files: nobody has drawn this task yet" in done.out

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
-from coldal_tui.project.label_files import stored_file
-from coldal_tui.project.predictions import prediction_file
+from coldal_tui.project.label_files import prediction_file, stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.scan_facts import runs_newest_first
 

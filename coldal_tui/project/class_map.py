@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from coldal_tui.errors import UsageError
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 
 ClassMap = dict[int | str, int | str]
 """A mask's value, class name or ``#rrggbb`` colour, and the class (or its number) that it means."""
+
+
+def parse_class_map(pairs: Iterable[str], example: str) -> ClassMap:
+    """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number.
+
+    Raises UsageError, with ``example`` for a class, when a pair is no pair.
+    """
+    found: ClassMap = {}
+    for pair in pairs:
+        left, separator, right = pair.rpartition("=")
+        if not separator or not left.strip() or not right.strip():
+            raise UsageError(
+                f"{pair!r} says no class of a value",
+                remedy=f"write VALUE=CLASS, such as 128={example}",
+                code="class-map",
+            )
+        key, meaning = class_key(left), class_key(right)
+        found[key if isinstance(key, int) else left.strip()] = (
+            meaning if isinstance(meaning, int) else right.strip()
+        )
+    return found
 
 
 def with_class_map(project: Project, options: ImportOptions | None) -> ImportOptions:

@@ -16,8 +16,8 @@ from coldal_tui.project.dealing import Shares, by_person, deal, is_shared, peopl
 from coldal_tui.project.export_state import Handed, handed_now, last_handed
 from coldal_tui.project.hiding import Plan, hidden
 from coldal_tui.project.indexing import safe_name
+from coldal_tui.project.label_files import prediction_file
 from coldal_tui.project.pool import latest_run
-from coldal_tui.project.predictions import prediction_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.snapshot import QueueItem, read_queue

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coldal_tui.project.label_files import SUFFIXES, stored_file
-from coldal_tui.project.predictions import prediction_file
+from coldal_tui.project.label_files import SUFFIXES, prediction_file, stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coldal_tui.project.pool import budget
 from coldal_tui.project.project import Project
@@ -108,24 +108,39 @@ class ImportWish:
 
     path: Path
     match: str | None
-    options: dict[str, Any]
+    options: dict[str, bool]
+    classes: tuple[str, ...] = ()
+    conflict: str = "quarantine"
 
 
 def take_in(
     project: Project, wish: ImportWish, progress: Progress, *, dry_run: bool = False
 ) -> ImportReport:
     """Import masks, or only say what would happen."""
+    from coldal_tui.exchange.conflicts import ConflictRule
     from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.project.class_map import keep_class_map, parse_class_map
     from coldal_tui.project.labels import import_masks
 
-    return import_masks(
+    said = parse_class_map(wish.classes, project.config.classes.names[0])
+    options = ImportOptions(
+        values=said,
+        conflict=ConflictRule.parse(wish.conflict),
+        same_grid=wish.options.get("same_grid", False),
+        resample=wish.options.get("resample", False),
+        confirm_empty=wish.options.get("confirm_empty", False),
+    )
+    report = import_masks(
         project,
         wish.path,
         match=wish.match or None,
-        options=ImportOptions(**wish.options),
+        options=options,
         dry_run=dry_run,
         progress=progress,
     )
+    if not dry_run:
+        keep_class_map(project, said)
+    return report
 
 
 def import_words(report: ImportReport) -> list[str]:

@@ -185,6 +185,12 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         Binding("pagedown", "page(8)", show=False),
         Binding("pageup", "page(-8)", show=False),
     ]
+    RULES = (
+        ("quarantine", "quarantine both"),
+        ("newest", "take the newest"),
+        ("majority", "take what most have drawn"),
+        ("staple", "take their consensus (STAPLE)"),
+    )
     SWITCHES = (
         ("same_grid", "trust the voxel order, not the headers"),
         ("resample", "masks of the same extent may be resampled"),
@@ -211,6 +217,20 @@ class ImportWindow(ModalScreen[ImportWish | None]):
             with Horizontal():
                 yield Static("named like", classes="label")
                 yield Input(placeholder="{stem}, or such as {stem}_mask", id="match", compact=True)
+            with Horizontal():
+                yield Static("values", classes="label")
+                yield Input(
+                    placeholder="what they mean, kept: 128=lung, Tumor=1", id="means", compact=True
+                )
+            with Horizontal():
+                yield Static("two of a scan", classes="label")
+                yield Select(
+                    [(words, name) for name, words in self.RULES],
+                    value=self.RULES[0][0],
+                    allow_blank=False,
+                    id="rule",
+                    compact=True,
+                )
             for name, words in self.SWITCHES:
                 yield Tick(words, id=name, compact=True)
             with VerticalScroll(id="preview", can_focus=False):
@@ -231,7 +251,14 @@ class ImportWindow(ModalScreen[ImportWish | None]):
             self.say("there is nothing at " + ", nor at ".join(map(str, dict.fromkeys(places))))
             return None
         options = {name: self.query_one(f"#{name}", Checkbox).value for name, _ in self.SWITCHES}
-        return ImportWish(path, self.query_one("#match", Input).value.strip() or None, options)
+        means = self.query_one("#means", Input).value
+        return ImportWish(
+            path,
+            self.query_one("#match", Input).value.strip() or None,
+            options,
+            classes=tuple(pair.strip() for pair in means.split(",") if pair.strip()),
+            conflict=str(self.query_one("#rule", Select).value),
+        )
 
     @on(Input.Submitted)
     def action_go(self) -> None:
@@ -262,6 +289,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
 
     @on(Input.Changed)
     @on(Checkbox.Changed)
+    @on(Select.Changed)
     def _changed(self) -> None:
         self._previewed = None
 

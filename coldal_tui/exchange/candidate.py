@@ -13,6 +13,8 @@ from coldal_tui.imaging.image import Affine
 
 Axes = Literal["ijk", "rows"]
 
+BLANK = "nothing is drawn in it"
+
 
 @dataclass(frozen=True)
 class ScanTarget:
@@ -86,7 +88,9 @@ class Candidate:
     mask is read from. ``name`` is the path-like name to match (the mask's own path, or the
     image's name where the format states it: ``names_image``). ``uids`` are the DICOM UIDs of what
     it was drawn on, the series first. ``updated`` is when the mask was last changed, in seconds
-    since 1970, where the format says so. ``load`` decodes; it raises ``ImageError``.
+    since 1970, where the format says so. ``weak`` is why it gives way to any other mask of the
+    scan, such as an image that is listed without a drawing (``BLANK``). ``load`` decodes; it
+    raises ``ImageError``.
     ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
     name the slices they lie on.
     """
@@ -104,6 +108,7 @@ class Candidate:
     key: str = ""
     parts: tuple[Path, ...] = ()
     updated: float | None = None
+    weak: str = ""
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """The mask for a scan, decoded. Raises ``ImageError``."""

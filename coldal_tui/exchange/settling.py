@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.exchange.candidate import BLANK, Candidate, ScanTarget
 from coldal_tui.exchange.conflicts import Rival, conflict_verdict, settle_conflict
 from coldal_tui.exchange.matching import Match
 from coldal_tui.exchange.ours import Digests, prelabel_warnings
@@ -42,7 +42,12 @@ def settle(
     """Verdicts for all masks that claim one scan; of several good ones the last one counts."""
     if len(group) == 1:
         return [decide_claim(group[0], target, rules, digests)]
-    rivals, left_out = _distinct(group, target, digests)
+    rivals, left_out = _distinct(_strong(group, rules), target, digests)
+    left_out += [
+        ignored(one.candidate.file, f"{one.candidate.weak}, and another mask claims the scan")
+        for one in group
+        if one not in rivals and one.candidate.weak
+    ]
     if len(rivals) == 1:
         return [*left_out, decide_claim(rivals[0], target, rules, digests)]
     if rules.options.conflict.kind == "quarantine":
@@ -113,6 +118,17 @@ def _verdict(
         parts=candidate.parts,
         **more,
     )
+
+
+def _strong(group: Sequence[Claim], rules: Rules) -> Sequence[Claim]:
+    """The claims that count beside each other; where all are weak, all of them do."""
+    confirmed = rules.options.confirm_empty
+    strong = [
+        claim
+        for claim in group
+        if not claim.candidate.weak or (confirmed and claim.candidate.weak == BLANK)
+    ]
+    return strong or group
 
 
 def _distinct(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -157,3 +158,48 @@ def test_masks_that_give_the_same_label_are_no_conflict(tmp_path):
 def test_rules_that_there_are_not(text):
     with pytest.raises(UsageError, match="no rule"):
         ConflictRule.parse(text)
+
+
+def test_a_lossy_picture_gives_way_to_a_mask(tmp_path):
+    draw(tmp_path / "masks" / "a.png", 3)
+    Image.new("L", (9, 6), 7).save(tmp_path / "a.jpg")
+
+    plan = plan_import(tmp_path, [SCAN], CLASSES, None)
+
+    assert [v.file.name for v in plan.accepted] == ["a.png"]
+    assert [v.message for v in plan.ignored] == [
+        "a lossy picture is no mask, and another mask claims the scan"
+    ]
+
+
+def listed(path, drawn: bool) -> None:
+    """A COCO file that lists the image, with a drawing of 3 columns or without one."""
+    shape = {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 3, 0, 3, 6, 0, 6]]}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 6, "width": 9}],
+        "categories": [{"id": 1, "name": "lung"}],
+        "annotations": [shape] if drawn else [],
+    }
+    path.write_text(json.dumps(document))
+
+
+def test_an_image_that_is_only_listed_gives_way_to_a_drawing(tmp_path):
+    listed(tmp_path / "all.json", drawn=False)
+    listed(tmp_path / "some.json", drawn=True)
+
+    plan = plan_import(tmp_path, [SCAN], CLASSES, None)
+
+    assert [v.file.name for v in plan.accepted] == ["some.json"]
+    assert [v.message for v in plan.ignored] == [
+        "nothing is drawn in it, and another mask claims the scan"
+    ]
+
+
+def test_an_image_that_is_only_listed_is_a_rival_where_empty_means_negative(tmp_path):
+    listed(tmp_path / "all.json", drawn=False)
+    listed(tmp_path / "some.json", drawn=True)
+
+    options = ImportOptions(confirm_empty=True)
+    plan = plan_import(tmp_path, [SCAN], CLASSES, None, options=options)
+
+    assert [v.code for v in plan.quarantined] == ["conflict", "conflict"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
+from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, PassedOver, ScanTarget
 from coldal_tui.exchange.documents import (
     objects,
     outline,
@@ -81,6 +81,7 @@ class CocoImporter:
                 load_onto=picture.onto,
                 key=key,
                 updated=updated,
+                weak="" if shapes else BLANK,
             )
         for image_id, shapes in by_image.items():
             yield PassedOver(

@@ -14,7 +14,7 @@ from typing import Any
 from xml.parsers import expat
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.documents import LARGEST, seconds, unique_keys
 from coldal_tui.exchange.importers.beside import pictures_beside
 from coldal_tui.exchange.rle import check_size, decode_cvat
@@ -66,6 +66,7 @@ class CvatImporter:
                 load_onto=image.onto,
                 key=key,
                 updated=task.updated,
+                weak="" if image.shapes else BLANK,
             )
 
 

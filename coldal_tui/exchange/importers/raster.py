@@ -43,6 +43,7 @@ _ENDINGS: Mapping[str, str] = {
 }
 _BITMAP_HEADERS = frozenset(bytes([size]) for size in (12, 40, 52, 56, 108, 124))
 _LOSSY = ("JPEG", "JPEG 2000", "WebP")
+_LOSSY_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jp2", ".webp")
 _ORIENTATION_TAG = 274
 _PNG_GREY = 0
 _PNG_COLOURS = (2, 6)
@@ -65,7 +66,14 @@ class RasterImporter:
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, named by its file."""
-        yield Candidate(path, path.as_posix(), "picture", lambda: read_picture_mask(path))
+        lossy = path.suffix.lower() in _LOSSY_ENDINGS
+        yield Candidate(
+            path,
+            path.as_posix(),
+            "picture",
+            lambda: read_picture_mask(path),
+            weak="a lossy picture is no mask" if lossy else "",
+        )
 
 
 IMPORTER = RasterImporter()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ _BATCHES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """A scan with its vector ``(dim,) float32``, or why there is none."""
 
     scan: ScanInput
@@ -59,18 +59,56 @@ class _Prepared:
     reason: str = ""
 
 
+class Embedder:
+    """Makes vectors of scans with an encoder, in this process."""
+
+    def __init__(self, encoder: Encoder, spec: EmbedSpec, read: Read = read_scan) -> None:
+        self.device = encoder.device
+        self._encoder = encoder
+        self._read = read
+        self._threads = spec.threads
+        self._batch_size = max(1, spec.batch_size)
+
+    def __call__(self, scans: Sequence[ScanInput]) -> Generator[Outcome]:
+        """What came of each scan, in their order."""
+        threads = max(1, min(self._threads or _processors(), len(scans)))
+        if self.device == "cpu":
+            return _one_by_one(scans, self._encoder, self._read, threads)
+        return _batched(scans, self._encoder, self._read, threads, self._batch_size)
+
+
+class VectorMaker(Protocol):
+    """Makes vectors of scans, with the encoder on ``device``, here or in other processes."""
+
+    device: str
+
+    def __call__(self, scans: Sequence[ScanInput]) -> Generator[Outcome]:
+        """What came of each scan, in their order."""
+
+
+def load_embedder(spec: EmbedSpec) -> Embedder:
+    """An embedder as ``spec`` asks for it; its scans play no part.
+
+    Raises
+    ------
+    ColdalError : no usable weights or device.
+    """
+    return Embedder(load_encoder(spec.encoder, _device(spec.device)), spec)
+
+
 def embed(
     spec: EmbedSpec,
     folder: Path,
     report: Reporter,
     read: Read = read_scan,
     clock: Callable[[], float] = time.monotonic,
+    elsewhere: VectorMaker | None = None,
 ) -> StepResult:
     """Embed ``spec.scans`` (but those that this very encoder has embedded before) in ``folder``.
 
     Shards of an earlier run of the same job that still hold are kept; only the other scans are
     read. A scan that can't be read is reported as failed and stops nothing; it is tried again
-    when the job is run again.
+    when the job is run again. With ``elsewhere``, other processes make the vectors.
 
     Returns
     -------
@@ -82,8 +120,8 @@ def embed(
     ------
     ColdalError : no usable weights or device, or not one scan could be embedded.
     """
-    device = _device(spec.device)
-    encoder = load_encoder(spec.encoder, device)
+    encoder = load_encoder(spec.encoder, "cpu" if elsewhere else _device(spec.device))
+    embedder: VectorMaker = elsewhere or Embedder(encoder, spec, read)
     known = set(spec.embedded) if encoder.hash == spec.expected_hash else set()
     scans = [scan for scan in spec.scans if scan.scan_id not in known]
     wanted = {scan.scan_id: scan.quick_hash for scan in scans}
@@ -94,7 +132,7 @@ def embed(
     rest = [scan for scan in scans if scan.scan_id not in embedded]
     if embedded:
         report.log(f"{len(embedded)} scans were embedded before the interruption")
-    failed = _embed_rest(spec, len(scans), rest, encoder, writer, report, read, clock)
+    failed = _embed_rest(len(scans), rest, embedder, writer, report, clock)
     if scans and not writer.shards and not known:
         raise ColdalError(
             f"not one of {len(scans)} scans could be embedded; the first: {failed[0].message}",
@@ -108,7 +146,7 @@ def embed(
             "encoder": encoder.info.name,
             "encoder_hash": encoder.hash,
             "dim": encoder.info.dim,
-            "record": _record(spec, encoder),
+            "record": _record(spec, encoder, embedder.device),
             "shards": [shards.summary(shard) for shard in writer.shards],
         },
         failed=tuple(failed),
@@ -116,24 +154,17 @@ def embed(
 
 
 def _embed_rest(
-    spec: EmbedSpec,
     total: int,
     rest: list[ScanInput],
-    encoder: Encoder,
+    embedder: VectorMaker,
     writer: shards.ShardWriter,
     report: Reporter,
-    read: Read,
     clock: Callable[[], float],
 ) -> list[FailedScan]:
     before, start = total - len(rest), clock()
     failed: list[FailedScan] = []
     report.progress(before, total, "embedding")
-    threads = max(1, min(spec.threads or _processors(), len(rest)))
-    if encoder.device == "cpu":
-        outcomes = _one_by_one(rest, encoder, read, threads)
-    else:
-        outcomes = _batched(rest, encoder, read, threads, max(1, spec.batch_size))
-    with closing(outcomes):
+    with closing(embedder(rest)) as outcomes:
         for number, outcome in enumerate(outcomes, start=1):
             scan = outcome.scan
             if outcome.vector is None:
@@ -149,13 +180,13 @@ def _embed_rest(
 
 def _one_by_one(
     scans: Iterable[ScanInput], encoder: Encoder, read: Read, threads: int
-) -> Generator[_Outcome]:
+) -> Generator[Outcome]:
     """Outcomes in order; each scan is read and run by one thread, as a batch of its own."""
 
-    def work(scan: ScanInput) -> _Outcome:
+    def work(scan: ScanInput) -> Outcome:
         prepared = _prepare(scan, encoder, read)
         if prepared.slices is None:
-            return _Outcome(scan, None, prepared.reason)
+            return Outcome(scan, None, prepared.reason)
         return _outcome(scan, encoder.embed(prepared.slices))
 
     with _one_torch_thread():
@@ -164,7 +195,7 @@ def _one_by_one(
 
 def _batched(
     scans: Iterable[ScanInput], encoder: Encoder, read: Read, threads: int, size: int
-) -> Generator[_Outcome]:
+) -> Generator[Outcome]:
     """Outcomes in order; scans are read by threads and run in batches of ``size`` slices."""
     group: list[_Prepared] = []
     with _one_torch_thread(), _exact_convolutions():
@@ -178,12 +209,12 @@ def _batched(
         yield from _run_group(group, encoder, size)
 
 
-def _run_group(group: list[_Prepared], encoder: Encoder, size: int) -> Iterator[_Outcome]:
+def _run_group(group: list[_Prepared], encoder: Encoder, size: int) -> Iterator[Outcome]:
     inputs = [p.slices for p in group if p.slices is not None]
     vectors = iter(_split(_fixed_batches(inputs, encoder, size), inputs))
     for prepared in group:
         if prepared.slices is None:
-            yield _Outcome(prepared.scan, None, prepared.reason)
+            yield Outcome(prepared.scan, None, prepared.reason)
         else:
             yield _outcome(prepared.scan, next(vectors))
 
@@ -221,12 +252,12 @@ def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
         return _Prepared(scan, None, reason or type(error).__name__)
 
 
-def _outcome(scan: ScanInput, vectors: Tensor) -> _Outcome:
+def _outcome(scan: ScanInput, vectors: Tensor) -> Outcome:
     """One vector from those of a scan's slices, ``(S, dim)``."""
     mean = vectors.numpy().mean(axis=0, dtype=np.float64).astype(np.float32)
     if not np.isfinite(mean).all():
-        return _Outcome(scan, None, "its vector is not finite: the pixels hold NaN or infinity")
-    return _Outcome(scan, mean)
+        return Outcome(scan, None, "its vector is not finite: the pixels hold NaN or infinity")
+    return Outcome(scan, mean)
 
 
 def _in_order(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
@@ -285,7 +316,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _record(spec: EmbedSpec, encoder: Encoder) -> dict[str, Any]:
+def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
     """How the vectors came about, for the project's provenance."""
     info = encoder.info
     return {
@@ -302,7 +333,7 @@ def _record(spec: EmbedSpec, encoder: Encoder) -> dict[str, Any]:
         "volume": registry.VOLUME_RULE,
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
-        "device": encoder.device,
+        "device": device,
         "torch": str(torch.__version__),
         **encoder.details,
     }

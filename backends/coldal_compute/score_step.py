@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +28,68 @@ ENTROPIES_FILE = "entropies.json"
 ENTROPY_MAPS = "entropy"
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A scan with its entropy, or why there is none."""
+
+    scan: ScanInput
+    entropy: float | None
+    failed: FailedScan | None = None
+
+
+class Scorer:
+    """Scores scans with a run in this process, and writes what it predicts for some."""
+
+    def __init__(self, spec: ScoreSpec, folder: Path, readers: Readers | None = None) -> None:
+        self._readers = readers or file_readers()
+        device = pick_device(spec.device, spec.threads)
+        self._model = load_model(Path(spec.run), device, spec.windows)
+        self._wanted = frozenset(spec.predict)
+        self._folder = folder
+
+    def __call__(self, scans: Sequence[ScanInput]) -> Iterator[Scored]:
+        """What came of each scan, in their order. Raises ColdalError when memory runs out."""
+        for scan, loaded in read_ahead(scans, self._load):
+            try:
+                entropy = _score_one(scan, loaded(), self._model, self._wanted, self._folder)
+            except ColdalError as error:
+                if error.code == "out-of-memory":
+                    raise
+                yield Scored(scan, None, failure(scan, error))
+            except Exception as error:
+                # One bad file never stops a batch; the true reason is kept.
+                yield Scored(scan, None, failure(scan, error))
+            else:
+                yield Scored(scan, entropy)
+
+    def _load(self, scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
+        image = self._readers.scan(scan.ref)
+        return image.header, preprocess(image, self._model.plan)
+
+
 def score(
-    spec: ScoreSpec, folder: Path, report: Reporter, readers: Readers | None = None
+    spec: ScoreSpec,
+    folder: Path,
+    report: Reporter,
+    readers: Readers | None = None,
+    elsewhere: Callable[[Sequence[ScanInput]], Iterator[Scored]] | None = None,
 ) -> StepResult:
     """Score ``spec.scans`` with ``spec.run``; goes on after the last scan of an earlier try.
 
     Files: ``entropies.json`` (``{scan_id: H}``) and, for ``spec.predict``, on the scans' own
     grids: label maps ``predictions/<scan_id>.png`` or ``.nii.gz``, and the entropy of each pixel
-    ``predictions/entropy/<scan_id>.png`` or ``.nii.gz``.
+    ``predictions/entropy/<scan_id>.png`` or ``.nii.gz``. With ``elsewhere``, other processes
+    score and write these maps.
 
     Raises
     ------
     ColdalError : the run can't be read, or memory ran out.
     """
-    readers = readers or file_readers()
-    device = pick_device(spec.device, spec.threads)
-    run = Path(spec.run)
-    model = load_model(run, device, spec.windows)
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
-    journal = Journal(folder, hashlib.sha256((run / MODEL_FILE).read_bytes()).hexdigest())
+    scorer = elsewhere or Scorer(spec, folder, readers)
+    model = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
+    journal = Journal(folder, model)
     known = journal.read()
     entropies = {
         scan.scan_id: known[scan.scan_id]
@@ -53,28 +97,15 @@ def score(
         if scan.scan_id in known and _kept(scan, wanted, folder)
     }
     failed: list[FailedScan] = []
-
-    def load(scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
-        image = readers.scan(scan.ref)
-        return image.header, preprocess(image, model.plan)
-
     left = [scan for scan in ordered if scan.scan_id not in entropies]
-    done = len(ordered) - len(left)
-    for scan, loaded in read_ahead(left, load):
-        try:
-            entropy = _score_one(scan, loaded(), model, wanted, folder)
-        except ColdalError as error:
-            if error.code == "out-of-memory":
-                raise
-            failed.append(failure(scan, error))
-        except Exception as error:
-            # One bad file never stops a batch; the true reason is kept.
-            failed.append(failure(scan, error))
-        else:
-            entropies[scan.scan_id] = entropy
-            journal.append(scan.scan_id, entropy)
-        done += 1
-        report.progress(done, len(ordered), "scoring")
+    before = len(ordered) - len(left)
+    for number, found in enumerate(scorer(left), start=1):
+        if found.failed is not None:
+            failed.append(found.failed)
+        elif found.entropy is not None:
+            entropies[found.scan.scan_id] = found.entropy
+            journal.append(found.scan.scan_id, found.entropy)
+        report.progress(before + number, len(ordered), "scoring")
     return _finish(spec, entropies, failed, ordered, folder)
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 
+from on_ray import RayHere, missing_for_ray, two_nodes
 from on_slurm import SCANS, missing_for_slurm, sinfo, squeue, until
 from processes import PRETENDED
 
@@ -52,6 +53,16 @@ def slurm(slurm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield slurm_folder
     subprocess.run(["scancel", "--me"], check=False, timeout=60)
     until(lambda: not squeue(), "an empty queue of Slurm", 60)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayHere]:
+    """A Ray of two nodes with one processor each, started for this session."""
+    missing = missing_for_ray()
+    if missing:
+        pytest.skip(missing)
+    with two_nodes() as here:
+        yield here
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ _AREAS = ("polygon", "mask", "ellipse")
 _OTHER = ("box", "polyline", "points", "cuboid", "skeleton")
 _BLOCK = 1 << 20
 _START = 256
+_SPACE = b"\xef\xbb\xbf \t\r\n"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,9 +37,10 @@ class CvatImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """An XML with CVAT's root element."""
-        if b"<" not in head[:_START]:
+        wide = head.startswith(_UTF16)
+        if not wide and not head[:_START].lstrip(_SPACE).startswith(b"<"):
             return None
-        encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
+        encoding = "utf-16" if wide else "utf-8"
         text = head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
         return "CVAT XML file" if text.startswith("<") and "<annotations" in text else None
 

@@ -1,4 +1,4 @@
-"""``labels``: what has come in, what is in quarantine and why, and what to do with it."""
+"""``labels``: what came in, which labels to look at again, what is in quarantine and why."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from coldal_tui.exchange.policy import ImportOptions
     from coldal_tui.project.project import Project
 
-ACTIONS = ("list", "accept", "reject", "confirm-empty", "retry")
+ACTIONS = ("list", "check", "accept", "reject", "confirm-empty", "retry")
 
 
 @click.command("labels")
-@common.project_argument("[PROJECT] [list|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]")
+@common.project_argument(
+    "[PROJECT] [list|check|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]"
+)
 @click.option(
     "--scan",
     "scan_id",
@@ -45,6 +47,7 @@ def labels_command(
 
     \b
     coldal-tui labels                        what is here, and what waits in quarantine
+    coldal-tui labels check                  which labels to look at again, the worst first
     coldal-tui labels confirm-empty 3        the empty mask is a negative case
     coldal-tui labels accept 4 --same-grid   in spite of its header
     coldal-tui labels retry                  after the files or coldal.toml were mended
@@ -56,10 +59,10 @@ def labels_command(
     with project:
         action, words = common.split_action(rest, ACTIONS, "list")
         words = list(dict.fromkeys(words))
-        if action == "list":
+        if action in ("list", "check"):
             if words:
                 raise click.UsageError(f"unexpected argument {words[0]!r}")
-            _list(project, as_json)
+            (_list if action == "list" else _check)(project, as_json)
         elif action == "reject":
             _reject(project, words, scan_id, reason, as_json)
         else:
@@ -99,6 +102,25 @@ def _list(project: Project, as_json: bool) -> None:
             common.echo(f"{number:>3}  {scan}  ({row['code']})")
             source = row["source"] + (f" [{row['source_key']}]" if row["source_key"] else "")
             common.echo(f"     {visible(source)}\n     {visible(row['message'])}")
+
+
+def _check(project: Project, as_json: bool) -> None:
+    from coldal_tui.cli.following import file_progress
+    from coldal_tui.project.label_check import check_labels
+
+    with file_progress("checking") as advance:
+        checks = check_labels(project, progress=lambda done, total: advance(done, total, ""))
+    if as_json:
+        common.print_json([asdict(check) for check in checks])
+        return
+    if not checks:
+        common.echo("no labels yet")
+        return
+    table = common.table("scan~", "score>", "Dice>", "findings~")
+    for check in checks:
+        dice = "–" if check.agreement is None else f"{check.agreement:.2f}"
+        table.add_row(check.scan_id, f"{check.score:.2f}", dice, "; ".join(check.findings))
+    common.console().print(table)
 
 
 def _reject(

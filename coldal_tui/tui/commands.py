@@ -53,6 +53,7 @@ CLI_COMMANDS = (
     "export-queue",
     "import-masks",
     "labels",
+    "labels check",
     "labels accept",
     "labels reject",
     "labels confirm-empty",

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.content import Content
 
 from coldal_tui.project.agreement import Agreement
+from coldal_tui.project.label_check import LabelCheck
 from coldal_tui.project.label_view import LabelLine, WaitingLine
 from coldal_tui.tui.inks import ACCENT, BOLD, MUTED, WARN
 from coldal_tui.tui.look import Look
@@ -17,7 +18,7 @@ from coldal_tui.tui.widgets.table_model import Cell
 from coldal_tui.visible import visible
 
 QUARANTINE, LABELS = "quarantine", "labels"
-ORDERS = ("disagreement", "scan", "newest")
+ORDERS = ("disagreement", "scan", "newest", "check")
 """How labels may be ordered; at first those that the model disagrees with most."""
 
 _POOR = 0.7
@@ -67,6 +68,7 @@ class LabelRows:
     _columns = (
         Column("scan", "scan", 20, least=12, most=44, cut="middle"),
         Column("dice", "Dice", 5, align="right"),
+        Column("check", "check", 5, align="right", priority=1),
         Column("worst", "worst class", 16, least=10, most=24, priority=3),
         Column("role", "role", 14, least=8, priority=2),
         Column("version", "v", 3, align="right", priority=4),
@@ -80,8 +82,10 @@ class LabelRows:
         agreements: Mapping[str, Agreement],
         order: str,
         look: Look,
+        checks: Mapping[str, LabelCheck] | None = None,
     ) -> None:
-        self._lines = ordered(lines, agreements, order)
+        self._checks = checks or {}
+        self._lines = ordered(lines, agreements, order, self._checks)
         self._agreements, self._look = agreements, look
         several = any(len(found.classes) > 1 for found in agreements.values())
         self.columns: Sequence[Column] = tuple(
@@ -106,6 +110,7 @@ class LabelRows:
         cells: dict[str, Cell] = {
             "scan": visible(line.scan_id),
             "dice": self._dice(agreement),
+            "check": self._check(self._checks.get(line.scan_id)),
             "worst": visible(worst_class(agreement)) or Text(self._look.dash, style="muted"),
             "role": line.role,
             "version": str(line.version),
@@ -120,22 +125,26 @@ class LabelRows:
         text = f"{agreement.mean:.2f}"
         return Text(f"!{text}", style="warning") if agreement.mean < _POOR else text
 
+    def _check(self, check: LabelCheck | None) -> Cell:
+        return Text(self._look.dash, style="muted") if check is None else f"{check.score:.2f}"
+
 
 def ordered(
-    lines: Sequence[LabelLine], agreements: Mapping[str, Agreement], order: str
+    lines: Sequence[LabelLine],
+    agreements: Mapping[str, Agreement],
+    order: str,
+    checks: Mapping[str, LabelCheck] | None = None,
 ) -> list[LabelLine]:
-    """By least agreement first (unknown ones last), by scan, or the newest first."""
+    """By least agreement or check first (unknown ones last), by scan, or the newest first."""
+    known = {name: found.mean for name, found in agreements.items()}
+    if order == "check":
+        known = {name: check.score for name, check in (checks or {}).items()}
     if order == "newest":
         by_scan = sorted(lines, key=lambda line: line.scan_id)
         return sorted(by_scan, key=lambda line: line.created_at, reverse=True)
     if order == "scan":
         return sorted(lines, key=lambda line: line.scan_id)
-
-    def disagreement(line: LabelLine) -> tuple[float, str]:
-        known = agreements.get(line.scan_id)
-        return (2.0 if known is None else known.mean, line.scan_id)
-
-    return sorted(lines, key=disagreement)
+    return sorted(lines, key=lambda line: (known.get(line.scan_id, 2.0), line.scan_id))
 
 
 def worst_class(agreement: Agreement | None) -> str:
@@ -162,6 +171,7 @@ def switch_text(here: str, waiting: int, labels: int, order: str, look: Look) ->
             "disagreement": "least agreement with the model first",
             "scan": "by scan",
             "newest": "newest first",
+            "check": "worst check first",
         }
         parts.append((told[order], MUTED))
     return Content.assemble(*parts)
@@ -187,8 +197,14 @@ def remedy_keys(line: WaitingLine) -> str:
     return "r try again once it is mended   a accept it nevertheless   x leave it out"
 
 
-def label_details(line: LabelLine, agreement: Agreement | None, width: int, look: Look) -> Content:
-    """What a label holds, where it came from, and how far the model agrees."""
+def label_details(
+    line: LabelLine,
+    agreement: Agreement | None,
+    width: int,
+    look: Look,
+    check: LabelCheck | None = None,
+) -> Content:
+    """What a label holds, where it came from, how far the model agrees, what the check found."""
     counts = f" {look.dot} ".join(f"{visible(name)} {count:,}" for name, count in line.voxels)
     parts: list[tuple[str, str]] = [(f"{visible(line.scan_id)} ", BOLD), (f"v{line.version}", "")]
     parts.append((f" {look.dot} {counts or 'empty: nothing is there'}\n", ""))
@@ -197,6 +213,9 @@ def label_details(line: LabelLine, agreement: Agreement | None, width: int, look
     else:
         dices = ", ".join(f"{visible(n)} {dice:.2f}" for n, dice in agreement.classes.items())
         parts.append((f"Dice against {agreement.run_id}: {dices}\n", ""))
+    if check is not None and check.findings:
+        words = visible(f"check {check.score:.2f}: {'; '.join(check.findings)}")
+        parts += [(f"{text}\n", WARN) for text in textwrap.wrap(words, max(20, width))[:3]]
     notes = "; ".join(line.notes)
     where = f"from {line.source}" + (f" {look.dot} {notes}" if notes else "")
     lines = textwrap.wrap(visible(where), max(20, width))[:2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from overlays import add_masks, add_run, square
 from small_projects import Call, write_mask
 
 from coldal_tui.project.project import Project
@@ -155,7 +156,35 @@ def test_values_are_mapped_by_class_or_number(
 def test_labels_of_an_empty_project(call: Call, project: Path) -> None:
     assert call("labels", project).out == "no labels yet\n"
     assert call("labels", project, "--json").json == {"labels": [], "quarantine": []}
+    assert call("labels", project, "check").out == "no labels yet\n"
+    assert call("labels", project, "check", "--json").json == []
     assert call("labels", project, "retry").out == "the quarantine is empty\n"
+
+
+def test_labels_are_checked_the_worst_first(call: Call, queued: Path, tmp_path: Path) -> None:
+    """scan_1 has a speck; of scan_0 the model predicts 6 of 12 pixels: Dice 12 / 18."""
+    whole = square(rows=(2, 5), columns=(2, 6))
+    speckled = square(rows=(2, 5), columns=(2, 6))
+    speckled[7, 7] = 1
+    with Project(queued) as opened:
+        add_masks(opened, tmp_path / "drawn", {"scan_0": whole, "scan_1": speckled})
+        add_run(opened, "run-001", {"scan_0": square(rows=(2, 5), columns=(2, 4))})
+    done = call("labels", queued, "check")
+    assert done.status == 0
+    words = [line.split() for line in done.out.splitlines()]
+    assert words[0] == ["scan", "score", "Dice", "findings"]
+    assert words[2][:3] == ["scan_0", "0.67", "0.67"]
+    assert " ".join(words[3]) == (
+        "scan_1 0.85 – foreground: 1 speck; foreground: 9% of the outline is the image's border"
+    )
+    told = call("labels", queued, "check", "--json").json
+    assert [one["scan_id"] for one in told] == ["scan_0", "scan_1"]
+    assert told[0] | {"score": 0} == {
+        "scan_id": "scan_0",
+        "score": 0,
+        "agreement": 2 / 3,
+        "findings": [],
+    }
 
 
 def test_the_list_shows_labels_and_quarantine(call: Call, quarantined: Path, drawn: Path) -> None:
@@ -229,6 +258,7 @@ def test_one_wrong_word_of_several_rejects_nothing(call: Call, quarantined: Path
         (["reject", "scan_5"], "scan_5: this scan has no label"),
         (["accept", "1", "2", "--scan", "scan_4"], "--scan names the scan of one mask"),
         (["accept", "1", "--scan", "nobody"], "nobody: no such scan"),
+        (["check", "scan_0"], "unexpected argument 'scan_0'"),
         (["list", "scan_0"], "unexpected argument 'scan_0'"),
     ],
 )

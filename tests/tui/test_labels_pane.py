@@ -14,9 +14,10 @@ from PIL import Image
 from textual.pilot import Pilot
 
 from coldal_tui.project.agreement import Agreement
+from coldal_tui.project.label_check import LabelCheck
 from coldal_tui.project.label_view import LabelLine, WaitingLine
 from coldal_tui.project.project import Project
-from coldal_tui.tui.label_rows import LabelRows, ordered, remedy_keys, worst_class
+from coldal_tui.tui.label_rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
 from coldal_tui.tui.look import ASCII, UNICODE
 from coldal_tui.tui.panes.labels import LabelsPane
 from coldal_tui.tui.widgets.picture import PictureView
@@ -52,6 +53,7 @@ def see(root: Path, *keys: str, **options: Any) -> tuple[DeskApp, str]:
         app.answers = list(answers)
         await until(pilot, lambda: app.pane._known.labels or "no labels" in screen(app))
         await until(pilot, lambda: app.pane._agreements or not app.pane._known.labels)
+        await until(pilot, lambda: app.pane._checks or not app.pane._known.labels)
         if at is not None:
             app.pane.go_to(at)
         for key in keys:
@@ -120,6 +122,21 @@ def test_o_orders_labels_otherwise(lists: Path) -> None:
     assert "by scan" in text
     _, text = see(lists, "s", "o", "o")
     assert "newest first" in text
+
+
+def test_the_check_has_a_column_an_order_and_its_reasons(lists: Path, tmp_path: Path) -> None:
+    speckled = square(rows=(1, 6), columns=(1, 4))
+    speckled[6, 6] = 1
+    with Project(lists) as project:
+        add_masks(project, tmp_path / "more", {"scan_5": speckled})
+    _, text = see(lists, "s", "o", "o", "o", at="scan_5")
+    assert "worst check first" in text
+    scans = [line.split() for line in rows(text) if "scan_" in line][:4]
+    names = ("scan_0", "scan_5", "scan_1", "scan_2")
+    for words, name, score in zip(scans, names, ("0.00", "0.90", "1.00", "1.00"), strict=True):
+        place = next(n for n, word in enumerate(words) if name in word)
+        assert words[place + 2] == score
+    assert "check 0.90: foreground: 1 speck" in text
 
 
 def test_with_an_empty_quarantine_labels_come_first(queued: Path, tmp_path: Path) -> None:
@@ -288,8 +305,8 @@ def test_read_only_nothing_can_be_decided(lists: Path) -> None:
     assert app.questions == []
     assert waiting(lists) == [1, 2]
     assert app.asked["retry"] is None
-    cache = lists / ".coldal" / "cache" / "agreement.json"
-    assert not cache.exists()
+    cache = lists / ".coldal" / "cache"
+    assert not [*cache.glob("agreement.json"), *cache.glob("label-check.json")]
 
 
 def test_keys_of_quarantine_are_off_among_labels(lists: Path) -> None:
@@ -368,14 +385,15 @@ def agree(**classes: float) -> Agreement:
 def test_orders() -> None:
     lines = [line("a", "2026-01"), line("b", "2026-03"), line("c", "2026-03")]
     known = {"a": agree(x=0.9), "c": agree(x=0.2)}
+    checks = {name: LabelCheck(name, score, None, ()) for name, score in (("a", 0.9), ("b", 0.1))}
     found = {
-        order: [one.scan_id for one in ordered(lines, known, order)]
-        for order in ("disagreement", "scan", "newest")
+        order: [one.scan_id for one in ordered(lines, known, order, checks)] for order in ORDERS
     }
     assert found == {
         "disagreement": ["c", "a", "b"],
         "scan": ["a", "b", "c"],
         "newest": ["b", "c", "a"],
+        "check": ["b", "a", "c"],
     }
 
 

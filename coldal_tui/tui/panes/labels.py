@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from coldal_tui.project.agreement import Agreement, read_agreements
+from coldal_tui.project.label_check import LabelCheck, check_labels
 from coldal_tui.project.label_view import (
     LabelLine,
     LabelView,
@@ -100,6 +101,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         self._known = LabelView((), ())
         self._read = False
         self._agreements: dict[str, Agreement] = {}
+        self._checks: dict[str, LabelCheck] = {}
         self._list = ""
         self._order = ORDERS[0]
         self._here: str | None = None
@@ -149,6 +151,20 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if found != self._agreements:
             self._agreements = found
             self._draw()
+        keep = not self.desk.readonly
+        self.desk.read(
+            "labels.check",
+            lambda project: check_labels(
+                project, agreements=found, keep=keep, stop=lambda: not self.is_running
+            ),
+            self._were_checked,
+        )
+
+    def _were_checked(self, found: list[LabelCheck]) -> None:
+        checks = {check.scan_id: check for check in found}
+        if checks != self._checks:
+            self._checks = checks
+            self._draw()
 
     @property
     def here(self) -> str:
@@ -162,7 +178,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if self.here == QUARANTINE:
             model: Any = WaitingRows(waiting, self.look)
         else:
-            model = LabelRows(labels, self._agreements, self._order, self.look)
+            model = LabelRows(labels, self._agreements, self._order, self.look, self._checks)
         self.set_class(not model.row_count, "-nothing")
         if not model.row_count:
             self._stop_comparing()
@@ -188,7 +204,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if isinstance(line, WaitingLine):
             return waiting_details(line, width, self.look)
         if line is not None:
-            return label_details(line, self._agreements.get(line.scan_id), width, self.look)
+            known = self._agreements.get(line.scan_id), self._checks.get(line.scan_id)
+            return label_details(line, known[0], width, self.look, known[1])
         return Content("")
 
     def on_resize(self, event: events.Resize) -> None:

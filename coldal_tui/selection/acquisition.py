@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask, Term, check_scene
+from coldal_tui.selection.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def entropy_diversity(
     batch: int,
     alpha: float,
     coverage: Coverage | None = None,
+    patients: NDArray[np.integer] | None = None,
 ) -> list[Acquired]:
     """Pick ``batch`` candidates by S = alpha · H̃ + (1 - alpha) · D̃, in pick order.
 
@@ -82,7 +85,8 @@ def entropy_diversity(
     lists them), except at alpha = 0, where entropy has no weight. Where nothing is covered yet,
     every scan is equally far: D̃ is 0 for the first pick, which entropy alone decides.
 
-    ``coverage`` saves the search for nearest covered scans (see ``cover``).
+    ``coverage`` saves the search for nearest covered scans (see ``cover``). With ``patients``
+    (N,) int, those candidates remain at a step whose patients' turn it is (see ``Turns``).
 
     Raises
     ------
@@ -111,6 +115,7 @@ def entropy_diversity(
         known.nearest[index],
         batch,
         alpha,
+        Turns(usable, covered, patients),
     )
 
 
@@ -149,22 +154,23 @@ def _greedy(
     source: Indices,
     batch: int,
     alpha: float,
+    turns: Turns,
 ) -> list[Acquired]:
     """The loop over picks, on the candidates alone; ``gap`` and ``source`` are its own copies."""
     entropy_term = _min_max(entropy)
     weighted = alpha * entropy_term
     x, y = np.ascontiguousarray(spots[:, 0]), np.ascontiguousarray(spots[:, 1])
-    picked = np.zeros(len(index), dtype=np.bool_)
     picks: list[Acquired] = []
     for step in range(1, min(batch, len(index)) + 1):
-        diversity_term = _over_largest(gap)
+        shut = ~turns.open[index]
+        diversity_term = _over_largest(gap, shut)
         score = weighted + (1.0 - alpha) * diversity_term
-        score[picked] = -np.inf
+        score[shut] = -np.inf
         best = int(score.argmax())
         top = float(score[best])
         score[best] = -np.inf
         second = int(score.argmax())
-        alone = step == len(index)
+        alone = np.isneginf(score[second])
         picks.append(
             Acquired(
                 index=int(index[best]),
@@ -179,7 +185,7 @@ def _greedy(
                 runner_up_score=0.0 if alone else float(score[second]),
             )
         )
-        picked[best] = True
+        turns.take(int(index[best]))
         dx, dy = x - x[best], y - y[best]
         fresh = np.sqrt(dx * dx + dy * dy)
         closer = fresh < gap
@@ -196,12 +202,9 @@ def _min_max(values: Floats64) -> Floats64:
     return np.where(np.isfinite(values), (values - low) / (high - low), 0.0)
 
 
-def _over_largest(gap: Floats64) -> Floats64:
-    """Distances over the largest that remains; 0 where it is 0 or nothing is covered.
-
-    A picked scan is at distance 0 from itself, so it never sets the largest.
-    """
-    largest = float(gap.max())
+def _over_largest(gap: Floats64, shut: Mask) -> Floats64:
+    """Distances over the largest of those that remain; 0 where it is 0 or nothing is covered."""
+    largest = float(gap[~shut].max())
     if largest == 0.0 or np.isinf(largest):
         return np.zeros(len(gap))
     return gap / largest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import fsum
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection.determinism import seed32, single_thread
-from coldal_tui.selection.geometry import TILE, distances
+from coldal_tui.selection.geometry import SAME, TILE, distances, rough_distances
 from coldal_tui.selection.pool import Floats, Floats64, Indices
 
 LARGEST_K = 30
@@ -71,7 +72,7 @@ def choose_clusters(xy: Floats, max_k: int, seed: int) -> Clustering:
         k for k, score in zip(labelings, scores, strict=True) if score >= max(scores) - _TIE
     )
     return Clustering(
-        _by_size(labelings[best]),
+        by_size(labelings[best]),
         best,
         tuple(zip(labelings, scores, strict=True)),
         queries is not None,
@@ -81,7 +82,7 @@ def choose_clusters(xy: Floats, max_k: int, seed: int) -> Clustering:
 def mean_silhouettes(
     xy: Floats, labelings: Sequence[Labels], queries: Indices | None = None
 ) -> list[float]:
-    """Mean silhouette of (N, 2) points under each labeling, in one pass over the distances.
+    """Mean silhouette of (N, d) points under each labeling, in one pass over the distances.
 
     Agrees with scikit-learn's ``silhouette_score``: a singleton's is 0, and so is 0 / 0. Each
     labeling is (N,) int with values 0..k-1, every one used. With ``queries`` the mean is over
@@ -104,8 +105,10 @@ def mean_silhouettes(
     return [fsum(np.concatenate(parts).tolist()) / len(asked) for parts in values]
 
 
-def medoid(xy: Floats, members: Indices) -> int:
-    """The member (an index into (N, 2) ``xy``) with the least summed distance to the others.
+def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
+    """The member (an index into (N, d) ``xy``) with the least summed distance to the others.
+
+    ``among``: only these members may be it; their distances are still to all.
 
     Exact: sums that are equal but for rounding are added up again without rounding, so a tie is
     a tie in any order of addition and goes to the lower index. O(n) memory, O(n²) time.
@@ -113,23 +116,35 @@ def medoid(xy: Floats, members: Indices) -> int:
     if not len(members):
         raise ValueError("a cluster without members has no medoid")
     members = np.sort(np.asarray(members, dtype=np.int64))
-    points = np.asarray(xy, dtype=np.float64)[members]
+    asked = members if among is None else np.sort(np.asarray(among, dtype=np.int64))
+    points, spots = (np.asarray(xy[part], dtype=np.float64) for part in (members, asked))
     rows = max(1, TILE // len(points))
-    sums = np.concatenate(
-        [
-            distances(points[start : start + rows], points).sum(axis=1)
-            for start in range(0, len(points), rows)
-        ]
-    )
+    with _one_thread_for(points):
+        sums = np.concatenate(
+            [
+                rough_distances(spots[start : start + rows], points).sum(axis=1)
+                for start in range(0, len(spots), rows)
+            ]
+        )
     least = float(sums.min())
-    close = np.flatnonzero(sums <= least * (1 + 1e-9))
-    _, first = np.unique(points[close], axis=0, return_index=True)
-    exact = [(summed_distance(points, points[n]), n) for n in close[np.sort(first)].tolist()]
-    return int(members[min(exact)[1]])
+    # Rough distances of wide points are off by up to 3e-8 each.
+    close = np.flatnonzero(sums <= least * (1 + SAME) + _slack(points))
+    _, first = np.unique(spots[close], axis=0, return_index=True)
+    exact = [(summed_distance(points, spots[n]), n) for n in close[np.sort(first)].tolist()]
+    return int(asked[min(exact)[1]])
+
+
+def _one_thread_for(points: Floats64) -> AbstractContextManager[None]:
+    """One thread for the matrix products of wide points; the map has none."""
+    return single_thread() if points.shape[1] != 2 else nullcontext()
+
+
+def _slack(points: Floats64) -> float:
+    return 0.0 if points.shape[1] == 2 else 3e-8 * len(points)
 
 
 def summed_distance(points: Floats, point: Floats) -> float:
-    """Sum of the distances from (2,) ``point`` to (n, 2) ``points``, correctly rounded."""
+    """Sum of the distances from (d,) ``point`` to (n, d) ``points``, correctly rounded."""
     return fsum(distances(point[None, :], points)[0].tolist())
 
 
@@ -160,7 +175,7 @@ def _sums_to_clusters(
         part = columns[start : start + _TILE_COLUMNS]
         member = np.zeros((len(part), width))
         member[np.arange(len(part))[:, None], part] = 1.0
-        sums += distances(points[rows], points[start : start + _TILE_COLUMNS]) @ member
+        sums += rough_distances(points[rows], points[start : start + _TILE_COLUMNS]) @ member
     return sums
 
 
@@ -178,8 +193,8 @@ def _silhouette(sums: Floats64, own: Labels, counts: Floats64) -> Floats64:
     return values
 
 
-def _by_size(labels: Labels) -> Labels:
-    """The same clusters renumbered: the largest is 0; ties: the lowest first member."""
+def by_size(labels: Labels) -> Labels:
+    """(N,) labels renumbered: the largest cluster is 0; ties: the lowest first member."""
     _, first, inverse, counts = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )

@@ -10,7 +10,8 @@ import numpy as np
 
 from coldal_tui.selection.clustering import medoid, summed_distance
 from coldal_tui.selection.geometry import cells, distances, nearest
-from coldal_tui.selection.pool import Floats, Indices, Pick, Pool, Term
+from coldal_tui.selection.pool import Floats, Indices, Mask, Pick, Pool, Term
+from coldal_tui.selection.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -43,76 +44,143 @@ class _Share:
     quota: float
 
 
-def cold_start(pool: Pool, budget: int) -> list[Pick]:
+def cold_start(pool: Pool, budget: int, points: Floats | None = None) -> list[Pick]:
     """The first round: ``budget`` picks in rank order (steps 4 to 7), all candidates if fewer.
 
-    A cluster's size |C_c| is its number of candidates; equal sizes go by cluster number. Clusters
-    that hold a label get no medoid and their farthest points start from the labels. When the
-    budget is below the number of medoids, the larger clusters get theirs.
+    Distances are those of the map, or of (N, d) ``points``. A cluster's size |C_c| is its number
+    of candidates; equal sizes go by cluster number. Clusters that hold a label get no medoid and
+    their farthest points start from the labels. When the budget is below the number of medoids,
+    the larger clusters get theirs.
 
     A point is occupied when a pick or a label lies at the very same coordinates. Room in a
     cluster is first its unoccupied points; only when all clusters are out of those does what is
     left of the budget go, by the same quotas, to scans at occupied points.
 
+    With one scan a patient, the picks are made in the order of their ranks among the scans that
+    are open (``turns``): the medoid is the open scan nearest to all others, and a place that its
+    cluster has no open scan for goes, after all others, to the open scan of any cluster that is
+    farthest from its cluster's picks.
+
     Terms: ``cluster_size`` on all; medoids have ``summed_distance`` and ``mean_distance`` to the
     others; farthest points ``distance`` and ``nearest`` (the pick or label it was measured to),
     ``order`` (j), ``places`` (r_c), ``quota`` (q_c) and ``position`` ((j - 1/2) / r_c).
     """
+    spots = pool.points if points is None else points
+    turns = Turns.of(pool)
     groups = _groups(pool)
     budget = min(budget, sum(group.size for group in groups))
-    needing = [group for group in groups if not len(group.labels)]
-    medoids = {
-        group.cluster: medoid(pool.points, group.members) for group in needing[: max(budget, 0)]
-    }
-    first = [_medoid_pick(pool, group, medoids) for group in groups if group.cluster in medoids]
+    medoids = _medoids(groups, spots, turns, budget)
+    first = [_medoid_pick(spots, group, medoids) for group in groups if group.cluster in medoids]
     starts = [_starts(group, medoids) for group in groups]
-    shares = _shares(pool, groups, starts, budget - len(first))
-    ranked: list[tuple[Fraction, int, Pick]] = []
-    for place, (group, start, share) in enumerate(zip(groups, starts, shares, strict=True)):
-        steps = farthest_points(pool.points, group.members, start, share.places)
-        for order, step in enumerate(steps, 1):
-            position = Fraction(2 * order - 1, 2 * share.places)
-            ranked.append((position, place, _farthest_pick(group, step, order, share)))
-    ranked.sort(key=lambda entry: entry[:2])
-    return first + [pick for _, _, pick in ranked]
+    shares = _shares(spots, groups, starts, budget - len(first))
+    walks = [Walk(spots, group.members, start) for group, start in zip(groups, starts, strict=True)]
+    return first + _spread(groups, shares, walks, turns)
 
 
-def replacement(pool: Pool, cluster: int) -> Pick | None:
+def _medoids(groups: list[_Group], points: Floats, turns: Turns, budget: int) -> dict[int, int]:
+    """The medoid of each cluster that needs and can have one, larger clusters first."""
+    found: dict[int, int] = {}
+    needing = [group for group in groups if not len(group.labels)]
+    for group in needing[: max(budget, 0)]:
+        free = group.members[turns.open[group.members]]
+        if len(free):
+            among = None if len(free) == group.size else free
+            found[group.cluster] = medoid(points, group.members, among)
+            turns.take(found[group.cluster])
+    return found
+
+
+def _spread(
+    groups: list[_Group], shares: list[_Share], walks: list[Walk], turns: Turns
+) -> list[Pick]:
+    """Steps 6 and 7: the farthest points of all clusters, picked in the order of their ranks."""
+    queue = sorted(
+        (Fraction(2 * order - 1, 2 * share.places), place, order)
+        for place, share in enumerate(shares)
+        for order in range(1, share.places + 1)
+    )
+    picks: list[Pick] = []
+    taken = [0] * len(groups)
+    for _, place, _ in queue:
+        step = walks[place].step(turns.open)
+        if step is not None:
+            turns.take(step.index)
+            taken[place] += 1
+            picks.append(_farthest_pick(groups[place], step, taken[place], shares[place]))
+    for _ in range(len(queue) - len(picks)):
+        ahead = [walk.largest(turns.open) for walk in walks]
+        place = ahead.index(max(ahead))
+        step = walks[place].step(turns.open)
+        if step is None:
+            break
+        turns.take(step.index)
+        taken[place] += 1
+        share = _Share(max(shares[place].places, taken[place]), shares[place].quota)
+        picks.append(_farthest_pick(groups[place], step, taken[place], share))
+    return picks
+
+
+def replacement(pool: Pool, cluster: int, points: Floats | None = None) -> Pick | None:
     """The next pick of one cluster, for a skipped item of round 0; None when it has no candidate.
 
     The candidate farthest from all covered scans of the cluster; its medoid when none is covered.
+    With one scan a patient, the cluster's open scans come first.
     """
+    spots = pool.points if points is None else points
     group = next((group for group in _groups(pool) if group.cluster == cluster), None)
     if group is None:
         return None
+    free = group.members[Turns.of(pool).open[group.members]]
+    members = free if len(free) else group.members
     covered = np.flatnonzero(pool.covered & (pool.clusters == cluster)).astype(np.int64)
     if not len(covered):
-        return _medoid_pick(pool, group, {cluster: medoid(pool.points, group.members)})
-    (step,) = farthest_points(pool.points, group.members, covered, 1)
+        return _medoid_pick(spots, group, {cluster: medoid(spots, group.members, members)})
+    (step,) = farthest_points(spots, members, covered, 1)
     return _farthest_pick(group, step, 1, _Share(1, 1.0))
+
+
+class Walk:
+    """Greedy farthest-point sampling on (N, d) ``points``, one pick at a time (step 6).
+
+    ``members`` and ``starts`` are indices, members ascending; a member that is a start is not
+    picked. Each next is the member with the largest distance to its nearest start or pick, ties
+    to the lower index. (Gonzalez 1985.) Memory O(members · d).
+    """
+
+    def __init__(self, points: Floats, members: Indices, starts: Indices) -> None:
+        self._free = members[~np.isin(members, starts)]
+        self._spots = np.asarray(points)[self._free]
+        self._gap, which = nearest(self._spots, np.asarray(points)[starts])
+        self._source = starts[which] if len(starts) else which
+
+    def largest(self, open_: Mask) -> float:
+        """The distance at which the next pick would be; -1 when nobody is left to pick."""
+        gap = self._gap[open_[self._free]]
+        return float(gap.max()) if len(gap) else -1.0
+
+    def step(self, open_: Mask) -> FarthestPoint | None:
+        """The next pick among the scans that are open; None when nobody is left."""
+        gap = np.where(open_[self._free], self._gap, -1.0)
+        if not len(gap) or float(gap.max()) < 0.0:
+            return None
+        best = int(gap.argmax())
+        found = FarthestPoint(int(self._free[best]), float(gap[best]), int(self._source[best]))
+        fresh = distances(self._spots[best : best + 1], self._spots)[0]
+        closer = fresh < self._gap
+        self._gap[closer], self._source[closer] = fresh[closer], self._free[best]
+        self._gap[best] = -1.0  # below any distance, and no later pick is closer than that
+        return found
 
 
 def farthest_points(
     points: Floats, members: Indices, starts: Indices, count: int
 ) -> list[FarthestPoint]:
-    """Greedy farthest-point sampling on (N, 2) ``points`` (step 6).
-
-    ``members`` and ``starts`` are indices, members ascending; a member that is a start is not
-    picked. Each next is the member with the largest distance to its nearest start or pick, ties
-    to the lower index. At most ``count`` steps. (Gonzalez 1985.)
-    """
-    free = members[~np.isin(members, starts)]
-    spots = np.asarray(points, np.float64)[free]
-    gap, which = nearest(spots, np.asarray(points)[starts])
-    source = starts[which] if len(starts) else which
+    """At most ``count`` steps of a ``Walk``."""
+    walk = Walk(points, members, starts)
+    everyone = np.ones(len(points), np.bool_)
     steps: list[FarthestPoint] = []
-    for _ in range(min(count, len(free))):
-        best = int(gap.argmax())
-        steps.append(FarthestPoint(int(free[best]), float(gap[best]), int(source[best])))
-        fresh = distances(spots[best : best + 1], spots)[0]
-        closer = fresh < gap
-        gap[closer], source[closer] = fresh[closer], free[best]
-        gap[best] = -1.0  # below any distance, and no later pick is closer than that
+    while len(steps) < count and (step := walk.step(everyone)) is not None:
+        steps.append(step)
     return steps
 
 
@@ -167,14 +235,16 @@ def _starts(group: _Group, medoids: dict[int, int]) -> Indices:
     return group.labels
 
 
-def _shares(pool: Pool, groups: list[_Group], starts: list[Indices], amount: int) -> list[_Share]:
+def _shares(
+    points: Floats, groups: list[_Group], starts: list[Indices], amount: int
+) -> list[_Share]:
     """Step 5: how many of the remaining ``amount`` each cluster gives."""
     if amount <= 0:
         return [_Share(0, 0.0) for _ in groups]
     sizes = [group.size for group in groups]
     unpicked = [int((~np.isin(g.members, s)).sum()) for g, s in zip(groups, starts, strict=True)]
     fresh = [
-        len(set(cells(pool.points[g.members])) - set(cells(pool.points[s])))
+        len(set(cells(points[g.members])) - set(cells(points[s])))
         for g, s in zip(groups, starts, strict=True)
     ]
     given = allocate(amount, sizes, fresh)
@@ -186,9 +256,9 @@ def _shares(pool: Pool, groups: list[_Group], starts: list[Indices], amount: int
     ]
 
 
-def _medoid_pick(pool: Pool, group: _Group, medoids: dict[int, int]) -> Pick:
+def _medoid_pick(points: Floats, group: _Group, medoids: dict[int, int]) -> Pick:
     index = medoids[group.cluster]
-    total = summed_distance(pool.points[group.members], pool.points[index])
+    total = summed_distance(points[group.members], points[index])
     terms: dict[str, Term] = {
         "cluster_size": group.size,
         "summed_distance": total,

@@ -1,8 +1,9 @@
-"""Distances on the map, with numerics that make ties exact.
+"""Distances on the map and between embeddings, with numerics that make ties exact.
 
-Every distance is sqrt((ax - bx)² + (ay - by)²) from direct differences in float64: it is the same
+Every distance is the root of summed squares of direct differences in float64: it is the same
 from a to b and from b to a, zero exactly for equal points, and does not depend on what else is in
 the block (the expansion a² + b² - 2ab has none of these properties). No BLAS, so no threads.
+``rough_distances`` alone uses the expansion, where all pairs of long vectors are asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from coldal_tui.selection.pool import Cell, Floats, Floats64, Indices
 TILE = 1 << 18
 """Distances computed at once: 2 MB of float64, which stays in a core's cache."""
 
+SAME = 1e-9
+"""Rough sums of distances that differ relatively by less may be equal."""
+
 
 def squared_distances(a: Floats, b: Floats) -> Floats64:
-    """(m, n) squared distances between the (m, 2) points ``a`` and the (n, 2) points ``b``."""
+    """(m, n) squared distances between the (m, d) points ``a`` and the (n, d) points ``b``."""
+    if a.shape[1] != 2:
+        return _wide_squared(a, b)
     a64, b64 = np.asarray(a, np.float64), np.asarray(b, np.float64)
     dx: Floats64 = a64[:, 0, None] - b64[None, :, 0]
     dy: Floats64 = a64[:, 1, None] - b64[None, :, 1]
@@ -27,13 +33,44 @@ def squared_distances(a: Floats, b: Floats) -> Floats64:
 
 
 def distances(a: Floats, b: Floats) -> Floats64:
-    """(m, n) distances between the (m, 2) points ``a`` and the (n, 2) points ``b``."""
+    """(m, n) distances between the (m, d) points ``a`` and the (n, d) points ``b``."""
     squared = squared_distances(a, b)
     return np.sqrt(squared, out=squared)
 
 
+def rough_distances(a: Floats, b: Floats) -> Floats64:
+    """(m, n) distances; between points wider than 2 by a matrix product, a hundred times as fast.
+
+    Those are right to about 1e-8 of the vectors' length and not exact for equal points: whoever
+    looks for a tie looks again with ``distances``. BLAS: call it within ``single_thread``.
+    """
+    if a.shape[1] == 2:
+        return distances(a, b)
+    a64, b64 = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    squared: Floats64 = a64 @ b64.T
+    squared *= -2.0
+    squared += np.einsum("ij,ij->i", a64, a64)[:, None]
+    squared += np.einsum("ij,ij->i", b64, b64)[None, :]
+    np.maximum(squared, 0.0, out=squared)
+    return np.sqrt(squared, out=squared)
+
+
+def _wide_squared(a: Floats, b: Floats) -> Floats64:
+    """Squared distances in any width, one of the fewer points at a time."""
+    if len(a) > len(b):
+        return _wide_squared(b, a).T
+    squared = np.empty((len(a), len(b)))
+    rows = max(1, TILE // max(1, b.shape[1]))
+    for start in range(0, len(b), rows):
+        block = np.asarray(b[start : start + rows], np.float64)
+        for n, point in enumerate(a):
+            gap = block - point.astype(np.float64)
+            squared[n, start : start + rows] = np.einsum("ij,ij->i", gap, gap)
+    return squared
+
+
 def nearest(points: Floats, targets: Floats) -> tuple[Floats64, Indices]:
-    """Distance of each of (m, 2) ``points`` to the nearest of (n, 2) ``targets``, and which it is.
+    """Distance of each of (m, d) ``points`` to the nearest of (n, d) ``targets``, and which it is.
 
     Ties go to the first target. Memory O(m + n). Without targets: infinity and -1.
     """
@@ -51,5 +88,5 @@ def nearest(points: Floats, targets: Floats) -> tuple[Floats64, Indices]:
 
 
 def cells(points: Floats) -> list[Cell]:
-    """Each of (m, 2) points as a hashable pair; equal coordinates give equal pairs."""
-    return [(float(x), float(y)) for x, y in np.asarray(points, np.float64).tolist()]
+    """Each of (m, d) points as a hashable tuple; equal coordinates give equal tuples."""
+    return [tuple(point) for point in np.asarray(points, np.float64).tolist()]

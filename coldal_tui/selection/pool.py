@@ -16,7 +16,17 @@ Floats64 = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Term = float | int | str
-Cell = tuple[float, float]
+Cell = tuple[float, ...]
+
+_PER_SCAN = (
+    "clusters",
+    "labelled",
+    "entropy",
+    "embeddings",
+    "bald",
+    "class_entropy",
+    "patients",
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,13 @@ class Pool:
     labelled : (N,) bool, holds a label; every labelled scan is covered.
     entropy : (N,) float in 0..1, NaN where a scan was not scored; None before the first run.
     embeddings : (N, d) float, for strategies that ask for them.
+    bald : (N,) float, mutual information of prediction and model, NaN where not scored.
+    class_entropy : (N, C) float, mean over a scan's pixels of p_c · H for each class but the
+        background, NaN where not scored.
+    patients : (N,) int, equal for scans of one patient; given only when at most one scan of each
+        is wanted until all patients are covered (see ``turns``).
+    round : the number of this selection, 0 for the cold start.
+    clusters_by : ``map``, or the strategy by whose own clustering ``clusters`` were made.
 
     Raises
     ------
@@ -46,10 +63,15 @@ class Pool:
     labelled: Mask
     entropy: Floats | None = None
     embeddings: Floats | None = None
+    bald: Floats | None = None
+    class_entropy: Floats | None = None
+    patients: NDArray[np.integer] | None = None
+    round: int = 0
+    clusters_by: str = "map"
 
     def __post_init__(self) -> None:
         check_scene(self.points, self.candidate, self.covered)
-        for name in ("clusters", "labelled", "entropy", "embeddings"):
+        for name in _PER_SCAN:
             array = getattr(self, name)
             if array is not None and len(array) != len(self.points):
                 raise _malformed(f"{name} has {len(array)} rows for {len(self.points)} points")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.acquisition import entropy_diversity
+from coldal_tui.selection.clustering import Clustering
 from coldal_tui.selection.coldstart import cold_start
-from coldal_tui.selection.pool import Pick, Pool
+from coldal_tui.selection.draws import drawn_at_random, drawn_by_cluster
+from coldal_tui.selection.noise import class_power, highest, power
+from coldal_tui.selection.pool import Floats, Pick, Pool
 
 Rounds = Literal["cold", "active"]
-Need = Literal["entropy", "embeddings"]
+Need = Literal["entropy", "embeddings", "bald", "class_entropy"]
+Clusterer = Callable[[Floats, int, int], Clustering]
+"""(N, d) embeddings, the most clusters and a seed to the clusters that a strategy works in."""
 
 
 class Selector(Protocol):
@@ -29,13 +34,18 @@ class Selector(Protocol):
 
 @dataclass(frozen=True)
 class Strategy:
-    """A named rule; ``rounds`` it suits, what it ``needs`` in the pool, one line about it."""
+    """A named rule; ``rounds`` it suits, what it ``needs`` in the pool, one line about it.
+
+    ``clusterer``: the strategy works in clusters of its own, of the embeddings and not of the
+    map; a pool whose clusters were not made by it is clustered anew.
+    """
 
     name: str
     rounds: tuple[Rounds, ...]
     needs: tuple[Need, ...]
     description: str
     select: Selector
+    clusterer: Clusterer | None = None
 
     def __call__(self, pool: Pool, batch: int, *, seed: int = 0, alpha: float = 0.5) -> list[Pick]:
         """Pick; ColdalError (``missing-input``) when the pool lacks what the strategy needs."""
@@ -46,22 +56,36 @@ class Strategy:
                     remedy=_REMEDIES[need],
                     code="missing-input",
                 )
+        if self.clusterer is not None and pool.clusters_by != self.name and len(pool):
+            assert pool.embeddings is not None, "a strategy with clusters of its own needs them"
+            labels = self.clusterer(pool.embeddings, max(1, batch), seed).labels
+            pool = replace(pool, clusters=labels, clusters_by=self.name)
         return self.select(pool, max(batch, 0), seed=seed, alpha=alpha)
 
 
-_REMEDIES = {"entropy": "train and score first", "embeddings": "embed the scans first"}
+_REMEDIES = {
+    "entropy": "train and score first",
+    "embeddings": "embed the scans first",
+    "bald": "score with an ensemble or Monte Carlo dropout first",
+    "class_entropy": "score the pool class by class first",
+}
 _REGISTRY: dict[str, Strategy] = {}
 
 
 def register(
-    name: str, *, rounds: tuple[Rounds, ...], needs: tuple[Need, ...] = (), description: str
+    name: str,
+    *,
+    rounds: tuple[Rounds, ...],
+    needs: tuple[Need, ...] = (),
+    description: str,
+    clusterer: Clusterer | None = None,
 ) -> Callable[[Selector], Selector]:
     """Decorator: make a selector known by ``name``. A name can be taken once (ValueError)."""
 
     def keep(select: Selector) -> Selector:
         if name in _REGISTRY:
             raise ValueError(f"strategy {name} is registered already")
-        _REGISTRY[name] = Strategy(name, rounds, needs, description, select)
+        _REGISTRY[name] = Strategy(name, rounds, needs, description, select, clusterer)
         return select
 
     return keep
@@ -102,13 +126,101 @@ def _coldstart(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]
     return cold_start(pool, batch)
 
 
+def _row_clusters(embeddings: Floats, max_k: int, seed: int) -> Clustering:
+    from coldal_tui.selection.vectors import choose_row_clusters
+
+    return choose_row_clusters(embeddings, max_k, seed)
+
+
+@register(
+    "coldstart-embeddings",
+    rounds=("cold",),
+    needs=("embeddings",),
+    description="coldstart with clusters and distances of the embeddings, without the map",
+    clusterer=_row_clusters,
+)
+def _coldstart_embeddings(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.vectors import unit_rows
+
+    rows = unit_rows(pool, np.arange(len(pool), dtype=np.int64))
+    return cold_start(pool, batch, rows)
+
+
+@register(
+    "kmeans",
+    rounds=("cold", "active"),
+    needs=("embeddings",),
+    description="k-means of the embeddings, a cluster for each pick, the scan nearest its mean",
+)
+def _kmeans(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.prototypes import kmeans_picks
+
+    return kmeans_picks(pool, batch, seed)
+
+
+@register(
+    "typiclust",
+    rounds=("cold", "active"),
+    needs=("embeddings",),
+    description="the densest scan of the least covered k-means cluster (TypiClust)",
+)
+def _typiclust(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.prototypes import typiclust
+
+    return typiclust(pool, batch, seed)
+
+
+@register(
+    "k-center",
+    rounds=("cold", "active"),
+    needs=("embeddings",),
+    description="always the scan farthest from everything picked (core-set)",
+)
+def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.covering import k_center
+
+    return k_center(pool, batch)
+
+
+@register(
+    "probcover",
+    rounds=("cold", "active"),
+    needs=("embeddings",),
+    description="the scan whose neighbourhood holds the most that is not covered (ProbCover)",
+)
+def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.covering import prob_cover
+
+    return prob_cover(pool, batch, seed)
+
+
+@register(
+    "facility-location",
+    rounds=("cold", "active"),
+    needs=("embeddings",),
+    description="the scans that together are most similar to all others",
+)
+def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.covering import facility_location
+
+    return facility_location(pool, batch)
+
+
 @register(
     "entropy-diversity",
     rounds=("active",),
     description="entropy of the last run plus distance on the map to what is covered",
 )
 def _entropy_diversity(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    found = entropy_diversity(pool.points, pool.candidate, pool.covered, pool.entropy, batch, alpha)
+    found = entropy_diversity(
+        pool.points,
+        pool.candidate,
+        pool.covered,
+        pool.entropy,
+        batch,
+        alpha,
+        patients=pool.patients,
+    )
     return [
         Pick(one.index, "acquired", int(pool.clusters[one.index]), one.terms(alpha))
         for one in found
@@ -125,7 +237,58 @@ def _entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     return _entropy_diversity(pool, batch, seed=seed, alpha=1.0)
 
 
+@register(
+    "power-entropy",
+    rounds=("active",),
+    needs=("entropy",),
+    description="entropy of the last run, drawn in proportion to it",
+)
+def _power_entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    assert pool.entropy is not None
+    return power(pool, pool.entropy, "entropy", batch, seed)
+
+
+@register(
+    "bald",
+    rounds=("active",),
+    needs=("bald",),
+    description="what several predictions of a model disagree about (mutual information)",
+)
+def _bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    assert pool.bald is not None
+    return highest(pool, pool.bald, "bald", batch)
+
+
+@register(
+    "power-bald",
+    rounds=("active",),
+    needs=("bald",),
+    description="the same, drawn in proportion to it",
+)
+def _power_bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    assert pool.bald is not None
+    return power(pool, pool.bald, "bald", batch, seed)
+
+
+@register(
+    "clasp-pe",
+    rounds=("active",),
+    needs=("entropy", "class_entropy"),
+    description="entropy class by class, with noise that fades from round to round (ClaSP PE)",
+)
+def _clasp_pe(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    return class_power(pool, batch, seed)
+
+
 @register("random", rounds=("cold", "active"), description="uniformly at random, the baseline")
 def _random(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    drawn = np.random.default_rng(seed).permutation(pool.candidates())[:batch]
-    return [Pick(int(n), "random", int(pool.clusters[n]), {"seed": seed}) for n in drawn]
+    return drawn_at_random(pool, batch, seed)
+
+
+@register(
+    "random-stratified",
+    rounds=("cold", "active"),
+    description="at random in each cluster of the map, by its size",
+)
+def _random_stratified(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    return drawn_by_cluster(pool, batch, seed)

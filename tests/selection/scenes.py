@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from coldal_tui.selection.pool import Pool
@@ -32,3 +34,22 @@ def scene(seed: int, *, largest: int = 40) -> Pool:
 def plain(pool: Pool) -> list[tuple[float, float]]:
     """The pool's points as plain tuples."""
     return [(float(x), float(y)) for x, y in pool.points.tolist()]
+
+
+def vector_scene(seed: int, *, largest: int = 30, patients: bool = False) -> Pool:
+    """A ``scene`` with embeddings: clumps, exact copies, zero rows; some in turns by patient."""
+    pool = scene(seed, largest=largest)
+    rng = np.random.default_rng([seed, 1])
+    n, d = len(pool), int(rng.integers(2, 7))
+    centres = 3 * rng.normal(size=(int(rng.integers(1, 5)), d))
+    rows = centres[rng.integers(0, len(centres), n)] + rng.normal(size=(n, d))
+    if seed % 3 == 0:
+        rows = rows[rng.integers(0, n, n)]
+    rows[rng.random(n) < rng.choice([0.0, 0.0, 0.1])] = 0.0
+    whose = rng.integers(0, max(1, n // 3), n) if patients else None
+    bald = rng.random(n) * (rng.random(n) > 0.2)
+    bald[rng.random(n) < 0.1] = np.nan
+    classes = rng.random((n, int(rng.integers(1, 4))))
+    return replace(
+        pool, embeddings=rows, patients=whose, bald=bald, class_entropy=classes, round=seed % 4
+    )

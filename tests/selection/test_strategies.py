@@ -20,22 +20,33 @@ def _pool() -> Pool:
 
 
 def test_strategies_are_listed_by_round() -> None:
-    assert [known.name for known in strategies("cold")] == ["coldstart", "random"]
-    assert [known.name for known in strategies("active")] == [
+    both = ["facility-location", "k-center", "kmeans", "probcover", "random", "random-stratified"]
+    cold = ["coldstart", "coldstart-embeddings", "typiclust"]
+    active = [
+        "bald",
+        "clasp-pe",
         "entropy",
         "entropy-diversity",
-        "random",
+        "power-bald",
+        "power-entropy",
+        "typiclust",
     ]
+    assert [known.name for known in strategies("cold")] == sorted(both + cold)
+    assert [known.name for known in strategies("active")] == sorted(both + active)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="coldstart, entropy, entropy-diversity, random") as caught:
+    with pytest.raises(
+        UsageError, match="bald, clasp-pe, coldstart, coldstart-embeddings, entropy"
+    ) as caught:
         strategy("cleverest")
     assert caught.value.code == "unknown-strategy"
 
 
 def test_a_strategy_of_another_round_is_refused() -> None:
-    with pytest.raises(UsageError, match="coldstart, random") as caught:
+    with pytest.raises(
+        UsageError, match="coldstart, coldstart-embeddings, facility-location"
+    ) as caught:
         strategy("entropy-diversity", "cold")
     assert caught.value.code == "wrong-round"
 
@@ -73,6 +84,13 @@ def test_random_is_repeatable_and_depends_on_the_seed() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
     assert set(drawn[0]) <= set(range(2, 12))
     assert len(set(drawn[0])) == 5
+
+
+def test_random_by_cluster_gives_each_its_share() -> None:
+    # 4 candidates in cluster 0 and 6 in cluster 1: quotas 2 and 3 of 5.
+    picks = strategy("random-stratified")(_pool(), 5, seed=3)
+    assert [pick.cluster for pick in picks] == [1, 0, 1, 0, 1]
+    assert picks[0].terms == {"seed": 3, "cluster_size": 6, "places": 3}
 
 
 def test_random_reaches_every_candidate() -> None:

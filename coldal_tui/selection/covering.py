@@ -1,0 +1,283 @@
+"""Greedy covers of the embeddings: core-set (k-center), ProbCover and facility location."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coldal_tui.selection.clustering import Labels
+from coldal_tui.selection.coldstart import Walk
+from coldal_tui.selection.geometry import distances
+from coldal_tui.selection.pool import Floats64, Indices, Mask, Pick, Pool, Term
+from coldal_tui.selection.turns import Turns
+from coldal_tui.selection.vectors import (
+    DOUBLE_ROWS,
+    Rows,
+    distance_tiles,
+    kmeans,
+    population,
+    product_tiles,
+    tolerance,
+    unit_rows,
+)
+
+PURITY = 0.95
+"""Share of the balls that may hold no scan of another cluster (ProbCover, section 3.2)."""
+_FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
+
+
+def k_center(pool: Pool, batch: int) -> list[Pick]:
+    """Core-set selection: always the scan farthest from everything covered or picked.
+
+    The greedy 2-approximation of k-center (Sener and Savarese 2018, arXiv 1708.00489, algorithm
+    1), on L2-normalised embeddings of the frozen encoder. Deviations: the paper measures on the
+    features of the trained model and goes on to the robust variant by mixed-integer programming,
+    which adds little there; where nothing is covered the paper has no rule, here the first pick
+    is the scan nearest to the mean of all. Ties to the lower index.
+
+    Terms: ``step``; ``distance`` and ``nearest``, or ``distance_to_mean`` of a first pick.
+    """
+    turns = Turns.of(pool)
+    index = population(pool)
+    if batch <= 0 or not pool.candidate.any():
+        return []
+    rows = unit_rows(pool, index)
+    picks: list[Pick] = []
+    starts = np.flatnonzero(pool.covered[index]).astype(np.int64)
+    if not len(starts):
+        mean = rows.mean(axis=0, dtype=np.float64)[None, :]
+        gap = distances(mean, rows)[0]
+        first = int(np.where(turns.open[index], gap, np.inf).argmin())
+        starts = np.array([first])
+        picks.append(_pick(pool, index, first, 1, {"distance_to_mean": float(gap[first])}))
+        turns.take(int(index[first]))
+    walk = Walk(rows, np.flatnonzero(pool.candidate[index]).astype(np.int64), starts)
+    while len(picks) < batch and (step := walk.step(turns.open[index])) is not None:
+        terms: dict[str, Term] = {
+            "distance": step.distance,
+            "nearest": int(index[step.nearest]),
+        }
+        picks.append(_pick(pool, index, step.index, len(picks) + 1, terms))
+        turns.take(int(index[step.index]))
+    return picks
+
+
+def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) -> list[Pick]:
+    """The scan whose ball of radius δ holds the most scans that no ball holds yet.
+
+    ProbCover (Yehuda et al. 2022, arXiv 2205.11320, algorithm 1): balls around covered scans
+    and picks cover; each pick has the largest out-degree among what is not covered. On
+    L2-normalised embeddings; ties to the lower index.
+
+    ``delta`` by the purity rule of section 3.2: the largest δ at which 95 % of the balls hold
+    scans of one k-means cluster only. Deviations: (1) the paper takes as many clusters as the
+    task has classes; segmentation has none, so they are as many as the map's clusters, at least
+    2. (2) δ is found exactly, as the distance at which the 95th percent of the scans meets
+    another cluster, not on a grid. (3) Where all is covered the paper's degrees are all 0; here
+    the scans farthest from everything covered come next.
+
+    O(N · d) memory: no graph is kept; each scan's neighbours are looked up twice.
+
+    Terms: ``step``, ``covers`` (scans newly covered), ``covered_share`` (after the pick),
+    ``radius``; ``distance`` and ``nearest`` of picks after all was covered.
+    """
+    index = population(pool)
+    batch = min(batch, int(pool.candidate.sum()))
+    if batch <= 0:
+        return []
+    rows = unit_rows(pool, index)
+    if delta is None:
+        groups = max(2, len(np.unique(pool.clusters[index])))
+        delta = purity_radius(rows, kmeans(rows, groups, seed)[0])
+    balls = _Balls(rows, delta)
+    balls.cover(np.flatnonzero(pool.covered[index]).astype(np.int64))
+    balls.count()
+    turns = Turns.of(pool)
+    picks: list[Pick] = []
+    while len(picks) < batch:
+        degree = np.where(turns.open[index], balls.degree, -1)
+        best = int(degree.argmax())
+        if degree[best] <= 0:
+            break
+        terms: dict[str, Term] = {
+            "covers": balls.take(best),
+            "covered_share": float(balls.covered.mean()),
+            "radius": float(delta),
+        }
+        picks.append(_pick(pool, index, best, len(picks) + 1, terms))
+        turns.take(int(index[best]))
+    return picks + _farthest(pool, index, rows, picks, turns, batch - len(picks))
+
+
+def purity_radius(rows: Rows, labels: Labels, purity: float = PURITY) -> float:
+    """The largest δ at which at least ``purity`` of the open balls hold one cluster only.
+
+    A scan's ball is pure up to its distance to the nearest scan of another cluster; δ is the
+    ⌈purity · n⌉-th largest of these. Infinite with one cluster.
+    """
+    reach = np.empty(len(rows))
+    for part, gaps in distance_tiles(rows, rows, double=len(rows) <= DOUBLE_ROWS):
+        gaps[labels[part, None] == labels[None, :]] = np.inf
+        reach[part] = gaps.min(axis=1)
+    wanted = int(np.ceil(purity * len(rows)))
+    return float(np.sort(reach)[::-1][wanted - 1])
+
+
+@dataclass
+class _Balls:
+    """Which scans the balls so far hold, and how many more each scan's ball would."""
+
+    rows: Rows
+    delta: float
+    covered: Mask = field(init=False)
+    degree: Labels = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._double = len(self.rows) <= DOUBLE_ROWS
+        # A pair at δ itself is outside, however its distance was rounded.
+        self._inner = self.delta - tolerance(self.rows)
+        self.covered = np.zeros(len(self.rows), np.bool_)
+        self.degree = np.zeros(len(self.rows), np.int64)
+
+    def cover(self, centres: Indices) -> None:
+        """Cover the balls of some scans, before degrees are counted."""
+        for _, gaps in distance_tiles(self.rows[centres], self.rows, double=self._double):
+            self.covered |= self._inside(gaps).any(axis=0)
+        self.covered[centres] = True
+
+    def count(self) -> None:
+        """Count every scan's neighbours that are not covered, itself included."""
+        waiting = np.flatnonzero(~self.covered)
+        for part, gaps in distance_tiles(self.rows, self.rows[waiting], double=self._double):
+            self.degree[part] = self._inside(gaps).sum(axis=1)
+            own = np.isin(waiting, np.arange(part.start, part.stop))
+            alone = waiting[own]
+            self.degree[alone] += ~self._inside(gaps[alone - part.start, np.flatnonzero(own)])
+
+    def take(self, centre: int) -> int:
+        """Cover one scan's ball; nobody else's can cover again what it holds. How many it held."""
+        gap = distances(self.rows[centre : centre + 1], self.rows)[0]
+        fresh = ~self.covered & self._inside(gap)
+        fresh[centre] = not self.covered[centre]
+        self.covered |= fresh
+        new = np.flatnonzero(fresh)
+        for part, gaps in distance_tiles(self.rows[new], self.rows, double=self._double):
+            inside = self._inside(gaps)
+            inside[np.arange(len(inside)), new[part]] = True
+            self.degree -= inside.sum(axis=0)
+        return len(new)
+
+    def _inside(self, gaps: Floats64) -> Mask:
+        inside: Mask = gaps < self._inner
+        return inside
+
+
+def _farthest(
+    pool: Pool, index: Indices, rows: Rows, picks: list[Pick], turns: Turns, count: int
+) -> list[Pick]:
+    """Picks after all is covered: the farthest from everything covered or picked."""
+    if count <= 0:
+        return []
+    taken = pool.covered.copy()
+    taken[[pick.index for pick in picks]] = True
+    candidates = np.flatnonzero(pool.candidate[index]).astype(np.int64)
+    walk = Walk(rows, candidates, np.flatnonzero(taken[index]).astype(np.int64))
+    more: list[Pick] = []
+    while len(more) < count and (step := walk.step(turns.open[index])) is not None:
+        terms: dict[str, Term] = {"covers": 0, "distance": step.distance}
+        if step.nearest >= 0:
+            terms["nearest"] = int(index[step.nearest])
+        more.append(_pick(pool, index, step.index, len(picks) + len(more) + 1, terms))
+        turns.take(int(index[step.index]))
+    return more
+
+
+def facility_location(pool: Pool, batch: int) -> list[Pick]:
+    """The scan that most raises the summed similarity of all scans to the nearest chosen one.
+
+    Greedy maximisation of f(S) = Σ_x max_{s ∈ S} (1 + cos(x, s)) / 2 (Wei, Iyer and Bilmes 2015,
+    "Submodularity in data subset selection and active learning", section 4), which is within
+    1 - 1/e of the best. S starts from the covered scans. Deviation: the source filters the pool
+    by the uncertainty of the last model first (FASS); this is the plain function, so that it
+    also suits the cold start.
+
+    Gains only fall as S grows, so each step looks again only at those that could still win
+    (Minoux 1978), in O(N · d) memory. Gains closer than rounding are ties: the lower index.
+
+    Terms: ``step``, ``gain``, and ``similarity``, the mean over all scans after the pick.
+    """
+    index = population(pool)
+    batch = min(batch, int(pool.candidate.sum()))
+    if batch <= 0:
+        return []
+    rows = unit_rows(pool, index)
+    turns = Turns.of(pool)
+    gains = _Gains(rows, np.flatnonzero(pool.covered[index]).astype(np.int64))
+    picks: list[Pick] = []
+    for step in range(1, batch + 1):
+        best, gain = gains.largest(turns.open[index])
+        gains.take(best)
+        terms: dict[str, Term] = {"gain": gain, "similarity": float(gains.best.mean())}
+        picks.append(_pick(pool, index, best, step, terms))
+        turns.take(int(index[best]))
+    return picks
+
+
+class _Gains:
+    """What each scan would add to f(S): bounds from earlier steps, sharpened where it matters."""
+
+    def __init__(self, rows: Rows, chosen: Indices) -> None:
+        self._double = len(rows) <= DOUBLE_ROWS
+        self._rows = rows.astype(np.float64) if self._double else rows
+        self.best = np.zeros(len(rows))
+        """(n,) similarity of each scan to the nearest chosen one, 0 while there is none."""
+        for scan in chosen.tolist():
+            self.take(scan)
+        self._bound = np.full(len(rows), np.inf)
+        if not len(chosen):
+            total = rows.sum(axis=0, dtype=np.float64)
+            self._bound = (len(rows) + np.einsum("ij,j->i", rows, total)) / 2
+        self._tie = len(rows) * (1e-10 if self._double else 1e-8)
+
+    def largest(self, open_: Mask) -> tuple[int, float]:
+        """The open scan with the largest gain, and its gain."""
+        exact = np.zeros(len(open_), np.bool_)
+        at_once = _FEWEST_AT_ONCE
+        while True:
+            top = np.where(open_ & exact, self._bound, -np.inf).max()
+            stale = np.flatnonzero(open_ & ~exact & (self._bound >= top - self._tie))
+            if not len(stale):
+                break
+            order = np.argsort(-self._bound[stale], kind="stable")[:at_once]
+            asked = np.sort(stale[order])
+            self._bound[asked] = self._gain(asked)
+            exact[asked] = True
+            at_once = min(2 * at_once, _MOST_AT_ONCE)
+        winners = np.flatnonzero(open_ & exact & (self._bound >= top - self._tie))
+        return int(winners[0]), float(self._bound[winners[0]])
+
+    def take(self, scan: int) -> None:
+        """Choose one scan."""
+        products = np.einsum("ij,j->i", self._rows, self._rows[scan].astype(np.float64))
+        np.maximum(self.best, self._similarity(products), out=self.best)
+
+    def _gain(self, asked: Indices) -> Floats64:
+        gains = np.empty(len(asked))
+        for part, products in product_tiles(self._rows[asked], self._rows, double=self._double):
+            more = self._similarity(products) - self.best[None, :]
+            np.maximum(more, 0.0, out=more)
+            gains[part] = more.sum(axis=1)
+        return gains
+
+    @staticmethod
+    def _similarity(products: Floats64) -> Floats64:
+        products += 1.0
+        products *= 0.5
+        return products
+
+
+def _pick(pool: Pool, index: Indices, place: int, step: int, terms: dict[str, Term]) -> Pick:
+    scan = int(index[place])
+    role = "farthest-point" if "distance" in terms else "medoid"
+    return Pick(scan, role, int(pool.clusters[scan]), {"step": step} | terms)

@@ -194,12 +194,22 @@ def test_a_killed_worker_is_interrupted_and_a_retry_finishes_its_work(
     cli, copy_of, undisturbed, wait_until
 ) -> None:
     project = copy_of("killed-worker")
+    edit_config(project / "coldal.toml", {("backend", "retries"): 0})
     job, worker = _paused_in_training(cli, project, wait_until)
     worker.kill()
     ended = _ended(cli, project, job["job_id"], wait_until)
     assert (ended["status"], ended["error"]["code"]) == ("interrupted", "interrupted")
     assert "interrupted" in cli("jobs", project).stdout
     cli("jobs", project, "retry")
+    done = _ended(cli, project, job["job_id"], wait_until)
+    assert (done["status"], done["attempts"]) == ("done", 2)
+    assert _model(project) == undisturbed
+
+
+def test_a_killed_worker_goes_on_by_itself(cli, copy_of, undisturbed, wait_until) -> None:
+    project = copy_of("goes-on")
+    job, worker = _paused_in_training(cli, project, wait_until)
+    worker.kill()
     done = _ended(cli, project, job["job_id"], wait_until)
     assert (done["status"], done["attempts"]) == ("done", 2)
     assert _model(project) == undisturbed

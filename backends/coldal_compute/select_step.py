@@ -14,8 +14,8 @@ from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
 from coldal_tui.selection.clustering import Clustering, choose_clusters
 from coldal_tui.selection.geometry import nearest
-from coldal_tui.selection.pool import Pick, Pool, queue_row
-from coldal_tui.selection.strategies import strategy
+from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
+from coldal_tui.selection.strategies import Strategy, strategy
 from coldal_tui.selection.validation import draw_validation, interleave
 
 CLUSTERS_FILE = "clusters.npz"
@@ -45,7 +45,8 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
     patients = min(spec.validation, spec.budget - 1, _drawable(scene))
-    clustering = _clusters(spec, scene, spec.budget - patients)
+    vectors = _vectors(spec, scene) if "embeddings" in chosen.needs else None
+    clustering = _clusters(spec, scene, spec.budget - patients, chosen, vectors)
     report.progress(1, 3, "drawing validation patients" if spec.validation else "picking")
     validation = _validation(spec, scene, clustering, notes)
     frozen = {scene.patients[pick.index] for pick in validation}
@@ -57,7 +58,10 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         covered=scene.covered,
         labelled=scene.labelled & free,
         entropy=scene.entropy,
-        embeddings=_vectors(spec, scene) if "embeddings" in chosen.needs else None,
+        embeddings=vectors,
+        patients=patient_numbers(scene.patients) if spec.one_per_patient else None,
+        round=spec.round,
+        clusters_by=chosen.name if chosen.clusterer else "map",
     )
     report.progress(2, 3, "picking")
     batch = spec.budget - len(validation)
@@ -71,7 +75,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             remedy="score the pool (coldal-tui score), or use --alpha 0 or another --strategy",
             code="no-picks",
         )
-    _note_unscored(pool, spec, notes)
+    _note_unscored(pool, spec, chosen, notes)
     ranked = interleave(picks, validation)
     save_clusters(folder / CLUSTERS_FILE, scene.scan_ids, clustering.labels, clustering.k)
     for note in notes:
@@ -138,9 +142,18 @@ def _drawable(scene: _Scene) -> int:
     return free if found & training else max(0, free - 1)
 
 
-def _clusters(spec: SelectSpec, scene: _Scene, batch: int) -> Clustering:
-    """Round 0 clusters the map; later rounds keep those clusters, new scans join the nearest."""
+def _clusters(
+    spec: SelectSpec,
+    scene: _Scene,
+    batch: int,
+    chosen: Strategy,
+    vectors: NDArray[np.float32] | None,
+) -> Clustering:
+    """Round 0 clusters the map, or whatever its strategy clusters; later rounds keep those
+    clusters, and new scans join the nearest on the map."""
     if spec.clusters is None:
+        if chosen.clusterer is not None and vectors is not None:
+            return chosen.clusterer(vectors, max(1, batch), spec.seed)
         return choose_clusters(scene.xy, max(1, batch), spec.seed)
     earlier = load_clusters(Path(spec.clusters))
     labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
@@ -177,8 +190,9 @@ def _validation(
     ]
 
 
-def _note_unscored(pool: Pool, spec: SelectSpec, notes: list[str]) -> None:
-    if spec.round and pool.entropy is not None and spec.alpha > 0:
+def _note_unscored(pool: Pool, spec: SelectSpec, chosen: Strategy, notes: list[str]) -> None:
+    weighed = "entropy" in chosen.needs or (chosen.name == "entropy-diversity" and spec.alpha > 0)
+    if weighed and pool.entropy is not None:
         missing = int(np.sum(pool.candidate & np.isnan(pool.entropy)))
         if missing:
             notes.append(f"{missing} candidates have no entropy and were passed over")

@@ -75,6 +75,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         clusters=str(project.file_of(previous["clusters"])) if previous else None,
         map_id=base["map_id"],
         run_id=run_id,
+        one_per_patient=config.selection.one_per_patient,
     )
 
 

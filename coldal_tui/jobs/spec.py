@@ -95,7 +95,8 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
     """Pick scans. Round 0 clusters the map anew; later rounds are given ``clusters``.
 
     ``budget`` counts validation scans too; ``validation`` is the number of patients to draw now
-    (0 when they are already frozen).
+    (0 when they are already frozen). ``one_per_patient``: nobody gives two scans to the selection
+    before everybody has given one.
     """
 
     round: int
@@ -110,6 +111,7 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
     clusters: str | None = None
     map_id: int = 0
     run_id: str | None = None
+    one_per_patient: bool = False
 
 
 class TrainOptions(msgspec.Struct, frozen=True):

@@ -58,6 +58,7 @@ class SelectionSection(Section, frozen=True):
     round_strategy: str = "entropy-diversity"
     alpha: Fraction = 0.5
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    one_per_patient: bool = False
 
 
 class ValidationSection(Section, frozen=True):
@@ -138,6 +139,7 @@ total = 100                  # scans that may be labelled in all
 # strategy = "coldstart"
 # round_strategy = "entropy-diversity"
 # alpha = 0.5                # 1: only uncertainty, 0: only diversity
+# one_per_patient = false    # true: no second scan of a patient before everybody has one
 seed = 0
 
 [validation]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coldal_tui.project.why_strategies import strategy_words
+
 Facts = Mapping[str, Any]
 
 HIGH, LOW = 0.6, 0.3
@@ -48,6 +50,9 @@ def because(facts: Facts) -> list[str]:
 
 
 def _by_role(facts: Facts) -> list[str]:
+    said = strategy_words(facts["role"], facts["terms"])
+    if said is not None:
+        return said
     match facts["role"]:
         case "medoid":
             return _medoid(facts)
@@ -70,7 +75,10 @@ def _by_role(facts: Facts) -> list[str]:
 
 def _terms(facts: Facts) -> list[str]:
     """The bare numbers."""
-    return [f"{name} {value}" for name, value in facts["terms"].items()]
+    return [
+        f"{name.replace('_', ' ')} {f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in facts["terms"].items()
+    ]
 
 
 def _since(facts: Facts) -> list[str]:

@@ -121,6 +121,12 @@ def queue_row(pick: Pick, scan_ids: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def patient_numbers(patients: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) numbers of patients, from 0 in the order in which they first appear."""
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in patients], dtype=np.int64)
+
+
 def check_scene(points: Floats, candidate: Mask, covered: Mask) -> None:
     """Refuse a map and masks that don't belong together (ColdalError, code ``pool``)."""
     if points.ndim != 2 or points.shape[1] != 2:

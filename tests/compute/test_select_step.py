@@ -283,3 +283,45 @@ def test_a_changed_shard_is_refused(report, tmp_path, longest) -> None:
     with pytest.raises(ColdalError) as caught:
         select(_spec(tmp_path, strategy="longest", shards=(shard,)), tmp_path, report)
     assert caught.value.code == "shard"
+
+
+def _angles(folder: Path, degrees: Mapping[str, float]) -> ShardRows:
+    path = folder / "angles.npy"
+    turn = np.deg2rad(list(degrees.values()))
+    np.save(path, np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ShardRows(str(path), digest, tuple(degrees), tuple(range(len(degrees))))
+
+
+def test_clusters_of_the_embeddings_are_those_of_the_round(report, tmp_path) -> None:
+    """On the map a to e stand together; between embeddings a, c, e, g and b, d, f, h do."""
+    angles = {name: 90.0 * (n % 2) + n + n * n / 10 for n, name in enumerate(LINE)}
+    spec = _spec(
+        tmp_path, strategy="coldstart-embeddings", shards=(_angles(tmp_path, angles),), budget=4
+    )
+    result = select(spec, tmp_path, report).result
+    assert (result["k"], result["sizes"]) == (2, [4, 4])
+    kept = load_clusters(tmp_path / "clusters.npz")
+    assert kept.of == dict(zip(LINE, [0, 1] * 4, strict=True))
+    assert {(pick["scan_id"], pick["cluster"]) for pick in result["picks"]} <= set(kept.of.items())
+    assert [pick["role"] for pick in result["picks"]] == ["medoid"] * 2 + ["farthest-point"] * 2
+
+
+@pytest.mark.parametrize("name", [known.name for known in strategies.strategies("cold")])
+def test_every_strategy_picks_one_scan_of_a_patient_when_asked(report, tmp_path, name: str) -> None:
+    patients = dict(zip(LINE, "ppqqrrss", strict=True))
+    spec = _spec(
+        tmp_path,
+        strategy=name,
+        shards=(_angles(tmp_path, {scan: 17.0 * n for n, scan in enumerate(LINE)}),),
+        pool=_pool(LINE, patients),
+        one_per_patient=True,
+    )
+    picks = _names(select(spec, tmp_path, report).result)
+    assert sorted(patients[scan] for scan in picks) == ["p", "q", "r", "s"]
+
+
+def test_a_strategy_without_entropy_passes_nobody_over(report, tmp_path) -> None:
+    result = select(_later(tmp_path, strategy="random", budget=4), tmp_path, report).result
+    assert sorted(_names(result)) == ["b", "c", "d", "n"]
+    assert result["notes"] == []

@@ -1,0 +1,110 @@
+"""Why a strategy other than the method's own picked a scan: its terms as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Terms = Mapping[str, Any]
+
+
+def strategy_words(role: str, terms: Terms) -> list[str] | None:
+    """The reasons, the weightiest first; None for terms that are none of these strategies'."""
+    for telling, say in _WORDS:
+        if all(name in terms for name in telling):
+            return say(terms)
+    if role == "farthest-point" and "step" in terms and terms.get("nearest"):
+        return [f"of all scans the farthest from what was picked before ({_from(terms)})"]
+    return None
+
+
+def _typical(terms: Terms) -> list[str]:
+    if not terms["neighbours"]:
+        return ["the only scan left of its group", _group(terms)]
+    return [
+        f"the most typical of its group: its {terms['neighbours']} nearest scans are "
+        f"{terms['mean_distance']:.2f} away on average",
+        _group(terms),
+    ]
+
+
+def _central(terms: Terms) -> list[str]:
+    return [f"the nearest to the middle of its group ({terms['distance']:.2f} away)", _group(terms)]
+
+
+def _group(terms: Terms) -> str:
+    size, before = terms["group_size"], terms["group_covered"]
+    of = f"{size:,} scan" + ("" if size == 1 else "s")
+    return f"a group of {of}, of which {before or 'none'} had been picked before"
+
+
+def _covering(terms: Terms) -> list[str]:
+    if not terms["covers"]:
+        gap = f" ({_from(terms)})" if terms.get("nearest") else ""
+        return [f"every scan is covered; this one is farthest from what was picked{gap}"]
+    return [
+        f"stands for {terms['covers']:,} scans that nothing picked before stands for "
+        f"(within {terms['radius']:.2f})",
+        f"with it, {terms['covered_share']:.0%} of all scans are covered",
+    ]
+
+
+def _alike(terms: Terms) -> list[str]:
+    return [
+        "of all scans the one that brings the others nearest to something picked "
+        f"(gain {terms['gain']:.2f})",
+        f"with it, their mean similarity to the nearest picked scan is {terms['similarity']:.2f}",
+    ]
+
+
+def _middle(terms: Terms) -> list[str]:
+    return [f"the nearest to the middle of all scans ({terms['distance_to_mean']:.2f} away)"]
+
+
+def _of_class(terms: Terms) -> list[str]:
+    return [
+        f"uncertain about class {terms['by_class']} ({terms['class_entropy']:.3f})",
+        *_lot(terms),
+    ]
+
+
+def _noisy(terms: Terms) -> list[str]:
+    if "bald" in terms:
+        return [f"predictions disagree about it ({terms['bald']:.3f})", *_lot(terms)]
+    return [f"uncertain (H {terms['entropy']:.2f})", *_lot(terms)]
+
+
+def _lot(terms: Terms) -> list[str]:
+    return [
+        f"drawn by lot in proportion to that (β {terms['beta']:g}, noise {terms['noise']:+.2f})"
+    ]
+
+
+def _disputed(terms: Terms) -> list[str]:
+    return [f"predictions disagree about it more than about any other left ({terms['bald']:.3f})"]
+
+
+def _by_cluster(terms: Terms) -> list[str]:
+    return [
+        f"drawn at random in its cluster (seed {terms['seed']}), which gets {terms['places']} "
+        f"by its size of {terms['cluster_size']:,}"
+    ]
+
+
+def _from(terms: Terms) -> str:
+    return f"{terms['distance']:.2f} from {terms['nearest']}"
+
+
+_WORDS: tuple[tuple[tuple[str, ...], Callable[[Terms], list[str]]], ...] = (
+    (("typicality", "neighbours", "mean_distance", "group_size", "group_covered"), _typical),
+    (("distance", "group_size", "group_covered"), _central),
+    (("covers", "radius", "covered_share"), _covering),
+    (("covers", "distance"), _covering),
+    (("gain", "similarity"), _alike),
+    (("distance_to_mean",), _middle),
+    (("by_class", "class_entropy", "noise", "beta"), _of_class),
+    (("bald", "noise", "beta"), _noisy),
+    (("entropy", "noise", "beta"), _noisy),
+    (("bald",), _disputed),
+    (("seed", "places", "cluster_size"), _by_cluster),
+)

@@ -12,6 +12,7 @@ from coldal_tui.jobs.spec import (
     Reporter,
     ScoreSpec,
     SelectSpec,
+    SimulateSpec,
     StepResult,
     TrainSpec,
 )
@@ -44,3 +45,7 @@ def run_step(spec: JobSpec, folder: Path, report: Reporter) -> StepResult:
             from coldal_compute.evaluate_step import evaluate
 
             return evaluate(spec, folder, report)
+        case SimulateSpec():
+            from coldal_compute.simulation.step import simulate
+
+            return simulate(spec, folder, report)

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),
+    "simulate": ("simulate", "Would this have beaten random here? Replays on known masks."),
     "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry."),
     "undo": ("queue", "Take back the last action."),
     "encoder": ("encoder", "Encoders and their weights: list, use."),

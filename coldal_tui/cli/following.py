@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -146,26 +146,33 @@ def run_steps(
     Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
     ``detach``: the numbers of the jobs are all there is to print then.
     """
-    from coldal_tui.jobs import queue
-    from coldal_tui.jobs.supervisor import ensure_supervisor
-    from coldal_tui.jobs.waiting import submit_chain, wait_for
+    from coldal_tui.jobs.waiting import submit_chain
 
     steps = list(steps)
     numbers = submit_chain(project, steps)
     if detach:
-        follow = common.paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
-        common.say(f"submitted {common.plural(len(numbers), 'job')}; follow: {follow}")
-        if as_json:
-            kinds = [kind for kind, _ in steps]
-            common.print_json(
-                {
-                    "jobs": [
-                        {"job_id": job_id, "kind": kind}
-                        for job_id, kind in zip(numbers, kinds, strict=True)
-                    ]
-                }
-            )
+        say_submitted(project, numbers, [kind for kind, _ in steps], as_json=as_json)
         return []
+    return follow(project, numbers)
+
+
+def say_submitted(
+    project: Project, numbers: Sequence[int], kinds: Sequence[str], *, as_json: bool
+) -> None:
+    """Tell of jobs that run on by themselves, and how to look after them."""
+    logs = common.paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
+    common.say(f"submitted {common.plural(len(numbers), 'job')}; follow: {logs}")
+    if as_json:
+        jobs = zip(numbers, kinds, strict=True)
+        common.print_json({"jobs": [{"job_id": number, "kind": kind} for number, kind in jobs]})
+
+
+def follow(project: Project, numbers: Sequence[int]) -> list[Job]:
+    """Follow jobs to their end, a bar each; Ctrl-C cancels those that have not ended."""
+    from coldal_tui.jobs import queue
+    from coldal_tui.jobs.supervisor import ensure_supervisor
+    from coldal_tui.jobs.waiting import wait_for
+
     try:
         with JobProgress() as progress:
             return wait_for(project, numbers, progress.update)

@@ -24,6 +24,7 @@ from coldal_tui.jobs.spec import (
     Receipt,
     ScoreSpec,
     SelectSpec,
+    SimulateSpec,
     TrainSpec,
 )
 from coldal_tui.project.pool import labelled_scans
@@ -327,6 +328,19 @@ def _commit_evaluate(
         action.params = {"job": job.job_id, "mean": mean}
 
 
+def _commit_simulate(
+    project: Project, job: queue.Job, spec: SimulateSpec, receipt: Receipt
+) -> None:
+    """The cells lie in the simulation's folder already, each checked when it is read."""
+    result = receipt.result
+    store = project.store
+    with store.action("simulate", undoable=False) as action:
+        _finish(project, job, receipt, result | {"setup": spec.setup})
+        action.summary = f"simulated {result['done']} of {result['cells']} cells"
+        action.params = {"job": job.job_id, "failed": len(result["failed"])}
+        action.inputs = {"setup": spec.setup}
+
+
 _COMMITS: dict[type[JobSpec], Callable[[Project, queue.Job, Any, Receipt], None]] = {
     EmbedSpec: _commit_embed,
     MapSpec: _commit_map,
@@ -334,4 +348,5 @@ _COMMITS: dict[type[JobSpec], Callable[[Project, queue.Job, Any, Receipt], None]
     TrainSpec: _commit_train,
     ScoreSpec: _commit_score,
     EvaluateSpec: _commit_evaluate,
+    SimulateSpec: _commit_simulate,
 }

@@ -11,7 +11,14 @@ from typing import Any
 
 import msgspec
 
-from coldal_tui.jobs.spec import EmbedSpec, EvaluateSpec, JobSpec, ScoreSpec, TrainSpec
+from coldal_tui.jobs.spec import (
+    EmbedSpec,
+    EvaluateSpec,
+    JobSpec,
+    ScoreSpec,
+    SimulateSpec,
+    TrainSpec,
+)
 
 OUT_OF_MEMORY = "out-of-memory"
 PLAN_FILE = "plan.json"
@@ -38,7 +45,7 @@ def on_device(spec: JobSpec, device: str | None) -> JobSpec:
     """
     if device is None:
         return spec
-    if isinstance(spec, TrainSpec):
+    if isinstance(spec, (TrainSpec, SimulateSpec)):
         options = msgspec.structs.replace(spec.options, device=device)
         return msgspec.structs.replace(spec, options=options)
     if isinstance(spec, (EmbedSpec, ScoreSpec, EvaluateSpec)):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.plan_rounds import plan_select
 from coldal_tui.jobs.plan_runs import plan_evaluate, plan_predict, plan_score, plan_train
+from coldal_tui.jobs.plan_simulation import plan_simulate
 from coldal_tui.jobs.plan_vectors import plan_embed, plan_map
 from coldal_tui.jobs.request import Request
 from coldal_tui.jobs.spec import JobSpec
@@ -27,6 +28,7 @@ def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
         "score": plan_score,
         "predict": plan_predict,
         "evaluate": plan_evaluate,
+        "simulate": plan_simulate,
     }
     if kind not in builders:
         raise ColdalError(

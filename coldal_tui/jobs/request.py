@@ -15,7 +15,7 @@ from coldal_tui.project.project import Project
 Request = Mapping[str, Any]
 
 
-ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate"})
+ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate", "simulate"})
 """Kinds of job that use a GPU where there is one; the others need none."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from coldal_tui.imaging.image import ScanRef
+from coldal_tui.simulation.design import CellId, Design, SplitRule
 
 
 class ScanInput(msgspec.Struct, frozen=True):
@@ -174,7 +175,38 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     windows: int = 4
 
 
-JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec
+class SimulatedScan(msgspec.Struct, frozen=True):
+    """A scan whose mask a simulation hides: the mask's file on the scan's grid, and its SHA-256."""
+
+    scan: ScanInput
+    patient_id: str
+    label: str
+    sha256: str
+
+
+class SimulateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="simulate"):
+    """Replay ``cells`` of a simulation on scans whose masks are known.
+
+    ``store`` is the simulation's folder, which several jobs share: finished cells lie there, each
+    whole, and are not done again. ``setup`` is the hash of all that two cells of one store have
+    in common. ``design`` is the whole of which ``cells`` are this job's part.
+    """
+
+    setup: str
+    store: str
+    design: Design
+    cells: tuple[CellId, ...]
+    rule: SplitRule
+    classes: tuple[str, ...]
+    scans: tuple[SimulatedScan, ...]
+    shards: tuple[ShardRows, ...]
+    encoder_hash: str
+    options: TrainOptions
+    one_per_patient: bool = False
+    cache: str | None = None
+
+
+JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec | SimulateSpec
 
 
 class OutputFile(msgspec.Struct, frozen=True):

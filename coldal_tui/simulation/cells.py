@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.files import atomic_write
-from coldal_tui.simulation.design import CellId
-from coldal_tui.simulation.splitting import Split
+from coldal_tui.simulation.design import CellId, Split, SplitRule
 
 CELLS = "cells"
 SETUP_FILE = "setup.json"
@@ -24,6 +23,29 @@ class Measured(msgspec.Struct, frozen=True):
     hd95: float
     unit: str = ""
     note: str = ""
+
+
+class SetupScan(msgspec.Struct, frozen=True):
+    """A scan whose mask is known; only what is ``embedded`` may be picked."""
+
+    scan_id: str
+    patient_id: str
+    embedded: bool = True
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What all cells of one folder have in common; ``setup`` is the hash of it."""
+
+    setup: str
+    project: str
+    classes: tuple[str, ...]
+    rule: SplitRule
+    scans: tuple[SetupScan, ...]
+    ndim: int
+    encoder: str
+    encoder_hash: str
+    training: dict[str, Any]
+    one_per_patient: bool = False
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -85,6 +107,14 @@ def read_cell(folder: Path, wanted: CellId) -> Cell | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return cell if cell.id == wanted else None
+
+
+def read_setup(folder: Path) -> Setup | None:
+    """What the cells of a simulation's folder share; None when it is missing or damaged."""
+    try:
+        return msgspec.json.decode((folder / SETUP_FILE).read_bytes(), type=Setup)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def seed_folder(folder: Path, seed: int) -> Path:

@@ -172,3 +172,31 @@ class Design(msgspec.Struct, frozen=True):
         ]
         within = {cell for chain in active for cell in chain}
         return [*active, *([cell] for cell in self.cells(seed) if cell not in within)]
+
+
+class SplitRule(msgspec.Struct, frozen=True):
+    """How the scans of a simulation are divided.
+
+    ``test_patients``, where there are any, are the test set of every seed; else ``test_fraction``
+    of the patients are drawn for each. ``validation`` is how many patients are drawn from the
+    others; one scan of each is labelled for validation and the rest of theirs is used for
+    nothing.
+    """
+
+    validation: int
+    test_fraction: float = 0.3
+    test_patients: tuple[str, ...] = ()
+
+
+class Split(msgspec.Struct, frozen=True):
+    """The division of one seed, as it is kept beside the results: scan ids, each in order.
+
+    ``pool`` may be picked and trained on; ``validation`` watches the training; ``unused`` are
+    further scans of validation patients, and scans without an embedding.
+    """
+
+    seed: int
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    pool: tuple[str, ...]
+    unused: tuple[str, ...] = ()

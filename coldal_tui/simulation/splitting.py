@@ -4,42 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.simulation.design import SplitRule
 
 FEWEST_PATIENTS = 4
 """One to test on, one to validate on, two to choose between."""
 _TEST = 1
-
-
-class SplitRule(msgspec.Struct, frozen=True):
-    """How the scans of a simulation are divided.
-
-    ``test_patients``, where there are any, are the test set of every seed; else ``test_fraction``
-    of the patients are drawn for each. ``validation`` is how many patients are drawn from the
-    others; one scan of each is labelled for validation and the rest of theirs is used for
-    nothing.
-    """
-
-    validation: int
-    test_fraction: float = 0.3
-    test_patients: tuple[str, ...] = ()
-
-
-class Split(msgspec.Struct, frozen=True):
-    """The division of one seed, as it is kept beside the results: scan ids, each in order.
-
-    ``pool`` may be picked and trained on; ``validation`` watches the training; ``unused`` are
-    further scans of validation patients, and scans without an embedding.
-    """
-
-    seed: int
-    test: tuple[str, ...]
-    validation: tuple[str, ...]
-    pool: tuple[str, ...]
-    unused: tuple[str, ...] = ()
 
 
 def draw_test_patients(patients: Sequence[str], rule: SplitRule, seed: int) -> frozenset[str]:

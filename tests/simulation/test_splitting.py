@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.simulation.splitting import SplitRule, check_sizes, draw_test_patients
+from coldal_tui.simulation.design import SplitRule
+from coldal_tui.simulation.splitting import check_sizes, draw_test_patients
 
 PATIENTS = [f"p{n:02d}" for n in range(20) for _ in range(1 + n % 3)]
 

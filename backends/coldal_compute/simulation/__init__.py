@@ -1,0 +1,1 @@
+"""Replaying selection and training on scans whose masks are known."""

@@ -1,0 +1,268 @@
+"""One cell: pick, train, measure, and score what may be picked next."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from coldal_compute.segmentation.data import failure
+from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.inference import Model
+from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan
+from coldal_compute.segmentation.plan import Plan
+from coldal_compute.segmentation.training import Trained, fit
+from coldal_compute.select_step import CLUSTERS_FILE, select
+from coldal_compute.simulation.samples import Samples
+from coldal_compute.simulation.scene import Scene
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, SimulateSpec
+from coldal_tui.maps import load_clusters
+from coldal_tui.simulation.cells import Cell, Measured, read_cell
+from coldal_tui.simulation.design import CellId
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What all cells of a job share. ``made`` says by what they are made (versions, device)."""
+
+    spec: SimulateSpec
+    plan: Plan
+    samples: Samples
+    device: torch.device
+    made: dict[str, str]
+
+    @property
+    def store(self) -> Path:
+        return Path(self.spec.store)
+
+    def run(self, cell: CellId, scene: Scene, folder: Path, report: Reporter) -> Cell:
+        """Do one cell; ``folder`` is its own, and may hold a training that was cut off.
+
+        Raises ColdalError where the scans don't suffice, the training fails, or memory runs out.
+        """
+        clock = _Clock()
+        before = self._before(cell)
+        notes: list[str] = []
+        picks = self._picks(cell, scene, before, folder, notes)
+        earlier = before.train if before else ()
+        train = (*earlier, *(pick["scan_id"] for pick in picks)) if picks else scene.split.pool
+        clock.lap("select")
+        trained, failed = self._train(cell, scene, train, folder, report)
+        clock.lap("train")
+        model = Model(self.plan, trained.net.to(self.device), self.device, self.spec.options.amp)
+        scans = self._measure(model, scene, failed, report)
+        clock.lap("measure")
+        entropies = None
+        if cell in goes_on(self.spec):
+            entropies = self._score(model, scene, train, failed, report)
+            clock.lap("score")
+        return Cell(
+            id=cell,
+            setup=self.spec.setup,
+            train=tuple(train),
+            validation=scene.split.validation,
+            picks=tuple(picks),
+            scans=scans,
+            foreground=self._foreground(scene, train),
+            seconds=clock.laps,
+            steps=self.plan.steps,
+            loss=trained.final_loss,
+            entropies=entropies,
+            failed=tuple(f"{one.scan_id}: {one.message}" for one in failed),
+            notes=tuple(notes),
+            made=self.made,
+        )
+
+    def _before(self, cell: CellId) -> Cell | None:
+        if cell.before is None:
+            return None
+        found = read_cell(self.store, cell.before)
+        if found is None or found.entropies is None:
+            raise ColdalError(
+                "the round before has not been finished",
+                where=cell.before.name,
+                remedy="see why that one failed; then simulate --resume",
+                code="no-round-before",
+            )
+        return found
+
+    def _picks(
+        self, cell: CellId, scene: Scene, before: Cell | None, folder: Path, notes: list[str]
+    ) -> list[dict[str, Any]]:
+        """The picks as rows of a queue, by the very step that ``select`` and ``next`` run."""
+        if cell.group == "full":
+            return []
+        watching = len(scene.split.validation)
+        wanted = cell.batch if before else cell.labels - watching
+        # Later rounds keep the clusters of the first queue, whoever made them.
+        first, count = (cell.start, cell.round0) if before else (cell.strategy, cell.labels)
+        clusters = scene.clusters(first, count - watching)
+        spec = SelectSpec(
+            round=cell.round,
+            strategy=cell.strategy,
+            budget=wanted,
+            validation=0,
+            seed=cell.seed + cell.round,
+            map=str(scene.map),
+            pool=scene.rows(before.train, before.entropies or {}) if before else scene.first_rows(),
+            shards=scene.shards,
+            alpha=0.5 if cell.alpha is None else cell.alpha,
+            clusters=str(clusters) if _readable(clusters) else None,
+            run_id=before.id.name if before else None,
+            one_per_patient=self.spec.one_per_patient,
+        )
+        done = select(spec, folder, _Quiet()).result
+        if spec.clusters is None:
+            (folder / CLUSTERS_FILE).replace(clusters)
+        picks: list[dict[str, Any]] = done["picks"]
+        if len(picks) < wanted:
+            raise ColdalError(
+                f"{cell.strategy} could pick {len(picks)} of {wanted} scans",
+                where=cell.name,
+                remedy="ask for fewer labels, or lower --test-fraction",
+                code="pool-too-small",
+            )
+        notes += done["notes"]
+        return picks
+
+    def _train(
+        self,
+        cell: CellId,
+        scene: Scene,
+        train: tuple[str, ...],
+        folder: Path,
+        report: Reporter,
+    ) -> tuple[Trained, list[FailedScan]]:
+        # In the order of scan ids, as in a project: the patches that a training sees depend on
+        # which scans there are, not on when they were picked.
+        samples, failed = self.samples.training(sorted(train))
+        watched, bad = self.samples.training(scene.split.validation)
+        if not samples:
+            raise ColdalError(
+                "none of the picked scans can be read",
+                where=cell.name,
+                remedy=f"the first reason: {failed[0].message}" if failed else None,
+                code="no-labels",
+            )
+        trained = fit(
+            self.plan, samples, watched, self.spec.options, self.device, cell.seed, folder, report
+        )
+        return trained, failed + bad
+
+    def _measure(
+        self, model: Model, scene: Scene, failed: list[FailedScan], report: Reporter
+    ) -> dict[str, dict[str, Measured]]:
+        found: dict[str, dict[str, Measured]] = {}
+
+        def measure(scan_id: str) -> None:
+            scan = self.samples.scan(scan_id)
+            label = self.samples.label(scan_id)
+            predicted = model.labels(model.working_logits(self.samples.image(scan_id)), label.shape)
+            measured = measure_scan(predicted, label, self.plan.classes, scan.spacing)
+            found[scan_id] = {name: _plain(one) for name, one in measured.items()}
+
+        self._each(scene.split.test, measure, "measuring", failed, report)
+        if not found:
+            raise ColdalError(
+                "not one test scan could be measured",
+                where=f"seed {scene.seed}",
+                remedy=f"the first reason: {failed[0].message}" if failed else None,
+                code="nothing-measured",
+            )
+        return found
+
+    def _score(
+        self,
+        model: Model,
+        scene: Scene,
+        train: tuple[str, ...],
+        failed: list[FailedScan],
+        report: Reporter,
+    ) -> dict[str, float]:
+        entropies: dict[str, float] = {}
+
+        def score(scan_id: str) -> None:
+            entropies[scan_id] = mean_entropy(model.working_logits(self.samples.image(scan_id)))
+
+        left = sorted(set(scene.split.pool) - set(train))
+        self._each(left, score, "scoring", failed, report)
+        return entropies
+
+    def _each(
+        self,
+        scan_ids: list[str] | tuple[str, ...],
+        work: Callable[[str], None],
+        message: str,
+        failed: list[FailedScan],
+        report: Reporter,
+    ) -> None:
+        for number, scan_id in enumerate(scan_ids, start=1):
+            try:
+                work(scan_id)
+            except ColdalError as error:
+                if error.code == "out-of-memory":
+                    raise
+                failed.append(failure(self.samples.scan(scan_id), error))
+            except Exception as error:
+                # One bad file never stops a batch; the true reason is kept.
+                failed.append(failure(self.samples.scan(scan_id), error))
+            report.progress(number, len(scan_ids), message)
+
+    def _foreground(self, scene: Scene, train: tuple[str, ...]) -> float:
+        split = scene.split
+        every = self.samples.foreground((*split.pool, *split.validation, *split.unused))
+        labelled = self.samples.foreground((*train, *split.validation))
+        return labelled / every if every else 0.0
+
+
+def goes_on(spec: SimulateSpec) -> frozenset[CellId]:
+    """Cells of the design that some round goes on from: their models score the pool."""
+    cells = (cell.before for seed in spec.design.seeds for cell in spec.design.cells(seed))
+    return frozenset(cell for cell in cells if cell is not None)
+
+
+def forget(folder: Path) -> None:
+    """Remove what a finished cell leaves: checkpoints of many megabytes."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _readable(path: Path) -> bool:
+    try:
+        load_clusters(path)
+    except ColdalError:
+        return False
+    return True
+
+
+def _plain(one: ClassMetrics) -> Measured:
+    return msgspec.convert(one, Measured, from_attributes=True)
+
+
+@dataclass
+class _Clock:
+    """Seconds of each part of a cell."""
+
+    laps: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now
+
+
+class _Quiet:
+    """A selection inside a cell is too short to tell how far it is; its notes come back."""
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        pass

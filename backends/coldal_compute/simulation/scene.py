@@ -1,0 +1,179 @@
+"""One seed of a simulation: who tests, who validates, who may be picked, on which map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from coldal_compute.map_step import MAP_FILE, make_map
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import MapSpec, PoolRow, Reporter, ShardRows, SimulateSpec
+from coldal_tui.maps import load_map
+from coldal_tui.selection.clustering import LARGEST_K, choose_clusters
+from coldal_tui.selection.strategies import strategy
+from coldal_tui.selection.validation import draw_validation
+from coldal_tui.simulation.cells import read_split, seed_folder, split_file, write_json
+from coldal_tui.simulation.design import Split
+from coldal_tui.simulation.splitting import draw_test_patients
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all arms of one seed share. ``shards`` hold the vectors of the mapped scans alone."""
+
+    seed: int
+    split: Split
+    folder: Path
+    patients: dict[str, str]
+    mapped: tuple[str, ...]
+    shards: tuple[ShardRows, ...]
+
+    @property
+    def map(self) -> Path:
+        return self.folder / MAP_FILE
+
+    def clusters(self, start: str, picks: int) -> Path:
+        """Where the clusters of a first queue lie, once they are known: those of the map, which
+        strategies share, or those that a strategy makes by itself."""
+        made_by = start if strategy(start).clusterer is not None else "map"
+        return self.folder / f"clusters-{made_by}-{picks:04d}.npz"
+
+    def first_rows(self) -> tuple[PoolRow, ...]:
+        """The pool as the first selection finds it: no label yet, validation patients out."""
+        free = set(self.split.pool)
+        return tuple(self._row(scan_id, scan_id in free, labelled=False) for scan_id in self.mapped)
+
+    def rows(self, train: tuple[str, ...], entropies: dict[str, float]) -> tuple[PoolRow, ...]:
+        """The pool of a later round: what is labelled is covered, the rest of it may be picked."""
+        labelled = {*train, *self.split.validation}
+        free = set(self.split.pool) - labelled
+        return tuple(
+            self._row(
+                scan_id,
+                scan_id in free,
+                labelled=scan_id in labelled,
+                entropy=entropies.get(scan_id),
+            )
+            for scan_id in self.mapped
+        )
+
+    def _row(
+        self, scan_id: str, candidate: bool, *, labelled: bool, entropy: float | None = None
+    ) -> PoolRow:
+        return PoolRow(
+            scan_id=scan_id,
+            patient_id=self.patients[scan_id],
+            candidate=candidate,
+            covered=labelled,
+            labelled=labelled,
+            entropy=entropy,
+        )
+
+
+def prepare_scene(spec: SimulateSpec, seed: int, report: Reporter) -> Scene:
+    """Split the scans of a seed, and map what is not tested on.
+
+    The split and the map are written below the simulation's folder; a map that lies there is
+    used again. Test scans are no part of the map, as if they had never been indexed.
+
+    Raises ColdalError where the patients or the embedded scans are too few.
+    """
+    patients = {one.scan.scan_id: one.patient_id for one in spec.scans}
+    tested = draw_test_patients(list(patients.values()), spec.rule, seed)
+    embedded = {scan_id for shard in spec.shards for scan_id in shard.scan_ids}
+    left = [scan_id for scan_id in sorted(patients) if patients[scan_id] not in tested]
+    mapped = tuple(scan_id for scan_id in left if scan_id in embedded)
+    shards = _restricted(spec.shards, frozenset(mapped))
+    folder = seed_folder(Path(spec.store), seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    _map(spec, seed, mapped, shards, folder, report)
+    validation = _validation(spec, seed, mapped, patients, folder)
+    watching = {patients[scan_id] for scan_id in validation}
+    split = Split(
+        seed=seed,
+        test=tuple(scan_id for scan_id in sorted(patients) if patients[scan_id] in tested),
+        validation=validation,
+        pool=tuple(scan_id for scan_id in mapped if patients[scan_id] not in watching),
+        unused=tuple(
+            scan_id
+            for scan_id in left
+            if scan_id not in validation
+            and (scan_id not in embedded or patients[scan_id] in watching)
+        ),
+    )
+    if read_split(Path(spec.store), seed) != split:
+        write_json(split_file(Path(spec.store), seed), split)
+    return Scene(seed, split, folder, patients, mapped, shards)
+
+
+def _restricted(shards: tuple[ShardRows, ...], kept: frozenset[str]) -> tuple[ShardRows, ...]:
+    found = []
+    for shard in shards:
+        members = [
+            (scan_id, row)
+            for scan_id, row in zip(shard.scan_ids, shard.rows, strict=True)
+            if scan_id in kept
+        ]
+        if members:
+            ids, rows = zip(*members, strict=True)
+            found.append(msgspec.structs.replace(shard, scan_ids=ids, rows=rows))
+    return tuple(found)
+
+
+def _map(
+    spec: SimulateSpec,
+    seed: int,
+    mapped: tuple[str, ...],
+    shards: tuple[ShardRows, ...],
+    folder: Path,
+    report: Reporter,
+) -> None:
+    if not mapped:
+        raise ColdalError(
+            "none of the scans with masks has an embedding",
+            where=f"seed {seed}",
+            remedy="coldal-tui embed, then simulate again",
+            code="no-embeddings",
+        )
+    try:
+        if load_map(folder / MAP_FILE).scan_ids == mapped:
+            return
+    except ColdalError:
+        # There is none yet, or it is damaged: either way it is made.
+        pass
+    report.log(f"seed {seed}: mapping {len(mapped)} scans")
+    make_map(MapSpec(shards, spec.encoder_hash, seed), folder, _Silent())
+
+
+def _validation(
+    spec: SimulateSpec, seed: int, mapped: tuple[str, ...], patients: dict[str, str], folder: Path
+) -> tuple[str, ...]:
+    """One scan of each validation patient, drawn as ``select`` does.
+
+    Stratified by the clusters of the whole map, not by those of some first queue: one set for all
+    arms and label counts of a seed.
+    """
+    if spec.rule.validation == 0:
+        return ()
+    clusters = choose_clusters(load_map(folder / MAP_FILE).xy, LARGEST_K, seed)
+    drawn = draw_validation(
+        [patients[scan_id] for scan_id in mapped],
+        clusters.labels,
+        np.ones(len(mapped), dtype=np.bool_),
+        spec.rule.validation,
+        seed,
+    )
+    return tuple(mapped[n] for n in drawn)
+
+
+class _Silent:
+    """A reporter that nobody reads: the simulation tells how far it is by itself."""
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        pass

@@ -1,0 +1,165 @@
+"""The ``simulate`` job: cell after cell, each written when it is finished."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import coldal_tui
+import coldal_tui.selection
+from coldal_compute.segmentation.data import Readers, file_readers, measure_thickness
+from coldal_compute.segmentation.network import device_limits, pick_device
+from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
+from coldal_compute.simulation.replay import Replay, forget, goes_on
+from coldal_compute.simulation.samples import Samples
+from coldal_compute.simulation.scene import Scene, prepare_scene
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import LabelledScan, Reporter, SimulateSpec, StepResult
+from coldal_tui.simulation.cells import Cell, read_cell, write_cell
+from coldal_tui.simulation.design import CellId
+
+WORK = "work"
+_LIBRARIES = ("torch", "monai", "lightning", "numpy", "scikit-learn", "scipy")
+_FATAL = frozenset({"out-of-memory", "disk", "device"})
+"""What no other cell would fare better with."""
+
+
+def simulate(
+    spec: SimulateSpec, folder: Path, report: Reporter, readers: Readers | None = None
+) -> StepResult:
+    """Do the cells that are not finished yet; a damaged one is done again.
+
+    A cell that fails does not stop the others. ``result`` has ``cells``, ``done`` (now),
+    ``reused`` and ``failed`` (name, what, remedy).
+
+    Raises
+    ------
+    ColdalError : no cell could be done, memory or the disk ran out.
+    """
+    readers = readers or file_readers()
+    device = pick_device(spec.options.device, spec.options.threads)
+    store = Path(spec.store)
+    store.mkdir(parents=True, exist_ok=True)
+    plan = shared_plan(spec, store, device, readers, report)
+    cache = Path(spec.cache) if spec.cache else None
+    replay = Replay(spec, plan, Samples(spec.scans, plan, readers, cache), device, _made(device))
+    scenes: dict[int, Scene] = {}
+    failed: list[dict[str, Any]] = []
+    done = reused = 0
+    first: ColdalError | None = None
+    for number, cell in enumerate(spec.cells):
+        told = _CellReport(report, cell.name, number, len(spec.cells))
+        if finished(spec, cell) is not None:
+            reused += 1
+            told.progress(1, 1, "finished before")
+            continue
+        try:
+            if cell.seed not in scenes:
+                scenes[cell.seed] = prepare_scene(spec, cell.seed, told)
+            made = _one(replay, cell, scenes[cell.seed], folder, told)
+        except ColdalError as error:
+            if error.code in _FATAL:
+                raise
+            first = first or error
+            report.log(f"{cell.name} failed: {error}")
+            failed.append({"cell": cell.name, "what": error.what, "remedy": error.remedy})
+            continue
+        done += 1
+        report.log(_told(made))
+    if first is not None and not done and not reused:
+        raise first
+    result = {"cells": len(spec.cells), "done": done, "reused": reused, "failed": failed}
+    return StepResult((), result)
+
+
+def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:
+    """The cell where it is finished, with all that the design needs of it."""
+    found = read_cell(Path(spec.store), cell)
+    if found is None or found.setup != spec.setup:
+        return None
+    return None if found.entropies is None and cell in goes_on(spec) else found
+
+
+def shared_plan(
+    spec: SimulateSpec, store: Path, device: torch.device, readers: Readers, report: Reporter
+) -> Plan:
+    """The one training plan of a simulation: the first job decides, the others read it.
+
+    Decided from all scans that may ever train, and the masks of a few of them, so that arms differ
+    in their labels and in nothing else.
+    """
+    if not (store / PLAN_FILE).exists():
+        training = [one for one in spec.scans if one.patient_id not in spec.rule.test_patients]
+        labelled = [LabelledScan(one.scan, one.label) for one in training]
+        thickness = measure_thickness(labelled, len(spec.classes), readers)
+        inputs = [one.scan for one in training]
+        save_plan(
+            make_plan(inputs, spec.classes, spec.options, device_limits(device), thickness), store
+        )
+    plan = load_plan(store)
+    for reason in plan.reasons:
+        report.log(reason)
+    return plan
+
+
+def _one(replay: Replay, cell: CellId, scene: Scene, folder: Path, report: Reporter) -> Cell:
+    work = folder / WORK / cell.name
+    work.mkdir(parents=True, exist_ok=True)
+    made = replay.run(cell, scene, work, report)
+    write_cell(replay.store, made)
+    forget(work)
+    return made
+
+
+def _told(cell: Cell) -> str:
+    dice = [one.dice for found in cell.scans.values() for one in found.values()]
+    seconds = sum(cell.seconds.values())
+    return f"{cell.id.name}: Dice {sum(dice) / len(dice):.3f}, {seconds:.1f} s"
+
+
+def _made(device: torch.device) -> dict[str, str]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "coldal-tui": coldal_tui.__version__,
+        "python": platform.python_version(),
+        **{library: version(library) for library in _LIBRARIES},
+        "device": f"{device.type} ({name}, {torch.get_num_threads()} threads)",
+        "selection": _selection_digest(),
+    }
+
+
+def _selection_digest() -> str:
+    """A hash of the code that picks, so that a report can tell cells of different code apart."""
+    (folder,) = coldal_tui.selection.__path__
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _CellReport:
+    """Tells of the whole job what a cell tells of itself; a training is most of its time."""
+
+    report: Reporter
+    name: str
+    number: int
+    total: int
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        share = done / total if total else 1.0
+        if message == "training":
+            share *= 0.8
+        elif message in ("measuring", "scoring"):
+            share = (0.8 if message == "measuring" else 0.9) + 0.1 * share
+        said = f"{self.name}: {message}" if message else self.name
+        self.report.progress(self.number + share, self.total, said, **metrics)
+
+    def log(self, message: str) -> None:
+        self.report.log(message)

@@ -1,0 +1,108 @@
+"""A simulation's results on the terminal: tables, a chart of each group, answers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import number
+from coldal_tui.simulation.words import (
+    caveats,
+    difference_words,
+    needed_words,
+    with_interval,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MARKS = "●■▲◆+x*#%@"
+_PLAIN_MARKS = "ox+*#%@&$="
+_CHART = (72, 18)
+
+
+def show(out: Console, results: dict[str, Any], files: Sequence[Path]) -> None:
+    """Tables and charts of each group, the answers, what limits them, and where the report is."""
+    from coldal_tui.simulation.page import TITLES
+
+    for group, found in results["groups"].items():
+        _show_points(out, TITLES[group], found)
+        _show_areas(out, found)
+        _show_chart(out, found)
+    if results["full"] is not None:
+        out.print(f"all labels of the pool: Dice {with_interval(results['full']['dice'])}")
+    for one in results["answers"]:
+        out.print(f"\n{one['text']}")
+    out.print()
+    for one in caveats(results):
+        out.print(f"· {one}")
+    out.print(f"\nreport: {files[0]}")
+
+
+def _show_points(out: Console, title: str, found: dict[str, Any]) -> None:
+    unit = found["unit"] or ""
+    table = common.table(
+        *("arm", "labels>", "Dice [95 %]", "minus random", f"HD95 {unit}".strip() + ">"),
+        *("SD>", "random needs", "s/cell>"),
+    )
+    for arm in found["arms"]:
+        for point in arm["points"]:
+            table.add_row(
+                arm["arm"],
+                str(point["labels"]),
+                with_interval(point["dice"]),
+                difference_words(point.get("minus_random")),
+                number((point.get("hd95") or {}).get("mean"), 1),
+                number(point["spread"], 3),
+                needed_words(point.get("random_needs")),
+                number(point["seconds"], 0),
+            )
+    common.print_table(out, title, table)
+
+
+def _show_areas(out: Console, found: dict[str, Any]) -> None:
+    if len(found["labels"]) < 2:
+        return
+    table = common.table("arm", "AUBC [95 %]", "minus random", "final Dice>", "FG-Eff>", "beats")
+    names, matrix = found["penalties"]["arms"], found["penalties"]["matrix"]
+    for a, arm in enumerate(found["arms"]):
+        beaten = [name for name, share in zip(names, matrix[a], strict=True) if share]
+        table.add_row(
+            arm["arm"],
+            with_interval(arm["aubc"]),
+            difference_words(arm["aubc"].get("minus_random")),
+            number(arm["final"]["mean"], 3),
+            number(arm["efficiency"], 1),
+            ", ".join(beaten) or "–",
+        )
+    common.print_table(out, "Over all label counts", table)
+
+
+def _show_chart(out: Console, found: dict[str, Any]) -> None:
+    """Dice by labels, with plotext; nothing for a single label count."""
+    if len(found["labels"]) < 2:
+        return
+    import plotext
+
+    plain = "utf" not in (out.encoding or "").lower()
+    marks = _PLAIN_MARKS if plain else _MARKS
+    figure = plotext.figure
+    figure.clear()
+    # Without colours: marks tell the arms apart on every terminal and in a file.
+    figure.theme("colorless")
+    figure.plot_size(min(_CHART[0], max(40, out.width)), _CHART[1])
+    figure.legend(active=False)
+    figure.ruler("x").ticks(found["labels"])
+    told = [
+        (marks[n % len(marks)], arm["arm"], [point["dice"]["mean"] for point in arm["points"]])
+        for n, arm in enumerate(found["arms"])
+    ]
+    for _, _, values in told:
+        line = figure.signal(found["labels"], values, marker="." if plain else "braille")
+        figure.draw(line.lines())
+    for mark, _, values in told:
+        figure.draw(figure.signal(found["labels"], values, marker=mark))
+    out.print("Dice by labels:  " + "   ".join(f"{mark} {name}" for mark, name, _ in told))
+    out.print(plotext.uncolorize(figure.build()).rstrip("\n"))

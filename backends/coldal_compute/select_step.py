@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class _Scene:
     covered: NDArray[np.bool_]
     labelled: NDArray[np.bool_]
     entropy: NDArray[np.float64] | None
+    class_entropy: NDArray[np.float64] | None
+    bald: NDArray[np.float64] | None
 
 
 def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
@@ -59,6 +62,8 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         labelled=scene.labelled & free,
         entropy=scene.entropy,
         embeddings=vectors,
+        bald=scene.bald,
+        class_entropy=scene.class_entropy,
         patients=patient_numbers(scene.patients) if spec.one_per_patient else None,
         round=spec.round,
         clusters_by=chosen.name if chosen.clusterer else "map",
@@ -110,12 +115,6 @@ def _scene(spec: SelectSpec) -> _Scene:
             remedy="coldal-tui map",
             code="no-map",
         )
-    scored = [row.entropy for row in rows]
-    entropy = (
-        np.array([np.nan if value is None else value for value in scored])
-        if any(value is not None for value in scored)
-        else None
-    )
     return _Scene(
         scan_ids=tuple(row.scan_id for row in rows),
         patients=tuple(row.patient_id for row in rows),
@@ -123,8 +122,19 @@ def _scene(spec: SelectSpec) -> _Scene:
         candidate=np.array([row.candidate for row in rows]),
         covered=np.array([row.covered for row in rows]),
         labelled=np.array([row.labelled for row in rows]),
-        entropy=entropy,
+        entropy=_known([row.entropy for row in rows]),
+        class_entropy=_known([row.class_entropy for row in rows]),
+        bald=_known([row.bald for row in rows]),
     )
+
+
+def _known(values: Sequence[float | tuple[float, ...] | None]) -> NDArray[np.float64] | None:
+    """Scores as an array with NaN where there is none; None where no scan has one."""
+    some = next((value for value in values if value is not None), None)
+    if some is None:
+        return None
+    nothing = np.full(np.shape(some), np.nan)
+    return np.array([nothing if value is None else value for value in values])
 
 
 def _vectors(spec: SelectSpec, scene: _Scene) -> NDArray[np.float32]:

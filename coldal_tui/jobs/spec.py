@@ -34,11 +34,23 @@ class LabelledScan(msgspec.Struct, frozen=True):
 
 
 class EncoderChoice(msgspec.Struct, frozen=True):
-    """An encoder by name, and its weights where the user named a file (with its SHA-256)."""
+    """An encoder by name, and its weights where the user named a file (with its SHA-256).
+
+    ``size``, ``mean``, ``std``, ``channels`` and ``layer`` declare a model of the user's (the
+    encoder ``file``). ``window`` is the CT window by name, ``pooling`` how the slices of a volume
+    become one vector; None stands for the defaults.
+    """
 
     name: str
     weights: str | None = None
     sha256: str | None = None
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: str | None = None
+    layer: str | None = None
+    window: str | None = None
+    pooling: str | None = None
 
 
 class EmbedSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="embed"):
@@ -82,6 +94,8 @@ class PoolRow(msgspec.Struct, frozen=True):
 
     ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
     distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
+    ``class_entropy`` (p_c · H of each class but the background) and ``bald`` (what an ensemble
+    disagrees about): where they were measured.
     """
 
     scan_id: str
@@ -90,6 +104,8 @@ class PoolRow(msgspec.Struct, frozen=True):
     covered: bool
     labelled: bool
     entropy: float | None = None
+    class_entropy: tuple[float, ...] | None = None
+    bald: float | None = None
 
 
 class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):

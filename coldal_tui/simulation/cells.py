@@ -48,13 +48,21 @@ class Setup(msgspec.Struct, frozen=True):
     one_per_patient: bool = False
 
 
+class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How unsure a model is about a scan; ``bald`` where an ensemble was trained for it."""
+
+    entropy: float
+    class_entropy: tuple[float, ...]
+    bald: float | None = None
+
+
 class Cell(msgspec.Struct, frozen=True):
     """What one cell did and what came of it.
 
     ``train`` and ``picks`` (of this round alone) are in the order of picking. ``scans`` is test
     scan → class → measures. ``foreground`` is the share of the pool's foreground that the labels
-    hold. ``entropies`` of the scans that may still be picked are there where rounds go on from
-    this cell. ``seconds`` of each part of the work. ``made`` says by what: versions, device.
+    hold. ``scores`` of the scans that may still be picked are there where rounds go on from this
+    cell. ``seconds`` of each part of the work. ``made`` says by what: versions, device.
     """
 
     id: CellId
@@ -67,7 +75,7 @@ class Cell(msgspec.Struct, frozen=True):
     seconds: dict[str, float]
     steps: int
     loss: float
-    entropies: dict[str, float] | None = None
+    scores: dict[str, ScanScores] | None = None
     failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     made: dict[str, str] = {}

@@ -40,8 +40,6 @@ ROUNDS = Design(
     rounds=2,
     full=False,
 )
-SCORED = {"entropy", "embeddings"}
-"""What a scoring gives to strategies."""
 NewSpec = Callable[..., SimulateSpec]
 
 
@@ -203,7 +201,7 @@ def test_the_rounds_of_all_arms_go_on_from_one_first_queue(new_spec, report, tmp
     first = cells[CellId(1, "cold", "coldstart", 5)]
     split = read_split(Path(spec.store), 1)
     # What may be picked next was scored, and nothing else was.
-    assert set(first.entropies) == set(split.pool) - set(first.train)
+    assert set(first.scores) == set(split.pool) - set(first.train)
     for arm in ROUNDS.active:
         second = cells[ROUNDS.active_cell(1, arm, 1)]
         third = cells[ROUNDS.active_cell(1, arm, 2)]
@@ -211,8 +209,8 @@ def test_the_rounds_of_all_arms_go_on_from_one_first_queue(new_spec, report, tmp
         assert third.train[:5] == second.train
         assert len(set(third.train)) == 7
         assert (second.labels, third.labels) == (7, 9)
-        assert second.entropies is not None
-        assert third.entropies is None
+        assert second.scores is not None
+        assert third.scores is None
 
 
 def test_acquired_scans_are_those_of_the_greatest_score(new_spec, report, tmp_path) -> None:
@@ -221,8 +219,8 @@ def test_acquired_scans_are_those_of_the_greatest_score(new_spec, report, tmp_pa
     spec = new_spec(design)
     run(spec, report, tmp_path / "job")
     cells = cells_of(spec)
-    entropies = cells[CellId(1, "cold", "coldstart", 5)].entropies
-    wanted = sorted(entropies, key=lambda scan_id: -entropies[scan_id])[:2]
+    scores = cells[CellId(1, "cold", "coldstart", 5)].scores
+    wanted = sorted(scores, key=lambda scan_id: -scores[scan_id].entropy)[:2]
     second = cells[design.active_cell(1, design.active[0], 1)]
     assert [pick["scan_id"] for pick in second.picks] == wanted
 
@@ -295,12 +293,12 @@ def test_a_cell_without_the_scores_that_rounds_need_is_done_again(
     spec = new_spec(cold)
     run(spec, new_report(), tmp_path / "job")
     plain = read_cell(Path(spec.store), first)
-    assert plain.entropies is None
+    assert plain.scores is None
     result = run(new_spec(ROUNDS), new_report(), tmp_path / "job")
     assert (result["done"], result["reused"]) == (5, 0)
     scored = read_cell(Path(spec.store), first)
-    assert scored.entropies
-    assert bare(msgspec.structs.replace(scored, entropies=None)) == bare(plain)
+    assert scored.scores
+    assert bare(msgspec.structs.replace(scored, scores=None)) == bare(plain)
 
 
 def test_clusters_of_one_strategy_are_not_taken_for_those_of_another(
@@ -317,6 +315,27 @@ def test_clusters_of_one_strategy_are_not_taken_for_those_of_another(
         picked.append({id: cell.train for id, cell in cells_of(spec).items()})
     assert picked[0] == picked[1]
     assert len(list((Path(spec.store) / "seed-001").glob("clusters-*.npz"))) == 2
+
+
+def test_an_ensemble_is_trained_only_where_a_strategy_needs_it(
+    new_spec, new_report, tmp_path
+) -> None:
+    design = msgspec.structs.replace(ROUNDS, active=(Arm("random"),), rounds=1)
+    first = CellId(1, "cold", "coldstart", 5)
+    spec = new_spec(design)
+    run(spec, new_report(), tmp_path / "job")
+    plain = read_cell(Path(spec.store), first)
+    assert {one.bald for one in plain.scores.values()} == {None}
+    with_bald = new_spec(msgspec.structs.replace(design, active=(Arm("bald"), Arm("random"))))
+    result = run(with_bald, new_report(), tmp_path / "job")
+    # The first queue is scored anew; random's round is as it was.
+    assert (result["done"], result["reused"]) == (2, 1)
+    both = read_cell(Path(spec.store), first)
+    assert all(one.bald > 0 for one in both.scores.values())
+    assert both.scans == plain.scans
+    picked = read_cell(Path(spec.store), design.active_cell(1, Arm("bald"), 1)).picks
+    wanted = sorted(both.scores, key=lambda scan_id: -both.scores[scan_id].bald)[:2]
+    assert [pick["scan_id"] for pick in picked] == wanted
 
 
 def test_a_strategy_that_fails_stops_no_other(new_spec, report, tmp_path, monkeypatch) -> None:
@@ -426,10 +445,7 @@ def test_every_strategy_of_the_first_queue_runs_in_a_cell(new_spec, report, tmp_
     assert len(set(made.train)) == 4
 
 
-@pytest.mark.parametrize(
-    "name",
-    [one.name for one in strategies.strategies("active") if set(one.needs) <= SCORED],
-)
+@pytest.mark.parametrize("name", [one.name for one in strategies.strategies("active")])
 def test_every_strategy_of_later_rounds_runs_in_a_cell(new_spec, report, tmp_path, name) -> None:
     design = msgspec.structs.replace(ROUNDS, active=(Arm(name),), rounds=1)
     spec = new_spec(design)

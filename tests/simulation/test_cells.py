@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from coldal_tui.simulation.cells import Cell, Measured, cell_file, read_cell, write_cell
+from coldal_tui.simulation.cells import Cell, Measured, ScanScores, cell_file, read_cell, write_cell
 from coldal_tui.simulation.design import CellId
 
 ID = CellId(3, "cold", "coldstart", 10)
@@ -24,7 +24,7 @@ def cell() -> Cell:
         seconds={"train": 1.5},
         steps=10,
         loss=0.5,
-        entropies={"d": 0.1},
+        scores={"d": ScanScores(0.1, (0.05,))},
     )
 
 

@@ -13,19 +13,25 @@ import msgspec
 import torch
 
 from coldal_compute.segmentation.data import failure
+from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.inference import Model
 from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan
 from coldal_compute.segmentation.plan import Plan
-from coldal_compute.segmentation.training import Trained, fit
+from coldal_compute.segmentation.training import fit
 from coldal_compute.select_step import CLUSTERS_FILE, select
 from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.scene import Scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, SimulateSpec
 from coldal_tui.maps import load_clusters
-from coldal_tui.simulation.cells import Cell, Measured, read_cell
+from coldal_tui.selection.strategies import strategy
+from coldal_tui.simulation.cells import Cell, Measured, ScanScores, read_cell
 from coldal_tui.simulation.design import CellId
+
+ENSEMBLE = 3
+"""Networks of which the disagreement is taken, where a strategy asks for it."""
+_MEMBER_SEEDS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,18 @@ class Replay:
         earlier = before.train if before else ()
         train = (*earlier, *(pick["scan_id"] for pick in picks)) if picks else scene.split.pool
         clock.lap("select")
-        trained, failed = self._train(cell, scene, train, folder, report)
+        model, loss, failed = self._train(cell, scene, train, folder, report)
         clock.lap("train")
-        model = Model(self.plan, trained.net.to(self.device), self.device, self.spec.options.amp)
         scans = self._measure(model, scene, failed, report)
         clock.lap("measure")
-        entropies = None
-        if cell in goes_on(self.spec):
-            entropies = self._score(model, scene, train, failed, report)
+        scores = None
+        needs = scored(self.spec).get(cell)
+        if needs is not None:
+            ensemble = [model]
+            if "bald" in needs:
+                ensemble += self._others(cell, scene, train, folder, report)
+                clock.lap("ensemble")
+            scores = self._score(ensemble, scene, train, failed, report)
             clock.lap("score")
         return Cell(
             id=cell,
@@ -73,8 +83,8 @@ class Replay:
             foreground=self._foreground(scene, train),
             seconds=clock.laps,
             steps=self.plan.steps,
-            loss=trained.final_loss,
-            entropies=entropies,
+            loss=loss,
+            scores=scores,
             failed=tuple(f"{one.scan_id}: {one.message}" for one in failed),
             notes=tuple(notes),
             made=self.made,
@@ -84,7 +94,7 @@ class Replay:
         if cell.before is None:
             return None
         found = read_cell(self.store, cell.before)
-        if found is None or found.entropies is None:
+        if found is None or found.scores is None:
             raise ColdalError(
                 "the round before has not been finished",
                 where=cell.before.name,
@@ -111,7 +121,7 @@ class Replay:
             validation=0,
             seed=cell.seed + cell.round,
             map=str(scene.map),
-            pool=scene.rows(before.train, before.entropies or {}) if before else scene.first_rows(),
+            pool=scene.rows(before.train, before.scores or {}) if before else scene.first_rows(),
             shards=scene.shards,
             alpha=0.5 if cell.alpha is None else cell.alpha,
             clusters=str(clusters) if _readable(clusters) else None,
@@ -139,7 +149,8 @@ class Replay:
         train: tuple[str, ...],
         folder: Path,
         report: Reporter,
-    ) -> tuple[Trained, list[FailedScan]]:
+        member: int = 0,
+    ) -> tuple[Model, float, list[FailedScan]]:
         # In the order of scan ids, as in a project: the patches that a training sees depend on
         # which scans there are, not on when they were picked.
         samples, failed = self.samples.training(sorted(train))
@@ -151,10 +162,29 @@ class Replay:
                 remedy=f"the first reason: {failed[0].message}" if failed else None,
                 code="no-labels",
             )
+        seed = cell.seed + member * _MEMBER_SEEDS
         trained = fit(
-            self.plan, samples, watched, self.spec.options, self.device, cell.seed, folder, report
+            self.plan, samples, watched, self.spec.options, self.device, seed, folder, report
         )
-        return trained, failed + bad
+        net = trained.net.to(self.device)
+        model = Model(self.plan, net, self.device, self.spec.options.amp)
+        return model, trained.final_loss, failed + bad
+
+    def _others(
+        self,
+        cell: CellId,
+        scene: Scene,
+        train: tuple[str, ...],
+        folder: Path,
+        report: Reporter,
+    ) -> list[Model]:
+        """The other members of the ensemble: the same labels, each a training of its own."""
+        models = []
+        for member in range(1, ENSEMBLE):
+            own = folder / f"member-{member}"
+            own.mkdir(exist_ok=True)
+            models.append(self._train(cell, scene, train, own, report, member)[0])
+        return models
 
     def _measure(
         self, model: Model, scene: Scene, failed: list[FailedScan], report: Reporter
@@ -180,20 +210,27 @@ class Replay:
 
     def _score(
         self,
-        model: Model,
+        ensemble: list[Model],
         scene: Scene,
         train: tuple[str, ...],
         failed: list[FailedScan],
         report: Reporter,
-    ) -> dict[str, float]:
-        entropies: dict[str, float] = {}
+    ) -> dict[str, ScanScores]:
+        """Entropies by the first network, which was measured; ``bald`` by all of them."""
+        scores: dict[str, ScanScores] = {}
 
         def score(scan_id: str) -> None:
-            entropies[scan_id] = mean_entropy(model.working_logits(self.samples.image(scan_id)))
+            image = self.samples.image(scan_id)
+            logits = [model.working_logits(image) for model in ensemble]
+            scores[scan_id] = ScanScores(
+                entropy=mean_entropy(logits[0]),
+                class_entropy=class_entropies(logits[0]),
+                bald=mutual_information(logits) if len(logits) > 1 else None,
+            )
 
         left = sorted(set(scene.split.pool) - set(train))
         self._each(left, score, "scoring", failed, report)
-        return entropies
+        return scores
 
     def _each(
         self,
@@ -222,10 +259,19 @@ class Replay:
         return labelled / every if every else 0.0
 
 
-def goes_on(spec: SimulateSpec) -> frozenset[CellId]:
-    """Cells of the design that some round goes on from: their models score the pool."""
-    cells = (cell.before for seed in spec.design.seeds for cell in spec.design.cells(seed))
-    return frozenset(cell for cell in cells if cell is not None)
+def scored(spec: SimulateSpec) -> dict[CellId, frozenset[str]]:
+    """Cells of the design that rounds go on from, whose models score the pool, and for what.
+
+    What the strategies of those rounds need; all of the design's, so that it does not depend on
+    which job does the cell.
+    """
+    found: dict[CellId, frozenset[str]] = {}
+    for seed in spec.design.seeds:
+        for cell in spec.design.cells(seed):
+            if cell.before is not None:
+                needs = frozenset(strategy(cell.strategy).needs)
+                found[cell.before] = found.get(cell.before, frozenset()) | needs
+    return found
 
 
 def forget(folder: Path) -> None:

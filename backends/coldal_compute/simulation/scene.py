@@ -15,7 +15,7 @@ from coldal_tui.maps import load_map
 from coldal_tui.selection.clustering import LARGEST_K, choose_clusters
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.selection.validation import draw_validation
-from coldal_tui.simulation.cells import read_split, seed_folder, split_file, write_json
+from coldal_tui.simulation.cells import ScanScores, read_split, seed_folder, split_file, write_json
 from coldal_tui.simulation.design import Split
 from coldal_tui.simulation.splitting import draw_test_patients
 
@@ -46,7 +46,7 @@ class Scene:
         free = set(self.split.pool)
         return tuple(self._row(scan_id, scan_id in free, labelled=False) for scan_id in self.mapped)
 
-    def rows(self, train: tuple[str, ...], entropies: dict[str, float]) -> tuple[PoolRow, ...]:
+    def rows(self, train: tuple[str, ...], scores: dict[str, ScanScores]) -> tuple[PoolRow, ...]:
         """The pool of a later round: what is labelled is covered, the rest of it may be picked."""
         labelled = {*train, *self.split.validation}
         free = set(self.split.pool) - labelled
@@ -55,13 +55,13 @@ class Scene:
                 scan_id,
                 scan_id in free,
                 labelled=scan_id in labelled,
-                entropy=entropies.get(scan_id),
+                scores=scores.get(scan_id),
             )
             for scan_id in self.mapped
         )
 
     def _row(
-        self, scan_id: str, candidate: bool, *, labelled: bool, entropy: float | None = None
+        self, scan_id: str, candidate: bool, *, labelled: bool, scores: ScanScores | None = None
     ) -> PoolRow:
         return PoolRow(
             scan_id=scan_id,
@@ -69,7 +69,9 @@ class Scene:
             candidate=candidate,
             covered=labelled,
             labelled=labelled,
-            entropy=entropy,
+            entropy=scores.entropy if scores else None,
+            class_entropy=scores.class_entropy if scores else None,
+            bald=scores.bald if scores else None,
         )
 
 

@@ -16,7 +16,7 @@ import coldal_tui.selection
 from coldal_compute.segmentation.data import Readers, file_readers, measure_thickness
 from coldal_compute.segmentation.network import device_limits, pick_device
 from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
-from coldal_compute.simulation.replay import Replay, forget, goes_on
+from coldal_compute.simulation.replay import Replay, forget, scored
 from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.scene import Scene, prepare_scene
 from coldal_tui.errors import ColdalError
@@ -83,7 +83,13 @@ def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:
     found = read_cell(Path(spec.store), cell)
     if found is None or found.setup != spec.setup:
         return None
-    return None if found.entropies is None and cell in goes_on(spec) else found
+    needs = scored(spec).get(cell)
+    if needs is None:
+        return found
+    whole = found.scores is not None and not (
+        "bald" in needs and any(one.bald is None for one in found.scores.values())
+    )
+    return found if whole else None
 
 
 def shared_plan(

@@ -31,7 +31,7 @@ WRONG: dict[str, tuple[bool, list[str], int, str]] = {
         False,
         ["select", "--strategy", "best"],
         2,
-        "there is no strategy 'best'\n  → use one of: coldstart, random",
+        "there is no strategy 'best'\n  → use one of: coldstart, ",
     ),
     "strategy of later rounds": (
         False,
@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[bool, list[str], int, str]] = {
         True,
         ["next", "--strategy", "coldstart"],
         2,
-        "use one of: entropy, entropy-diversity, random",
+        "entropy-diversity",
     ),
     "alpha above 1": (True, ["next", "--alpha", "1.5"], 2, "1.5 is not in the range"),
     "no budget": (False, ["select", "--budget", "0"], 2, "0 is not in the range"),

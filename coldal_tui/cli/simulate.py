@@ -224,7 +224,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _say_failed(jobs: list[Job]) -> None:
-    failed = [one for job in jobs for one in job.result.get("failed") or []]
+    failed = [one for job in jobs for one in job.result.get("failed_cells") or []]
     for one in failed[:10]:
         remedy = f" → {one['remedy']}" if one.get("remedy") else ""
         common.say(f"cell {one['cell']} failed: {one['what']}{remedy}")

@@ -337,7 +337,7 @@ def _commit_simulate(
     with store.action("simulate", undoable=False) as action:
         _finish(project, job, receipt, result | {"setup": spec.setup})
         action.summary = f"simulated {result['done']} of {result['cells']} cells"
-        action.params = {"job": job.job_id, "failed": len(result["failed"])}
+        action.params = {"job": job.job_id, "failed": len(result["failed_cells"])}
         action.inputs = {"setup": spec.setup}
 
 

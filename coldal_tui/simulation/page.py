@@ -85,7 +85,8 @@ def _group(found: Document) -> list[str]:
         for arm in found["arms"]
     ]
     lines += ["", *_table(["arm", "AUBC", "minus random", "final Dice", "FG-Eff γ"], overall)]
-    lines += ["", "By class:", "", *_by_class(found, unit)]
+    if len(found["arms"][0]["points"][0]["classes"]) > 1:
+        lines += ["", "By class:", "", *_by_class(found, unit)]
     lines += ["", *_penalties(found["penalties"])]
     return lines
 
@@ -143,7 +144,7 @@ def _facts(results: Document) -> list[str]:
     plan = about["plan"] or {}
     facts = {
         "command": f"`{about['command']}`",
-        "made": about["at"],
+        "at": about["at"],
         "seeds": ", ".join(map(str, about["design"]["seeds"])),
         "data": f"{plural(about['scans'], 'scan')} with masks of "
         f"{plural(about['patients'], 'patient')}; classes: {', '.join(about['classes'])}",

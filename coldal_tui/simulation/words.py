@@ -109,12 +109,10 @@ def caveats(results: Document) -> list[str]:
         )
     seeds = [len(group["seeds"]) for group in results["groups"].values()]
     if seeds and min(seeds) < 5:
-        found.append(
-            f"{plural(min(seeds), 'seed')} are few: with 5 or more the answer is steadier."
-        )
+        found.append(f"Few seeds ({min(seeds)}): with 5 or more the answer is steadier.")
     patients = [group["test_patients"] for group in results["groups"].values()]
     if patients and min(patients) < 20:
-        found.append(f"{plural(min(patients), 'test patient')} are few; intervals are wide.")
+        found.append(f"Few test patients ({min(patients)}): intervals are wide.")
     if missing := results["missing"]:
         shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
         found.append(

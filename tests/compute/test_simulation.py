@@ -150,7 +150,7 @@ class Silent:
 
 def test_every_cell_is_written_with_as_many_labels_as_asked(cold) -> None:
     spec, result = cold.spec, cold.result
-    assert result == {"cells": 10, "done": 10, "reused": 0, "failed": []}
+    assert result == {"cells": 10, "done": 10, "reused": 0, "failed_cells": []}
     cells = cells_of(spec)
     for id, cell in cells.items():
         assert (cell.id, cell.setup, len(cell.validation), cell.steps) == (id, "setup", 2, 2)
@@ -348,11 +348,11 @@ def test_a_strategy_that_fails_stops_no_other(new_spec, report, tmp_path, monkey
     spec = new_spec(design)
     result = run(spec, report, tmp_path / "job")
     assert result["done"] == 2
-    assert [one["cell"] for one in result["failed"]] == [
+    assert [one["cell"] for one in result["failed_cells"]] == [
         "s001-cold-broken-0005",
         "s001-cold-broken-0007",
     ]
-    assert result["failed"][0]["what"] == "not today"
+    assert result["failed_cells"][0]["what"] == "not today"
 
 
 def test_a_round_whose_start_failed_says_so(new_spec, report, tmp_path) -> None:
@@ -386,7 +386,7 @@ def test_a_scan_that_cannot_be_read_is_told_and_left_out(new_spec, report, tmp_p
     design = msgspec.structs.replace(COLD, seeds=(1,), cold=("random",), budgets=(5,), full=True)
     spec = new_spec(design)
     split_only = run(spec, report, tmp_path / "probe")
-    assert split_only["failed"] == []
+    assert split_only["failed_cells"] == []
     split = read_split(Path(spec.store), 1)
     spoilt = split.test[0]
     (case,) = [one for one in spec.scans if one.scan.scan_id == spoilt]
@@ -431,7 +431,7 @@ def test_volumes_are_simulated_in_mm(balls, report, tmp_path) -> None:
         options=TrainOptions(steps=2, batch_size=1, patch=(16, 16, 8), device="cpu", threads=1),
         cache=str(tmp_path / "cache"),
     )
-    assert run(spec, report, tmp_path / "job")["failed"] == []
+    assert run(spec, report, tmp_path / "job")["failed_cells"] == []
     for cell in cells_of(spec).values():
         assert {one.unit for found in cell.scans.values() for one in found.values()} == {"mm"}
 
@@ -440,7 +440,7 @@ def test_volumes_are_simulated_in_mm(balls, report, tmp_path) -> None:
 def test_every_strategy_of_the_first_queue_runs_in_a_cell(new_spec, report, tmp_path, name) -> None:
     cell = CellId(1, "cold", name, 6)
     spec = new_spec(Design(seeds=(1,), cold=(name,), budgets=(6,), full=False), cells=(cell,))
-    assert run(spec, report, tmp_path / "job")["failed"] == []
+    assert run(spec, report, tmp_path / "job")["failed_cells"] == []
     made = read_cell(Path(spec.store), cell)
     assert len(set(made.train)) == 4
 
@@ -449,6 +449,6 @@ def test_every_strategy_of_the_first_queue_runs_in_a_cell(new_spec, report, tmp_
 def test_every_strategy_of_later_rounds_runs_in_a_cell(new_spec, report, tmp_path, name) -> None:
     design = msgspec.structs.replace(ROUNDS, active=(Arm(name),), rounds=1)
     spec = new_spec(design)
-    assert run(spec, report, tmp_path / "job")["failed"] == []
+    assert run(spec, report, tmp_path / "job")["failed_cells"] == []
     made = read_cell(Path(spec.store), design.active_cell(1, Arm(name), 1))
     assert len(set(made.train)) == 5

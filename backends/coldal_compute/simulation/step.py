@@ -36,7 +36,7 @@ def simulate(
     """Do the cells that are not finished yet; a damaged one is done again.
 
     A cell that fails does not stop the others. ``result`` has ``cells``, ``done`` (now),
-    ``reused`` and ``failed`` (name, what, remedy).
+    ``reused`` and ``failed_cells`` (cell, what, remedy).
 
     Raises
     ------
@@ -74,7 +74,7 @@ def simulate(
         report.log(_told(made))
     if first is not None and not done and not reused:
         raise first
-    result = {"cells": len(spec.cells), "done": done, "reused": reused, "failed": failed}
+    result = {"cells": len(spec.cells), "done": done, "reused": reused, "failed_cells": failed}
     return StepResult((), result)
 
 

@@ -1,0 +1,166 @@
+"""From cells to one document: figures by hand, and what is left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from replayed import COLD, ROUNDS
+
+from coldal_tui.simulation.cells import Cell, Measured, cell_file, write_cell
+from coldal_tui.simulation.design import Arm, CellId
+from coldal_tui.simulation.results import read_cells, summarise
+
+
+def arm_of(group: Mapping[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [arm for arm in group["arms"] if arm["arm"] == name]
+    return dict(found)
+
+
+def test_means_are_over_classes_scans_and_seeds(setup, cold_cells) -> None:
+    group = summarise(setup, COLD, cold_cells)["groups"]["cold"]
+    first, second = arm_of(group, "kmeans")["points"]
+    assert first["dice"]["mean"] == pytest.approx(0.72)
+    assert second["dice"]["mean"] == pytest.approx(0.82)
+    assert first["by_seed"] == pytest.approx({"1": 0.70, "2": 0.74})
+    assert first["spread"] == pytest.approx(0.04 / math.sqrt(2))
+    assert first["classes"]["left"]["dice"]["mean"] == pytest.approx(0.77)
+    assert first["classes"]["right"]["hd95"]["mean"] == pytest.approx(10)
+    assert (first["hd"]["mean"], first["hd95"]["mean"]) == pytest.approx((15, 7.5))
+    assert (group["unit"], group["seeds"], group["labels"]) == ("mm", [1, 2], [10, 20])
+    assert (group["test_patients"], group["test_scans"]) == (3, [3, 3])
+    assert (first["seconds"], first["foreground"]) == (5.0, 0.2)
+
+
+def test_a_constant_lead_is_told_with_its_interval(setup, cold_cells) -> None:
+    """k-means is 0.02 better in every scan and seed: no draw can say anything else."""
+    group = summarise(setup, COLD, cold_cells)["groups"]["cold"]
+    gap = arm_of(group, "kmeans")["points"][0]["minus_random"]
+    assert (gap["mean"], gap["low"], gap["high"]) == pytest.approx((0.02, 0.02, 0.02))
+    assert gap["verdict"] == "better"
+    area = arm_of(group, "kmeans")["aubc"]
+    assert area["mean"] == pytest.approx(0.77)
+    assert area["minus_random"]["mean"] == pytest.approx(0.02)
+    assert "minus_random" not in arm_of(group, "random")["aubc"]
+
+
+def test_labels_that_random_needs(setup, cold_cells) -> None:
+    """Random gains 0.1 in 10 labels: 0.02 ahead is 2 labels; beyond its best it never gets."""
+    points = arm_of(summarise(setup, COLD, cold_cells)["groups"]["cold"], "kmeans")["points"]
+    assert points[0]["random_needs"]["labels"] == pytest.approx(12)
+    assert points[1]["random_needs"] == {"labels": None, "low": None, "high": None, "most": 20}
+
+
+def test_a_lead_in_one_seed_alone_is_not_told_as_one(setup, cold_cells, new_cell) -> None:
+    for labels in (10, 20):
+        id = CellId(2, "cold", "kmeans", labels)
+        cold_cells[id] = new_cell(id, 0.70)
+    gap = arm_of(summarise(setup, COLD, cold_cells)["groups"]["cold"], "kmeans")["aubc"]
+    low, high = gap["minus_random"]["low"], gap["minus_random"]["high"]
+    assert low < 0 < high
+    assert gap["minus_random"]["verdict"] == "can't tell"
+
+
+def test_full_labelling_and_the_efficiency_measured_against_it(setup, cold_cells) -> None:
+    document = summarise(setup, COLD, cold_cells)
+    assert document["full"]["dice"]["mean"] == pytest.approx(0.92)
+    assert document["full"]["labels"] == [2]
+    # One parameter through (0.2, 0.72) and (0.4, 0.82) from (0, 0) to 0.92.
+    gamma = arm_of(document["groups"]["cold"], "kmeans")["efficiency"]
+    low, high = -math.log(1 - 0.82 / 0.92) / 0.4, -math.log(1 - 0.72 / 0.92) / 0.2
+    assert low < gamma < high
+
+
+def test_there_is_no_efficiency_without_full_labelling(setup, cold_cells) -> None:
+    del cold_cells[CellId(2, "full")]
+    group = summarise(setup, COLD, cold_cells)["groups"]["cold"]
+    assert arm_of(group, "kmeans")["efficiency"] is None
+    assert group["seeds"] == [1, 2]
+
+
+def test_penalties_are_told_by_name(setup, cold_cells) -> None:
+    found = summarise(setup, COLD, cold_cells)["groups"]["cold"]["penalties"]
+    assert (found["arms"], found["labels"]) == (["kmeans", "random"], [10, 20])
+    # The same lead in both seeds: as sure as a t-test can be.
+    assert found["matrix"] == [[0, 1], [0, 0]]
+
+
+def test_seeds_without_all_their_cells_are_left_out(setup, cold_cells) -> None:
+    del cold_cells[CellId(2, "cold", "random", 20)]
+    document = summarise(setup, COLD, cold_cells)
+    assert document["groups"]["cold"]["seeds"] == [1]
+    assert document["missing"] == ["s002-cold-random-0020"]
+    gap = arm_of(document["groups"]["cold"], "kmeans")["aubc"]["minus_random"]
+    assert gap["verdict"] == "can't tell"
+
+
+def test_an_arm_that_never_finished_hides_no_other(setup, cold_cells) -> None:
+    design = msgspec.structs.replace(COLD, cold=("broken", "kmeans", "random"))
+    document = summarise(setup, design, cold_cells)
+    group = document["groups"]["cold"]
+    assert [arm["arm"] for arm in group["arms"]] == ["kmeans", "random"]
+    assert len(document["missing"]) == 4
+
+
+def test_nothing_is_compared_without_random(setup, cold_cells) -> None:
+    kept = {id: cell for id, cell in cold_cells.items() if id.strategy != "random"}
+    assert summarise(setup, COLD, kept)["groups"] == {}
+
+
+def test_rounds_are_compared_after_the_queue_they_share(setup, new_cell) -> None:
+    cells: dict[CellId, Cell] = {}
+    for seed in (1, 2):
+        start = CellId(seed, "cold", "kmeans", 10)
+        cells[start] = new_cell(start, 0.75)
+        for arm, dice in ((ROUNDS.active[0], 0.85), (Arm("random"), 0.80)):
+            id = ROUNDS.active_cell(seed, arm, 1)
+            cells[id] = new_cell(id, dice)
+    group = summarise(setup, ROUNDS, cells)["groups"]["active"]
+    assert [arm["arm"] for arm in group["arms"]] == ["entropy-diversity α=0.5", "random"]
+    first, second = group["arms"][0]["points"]
+    assert "minus_random" not in first
+    assert second["minus_random"]["mean"] == pytest.approx(0.05)
+    assert group["penalties"]["labels"] == [20]
+    assert group["arms"][0]["aubc"]["minus_random"]["mean"] == pytest.approx(0.025)
+
+
+def test_distances_in_mixed_units_are_not_averaged(setup, cold_cells, new_cell) -> None:
+    id = CellId(1, "cold", "kmeans", 10)
+    cold_cells[id] = new_cell(id, 0.75, unit="px")
+    group = summarise(setup, COLD, cold_cells)["groups"]["cold"]
+    assert group["unit"] is None
+    assert "hd" not in arm_of(group, "kmeans")["points"][0]
+
+
+def test_a_scan_that_one_cell_lacks_is_compared_in_none(setup, cold_cells, new_cell) -> None:
+    good = {"left": Measured(1.0, 0, 0, "mm"), "right": Measured(1.0, 0, 0, "mm")}
+    id = CellId(1, "cold", "kmeans", 10)
+    cold_cells[id] = new_cell(id, 0.75, scans={"a1": good, "a2": good})
+    group = summarise(setup, COLD, cold_cells)["groups"]["cold"]
+    assert group["test_scans"] == [2, 3]
+    assert arm_of(group, "kmeans")["points"][0]["by_seed"]["1"] == pytest.approx(1.0)
+
+
+def test_work_and_its_makers_are_added_up(setup, cold_cells, new_cell) -> None:
+    id = CellId(1, "cold", "kmeans", 10)
+    cold_cells[id] = new_cell(id, 0.75, made={"torch": "2.14"}, failed=("x1: torn",))
+    document = summarise(setup, COLD, cold_cells)
+    assert (document["cells"], document["seconds"]) == (10, 50.0)
+    assert document["made"] == {"torch": ["2.13", "2.14"]}
+    assert document["failed_scans"] == ["x1: torn"]
+
+
+def test_cells_are_read_from_disk_and_those_of_another_setup_are_not(
+    cold_cells, new_cell, tmp_path
+) -> None:
+    for cell in cold_cells.values():
+        write_cell(tmp_path, cell)
+    other = CellId(1, "cold", "kmeans", 10)
+    write_cell(tmp_path, new_cell(other, 0.75, setup="older"))
+    damaged = CellId(2, "full")
+    cell_file(tmp_path, damaged).write_bytes(b"{")
+    found = read_cells(tmp_path, COLD, "setup")
+    assert set(cold_cells) - set(found) == {other, damaged}

@@ -38,9 +38,11 @@ bench: venv
 	$(BIN)/python benchmarks/cli_startup.py
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/tui.py
+	$(BIN)/python benchmarks/importing.py
 
 soak: venv
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
+	COLDAL_SOAK=1000 $(BIN)/python -m pytest tests/project/test_hostile.py
 
 lock:
 	scripts/lock.sh

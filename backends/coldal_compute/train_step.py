@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from coldal_compute.evaluate_step import Measured, measure, summary
 from coldal_compute.segmentation.data import (
@@ -24,6 +25,7 @@ from coldal_compute.segmentation.network import (
     save_weights,
 )
 from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
+from coldal_compute.segmentation.ranks import Rank, most_ranks, together
 from coldal_compute.segmentation.storage import write_json
 from coldal_compute.segmentation.training import (
     BEST_FILE,
@@ -63,7 +65,11 @@ def train(
     watched, bad = load_samples(spec.validation, plan, readers, cache, told(len(spec.train)))
     failed += bad
     _check(samples, plan, failed, report)
-    trained = fit(plan, samples, watched, spec.options, device, spec.seed, folder, report)
+    count = rank_count(spec, plan)
+    if count > 1:
+        report.log(f"{count} GPUs share each batch of {plan.batch_size}")
+    with together(spec, folder, count) as rank:
+        trained = fit(plan, samples, watched, spec.options, device, spec.seed, folder, report, rank)
     save_weights(trained.net, folder)
     model = Model(plan, trained.net.to(device), device, spec.options.amp)
     kept = {sample.scan_id for sample in watched}
@@ -75,6 +81,43 @@ def train(
     if watched:
         files.append(BEST_FILE)
     return StepResult(tuple(files), result, (*failed, *measured.failed))
+
+
+def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], None]) -> None:
+    """Train as one of several processes, by the plan of the first; nothing is written.
+
+    ``ready`` is called when the scans are read and the first process may begin.
+    """
+    readers = file_readers()
+    device = pick_device(spec.options.device, spec.options.threads)
+    if device.type == "cuda":
+        device = torch.device("cuda", rank.number)
+    plan = load_plan(folder)
+    cache = Path(spec.cache) if spec.cache else None
+    samples, _ = load_samples(spec.train, plan, readers, cache)
+    watched, _ = load_samples(spec.validation, plan, readers, cache)
+    ready()
+    fit(plan, samples, watched, spec.options, device, spec.seed, folder, _Silent(), rank)
+
+
+def rank_count(spec: TrainSpec, plan: Plan) -> int:
+    """How many processes train together: one for each GPU that the job was given.
+
+    ``cuda`` is all the GPUs that this process sees, ``cuda:N`` the one, ``auto`` the first.
+    """
+    if spec.options.device != "cuda":
+        return 1
+    return most_ranks(plan.batch_size, torch.cuda.device_count())
+
+
+class _Silent:
+    """The first process tells how far all of them are."""
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        pass
 
 
 def _plan(spec: TrainSpec, folder: Path, report: Reporter, readers: Readers) -> Plan:

@@ -13,7 +13,7 @@ from typing import IO
 from coldal_launch.nvml import Gpu
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, try_lock
-from coldal_tui.jobs.backend import Ask, Running, Wait
+from coldal_tui.jobs.backend import ALL_GPUS, Ask, Running, Wait
 
 DEVICE_VARIABLE = "COLDAL_DEVICE"
 GPUS_VARIABLE = "COLDAL_GPUS"
@@ -128,7 +128,7 @@ def _cpu_wait(ask: Ask, running: Sequence[Running]) -> Wait | None:
 def _gpu_place(
     ask: Ask, running: Sequence[Running], candidates: list[Gpu], slots: Path
 ) -> Place | Wait:
-    wanted = max(1, ask.gpus)
+    wanted = len(candidates) if ask.gpus == ALL_GPUS else max(1, ask.gpus)
     if len(candidates) < wanted:
         raise ColdalError(
             f"the job wants {wanted} GPUs, and {len(candidates)} can be used",

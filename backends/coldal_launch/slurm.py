@@ -134,7 +134,7 @@ class SlurmBackend:
         settings = ask.settings.get("slurm", {})
         task = SlurmTask(
             folder=str(job.path),
-            device={"cpu": "cpu", "auto": None}.get(ask.device, "cuda"),
+            device=_device(ask.device, settings.get("gres")),
             signal_s=int(settings.get("signal_s", 90)),
             timeouts=int(settings.get("timeouts", 20)),
         )
@@ -196,6 +196,17 @@ def _handle(name: str, number: str) -> JobHandle:
     return JobHandle(
         host="slurm", boot_id=name, pid=0, started=round(time.time(), 3), native_id=number
     )
+
+
+def _device(asked: str, gres: str | None) -> str | None:
+    """The worker's device; None where the node that it comes to decides.
+
+    A job that was granted GPUs uses all of them, whatever their numbers on that node.
+    """
+    if asked == "cpu":
+        return "cpu"
+    granted = gres is not None and "gpu" in gres
+    return "cuda" if granted or asked.startswith("cuda") else None
 
 
 def _of(rows: Mapping[str, tuple[Row, ...]], names: Iterable[str]) -> list[Row]:

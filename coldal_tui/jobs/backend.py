@@ -34,12 +34,15 @@ class JobHandle(msgspec.Struct, frozen=True):
     devices: tuple[str, ...] = ()
 
 
+ALL_GPUS = -1
+
+
 class Ask(msgspec.Struct, frozen=True):
     """What a job asks of a backend.
 
     ``device`` is ``cpu``, ``auto`` (a GPU where there is one), ``cuda`` (any GPU) or ``cuda:N``;
-    ``gpus`` is how many, where it is a GPU. ``settings`` is the table ``[backend]`` of
-    coldal.toml with its defaults, in JSON types.
+    ``gpus`` is how many, where it is a GPU, or ``ALL_GPUS`` that can be used. ``settings`` is the
+    table ``[backend]`` of coldal.toml with its defaults, in JSON types.
     """
 
     kind: str

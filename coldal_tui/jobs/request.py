@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import UsageError
-from coldal_tui.jobs.backend import Ask
+from coldal_tui.jobs.backend import ALL_GPUS, Ask
 from coldal_tui.project.project import Project
 
 Request = Mapping[str, Any]
@@ -41,12 +41,18 @@ def check_device(request: Request) -> None:
         )
 
 
+def _gpus_of(project: Project, kind: str, request: Request) -> int:
+    usual = project.config.train.devices if kind == "train" else 1
+    wanted = request.get("gpus") or usual
+    return ALL_GPUS if wanted == "auto" else int(wanted)
+
+
 def ask_of(project: Project, kind: str, request: Request) -> Ask:
     """What a job of this kind asks of its backend."""
     check_device(request)
     return Ask(
         kind=kind,
         device=device_of(project, request) if kind in ON_A_DEVICE else "cpu",
-        gpus=int(request.get("gpus") or 1),
+        gpus=_gpus_of(project, kind, request),
         settings=msgspec.to_builtins(project.config.backend),
     )

@@ -19,6 +19,8 @@ MOST_CLASSES = 254
 
 Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+_DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +70,15 @@ class ValidationSection(Section, frozen=True):
 class EncoderSection(Section, frozen=True):
     name: str = "efficientnet-lite0"
     weights: str | None = None
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$", description=_DIGEST)] | None = None
     batch_size: Count = 16
+    size: Count | None = None
+    mean: Annotated[tuple[float, ...], Meta(min_length=1, max_length=3)] | None = None
+    std: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=3)] | None = None
+    channels: Literal["RGB", "BGR", "L"] | None = None
+    layer: Literal["pooled", "mean", "cls"] | None = None
+    window: Literal["soft-tissue", "lung", "bone", "brain", "liver"] = "soft-tissue"
+    pooling: Literal["mean", "foreground"] = "mean"
 
 
 class TrainSection(Section, frozen=True):
@@ -78,6 +88,7 @@ class TrainSection(Section, frozen=True):
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
     workers: Annotated[int, Meta(ge=0)] = 0
     amp: bool = True
+    devices: Count | Literal["auto"] = 1
 
 
 class BackendSection(Section, frozen=True):
@@ -148,7 +159,16 @@ seed = 0
 [encoder]
 name = "efficientnet-lite0"
 #: weights = "/path/to/RadImageNet-ResNet50.pt"   # for encoders whose weights you bring
+# `encoder use` pins the file by its hash:
+#: sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # batch_size = 16
+# window = "soft-tissue"     # of CT: soft-tissue, lung, bone, brain, liver
+# pooling = "mean"           # slices of a volume to one vector: mean, or by their foreground
+#: size = 224                # name = "file", a TorchScript or ONNX model: its square input …
+#: mean = [0.5]              # … what is subtracted from intensities in [0, 1]: one or three
+#: std = [0.5]               # … what they are then divided by
+#: channels = "L"            # … RGB, BGR or L
+#: layer = "mean"            # … its output: pooled (as it is), mean, or cls (the first token)
 
 [train]
 #: steps = 240               # optimiser steps; by default decided from the data and the device
@@ -157,6 +177,7 @@ name = "efficientnet-lite0"
 # learning_rate = 0.002
 # workers = 0                # processes that read data beside the training
 # amp = true                 # mixed precision where the device has it
+# devices = 1                # GPUs that share each batch of a training; "auto": all there are
 
 [backend]
 # name = "local"

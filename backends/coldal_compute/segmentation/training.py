@@ -19,9 +19,9 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -36,6 +36,7 @@ from coldal_compute.segmentation.network import (
     memory_format,
 )
 from coldal_compute.segmentation.plan import Plan
+from coldal_compute.segmentation.ranks import ALONE, Environment, Rank, mean_of_all
 from coldal_compute.segmentation.storage import write_json_lines
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write
@@ -69,12 +70,14 @@ def fit(
     seed: int,
     folder: Path,
     report: Reporter,
+    rank: Rank = ALONE,
 ) -> Trained:
     """Train into ``folder``; with a ``last.ckpt`` there, go on from it.
 
     Training runs in blocks (a twelfth of the steps); after each the validation scans are
     measured and the checkpoints written, so an interrupted run loses less than one block and
-    ends with the very weights of an undisturbed one (same device and number of threads).
+    ends with the very weights of an undisturbed one (same devices and number of threads).
+    ``rank``: which of several processes this is that train together, on a device each.
 
     Raises
     ------
@@ -83,12 +86,14 @@ def fit(
     """
     seed %= 2**32
     lightning.seed_everything(seed, workers=False, verbose=False)
-    module = Segmenter(plan, train, validation, options, seed, folder, report)
+    module = Segmenter(plan, train, validation, options, seed, folder, report, rank)
     resume = _usable_checkpoint(folder / LAST_FILE, report)
     remedy = "train with a smaller patch or batch size, or on the CPU (device = “cpu”)"
     with _quiet(), memory_errors(remedy):
-        trainer = _trainer(plan, options, device, folder, bool(validation))
+        trainer = _trainer(plan, options, device, folder, bool(validation), rank)
         trainer.fit(module, ckpt_path=resume, weights_only=True)
+    if not rank.writes:
+        return Trained(module.net, module.history[-1]["loss"], tuple(module.history))
     best = folder / (BEST_FILE if validation else LAST_FILE)
     state = torch.load(best, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
@@ -107,6 +112,7 @@ class Segmenter(lightning.LightningModule):
         seed: int,
         folder: Path,
         report: Reporter,
+        rank: Rank = ALONE,
     ) -> None:
         super().__init__()
         self.net = build_network(plan)
@@ -119,6 +125,7 @@ class Segmenter(lightning.LightningModule):
         self._seed = seed
         self._folder = folder
         self._report = report
+        self._rank = rank
         self._losses: list[float] = []
         self._dices: list[float] = []
 
@@ -131,7 +138,9 @@ class Segmenter(lightning.LightningModule):
         steps = min(block_steps(self._plan.steps), self._plan.steps - first)
         patches = Patches(self._samples, self._plan, self._seed, block, first * size, steps * size)
         workers = loader_workers(self._options.workers, self.device)
-        return DataLoader(patches, batch_size=size, num_workers=workers)
+        share = self._rank.share(0, steps * size, size)
+        part = size // self._rank.count
+        return DataLoader(patches, batch_size=part, sampler=share, num_workers=workers)
 
     def val_dataloader(self) -> list[int]:
         return list(range(len(self._validation)))
@@ -140,7 +149,7 @@ class Segmenter(lightning.LightningModule):
         images, target = batch
         logits = self(images.to(memory_format=memory_format(self._plan)))
         loss: torch.Tensor = self._loss(logits, target)
-        value = float(loss.detach())
+        value = mean_of_all(float(loss.detach()), self._rank, self.device)
         if not math.isfinite(value):
             raise ColdalError(
                 f"the loss is not a finite number at step {self.global_step + 1}",
@@ -175,7 +184,8 @@ class Segmenter(lightning.LightningModule):
         self.history.append(row)
         self._losses.clear()
         self._dices.clear()
-        write_json_lines(self._folder / HISTORY_FILE, self.history)
+        if self._rank.writes:
+            write_json_lines(self._folder / HISTORY_FILE, self.history)
 
     def configure_optimizers(self) -> Any:
         optimiser = torch.optim.AdamW(
@@ -245,7 +255,12 @@ def _schedule(steps: int) -> Any:
 
 
 def _trainer(
-    plan: Plan, options: TrainOptions, device: torch.device, folder: Path, validated: bool
+    plan: Plan,
+    options: TrainOptions,
+    device: torch.device,
+    folder: Path,
+    validated: bool,
+    rank: Rank,
 ) -> lightning.Trainer:
     keep: dict[str, Any] = {
         "dirpath": folder,
@@ -259,9 +274,14 @@ def _trainer(
         best = ModelCheckpoint(filename=Path(BEST_FILE).stem, monitor="dice", mode="max", **keep)
         callbacks.insert(0, best)
     gpu = device.type == "cuda"
+    several = rank.count > 1
+    ddp = DDPStrategy(process_group_backend="nccl" if gpu else "gloo") if several else "auto"
     return lightning.Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices=[device.index or 0] if gpu else 1,
+        devices=[device.index or 0] if gpu and not several else rank.count,
+        strategy=ddp,
+        # Each process is dealt its own patches.
+        use_distributed_sampler=False,
         precision=_precision(device, options.amp),
         max_epochs=math.ceil(plan.steps / block_steps(plan.steps)),
         limit_val_batches=1.0 if validated else 0,
@@ -271,7 +291,7 @@ def _trainer(
         default_root_dir=folder,
         callbacks=callbacks,
         # Without this, Lightning inside an sbatch job takes over requeueing.
-        plugins=[LightningEnvironment(), DurableIO()],
+        plugins=[Environment(rank), DurableIO()],
         benchmark=False,
         deterministic="warn" if gpu else False,
         logger=False,

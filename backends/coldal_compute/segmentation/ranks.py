@@ -1,0 +1,252 @@
+"""One training by several processes of one machine, a GPU each: Lightning's DDP strategy.
+
+The job's worker is the first of them and starts the others, which end with it whatever it dies
+of. They see the same batches as one process would, each its share; the first alone writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch import distributed
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import TrainSpec
+
+_END_S = 10.0
+_LOOK_S = 1.0
+_READY = b"ready\n"
+_PDEATHSIG = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of the ``count`` processes of a training this is; ``port`` is where they meet."""
+
+    number: int = 0
+    count: int = 1
+    port: int = 0
+
+    @property
+    def writes(self) -> bool:
+        return self.number == 0
+
+    def share(self, first: int, count: int, batch: int) -> list[int]:
+        """This process's items of those from ``first`` on: its part of each batch, in order.
+
+        ``count`` is a multiple of ``batch``, and that of the number of processes.
+        """
+        part = batch // self.count
+        starts = range(first + self.number * part, first + count, batch)
+        return [start + n for start in starts for n in range(part)]
+
+
+ALONE = Rank()
+
+
+class Environment(LightningEnvironment):
+    """Tells Lightning which process this is, and that it has none to start."""
+
+    def __init__(self, rank: Rank) -> None:
+        super().__init__()
+        self._rank = rank
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return self._rank.count > 1
+
+    @property
+    def main_address(self) -> str:
+        return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        return self._rank.port or super().main_port
+
+    def local_rank(self) -> int:
+        return self._rank.number
+
+    def node_rank(self) -> int:
+        return 0
+
+
+class _Helper(msgspec.Struct, frozen=True):
+    """What a process is told that helps with a training."""
+
+    spec: TrainSpec
+    folder: str
+    number: int
+    count: int
+    port: int
+    parent: int
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    what: str
+    where: str | None
+    remedy: str | None
+    code: str
+
+
+def most_ranks(batch: int, devices: int) -> int:
+    """So many processes share a batch evenly, at most one for each device."""
+    return max(n for n in range(1, max(1, devices) + 1) if batch % n == 0)
+
+
+@contextlib.contextmanager
+def together(spec: TrainSpec, folder: Path, count: int, grace_s: float = 60.0) -> Iterator[Rank]:
+    """Start the other processes of a training; this one is the first. None is left afterwards.
+
+    When another one dies, this one fails at what they do together; where it waits in vain for
+    longer than ``grace_s`` it is ended, since nothing else gets it out of that.
+
+    Raises
+    ------
+    ColdalError : the error of another process, where that is why this one failed.
+    """
+    if count == 1:
+        yield ALONE
+        return
+    rank = Rank(0, count, _free_port())
+    helpers: list[subprocess.Popen[bytes]] = []
+    over = threading.Event()
+    try:
+        for number in range(1, count):
+            helpers.append(_start(spec, folder, number, rank))
+        for helper in helpers:
+            _await_ready(helper)
+        guard = threading.Thread(target=_guard, args=(helpers, over, grace_s), daemon=True)
+        guard.start()
+        yield rank
+    except Exception as error:
+        raise _cause(folder, count) or error from error
+    finally:
+        over.set()
+        for helper in helpers:
+            helper.kill()
+        for helper in helpers:
+            helper.wait(_END_S)
+        for number in range(1, count):
+            _failure_file(folder, number).unlink(missing_ok=True)
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _await_ready(helper: subprocess.Popen[bytes]) -> None:
+    """Until a helper has read its scans: what comes after can't be waited for with an end."""
+    assert helper.stdout is not None
+    if helper.stdout.readline() != _READY:
+        status = helper.wait()
+        raise ColdalError(
+            f"a process that was to train along ended ({_ending(status)})",
+            remedy="the job's log holds the details; is the memory large enough for all of them?",
+            code="crash",
+        )
+
+
+def _guard(helpers: list[subprocess.Popen[bytes]], over: threading.Event, grace_s: float) -> None:
+    while not over.wait(_LOOK_S):
+        ended = [helper.poll() for helper in helpers]
+        if any(status not in (None, 0) for status in ended) and not over.wait(grace_s):
+            sys.stderr.write(f"a process that trained along ended: {ended}; so does this one\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _ending(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def mean_of_all(value: float, rank: Rank, device: torch.device) -> float:
+    """The mean of every process's value; each of them has to ask for it."""
+    if rank.count == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.all_reduce(shared)
+    return float(shared) / rank.count
+
+
+def _start(spec: TrainSpec, folder: Path, number: int, rank: Rank) -> subprocess.Popen[bytes]:
+    _failure_file(folder, number).unlink(missing_ok=True)
+    helper = subprocess.Popen(
+        # -P: a folder full of outputs is no place to import modules from.
+        [sys.executable, "-P", "-m", "coldal_compute.segmentation.ranks"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    told = _Helper(spec, str(folder), number, rank.count, rank.port, os.getpid())
+    assert helper.stdin is not None
+    with helper.stdin as stream:
+        stream.write(msgspec.json.encode(told))
+    return helper
+
+
+def _cause(folder: Path, count: int) -> ColdalError | None:
+    """What another process failed of; this one then fails of its silence alone."""
+    for number in range(1, count):
+        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+            told = msgspec.json.decode(_failure_file(folder, number).read_bytes(), type=_Failure)
+            return ColdalError(told.what, where=told.where, remedy=told.remedy, code=told.code)
+    return None
+
+
+def _failure_file(folder: Path, number: int) -> Path:
+    return folder / f"rank-{number}.json"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> int:
+    """A process that helps: told by its standard input, it trains along and writes nothing."""
+    _end_with_parent()
+    # The first process hears of an end, and this one ends with it.
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Helper)
+    if os.getppid() != told.parent:
+        # It died before this process could be bound to it.
+        return 1
+    from coldal_compute.train_step import train_along
+
+    folder = Path(told.folder)
+    try:
+        train_along(told.spec, folder, Rank(told.number, told.count, told.port), _say_ready)
+    except ColdalError as error:
+        failure = _Failure(error.what, error.where, error.remedy, error.code)
+        _failure_file(folder, told.number).write_bytes(msgspec.json.encode(failure))
+        return 1
+    return 0
+
+
+def _say_ready() -> None:
+    """Say it, and from now on write to the log what this process may write."""
+    os.write(1, _READY)
+    os.dup2(2, 1)
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process with the one that started it (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

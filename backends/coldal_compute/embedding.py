@@ -26,7 +26,6 @@ from torch import Tensor
 
 from coldal_compute import shards
 from coldal_compute.encoders import registry
-from coldal_compute.encoders.preprocess import to_encoder_input
 from coldal_compute.encoders.registry import Encoder, load_encoder
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.image import ScanImage, ScanRef
@@ -52,10 +51,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A scan with the network's input ``(S, 3, H, W)``, or why there is none."""
+    """A scan with the network's input ``(S, C, H, W)``, or why there is none.
+
+    ``foreground`` is (S,), the share of each slice that is foreground.
+    """
 
     scan: ScanInput
     slices: Tensor | None
+    foreground: NDArray[np.float64]
     reason: str = ""
 
 
@@ -187,7 +190,7 @@ def _one_by_one(
         prepared = _prepare(scan, encoder, read)
         if prepared.slices is None:
             return Outcome(scan, None, prepared.reason)
-        return _outcome(scan, encoder.embed(prepared.slices))
+        return _outcome(prepared, encoder, encoder.embed(prepared.slices))
 
     with _one_torch_thread():
         yield from _in_order(work, scans, threads)
@@ -216,7 +219,7 @@ def _run_group(group: list[_Prepared], encoder: Encoder, size: int) -> Iterator[
         if prepared.slices is None:
             yield Outcome(prepared.scan, None, prepared.reason)
         else:
-            yield _outcome(prepared.scan, next(vectors))
+            yield _outcome(prepared, encoder, next(vectors))
 
 
 def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
@@ -245,19 +248,21 @@ def _split(vectors: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:
 
 def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
     try:
-        return _Prepared(scan, to_encoder_input(read(scan.ref), encoder.info))
+        seen = encoder.prepare(read(scan.ref))
+        return _Prepared(scan, seen.slices, seen.foreground)
     except Exception as error:
         # Whatever is wrong with one file, the other scans go on.
         reason = error.what if isinstance(error, ColdalError) else str(error)
-        return _Prepared(scan, None, reason or type(error).__name__)
+        return _Prepared(scan, None, np.zeros(0), reason or type(error).__name__)
 
 
-def _outcome(scan: ScanInput, vectors: Tensor) -> Outcome:
+def _outcome(prepared: _Prepared, encoder: Encoder, vectors: Tensor) -> Outcome:
     """One vector from those of a scan's slices, ``(S, dim)``."""
-    mean = vectors.numpy().mean(axis=0, dtype=np.float64).astype(np.float32)
-    if not np.isfinite(mean).all():
-        return Outcome(scan, None, "its vector is not finite: the pixels hold NaN or infinity")
-    return Outcome(scan, mean)
+    pooled = encoder.pool(vectors.numpy(), prepared.foreground)
+    if not np.isfinite(pooled).all():
+        reason = "its vector is not finite: the pixels hold NaN or infinity"
+        return Outcome(prepared.scan, None, reason)
+    return Outcome(prepared.scan, pooled)
 
 
 def _in_order(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
@@ -330,7 +335,8 @@ def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
         "intensity": registry.INTENSITY_RULE,
         "channels": registry.CHANNEL_RULE,
         "resize": registry.RESIZE_RULE,
-        "volume": registry.VOLUME_RULE,
+        "volume": f"{registry.VOLUME_RULE}; {registry.POOLING_RULES[encoder.pooling]}",
+        "window": encoder.window,
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
         "device": device,

@@ -1,87 +1,252 @@
-"""``encoder``: which encoders there are, and which one the project uses."""
+"""``encoder``: which encoders there are, their weights, and which one the project uses."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from coldal_tui.cli import common
 
-ACTIONS = ("list", "use")
+if TYPE_CHECKING:
+    from coldal_tui.jobs.encoder_files import Installed
+    from coldal_tui.jobs.encoders import EncoderInfo
+    from coldal_tui.jobs.spec import EncoderChoice
+
+ACTIONS = ("list", "install", "use")
+
+_DECLARED = ("size", "mean", "std", "channels", "layer", "window", "pooling")
 
 
 @click.command("encoder")
-@common.project_argument("[PROJECT] [list|use] [NAME]")
+@common.project_argument("[PROJECT] [list|install|use] [NAME]")
 @click.option("--weights", type=click.Path(path_type=Path), help="use: the file with the weights.")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="install: from this file.")
+@click.option("--url", help="install: from this address, in place of the hub.")
+@click.option("--sha256", help="install: what the file's SHA-256 must be.")
+@click.option("--size", type=click.IntRange(min=1), help="use file: side of the input, pixels.")
+@click.option("--mean", help="use file: subtracted from intensities in [0, 1]; one or three.")
+@click.option("--std", help="use file: what they are then divided by; one or three numbers.")
+@click.option("--channels", type=click.Choice(["RGB", "BGR", "L"]), help="use file: its input.")
+@click.option(
+    "--layer", type=click.Choice(["pooled", "mean", "cls"]), help="use file: what is the vector."
+)
+@click.option("--window", help="use: CT window: soft-tissue, lung, bone, brain or liver.")
+@click.option(
+    "--pooling",
+    type=click.Choice(["mean", "foreground"]),
+    help="use: how the slices of a volume become one vector.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def encoder_command(targets: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
+def encoder_command(
+    targets: tuple[str, ...],
+    weights: Path | None,
+    source: Path | None,
+    url: str | None,
+    sha256: str | None,
+    as_json: bool,
+    **declared: Any,
+) -> None:
     """Encoders and their weights.
 
     \b
     coldal-tui encoder list
-    coldal-tui encoder use radimagenet-resnet50 --weights RadImageNet-ResNet50.pt
+    coldal-tui encoder install dinov2-small
+    coldal-tui encoder install radimagenet-resnet50 --from ResNet50.pt
+    coldal-tui encoder use dinov2-small
+    coldal-tui encoder use file --weights model.onnx --size 224 --channels L --layer mean
     """
     from coldal_tui.project.layout import is_project
 
     named = bool(targets) and is_project(Path(targets[0]))
     project, rest = (targets[:1], targets[1:]) if named else ((), targets)
     action, words = common.split_action(rest, ACTIONS, "list")
-    if len(words) > (1 if action == "use" else 0):
+    if len(words) > (0 if action == "list" else 1):
         raise click.UsageError(f"unexpected argument {words[-1]!r}")
     if action == "list":
         _list(as_json)
-    elif words:
-        _use(project, words[0], weights, as_json)
+    elif not words:
+        raise click.UsageError(f"which encoder? coldal-tui encoder {action} NAME")
+    elif action == "install":
+        _install(words[0], source, url, sha256, as_json)
     else:
-        raise click.UsageError("which encoder? coldal-tui encoder use NAME")
+        _use(project, words[0], weights, declared, as_json)
 
 
 def _list(as_json: bool) -> None:
+    from coldal_tui.jobs.encoder_files import encoders_folder, installed
     from coldal_tui.jobs.encoders import list_encoders
 
-    infos = list_encoders()
+    folder = encoders_folder()
+    here = {info.name: installed(info, folder) for info in list_encoders()}
     if as_json:
-        common.print_json([asdict(info) for info in infos])
+        common.print_json(
+            [
+                asdict(info)
+                | {
+                    "installed": not info.needs_file or here[info.name] is not None,
+                    "weights": _path(folder, here[info.name]),
+                    "weights_sha256": found.sha256 if (found := here[info.name]) else info.sha256,
+                }
+                for info in list_encoders()
+            ]
+        )
         return
-    for info in infos:
-        click.echo(f"{info.name}\n  {info.title}")
-        click.echo(f"  {info.dim} numbers a scan; input {info.input_size} px; {info.preprocessing}")
-        click.echo(f"  source: {info.source}\n  licence: {info.licence}")
-        if info.needs_file:
-            click.echo(f"  weights: {info.get}")
+    for info in list_encoders():
+        _show(info, here[info.name], folder)
 
 
-def _use(targets: tuple[str, ...], name: str, weights: Path | None, as_json: bool) -> None:
-    from coldal_tui.errors import UsageError
+def _show(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
+    click.echo(f"{info.name}\n  {info.title}")
+    click.echo(f"  suits: {info.suits}")
+    numbers = f"{info.dim} numbers a scan; " if info.dim else ""
+    click.echo(f"  {numbers}input {info.input_size} px; {info.preprocessing}; {info.layer}")
+    click.echo(f"  source: {info.source}\n  licence: {info.licence}")
+    if not info.needs_file:
+        click.echo("  weights: here, they come with coldal-tui")
+    elif found is not None:
+        click.echo(f"  weights: here, {_path(folder, found)} (SHA-256 {found.sha256[:16]}…)")
+    else:
+        click.echo(f"  weights: not here; {info.get}")
+    if info.extra:
+        click.echo(f"  needs: pip install 'coldal-tui[{info.extra}]'")
+
+
+def _path(folder: Path, found: Installed | None) -> str | None:
+    return None if found is None else str(folder / found.name / found.file)
+
+
+def _install(
+    name: str, source: Path | None, url: str | None, sha256: str | None, as_json: bool
+) -> None:
+    from coldal_tui.jobs import encoder_files
     from coldal_tui.jobs.encoders import encoder_info
+
+    info, folder = encoder_info(name), encoder_files.encoders_folder()
+    if source is not None and url is not None:
+        raise click.UsageError("either --from FILE or --url ADDRESS")
+    if source is not None:
+        found = encoder_files.install_from_file(info, source, folder, sha256)
+    else:
+        if url is None:
+            url, stated = encoder_files.hub_file(info)
+            sha256 = sha256 or stated
+        with _Bar(name) as bar:
+            found = encoder_files.install_from_url(info, url, folder, sha256, bar.tell)
+    path = _path(folder, found)
+    if as_json:
+        common.print_json(
+            {
+                "encoder": name,
+                "weights": path,
+                "sha256": found.sha256,
+                "bytes": found.bytes,
+                "checked": found.checked,
+            }
+        )
+        return
+    common.echo(f"installed {name}: {path} ({found.bytes / 1e6:.1f} MB)")
+    how = "as published" if found.checked else "no published one to compare with; projects pin it"
+    common.echo(f"SHA-256 {found.sha256} ({how})")
+    common.echo(f"use it in a project: coldal-tui encoder use {name}")
+
+
+class _Bar:
+    """A progress bar on stderr, where there is a terminal to draw it on."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            TextColumn(name), BarColumn(), DownloadColumn(), console=Console(stderr=True)
+        )
+        self._task = self._bar.add_task(name, total=None)
+
+    def __enter__(self) -> _Bar:
+        if self._bar.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, done: int, total: int | None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def _use(
+    targets: tuple[str, ...],
+    name: str,
+    weights: Path | None,
+    declared: dict[str, Any],
+    as_json: bool,
+) -> None:
     from coldal_tui.project.config import edit_config
 
-    info = encoder_info(name)
-    if info.needs_file and weights is None:
-        raise UsageError(
-            "this encoder's weights do not come with coldal-tui",
-            where=name,
-            remedy=f"{info.get}; then: coldal-tui encoder use {name} --weights FILE",
-        )
-    if weights is not None and not weights.is_file():
-        raise UsageError("no such file", where=str(weights), remedy="check --weights")
+    choice = _choice(name, weights, declared)
     with common.open_project(targets) as project:
-        edit_config(
-            project.layout.config,
-            {
-                ("encoder", "name"): name,
-                ("encoder", "weights"): str(weights.absolute()) if weights else None,
-            },
-        )
+        keys = ("name", "weights", "sha256", *_DECLARED)
+        edit_config(project.layout.config, {("encoder", key): getattr(choice, key) for key in keys})
         if project.store.value("SELECT count(*) FROM rounds"):
             common.say("rounds stand on the old encoder's map; the next round uses the new one's")
         root = project.root
     if as_json:
         common.print_json(
-            {"encoder": name, "weights": str(weights.absolute()) if weights else None}
+            {"encoder": name, "weights": choice.weights, "weights_sha256": choice.sha256}
         )
         return
     embed = common.paste("coldal-tui embed", root)
     common.echo(f"the project now uses {name}; {embed} makes its vectors")
+
+
+def _choice(name: str, weights: Path | None, declared: dict[str, Any]) -> EncoderChoice:
+    """What ``use`` writes into coldal.toml; the weights are pinned by their hash."""
+    from coldal_tui.errors import UsageError
+    from coldal_tui.files import sha256_file
+    from coldal_tui.jobs.encoder_files import encoders_folder, weights_path
+    from coldal_tui.jobs.encoders import OWN_FILE, chosen_info, encoder_info
+    from coldal_tui.jobs.spec import EncoderChoice
+
+    info = encoder_info(name)
+    if weights is None and info.needs_file:
+        weights = weights_path(info, encoders_folder())
+    if info.needs_file and weights is None:
+        install = f"; then: coldal-tui encoder use {name} --weights FILE"
+        raise UsageError(
+            "this encoder's weights do not come with coldal-tui",
+            where=name,
+            remedy=info.get + ("" if info.name == OWN_FILE.name else install),
+        )
+    if weights is not None and not weights.is_file():
+        raise UsageError("no such file", where=str(weights), remedy="check --weights")
+    if info.name == OWN_FILE.name and declared.get("size") is None:
+        raise UsageError(
+            "what input does it take?", where=name, remedy="name it with --size PIXELS"
+        )
+    given = {key: declared.get(key) for key in _DECLARED}
+    for key in ("mean", "std"):
+        given[key] = _numbers(f"--{key}", given[key])
+    choice = EncoderChoice(
+        name=name,
+        weights=str(weights.absolute()) if weights else None,
+        sha256=sha256_file(weights) if weights else None,
+        **given,
+    )
+    chosen_info(choice)
+    return choice
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    from coldal_tui.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} are no numbers", where=option, remedy="write one or three, as 0.5,0.5,0.5"
+        ) from error

@@ -7,23 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.imaging.windows import SOFT_TISSUE as SOFT_TISSUE
+from coldal_tui.imaging.windows import WINDOWS as WINDOWS
+
 PICTURE = "picture-full-range"
 PERCENTILE = "percentile-0.5-99.5"
 FOREGROUND = "foreground-percentile-0.5-99.5"
 CT_WINDOW = "ct-window"
 
-SOFT_TISSUE = (400.0, 40.0)
-"""Default CT window: width and level in Hounsfield units."""
-
-WINDOWS: dict[str, tuple[float, float]] = {
-    "soft-tissue": SOFT_TISSUE,
-    "lung": (1500.0, -600.0),
-    "bone": (1800.0, 400.0),
-    "brain": (80.0, 40.0),
-    "liver": (150.0, 30.0),
-}
-"""Usual CT windows by name: (width, level) in Hounsfield units."""
-
+HU_AIR = -900.0
+"""Data of no known modality are taken for Hounsfield units where their minimum is at most this."""
+_HU_RANGE = (-4096.0, 32767.0)
+_HU_BONE = 100.0
 _SAMPLES = 2_000_000
 _FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
 
@@ -31,12 +26,15 @@ _FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
 def rule_for(array: NDArray[Any], modality: str | None = None) -> str:
     """The rule that ``to_unit`` applies to ``array`` (``grid + (channels,)``).
 
-    ``ct-window`` for CT; ``picture-full-range`` for 8-bit pictures, colour and films;
+    ``ct-window`` for CT, and for what looks like it where no modality is known, as in NIfTI (see
+    ``looks_like_hu``); ``picture-full-range`` for 8-bit pictures, colour and films;
     ``foreground-percentile-0.5-99.5`` for MR, PT, NM and every other volume;
     ``percentile-0.5-99.5`` for what is left (16-bit pictures, CR, DX, MG).
     """
     volume = array.ndim == 4
     if modality == "CT" and array.dtype.kind != "b":
+        return CT_WINDOW
+    if modality is None and looks_like_hu(array):
         return CT_WINDOW
     eight_bit = array.dtype in (np.dtype(np.uint8), np.dtype(np.bool_))
     colour = array.shape[-1] == 3
@@ -46,6 +44,25 @@ def rule_for(array: NDArray[Any], modality: str | None = None) -> str:
     if volume or stacked:
         return FOREGROUND
     return PERCENTILE
+
+
+def looks_like_hu(array: NDArray[Any]) -> bool:
+    """Whether one channel of numbers reads like Hounsfield units.
+
+    Its least value is air or the padding outside it (from -4096 to -900) and its largest is more
+    than soft tissue (from 100 to 32767); the type is signed. Of the files without a modality
+    hardly anything else goes that far below zero; what does is shown right by naming a window
+    or a rule.
+    """
+    if array.shape[-1] != 1 or array.dtype.kind not in "if" or not array.size:
+        return False
+    least, most = float(np.min(array)), float(np.max(array))
+    if not (np.isfinite(least) and np.isfinite(most)):
+        finite = array[np.isfinite(array)]
+        if not finite.size:
+            return False
+        least, most = float(finite.min()), float(finite.max())
+    return _HU_RANGE[0] <= least <= HU_AIR and _HU_BONE <= most <= _HU_RANGE[1]
 
 
 def to_unit(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import msgspec
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import atomic_write, disk_error
@@ -102,7 +105,18 @@ class Project:
         """The encoder that ``coldal.toml`` names, weights path made absolute."""
         section = self.config.encoder
         weights = str(Path(self.root, section.weights)) if section.weights else None
-        return EncoderChoice(name=section.name, weights=weights)
+        return EncoderChoice(
+            name=section.name,
+            weights=weights,
+            sha256=section.sha256,
+            size=section.size,
+            mean=section.mean,
+            std=section.std,
+            channels=section.channels,
+            layer=section.layer,
+            window=None if section.window == "soft-tissue" else section.window,
+            pooling=None if section.pooling == "mean" else section.pooling,
+        )
 
     def scans(self) -> list[ScanRecord]:
         """All indexed scans in ``scan_id`` order, missing ones included."""
@@ -150,8 +164,15 @@ class Project:
 
 
 def encoder_key(choice: EncoderChoice) -> str:
-    """Under this ``meta`` key stands the hash that the encoder had when it last embedded."""
-    return "encoder:" + json.dumps([choice.name, choice.weights])
+    """Under this ``meta`` key stands the hash that the encoder had when it last embedded.
+
+    Whatever is set that could change a vector is part of it, so that vectors made with other
+    settings, or from another file at the same place, are never taken for this one's.
+    """
+    settings = msgspec.structs.asdict(choice)
+    facts: list[Any] = [settings.pop("name"), settings.pop("weights")]
+    changed = {key: value for key, value in settings.items() if value is not None}
+    return "encoder:" + json.dumps([*facts, changed] if changed else facts)
 
 
 def relative_or_absolute(path: Path, start: Path) -> str:

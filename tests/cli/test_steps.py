@@ -213,7 +213,7 @@ def test_use_writes_the_encoder_to_the_file(call: Call, project: Path, tmp_path:
         (["use", "radimagenet-resnet50"], "weights do not come with coldal-tui"),
         (["use", "radimagenet-resnet50", "--weights", "no.pt"], "no.pt: no such file"),
         (["use", "efficientnet-lite0", "more"], "unexpected argument 'more'"),
-        (["install"], "no such action 'install'"),
+        (["fetch"], "no such action 'fetch'"),
     ],
 )
 def test_a_wrong_call_of_encoder(words: list[str], reason: str, call: Call, project: Path) -> None:

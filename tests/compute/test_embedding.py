@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from coldal_compute import embedding
 from coldal_compute.embedding import embed
+from coldal_compute.encoders import preprocess
 from coldal_compute.encoders.registry import load_encoder
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanImage, ScanRef
@@ -171,12 +174,37 @@ def test_the_number_of_torch_threads_is_put_back(tmp_path: Path) -> None:
 def test_a_volume_is_the_mean_of_its_slices(tmp_path: Path) -> None:
     result = embed(_spec("volume.nii"), tmp_path, Report(), Reader())
     encoder = load_encoder(LITE)
-    slices = embedding.to_encoder_input(Reader()(_scan("volume.nii").ref), encoder.info)
+    slices = encoder.prepare(Reader()(_scan("volume.nii").ref)).slices
     each = np.stack([encoder.embed(one[None])[0].numpy() for one in slices])
     assert len(each) == 9
     np.testing.assert_allclose(
         _vectors(result, tmp_path)["volume"], each.mean(axis=0), rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_volume_may_be_weighed_by_its_foreground(tmp_path: Path) -> None:
+    volume = ScanRef("nifti", ("half.nii",))
+    pixels = np.zeros((16, 16, 2, 1), np.float32)
+    pixels[:, :, 0] = np.linspace(1, 2, 16)[:, None, None]
+    pixels[:4, :, 1] = 2.0
+    header = ScanHeader((16, 16, 2), 1, "float32", (1.0, 1.0, 4.0))
+    choice = EncoderChoice("efficientnet-lite0", pooling="foreground")
+    plain, weighed = load_encoder(LITE), load_encoder(choice)
+    assert plain.hash != weighed.hash
+    seen = plain.prepare(ScanImage(header, pixels))
+    # All of the first slice but its darkest column is above a tenth, of the second a quarter.
+    np.testing.assert_allclose(seen.foreground, [14 / 16, 4 / 16], atol=1 / 16)
+    each = plain.embed(seen.slices).numpy()
+    a, b = seen.foreground
+    expected = (a * each[0] + b * each[1]) / (a + b)
+    spec = EmbedSpec((replace_ref(_scan("volume.nii"), volume),), choice)
+    result = embed(spec, tmp_path, Report(), lambda ref: ScanImage(header, pixels))
+    np.testing.assert_allclose(_vectors(result, tmp_path)["volume"], expected, rtol=1e-4, atol=1e-5)
+    assert "weighted by the share of foreground" in result.result["record"]["volume"]
+
+
+def replace_ref(scan: ScanInput, ref: ScanRef) -> ScanInput:
+    return msgspec.structs.replace(scan, ref=ref)
 
 
 def test_after_a_kill_only_the_scans_without_a_shard_are_read(
@@ -248,13 +276,14 @@ def test_a_failed_scan_is_tried_again_in_the_next_run(tmp_path: Path) -> None:
 def test_a_vector_that_is_not_finite_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = embedding.to_encoder_input
+    real = preprocess.prepare
 
-    def poisoned(image: ScanImage, info: embedding.registry.EncoderInfo) -> torch.Tensor:
-        slices = real(image, info)
-        return slices * torch.nan if image.header.shape == (20, 24, 12) else slices
+    def poisoned(image: ScanImage, *how: Any) -> preprocess.Prepared:
+        seen = real(image, *how)
+        is_volume = image.header.shape == (20, 24, 12)
+        return replace(seen, slices=seen.slices * torch.nan) if is_volume else seen
 
-    monkeypatch.setattr(embedding, "to_encoder_input", poisoned)
+    monkeypatch.setattr(preprocess, "prepare", poisoned)
     result = embed(_spec("a.png", "volume.nii"), tmp_path, Report(), Reader())
     assert [(f.scan_id, "not finite" in f.message) for f in result.failed] == [("volume", True)]
 

@@ -23,7 +23,9 @@ RAW = replace(EFFICIENTNET_LITE0, input_size=8, mean=(0, 0, 0), std=(1, 1, 1))
 @pytest.fixture(autouse=True)
 def _unit_intensities(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        preprocess, "limits", lambda array, modality: ((0.0, 1.0),) * array.shape[-1]
+        preprocess,
+        "limits",
+        lambda array, modality, *, window: ((0.0, 1.0),) * array.shape[-1],
     )
 
 
@@ -172,3 +174,19 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageError) as error:
         to_encoder_input(_image(np.zeros(shape, np.float32)), RAW)
     assert error.value.code == "shape"
+
+
+def test_an_encoder_of_one_channel_gets_the_average() -> None:
+    pixels = np.broadcast_to(np.float32([0.1, 0.2, 0.6]), (8, 8, 3)).copy()
+    info = replace(RAW, channels="L", mean=(0.2, 9, 9), std=(0.5, 9, 9))
+    seen = to_encoder_input(_image(pixels), info)
+    assert seen.shape == (1, 1, 8, 8)
+    np.testing.assert_allclose(seen[0, 0], (0.3 - 0.2) / 0.5, rtol=1e-5)
+
+
+def test_the_foreground_of_each_slice_is_told() -> None:
+    volume = np.zeros((4, 5, 3, 1), np.float32)
+    volume[0, :, 0] = 1
+    volume[:, :, 1] = 1
+    image = _image(volume, (1, 1, 3))
+    np.testing.assert_allclose(preprocess.prepare(image, RAW).foreground, [0.25, 1.0])

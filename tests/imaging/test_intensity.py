@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldal_tui.imaging.intensity import limits, rule_for, to_unit
+from coldal_tui.imaging.intensity import limits, looks_like_hu, rule_for, to_unit
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,41 @@ def test_channels_of_a_volume_are_scaled_each() -> None:
     values = np.stack([rng.random((9, 9, 9)), 1000 * rng.random((9, 9, 9))], axis=-1)
     unit = to_unit(values.astype(np.float32))
     assert unit[..., 0].mean() == pytest.approx(unit[..., 1].mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([-1024, 0, 1500], "int16", True),
+        ([-3024, -1000, 3071], "int16", True),
+        ([-1000.4, 40.2, 900.0], "float32", True),
+        ([-900, 0, 100], "int32", True),
+        ([-899, 0, 1500], "int16", False),
+        ([-5000, 0, 1500], "int16", False),
+        ([-1024, 0, 99], "int16", False),
+        ([-1024, 0, 40_000], "int32", False),
+        ([0, 100, 4000], "uint16", False),
+        ([-3.1, 0, 3.1], "float32", False),
+    ],
+)
+def test_hounsfield_units_without_a_modality(
+    values: list[float], dtype: str, expected: bool
+) -> None:
+    array = np.array(values, dtype).reshape(3, 1, 1, 1)
+    assert looks_like_hu(array) is expected
+    assert (rule_for(array) == "ct-window") is expected
+
+
+def test_hounsfield_units_with_holes() -> None:
+    array = np.array([np.nan, -1024, np.inf, 500], np.float32).reshape(4, 1, 1, 1)
+    assert looks_like_hu(array)
+    assert not looks_like_hu(np.full((2, 2, 2, 1), np.nan, np.float32))
+
+
+def test_a_known_modality_is_never_overruled() -> None:
+    array = np.array([-1024, 0, 1500], np.int16).reshape(3, 1, 1, 1)
+    assert rule_for(array, "MR") == "foreground-percentile-0.5-99.5"
+
+
+def test_several_channels_are_no_hounsfield_units() -> None:
+    assert not looks_like_hu(np.full((2, 2, 2, 2), -1000, np.int16))

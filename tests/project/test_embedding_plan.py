@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
-from coldal_tui.jobs.plan_vectors import plan_embed
+from coldal_tui.jobs.plan_vectors import plan_embed, usable_vectors
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project, encoder_key
 
@@ -81,3 +82,36 @@ def test_a_scan_that_failed_waits_until_it_is_asked_for(project: Project) -> Non
     spec = plan_embed(project, {"again": True})
     assert spec is not None
     assert spec.embedded == ("s0", "s2")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'sha256 = "' + "ab" * 32 + '"',
+        'window = "lung"',
+        'pooling = "foreground"',
+        'weights = "other.pth"',
+        'name = "dinov2-small"',
+    ],
+)
+def test_vectors_of_another_encoder_or_setting_are_not_taken(
+    project: Project, setting: str
+) -> None:
+    """Nothing is mixed: every scan is embedded anew, and the map waits for those vectors."""
+    config = project.layout.config
+    name = "" if setting.startswith("name") else 'name = "efficientnet-lite0"\n'
+    config.write_text(f'[images]\ndir = "../images"\n[encoder]\n{name}{setting}\n')
+    project.reload_config()
+    spec = plan_embed(project, {})
+    assert spec is not None
+    assert (len(spec.scans), spec.embedded, spec.expected_hash) == (3, (), None)
+    with pytest.raises(ColdalError, match="no scan has been embedded yet"):
+        usable_vectors(project)
+
+
+def test_settings_that_are_the_defaults_change_nothing(project: Project) -> None:
+    config = project.layout.config
+    defaults = 'name = "efficientnet-lite0"\nwindow = "soft-tissue"\npooling = "mean"\n'
+    config.write_text(f'[images]\ndir = "../images"\n[encoder]\n{defaults}')
+    project.reload_config()
+    assert plan_embed(project, {}) is None

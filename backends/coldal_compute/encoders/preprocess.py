@@ -5,6 +5,7 @@ Any change here that moves a single input value raises ``registry.PREPROCESSING_
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 from coldal_compute.encoders.registry import VOLUME_SLICES
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import Affine, ScanImage
-from coldal_tui.imaging.intensity import limits, scaled
+from coldal_tui.imaging.intensity import SOFT_TISSUE, limits, scaled
 from coldal_tui.jobs.encoders import EncoderInfo
 
 Array = NDArray[np.generic]
@@ -29,11 +30,33 @@ _SAME_SPACING = 0.99
 _LOOK = 64
 
 
-def to_encoder_input(image: ScanImage, info: EncoderInfo) -> Tensor:
-    """The network's input for one scan, ``(S, 3, input_size, input_size) float32``.
+@dataclass(frozen=True)
+class Prepared:
+    """One scan as a network sees it.
 
-    S is 1 for a 2-D scan, up to ``VOLUME_SLICES`` for a volume. The rules are those of
-    ``registry``: intensities to [0, 1], channels, slices, squashing; then ``info``'s scaling.
+    ``slices`` is ``(S, C, input_size, input_size) float32``: S is 1 for a 2-D scan and up to
+    ``VOLUME_SLICES`` for a volume, C is 3, or 1 for encoders of one channel. ``foreground`` is
+    (S,), the share of each slice's pixels that are foreground.
+    """
+
+    slices: Tensor
+    foreground: NDArray[np.float64]
+
+
+def to_encoder_input(
+    image: ScanImage, info: EncoderInfo, window: tuple[float, float] = SOFT_TISSUE
+) -> Tensor:
+    """The slices of ``prepare``."""
+    return prepare(image, info, window).slices
+
+
+def prepare(
+    image: ScanImage, info: EncoderInfo, window: tuple[float, float] = SOFT_TISSUE
+) -> Prepared:
+    """The network's input for one scan.
+
+    The rules are those of ``registry``: intensities to [0, 1], channels, slices, squashing; then
+    ``info``'s scaling. ``window`` is the width and level of CT in Hounsfield units.
 
     Raises
     ------
@@ -45,22 +68,23 @@ def to_encoder_input(image: ScanImage, info: EncoderInfo) -> Tensor:
             remedy="exclude it, or split it into 2-D images or volumes",
             code="shape",
         )
-    planes = _planes(image)
-    if planes.shape[-1] != 3:
+    planes = _planes(image, window)
+    foreground = _share(planes)
+    if planes.shape[-1] != 3 or info.channels == "L":
         planes = planes.mean(axis=-1, keepdims=True)
     pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1)))
     size = (info.input_size, info.input_size)
-    pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True).expand(
-        -1, 3, -1, -1
-    )
+    pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+    channels = 1 if info.channels == "L" else 3
+    pixels = pixels.expand(-1, channels, -1, -1)
     if info.channels == "BGR":
         pixels = pixels.flip(1)
-    mean = torch.tensor(info.mean).view(3, 1, 1)
-    std = torch.tensor(info.std).view(3, 1, 1)
-    return (pixels - mean) / std
+    mean = torch.tensor(info.mean[:channels]).view(channels, 1, 1)
+    std = torch.tensor(info.std[:channels]).view(channels, 1, 1)
+    return Prepared((pixels - mean) / std, foreground)
 
 
-def _planes(image: ScanImage) -> Pixels:
+def _planes(image: ScanImage, window: tuple[float, float]) -> Pixels:
     """The planes to embed in [0, 1], ``(S, rows, columns, channels)``.
 
     Only they are converted: a whole volume in float32 for every thread would be gigabytes.
@@ -69,11 +93,11 @@ def _planes(image: ScanImage) -> Pixels:
     if len(header.shape) == 2:
         # With an affine the grid is (column, row): see ScanHeader.
         upright = array if header.affine is None else array.swapaxes(0, 1)
-        return scaled(upright, limits(upright, header.modality))[None]
+        return scaled(upright, limits(upright, header.modality, window=window))[None]
     spacing = header.spacing
     if header.affine is not None:
         array, spacing = _to_lpi(array, header.affine, spacing)
-    bounds = limits(array, header.modality)
+    bounds = limits(array, header.modality, window=window)
     along = np.moveaxis(array, _through_axis(array.shape[:3], spacing), 0)
     thin = along[:, :: -(-along.shape[1] // _LOOK), :: -(-along.shape[2] // _LOOK)]
     chosen = along[_slices(scaled(thin, bounds))]
@@ -120,9 +144,15 @@ def _slices(along: Pixels) -> NDArray[np.intp]:
     Foreground: from the first to the last plane with 1 % of its pixels above 0.1 (all planes if
     there is none). Fewer planes than ``VOLUME_SLICES``: all of them.
     """
-    bright = (along.mean(axis=-1) > _FOREGROUND).mean(axis=(1, 2))
+    bright = _share(along)
     planes = np.flatnonzero(bright >= _FOREGROUND_SHARE)
     first, last = (planes[0], planes[-1]) if planes.size else (0, len(along) - 1)
     count = int(last - first + 1)
     parts = min(VOLUME_SLICES, count)
     return first + np.floor((np.arange(parts) + 0.5) * count / parts).astype(np.intp)
+
+
+def _share(planes: Pixels) -> NDArray[np.float64]:
+    """(S,) share of each plane's pixels, averaged over channels, that are above 0.1."""
+    share: NDArray[np.float64] = (planes.mean(axis=-1) > _FOREGROUND).mean(axis=(1, 2))
+    return share

@@ -4,38 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.imaging.intensity import SOFT_TISSUE
-from coldal_tui.jobs.encoders import EFFICIENTNET_LITE0, EncoderInfo, encoder_info
+from coldal_tui.imaging.intensity import HU_AIR
+from coldal_tui.imaging.windows import WINDOWS
+from coldal_tui.jobs.encoders import DEFAULT_WINDOW, EncoderInfo, chosen_info
 from coldal_tui.jobs.spec import EncoderChoice
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-PREPROCESSING_VERSION = "1"
+    from coldal_compute.encoders.preprocess import Prepared
+    from coldal_compute.encoders.weights import Loaded
+    from coldal_tui.imaging.image import ScanImage
+
+    Vector = NDArray[np.float32]
+
+PREPROCESSING_VERSION = "2"
 """Goes up whenever ``preprocess`` changes what a network sees; part of an encoder's hash."""
 
 VOLUME_SLICES = 9
 """Slices of a volume that are embedded; the volume's vector is the mean of theirs."""
 
 INTENSITY_RULE = (
-    "to [0, 1]: 8-bit pictures and films by their full range, CT by a window of "
-    f"{SOFT_TISSUE[0]:g} at {SOFT_TISSUE[1]:g} HU, MR and other volumes by the 0.5 and 99.5 "
-    "percentiles of the foreground, the rest by those of all pixels"
+    "to [0, 1]: 8-bit pictures and films by their full range, CT by a window in HU (files without "
+    f"a modality are CT where their least value is from -4096 to {HU_AIR:g}), MR and other volumes "
+    "by the 0.5 and 99.5 percentiles of the foreground, the rest (16-bit pictures, CR, DX, MG) by "
+    "those of all pixels"
 )
-CHANNEL_RULE = "one channel repeated, three as they are, any other number averaged to grey"
+CHANNEL_RULE = (
+    "one channel repeated, three as they are, any other number averaged to grey; encoders of one "
+    "channel get the average"
+)
 RESIZE_RULE = "squashed to the input size (aspect ratio not kept), bilinear with antialiasing"
 VOLUME_RULE = (
     f"volume: {VOLUME_SLICES} slices evenly spaced through the foreground along the axis of the "
-    "coarsest spacing (ties: the last axis, foot to head where the orientation is known), "
-    "mean of their vectors"
+    "coarsest spacing (ties: the last axis, foot to head where the orientation is known)"
 )
+POOLING_RULES = {
+    "mean": "mean of the slices' vectors",
+    "foreground": "mean of the slices' vectors, weighted by the share of foreground in each",
+}
 
 
 @dataclass(frozen=True)
@@ -52,14 +68,30 @@ class Encoder:
     network: nn.Module
     device: str = "cpu"
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    window: str = DEFAULT_WINDOW
+    pooling: str = "mean"
 
     def embed(self, batch: Tensor) -> Tensor:
-        """Vectors ``(B, dim) float32`` on the CPU of ``(B, 3, H, W) float32`` inputs."""
+        """Vectors ``(B, dim) float32`` on the CPU of ``(B, C, H, W) float32`` inputs."""
         import torch
 
         with torch.inference_mode():
             vectors: Tensor = self.network(batch.to(self.device))
             return vectors.float().cpu()
+
+    def prepare(self, image: ScanImage) -> Prepared:
+        """A scan as this encoder's network sees it."""
+        from coldal_compute.encoders.preprocess import prepare
+
+        return prepare(image, self.info, WINDOWS[self.window])
+
+    def pool(self, vectors: NDArray[np.float32], foreground: NDArray[np.float64]) -> Vector:
+        """One vector ``(dim,) float32`` from those of a scan's slices, ``(S, dim)``."""
+        import numpy as np
+
+        weights = foreground if self.pooling == "foreground" and foreground.sum() > 0 else None
+        pooled: Vector = np.average(vectors.astype(np.float64), axis=0, weights=weights)
+        return pooled.astype(np.float32)
 
 
 def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
@@ -68,11 +100,11 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
     Raises
     ------
     UsageError : unknown name.
-    ColdalError : no weights file, one with another SHA-256 than ``choice.sha256`` (or, for the
-        weights that come with the package, than the pinned one), or one that does not fit the
-        network exactly.
+    ColdalError : settings that contradict each other, no weights file, one with another SHA-256
+        than ``choice.sha256`` (or, for the weights that come with the package, than the pinned
+        one), one that does not fit the network exactly, or a library that is not installed.
     """
-    info = encoder_info(choice.name)
+    info = chosen_info(choice)
     if info.needs_file and choice.weights is None:
         raise ColdalError(
             "this encoder's weights do not come with the package",
@@ -81,25 +113,38 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
             code="no-weights",
         )
     path = Path(choice.weights) if choice.weights else None
-    if info.name == EFFICIENTNET_LITE0.name:
-        from coldal_compute.encoders import efficientnet_lite
-
-        loaded = efficientnet_lite.load(info, path, choice.sha256)
-    else:
-        from coldal_compute.encoders import resnet
-
-        loaded = resnet.load(info, path, choice.sha256)
+    loaded = _loader(info.family)(info, path, choice.sha256)
+    window, pooling = choice.window or DEFAULT_WINDOW, choice.pooling or "mean"
     return Encoder(
         info=loaded.info,
-        hash=identity(loaded.info, loaded.sha256),
+        hash=identity(loaded.info, loaded.sha256, window, pooling),
         weights_sha256=loaded.sha256,
         network=loaded.network.eval().requires_grad_(False).to(device),
         device=device,
         details=loaded.details,
+        window=window,
+        pooling=pooling,
     )
 
 
-def identity(info: EncoderInfo, weights_sha256: str) -> str:
+def _loader(family: str) -> Callable[[EncoderInfo, Path | None, str | None], Loaded]:
+    """The module that knows a family of networks; imported, with torch, only when it is used."""
+    from coldal_compute.encoders import dinov2, efficientnet_lite, model_file, resnet
+
+    return {
+        "dinov2": dinov2.load,
+        "efficientnet-lite": efficientnet_lite.load,
+        "file": model_file.load,
+        "resnet50": resnet.load,
+    }[family]
+
+
+def identity(
+    info: EncoderInfo,
+    weights_sha256: str,
+    window: str = DEFAULT_WINDOW,
+    pooling: str = "mean",
+) -> str:
     """The hash of everything that decides a vector: weights, network, layer, preprocessing."""
     facts = [
         info.name,
@@ -112,5 +157,7 @@ def identity(info: EncoderInfo, weights_sha256: str) -> str:
         CHANNEL_RULE,
         RESIZE_RULE,
         VOLUME_RULE,
+        POOLING_RULES[pooling],
+        [window, *WINDOWS[window]],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -24,7 +24,7 @@ from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
 ReadScan = Callable[[ScanRef], ScanImage]
 ReadLabel = Callable[[Path], NDArray[np.uint8]]
 
-_PREPROCESSING = 1
+_PREPROCESSING = 2
 """Counts changes to what ``preprocess`` does, so that cached tensors of older ones are not read."""
 _CACHE_BYTES = 8 * 1024**3
 _THICKNESS_SCANS = 32

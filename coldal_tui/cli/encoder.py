@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ def encoder_command(
 
     \b
     coldal-tui encoder list
+    coldal-tui encoder list dinov2-small
     coldal-tui encoder install dinov2-small
     coldal-tui encoder install radimagenet-resnet50 --from ResNet50.pt
     coldal-tui encoder use dinov2-small
@@ -63,10 +65,10 @@ def encoder_command(
     named = bool(targets) and is_project(Path(targets[0]))
     project, rest = (targets[:1], targets[1:]) if named else ((), targets)
     action, words = common.split_action(rest, ACTIONS, "list")
-    if len(words) > (0 if action == "list" else 1):
+    if len(words) > 1:
         raise click.UsageError(f"unexpected argument {words[-1]!r}")
     if action == "list":
-        _list(as_json)
+        _list(project, words[0] if words else None, as_json)
     elif not words:
         raise click.UsageError(f"which encoder? coldal-tui encoder {action} NAME")
     elif action == "install":
@@ -75,12 +77,13 @@ def encoder_command(
         _use(project, words[0], weights, declared, as_json)
 
 
-def _list(as_json: bool) -> None:
+def _list(project: tuple[str, ...], name: str | None, as_json: bool) -> None:
     from coldal_tui.jobs.encoder_files import encoders_folder, installed
-    from coldal_tui.jobs.encoders import list_encoders
+    from coldal_tui.jobs.encoders import encoder_info, list_encoders
 
     folder = encoders_folder()
-    here = {info.name: installed(info, folder) for info in list_encoders()}
+    infos = list_encoders() if name is None else (encoder_info(name),)
+    here = {info.name: installed(info, folder) for info in infos}
     if as_json:
         common.print_json(
             [
@@ -90,28 +93,83 @@ def _list(as_json: bool) -> None:
                     "weights": _path(folder, here[info.name]),
                     "weights_sha256": found.sha256 if (found := here[info.name]) else info.sha256,
                 }
-                for info in list_encoders()
+                for info in infos
             ]
         )
-        return
-    for info in list_encoders():
-        _show(info, here[info.name], folder)
-
-
-def _show(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
-    click.echo(f"{info.name}\n  {info.title}")
-    click.echo(f"  suits: {info.suits}")
-    numbers = f"{info.dim} numbers a scan; " if info.dim else ""
-    click.echo(f"  {numbers}input {info.input_size} px; {info.preprocessing}; {info.layer}")
-    click.echo(f"  source: {info.source}\n  licence: {info.licence}")
-    if not info.needs_file:
-        click.echo("  weights: here, they come with coldal-tui")
-    elif found is not None:
-        click.echo(f"  weights: here, {_path(folder, found)} (SHA-256 {found.sha256[:16]}…)")
+    elif name is None:
+        _show_all(infos, here, _used(project))
     else:
-        click.echo(f"  weights: not here; {info.get}")
-    if info.extra:
-        click.echo(f"  needs: pip install 'coldal-tui[{info.extra}]'")
+        _show_one(infos[0], here[name], folder)
+
+
+def _used(project: tuple[str, ...]) -> str | None:
+    """The encoder of the project that is named, or that this is called in; None outside one."""
+    from coldal_tui.errors import UsageError
+    from coldal_tui.project.config import load_config
+    from coldal_tui.project.layout import CONFIG_NAME, find_project
+
+    try:
+        root = Path(project[0]) if project else find_project(Path.cwd())
+    except UsageError:
+        return None
+    return load_config(root / CONFIG_NAME).encoder.name
+
+
+def _show_all(
+    infos: Sequence[EncoderInfo], here: dict[str, Installed | None], used: str | None
+) -> None:
+    out = common.console()
+    table = common.table("encoder", "here", "numbers>", "px>", "suits")
+    for info in infos:
+        table.add_row(
+            f"{info.name} *" if info.name == used else info.name,
+            _here(info, here[info.name]),
+            str(info.dim or "–"),
+            str(info.input_size) if info.dim else "–",
+            info.suits,
+        )
+    common.print_table(out, "Encoders", table)
+    if used is not None:
+        out.print("* the project's")
+    out.print("source, licence, hash and how to get one: coldal-tui encoder list NAME")
+
+
+def _here(info: EncoderInfo, found: Installed | None) -> str:
+    if not info.needs_file:
+        return "built in"
+    if not info.hub:
+        return "yours"
+    return "no" if found is None else "yes"
+
+
+def _show_one(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
+    from rich.table import Table
+
+    if not info.needs_file:
+        weights = "here, they come with coldal-tui"
+    elif found is not None:
+        weights = f"here, {_path(folder, found)}"
+    else:
+        weights = f"not here; {info.get}"
+    digest = found.sha256 if found is not None else info.sha256
+    facts = {
+        "what": info.title,
+        "suits": info.suits,
+        "vector": f"{info.dim} numbers: {info.layer}" if info.dim else info.layer,
+        "input": f"{info.input_size} px square; {info.preprocessing}",
+        "source": info.source,
+        "licence": info.licence,
+        "weights": weights,
+        "SHA-256": digest or "pinned by the project that uses it",
+        "needs": f"pip install 'coldal-tui[{info.extra}]'" if info.extra else "",
+    }
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for label, value in facts.items():
+        if value:
+            grid.add_row(label, value)
+    out = common.console()
+    out.print(info.name)
+    out.print(grid)
 
 
 def _path(folder: Path, found: Installed | None) -> str | None:
@@ -130,11 +188,12 @@ def _install(
     if source is not None:
         found = encoder_files.install_from_file(info, source, folder, sha256)
     else:
+        secrets: dict[str, str] = {}
         if url is None:
-            url, stated = encoder_files.hub_file(info)
-            sha256 = sha256 or stated
+            there = encoder_files.hub_file(info)
+            url, secrets, sha256 = there.url, there.secrets, sha256 or there.sha256
         with _Bar(name) as bar:
-            found = encoder_files.install_from_url(info, url, folder, sha256, bar.tell)
+            found = encoder_files.install_from_url(info, url, folder, sha256, bar.tell, secrets)
     path = _path(folder, found)
     if as_json:
         common.print_json(
@@ -206,13 +265,13 @@ def _choice(name: str, weights: Path | None, declared: dict[str, Any]) -> Encode
     """What ``use`` writes into coldal.toml; the weights are pinned by their hash."""
     from coldal_tui.errors import UsageError
     from coldal_tui.files import sha256_file
-    from coldal_tui.jobs.encoder_files import encoders_folder, weights_path
+    from coldal_tui.jobs.encoder_files import checked_weights, encoders_folder
     from coldal_tui.jobs.encoders import OWN_FILE, chosen_info, encoder_info
     from coldal_tui.jobs.spec import EncoderChoice
 
     info = encoder_info(name)
     if weights is None and info.needs_file:
-        weights = weights_path(info, encoders_folder())
+        weights = checked_weights(info, encoders_folder())
     if info.needs_file and weights is None:
         install = f"; then: coldal-tui encoder use {name} --weights FILE"
         raise UsageError(

@@ -69,6 +69,25 @@ def weights_path(info: EncoderInfo, folder: Path) -> Path | None:
     return None if found is None else folder / info.name / found.file
 
 
+def checked_weights(info: EncoderInfo, folder: Path) -> Path | None:
+    """The installed weights, once more compared with the hash that they were installed with.
+
+    Raises ColdalError (``weights-hash``) where they are not what came.
+    """
+    found = installed(info, folder)
+    if found is None:
+        return None
+    path = folder / info.name / found.file
+    if sha256_file(path) != found.sha256:
+        raise ColdalError(
+            "these weights have changed since they were installed",
+            where=str(path),
+            remedy=f"install them again: coldal-tui encoder install {info.name}",
+            code="weights-hash",
+        )
+    return path
+
+
 def install_from_file(
     info: EncoderInfo, source: Path, folder: Path, sha256: str | None = None
 ) -> Installed:
@@ -90,7 +109,8 @@ def install_from_file(
             remedy="name the file that was published for this encoder",
             code="weights-hash",
         )
-    target = folder / info.name / (source.name or info.hub_file)
+    name = info.hub_file if source.name == RECEIPT else source.name
+    target = folder / info.name / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,18 +134,31 @@ def install_from_url(
     folder: Path,
     sha256: str | None = None,
     progress: Progress | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Installed:
     """Fetch an encoder's weights (see ``fetch``) and keep them where encoders lie."""
     wanted = _wanted(info, sha256)
-    name = info.hub_file or Path(url.split("?")[0]).name or "weights"
-    fetched = fetch(url, folder / info.name / name, sha256=wanted, progress=progress)
-    return _keep(info, folder, fetched.path, fetched.sha256, url, wanted is not None)
+    target = folder / info.name / info.hub_file
+    fetched = fetch(url, target, sha256=wanted, progress=progress, secrets=secrets or {})
+    # What follows the question mark may be a signature.
+    address = url.split("?")[0]
+    return _keep(info, folder, fetched.path, fetched.sha256, address, wanted is not None)
 
 
-def hub_file(info: EncoderInfo) -> tuple[str, str | None]:
-    """The address of an encoder's file on the Hugging Face hub, and the SHA-256 the hub states.
+class OnHub(msgspec.Struct, frozen=True):
+    """An encoder's file on the hub: its address, the SHA-256 that the hub states, and the headers
+    with a person's token, which are for that address alone."""
 
-    The library huggingface_hub knows the hub's address and follows ``HF_ENDPOINT`` to a mirror.
+    url: str
+    sha256: str | None
+    secrets: dict[str, str] = {}
+
+
+def hub_file(info: EncoderInfo) -> OnHub:
+    """Where an encoder's file is on the Hugging Face hub.
+
+    The library huggingface_hub knows the hub's address, follows ``HF_ENDPOINT`` to a mirror, and
+    finds the token of ``HF_TOKEN`` or of its own login, which repositories with terms ask for.
 
     Raises
     ------
@@ -135,7 +168,7 @@ def hub_file(info: EncoderInfo) -> tuple[str, str | None]:
     if not info.hub:
         raise UsageError("this encoder is on no hub", where=info.name, remedy=f"{info.get}")
     try:
-        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
     except ImportError as error:
         raise ColdalError(
             "huggingface_hub is not installed, so the hub can't be asked",
@@ -145,8 +178,9 @@ def hub_file(info: EncoderInfo) -> tuple[str, str | None]:
             code="no-hub",
         ) from error
     url = hf_hub_url(info.hub, info.hub_file)
+    token = get_token()
     try:
-        etag = get_hf_file_metadata(url).etag or ""
+        etag = get_hf_file_metadata(url, token=token or False).etag or ""
     except Exception as error:
         # Its own errors, those of its HTTP library, and offline mode: all mean that nothing came.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -157,7 +191,8 @@ def hub_file(info: EncoderInfo) -> tuple[str, str | None]:
             f"coldal-tui encoder install {info.name} --from FILE",
             code="download",
         ) from error
-    return url, etag.lower() if _SHA256.fullmatch(etag) else None
+    secrets = {"Authorization": f"Bearer {token}"} if token else {}
+    return OnHub(url, etag.lower() if _SHA256.fullmatch(etag) else None, secrets)
 
 
 def _wanted(info: EncoderInfo, sha256: str | None) -> str | None:

@@ -87,7 +87,7 @@ RADIMAGENET_RESNET50 = EncoderInfo(
     get="download ResNet50.pt from the links of the GitHub repository BMEII-AI/RadImageNet or from "
     "the Hugging Face repository Lab-Rasool/RadImageNet, then name the file with --weights FILE",
     family="resnet50",
-    suits="CT, MR and ultrasound: the encoder of the paper",
+    suits="CT, MR, ultrasound (the paper's)",
     hub="Lab-Rasool/RadImageNet",
     hub_file="ResNet50.pt",
 )
@@ -97,7 +97,8 @@ _DINO_GET = "coldal-tui encoder install {name}, or name its model.safetensors wi
 
 DINOV2_SMALL = EncoderInfo(
     name="dinov2-small",
-    title="DINOv2 ViT-S/14, self-supervised on 142 million photographs",
+    title="DINOv2 ViT-S/14, self-supervised on 142 million photographs; the DINO family did best "
+    "for segmentation in MedCAL-Bench (arXiv 2508.03441)",
     source="facebook/dinov2-small on the Hugging Face hub; Oquab et al., arXiv 2304.07193",
     licence="Apache-2.0",
     dim=384,
@@ -109,7 +110,7 @@ DINOV2_SMALL = EncoderInfo(
     std=IMAGENET_STD,
     get=_DINO_GET.format(name="dinov2-small"),
     family="dinov2",
-    suits="any images; the DINO family did best for segmentation in MedCAL-Bench (2508.03441)",
+    suits="any images, above all to segment",
     hub="facebook/dinov2-small",
     hub_file="model.safetensors",
     extra="encoders",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from stand_in import serving
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs.downloading import fetch
+from coldal_tui.jobs.downloading import _same_file, fetch
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -183,3 +186,125 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     with serving(CONTENT) as server, pytest.raises(ColdalError) as caught:
         fetch(server.url, tmp_path / "there" / "model.bin")
     assert caught.value.code == "disk"
+
+
+def test_a_part_that_begins_elsewhere_is_not_taken(target: Path) -> None:
+    """Going on from another byte than was asked for would shift all that follows."""
+    with serving(CONTENT, breaks=[1_000_000], off_by=512) as server:
+        with pytest.raises(ColdalError):
+            fetch(server.url, target, tries=0)
+        fetch(server.url, target, pause=lambda _: None)
+        assert [wanted for _, wanted in server.asked] == [None, "bytes=1000000-", None]
+    assert target.read_bytes() == CONTENT
+
+
+def test_what_comes_packed_is_not_taken_for_the_file(target: Path) -> None:
+    with (
+        serving(CONTENT, headers={"Content-Encoding": "gzip"}) as server,
+        pytest.raises(ColdalError, match=r"packed \(gzip\)") as caught,
+    ):
+        fetch(server.url, target)
+    assert caught.value.code == "download"
+    assert _names(target.parent) == []
+
+
+def test_without_length_and_hash_nobody_could_tell_whether_it_is_whole(target: Path) -> None:
+    with serving(CONTENT, length=False) as server:
+        with pytest.raises(ColdalError, match="does not say how long it is"):
+            fetch(server.url, target)
+        assert not target.exists()
+        fetch(server.url, target, sha256=DIGEST)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_redirect_to_another_server_is_followed_without_the_token(target: Path) -> None:
+    with serving(CONTENT, breaks=[1_000_000]) as store, serving(b"", token="Bearer mine") as hub:
+        hub.leads_to = f"{store.url}/signed"
+        fetch(hub.url, target, sha256=DIGEST, secrets={"Authorization": "Bearer mine"})
+        # The second try asks the hub again, since a signed address may have run out.
+        assert hub.tokens == ["Bearer mine", "Bearer mine"]
+        assert store.tokens == [None, None]
+        assert [wanted for _, wanted in store.asked] == [None, "bytes=1000000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_redirect_within_the_server_keeps_the_token(target: Path) -> None:
+    with serving(CONTENT, token="Bearer mine", leads_to="/here") as hub:
+        fetch(hub.url, target, sha256=DIGEST, secrets={"Authorization": "Bearer mine"})
+        assert hub.tokens == ["Bearer mine", "Bearer mine"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_without_its_token_a_file_is_refused(target: Path) -> None:
+    with (
+        serving(CONTENT, token="Bearer mine") as hub,
+        pytest.raises(ColdalError, match="401") as caught,
+    ):
+        fetch(hub.url, target)
+    assert caught.value.code == "download"
+    assert _names(target.parent) == []
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/model.bin", "file:///etc/passwd"])
+def test_a_redirect_away_from_the_web_is_refused(target: Path, address: str) -> None:
+    with serving(CONTENT, leads_to=address) as server, pytest.raises(ColdalError) as caught:
+        fetch(server.url, target)
+    assert caught.value.code == "download"
+
+
+def test_a_disk_without_the_room_is_told_before_it_is_full(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2_000_000))
+    with serving(CONTENT) as server, pytest.raises(ColdalError, match="3 MB are to come") as caught:
+        fetch(server.url, target)
+    assert caught.value.code == "disk"
+    assert _names(target.parent) == []
+
+
+_LIMIT = 1_500_000
+
+
+def _with_little_room(url: str, target: Path) -> None:
+    """In a process of its own, where files can't grow beyond a limit, as on a full disk."""
+    import resource
+    import signal
+    import sys
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, _LIMIT))
+    try:
+        fetch(url, target, sha256=DIGEST)
+    except ColdalError as error:
+        sys.exit(7 if error.code == "disk" else 1)
+
+
+def test_a_disk_that_fills_up_keeps_what_came(target: Path) -> None:
+    with serving(CONTENT) as server:
+        other = multiprocessing.get_context("spawn").Process(
+            target=_with_little_room, args=(server.url, target)
+        )
+        other.start()
+        other.join(60)
+        assert other.exitcode == 7
+        assert not target.exists()
+        kept = (target.parent / "model.bin.part").stat().st_size
+        assert 0 < kept <= _LIMIT
+        fetch(server.url, target, sha256=DIGEST)
+        assert server.asked[1] == ("GET", f"bytes={kept}-")
+    assert target.read_bytes() == CONTENT
+
+
+def test_who_waited_at_a_part_that_was_renamed_does_not_write_into_the_file(target: Path) -> None:
+    """The lock is on the part; by the time that it is free the part may be the whole file."""
+    with serving(CONTENT) as server:
+        fetch(server.url, target, sha256=DIGEST)
+        part = target.with_name("model.bin.part")
+        target.rename(part)
+
+        with part.open("ab") as lock:
+            assert _same_file(lock, part)
+            part.rename(target)
+            assert not _same_file(lock, part)
+            part.write_bytes(b"")
+            assert not _same_file(lock, part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from stand_in import serving
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs import encoder_files
 from coldal_tui.jobs.encoder_files import (
+    OnHub,
     encoders_folder,
     hub_file,
     install_from_file,
@@ -113,19 +115,27 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_hub_is_asked_for_address_and_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = SimpleNamespace(
         hf_hub_url=lambda repo, name: f"http://hub/{repo}/{name}",
-        get_hf_file_metadata=lambda url: SimpleNamespace(etag=DIGEST.upper()),
+        get_hf_file_metadata=lambda url, token: SimpleNamespace(etag=DIGEST.upper()),
+        get_token=lambda: None,
     )
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)  # type: ignore[arg-type]
-    assert hub_file(DINOV2_SMALL) == ("http://hub/facebook/dinov2-small/model.safetensors", DIGEST)
-    hub.get_hf_file_metadata = lambda url: SimpleNamespace(etag="5f0c6d")
-    assert hub_file(DINOV2_SMALL)[1] is None
+    address = "http://hub/facebook/dinov2-small/model.safetensors"
+    assert hub_file(DINOV2_SMALL) == OnHub(address, DIGEST)
+    hub.get_hf_file_metadata = lambda url, token: SimpleNamespace(etag="5f0c6d")
+    assert hub_file(DINOV2_SMALL).sha256 is None
+    hub.get_token = lambda: "hf_mine"
+    assert hub_file(DINOV2_SMALL).secrets == {"Authorization": "Bearer hf_mine"}
 
 
 def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(url: str) -> object:
+    def offline(url: str, token: object) -> object:
         raise RuntimeError("Cannot reach it: offline mode is enabled.\nSee the docs.")
 
-    hub = SimpleNamespace(hf_hub_url=lambda repo, name: "http://hub", get_hf_file_metadata=offline)
+    hub = SimpleNamespace(
+        hf_hub_url=lambda repo, name: "http://hub",
+        get_hf_file_metadata=offline,
+        get_token=lambda: None,
+    )
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)  # type: ignore[arg-type]
     with pytest.raises(ColdalError, match="offline mode is enabled") as caught:
         hub_file(DINOV2_SMALL)
@@ -160,3 +170,31 @@ def test_a_copy_is_checked_against_its_source(
     with pytest.raises(ColdalError, match="changed while it was copied"):
         install_from_file(DINOV2_SMALL, source, tmp_path / "e")
     assert weights_path(DINOV2_SMALL, tmp_path / "e") is None
+
+
+def test_a_file_called_like_the_receipt_is_kept_under_another_name(tmp_path: Path) -> None:
+    source = tmp_path / "installed.json"
+    source.write_bytes(CONTENT)
+    install_from_file(DINOV2_SMALL, source, tmp_path / "e")
+    path = weights_path(DINOV2_SMALL, tmp_path / "e")
+    assert path is not None
+    assert path.read_bytes() == CONTENT
+
+
+def test_two_that_copy_at_once_leave_one_whole_file(tmp_path: Path, source: Path) -> None:
+    with ThreadPoolExecutor(4) as several:
+        found = list(
+            several.map(lambda _: install_from_file(DINOV2_SMALL, source, tmp_path / "e"), range(8))
+        )
+    assert {one.sha256 for one in found} == {DIGEST}
+    assert sorted(path.name for path in (tmp_path / "e/dinov2-small").iterdir()) == [
+        "installed.json",
+        "mine.pt",
+    ]
+    assert installed(DINOV2_SMALL, tmp_path / "e") is not None
+
+
+def test_what_a_signed_address_holds_is_not_written_down(tmp_path: Path) -> None:
+    with serving(CONTENT) as server:
+        found = install_from_url(DINOV2_SMALL, f"{server.url}/m?key=secret", tmp_path, DIGEST)
+    assert found.source == f"{server.url}/m"

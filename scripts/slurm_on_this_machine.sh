@@ -1,26 +1,30 @@
 #!/usr/bin/env bash
 # A real Slurm of one node on loopback, for tests: slurmctld, slurmd and munged of Debian's
-# slurm-wlm and munge, all files in one folder, without systemd and without accounting.
+# slurm-wlm and munge, all files in one folder, without systemd. It keeps no accounts, or with the
+# word "accounts" it does (slurmdbd and mariadb-server have to be there as well).
 #
-#   scripts/slurm_on_this_machine.sh start FOLDER [CPUS]   then: export SLURM_CONF=FOLDER/slurm.conf
+#   scripts/slurm_on_this_machine.sh start FOLDER [CPUS [accounts]]
+#                                           then: export SLURM_CONF=FOLDER/slurm.conf
 #   scripts/slurm_on_this_machine.sh stop FOLDER
 #
 # As root, jobs may be anybody's; as another user, the cluster runs that user's jobs alone.
 set -euo pipefail
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# -ge 2 ] || usage
 PATH="$PATH:/usr/sbin:/sbin"
 action=$1
 dir=$(realpath -m "$2")
 cpus=${3:-2}
+accounts=${4:-}
 
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 wait_for() {
-  for _ in $(seq 150); do
+  local until=$((SECONDS + 30))
+  while [ $SECONDS -lt $until ]; do
     if "$@" >/dev/null 2>&1; then return 0; fi
     sleep 0.2
   done
@@ -30,9 +34,12 @@ wait_for() {
 }
 
 start() {
-  for program in munged slurmctld slurmd sbatch; do
+  local needed="munged slurmctld slurmd sbatch"
+  [ -z "$accounts" ] || needed="$needed slurmdbd mariadbd mariadb-install-db"
+  for program in $needed; do
     command -v "$program" >/dev/null || {
-      echo "$program is not installed: apt-get install slurm-wlm munge" >&2
+      echo "$program is not installed: apt-get install slurm-wlm munge" \
+        "${accounts:+slurmdbd mariadb-server}" >&2
       exit 3
     }
   done
@@ -44,6 +51,7 @@ start() {
   node=$(hostname -s)
   ctld_port=$(free_port)
   d_port=$(free_port)
+  dbd_port=$(free_port)
   (umask 077 && head -c 1024 /dev/urandom > "$dir/munge.key")
   cat > "$dir/slurm.conf" <<CONF
 ClusterName=here
@@ -68,7 +76,7 @@ SwitchType=switch/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
+$(accounting)
 JobCompType=jobcomp/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -86,13 +94,61 @@ CONF
   munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" \
     --pid-file="$dir/munged.pid" --log-file="$dir/munged.log" --seed-file="$dir/munged.seed"
   export SLURM_CONF="$dir/slurm.conf"
+  [ -z "$accounts" ] || start_accounts "$user"
   slurmctld -c
   slurmd
   wait_for idle
   echo "$SLURM_CONF"
 }
 
-idle() { [ "$(sinfo --noheader --format=%T --partition=main)" = idle ]; }
+accounting() {
+  if [ -z "$accounts" ]; then
+    echo AccountingStorageType=accounting_storage/none
+    return
+  fi
+  echo AccountingStorageType=accounting_storage/slurmdbd
+  echo AccountingStorageHost=127.0.0.1
+  echo "AccountingStoragePort=$dbd_port"
+  # With munge this is no password: it says where its socket is.
+  echo "AccountingStoragePass=$dir/munge.socket"
+  # Finished jobs are soon forgotten by the controller itself.
+  echo MinJobAge=2
+}
+
+start_accounts() {
+  local user=$1
+  mariadb-install-db --no-defaults --user="$user" --datadir="$dir/db" --skip-test-db \
+    --auth-root-authentication-method=normal >"$dir/mariadb.log" 2>&1
+  mariadbd --no-defaults --user="$user" --datadir="$dir/db" --socket="$dir/db.socket" \
+    --pid-file="$dir/mariadbd.pid" --skip-networking --innodb-buffer-pool-size=16M \
+    >>"$dir/mariadb.log" 2>&1 &
+  wait_for mariadb-admin --no-defaults --socket="$dir/db.socket" --user=root ping
+  mariadb --no-defaults --socket="$dir/db.socket" --user=root \
+    --execute="CREATE DATABASE slurm_acct_db; CREATE USER slurm@localhost IDENTIFIED BY 'slurm';
+               GRANT ALL ON slurm_acct_db.* TO slurm@localhost"
+  cat > "$dir/slurmdbd.conf" <<CONF
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge.socket
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort=$dbd_port
+SlurmUser=$user
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StoragePass=slurm
+StorageUser=slurm
+StorageLoc=slurm_acct_db
+PidFile=$dir/slurmdbd.pid
+LogFile=$dir/slurmdbd.log
+CONF
+  chmod 600 "$dir/slurmdbd.conf"
+  # Its client library looks for the database's socket where the system has it.
+  MYSQL_UNIX_PORT="$dir/db.socket" slurmdbd
+  wait_for timeout 5 sacctmgr --noheader list cluster
+  sacctmgr --immediate --quiet add cluster here >/dev/null
+}
+
+idle() { [ "$(timeout 5 sinfo --noheader --format=%T --partition=main)" = idle ]; }
 
 no_jobs() { [ -z "$(timeout 10 squeue --noheader)" ]; }
 
@@ -104,12 +160,13 @@ stop() {
     timeout 10 scancel --me 2>/dev/null || true
     wait_for no_jobs || true
   fi
-  for daemon in slurmctld slurmd munged; do
-    if [ -e "$dir/$daemon.pid" ]; then
-      pid=$(cat "$dir/$daemon.pid")
-      kill "$pid" 2>/dev/null || true
-      wait_for ended "$pid" || kill -9 "$pid" 2>/dev/null || true
-    fi
+  local pid pids=()
+  for daemon in slurmctld slurmd slurmdbd mariadbd munged; do
+    [ ! -e "$dir/$daemon.pid" ] || pids+=("$(cat "$dir/$daemon.pid")")
+  done
+  kill "${pids[@]}" 2>/dev/null || true
+  for pid in "${pids[@]}"; do
+    wait_for ended "$pid" || kill -9 "$pid" 2>/dev/null || true
   done
 }
 

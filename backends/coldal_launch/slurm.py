@@ -17,7 +17,7 @@ from coldal_launch import slurm_queue
 from coldal_launch.asking import Asker
 from coldal_launch.missing import missing_extra
 from coldal_launch.parts import split
-from coldal_launch.slurm_queue import Row, accounted_state, no_slurm, scancel
+from coldal_launch.slurm_queue import Row, accounted, no_slurm, scancel
 from coldal_launch.slurm_submitting import SLURM_FOLDER, submit
 from coldal_launch.slurm_task import SlurmTask
 from coldal_tui.errors import ColdalError
@@ -49,7 +49,6 @@ class SlurmBackend:
         self._clock = clock
         self._asker = Asker(rows, clock)
         self._since: dict[str, float] = {}
-        self._known: dict[str, Row] = {}
         self._ended: set[str] = set()
 
     def room(self, ask: Ask, running: Sequence[Running]) -> Wait | None:
@@ -91,12 +90,14 @@ class SlurmBackend:
             # It has only to leave: don't wait for the look that would be due.
             self._asker.soon(CANCEL_LOOK_S)
             row = self._row(name)
+            if row is not None and row.state == "COMPLETING":
+                # What the cluster tidies up after a job may take minutes, and is none of its work.
+                return False
         if row is not None and row.alive:
-            self._known[name] = row
             return True
         if row is None and (self._asker.silence is not None or not self._asker.knows_of(since)):
             return True
-        self._explain(name, row)
+        self._explain(name, handle, row)
         return False
 
     def waits(self, handle: JobHandle) -> str | None:
@@ -158,21 +159,22 @@ class SlurmBackend:
         self._asker.look()
         return (self._asker.answer or {}).get(name, ())
 
-    def _explain(self, name: str, row: Row | None) -> None:
+    def _explain(self, name: str, handle: JobHandle, row: Row | None) -> None:
         """Note in the job's log how Slurm says that it ended, once; what the worker could not tell
         is told in its place (out of memory: the next attempt does with less).
         """
-        known = row or self._known.get(name)
-        if known is None or name in self._ended:
+        if name in self._ended:
             return
         self._ended.add(name)
-        state = row.state if row else accounted_state(known.number)
-        job = JobFolder(known.folder)
-        if state is None or state == "COMPLETED" or job.told:
+        found = row or accounted(handle.native_id, name)
+        if found is None or found.state == "COMPLETED":
             return
+        job = JobFolder(found.folder)
         with contextlib.suppress(OSError, ColdalError):
-            job.note(f"Slurm: job {known.number} ended as {state}")
-            error = _error_of(state, known.number, str(job.log))
+            if job.told:
+                return
+            job.note(f"Slurm: job {found.number} ended as {found.state}")
+            error = _error_of(found.state, found.number, str(job.log))
             if error is not None:
                 job.write_error(error)
 

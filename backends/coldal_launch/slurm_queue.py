@@ -88,7 +88,7 @@ def rows(user: str | None = None) -> dict[str, tuple[Row, ...]]:
 
 
 def parse(text: str) -> list[Row]:
-    """The rows of ``squeue --format=%i|%T|%j|%r|%Z``."""
+    """The rows of ``squeue --format=%i|%T|%j|%r|%Z``, or of sacct with the same fields."""
     found = []
     for line in text.splitlines():
         parts = line.split("|", 4)
@@ -105,17 +105,18 @@ def _by_name(found: Sequence[Row]) -> dict[str, tuple[Row, ...]]:
     return named
 
 
-def accounted_state(number: str) -> str | None:
-    """The state of a job that the controller has forgotten, where the cluster keeps accounts."""
-    if shutil.which("sacct") is None:
+def accounted(number: str, name: str) -> Row | None:
+    """A job that the controller has forgotten, where the cluster keeps accounts of it."""
+    if shutil.which("sacct") is None or not number.isdigit():
         return None
+    fields = "--format=JobID,State,JobName,Reason,WorkDir"
     try:
-        told = command("sacct", "-j", number, "-X", "-n", "-P", "-o", "State")
+        told = command("sacct", "-j", number, "-X", "--noheader", "--parsable2", fields)
     except SlurmSilentError:
         # "Slurm accounting storage is disabled": then nobody knows.
         return None
-    states = [line.split()[0] for line in told.splitlines() if line.strip()]
-    return states[-1] if states else None
+    found = [row for row in parse(told) if row.name == name]
+    return found[-1] if found else None
 
 
 def scancel(name: str) -> None:

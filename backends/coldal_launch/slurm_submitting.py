@@ -47,7 +47,7 @@ def submit(
                 folder=folder / SLURM_FOLDER,
                 max_num_timeout=int(settings.get("timeouts", 20)),
                 # -P: a folder full of outputs is no place to import modules from.
-                python=f"{shlex.quote(sys.executable)} -P",
+                python=f"{shlex.quote(settings.get('python') or sys.executable)} -P",
             )
             log = _log_pattern(JobFolder(folder), several=len(tasks) > 1)
             executor.update_parameters(**parameters(settings, ask, folder, log, name, after))

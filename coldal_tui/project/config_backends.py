@@ -26,8 +26,8 @@ class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has them. ``cpu_partition``: for jobs that use no GPU. ``cpus``, ``mem_gb``: of one job.
     ``array``: tasks that share one embedding or scoring. ``signal_s``: so many seconds before its
     time is over a job is told, ends with its checkpoint and is queued again, at most ``timeouts``
-    times. ``setup``: shell lines before the worker. ``extra``: any other options of sbatch,
-    true for one without a value, false for none.
+    times. ``setup``: shell lines before the worker. ``python``: the interpreter on the cluster's
+    nodes. ``extra``: any other options of sbatch, true for one without a value, false for none.
     """
 
     partition: Word | None = None
@@ -42,6 +42,7 @@ class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signal_s: Count = 90
     timeouts: Annotated[int, Meta(ge=0)] = 20
     setup: tuple[str, ...] = ()
+    python: Word | None = None
     extra: dict[str, str | int | float | bool] = {}
 
 
@@ -75,6 +76,7 @@ CLUSTERS_TEMPLATE = """\
 # signal_s = 90              # so long before its time is over a job ends with its checkpoint
 # timeouts = 20              # how often a job may run out of time
 #: setup = ["module load cuda"]
+#: python = "/opt/coldal/bin/python"   # on the cluster's nodes, where it is another than here
 #: extra = {{ constraint = "a100" }}   # any other options of sbatch
 
 #: [backend.ray]             # for name = "ray": pip install "coldal-tui[ray]"

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 
 from on_ray import RayHere, missing_for_ray, two_nodes
-from on_slurm import SCANS, missing_for_slurm, sinfo, squeue, until
+from on_slurm import SCANS, missing_for_accounts, missing_for_slurm, sinfo, squeue, until
 from processes import PRETENDED
 
 from coldal_tui.project.indexing import reindex
@@ -26,23 +27,44 @@ from coldal_tui.project.project import Project
 SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_this_machine.sh"
 
 
+@contextmanager
+def started_slurm(*words: str) -> Iterator[Path]:
+    """The folder of a Slurm of one node with two processors."""
+    # Not pytest's own folder: munged refuses one that only its owner may enter.
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    command = [SCRIPT, "start", folder, "2", *words]
+    # Its daemons must not hold a pipe of ours open.
+    with (folder / "start.log").open("w+") as log:
+        started = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=120)
+        log.seek(0)
+        said = log.read()
+    try:
+        assert started.returncode == 0, said
+        yield folder
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=120)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def slurm_folder() -> Iterator[Path]:
-    """The folder of a Slurm of one node with two processors, started for this session."""
+    """The folder of a Slurm without accounts, started for this session."""
     missing = missing_for_slurm()
     if missing:
         pytest.skip(missing)
-    # Not pytest's own folder: munged refuses one that only its owner may enter.
-    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    started = subprocess.run(
-        [SCRIPT, "start", folder, "2"], capture_output=True, text=True, check=False, timeout=60
-    )
-    try:
-        assert started.returncode == 0, started.stderr
+    with started_slurm() as folder:
         yield folder
-    finally:
-        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=90)
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def slurm_with_accounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Slurm that keeps accounts, and soon forgets a job that has ended."""
+    missing = missing_for_slurm() or missing_for_accounts()
+    if missing:
+        pytest.skip(missing)
+    with started_slurm("accounts") as folder:
+        monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        yield folder
 
 
 @pytest.fixture
@@ -71,6 +93,13 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("PYTHONPATH", str(PRETENDED))
     monkeypatch.setenv("PRETEND_STEPS", "1")
     return monkeypatch
+
+
+@pytest.fixture
+def no_more_pauses(pretended: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], None]:
+    """Call it when what was to be seen has been seen: the rest of the steps is quick."""
+    pretended.setenv("PRETEND_HURRY", str(tmp_path / "hurry"))
+    return (tmp_path / "hurry").touch
 
 
 @pytest.fixture

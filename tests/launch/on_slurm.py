@@ -21,14 +21,23 @@ SCANS = 20
 
 def missing_for_slurm() -> str | None:
     """Why there can be no real Slurm here; None when there can."""
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    programs = ("slurmctld", "slurmd", "munged", "sbatch")
-    absent = [name for name in programs if shutil.which(name, path=path) is None]
+    absent = _absent("slurmctld", "slurmd", "munged", "sbatch")
     if absent:
-        return f"no {', '.join(absent)} here: apt-get install slurm-wlm munge"
+        return f"no {absent} here: apt-get install slurm-wlm munge"
     if find_spec("submitit") is None:
         return 'submitit is not installed: pip install "coldal-tui[slurm]"'
     return None
+
+
+def missing_for_accounts() -> str | None:
+    """Why a Slurm can keep no accounts here; None when it can."""
+    absent = _absent("slurmdbd", "mariadbd", "sacctmgr")
+    return f"no {absent} here: apt-get install slurmdbd mariadb-server" if absent else None
+
+
+def _absent(*programs: str) -> str:
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    return ", ".join(name for name in programs if shutil.which(name, path=path) is None)
 
 
 def squeue(fields: str = "%i %T %r") -> list[str]:

@@ -122,14 +122,8 @@ def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(
-    "cluster",
-    [
-        pytest.param("slurm", marks=pytest.mark.xdist_group("slurm")),
-        pytest.param("ray", marks=pytest.mark.xdist_group("ray")),
-    ],
-    indirect=True,
-)
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("cluster", ["slurm", "ray"], indirect=True)
 def test_a_backend_gives_the_results_of_this_machine(cluster, here, drawn, tmp_path) -> None:
     there = chain(cluster, drawn, tmp_path)
     assert sorted(there) == ["embed", "map", "score", "select", "train"]

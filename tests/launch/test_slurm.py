@@ -13,7 +13,7 @@ from playing import Clock
 
 from coldal_launch import slurm, slurm_queue
 from coldal_launch.slurm import SlurmBackend
-from coldal_launch.slurm_queue import Row, SlurmSilentError, accounted_state, in_words, parse
+from coldal_launch.slurm_queue import Row, SlurmSilentError, accounted, in_words, parse
 from coldal_launch.slurm_submitting import minutes, parameters, refusal
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
@@ -204,6 +204,15 @@ def test_a_job_that_runs_or_will_run_is_alive(backend, handle, cluster, clock, s
     assert backend.alive(handle)
 
 
+def test_a_job_that_told_its_end_is_not_waited_for_while_its_node_tidies_up(
+    backend, handle, cluster, clock, folder
+) -> None:
+    cluster.says("COMPLETING")
+    folder.write_error(JobError("its own words"))
+    later(clock)
+    assert not backend.alive(handle)
+
+
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"])
 def test_a_job_that_has_ended_is_not(backend, handle, cluster, clock, folder, state) -> None:
     cluster.says(state)
@@ -248,7 +257,8 @@ def test_where_slurm_has_forgotten_a_job_its_accounts_are_asked(
     backend, handle, cluster, clock, folder, tmp_path, monkeypatch
 ) -> None:
     assert backend.alive(handle)
-    program(tmp_path / "bin", "sacct", 'echo "CANCELLED by 1000"', monkeypatch)
+    line = f'echo "12|CANCELLED by 1000|{NAME}|None|{folder.path}"'
+    program(tmp_path / "bin", "sacct", line, monkeypatch)
     cluster.answer = ()
     later(clock)
     assert not backend.alive(handle)
@@ -268,7 +278,16 @@ def program(folder: Path, name: str, line: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_cluster_without_accounts_tells_no_state(tmp_path, monkeypatch) -> None:
     line = "echo 'Slurm accounting storage is disabled' >&2; exit 1"
     program(tmp_path, "sacct", line, monkeypatch)
-    assert accounted_state("12") is None
+    assert accounted("12", NAME) is None
+
+
+@pytest.mark.parametrize(("number", "name"), [("12", "another"), ("?", NAME)])
+def test_accounts_of_another_job_of_that_number_tell_nothing(
+    tmp_path, monkeypatch, number, name
+) -> None:
+    program(tmp_path, "sacct", f'echo "12|FAILED|{NAME}|None|/p"', monkeypatch)
+    assert accounted("12", NAME) == Row("12", "FAILED", NAME, "None", Path("/p"))
+    assert accounted(number, name) is None
 
 
 def test_an_error_of_a_command_is_silence_in_its_words(tmp_path, monkeypatch) -> None:

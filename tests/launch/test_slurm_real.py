@@ -23,6 +23,7 @@ from on_slurm import (
 )
 from playing import forget_handle
 
+from coldal_launch import asking
 from coldal_launch.slurm import SlurmBackend
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.supervisor import Supervisor
@@ -33,8 +34,9 @@ SHARD = 4
 
 
 @pytest.fixture
-def supervise(slurm, project, pretended):
+def supervise(slurm, project, pretended, monkeypatch):
     """Each call is a new supervisor that knows nothing of what the one before has seen."""
+    monkeypatch.setattr(asking, "LATEST_S", 1.5)
 
     def make() -> Supervisor:
         backend = SlurmBackend()
@@ -157,14 +159,18 @@ def test_a_job_of_which_no_launcher_took_note_is_found_in_slurms_queue(
     assert (job.status, job.attempts) == ("done", 1)
 
 
-def test_out_of_time_a_job_is_queued_again_and_goes_on(project, supervisor, pretended) -> None:
-    pretended.setenv("PRETEND_PAUSE_S", "1.5")
+def test_out_of_time_a_job_is_queued_again_and_goes_on(
+    project, supervisor, pretended, no_more_pauses
+) -> None:
+    # Slurm looks every 30 s whose time is nearly over: the job has to take longer.
+    pretended.setenv("PRETEND_PAUSE_S", "2")
     settings(project, time=1, signal_s=30)
     number = queue.submit(project, "embed")
     supervisor.step()
     native = native_id(queue.get_job(project, number))
     with hurry():
         step_until(supervisor, lambda: "BeginTime" in squeue("%r"), "its being queued again", 90)
+        no_more_pauses()
         assert "told to end" in queue.get_job(project, number).folder.log.read_text()
         finish(supervisor, 200)
     job = queue.get_job(project, number)
@@ -177,7 +183,7 @@ def test_a_job_that_is_out_of_time_too_often_ends_and_says_so(
     project, supervisor, pretended
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "3")
-    settings(project, time=1, signal_s=50, timeouts=0)
+    settings(project, time=1, signal_s=30, timeouts=0)
     number = queue.submit(project, "embed")
     finish(supervisor, 120)
     job = queue.get_job(project, number)
@@ -190,7 +196,7 @@ def test_a_job_that_is_out_of_time_too_often_ends_and_says_so(
 
 
 def test_a_job_that_makes_room_for_an_urgent_one_goes_on_after_it(
-    project, supervisor, pretended
+    project, supervisor, pretended, no_more_pauses
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "0.5")
     settings(project, partition="'main'")
@@ -201,6 +207,7 @@ def test_a_job_that_makes_room_for_an_urgent_one_goes_on_after_it(
         ["sbatch", "-purgent", "-c2", "-o/dev/null", "--wrap", "exec sleep 4"], check=True
     )
     step_until(supervisor, lambda: any(" PENDING " in row for row in squeue()), "preemption")
+    no_more_pauses()
     assert not folder.told
     with hurry():
         finish(supervisor, 120)
@@ -210,7 +217,7 @@ def test_a_job_that_makes_room_for_an_urgent_one_goes_on_after_it(
 
 
 def test_an_embedding_is_shared_by_the_tasks_of_an_array_one_of_which_is_killed(
-    project, supervisor, pretended
+    project, supervisor, pretended, no_more_pauses
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "0.4")
     settings(project, array=2, cpus=1)
@@ -223,6 +230,7 @@ def test_an_embedding_is_shared_by_the_tasks_of_an_array_one_of_which_is_killed(
     assert [row.split()[0].partition("_")[2] for row in array] == ["0", "1"]
     assert job.waiting_for == f"Slurm's job {native_id(job)} waits for 2 of its 2 parts"
     subprocess.run(["scancel", array[1].split()[0]], check=True)
+    no_more_pauses()
     finish(supervisor)
     job = queue.get_job(project, number)
     assert (job.status, job.attempts, job.result["embedded"]) == ("done", 1, SCANS)
@@ -230,7 +238,7 @@ def test_an_embedding_is_shared_by_the_tasks_of_an_array_one_of_which_is_killed(
 
 
 def test_a_killed_worker_is_an_interruption_and_its_job_is_submitted_again(
-    project, supervisor, pretended
+    project, supervisor, pretended, no_more_pauses
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "0.2")
     number = queue.submit(project, "embed")
@@ -240,6 +248,7 @@ def test_a_killed_worker_is_an_interruption_and_its_job_is_submitted_again(
     handle = folder.handle()
     assert handle is not None
     os.kill(handle.pid, signal.SIGKILL)
+    no_more_pauses()
     finish(supervisor)
     job = queue.get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("done", 2, 1)

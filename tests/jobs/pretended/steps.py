@@ -1,6 +1,7 @@
 """Steps that take their time and keep checkpoints as the real ones do, without a network.
 
-The environment sets their pace (PRETEND_PAUSE_S per scan or epoch), how large a batch the memory
+The environment sets their pace (PRETEND_PAUSE_S per scan, none once the file PRETEND_HURRY is
+there), how large a batch the memory
 holds (PRETEND_BATCH), and whether they start a child that outlives a kill (PRETEND_CHILD).
 """
 
@@ -20,6 +21,7 @@ from coldal_tui.files import atomic_write
 from coldal_tui.jobs.spec import EmbedSpec, JobSpec, Reporter, StepResult
 
 PAUSE_S = float(os.environ.get("PRETEND_PAUSE_S", "0"))
+HURRY = Path(os.environ.get("PRETEND_HURRY", "/nonexistent/hurry"))
 SHARD = 4
 DIM = 4096
 
@@ -43,7 +45,7 @@ def run_step(spec: JobSpec, folder: Path, report: Reporter) -> StepResult:
     for number, scan in enumerate(spec.scans):
         if scan.scan_id in known:
             continue
-        time.sleep(PAUSE_S)
+        time.sleep(0 if HURRY.exists() else PAUSE_S)
         with (folder / "work.txt").open("a") as stream:
             stream.write(f"{os.getpid()} {scan.scan_id}\n")
         writer.add(scan.scan_id, scan.quick_hash, vector(scan.scan_id))

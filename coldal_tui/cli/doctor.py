@@ -24,6 +24,7 @@ from coldal_tui.cli.machine import (
     slurm_findings,
     torch_finding,
 )
+from coldal_tui.cli.plugins import plugin_findings
 from coldal_tui.project.layout import is_project
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def machine_findings(section: BackendSection) -> list[Finding]:
         _torch_finding(seen),
         *logout_findings(),
         *slurm_findings(section.name == "slurm"),
-        *ray_findings(section.name == "ray"),
+        *ray_findings(section.name == "ray", section.ray.address),
+        *plugin_findings(),
     ]
 
 

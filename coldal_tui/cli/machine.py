@@ -18,6 +18,8 @@ from coldal_tui.cli.common import plural
 Level = Literal["ok", "note", "problem"]
 ANSWER_S = 10
 RAY_ADDRESS = "http://127.0.0.1:8265"
+RAY_ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+RAY_TOKEN_REMEDY = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the cluster's token"
 GB = 2**30
 
 
@@ -135,15 +137,35 @@ def slurm_findings(wanted: bool) -> list[Finding]:
     return [*found, *_package("submitit", "slurm", wanted)]
 
 
-def ray_findings(wanted: bool, environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Whether a Ray cluster's job server answers; ``wanted`` as for Slurm."""
-    given = environment.get("RAY_API_SERVER_ADDRESS") or environment.get("RAY_ADDRESS") or ""
-    installed = find_spec("ray") is not None
-    if not (wanted or given or installed):
+def ray_findings(
+    wanted: bool, configured: str | None = None, environment: Mapping[str, str] = os.environ
+) -> list[Finding]:
+    """Whether a Ray cluster's job server answers; ``wanted`` as for Slurm.
+
+    ``configured``: the address in coldal.toml; Ray's own variables come first.
+    """
+    named = (environment.get(name) for name in RAY_ADDRESS_VARIABLES)
+    given = next((one for one in named if one), None) or configured
+    if not (wanted or given or find_spec("ray")):
         return [Finding("note", "no Ray here (the package is not installed, no address is set)")]
-    address = given if given.startswith("http") else RAY_ADDRESS
-    found = [_ray_finding(address.rstrip("/"), environment.get("RAY_AUTH_TOKEN"), wanted)]
-    return [*found, *_package("ray", "ray", wanted)]
+    address = (given or RAY_ADDRESS).rstrip("/")
+    if address.startswith("http"):
+        found = _ray_finding(address, _ray_token(environment), wanted)
+    else:
+        what = f"Ray's address {address} is not its dashboard's: not looked at"
+        found = _trouble(what, f"set {RAY_ADDRESS_VARIABLES[0]}=http://HOST:8265", wanted)
+    return [found, *_package("ray", "ray", wanted)]
+
+
+def _ray_token(environment: Mapping[str, str]) -> str | None:
+    """The token where Ray itself looks for it."""
+    if token := environment.get("RAY_AUTH_TOKEN"):
+        return token
+    file = environment.get("RAY_AUTH_TOKEN_PATH")
+    try:
+        return (Path(file) if file else Path.home() / ".ray/auth_token").read_text().strip()
+    except (OSError, UnicodeDecodeError, RuntimeError):
+        return None
 
 
 def _ray_finding(address: str, token: str | None, wanted: bool) -> Finding:
@@ -156,13 +178,13 @@ def _ray_finding(address: str, token: str | None, wanted: bool) -> Finding:
             version = json.load(answer).get("ray_version", "of an unknown version")
     except HTTPError as error:
         if error.code in (401, 403):
-            what = f"Ray at {address} asks for a token"
-            return _trouble(what, "set RAY_AUTH_TOKEN to the cluster's token", wanted)
+            what = f"Ray at {address} asks for {'another' if token else 'a'} token"
+            return _trouble(what, RAY_TOKEN_REMEDY, wanted)
         return _trouble(f"Ray at {address} answers {error.code}", "is it Ray's dashboard?", wanted)
     except (URLError, OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "reason", error)
         what = f"no Ray cluster answers at {address} ({reason})"
-        remedy = "set RAY_API_SERVER_ADDRESS to its dashboard, http://HOST:8265"
+        remedy = "set [backend.ray] address in coldal.toml to its dashboard, http://HOST:8265"
         return _trouble(what, remedy, wanted)
     return Finding("ok", f"Ray {version} answers at {address}")
 

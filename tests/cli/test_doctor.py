@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 import pytest
 from small_projects import Call, set_config
 
-from coldal_tui.cli import doctor, machine
+from coldal_tui.cli import doctor, machine, plugins
 from coldal_tui.cli.machine import Finding
 from coldal_tui.project import store as stores
 
@@ -289,7 +289,7 @@ def ray(monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception) -> list[Any]
 def test_a_ray_cluster_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ray(monkeypatch, json.dumps({"ray_version": "2.56.0"}).encode())
     environment = {"RAY_API_SERVER_ADDRESS": "http://head:8265/", "RAY_AUTH_TOKEN": "secret"}
-    (found,) = machine.ray_findings(True, environment)
+    (found,) = machine.ray_findings(True, "http://other:1", environment)
     assert found == Finding("ok", "Ray 2.56.0 answers at http://head:8265")
     assert asked[0].full_url == "http://head:8265/api/version"
     assert asked[0].get_header("Authorization") == "Bearer secret"
@@ -308,15 +308,33 @@ def test_a_ray_cluster_in_trouble(
     answer: bytes | Exception, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray(monkeypatch, answer)
-    (found,) = machine.ray_findings(True, {})
+    (found,) = machine.ray_findings(True, None, {"RAY_AUTH_TOKEN_PATH": "/none"})
     assert found.level == "problem"
     assert said in found.what
-    assert [one.level for one in machine.ray_findings(False, {})] == ["note"]
+    assert [one.level for one in machine.ray_findings(False, None, {})] == ["note"]
+
+
+def test_the_projects_own_address_and_a_token_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = ray(monkeypatch, b"{}")
+    (tmp_path / "token").write_text("secret\n")
+    environment = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    machine.ray_findings(True, "http://head:8265", environment)
+    assert asked[0].full_url == "http://head:8265/api/version"
+    assert asked[0].get_header("Authorization") == "Bearer secret"
+
+
+def test_an_address_that_is_no_dashboards_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ray(monkeypatch, b"{}")
+    (found,) = machine.ray_findings(True, None, {"RAY_ADDRESS": "head:6379"})
+    assert found.what == "Ray's address head:6379 is not its dashboard's: not looked at"
+    assert asked == []
 
 
 def test_ray_is_not_looked_for_where_nothing_speaks_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "find_spec", lambda name: None)
-    (found,) = machine.ray_findings(False, {})
+    (found,) = machine.ray_findings(False, None, {})
     assert found.what == "no Ray here (the package is not installed, no address is set)"
 
 
@@ -331,3 +349,46 @@ def test_the_projects_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     (tmp_path / "host.json").write_text('{"host": "gpu7"}')
     assert machine.file_system_finding(database).what.endswith("one host at a time writes (gpu7)")
+
+
+@pytest.fixture
+def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package that brings a backend, two mask formats and an export format."""
+    (tmp_path / "lab_tools.py").write_text(
+        "class Importer:\n"
+        "    name, priority, endings = 'lab', 0, {}\n"
+        "    def recognise(self, path, head): ...\n"
+        "    def belongings(self, path): ...\n"
+        "    def candidates(self, path): ...\n"
+        "def fine(out, items, meta, progress=None): ...\n"
+    )
+    info = tmp_path / "lab_tools-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-tools\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[coldal_tui.backends]\npbs = lab_tools:Pbs\n"
+        "[coldal_tui.importers]\nlab = lab_tools:Importer\nold = lab_tools_old:Importer\n"
+        "[coldal_tui.exporters]\nlab = lab_tools:fine\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("lab_package")
+def test_other_packages_plug_ins_and_what_is_wrong_with_them() -> None:
+    remedy = "mend or remove the package lab-tools"
+    assert plugins.plugin_findings() == [
+        Finding(
+            "problem",
+            "the backend 'pbs' can't be loaded: AttributeError: "
+            "module 'lab_tools' has no attribute 'Pbs'",
+            remedy,
+        ),
+        Finding("ok", "mask format lab of lab-tools"),
+        Finding(
+            "problem",
+            "the mask format 'old' can't be loaded: ModuleNotFoundError: "
+            "No module named 'lab_tools_old'",
+            remedy,
+        ),
+        Finding("ok", "export format lab of lab-tools"),
+    ]

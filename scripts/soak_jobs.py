@@ -41,11 +41,20 @@ from coldal_tui.project.project import Project
 
 KINDS = ("embed", "map", "select", "train", "train-2", "predict", "score", "evaluate")
 """In the order in which they need each other; ``train-2`` reads data in two more processes."""
+PHASES = {
+    "embed": "embedding",
+    "train": "training",
+    "score": "scoring",
+    "predict": "scoring",
+    "evaluate": "measuring",
+}
 VICTIMS = ("worker", "supervisor", "both", "submitter")
 KILLS_PER_RUN = 3
 SCANS = 48
 SIDE = 64
 STEPS = 60
+ALLOWED = {"embed": 8.0, "train": STEPS / 12, "score": 1.0, "predict": 1.0, "evaluate": 1.0}
+"""What may be done again: a shard, a block of training, a scan."""
 LIMIT_S = 600.0
 LEFT_S = 30.0
 SUBMIT = """
@@ -323,9 +332,7 @@ def redone(job: queue.Job, stage: Stage) -> tuple[float, float]:
     Read from the job's progress: where it falls back, that much is done again. What was not told
     before a kill can't be seen, so this counts at the granularity of ten lines a second.
     """
-    phase = {"embed": "embedding", "train": "training", "score": "scoring", "predict": "scoring"}
-    allowed = {"embed": 8.0, "train": STEPS / 12, "score": 1.0, "predict": 1.0}
-    wanted = phase.get(stage.job_kind)
+    wanted = PHASES.get(stage.job_kind)
     if wanted is None:
         return 0.0, 0.0
     most, last = 0.0, 0.0
@@ -337,7 +344,7 @@ def redone(job: queue.Job, stage: Stage) -> tuple[float, float]:
         if told.get("message") == wanted:
             most, last = max(most, last - told["done"]), told["done"]
     # The first line of an attempt tells of one unit that it has done already.
-    return most + (1 if most and stage.job_kind != "embed" else 0), allowed[stage.job_kind]
+    return most + (1 if most and stage.job_kind != "embed" else 0), ALLOWED[stage.job_kind]
 
 
 def processes(project: Project) -> list[psutil.Process]:

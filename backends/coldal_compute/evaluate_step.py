@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_compute.measured import MeasuredJournal
 from coldal_compute.segmentation.data import (
     Readers,
     failure,
@@ -19,7 +21,7 @@ from coldal_compute.segmentation.data import (
 )
 from coldal_compute.segmentation.inference import Model, load_model
 from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan, summarise
-from coldal_compute.segmentation.network import pick_device
+from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
@@ -46,7 +48,9 @@ class Measured:
 def evaluate(
     spec: EvaluateSpec, folder: Path, report: Reporter, readers: Readers | None = None
 ) -> StepResult:
-    """Measure ``spec.run`` on labelled scans; writes ``evaluation.json``.
+    """Measure ``spec.run`` on labelled scans; goes on after the last one of an earlier try.
+
+    Writes ``evaluation.json``.
 
     Raises
     ------
@@ -54,26 +58,41 @@ def evaluate(
     """
     device = pick_device(spec.device, spec.threads)
     model = load_model(Path(spec.run), device, spec.windows)
-    measured = measure(model, spec.scans, readers or file_readers(), report)
+    digest = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
+    journal = MeasuredJournal(folder, digest)
+    measured = measure(model, spec.scans, readers or file_readers(), report, journal)
     result = summary(measured, model.plan.classes)
     write_json(folder / EVALUATION_FILE, result)
     return StepResult((EVALUATION_FILE,), result, measured.failed)
 
 
 def measure(
-    model: Model, scans: Sequence[LabelledScan], readers: Readers, report: Reporter
+    model: Model,
+    scans: Sequence[LabelledScan],
+    readers: Readers,
+    report: Reporter,
+    journal: MeasuredJournal | None = None,
 ) -> Measured:
-    """Predict and measure each scan at native resolution; a scan that fails is listed."""
-    found: dict[str, dict[str, ClassMetrics]] = {}
-    failed: list[FailedScan] = []
+    """Predict and measure each scan at native resolution; a scan that fails is listed.
+
+    What the journal knows is not measured again.
+    """
     ordered = sorted(scans, key=lambda labelled: labelled.scan.scan_id)
-    for number, (labelled, loaded) in enumerate(_loaded(ordered, readers), start=1):
+    known = journal.read() if journal else {}
+    ids = [labelled.scan.scan_id for labelled in ordered]
+    found = {scan_id: known[scan_id] for scan_id in ids if scan_id in known}
+    failed: list[FailedScan] = []
+    left = [labelled for labelled in ordered if labelled.scan.scan_id not in found]
+    before = len(found)
+    for number, (labelled, loaded) in enumerate(_loaded(left, readers), start=before + 1):
         scan = labelled.scan
         try:
             image, label = loaded()
             predicted = model.labels(model.logits(image), image.header.shape)
             spacing = image.header.spacing
             found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, spacing)
+            if journal:
+                journal.append(scan.scan_id, found[scan.scan_id])
         except ColdalError as error:
             if error.code == "out-of-memory":
                 raise
@@ -82,7 +101,8 @@ def measure(
             # One bad file never stops a batch; the true reason is kept.
             failed.append(failure(scan, error))
         report.progress(number, len(ordered), "measuring")
-    return Measured(found, tuple(failed))
+    in_order = {scan_id: found[scan_id] for scan_id in ids if scan_id in found}
+    return Measured(in_order, tuple(failed))
 
 
 def summary(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv demo test lint types bench soak lock clean
+.PHONY: venv extras demo test lint types bench soak lock clean
 
 venv: $(STAMP)
 
@@ -19,6 +19,14 @@ $(STAMP): pyproject.toml constraints.txt constraints-torch.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $(STAMP)
+
+# Ray, Slurm, ONNX and the encoders of transformers, for the tests that skip without them.
+extras: $(VENV)/.extras
+
+$(VENV)/.extras: $(STAMP) constraints-extras.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-extras.txt
+	$(BIN)/python -m pip check --disable-pip-version-check
+	touch $@
 
 demo: venv
 	rm -rf $(DEMO_DIR)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from coldal_compute.scored import PREDICTIONS, Journal
+from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
+from coldal_compute.segmentation.disagreement import class_entropies
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_model
@@ -21,19 +24,22 @@ from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import atomic_write
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
+from coldal_tui.simulation.cells import ScanScores
 
 ENTROPIES_FILE = "entropies.json"
+SCORES_FILE = "scores.json"
 ENTROPY_MAPS = "entropy"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A scan with its entropy, or why there is none."""
+    """A scan with its scores, or why there are none."""
 
     scan: ScanInput
-    entropy: float | None
+    scores: ScanScores | None
     failed: FailedScan | None = None
 
 
@@ -51,7 +57,7 @@ class Scorer:
         """What came of each scan, in their order. Raises ColdalError when memory runs out."""
         for scan, loaded in read_ahead(scans, self._load):
             try:
-                entropy = _score_one(scan, loaded(), self._model, self._wanted, self._folder)
+                scores = _score_one(scan, loaded(), self._model, self._wanted, self._folder)
             except ColdalError as error:
                 if error.code == "out-of-memory":
                     raise
@@ -60,7 +66,7 @@ class Scorer:
                 # One bad file never stops a batch; the true reason is kept.
                 yield Scored(scan, None, failure(scan, error))
             else:
-                yield Scored(scan, entropy)
+                yield Scored(scan, scores)
 
     def _load(self, scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
         image = self._readers.scan(scan.ref)
@@ -76,10 +82,11 @@ def score(
 ) -> StepResult:
     """Score ``spec.scans`` with ``spec.run``; goes on after the last scan of an earlier try.
 
-    Files: ``entropies.json`` (``{scan_id: H}``) and, for ``spec.predict``, on the scans' own
-    grids: label maps ``predictions/<scan_id>.png`` or ``.nii.gz``, and the entropy of each pixel
-    ``predictions/entropy/<scan_id>.png`` or ``.nii.gz``. With ``elsewhere``, other processes
-    score and write these maps.
+    Files: ``entropies.json`` (``{scan_id: H}``), ``scores.json`` (``{scan_id: ScanScores}``: the
+    other means of the entropy, that of each class, the network's features) and, for
+    ``spec.predict``, on the scans' own grids: label maps ``predictions/<scan_id>.png`` or
+    ``.nii.gz``, and the entropy of each pixel ``predictions/entropy/<scan_id>.png`` or
+    ``.nii.gz``. With ``elsewhere``, other processes score and write these maps.
 
     Raises
     ------
@@ -91,22 +98,22 @@ def score(
     model = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
     journal = Journal(folder, model)
     known = journal.read()
-    entropies = {
+    scores = {
         scan.scan_id: known[scan.scan_id]
         for scan in ordered
         if scan.scan_id in known and _kept(scan, wanted, folder)
     }
     failed: list[FailedScan] = []
-    left = [scan for scan in ordered if scan.scan_id not in entropies]
+    left = [scan for scan in ordered if scan.scan_id not in scores]
     before = len(ordered) - len(left)
     for number, found in enumerate(scorer(left), start=1):
         if found.failed is not None:
             failed.append(found.failed)
-        elif found.entropy is not None:
-            entropies[found.scan.scan_id] = found.entropy
-            journal.append(found.scan.scan_id, found.entropy)
+        elif found.scores is not None:
+            scores[found.scan.scan_id] = found.scores
+            journal.append(found.scan.scan_id, found.scores)
         report.progress(before + number, len(ordered), "scoring")
-    return _finish(spec, entropies, failed, ordered, folder)
+    return _finish(spec, scores, failed, ordered, folder)
 
 
 def prediction_file(scan: ScanInput, folder: Path) -> str | None:
@@ -130,9 +137,9 @@ def _score_one(
     model: Model,
     wanted: frozenset[str],
     folder: Path,
-) -> float:
+) -> ScanScores:
     header, image = loaded
-    logits = model.working_logits(image)
+    logits, features = model.logits_and_features(image)
     if scan.scan_id in wanted:
         from coldal_tui.imaging.labelfile import label_suffix, write_label
 
@@ -140,7 +147,14 @@ def _score_one(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_label(path, model.labels(logits, header.shape), header.affine)
         _write_entropy(scan, header, logits, folder)
-    return mean_entropy(logits)
+    near = focused(logits)
+    return ScanScores(
+        entropy=mean_entropy(logits),
+        class_entropy=class_entropies(logits),
+        foreground=near.foreground,
+        boundary=near.boundary,
+        features=tuple(map(float, features)),
+    )
 
 
 def _write_entropy(scan: ScanInput, header: ScanHeader, logits: torch.Tensor, folder: Path) -> None:
@@ -160,12 +174,15 @@ def _kept(scan: ScanInput, wanted: frozenset[str], folder: Path) -> bool:
 
 def _finish(
     spec: ScoreSpec,
-    entropies: dict[str, float],
+    scores: dict[str, ScanScores],
     failed: list[FailedScan],
     ordered: list[ScanInput],
     folder: Path,
 ) -> StepResult:
-    write_json(folder / ENTROPIES_FILE, dict(sorted(entropies.items())))
+    entropies = {scan_id: one.entropy for scan_id, one in sorted(scores.items())}
+    write_json(folder / ENTROPIES_FILE, entropies)
+    content = msgspec.json.encode(dict(sorted(scores.items())))
+    atomic_write(folder / SCORES_FILE, lambda stream: stream.write(content))
     wanted = frozenset(spec.predict)
     predictions = {
         scan.scan_id: file
@@ -177,8 +194,9 @@ def _finish(
         "failed": len(failed),
         "mean_entropy": sum(entropies.values()) / len(entropies) if entropies else None,
         "entropies": ENTROPIES_FILE,
+        "scores": SCORES_FILE,
         "predictions": predictions,
     }
     maps = [file for scan in ordered if (file := _entropy_file(scan, folder)) is not None]
-    files = (ENTROPIES_FILE, *predictions.values(), *maps)
+    files = (ENTROPIES_FILE, SCORES_FILE, *predictions.values(), *maps)
     return StepResult(files, result, tuple(failed))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.files import atomic_write
+from coldal_tui.simulation.cells import ScanScores
 
 PREDICTIONS = "predictions"
 JOURNAL_FILE = "scored.jsonl"
@@ -26,18 +27,19 @@ class Journal:
         self._path = folder / JOURNAL_FILE
         self._head = {"model": model}
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> dict[str, ScanScores]:
         """The scores known so far; a line torn by a crash ends the reading."""
         rows = _rows(self._path)
         if not rows or rows[0] != self._head:
             rows = [self._head]
         # Written again, so that what is appended never follows half a line.
         self._path.write_bytes(msgspec.json.Encoder().encode_lines(rows))
-        return {row["scan_id"]: float(row["entropy"]) for row in rows[1:]}
+        return {row["scan_id"]: msgspec.convert(row, ScanScores) for row in rows[1:]}
 
-    def append(self, scan_id: str, entropy: float) -> None:
+    def append(self, scan_id: str, scores: ScanScores) -> None:
+        row = {"scan_id": scan_id} | msgspec.to_builtins(scores)
         with self._path.open("ab") as stream:
-            stream.write(msgspec.json.encode({"scan_id": scan_id, "entropy": entropy}) + b"\n")
+            stream.write(msgspec.json.encode(row) + b"\n")
 
 
 def scored_in(folder: Path) -> frozenset[str]:

@@ -35,6 +35,9 @@ class _Scene:
     entropy: NDArray[np.float64] | None
     class_entropy: NDArray[np.float64] | None
     bald: NDArray[np.float64] | None
+    foreground_entropy: NDArray[np.float64] | None
+    boundary_entropy: NDArray[np.float64] | None
+    features: NDArray[np.float64] | None
 
 
 def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
@@ -64,6 +67,9 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         embeddings=vectors,
         bald=scene.bald,
         class_entropy=scene.class_entropy,
+        foreground_entropy=scene.foreground_entropy,
+        boundary_entropy=scene.boundary_entropy,
+        features=scene.features,
         patients=patient_numbers(scene.patients) if spec.one_per_patient else None,
         round=spec.round,
         clusters_by=chosen.name if chosen.clusterer else "map",
@@ -125,6 +131,9 @@ def _scene(spec: SelectSpec) -> _Scene:
         entropy=_known([row.entropy for row in rows]),
         class_entropy=_known([row.class_entropy for row in rows]),
         bald=_known([row.bald for row in rows]),
+        foreground_entropy=_known([row.foreground_entropy for row in rows]),
+        boundary_entropy=_known([row.boundary_entropy for row in rows]),
+        features=_known([row.features for row in rows]),
     )
 
 

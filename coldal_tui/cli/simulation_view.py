@@ -42,42 +42,47 @@ def show(out: Console, results: dict[str, Any], files: Sequence[Path]) -> None:
 
 
 def _show_points(out: Console, title: str, found: dict[str, Any]) -> None:
+    """Two tables, each narrow enough for a terminal of usual width."""
     unit = found["unit"] or ""
-    table = common.table(
-        *("arm", "labels>", "Dice [95 %]", "minus random", f"HD95 {unit}".strip() + ">"),
-        *("SD>", "random needs", "s/cell>"),
+    dice = common.table("arm", "labels>", "Dice [95 %]", "minus random [95 %]")
+    beside = common.table(
+        *("arm", "labels>", f"HD95 {unit}".strip() + ">", "SD>", "random needs"),
+        *("foregr.>", "s/cell>"),
     )
     for arm in found["arms"]:
         for point in arm["points"]:
-            table.add_row(
-                arm["arm"],
-                str(point["labels"]),
-                with_interval(point["dice"]),
-                difference_words(point.get("minus_random")),
-                number((point.get("hd95") or {}).get("mean"), 1),
+            name, labels = arm["arm"], str(point["labels"])
+            difference = difference_words(point.get("minus_random"))
+            dice.add_row(name, labels, with_interval(point["dice"]), difference)
+            beside.add_row(
+                *(name, labels, number((point.get("hd95") or {}).get("mean"), 1)),
                 number(point["spread"], 3),
                 needed_words(point.get("random_needs")),
+                f"{100 * point['foreground']:.0f} %",
                 number(point["seconds"], 0),
             )
-    common.print_table(out, title, table)
+    common.print_table(out, title, dice)
+    common.print_table(out, "Beside the Dice", beside)
 
 
 def _show_areas(out: Console, found: dict[str, Any]) -> None:
     if len(found["labels"]) < 2:
         return
-    table = common.table("arm", "AUBC [95 %]", "minus random", "final Dice>", "FG-Eff>", "beats")
+    areas = common.table("arm", "AUBC [95 %]", "minus random [95 %]")
+    beside = common.table("arm", "final Dice>", "FG-Eff>", "beats")
     names, matrix = found["penalties"]["arms"], found["penalties"]["matrix"]
     for a, arm in enumerate(found["arms"]):
         beaten = [name for name, share in zip(names, matrix[a], strict=True) if share]
-        table.add_row(
+        difference = difference_words(arm["aubc"].get("minus_random"))
+        areas.add_row(arm["arm"], with_interval(arm["aubc"]), difference)
+        beside.add_row(
             arm["arm"],
-            with_interval(arm["aubc"]),
-            difference_words(arm["aubc"].get("minus_random")),
             number(arm["final"]["mean"], 3),
             number(arm["efficiency"], 1),
             ", ".join(beaten) or "–",
         )
-    common.print_table(out, "Over all label counts", table)
+    common.print_table(out, "Over all label counts", areas)
+    common.print_table(out, "At the end, and whom it beats significantly", beside)
 
 
 def _show_chart(out: Console, found: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ def next_batch(
     steps: Steps = [("embed", {"device": device}), ("map", {})]
     if not run_is_current(project):
         steps.append(("train", {"device": device}))
-    steps.append(("score", {"device": device}))
+    steps.append(("score", {"device": device, "strategy": strategy}))
     request = {"budget": size, "strategy": strategy, "alpha": alpha, "seed": seed}
     steps += [("select", request), ("predict", {"device": device})]
     return Chain(number, steps, notes)

@@ -27,8 +27,9 @@ from coldal_tui.jobs.spec import (
     SimulateSpec,
     TrainSpec,
 )
-from coldal_tui.project.pool import labelled_scans
+from coldal_tui.project.pool import kept_scores, labelled_scans
 from coldal_tui.project.project import Project, encoder_key
+from coldal_tui.simulation.cells import ScanScores
 
 
 def commit_receipt(project: Project, job_id: int) -> None:
@@ -291,6 +292,7 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
     if not listed.exists():
         raise _missing(listed)
     entropies: dict[str, float] = json.loads(listed.read_bytes())
+    scores = _scores(job.folder.path / receipt.result.get("scores", ""))
     store = project.store
     with store.action(job.kind, undoable=False) as action:
         summary = {
@@ -300,10 +302,23 @@ def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Re
         }
         _finish(project, job, receipt, summary)
         for scan_id, entropy in entropies.items():
-            store.replace("scores", run_id=spec.run_id, scan_id=scan_id, entropy=entropy)
+            store.replace(
+                "scores",
+                run_id=spec.run_id,
+                scan_id=scan_id,
+                entropy=entropy,
+                **kept_scores(scores.get(scan_id)),
+            )
         done = "predicted" if job.kind == "predict" else "scored"
         action.summary = f"{spec.run_id}: {done} {len(entropies)} scans"
         action.params = {"job": job.job_id, "run_id": spec.run_id}
+
+
+def _scores(path: Path) -> dict[str, ScanScores]:
+    """What a scoring found beside the entropies; nothing where an older worker did it."""
+    if not path.is_file():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, ScanScores])
 
 
 def _commit_evaluate(

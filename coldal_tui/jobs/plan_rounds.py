@@ -12,6 +12,7 @@ from coldal_tui.jobs.spec import (
 )
 from coldal_tui.project import pool as pools
 from coldal_tui.project.project import Project
+from coldal_tui.selection.strategies import strategy
 
 
 def next_round(project: Project) -> int:
@@ -62,9 +63,12 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         )
     previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
     alpha = request.get("alpha")
+    name = request.get("strategy") or default
+    if number > 0 and strategy(name).needs:
+        rows = tuple(pools.with_scores(project, rows, run_id))
     return SelectSpec(
         round=number,
-        strategy=request.get("strategy") or default,
+        strategy=name,
         budget=size,
         validation=_validation_count(project, request, size) if number == 0 else 0,
         seed=seed_of(project, request) + number,

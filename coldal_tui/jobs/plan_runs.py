@@ -19,6 +19,7 @@ from coldal_tui.project.label_files import prediction_file, reconcile_label_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
+from coldal_tui.selection.strategies import strategy
 
 
 def plan_train(project: Project, request: Request) -> TrainSpec:
@@ -94,10 +95,19 @@ def _next_run_id(project: Project) -> str:
 
 
 def plan_score(project: Project, request: Request) -> ScoreSpec | None:
-    """Candidates not yet scored, and queued scans without a prediction, their pre-label."""
+    """Candidates not yet scored, and queued scans without a prediction, their pre-label.
+
+    For a strategy on the network's features also what is covered: new scans are to differ from it.
+    """
     run_id = _run(project, request, "score with")
     scored = pools.entropies(project, run_id)
-    wanted = {row.scan_id for row in pools.pool_rows(project, run_id) if row.candidate}
+    name = request.get("strategy") or project.config.selection.round_strategy
+    differ = "features" in strategy(name).needs
+    wanted = {
+        row.scan_id
+        for row in pools.pool_rows(project, run_id)
+        if row.candidate or (differ and row.covered)
+    }
     return _forward(project, request, run_id, wanted - set(scored))
 
 

@@ -192,6 +192,7 @@ def plan_simulate(project: Project, request: Request) -> SimulateSpec:
         encoder_hash=encoder_hash,
         options=options,
         one_per_patient=setup.one_per_patient,
+        entropy=setup.entropy,
         cache=str(project.layout.cache),
     )
 
@@ -223,7 +224,9 @@ def _setup(
     ]
     classes = project.config.classes.names
     alone = project.config.selection.one_per_patient
+    entropy = project.config.selection.entropy
     parts = [_SIMULATION, __version__, classes, rows, rule, training, encoder_hash, alone]
+    parts += [entropy] if entropy != "mean" else []
     return Setup(
         setup=hashlib.sha256(msgspec.json.encode(parts)).hexdigest(),
         project=project.name,
@@ -238,4 +241,5 @@ def _setup(
         encoder_hash=encoder_hash,
         training=training,
         one_per_patient=alone,
+        entropy=entropy,
     )

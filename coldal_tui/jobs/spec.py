@@ -94,8 +94,9 @@ class PoolRow(msgspec.Struct, frozen=True):
 
     ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
     distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
-    ``class_entropy`` (p_c · H of each class but the background) and ``bald`` (what an ensemble
-    disagrees about): where they were measured.
+    ``class_entropy`` (p_c · H of each class but the background), ``bald`` (what an ensemble
+    disagrees about), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the
+    model's ``features``: where they were measured.
     """
 
     scan_id: str
@@ -106,6 +107,9 @@ class PoolRow(msgspec.Struct, frozen=True):
     entropy: float | None = None
     class_entropy: tuple[float, ...] | None = None
     bald: float | None = None
+    foreground_entropy: float | None = None
+    boundary_entropy: float | None = None
+    features: tuple[float, ...] | None = None
 
 
 class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
@@ -205,7 +209,8 @@ class SimulateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="simulate"
 
     ``store`` is the simulation's folder, which several jobs share: finished cells lie there, each
     whole, and are not done again. ``setup`` is the hash of all that two cells of one store have
-    in common. ``design`` is the whole of which ``cells`` are this job's part.
+    in common. ``design`` is the whole of which ``cells`` are this job's part. ``entropy`` is the
+    mean that strategies see as such: over all pixels, the ``foreground`` or the ``boundary``.
     """
 
     setup: str
@@ -219,6 +224,7 @@ class SimulateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="simulate"
     encoder_hash: str
     options: TrainOptions
     one_per_patient: bool = False
+    entropy: str = "mean"
     cache: str | None = None
 
 

@@ -61,6 +61,7 @@ class SelectionSection(Section, frozen=True):
     alpha: Fraction = 0.5
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     one_per_patient: bool = False
+    entropy: Literal["mean", "foreground", "boundary"] = "mean"
 
 
 class ValidationSection(Section, frozen=True):
@@ -151,6 +152,7 @@ total = 100                  # scans that may be labelled in all
 # round_strategy = "entropy-diversity"
 # alpha = 0.5                # 1: only uncertainty, 0: only diversity
 # one_per_patient = false    # true: no second scan of a patient before everybody has one
+# entropy = "mean"           # of all pixels; foreground or boundary: where the model sees something
 seed = 0
 
 [validation]

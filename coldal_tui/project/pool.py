@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
 
 from coldal_tui.jobs.spec import PoolRow
 from coldal_tui.project.project import Project
+from coldal_tui.simulation.cells import ScanScores
 
 OUT_STATUSES = ("queued", "exported")
 
@@ -69,10 +75,45 @@ def latest_run(project: Project) -> str | None:
 
 
 def entropies(project: Project, run_id: str | None) -> dict[str, float]:
+    """``scan_id → H`` of a run, by the mean that the project asks for (``selection.entropy``).
+
+    Scans that were scored before there were other means have none of these.
+    """
     if run_id is None:
         return {}
-    rows = project.store.rows("SELECT scan_id, entropy FROM scores WHERE run_id = ?", (run_id,))
-    return {row["scan_id"]: row["entropy"] for row in rows}
+    kind = project.config.selection.entropy
+    wanted = "entropy" if kind == "mean" else f"json_extract(more, '$.{kind}')"
+    rows = project.store.tuples(f"SELECT scan_id, {wanted} FROM scores WHERE run_id = ?", (run_id,))
+    return {scan_id: value for scan_id, value in rows if value is not None}
+
+
+def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
+    """The columns of ``scores`` beside the entropy."""
+    if scores is None:
+        return {}
+    more = msgspec.to_builtins(scores)
+    del more["entropy"]
+    features = more.pop("features", None)
+    found: dict[str, Any] = {"more": msgspec.json.encode(more).decode()}
+    if features is not None:
+        found["features"] = np.asarray(features, np.float16).tobytes()
+    return found
+
+
+def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
+    """Everything that a run's scorings found, features too."""
+    if run_id is None:
+        return {}
+    rows = project.store.tuples(
+        "SELECT scan_id, entropy, more, features FROM scores WHERE run_id = ?", (run_id,)
+    )
+    found = {}
+    for scan_id, entropy, more, features in rows:
+        values = {"entropy": entropy} | msgspec.json.decode(more)
+        if features is not None:
+            values["features"] = np.frombuffer(features, np.float16).astype(float).tolist()
+        found[scan_id] = msgspec.convert(values, ScanScores)
+    return found
 
 
 def any_candidate(project: Project) -> bool:
@@ -89,8 +130,28 @@ def any_candidate(project: Project) -> bool:
     )
 
 
+def with_scores(project: Project, rows: Sequence[PoolRow], run_id: str | None) -> list[PoolRow]:
+    """``rows`` with all that the run's scorings found of them, for strategies that need more than
+    the entropy."""
+    scores = all_scores(project, run_id)
+    found = []
+    for row in rows:
+        one = scores.get(row.scan_id)
+        if one is not None:
+            row = msgspec.structs.replace(
+                row,
+                class_entropy=one.class_entropy or None,
+                bald=one.bald,
+                foreground_entropy=one.foreground,
+                boundary_entropy=one.boundary,
+                features=one.features,
+            )
+        found.append(row)
+    return found
+
+
 def pool_rows(project: Project, run_id: str | None = None) -> tuple[PoolRow, ...]:
-    """Every usable scan in ``scan_id`` order with its state (see ``PoolRow``)."""
+    """Every usable scan in ``scan_id`` order with its state and entropy (see ``PoolRow``)."""
     labelled = labelled_scans(project)
     queue = {
         row["scan_id"]: row["status"]

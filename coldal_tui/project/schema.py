@@ -260,10 +260,17 @@ ALTER TABLE exports ADD COLUMN key_file TEXT;
 """
 """``items`` is what each scan was when it was handed out; ``key_file`` who a pseudonym is."""
 
+_SCORES_BESIDE_THE_ENTROPY = """
+ALTER TABLE scores ADD COLUMN more TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE scores ADD COLUMN features BLOB;
+"""
+"""``more`` is JSON: the entropy by other means and of each class; ``features`` are float16."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
     _JOBS_SIDE_BY_SIDE,
     _MASKS_WITHIN_FILES,
     _EXPORTED_ITEMS,
+    _SCORES_BESIDE_THE_ENTROPY,
 )

@@ -77,6 +77,7 @@ def _about(project: Project, store: Path, setup: Setup, request: Mapping[str, An
         "encoder_hash": setup.encoder_hash,
         "training": setup.training,
         "one_per_patient": setup.one_per_patient,
+        "entropy": setup.entropy,
         "plan": plan,
         "setup": setup.setup,
     }

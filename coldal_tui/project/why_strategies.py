@@ -84,6 +84,12 @@ def _disputed(terms: Terms) -> list[str]:
     return [f"predictions disagree about it more than about any other left ({terms['bald']:.3f})"]
 
 
+def _focused(terms: Terms) -> list[str]:
+    if "foreground_entropy" in terms:
+        return [f"the most uncertain foreground of all left ({terms['foreground_entropy']:.3f})"]
+    return [f"the most uncertain outlines of all left ({terms['boundary_entropy']:.3f})"]
+
+
 def _by_cluster(terms: Terms) -> list[str]:
     return [
         f"drawn at random in its cluster (seed {terms['seed']}), which gets {terms['places']} "
@@ -106,5 +112,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Callable[[Terms], list[str]]], ...] = (
     (("bald", "noise", "beta"), _noisy),
     (("entropy", "noise", "beta"), _noisy),
     (("bald",), _disputed),
+    (("foreground_entropy",), _focused),
+    (("boundary_entropy",), _focused),
     (("seed", "places", "cluster_size"), _by_cluster),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,6 +61,25 @@ def k_center(pool: Pool, batch: int) -> list[Pick]:
         picks.append(_pick(pool, index, step.index, len(picks) + 1, terms))
         turns.take(int(index[step.index]))
     return picks
+
+
+def k_center_of_model(pool: Pool, batch: int) -> list[Pick]:
+    """``k_center`` on the features of the last run's network, where Sener and Savarese measure.
+
+    The features are the means over places of the U-Net's coarsest level; the paper takes the last
+    layer before a classifier, which a network of pixels does not have. L2-normalised, as there.
+    Scans that the network has not seen are neither picked nor measured to.
+    """
+    assert pool.features is not None, "the registry asks for it"
+    seen = np.asarray(np.isfinite(pool.features).all(axis=1), np.bool_)
+    known = replace(
+        pool,
+        candidate=pool.candidate & seen,
+        covered=pool.covered & seen,
+        labelled=pool.labelled & seen,
+        embeddings=np.where(np.reshape(seen, (-1, 1)), pool.features, 0.0),
+    )
+    return k_center(known, batch)
 
 
 def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) -> list[Pick]:

@@ -25,6 +25,9 @@ _PER_SCAN = (
     "embeddings",
     "bald",
     "class_entropy",
+    "foreground_entropy",
+    "boundary_entropy",
+    "features",
     "patients",
 )
 
@@ -46,6 +49,10 @@ class Pool:
     bald : (N,) float, mutual information of prediction and model, NaN where not scored.
     class_entropy : (N, C) float, mean over a scan's pixels of p_c · H for each class but the
         background, NaN where not scored.
+    foreground_entropy, boundary_entropy : (N,) float, means of the entropy weighted by the
+        probability of any class, and by nearness to a predicted outline; NaN where not scored.
+    features : (N, f) float, what the last run's network makes of each scan; NaN rows where it has
+        not seen one.
     patients : (N,) int, equal for scans of one patient; given only when at most one scan of each
         is wanted until all patients are covered (see ``turns``).
     round : the number of this selection, 0 for the cold start.
@@ -65,6 +72,9 @@ class Pool:
     embeddings: Floats | None = None
     bald: Floats | None = None
     class_entropy: Floats | None = None
+    foreground_entropy: Floats | None = None
+    boundary_entropy: Floats | None = None
+    features: Floats | None = None
     patients: NDArray[np.integer] | None = None
     round: int = 0
     clusters_by: str = "map"

@@ -17,7 +17,15 @@ from coldal_tui.selection.noise import class_power, highest, power
 from coldal_tui.selection.pool import Floats, Pick, Pool
 
 Rounds = Literal["cold", "active"]
-Need = Literal["entropy", "embeddings", "bald", "class_entropy"]
+Need = Literal[
+    "entropy",
+    "embeddings",
+    "bald",
+    "class_entropy",
+    "foreground_entropy",
+    "boundary_entropy",
+    "features",
+]
 Clusterer = Callable[[Floats, int, int], Clustering]
 """(N, d) embeddings, the most clusters and a seed to the clusters that a strategy works in."""
 
@@ -66,8 +74,11 @@ class Strategy:
 _REMEDIES = {
     "entropy": "train and score first",
     "embeddings": "embed the scans first",
-    "bald": "score with an ensemble or Monte Carlo dropout first",
-    "class_entropy": "score the pool class by class first",
+    "bald": "an ensemble has to be trained for it, which coldal-tui simulate does",
+    "class_entropy": "train and score first",
+    "foreground_entropy": "train and score first",
+    "boundary_entropy": "train and score first",
+    "features": "train and score first",
 }
 _REGISTRY: dict[str, Strategy] = {}
 
@@ -183,6 +194,18 @@ def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 
 
 @register(
+    "k-center-model",
+    rounds=("active",),
+    needs=("features",),
+    description="the same on the features of the last run's network",
+)
+def _k_center_model(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.covering import k_center_of_model
+
+    return k_center_of_model(pool, batch)
+
+
+@register(
     "probcover",
     rounds=("cold", "active"),
     needs=("embeddings",),
@@ -235,6 +258,28 @@ def _entropy_diversity(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
 )
 def _entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     return _entropy_diversity(pool, batch, seed=seed, alpha=1.0)
+
+
+@register(
+    "entropy-foreground",
+    rounds=("active",),
+    needs=("foreground_entropy",),
+    description="entropy where the last run sees something, the background left out",
+)
+def _entropy_foreground(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    assert pool.foreground_entropy is not None
+    return highest(pool, pool.foreground_entropy, "foreground_entropy", batch)
+
+
+@register(
+    "entropy-boundary",
+    rounds=("active",),
+    needs=("boundary_entropy",),
+    description="entropy along the outlines that the last run draws",
+)
+def _entropy_boundary(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    assert pool.boundary_entropy is not None
+    return highest(pool, pool.boundary_entropy, "boundary_entropy", batch)
 
 
 @register(

@@ -46,14 +46,20 @@ class Setup(msgspec.Struct, frozen=True):
     encoder_hash: str
     training: dict[str, Any]
     one_per_patient: bool = False
+    entropy: str = "mean"
 
 
 class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How unsure a model is about a scan; ``bald`` where an ensemble was trained for it."""
+    """How unsure a model is about a scan: the mean entropy of its pixels, that of its foreground
+    and along its outlines, and that of each class. ``bald`` where an ensemble was trained for it;
+    ``features`` of the model where they were asked for."""
 
     entropy: float
-    class_entropy: tuple[float, ...]
+    class_entropy: tuple[float, ...] = ()
     bald: float | None = None
+    foreground: float | None = None
+    boundary: float | None = None
+    features: tuple[float, ...] | None = None
 
 
 class Cell(msgspec.Struct, frozen=True):

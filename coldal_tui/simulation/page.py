@@ -155,6 +155,9 @@ def _facts(results: Document) -> list[str]:
         "selection": "at most one scan of a patient before everybody has one"
         if about["one_per_patient"]
         else "",
+        "entropy": ""
+        if about.get("entropy", "mean") == "mean"
+        else f"the mean over the {about['entropy']}, not over all pixels",
         "encoder": f"{about['encoder']}, `{about['encoder_hash']}`",
         "training": "; ".join(_plan_words(plan)),
         "work": f"{plural(results['cells'], 'cell')}, {results['seconds']:,.0f} s of computing",

@@ -16,7 +16,9 @@ import torch
 from coldal_compute import score_step
 from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
-from coldal_compute.segmentation.data import file_readers
+from coldal_compute.segmentation.aggregation import focused
+from coldal_compute.segmentation.data import file_readers, preprocess
+from coldal_compute.segmentation.disagreement import class_entropies
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import grid_logits, load_model, predict, predict_logits
@@ -94,6 +96,39 @@ def test_scores_are_the_entropies_of_the_working_logits(
     }
     assert json.loads((tmp_path / "out" / "entropies.json").read_text()) == expected
     assert result.result["scored"] == 4
+
+
+def test_all_that_strategies_may_ask_for_is_scored(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    result = _score(run, images, tmp_path / "out", report)
+    model = load_model(run, _CPU)
+    found = json.loads((tmp_path / "out" / result.result["scores"]).read_text())
+    assert sorted(found) == [labelled.scan.scan_id for labelled in images]
+    for labelled in images:
+        scores = found[labelled.scan.scan_id]
+        logits = model.logits(read_scan(labelled.scan.ref))
+        assert scores["entropy"] == mean_entropy(logits)
+        assert tuple(scores["class_entropy"]) == class_entropies(logits)
+        assert scores["foreground"] == focused(logits).foreground
+        assert scores["boundary"] == focused(logits).boundary
+        assert len(scores["features"]) == model.plan.features[-1]
+
+
+def test_features_are_the_mean_of_the_coarsest_level(images: Any, tmp_path: Path) -> None:
+    model = load_model(_run(tmp_path / "run", images), _CPU)
+    image = preprocess(read_scan(images[0].scan.ref), model.plan)
+    logits, features = model.logits_and_features(image)
+    torch.testing.assert_close(logits, model.working_logits(image))
+    # Down the U by hand, to where nothing is left to go down.
+    block, seen = model.net.model, torch.from_numpy(image.astype(np.float32))[None]
+    with torch.inference_mode():
+        while isinstance(block, torch.nn.Sequential):
+            seen = block[0](seen)
+            block = block[1].submodule
+        expected = block(seen).mean(dim=(2, 3))[0].numpy()
+    np.testing.assert_allclose(features, expected, rtol=2e-3, atol=1e-3)
 
 
 def test_predictions_are_kept_for_the_scans_asked_for(

@@ -14,6 +14,7 @@ from coldal_tui.imaging.image import ScanRef
 from coldal_tui.jobs.fitting import Fit
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, MapSpec, ScanInput, ScoreSpec
+from coldal_tui.simulation.cells import ScanScores
 
 HASH = "e" * 64
 
@@ -144,7 +145,7 @@ def test_parts_of_a_scoring_are_joined_with_their_predictions(job) -> None:
     job.prepare(ScoreSpec(run="run", scans=scans, predict=("s00", "s04")))
     before = scored.Journal(job.path, "model")
     before.read()
-    before.append("s01", 0.5)
+    before.append("s01", ScanScores(0.5))
     parts = split(job, 2)
     assert [scans_of(part) for part in parts] == [["s00", "s02"], ["s03", "s04"]]
     assert [part.read_spec().predict for part in parts] == [("s00",), ("s04",)]
@@ -152,17 +153,17 @@ def test_parts_of_a_scoring_are_joined_with_their_predictions(job) -> None:
         journal = scored.Journal(part.path, "model")
         journal.read()
         for scan_id in scans_of(part):
-            journal.append(scan_id, number / 4)
+            journal.append(scan_id, ScanScores(number / 4, (0.5,)))
     drawn = parts[1].path / "predictions" / "entropy" / "s04.png"
     drawn.parent.mkdir(parents=True)
     drawn.write_bytes(b"pixels")
     gather(job)
     assert scored.Journal(job.path, "model").read() == {
-        "s00": 0.0,
-        "s01": 0.5,
-        "s02": 0.0,
-        "s03": 0.25,
-        "s04": 0.25,
+        "s00": ScanScores(0.0, (0.5,)),
+        "s01": ScanScores(0.5),
+        "s02": ScanScores(0.0, (0.5,)),
+        "s03": ScanScores(0.25, (0.5,)),
+        "s04": ScanScores(0.25, (0.5,)),
     }
     assert (job.path / "predictions" / "entropy" / "s04.png").read_bytes() == b"pixels"
 
@@ -173,9 +174,9 @@ def test_scores_of_another_model_are_not_joined(job) -> None:
     for folder, model in ((job, "new"), (part, "old")):
         journal = scored.Journal(folder.path, model)
         journal.read()
-        journal.append("s00", 1.0 if model == "old" else 0.5)
+        journal.append("s00", ScanScores(1.0 if model == "old" else 0.5))
     gather(job)
-    assert scored.Journal(job.path, "new").read() == {"s00": 0.5}
+    assert scored.Journal(job.path, "new").read() == {"s00": ScanScores(0.5)}
 
 
 def test_the_parts_of_a_specification_are_as_the_whole_but_for_their_scans(job) -> None:

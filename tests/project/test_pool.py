@@ -8,9 +8,11 @@ import pytest
 
 from coldal_tui.jobs.spec import PoolRow
 from coldal_tui.project import pool, queue_actions
+from coldal_tui.project.config import edit_config
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.labels import import_masks, reject_labels
 from coldal_tui.project.pool import Budget
+from coldal_tui.simulation.cells import ScanScores
 
 PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
 
@@ -127,3 +129,54 @@ def test_left_is_never_negative(lab, project):
     lab.configure("[budget]\ntotal = 1\n")
     project.reload_config()
     assert (pool.budget(project).spent, pool.budget(project).left) == (2, 0)
+
+
+SCORES = ScanScores(0.1, (0.02, 0.03), None, 0.4, 0.25, (0.5, -1.25, 3.0))
+
+
+@pytest.fixture
+def scored(project):
+    """s02 was scored with all there is, s03 by a version that knew the entropy alone."""
+    with project.store.action("score") as action:
+        action.summary = "scored"
+        for scan_id, scores in (("s02", SCORES), ("s03", None)):
+            project.store.replace(
+                "scores",
+                run_id="run-001",
+                scan_id=scan_id,
+                entropy=0.1 if scores else 0.2,
+                **pool.kept_scores(scores),
+            )
+    return project
+
+
+def test_scores_come_back_as_they_were_found(scored):
+    assert pool.all_scores(scored, "run-001") == {"s02": SCORES, "s03": ScanScores(0.2)}
+    assert pool.all_scores(scored, "run-002") == pool.all_scores(scored, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("mean", {"s02": 0.1, "s03": 0.2}),
+        ("foreground", {"s02": 0.4}),
+        ("boundary", {"s02": 0.25}),
+    ],
+)
+def test_the_project_says_which_mean_of_the_entropy_counts(scored, kind, expected):
+    edit_config(scored.layout.config, {("selection", "entropy"): kind})
+    scored.reload_config()
+    assert pool.entropies(scored, "run-001") == expected
+    rows = {one.scan_id: one.entropy for one in pool.pool_rows(scored, "run-001")}
+    assert {name: value for name, value in rows.items() if value is not None} == expected
+
+
+def test_strategies_that_need_more_than_the_entropy_get_it(scored):
+    plain = pool.pool_rows(scored, "run-001")
+    rows = {one.scan_id: one for one in pool.with_scores(scored, plain, "run-001")}
+    full = rows["s02"]
+    assert (full.entropy, full.foreground_entropy, full.boundary_entropy) == (0.1, 0.4, 0.25)
+    assert (full.class_entropy, full.bald) == ((0.02, 0.03), None)
+    assert full.features == (0.5, -1.25, 3.0)
+    assert (rows["s03"].features, rows["s03"].class_entropy) == (None, None)
+    assert rows["s04"] == next(one for one in plain if one.scan_id == "s04")

@@ -29,6 +29,9 @@ def _pool(covered: int = 4) -> Pool:
         rows,
         scores,
         scores[:, None],
+        scores,
+        scores,
+        rows,
         round=1,
     )
 

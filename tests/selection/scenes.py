@@ -51,5 +51,13 @@ def vector_scene(seed: int, *, largest: int = 30, patients: bool = False) -> Poo
     bald[rng.random(n) < 0.1] = np.nan
     classes = rng.random((n, int(rng.integers(1, 4))))
     return replace(
-        pool, embeddings=rows, patients=whose, bald=bald, class_entropy=classes, round=seed % 4
+        pool,
+        embeddings=rows,
+        patients=whose,
+        bald=bald,
+        class_entropy=classes,
+        foreground_entropy=rng.integers(0, 6, n) / 5,
+        boundary_entropy=rng.random(n),
+        features=rng.normal(size=(n, 5)),
+        round=seed % 4,
     )

@@ -39,6 +39,18 @@ def test_bald_takes_the_highest_that_are_scored(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("name", ["foreground", "boundary"])
+def test_entropy_by_other_means_takes_the_highest(name: str, seed: int) -> None:
+    pool = vector_scene(seed, patients=seed % 2 == 0)
+    scores = pool.foreground_entropy if name == "foreground" else pool.boundary_entropy
+    assert scores is not None
+    expected = naive_vectors.highest(scores.tolist(), _field(pool), 6)
+    picks = strategy(f"entropy-{name}")(pool, 6)
+    assert [pick.index for pick in picks] == expected
+    assert all(pick.terms[f"{name}_entropy"] == scores[pick.index] for pick in picks)
+
+
+@pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("name", ["power-entropy", "power-bald"])
 def test_power_adds_gumbel_noise_to_the_logarithm(name: str, seed: int) -> None:
     pool = vector_scene(seed, patients=seed % 2 == 0)

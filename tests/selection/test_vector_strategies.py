@@ -208,6 +208,25 @@ def test_k_center_by_hand() -> None:
     assert picks[0].role == "farthest-point"
 
 
+@pytest.mark.parametrize(("seed", "patients"), SCENES)
+def test_k_center_of_the_model_is_k_center_on_its_features(seed: int, patients: bool) -> None:
+    pool = vector_scene(seed, patients=patients)
+    assert pool.features is not None
+    rows = [[float(x) for x in row] for row in normalise(pool.features)]
+    expected = naive_vectors.k_center(rows, _field(pool), population(pool).tolist(), 5)
+    assert _indices(strategy("k-center-model")(pool, 5)) == expected
+
+
+def test_what_the_model_has_not_seen_it_can_not_be_measured_to() -> None:
+    # Seen: 0°, 40°, 80° and 170°; the labelled 119° and the candidate 60° are not.
+    turn = np.deg2rad([0, 40, 80, 119, 170, 60])
+    features = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    features[[3, 5]] = np.nan
+    pool = replace(_pool([5.0] * 6, [0, 3]), features=features)
+    picks = strategy("k-center-model")(pool, 9)
+    assert _indices(picks) == [4, 2, 1]
+
+
 def test_k_center_starts_in_the_middle() -> None:
     picks = strategy("k-center")(_pool([0, 20, 45, 80, 90]), 2)
     assert _indices(picks) == [2, 0]
@@ -301,6 +320,9 @@ def test_a_pool_without_scans_gives_no_picks(name: str) -> None:
         np.zeros((0, 4)),
         np.zeros(0),
         np.zeros((0, 2)),
+        np.zeros(0),
+        np.zeros(0),
+        np.zeros((0, 4)),
     )
     assert strategy(name)(pool, 5) == []
 
@@ -404,7 +426,13 @@ def _dominant(seed: int) -> tuple[Pool, np.ndarray]:
     entropy = np.where(of == 0, 0.8, 0.4) + 0.02 * rng.random(200)
     covered = np.arange(200) < 3
     pool = Pool(points, of, ~covered, covered, covered, entropy, rows, entropy)
-    return replace(pool, class_entropy=entropy[:, None]), of
+    return replace(
+        pool,
+        class_entropy=entropy[:, None],
+        foreground_entropy=entropy,
+        boundary_entropy=entropy,
+        features=rows,
+    ), of
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -414,9 +442,9 @@ def test_where_anatomies_are_rare_diversity_finds_them_and_entropy_does_not(seed
         known.name: len(set(of[_indices(known(pool, 10, seed=seed, alpha=0.25))]) - {0})
         for known in strategies()
     }
-    for name in (*ON_VECTORS, "coldstart", "entropy-diversity"):
+    for name in (*ON_VECTORS, "coldstart", "entropy-diversity", "k-center-model"):
         assert found[name] >= 4, (name, found)
-    for name in ("entropy", "bald"):
+    for name in ("entropy", "entropy-foreground", "entropy-boundary", "bald"):
         assert found[name] == 0, (name, found)
     for name in ("random", "random-stratified"):
         assert found[name] <= 2, (name, found)
@@ -432,14 +460,21 @@ def test_where_the_hard_scans_are_scattered_entropy_finds_them(seed: int) -> Non
     points, rows = rng.normal(size=(200, 2)), rng.normal(size=(200, 24))
     covered = np.arange(200) < 5
     pool = Pool(points, np.zeros(200, int), ~covered, covered, covered, entropy, rows, entropy)
-    pool = replace(pool, class_entropy=entropy[:, None], round=4)
+    pool = replace(
+        pool,
+        class_entropy=entropy[:, None],
+        foreground_entropy=entropy,
+        boundary_entropy=entropy,
+        features=rng.normal(size=(200, 24)),
+        round=4,
+    )
     share = {
         known.name: hard[_indices(known(pool, 10, seed=seed, alpha=0.8))].mean()
         for known in strategies()
     }
-    for name in ("entropy", "bald", "entropy-diversity"):
+    for name in ("entropy", "entropy-foreground", "entropy-boundary", "bald", "entropy-diversity"):
         assert share[name] == 1.0, share
     assert share["clasp-pe"] >= 0.9, share
     assert share["power-entropy"] >= 0.4, share
-    blind = ("random", "coldstart", *ON_VECTORS)
+    blind = ("random", "coldstart", "k-center-model", *ON_VECTORS)
     assert np.mean([share[name] for name in blind]) <= 0.2, share

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,16 @@ class Model:
             logits = grid_logits(self.net, tensor, self.plan, self.device, self.windows)
             return logits[0].float()
 
+    def logits_and_features(
+        self, image: NDArray[np.floating]
+    ) -> tuple[torch.Tensor, NDArray[np.float16]]:
+        """``working_logits``, and what the network makes of the scan at its coarsest level: the
+        mean of these features over places and windows, ``(F,)``."""
+        with _watched(coarsest(self.net)) as seen:
+            logits = self.working_logits(image)
+        features = torch.stack(seen).mean(dim=0).half().cpu().numpy()
+        return logits, features
+
     def logits(self, scan: ScanImage) -> torch.Tensor:
         """Logits ``(C, *working grid)`` of a scan; no padding is left in them."""
         return self.working_logits(preprocess(scan, self.plan))
@@ -54,6 +65,29 @@ class Model:
         """The label map on the scan's own grid from its working logits."""
         with memory_errors(_REMEDY):
             return native_labels(logits, shape)
+
+
+def coarsest(net: nn.Module) -> nn.Module:
+    """The innermost block of a MONAI U-Net, between its way down and its way up."""
+    block: nn.Module = net.model  # type: ignore[assignment]
+    while isinstance(block, nn.Sequential):
+        block = block[1].submodule  # type: ignore[assignment]
+    return block
+
+
+@contextmanager
+def _watched(block: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collects the mean over places, ``(F,)``, of every image that goes through a block."""
+    seen: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, given: object, made: torch.Tensor) -> None:
+        seen.extend(made.float().flatten(2).mean(dim=2))
+
+    handle = block.register_forward_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model:

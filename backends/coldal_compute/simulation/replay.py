@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import torch
 
+from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import failure
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
 from coldal_compute.segmentation.entropy import mean_entropy
@@ -71,7 +72,7 @@ class Replay:
             if "bald" in needs:
                 ensemble += self._others(cell, scene, train, folder, report)
                 clock.lap("ensemble")
-            scores = self._score(ensemble, scene, train, failed, report)
+            scores = self._score(ensemble, scene, train, needs, failed, report)
             clock.lap("score")
         return Cell(
             id=cell,
@@ -213,23 +214,35 @@ class Replay:
         ensemble: list[Model],
         scene: Scene,
         train: tuple[str, ...],
+        needs: frozenset[str],
         failed: list[FailedScan],
         report: Reporter,
     ) -> dict[str, ScanScores]:
-        """Entropies by the first network, which was measured; ``bald`` by all of them."""
+        """Entropies by the first network, which was measured; ``bald`` by all of them.
+
+        Where features are needed, labelled scans are among the scored: new ones are to differ
+        from them.
+        """
         scores: dict[str, ScanScores] = {}
 
         def score(scan_id: str) -> None:
             image = self.samples.image(scan_id)
-            logits = [model.working_logits(image) for model in ensemble]
+            own, features = ensemble[0].logits_and_features(image)
+            logits = [own, *(model.working_logits(image) for model in ensemble[1:])]
+            near = focused(own)
             scores[scan_id] = ScanScores(
-                entropy=mean_entropy(logits[0]),
-                class_entropy=class_entropies(logits[0]),
+                entropy=mean_entropy(own),
+                class_entropy=class_entropies(own),
                 bald=mutual_information(logits) if len(logits) > 1 else None,
+                foreground=near.foreground,
+                boundary=near.boundary,
+                features=tuple(map(float, features)) if "features" in needs else None,
             )
 
-        left = sorted(set(scene.split.pool) - set(train))
-        self._each(left, score, "scoring", failed, report)
+        asked = set(scene.split.pool) - set(train)
+        if "features" in needs:
+            asked |= {*train, *scene.split.validation}
+        self._each(sorted(asked), score, "scoring", failed, report)
         return scores
 
     def _each(

@@ -30,6 +30,7 @@ class Scene:
     patients: dict[str, str]
     mapped: tuple[str, ...]
     shards: tuple[ShardRows, ...]
+    entropy: str = "mean"
 
     @property
     def map(self) -> Path:
@@ -69,10 +70,17 @@ class Scene:
             candidate=candidate,
             covered=labelled,
             labelled=labelled,
-            entropy=scores.entropy if scores else None,
+            entropy=self._entropy(scores) if scores else None,
             class_entropy=scores.class_entropy if scores else None,
             bald=scores.bald if scores else None,
+            foreground_entropy=scores.foreground if scores else None,
+            boundary_entropy=scores.boundary if scores else None,
+            features=scores.features if scores else None,
         )
+
+    def _entropy(self, scores: ScanScores) -> float | None:
+        kinds = {"foreground": scores.foreground, "boundary": scores.boundary}
+        return kinds.get(self.entropy, scores.entropy)
 
 
 def prepare_scene(spec: SimulateSpec, seed: int, report: Reporter) -> Scene:
@@ -108,7 +116,7 @@ def prepare_scene(spec: SimulateSpec, seed: int, report: Reporter) -> Scene:
     )
     if read_split(Path(spec.store), seed) != split:
         write_json(split_file(Path(spec.store), seed), split)
-    return Scene(seed, split, folder, patients, mapped, shards)
+    return Scene(seed, split, folder, patients, mapped, shards, spec.entropy)
 
 
 def _restricted(shards: tuple[ShardRows, ...], kept: frozenset[str]) -> tuple[ShardRows, ...]:

@@ -21,7 +21,7 @@ from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.scene import Scene, prepare_scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import LabelledScan, Reporter, SimulateSpec, StepResult
-from coldal_tui.simulation.cells import Cell, read_cell, write_cell
+from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, write_cell
 from coldal_tui.simulation.design import CellId
 
 WORK = "work"
@@ -86,10 +86,19 @@ def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:
     needs = scored(spec).get(cell)
     if needs is None:
         return found
-    whole = found.scores is not None and not (
-        "bald" in needs and any(one.bald is None for one in found.scores.values())
-    )
-    return found if whole else None
+    scores = None if found.scores is None else found.scores.values()
+    return found if scores is not None and all(_enough(one, needs) for one in scores) else None
+
+
+def _enough(scores: ScanScores, needs: frozenset[str]) -> bool:
+    """Whether a scan's scores hold what strategies of the next round need."""
+    known = {
+        "bald": scores.bald,
+        "foreground_entropy": scores.foreground,
+        "boundary_entropy": scores.boundary,
+        "features": scores.features,
+    }
+    return all(known.get(need, 0.0) is not None for need in needs)
 
 
 def shared_plan(

@@ -5,6 +5,8 @@
 An import decodes every mask, and besides hashes it, finds its scan, checks and maps its values,
 writes the label to the disk (fsync), and commits it. Pairs are timed in turn; the ratio of each
 pair counts, not the seconds: 1 would be as fast as decoding alone, by one thread with Pillow.
+Leave some minutes between two runs on ext4: it goes round the inodes of files deleted just now,
+and a run deletes what it wrote.
 """
 
 from __future__ import annotations

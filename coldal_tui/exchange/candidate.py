@@ -93,6 +93,7 @@ class Candidate:
     raises ``ImageError``.
     ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
     name the slices they lie on.
+    ``decode`` does as ``load`` with the bytes of ``file``, where it needs nothing else.
     """
 
     file: Path
@@ -109,6 +110,7 @@ class Candidate:
     parts: tuple[Path, ...] = ()
     updated: float | None = None
     weak: str = ""
+    decode: Callable[[bytes], MaskPixels] | None = field(default=None, repr=False)
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """The mask for a scan, decoded. Raises ``ImageError``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -19,6 +20,7 @@ from coldal_tui.exchange.importers import Importer, load_registry
 from coldal_tui.exchange.matching import Match, Matcher
 from coldal_tui.exchange.ours import Digests, OwnFiles, SeenLabels
 from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.reading_ahead import decoded, read_small
 from coldal_tui.exchange.settling import (
     IMAGE_ITSELF,
     Claim,
@@ -42,8 +44,11 @@ Finish = Callable[[Verdict], Verdict]
 """Called with each verdict where it was made, which may be in another thread."""
 
 _REUSED = 16 << 20
-_BATCH = 1 << 21
+_BATCH = 1 << 22
 """Pixels that one thread decides on before it hands its verdicts over."""
+
+_TURN_S = 5e-4
+"""How long a thread that has decoded waits before it asks for Python's lock; by default 5 ms."""
 
 _Batch = list[tuple[ScanTarget, list[Claim]]]
 
@@ -202,6 +207,17 @@ def _let_memory_be_reused() -> None:
     np.empty(_REUSED, dtype=np.uint8)
 
 
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Threads change quickly: one that decodes a mask in less would idle most of the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _TURN_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 def _as_it_is(verdict: Verdict) -> Verdict:
     return verdict
 
@@ -287,9 +303,11 @@ class _Import:
 
     def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
         """Finished verdicts of every scan, in the scans' order."""
-        large = threading.Lock()
+        large, turn = threading.Lock(), threading.Lock()
 
         def work(batch: _Batch) -> list[list[Verdict]]:
+            if len(batch) > 1:
+                return self._settle_small(batch, turn)
             crowded = any(prod(target.shape) > _LARGE for target, _ in batch)
             with large if crowded else nullcontext():
                 return [self._settle(target, group) for target, group in batch]
@@ -301,14 +319,25 @@ class _Import:
         waiting: deque[Future[list[list[Verdict]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
         try:
-            for batch in self._batches(claims):
-                waiting.append(pool.submit(work, batch))
-                if len(waiting) > 2 * threads:
+            with _short_turns():
+                for batch in self._batches(claims):
+                    waiting.append(pool.submit(work, batch))
+                    if len(waiting) > 2 * threads:
+                        yield from waiting.popleft().result()
+                while waiting:
                     yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _settle_small(self, batch: _Batch, turn: threading.Lock) -> list[list[Verdict]]:
+        """Verdicts on small scans: one thread decides while others decode."""
+        read = [read_small(group, self.digests) for _, group in batch]
+        ready = [
+            (target, decoded(group, data))
+            for (target, group), data in zip(batch, read, strict=True)
+        ]
+        with turn:
+            return [self._settle(target, group) for target, group in ready]
 
     def _batches(self, claims: dict[str, list[Claim]]) -> Iterator[_Batch]:
         """Scans with their claims, small ones several at a time: threads wait for each other."""
@@ -324,7 +353,7 @@ class _Import:
         if batch:
             yield batch
 
-    def _settle(self, target: ScanTarget, group: list[Claim]) -> list[Verdict]:
+    def _settle(self, target: ScanTarget, group: Sequence[Claim]) -> list[Verdict]:
         empty = self.rules.options.confirm_empty
         whole = joined(group, target, self.digests, missing_is_empty=empty)
         settled = settle(whole, target, self.rules, self.digests)

@@ -24,10 +24,14 @@ _HARDLY = 0.05
 _SMALL = 1 << 20
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
+def _beginning(file: Path) -> bytes:
+    """The first bytes of a file: all of it, where they are fewer than ``_SMALL``."""
+    with file.open("rb", buffering=0) as stream:
         data = stream.read(_SMALL)
-    return hashlib.sha256(data).hexdigest() if len(data) < _SMALL else sha256_file(file)
+        # A network file system may give less than it was asked for.
+        while 0 < len(data) < _SMALL and (more := stream.read(_SMALL - len(data))):
+            data += more
+    return data
 
 
 class Digests:
@@ -40,8 +44,21 @@ class Digests:
         """The file's hash; OSError where it can't be read."""
         found = self._known.get(file)
         if found is None:
-            found = self._known[file] = _digest(file)
+            data = _beginning(file)
+            found = hashlib.sha256(data).hexdigest() if len(data) < _SMALL else sha256_file(file)
+            self._known[file] = found
         return found
+
+    def read_small(self, file: Path) -> bytes | None:
+        """The bytes of a small file that can be read, whose hash is known from then on."""
+        try:
+            data = _beginning(file)
+        except OSError:
+            return None
+        if len(data) >= _SMALL:
+            return None
+        self._known[file] = hashlib.sha256(data).hexdigest()
+        return data
 
     def try_of(self, file: Path) -> str | None:
         """The file's hash, or None where it can't be read."""
@@ -67,8 +84,8 @@ class OwnFiles:
             ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
         )
         self._digests = digests
-        self._folders: dict[Path, str] = {}
-        self._images = {os.path.realpath(file) for target in targets for file in target.files}
+        self._folders: dict[str, str] = {}
+        self._images = {self._real(Path(file)) for target in targets for file in target.files}
         self._hashes = {target.sha256 for target in targets if target.sha256}
         self._exported: set[str] = set()
         self._prelabels: dict[str, str | None] = {}
@@ -93,9 +110,10 @@ class OwnFiles:
         """``os.path.realpath`` that looks up each folder once."""
         if file.is_symlink():
             return os.path.realpath(file)
-        folder = self._folders.get(file.parent)
+        above = str(file.parent)
+        folder = self._folders.get(above)
         if folder is None:
-            folder = self._folders[file.parent] = os.path.realpath(file.parent)
+            folder = self._folders[above] = os.path.realpath(above)
         return f"{folder}/{file.name}"
 
     def _prelabel_reason(self, real: str) -> str | None:

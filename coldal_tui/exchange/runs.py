@@ -33,7 +33,7 @@ class Runs:
         flat = array.ravel(order=order)
         if not flat.size:
             return None
-        ends = np.flatnonzero(flat[1:] != flat[:-1])
+        ends = _set_places(flat[1:] != flat[:-1])
         if (ends.size + 1) * _PIXELS_PER_RUN > flat.size:
             return None
         bounds = np.empty(ends.size + 2, dtype=np.intp)
@@ -67,6 +67,19 @@ class Runs:
         made.update(self.values[self.which].astype(np.uint8).tobytes())
         made.update(self.lengths.tobytes())
         return made.digest()
+
+
+def _set_places(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """``np.flatnonzero`` for flags of which few are set: eight of them are looked at at once."""
+    whole = flags.size // 8 * 8
+    eights = flags[:whole].view(np.uint64)
+    some = (eights != 0).nonzero()[0]
+    inside = eights[some].view(np.bool_).nonzero()[0]
+    places = some[inside >> 3]
+    places <<= 3
+    places += inside & 7
+    rest = flags[whole:].nonzero()[0]
+    return np.concatenate((places, rest + whole)) if rest.size else places
 
 
 def _numbered(found: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:

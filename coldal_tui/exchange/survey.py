@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def survey_source(source: Path, importers: Sequence[Importer], place: str = "a f
 
 def _walk(source: Path) -> Iterator[Path | Ignored]:
     if not source.is_dir():
-        yield source
+        yield source if source.is_file() else _no_file(source)
         return
     try:
         next(source.iterdir(), None)
@@ -117,17 +116,17 @@ def _walk_folder(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path |
         elif entry.is_dir():
             yield from _walk_folder(path, visited)
         else:
-            yield path
+            yield path if entry.is_file() else _no_file(path)
+
+
+def _no_file(path: Path) -> Ignored:
+    """Why something is not opened: reading from a pipe would wait for ever."""
+    if path.exists():
+        return Ignored(path, "not a plain file")
+    return Ignored(path, "a broken link" if path.is_symlink() else "it can't be read")
 
 
 def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return Ignored(path, "a broken link" if path.is_symlink() else "it can't be read")
-    # Opening a pipe would wait for ever.
-    if not stat.S_ISREG(mode):
-        return Ignored(path, "not a plain file")
     if path.name in (JSON_NAME, CSV_NAME):
         return Ignored(path, "a manifest, not a mask")
     head = _head(path)
@@ -146,7 +145,7 @@ def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             return stream.read(HEAD_BYTES)
     except OSError:
         # Recognised by its ending, it is reported as unreadable when it is decoded.

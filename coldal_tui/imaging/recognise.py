@@ -115,7 +115,8 @@ def is_dicom(head: bytes) -> bool:
 def is_metaimage(head: bytes) -> bool:
     """A MetaImage header: text that names NDims and DimSize."""
     return (
-        re.search(rb"^\s*NDims\s*=", head, re.M) is not None
+        b"NDims" in head
+        and re.search(rb"^\s*NDims\s*=", head, re.M) is not None
         and re.search(rb"^\s*DimSize\s*=", head, re.M) is not None
     )
 

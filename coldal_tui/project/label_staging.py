@@ -29,7 +29,7 @@ from coldal_tui.project.label_files import STAGED, label_name, stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.quarantine import keep_copy
 
-_SYNC_THREADS = 8
+_SYNC_THREADS = 32
 
 Source = tuple[str, str, str]
 """What a label was made of: scan, hash of the file, mask within it."""
@@ -125,7 +125,9 @@ class Stager:
         if not self._files:
             return
         with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
-            list(pool.map(_sync_file, self._files))
+            list(
+                pool.map(_sync_files, (self._files[n::_SYNC_THREADS] for n in range(_SYNC_THREADS)))
+            )
         fsync_folder(self._folder)
 
 
@@ -134,15 +136,16 @@ def _suffix(target: ScanTarget) -> str:
     return label_suffix(header)
 
 
-def _sync_file(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
+def _sync_files(paths: Iterable[Path]) -> None:
+    for path in paths:
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise disk_error(error, path) from error
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise disk_error(error, path) from error
 
 
 class KnownLabels:

@@ -72,6 +72,7 @@ class RasterImporter:
             path.as_posix(),
             "picture",
             lambda: read_picture_mask(path),
+            decode=lambda data: decode_picture_mask(data, path),
             weak="a lossy picture is no mask" if lossy else "",
         )
 
@@ -86,11 +87,19 @@ def read_picture_mask(path: Path) -> MaskPixels:
     ------
     ImageError : lossy, too colourful, transparent, several pages, reversed palette, or damaged.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    return decode_picture_mask(data, path)
+
+
+def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
+    """As :func:`read_picture_mask`, of the bytes in the file."""
     from PIL import UnidentifiedImageError
 
     colours: Mapping[int, str] | None = None
     try:
-        data = path.read_bytes()
         kind = _format_of(data[:64])
         if not data:
             raise _unreadable(path, "it is empty (0 bytes)")

@@ -31,15 +31,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("queue", "The numbers behind a pick."),
     "export-queue": ("export", "Hand queued scans to labelers."),
     "import-masks": ("exchange", "Take masks back from a labeler."),
-    "labels": ("labels", "Labels and quarantine: list, accept, reject, confirm-empty, retry."),
+    "labels": ("labels", "Labels and quarantine: list, check, accept, reject, confirm-empty, retry."),
     "train": ("steps", "Train the segmentation model on the labels."),
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),
     "simulate": ("simulate", "Would this have beaten random here? Replays on known masks."),
-    "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry."),
+    "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry, first."),
     "undo": ("queue", "Take back the last action."),
-    "encoder": ("encoder", "Encoders and their weights: list, use."),
+    "encoder": ("encoder", "Encoders and their weights: list, install, use."),
     "doctor": ("doctor", "Check the machine and the project; say what to do."),
 }
 

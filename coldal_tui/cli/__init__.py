@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("queue", "The numbers behind a pick."),
     "export-queue": ("export", "Hand queued scans to labelers."),
     "import-masks": ("exchange", "Take masks back from a labeler."),
-    "labels": ("labels", "Labels and quarantine: list, check, accept, reject, confirm-empty, retry."),
+    "labels": ("labels", "Labels and quarantine: list, check, accept, reject, retry."),
     "train": ("steps", "Train the segmentation model on the labels."),
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +81,27 @@ def test_a_log_is_that_of_the_folder_the_job_goes_on_in(call: Call, waiting: Pat
     (folder / "log.txt").write_text("an earlier attempt\n")
     change(waiting, 1, folder=".coldal/jobs/000009-embed", status="done")
     assert call("jobs", "logs", "-f", 1, cwd=waiting).out == "an earlier attempt\n"
+
+
+def test_a_log_is_followed_until_the_job_ends(
+    call: Call, waiting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written between two looks comes once, and nothing of the last words is lost."""
+    log = waiting / ".coldal" / "jobs" / "000001-embed" / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"first\nZ\xc3")
+    change(waiting, 1, status="running")
+    parts = iter([b"\xbcrich, half ", b"a line\n", b"last\n"])
+
+    def meanwhile(_seconds: float) -> None:
+        with log.open("ab") as stream:
+            stream.write(part := next(parts))
+        if part == b"last\n":
+            change(waiting, 1, status="done")
+
+    monkeypatch.setattr("coldal_tui.cli.jobs.time", SimpleNamespace(sleep=meanwhile))
+    done = call("jobs", "logs", "-f", 1, cwd=waiting)
+    assert (done.status, done.out) == (0, "first\nZürich, half a line\nlast\n")
 
 
 def test_who_waits_for_a_job_is_told_what_it_waits_for(

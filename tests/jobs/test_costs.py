@@ -36,6 +36,7 @@ def long_job(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]
         ended(project, number)
 
 
+@pytest.mark.e2e
 def test_memory_and_processor_while_a_job_runs(project: Project, long_job: int) -> None:
     (supervisor,) = supervisors(project)
     time.sleep(0.5)
@@ -47,6 +48,7 @@ def test_memory_and_processor_while_a_job_runs(project: Project, long_job: int) 
     assert spent < MOST_CPU * WINDOW_S
 
 
+@pytest.mark.e2e
 def test_a_supervisor_hears_of_a_new_job_at_once(project: Project, long_job: int) -> None:
     """By the database, without being told."""
     began = time.monotonic()

@@ -27,6 +27,8 @@ from coldal_tui.jobs.waiting import revive, submit_chain
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
 
+pytestmark = pytest.mark.e2e
+
 SCANS = 20
 SHARD = 4
 

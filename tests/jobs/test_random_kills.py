@@ -20,6 +20,7 @@ SOAK = Path(__file__).parents[2] / "scripts" / "soak_jobs.py"
 KILLS = 10
 
 
+@pytest.mark.e2e
 def test_ten_kills_of_quick_jobs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretended steps, so that kills come at every moment of starting, working and committing."""
     monkeypatch.setenv("PYTHONPATH", str(PRETENDED))

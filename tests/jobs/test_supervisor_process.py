@@ -92,6 +92,7 @@ def test_a_supervisor_that_only_fails_gives_up(project: Project, monkeypatch, ca
     capsys.readouterr()
 
 
+@pytest.mark.e2e
 def test_modules_in_the_projects_folder_are_not_imported(project: Project) -> None:
     (project.root / "psutil.py").write_text("raise SystemExit('imported from the project')")
     (project.root / "apsw.py").write_text("raise SystemExit('imported from the project')")
@@ -120,6 +121,7 @@ def _until_gone(project: Project, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.e2e
 def test_waiting_raises_what_the_job_failed_of(project: Project) -> None:
     seen: list[str] = []
     numbers = waiting.submit_chain(project, [("no-such-kind", {}), ("embed", {})])
@@ -131,6 +133,7 @@ def test_waiting_raises_what_the_job_failed_of(project: Project) -> None:
     _until_gone(project)
 
 
+@pytest.mark.e2e
 def test_a_supervisor_outlives_who_started_it(project: Project, tmp_path: Path) -> None:
     """The launcher ends at once; the job it submitted is dealt with all the same."""
     code = (

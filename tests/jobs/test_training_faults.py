@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from processes import PRETENDED, ended, nothing_left, processes_of, until, workers
@@ -15,11 +16,14 @@ from processes import PRETENDED, ended, nothing_left, processes_of, until, worke
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.supervisor import ensure_supervisor
 from coldal_tui.jobs.waiting import submit_chain
+from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 
 pytestmark = pytest.mark.e2e
 
 ENOUGH_FOR_NOTES = 200_000
+SIDE = 64
+"""Of a picture, and of the patches that it is cut into."""
 
 
 @pytest.fixture
@@ -61,18 +65,32 @@ class _Stage:
     job_kind = "train"
 
 
-def test_a_training_that_runs_out_of_memory_ends_with_smaller_batches(
-    labelled: tuple[Project, str], soak: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("batch", "holds", "reason", "planned"),
+    [
+        (8, 4 * SIDE**2, "batches of 4 instead of 8", ("batch_size", 4)),
+        (1, SIDE**2 // 2, "patches of 32×32 instead of 64×64", ("patch", [32, 32])),
+    ],
+)
+def test_a_training_that_runs_out_of_memory_does_with_less_and_its_run_says_so(
+    labelled: tuple[Project, str],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    holds: int,
+    reason: str,
+    planned: tuple[str, Any],
 ) -> None:
     project, _ = labelled
+    edit_config(project.layout.config, {("train", "batch_size"): batch})
     monkeypatch.setenv("PYTHONPATH", str(PRETENDED))
-    monkeypatch.setenv("PRETEND_MEMORY", "4")
+    monkeypatch.setenv("PRETEND_MEMORY", str(holds))
     (number,) = submit_chain(project, [("train", {"steps": 12})])
     job = ended(project, number, 180)
     assert (job.status, job.attempts, job.interruptions) == ("done", 2, 0), job.error
     row = project.store.row("SELECT summary FROM runs")
     assert row is not None
     summary = json.loads(row["summary"])
-    reason = "the memory ran out: batches of 4 instead of 8"
-    assert summary["adjustments"] == job.result["adjustments"] == [reason]
-    assert summary["plan"]["batch_size"] == 4
+    told = [f"the memory ran out: {reason}"]
+    assert summary["adjustments"] == job.result["adjustments"] == told
+    key, value = planned
+    assert summary["plan"][key] == value

@@ -21,6 +21,8 @@ from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
 
+pytestmark = pytest.mark.e2e
+
 GB = 2**30
 
 

@@ -2,7 +2,7 @@
 
 PRETEND_CLOCK=S sets the clock of every process ahead (or back) by S seconds, a while after it
 began; PRETEND_DISK=N lets no worker write a file of more than N bytes; PRETEND_MEMORY=N lets no
-training step have more than N patches. With PRETEND_STEPS all steps are pretended.
+training step have more than N pixels. With PRETEND_STEPS all steps are pretended.
 """
 
 import os
@@ -40,7 +40,7 @@ def _bound_the_memory(most: int) -> None:
     real = Segmenter.training_step
 
     def step(self, batch, index):  # type: ignore[no-untyped-def]
-        if len(batch[0]) > most:
+        if batch[0].numel() > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return real(self, batch, index)
 

@@ -13,7 +13,7 @@ from coldal_tui.project.pool import budget
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
-    from coldal_tui.selection.strategies import Rounds
+    from coldal_tui.selection.strategies import Rounds, Strategy
 
 Steps = list[tuple[str, dict[str, Any]]]
 
@@ -107,15 +107,25 @@ def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
     from coldal_tui.selection.strategies import strategy
 
     if asked is not None:
-        strategy(asked, rounds)
+        _check_needs(strategy(asked, rounds))
         return
     section = project.config.selection
     key = "strategy" if rounds == "cold" else "round_strategy"
     try:
-        strategy(getattr(section, key), rounds)
+        _check_needs(strategy(getattr(section, key), rounds))
     except UsageError as error:
         where = f"{project.layout.config}, selection.{key}"
         raise ColdalError(error.what, where=where, remedy=error.remedy) from error
+
+
+def _check_needs(chosen: Strategy) -> None:
+    """No project trains the ensemble that BALD takes; hours later this would be told as well."""
+    if "bald" in chosen.needs:
+        raise UsageError(
+            f"strategy {chosen.name} needs an ensemble, which projects do not train",
+            remedy="try it with coldal-tui simulate; here use another, such as power-entropy",
+            code="missing-input",
+        )
 
 
 def check_run(project: Project, asked: str | None) -> None:

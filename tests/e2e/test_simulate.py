@@ -21,7 +21,11 @@ import pytest
 from coldal_tui.simulation.cells import Cell, read_cell
 from coldal_tui.simulation.design import CellId, Split
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(1800),
+    pytest.mark.xdist_group("simulate"),
+]
 
 ASKED = (
     *("--strategies", "coldstart", "--budgets", 5, "--seeds", 2, "--validation", 2),

@@ -78,10 +78,11 @@ def import_masks_command(
     """
     from coldal_tui.exchange.conflicts import ConflictRule
     from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.project.class_map import keep_class_map, parse_class_map
 
     project, rest = common.open_with_rest(targets)
     with project:
-        said = _value_map(values, project.config.classes.names)
+        said = parse_class_map(values, project.config.classes.names[0])
         options = ImportOptions(
             values=said,
             resample=resample,
@@ -92,13 +93,13 @@ def import_masks_command(
         if watch:
             if dry_run:
                 raise click.UsageError("--watch and --dry-run exclude each other")
-            _keep(project, said)
+            keep_class_map(project, said)
             _watch(project, rest, format_, match, options, as_json)
             return
         if len(rest) != 1:
             raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
         report = _import(project, Path(rest[0]), format_, match, options, dry_run)
-        kept = [] if dry_run else _keep(project, said)
+        kept = [] if dry_run else keep_class_map(project, said)
     if as_json:
         common.print_json(import_json(report))
     else:
@@ -167,28 +168,6 @@ def _show_arrival(arrival: Arrival, as_json: bool) -> None:
     else:
         common.echo(f"\n{plural(len(arrival.files), 'file')} arrived in {arrival.source}")
         show_report(arrival.report)
-
-
-def _value_map(values: tuple[str, ...], classes: tuple[str, ...]) -> dict[int | str, int | str]:
-    """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number."""
-    from coldal_tui.project.class_map import class_key
-
-    found: dict[int | str, int | str] = {}
-    for pair in values:
-        left, separator, right = pair.rpartition("=")
-        if not separator or not left.strip() or not right.strip():
-            raise click.UsageError(f"--map {pair!r}: write VALUE=CLASS, such as 128={classes[0]}")
-        key, meaning = class_key(left), class_key(right)
-        found[key if isinstance(key, int) else left.strip()] = (
-            meaning if isinstance(meaning, int) else right.strip()
-        )
-    return found
-
-
-def _keep(project: Project, said: dict[int | str, int | str]) -> list[str]:
-    from coldal_tui.project.class_map import keep_class_map
-
-    return keep_class_map(project, said)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from coldal_tui.project.project import Project
 from coldal_tui.tui import flows
 from coldal_tui.tui.flows import ExportWish, ImportWish, Sizes
+from coldal_tui.tui.meanings import Preview
 from coldal_tui.tui.paned import Paned
 from coldal_tui.tui.tasks import Progress
 from coldal_tui.tui.windows import ExportWindow, ImportWindow
@@ -120,9 +121,10 @@ class Stepping(Paned):
         """A dry run in a thread; the window shows what would happen, or why it can't."""
         assert isinstance(window, ImportWindow)
 
-        def work(project: Project) -> list[str]:
+        def work(project: Project) -> Preview:
             report = flows.take_in(project, wish, lambda *_: None, dry_run=True)
-            return flows.import_words(report)
+            classes = project.config.classes.names
+            return Preview(flows.import_words(report), report.unknown, classes)
 
         self.read(
             "preview",

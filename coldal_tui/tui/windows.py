@@ -17,6 +17,7 @@ from textual.suggester import Suggester
 from textual.widgets import Checkbox, Footer, Input, Select, Static
 
 from coldal_tui.tui.flows import ExportWish, ImportWish
+from coldal_tui.tui.meanings import Meanings, Preview
 from coldal_tui.visible import visible
 
 _CSS = """
@@ -233,6 +234,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
                 )
             for name, words in self.SWITCHES:
                 yield Tick(words, id=name, compact=True)
+            yield Meanings()
             with VerticalScroll(id="preview", can_focus=False):
                 yield Static("", id="note")
         yield Footer()
@@ -256,7 +258,10 @@ class ImportWindow(ModalScreen[ImportWish | None]):
             path,
             self.query_one("#match", Input).value.strip() or None,
             options,
-            classes=tuple(pair.strip() for pair in means.split(",") if pair.strip()),
+            classes=(
+                *self.query_one(Meanings).said(),
+                *(pair.strip() for pair in means.split(",") if pair.strip()),
+            ),
             conflict=str(self.query_one("#rule", Select).value),
         )
 
@@ -278,10 +283,16 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         assert isinstance(self.app, ColdalApp)
         self.app.preview_import(self, wish)
 
-    def previewed(self, wish: ImportWish, lines: Sequence[str]) -> None:
+    def previewed(self, wish: ImportWish, preview: Preview) -> None:
+        """Show what would happen, and ask what nobody has explained: that is kept, too."""
         self._previewed = wish
-        text = Text(visible("\n".join(lines), keep="\n"))
-        text.append("\nenter imports", style="bold")
+        text = Text(visible("\n".join(preview.lines), keep="\n"))
+        if self.query_one(Meanings).ask(preview.unknown, preview.classes):
+            # First: on a small screen there is no room for more.
+            hint = "say what they mean, then ctrl+g looks again; it is kept in coldal.toml\n"
+            text = Text(hint, style="bold").append_text(Text(text.plain, style="not bold"))
+        else:
+            text.append("\nenter imports", style="bold")
         self.query_one("#note", Static).update(text)
 
     def say(self, words: str) -> None:

@@ -1,0 +1,59 @@
+"""What values, names and colours of masks mean: asked one by one where nobody has said it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Select, Static
+
+from coldal_tui.visible import visible
+
+MOST = 24
+"""So many are asked for at once; what is left comes up the next time."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an import would do: in words; what nobody has explained (in how many masks)."""
+
+    lines: Sequence[str]
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    classes: Sequence[str] = ()
+
+
+class Meanings(Vertical):
+    """A line for each unknown value with the classes to choose from; empty at first."""
+
+    DEFAULT_CSS = """
+    Meanings { height: auto; max-height: 10; overflow-y: auto; }
+    Meanings .label { width: 34; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="meanings")
+        self._asked: dict[str, Select[str]] = {}
+
+    def ask(self, unknown: Mapping[str, int], classes: Sequence[str]) -> bool:
+        """Ask for what was not asked for before; whether there was any."""
+        new = [key for key in unknown if key not in self._asked][:MOST]
+        words = [(name, name) for name in (*classes, "background", "ignore")]
+        for key in new:
+            choice: Select[str] = Select(words, prompt="not said", compact=True)
+            self._asked[key] = choice
+            masks = f"{unknown[key]:,} mask{'' if unknown[key] == 1 else 's'}"
+            self.mount(Horizontal(Static(Text(f"{visible(key)} (in {masks}) is"), classes="label"),
+                choice))  # fmt: skip
+        if new:
+            self.call_after_refresh(self._asked[new[0]].focus)
+        return bool(new)
+
+    def said(self) -> tuple[str, ...]:
+        """``VALUE=CLASS`` of all that was chosen."""
+        return tuple(
+            f"{key}={choice.value}"
+            for key, choice in self._asked.items()
+            if isinstance(choice.value, str)
+        )

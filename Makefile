@@ -47,6 +47,7 @@ bench: venv
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/tui.py
 	$(BIN)/python benchmarks/importing.py
+	$(BIN)/python benchmarks/jobs.py
 
 soak: venv
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak

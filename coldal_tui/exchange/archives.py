@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from coldal_tui.errors import ImageError
 from coldal_tui.files import disk_error
@@ -260,7 +260,18 @@ def _zip_time(info: zipfile.ZipInfo) -> float | None:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """Headers that extend another one are read into memory whole: they must be small."""
+    """Headers that extend another one are read into memory whole: they must be small.
+
+    An archive ends with blocks of zeros (POSIX ustar); tarfile takes any end for the end, so that
+    one that was cut between two files would silently lose the rest.
+    """
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError("it was cut: it has no end mark") from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         special = (

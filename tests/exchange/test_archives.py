@@ -144,6 +144,22 @@ def test_a_cut_archive_is_damaged(tmp_path, box, write, keep):
     assert caught.value.code == "damaged-archive"
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 2.5, 3])
+def test_a_tar_that_was_cut_between_two_files_is_damaged(tmp_path, box, blocks):
+    """A header and a block of content for each of two files; the second one is lost, or its end."""
+    path = tarred(tmp_path / "x", {"a.png": b"1" * 512, "b.png": b"2" * 512})
+    plain = tmp_path / "plain.tar"
+    with tarfile.open(path) as packed, tarfile.open(plain, "w") as out:
+        for info in packed:
+            out.addfile(info, packed.extractfile(info))
+    plain.write_bytes(plain.read_bytes()[: int(blocks * 512)])
+
+    with pytest.raises(ImageError) as caught:
+        unpack(plain, box)
+
+    assert caught.value.code == "damaged-archive"
+
+
 def test_a_header_that_fills_the_memory_is_refused(tmp_path, box):
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 40

@@ -132,7 +132,7 @@ def test_names_of_masks_are_shown_literally(
     [
         ([], "which masks?"),
         (["a", "b"], "which masks?"),
-        (["drawn", "--map", "128"], "--map '128': write VALUE=CLASS, such as 128=foreground"),
+        (["drawn", "--map", "128"], "write VALUE=CLASS, such as 128=foreground"),
         (["drawn", "--format", "nonsense"], "no mask format is called 'nonsense'"),
     ],
 )

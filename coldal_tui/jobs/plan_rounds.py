@@ -6,13 +6,12 @@ import math
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.plan_vectors import latest_map, shard_rows, usable_vectors
-from coldal_tui.jobs.request import Request, seed_of
+from coldal_tui.jobs.request import Request, needs_of, seed_of
 from coldal_tui.jobs.spec import (
     SelectSpec,
 )
 from coldal_tui.project import pool as pools
 from coldal_tui.project.project import Project
-from coldal_tui.selection.strategies import strategy
 
 
 def next_round(project: Project) -> int:
@@ -64,7 +63,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
     alpha = request.get("alpha")
     name = request.get("strategy") or default
-    if number > 0 and strategy(name).needs:
+    if number > 0 and needs_of(name):
         rows = tuple(pools.with_scores(project, rows, run_id))
     return SelectSpec(
         round=number,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.request import Request, device_of, seed_of
+from coldal_tui.jobs.request import Request, device_of, needs_of, seed_of
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     LabelledScan,
@@ -19,7 +19,6 @@ from coldal_tui.project.label_files import prediction_file, reconcile_label_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
-from coldal_tui.selection.strategies import strategy
 
 
 def plan_train(project: Project, request: Request) -> TrainSpec:
@@ -102,7 +101,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     run_id = _run(project, request, "score with")
     scored = pools.entropies(project, run_id)
     name = request.get("strategy") or project.config.selection.round_strategy
-    differ = "features" in strategy(name).needs
+    differ = "features" in needs_of(name)
     wanted = {
         row.scan_id
         for row in pools.pool_rows(project, run_id)

@@ -30,6 +30,14 @@ def device_of(project: Project, request: Request) -> str:
     return request.get("device") or project.config.backend.device
 
 
+def needs_of(strategy: str) -> tuple[str, ...]:
+    """What a strategy needs to know of the scans. UsageError: there is no such strategy."""
+    # Only here, for it loads numpy: a supervisor that plans no such job stays small.
+    from coldal_tui.selection.strategies import strategy as named
+
+    return named(strategy).needs
+
+
 def check_device(request: Request) -> None:
     """UsageError when the request names a device in words that mean none."""
     device = request.get("device")

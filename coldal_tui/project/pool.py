@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from coldal_tui.jobs.spec import PoolRow
 from coldal_tui.project.project import Project
@@ -96,8 +96,15 @@ def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
     features = more.pop("features", None)
     found: dict[str, Any] = {"more": msgspec.json.encode(more).decode()}
     if features is not None:
-        found["features"] = np.asarray(features, np.float16).tobytes()
+        found["features"] = _as_halves(features)
     return found
+
+
+def _as_halves(numbers: Sequence[float]) -> bytes:
+    """Little-endian float16, without numpy: a supervisor keeps scores and stays small."""
+    most = 65504.0
+    within = (max(-most, min(most, number)) for number in numbers)
+    return struct.pack(f"<{len(numbers)}e", *within)
 
 
 def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
@@ -111,7 +118,7 @@ def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
     for scan_id, entropy, more, features in rows:
         values = {"entropy": entropy} | msgspec.json.decode(more)
         if features is not None:
-            values["features"] = np.frombuffer(features, np.float16).astype(float).tolist()
+            values["features"] = [half for (half,) in struct.iter_unpack("<e", features)]
         found[scan_id] = msgspec.convert(values, ScanScores)
     return found
 

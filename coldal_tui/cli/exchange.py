@@ -241,12 +241,11 @@ def show_report(report: ImportReport) -> None:
     _show_agreement(report)
     if report.quarantined:
         common.echo(f"{would}quarantined: {len(report.quarantined)}")
-        reasons = [f"{v.shown} ({v.code}): {v.explanation}" for v in report.quarantined]
-        _list(reasons, "coldal-tui labels list")
+        _list(_reasons(report.quarantined, codes=True), "coldal-tui labels list")
         _show_unknown(report)
     if report.unmatched:
         common.echo(f"no scan found for: {len(report.unmatched)}")
-        _list([f"{v.shown}: {v.explanation}" for v in report.unmatched], "--json lists all")
+        _list(_reasons(report.unmatched), "--json lists all")
     files = [verdict for verdict in report.ignored if not verdict.key]
     if files:
         common.echo(f"passed over: {plural(len(files), 'file')} that are no masks")
@@ -261,6 +260,24 @@ def _show_unknown(report: ImportReport) -> None:
     if report.unknown:
         words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:SHOWN]]
         common.echo(f"say once what they mean, and it is kept: {' '.join(words)}")
+
+
+def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:
+    """A line for each mask; what to do about many of them is said once, above them."""
+    groups: dict[tuple[str, str | None], list[Verdict]] = {}
+    for one in verdicts:
+        groups.setdefault((one.code, one.remedy), []).append(one)
+    lines: list[str] = []
+    for (code, remedy), found in groups.items():
+        shown = f" ({code})" if codes else ""
+        if remedy is None or len(found) == 1:
+            lines += [f"{one.shown}{shown}: {one.explanation}" for one in found]
+            continue
+        lines.append(f"→ {len(found):,} of them: {remedy}")
+        lines += [
+            f"{one.shown}{shown}: {one.message[:1].upper()}{one.message[1:]}." for one in found
+        ]
+    return lines
 
 
 def _list(lines: Sequence[str], further: str) -> None:

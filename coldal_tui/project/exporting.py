@@ -191,7 +191,8 @@ def _nothing(project: Project, wanted: Wanted) -> UsageError:
     return UsageError(
         "nothing is queued",
         where=project.name,
-        remedy="pick scans: coldal-tui select or next; --again hands out the same once more",
+        remedy="pick scans: coldal-tui select or next"
+        + ("" if wanted.again else "; --again hands out the same once more"),
         code="nothing",
     )
 

@@ -148,3 +148,16 @@ def test_what_is_no_mask_within_a_file_is_told(call: Call, queued: Path, tmp_pat
     done = call("import-masks", queued, tmp_path / "tasks.json")
 
     assert "3 within files: nobody has drawn this task yet" in done.out
+
+
+def test_what_to_do_about_many_masks_is_said_once(call: Call, queued: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        write_mask(tmp_path / "drawn" / f"scan_{number}.png", value=7)
+    write_mask(tmp_path / "drawn" / "nobody.png")
+
+    out = call("import-masks", queued, tmp_path / "drawn").out
+
+    assert out.count("Say what they mean with --map 7=CLASS") == 1
+    assert "  → 3 of them: Say what they mean" in out
+    assert "  scan_2.png (unknown-value): Unknown value 7 (12 pixels)" in out
+    assert "  nobody.png: No scan of the project has the file name 'nobody'. Index" in out

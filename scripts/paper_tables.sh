@@ -55,9 +55,13 @@ for set in "${sets[@]}"; do
   # The rounds come first: their first queue is scored as well, and the tables of the first queue
   # find it finished.
   run() { # NAME OPTION...
+    local out="$results/$set/$1" file
     "${coldal[@]}" simulate "$work/$set" --masks "$(masks_of "$set")" "${@:2}" \
       --validation 2 --seeds "${SEEDS:-5}" --seed 0 --shards "${SHARDS:-1}" \
-      --out "$results/$set/$1" ${more[@]+"${more[@]}"}
+      --out "$out" ${more[@]+"${more[@]}"}
+    for file in report.md results.json; do
+      sed -i "s#$data#DATA#g" "$out/$file"
+    done
   }
   run rounds --strategies entropy-diversity --start coldstart --round0 10 --rounds 2 --batch 10 \
     --alpha 0,0.5,1

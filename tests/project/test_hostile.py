@@ -1,6 +1,7 @@
 """Damaged and hostile inputs, made from a seed: none crashes, writes elsewhere or fills the memory.
 
-``COLDAL_SOAK=1000`` runs a thousand of them; by default there are a hundred.
+``COLDAL_SOAK=1000`` runs a thousand of them; by default there are a hundred. What became of each
+one goes to the file that ``COLDAL_SOAK_LOG`` names (``scripts/soak_hostile.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import resource
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from PIL import Image
 
 from coldal_tui.exchange.archives import Limits, unpack
 from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels import ImportReport, import_masks
 from coldal_tui.project.project import Project
 
 CASES = int(os.environ.get("COLDAL_SOAK", "100"))
@@ -362,6 +364,17 @@ def outside(project: Project) -> dict[Path, tuple[int, int]]:
     }
 
 
+def log(case: int, kind: str, report: ImportReport, grown: int, seconds: float) -> None:
+    """A line of JSON for one input."""
+    if "COLDAL_SOAK_LOG" not in os.environ:
+        return
+    groups = ("accepted", "unchanged", "quarantined", "unmatched", "ignored")
+    answers = {name: [one.code for one in getattr(report, name)] for name in groups}
+    line = {"case": case, "kind": kind, "grown": grown, "seconds": seconds, "answers": answers}
+    with Path(os.environ["COLDAL_SOAK_LOG"]).open("a") as stream:
+        print(json.dumps(line), file=stream)
+
+
 @pytest.mark.parametrize("case", range(CASES))
 def test_hostile_input(case: int, project: Project, tmp_path: Path, monkeypatch) -> None:
     limits = Limits(free_growth=8 << 20)
@@ -377,8 +390,13 @@ def test_hostile_input(case: int, project: Project, tmp_path: Path, monkeypatch)
     before = outside(project)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
+    began = time.perf_counter()
+
     report = import_masks(project, archives[0] if archives else source)
 
+    seconds = time.perf_counter() - began
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - memory
+    log(case, maker.__name__, report, grown, seconds)
     told = (*report.quarantined, *report.unmatched, *report.ignored)
     assert all(verdict.explanation for verdict in told)
     good = (*report.accepted, *report.unchanged)
@@ -386,4 +404,4 @@ def test_hostile_input(case: int, project: Project, tmp_path: Path, monkeypatch)
     assert maker in MAY_BE_GOOD or not good, good
     assert outside(project) == before
     assert list(project.layout.cache.iterdir()) == []
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - memory < MEMORY
+    assert grown < MEMORY

@@ -11,6 +11,7 @@ import msgspec
 from coldal_tui.errors import UsageError
 from coldal_tui.jobs.backend import ALL_GPUS, Ask
 from coldal_tui.project.project import Project
+from coldal_tui.selection.needs import NEEDS
 
 Request = Mapping[str, Any]
 
@@ -32,7 +33,9 @@ def device_of(project: Project, request: Request) -> str:
 
 def needs_of(strategy: str) -> tuple[str, ...]:
     """What a strategy needs to know of the scans. UsageError: there is no such strategy."""
-    # Only here, for it loads numpy: a supervisor that plans no such job stays small.
+    if strategy in NEEDS:
+        return NEEDS[strategy]
+    # Only here, for it loads numpy, which would make a supervisor half as large again.
     from coldal_tui.selection.strategies import strategy as named
 
     return named(strategy).needs

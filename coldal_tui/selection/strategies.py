@@ -13,19 +13,11 @@ from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.clustering import Clustering
 from coldal_tui.selection.coldstart import cold_start
 from coldal_tui.selection.draws import drawn_at_random, drawn_by_cluster
+from coldal_tui.selection.needs import NEEDS, Need
 from coldal_tui.selection.noise import class_power, highest, power
 from coldal_tui.selection.pool import Floats, Pick, Pool
 
 Rounds = Literal["cold", "active"]
-Need = Literal[
-    "entropy",
-    "embeddings",
-    "bald",
-    "class_entropy",
-    "foreground_entropy",
-    "boundary_entropy",
-    "features",
-]
 Clusterer = Callable[[Floats, int, int], Clustering]
 """(N, d) embeddings, the most clusters and a seed to the clusters that a strategy works in."""
 
@@ -87,16 +79,20 @@ def register(
     name: str,
     *,
     rounds: tuple[Rounds, ...],
-    needs: tuple[Need, ...] = (),
+    needs: tuple[Need, ...] | None = None,
     description: str,
     clusterer: Clusterer | None = None,
 ) -> Callable[[Selector], Selector]:
-    """Decorator: make a selector known by ``name``. A name can be taken once (ValueError)."""
+    """Decorator: make a selector known by ``name``. A name can be taken once (ValueError).
+
+    ``needs`` by default are those that ``NEEDS`` has under that name.
+    """
 
     def keep(select: Selector) -> Selector:
         if name in _REGISTRY:
             raise ValueError(f"strategy {name} is registered already")
-        _REGISTRY[name] = Strategy(name, rounds, needs, description, select, clusterer)
+        known = NEEDS.get(name, ()) if needs is None else needs
+        _REGISTRY[name] = Strategy(name, rounds, known, description, select, clusterer)
         return select
 
     return keep
@@ -146,7 +142,6 @@ def _row_clusters(embeddings: Floats, max_k: int, seed: int) -> Clustering:
 @register(
     "coldstart-embeddings",
     rounds=("cold",),
-    needs=("embeddings",),
     description="coldstart with clusters and distances of the embeddings, without the map",
     clusterer=_row_clusters,
 )
@@ -160,7 +155,6 @@ def _coldstart_embeddings(pool: Pool, batch: int, *, seed: int, alpha: float) ->
 @register(
     "kmeans",
     rounds=("cold", "active"),
-    needs=("embeddings",),
     description="k-means of the embeddings, a cluster for each pick, the scan nearest its mean",
 )
 def _kmeans(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -172,7 +166,6 @@ def _kmeans(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 @register(
     "typiclust",
     rounds=("cold", "active"),
-    needs=("embeddings",),
     description="the densest scan of the least covered k-means cluster (TypiClust)",
 )
 def _typiclust(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -184,7 +177,6 @@ def _typiclust(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]
 @register(
     "k-center",
     rounds=("cold", "active"),
-    needs=("embeddings",),
     description="always the scan farthest from everything picked (core-set)",
 )
 def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -196,7 +188,6 @@ def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 @register(
     "k-center-model",
     rounds=("active",),
-    needs=("features",),
     description="the same on the features of the last run's network",
 )
 def _k_center_model(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -208,7 +199,6 @@ def _k_center_model(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[
 @register(
     "probcover",
     rounds=("cold", "active"),
-    needs=("embeddings",),
     description="the scan whose neighbourhood holds the most that is not covered (ProbCover)",
 )
 def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -220,7 +210,6 @@ def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick
 @register(
     "facility-location",
     rounds=("cold", "active"),
-    needs=("embeddings",),
     description="the scans that together are most similar to all others",
 )
 def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -253,7 +242,6 @@ def _entropy_diversity(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
 @register(
     "entropy",
     rounds=("active",),
-    needs=("entropy",),
     description="entropy of the last run alone",
 )
 def _entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -263,7 +251,6 @@ def _entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 @register(
     "entropy-foreground",
     rounds=("active",),
-    needs=("foreground_entropy",),
     description="entropy where the last run sees something, the background left out",
 )
 def _entropy_foreground(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -274,7 +261,6 @@ def _entropy_foreground(pool: Pool, batch: int, *, seed: int, alpha: float) -> l
 @register(
     "entropy-boundary",
     rounds=("active",),
-    needs=("boundary_entropy",),
     description="entropy along the outlines that the last run draws",
 )
 def _entropy_boundary(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -285,7 +271,6 @@ def _entropy_boundary(pool: Pool, batch: int, *, seed: int, alpha: float) -> lis
 @register(
     "power-entropy",
     rounds=("active",),
-    needs=("entropy",),
     description="entropy of the last run, drawn in proportion to it",
 )
 def _power_entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -296,7 +281,6 @@ def _power_entropy(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[P
 @register(
     "bald",
     rounds=("active",),
-    needs=("bald",),
     description="what several predictions of a model disagree about (mutual information)",
 )
 def _bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -307,7 +291,6 @@ def _bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 @register(
     "power-bald",
     rounds=("active",),
-    needs=("bald",),
     description="the same, drawn in proportion to it",
 )
 def _power_bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
@@ -318,7 +301,6 @@ def _power_bald(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick
 @register(
     "clasp-pe",
     rounds=("active",),
-    needs=("entropy", "class_entropy"),
     description="entropy class by class, with noise that fades from round to round (ClaSP PE)",
 )
 def _clasp_pe(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:

@@ -67,3 +67,15 @@ def test_a_supervisor_loads_nothing_that_it_does_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_planning_a_later_round_does_not_load_numpy() -> None:
+    code = (
+        "import sys\n"
+        "from coldal_tui.jobs import plan_rounds, plan_runs, request\n"
+        "from coldal_tui.project import pool\n"
+        "print([request.needs_of(name) for name in ('entropy-diversity', 'clasp-pe')])\n"
+        "print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[(), ('entropy', 'class_entropy')]", "False"]

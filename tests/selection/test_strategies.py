@@ -8,6 +8,7 @@ from scenes import scene
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.coldstart import cold_start
+from coldal_tui.selection.needs import NEEDS
 from coldal_tui.selection.pool import Pool
 from coldal_tui.selection.strategies import register, strategies, strategy
 
@@ -134,3 +135,7 @@ def test_a_pool_that_contradicts_itself_is_refused(change: dict[str, object], sa
     with pytest.raises(ColdalError, match=said) as caught:
         Pool(**(fields | change))
     assert caught.value.code == "pool"
+
+
+def test_what_strategies_need_is_listed_for_each() -> None:
+    assert set(NEEDS) == {one.name for one in strategies()}

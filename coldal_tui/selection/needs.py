@@ -1,0 +1,40 @@
+"""What strategies need to know of the scans, by name: light enough for a supervisor to look at.
+
+The one place where it is said; ``strategies`` takes it from here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Need = Literal[
+    "entropy",
+    "embeddings",
+    "bald",
+    "class_entropy",
+    "foreground_entropy",
+    "boundary_entropy",
+    "features",
+]
+
+NEEDS: dict[str, tuple[Need, ...]] = {
+    "coldstart": (),
+    "coldstart-embeddings": ("embeddings",),
+    "kmeans": ("embeddings",),
+    "typiclust": ("embeddings",),
+    "k-center": ("embeddings",),
+    "k-center-model": ("features",),
+    "probcover": ("embeddings",),
+    "facility-location": ("embeddings",),
+    "entropy-diversity": (),
+    "entropy": ("entropy",),
+    "entropy-foreground": ("foreground_entropy",),
+    "entropy-boundary": ("boundary_entropy",),
+    "power-entropy": ("entropy",),
+    "bald": ("bald",),
+    "power-bald": ("bald",),
+    "clasp-pe": ("entropy", "class_entropy"),
+    "random": (),
+    "random-stratified": (),
+}
+"""Strategies that are not listed say it where they are registered."""

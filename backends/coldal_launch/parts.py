@@ -1,8 +1,9 @@
-"""One job as several: its scans dealt out to parts that work side by side, and joined again.
+"""One job as several: its work dealt out to parts that run side by side, and joined again.
 
-A part is a job folder of its own below the job's, with a specification of some of the scans. What
-the parts have done is taken into the job's folder as if an earlier attempt had done it; the job's
-own worker then finds nothing left to do, or does what a part has not.
+A part is a job folder of its own below the job's, with a specification of some of the scans, or of
+some of a simulation's cells. What the parts have done is taken into the job's folder as if an
+earlier attempt had done it (cells lie in the simulation's own folder at once); the job's own worker
+then finds nothing left to do, or does what a part has not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import msgspec
 from coldal_compute import scored, shards
 from coldal_tui.files import atomic_write
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.spec import EmbedSpec, JobSpec, ScanInput, ScoreSpec
+from coldal_tui.jobs.spec import EmbedSpec, JobSpec, ScanInput, ScoreSpec, SimulateSpec
+from coldal_tui.simulation.cells import read_cell
+from coldal_tui.simulation.design import CellId
 
 PARTS = "parts"
 
@@ -47,10 +50,14 @@ def gather(job: JobFolder) -> None:
     folder = job.path / PARTS
     if not folder.is_dir():
         return
-    adopt = shards.adopt if isinstance(job.read_spec(), EmbedSpec) else scored.adopt
+    spec = job.read_spec()
     parts = sorted(folder.iterdir(), key=lambda part: int(part.name))
-    done = sum(adopt(job.path, part) for part in parts)
-    job.note(f"{done} scans were done by {len(parts)} parts of the job")
+    if isinstance(spec, SimulateSpec):
+        done = f"{sum(_finished(spec, cell) for cell in spec.cells)} of {len(spec.cells)} cells"
+    else:
+        adopt = shards.adopt if isinstance(spec, EmbedSpec) else scored.adopt
+        done = f"{sum(adopt(job.path, part) for part in parts)} scans"
+    job.note(f"{done} were done by {len(parts)} parts of the job")
     shutil.rmtree(folder)
 
 
@@ -65,7 +72,28 @@ def _pieces(spec: JobSpec, folder: Path, most: int) -> list[JobSpec]:
         todo = sorted(spec.scans, key=lambda scan: scan.scan_id)
         left = [scan for scan in todo if scan.scan_id not in scored_before]
         return [_score_piece(spec, some) for some in _deal(left, most, 1)]
+    if isinstance(spec, SimulateSpec):
+        cells = [cell for cell in spec.cells if not _finished(spec, cell)]
+        return [msgspec.structs.replace(spec, cells=tuple(c)) for c in _deal_cells(cells, most)]
     return []
+
+
+def _finished(spec: SimulateSpec, cell: CellId) -> bool:
+    found = read_cell(Path(spec.store), cell)
+    return found is not None and found.setup == spec.setup
+
+
+def _deal_cells(cells: Sequence[CellId], most: int) -> list[list[CellId]]:
+    """Cells in turn to at most so many parts; those that go on from one another stay together."""
+    groups: dict[CellId, list[CellId]] = {}
+    for cell in cells:
+        first = cell
+        while first.before is not None and first.before in cells:
+            first = first.before
+        groups.setdefault(first, []).append(cell)
+    chains = list(groups.values())
+    count = min(most, len(chains))
+    return [[cell for chain in chains[n::count] for cell in chain] for n in range(count)]
 
 
 def _score_piece(spec: ScoreSpec, scans: Sequence[ScanInput]) -> ScoreSpec:

@@ -24,10 +24,11 @@ class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``partition``, ``gres`` (jobs that use a GPU alone), ``time``, ``account``, ``qos``: as sbatch
     has them. ``cpu_partition``: for jobs that use no GPU. ``cpus``, ``mem_gb``: of one job.
-    ``array``: tasks that share one embedding or scoring. ``signal_s``: so many seconds before its
-    time is over a job is told, ends with its checkpoint and is queued again, at most ``timeouts``
-    times. ``setup``: shell lines before the worker. ``python``: the interpreter on the cluster's
-    nodes. ``extra``: any other options of sbatch, true for one without a value, false for none.
+    ``array``: tasks that share one embedding, scoring or simulation. ``signal_s``: so many seconds
+    before its time is over a job is told, ends with its checkpoint and is queued again, at most
+    ``timeouts`` times. ``setup``: shell lines before the worker. ``python``: the interpreter on the
+    cluster's nodes. ``extra``: any other options of sbatch, true for one without a value, false for
+    none.
     """
 
     partition: Word | None = None
@@ -72,7 +73,7 @@ CLUSTERS_TEMPLATE = """\
 #: qos = "normal"
 #: cpus = 8
 #: mem_gb = 32
-# array = 1                  # tasks that share one embedding or scoring
+# array = 1                  # tasks that share one embedding, scoring or simulation
 # signal_s = 90              # so long before its time is over a job ends with its checkpoint
 # timeouts = 20              # how often a job may run out of time
 #: setup = ["module load cuda"]

@@ -13,8 +13,17 @@ from coldal_launch.parts import gather, split
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.jobs.fitting import Fit
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, MapSpec, ScanInput, ScoreSpec
-from coldal_tui.simulation.cells import ScanScores
+from coldal_tui.jobs.spec import (
+    EmbedSpec,
+    EncoderChoice,
+    MapSpec,
+    ScanInput,
+    ScoreSpec,
+    SimulateSpec,
+    TrainOptions,
+)
+from coldal_tui.simulation.cells import Cell, ScanScores, write_cell
+from coldal_tui.simulation.design import Arm, CellId, Design, SplitRule
 
 HASH = "e" * 64
 
@@ -185,3 +194,83 @@ def test_the_parts_of_a_specification_are_as_the_whole_but_for_their_scans(job) 
     for part in split(job, 3):
         found = part.read_spec()
         assert msgspec.structs.replace(found, scans=spec.scans) == spec
+
+
+def simulation(tmp_path: Path, active: bool = False) -> SimulateSpec:
+    design = Design(
+        seeds=(0, 1),
+        cold=() if active else ("kmeans", "random"),
+        budgets=() if active else (5,),
+        active=(Arm("random"), Arm("entropy")) if active else (),
+        start="random",
+        round0=5,
+        batch=2,
+        rounds=2,
+        full=False,
+    )
+    return SimulateSpec(
+        setup="one",
+        store=str(tmp_path / "store"),
+        design=design,
+        cells=tuple(design.all_cells()),
+        rule=SplitRule(validation=0),
+        classes=("lung",),
+        scans=(),
+        shards=(),
+        encoder_hash=HASH,
+        options=TrainOptions(),
+    )
+
+
+def finish(spec: SimulateSpec, cell: CellId, setup: str = "one") -> None:
+    write_cell(Path(spec.store), Cell(cell, setup, (), (), (), {}, 0.0, {}, 1, 0.0))
+
+
+def cells_of(parts: list[JobFolder]) -> list[list[str]]:
+    specs = [part.read_spec() for part in parts]
+    return [[cell.name for cell in spec.cells] for spec in specs if isinstance(spec, SimulateSpec)]
+
+
+def test_cells_of_a_simulation_are_dealt_out_in_turn(tmp_path) -> None:
+    job = JobFolder(tmp_path / "000001-simulate")
+    job.prepare(simulation(tmp_path))
+    assert cells_of(split(job, 3)) == [
+        ["s000-cold-kmeans-0005", "s001-cold-random-0005"],
+        ["s000-cold-random-0005"],
+        ["s001-cold-kmeans-0005"],
+    ]
+
+
+def test_rounds_stay_with_the_first_queue_that_they_go_on_from(tmp_path) -> None:
+    job = JobFolder(tmp_path / "000001-simulate")
+    spec = simulation(tmp_path, active=True)
+    job.prepare(spec)
+    parts = split(job, 8)
+    assert [len(names) for names in cells_of(parts)] == [5, 5]
+    assert [name[:4] for names in cells_of(parts) for name in names] == ["s000"] * 5 + ["s001"] * 5
+
+
+def test_arms_of_a_seed_are_parted_once_their_first_queue_is_finished(tmp_path) -> None:
+    job = JobFolder(tmp_path / "000001-simulate")
+    spec = simulation(tmp_path, active=True)
+    job.prepare(spec)
+    for cell in spec.cells:
+        if cell.round == 0:
+            finish(spec, cell)
+    assert [len(names) for names in cells_of(split(job, 8))] == [2, 2, 2, 2]
+
+
+def test_only_cells_of_the_same_setup_count_as_finished(tmp_path) -> None:
+    job = JobFolder(tmp_path / "000001-simulate")
+    spec = simulation(tmp_path)
+    job.prepare(spec)
+    finish(spec, spec.cells[0])
+    finish(spec, spec.cells[1], setup="another")
+    parts = split(job, 8)
+    assert [name for names in cells_of(parts) for name in names] == [
+        cell.name for cell in spec.cells[1:]
+    ]
+    finish(spec, spec.cells[1])
+    gather(job)
+    assert "2 of 4 cells were done by 3 parts of the job" in job.log.read_text()
+    assert not (job.path / "parts").exists()

@@ -5,7 +5,8 @@
 Reads the finished cells of the project's newest simulation. For each strategy and label count: the
 mean and the largest distance from a scan of the pool to its nearest training label, between unit
 embeddings and on the map, averaged over seeds. Then, for each label count, Spearman's correlation
-of these with Dice over the cells of all strategies and seeds, each seed's mean taken off.
+of these with Dice over the cells of all strategies and seeds, each seed's mean taken off. Last, how
+well the map keeps the order of distances: Spearman's correlation over all pairs of mapped scans.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.stats import spearmanr
 
 from coldal_compute.map_step import read_vectors
@@ -57,6 +58,12 @@ def main(project: Path) -> None:
         flat = cdist(drawn.xy[[spot[s] for s in pool]], drawn.xy[[spot[s] for s in labels]]).min(1)
         found = np.array([emb.mean(), emb.max(), flat.mean(), flat.max()])
         rows[cell_id.labels, cell_id.strategy].append((cell_id.seed, dice(cell), found))
+    kept = []
+    for seed in spec.design.seeds:
+        if not (seed_folder(store, seed) / "map.npz").exists():
+            continue
+        drawn = load_map(seed_folder(store, seed) / "map.npz")
+        kept.append(spearmanr(pdist(drawn.xy), pdist(unit[[place[s] for s in drawn.scan_ids]]))[0])
     print("labels  strategy                seeds  Dice   " + "  ".join(MEASURES))
     for (labels, name), cells in sorted(rows.items()):
         score, means = np.mean([d for _, d, _ in cells]), np.mean([m for _, _, m in cells], axis=0)
@@ -77,6 +84,7 @@ def main(project: Path) -> None:
             for n, title in enumerate(MEASURES, start=1)
         )
         print(f"{labels} labels, {len(table)} cells, Spearman's correlation with Dice: {said}")
+    print(f"distances on the map against those between embeddings, by seed: {np.round(kept, 2)}")
 
 
 if __name__ == "__main__":

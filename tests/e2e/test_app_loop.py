@@ -32,6 +32,13 @@ async def until(pilot: Pilot[None], true: Callable[[], Any], within_s: float = 2
         await pilot.pause(0.1)
 
 
+def wait(true: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
 def screen(app: ColdalApp) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
@@ -143,7 +150,8 @@ def test_hang_up_kill_and_come_back(cli, new_project, tmux, tmp_path) -> None:
     tmux.until(cli.json("queue", root)[0]["scan_id"])
     tmux("send-keys", "j", "2", "+")
     tmux.until("1 Queue")
-    time.sleep(2.0)  # the view is kept a second after the last key
+    kept = Memory(root, tmp_path / "coldal-tui", tmp_path)
+    wait(lambda: kept.load().get("zoomed") is True, "the zoomed pane to be kept")
     pid = int(tmux("display-message", "-p", "#{pane_pid}"))
     os.kill(pid, signal.SIGKILL)
     time.sleep(0.5)
@@ -161,8 +169,8 @@ def test_noise_of_decoders_is_kept_off_the_screen(cli, new_project, tmux, tmp_pa
     code = (
         "import os, threading, time; from pathlib import Path; "
         "from coldal_tui.cli.app import run_app; "
-        "threading.Thread(target=lambda: (time.sleep(2), os.write(2, b'NOISE-OF-A-DECODER')), "
-        "daemon=True).start(); "
+        "noise = lambda: [(time.sleep(1), os.write(2, b'NOISE-OF-A-DECODER')) for _ in range(60)]; "
+        "threading.Thread(target=noise, daemon=True).start(); "
         f"run_app(Path({str(root)!r}))"
     )
     script = tmp_path / "noise.py"
@@ -171,8 +179,9 @@ def test_noise_of_decoders_is_kept_off_the_screen(cli, new_project, tmux, tmp_pa
     env = f"env -u COLUMNS -u LINES XDG_STATE_HOME={tmp_path} TERM=screen-256color"
     tmux("new-session", "-d", "-x", "100", "-y", "30", f"{env} {python} {script}")
     tmux.until("embed 24 scans")
-    time.sleep(3.0)
+    log = tmp_path / "coldal-tui" / "app.log"
+    wait(lambda: log.exists() and "NOISE" in log.read_text(), "the noise in the log")
+    time.sleep(0.5)
     assert "NOISE" not in tmux.screen()
-    assert "NOISE-OF-A-DECODER" in (tmp_path / "coldal-tui" / "app.log").read_text()
     tmux("send-keys", "q")
     time.sleep(0.5)

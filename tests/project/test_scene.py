@@ -236,7 +236,9 @@ def test_a_hundred_thousand_scans_are_read_in_a_moment(lab):
             (json.dumps(names),),
         )
         project.store.execute(
-            "INSERT INTO scores SELECT 'r', value, 0.5 FROM json_each(?)", (json.dumps(names),)
+            "INSERT INTO scores (run_id, scan_id, entropy) "
+            "SELECT 'r', value, 0.5 FROM json_each(?)",
+            (json.dumps(names),),
         )
     row = project.store.row("SELECT m.file, r.clusters FROM maps m, rounds r")
     np.savez(project.file_of(row["file"]), scan_ids=np.array(names), xy=np.zeros((count, 2)))

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import IO
 
 from coldal_launch.identity import handle_of
-from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE
+from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE, PARENT_VARIABLE
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
 from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
@@ -75,6 +75,10 @@ def main(arguments: list[str], step: Step | None = None) -> int:
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if PARENT_VARIABLE in os.environ:
+        from coldal_launch.side_by_side import end_with_parent
+
+        end_with_parent()
     with _lock(folder, arguments[1:]) as lock:
         if len(arguments) < 2 and not try_lock(lock):
             sys.stderr.write("another worker runs this job already\n")
@@ -98,8 +102,18 @@ def _keep(slots: list[str]) -> None:
 
 def _say_who(folder: JobFolder) -> None:
     """Leave this process's identity: whoever launched it may die before noting it."""
+    folder.write_handle(handle_of(os.getpid(), _gpus()))
+
+
+def _parts_were_left(folder: JobFolder) -> bool:
+    """Whether an attempt on several GPUs was cut off; a scheduler looks after parts by itself."""
+    return SCHEDULED_VARIABLE not in os.environ and (folder.path / "parts").is_dir()
+
+
+def _gpus() -> tuple[str, ...]:
+    """The UUIDs of the GPUs that this job holds on this machine."""
     uuids = os.environ.get(GPUS_VARIABLE, "")
-    folder.write_handle(handle_of(os.getpid(), tuple(uuids.split(",")) if uuids else ()))
+    return tuple(uuids.split(",")) if uuids else ()
 
 
 def _guarded(folder: JobFolder, step: Step | None) -> int:
@@ -169,6 +183,10 @@ def _run(folder: JobFolder, step: Step | None) -> int:
     reporter.log(f"{kind} starts")
     for reason in fit.reasons:
         reporter.log(reason)
+    if len(_gpus()) > 1 or _parts_were_left(folder):
+        from coldal_launch.side_by_side import run_parts
+
+        run_parts(folder, _gpus(), reporter)
     result = step(spec, folder.path, reporter)
     outputs = []
     for name in result.files:

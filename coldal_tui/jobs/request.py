@@ -19,6 +19,8 @@ Request = Mapping[str, Any]
 ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate", "simulate"})
 """Kinds of job that use a GPU where there is one; the others need none."""
 
+_SHARED = frozenset({"embed", "score", "simulate"})
+"""Kinds whose work several GPUs of this machine can share, each with a worker of its own."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 
@@ -53,7 +55,12 @@ def check_device(request: Request) -> None:
 
 
 def _gpus_of(project: Project, kind: str, request: Request) -> int:
-    usual = project.config.train.devices if kind == "train" else 1
+    backend = project.config.backend
+    usual: int | str = 1
+    if kind == "train":
+        usual = project.config.train.devices
+    elif kind in _SHARED and backend.name == "local":
+        usual = backend.gpus
     wanted = request.get("gpus") or usual
     return ALL_GPUS if wanted == "auto" else int(wanted)
 

@@ -100,6 +100,7 @@ class BackendSection(Section, frozen=True):
     ] = "auto"
     threads: Annotated[int, Meta(ge=0)] = 0
     jobs_per_gpu: Count = 1
+    gpus: Count | Literal["auto"] = 1
     cpu_jobs: Count = 1
     gpu_free_gb: Annotated[float, Meta(ge=0)] = 6.0
     retries: Annotated[int, Meta(ge=0)] = 2
@@ -186,6 +187,7 @@ name = "efficientnet-lite0"
 # device = "auto"            # auto, cpu, cuda, cuda:1
 # threads = 0                # 0: as many as there are cores
 # jobs_per_gpu = 1           # jobs that share one GPU; more of them wait
+# gpus = 1                   # GPUs that share one embedding, scoring or simulation; "auto": all
 # cpu_jobs = 1               # jobs that run side by side without a GPU
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
 # retries = 2                # how often an interrupted job goes on by itself

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coldal_compute.scored import PREDICTIONS, Journal
+from coldal_compute.scored import PREDICTIONS, ScoreJournal
 from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
 from coldal_compute.segmentation.disagreement import class_entropies
@@ -96,7 +96,7 @@ def score(
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
     scorer = elsewhere or Scorer(spec, folder, readers)
     model = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
-    journal = Journal(folder, model)
+    journal = ScoreJournal(folder, model)
     known = journal.read()
     scores = {
         scan.scan_id: known[scan.scan_id]

@@ -34,7 +34,7 @@ from coldal_compute.segmentation.training import (
     fit,
 )
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import FailedScan, Reporter, StepResult, TrainSpec
+from coldal_tui.jobs.spec import FailedScan, Reporter, Silent, StepResult, TrainSpec
 
 METRICS_FILE = "metrics.json"
 
@@ -97,7 +97,7 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
     samples, _ = load_samples(spec.train, plan, readers, cache)
     watched, _ = load_samples(spec.validation, plan, readers, cache)
     ready()
-    fit(plan, samples, watched, spec.options, device, spec.seed, folder, _Silent(), rank)
+    fit(plan, samples, watched, spec.options, device, spec.seed, folder, Silent(), rank)
 
 
 def rank_count(spec: TrainSpec, plan: Plan) -> int:
@@ -108,16 +108,6 @@ def rank_count(spec: TrainSpec, plan: Plan) -> int:
     if spec.options.device != "cuda":
         return 1
     return most_ranks(plan.batch_size, torch.cuda.device_count())
-
-
-class _Silent:
-    """The first process tells how far all of them are."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass
 
 
 def _plan(spec: TrainSpec, folder: Path, report: Reporter, readers: Readers) -> Plan:

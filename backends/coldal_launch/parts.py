@@ -22,8 +22,6 @@ from coldal_tui.jobs.spec import EmbedSpec, JobSpec, ScanInput, ScoreSpec, Simul
 from coldal_tui.simulation.cells import read_cell
 from coldal_tui.simulation.design import CellId
 
-PARTS = "parts"
-
 
 def split(job: JobFolder, most: int) -> list[JobFolder]:
     """At most so many parts of what is left to do; none where the work can't be shared.
@@ -37,7 +35,7 @@ def split(job: JobFolder, most: int) -> list[JobFolder]:
         return []
     parts = []
     for number, piece in enumerate(pieces):
-        part = JobFolder(job.path / PARTS / str(number))
+        part = JobFolder(job.parts / str(number))
         part.prepare(piece)
         _copy_fit(job, part)
         part.log.touch()
@@ -47,7 +45,7 @@ def split(job: JobFolder, most: int) -> list[JobFolder]:
 
 def gather(job: JobFolder) -> None:
     """Take in what the parts have done, and remove them."""
-    folder = job.path / PARTS
+    folder = job.parts
     if not folder.is_dir():
         return
     spec = job.read_spec()

@@ -5,10 +5,7 @@ Embedding, scoring and simulating can be shared so; a training has ways of its o
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -26,8 +23,6 @@ from coldal_tui.jobs.spec import Reporter
 
 _LOOK_S = 0.2
 _GRACE_S = 5.0
-_PDEATHSIG = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 def run_parts(job: JobFolder, uuids: Sequence[str], report: Reporter) -> None:
@@ -54,17 +49,6 @@ def run_parts(job: JobFolder, uuids: Sequence[str], report: Reporter) -> None:
     finally:
         _end(workers)
         gather(job)
-
-
-def end_with_parent() -> None:
-    """Have Linux end this worker with the one whose part it does, where it does one (prctl(2))."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None:
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        sys.exit("the worker that began this part has ended")
 
 
 def _start(part: JobFolder, uuid: str) -> subprocess.Popen[bytes]:

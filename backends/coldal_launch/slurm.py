@@ -16,7 +16,6 @@ from typing import Any
 from coldal_launch import slurm_queue
 from coldal_launch.asking import Asker
 from coldal_launch.missing import missing_extra
-from coldal_launch.parts import split
 from coldal_launch.slurm_queue import Row, accounted, no_slurm, scancel
 from coldal_launch.slurm_submitting import SLURM_FOLDER, submit
 from coldal_launch.slurm_task import SlurmTask
@@ -140,7 +139,7 @@ class SlurmBackend:
             timeouts=int(settings.get("timeouts", 20)),
         )
         most = int(settings.get("array", 1))
-        parts = split(job, most) if most > 1 else []
+        parts = _split(job, most) if most > 1 else []
         if not parts:
             return submit([task], job.path, name, ask)
         tasks = [replace(task, folder=str(part.path)) for part in parts]
@@ -177,6 +176,13 @@ class SlurmBackend:
             error = _error_of(found.state, found.number, str(job.log))
             if error is not None:
                 job.write_error(error)
+
+
+def _split(job: JobFolder, most: int) -> list[JobFolder]:
+    # Only where it is asked for, since it loads numpy: a supervisor stays small.
+    from coldal_launch.parts import split
+
+    return split(job, most)
 
 
 def _error_of(state: str, number: str, log: str) -> JobError | None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coldal_launch.parts import PARTS
 from coldal_launch.slurm_queue import first_line, no_slurm
 from coldal_launch.slurm_task import SlurmTask
 from coldal_tui.errors import ColdalError
@@ -125,8 +124,8 @@ def refusal(text: str) -> ColdalError:
 
 def _log_pattern(job: JobFolder, *, several: bool) -> str:
     """The job's log, or each part's own, as sbatch and srun take the name of a file."""
-    folder = str(job.path).replace("%", "%%")
-    return f"{folder}/{PARTS}/%a/{job.log.name}" if several else f"{folder}/{job.log.name}"
+    folder = str(job.parts if several else job.path).replace("%", "%%")
+    return f"{folder}/%a/{job.log.name}" if several else f"{folder}/{job.log.name}"
 
 
 def _gres(gres: str | None, gpus: int) -> str | None:

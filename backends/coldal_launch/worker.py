@@ -24,6 +24,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
 from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.spec import JobSpec, OutputFile, Receipt, Reporter, StepResult
 
 HEARTBEAT_S = 5.0
@@ -75,16 +76,23 @@ def main(arguments: list[str], step: Step | None = None) -> int:
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    if PARENT_VARIABLE in os.environ:
-        from coldal_launch.side_by_side import end_with_parent
-
-        end_with_parent()
+    _bind_part()
     with _lock(folder, arguments[1:]) as lock:
         if len(arguments) < 2 and not try_lock(lock):
             sys.stderr.write("another worker runs this job already\n")
             return REFUSED
         _keep(arguments[2:])
         return _guarded(folder, step)
+
+
+def _bind_part() -> None:
+    """Have a part's worker end with the one that began it; does nothing in any other worker."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None:
+        return
+    end_with_parent()
+    if os.getppid() != int(parent):
+        sys.exit("the worker that began this part has ended")
 
 
 def _lock(folder: JobFolder, descriptor: list[str]) -> IO[bytes]:
@@ -107,7 +115,7 @@ def _say_who(folder: JobFolder) -> None:
 
 def _parts_were_left(folder: JobFolder) -> bool:
     """Whether an attempt on several GPUs was cut off; a scheduler looks after parts by itself."""
-    return SCHEDULED_VARIABLE not in os.environ and (folder.path / "parts").is_dir()
+    return SCHEDULED_VARIABLE not in os.environ and folder.parts.is_dir()
 
 
 def _gpus() -> tuple[str, ...]:

@@ -67,6 +67,11 @@ class JobFolder:
         return self.path / "progress.jsonl"
 
     @property
+    def parts(self) -> Path:
+        """Where the folders of its parts lie, while several workers share the job."""
+        return self.path / "parts"
+
+    @property
     def receipt_file(self) -> Path:
         return self.path / "receipt.json"
 

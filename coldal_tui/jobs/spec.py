@@ -274,3 +274,13 @@ class Reporter(Protocol):
 
     def log(self, message: str) -> None:
         """One line for the job's log."""
+
+
+class Silent:
+    """A ``Reporter`` that nobody reads: for a step within another, which tells for both."""
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        pass

@@ -152,14 +152,14 @@ def test_a_map_is_not_shared(job) -> None:
 def test_parts_of_a_scoring_are_joined_with_their_predictions(job) -> None:
     scans = tuple(scan(n) for n in range(5))
     job.prepare(ScoreSpec(run="run", scans=scans, predict=("s00", "s04")))
-    before = scored.Journal(job.path, "model")
+    before = scored.ScoreJournal(job.path, "model")
     before.read()
     before.append("s01", ScanScores(0.5))
     parts = split(job, 2)
     assert [scans_of(part) for part in parts] == [["s00", "s02"], ["s03", "s04"]]
     assert [part.read_spec().predict for part in parts] == [("s00",), ("s04",)]
     for number, part in enumerate(parts):
-        journal = scored.Journal(part.path, "model")
+        journal = scored.ScoreJournal(part.path, "model")
         journal.read()
         for scan_id in scans_of(part):
             journal.append(scan_id, ScanScores(number / 4, (0.5,)))
@@ -167,7 +167,7 @@ def test_parts_of_a_scoring_are_joined_with_their_predictions(job) -> None:
     drawn.parent.mkdir(parents=True)
     drawn.write_bytes(b"pixels")
     gather(job)
-    assert scored.Journal(job.path, "model").read() == {
+    assert scored.ScoreJournal(job.path, "model").read() == {
         "s00": ScanScores(0.0, (0.5,)),
         "s01": ScanScores(0.5),
         "s02": ScanScores(0.0, (0.5,)),
@@ -181,11 +181,11 @@ def test_scores_of_another_model_are_not_joined(job) -> None:
     job.prepare(ScoreSpec(run="run", scans=tuple(scan(n) for n in range(4))))
     part = split(job, 2)[0]
     for folder, model in ((job, "new"), (part, "old")):
-        journal = scored.Journal(folder.path, model)
+        journal = scored.ScoreJournal(folder.path, model)
         journal.read()
         journal.append("s00", ScanScores(1.0 if model == "old" else 0.5))
     gather(job)
-    assert scored.Journal(job.path, "new").read() == {"s00": ScanScores(0.5)}
+    assert scored.ScoreJournal(job.path, "new").read() == {"s00": ScanScores(0.5)}
 
 
 def test_the_parts_of_a_specification_are_as_the_whole_but_for_their_scans(job) -> None:

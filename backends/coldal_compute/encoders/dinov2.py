@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coldal_compute.encoders.weights import Loaded, State, read_weights
+from coldal_compute.encoders.weights import Loaded, State, mismatch, read_weights
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.encoders import EncoderInfo
 
@@ -50,7 +50,7 @@ def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
     state = {name.removeprefix("dinov2."): tensor for name, tensor in state.items()}
     facts = architecture(state, path)
     if facts["hidden_size"] != info.dim:
-        raise _mismatch(f"vectors of {facts['hidden_size']} numbers, expected {info.dim}", path)
+        raise mismatch(f"vectors of {facts['hidden_size']} numbers, expected {info.dim}", path)
     model = _build(state, facts, path, info)
     shown = ", ".join(f"{key} {value}" for key, value in facts.items())
     return Loaded(info, ClassToken(model), digest, {"layout": shown})
@@ -60,7 +60,7 @@ def architecture(state: State, path: Path) -> dict[str, int]:
     """Width, depth, heads, patch and native image size, from the shapes of the weights."""
     missing = [name for name in (_CLASS, _POSITIONS, _PATCH) if name not in state]
     if missing:
-        raise _mismatch(f"{len(missing)} missing: {', '.join(missing)}", path)
+        raise mismatch(f"{len(missing)} missing: {', '.join(missing)}", path)
     hidden = int(state[_CLASS].shape[-1])
     layers = {name.split(".")[2] for name in state if name.startswith("encoder.layer.")}
     side = round((int(state[_POSITIONS].shape[1]) - 1) ** 0.5)
@@ -99,25 +99,16 @@ def _build(state: State, facts: dict[str, int], path: Path, info: EncoderInfo) -
             attn_implementation="eager",
         )
     except (RuntimeError, ValueError) as error:
-        raise _mismatch(next(iter(str(error).splitlines()), type(error).__name__), path) from error
+        raise mismatch(next(iter(str(error).splitlines()), type(error).__name__), path) from error
     problems = [
         f"{len(names)} {kind.removesuffix('_keys')}: {', '.join(sorted(map(str, names))[:10])}"
         for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
         if (names := [name for name in report[kind] if not str(name).startswith(_SPARE)])
     ]
     if problems:
-        raise _mismatch("; ".join(problems), path)
+        raise mismatch("; ".join(problems), path)
     bad = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     if bad:
-        raise _mismatch(f"{len(bad)} not finite: {', '.join(bad[:10])}", path)
+        raise mismatch(f"{len(bad)} not finite: {', '.join(bad[:10])}", path)
     network: nn.Module = model.float()
     return network
-
-
-def _mismatch(what: str, path: Path) -> ColdalError:
-    return ColdalError(
-        f"the weights don't fit this network: {what}",
-        where=str(path),
-        remedy="name the file that was published for this encoder",
-        code="weights-mismatch",
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coldal_compute.encoders.weights import Loaded
+from coldal_compute.encoders.weights import Loaded, read_pinned
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.encoders import EncoderInfo
 
@@ -100,34 +99,19 @@ def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
         input or output is not what was declared (``model-output``).
     """
     assert path is not None, "the registry refuses a missing path"
-    content, digest = _read(path, pinned)
+    content, digest = read_pinned(
+        path,
+        pinned,
+        "model file",
+        absent="mend weights under [encoder], or encoder use file --weights FILE",
+        changed="restore the file, or choose this one anew: encoder use file --weights FILE",
+    )
     onnx = path.suffix.lower() == ONNX_SUFFIX
     model = Reduced(_onnx(content, path) if onnx else _torchscript(content, path), info.layer)
     dim = _probe(model.eval(), info, path)
     kind = "ONNX" if onnx else "TorchScript"
     layer = f"{info.layer} output of the user's {kind} file"
     return Loaded(replace(info, dim=dim, layer=layer), model, digest, {"layout": kind})
-
-
-def _read(path: Path, pinned: str | None) -> tuple[bytes, str]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ColdalError(
-            f"the model file can't be read ({error.strerror})",
-            where=str(path),
-            remedy="mend weights under [encoder], or encoder use file --weights FILE",
-            code="no-weights",
-        ) from error
-    digest = hashlib.sha256(content).hexdigest()
-    if pinned is not None and digest != pinned.lower():
-        raise ColdalError(
-            f"the model file has SHA-256 {digest}, expected {pinned}",
-            where=str(path),
-            remedy="restore the file, or choose this one anew: encoder use file --weights FILE",
-            code="weights-hash",
-        )
-    return content, digest
 
 
 def _torchscript(content: bytes, path: Path) -> nn.Module:

@@ -42,24 +42,43 @@ def read_weights(path: Path, pinned: str | None = None) -> tuple[State, str]:
     ------
     ColdalError : the file is missing, is not a weights file, or has another hash than ``pinned``.
     """
+    content, digest = read_pinned(
+        path,
+        pinned,
+        "weights file",
+        absent="name an existing file with --weights FILE",
+        changed="restore the file, or choose this one anew with --weights FILE",
+    )
+    return _tensors(_decode(content, path), path), digest
+
+
+def read_pinned(
+    path: Path, pinned: str | None, kind: str, *, absent: str, changed: str
+) -> tuple[bytes, str]:
+    """A file's bytes and their SHA-256, of which nothing but the ``pinned`` one will do.
+
+    ``kind`` names it in errors; ``absent`` and ``changed`` are the remedies.
+
+    Raises ColdalError: it can't be read (``no-weights``), or is another file (``weights-hash``).
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ColdalError(
-            f"the weights file can't be read ({error.strerror})",
+            f"the {kind} can't be read ({error.strerror})",
             where=str(path),
-            remedy="name an existing file with --weights FILE",
+            remedy=absent,
             code="no-weights",
         ) from error
     digest = hashlib.sha256(content).hexdigest()
     if pinned is not None and digest != pinned.lower():
         raise ColdalError(
-            f"the weights file has SHA-256 {digest}, expected {pinned}",
+            f"the {kind} has SHA-256 {digest}, expected {pinned}",
             where=str(path),
-            remedy="restore the file, or choose this one anew with --weights FILE",
+            remedy=changed,
             code="weights-hash",
         )
-    return _tensors(_decode(content, path), path), digest
+    return content, digest
 
 
 def fill(network: nn.Module, state: State, path: Path) -> None:
@@ -86,13 +105,18 @@ def fill(network: nn.Module, state: State, path: Path) -> None:
         *_list("not finite", [k for k, v in state.items() if not torch.isfinite(v).all()]),
     ]
     if problems:
-        raise ColdalError(
-            "the weights don't fit this network: " + "; ".join(problems),
-            where=str(path),
-            remedy="name the file that was published for this encoder",
-            code="weights-mismatch",
-        )
+        raise mismatch("; ".join(problems), path)
     network.load_state_dict({**expected, **state}, strict=True)
+
+
+def mismatch(what: str, path: Path) -> ColdalError:
+    """The error of weights that are those of another network."""
+    return ColdalError(
+        f"the weights don't fit this network: {what}",
+        where=str(path),
+        remedy="name the file that was published for this encoder",
+        code="weights-mismatch",
+    )
 
 
 def _list(kind: str, names: list[str]) -> list[str]:

@@ -7,7 +7,6 @@ of. They see the same batches as one process would, each its share; the first al
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -24,13 +23,12 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import distributed
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.spec import TrainSpec
 
 _END_S = 10.0
 _LOOK_S = 1.0
 _READY = b"ready\n"
-_PDEATHSIG = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ def _free_port() -> int:
 
 def main() -> int:
     """A process that helps: told by its standard input, it trains along and writes nothing."""
-    _end_with_parent()
+    end_with_parent()
     # The first process hears of an end, and this one ends with it.
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -240,12 +238,6 @@ def _say_ready() -> None:
     """Say it, and from now on write to the log what this process may write."""
     os.write(1, _READY)
     os.dup2(2, 1)
-
-
-def _end_with_parent() -> None:
-    """Have Linux end this process with the one that started it (prctl(2))."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

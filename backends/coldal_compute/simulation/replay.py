@@ -24,7 +24,7 @@ from coldal_compute.select_step import CLUSTERS_FILE, select
 from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.scene import Scene
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, SimulateSpec
+from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, Silent, SimulateSpec
 from coldal_tui.maps import load_clusters
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.simulation.cells import Cell, Measured, ScanScores, read_cell
@@ -129,7 +129,7 @@ class Replay:
             run_id=before.id.name if before else None,
             one_per_patient=self.spec.one_per_patient,
         )
-        done = select(spec, folder, _Quiet()).result
+        done = select(spec, folder, Silent()).result
         if spec.clusters is None:
             (folder / CLUSTERS_FILE).replace(clusters)
         picks: list[dict[str, Any]] = done["picks"]
@@ -315,13 +315,3 @@ class _Clock:
         now = time.monotonic()
         self.laps[name] = round(now - self._last, 3)
         self._last = now
-
-
-class _Quiet:
-    """A selection inside a cell is too short to tell how far it is; its notes come back."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass

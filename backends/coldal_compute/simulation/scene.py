@@ -10,7 +10,7 @@ import numpy as np
 
 from coldal_compute.map_step import MAP_FILE, make_map
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import MapSpec, PoolRow, Reporter, ShardRows, SimulateSpec
+from coldal_tui.jobs.spec import MapSpec, PoolRow, Reporter, ShardRows, Silent, SimulateSpec
 from coldal_tui.maps import load_map
 from coldal_tui.selection.clustering import LARGEST_K, choose_clusters
 from coldal_tui.selection.strategies import strategy
@@ -155,7 +155,7 @@ def _map(
         # There is none yet, or it is damaged: either way it is made.
         pass
     report.log(f"seed {seed}: mapping {len(mapped)} scans")
-    make_map(MapSpec(shards, spec.encoder_hash, seed), folder, _Silent())
+    make_map(MapSpec(shards, spec.encoder_hash, seed), folder, Silent())
 
 
 def _validation(
@@ -177,13 +177,3 @@ def _validation(
         seed,
     )
     return tuple(mapped[n] for n in drawn)
-
-
-class _Silent:
-    """A reporter that nobody reads: the simulation tells how far it is by itself."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass

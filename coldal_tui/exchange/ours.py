@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.folder_memory import FolderMemory
 from coldal_tui.exchange.manifest import Manifest, ManifestFinder
 from coldal_tui.exchange.verdict import Verdict
 from coldal_tui.files import sha256_file
@@ -80,12 +81,13 @@ class OwnFiles:
     ) -> None:
         """``unpacked_from`` is the archive that the source came in: a manifest may lie beside."""
         self._finder = ManifestFinder(source)
+        self._manifests = FolderMemory(self._finder.covering)
         self._beside = (
             ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
         )
         self._digests = digests
         self._folders: dict[str, str] = {}
-        self._images = {self._real(Path(file)) for target in targets for file in target.files}
+        self._images = {self._real(file) for target in targets for file in target.files}
         self._hashes = {target.sha256 for target in targets if target.sha256}
         self._exported: set[str] = set()
         self._prelabels: dict[str, str | None] = {}
@@ -93,12 +95,12 @@ class OwnFiles:
 
     def covering(self, file: Path) -> Manifest | None:
         """The manifest that lists the scan of a mask."""
-        return self._finder.covering(file.parent) or self._beside
+        return self._manifests.of(file) or self._beside
 
     def reason(self, file: Path) -> str | None:
         """Why the file is no mask, or None."""
-        self._learn(file.parent)
-        real = self._real(file)
+        self._learn(self._manifests.of(file))
+        real = self._real(str(file))
         if real in self._images:
             return "it is the image itself"
         # A DICOM series is exported as a folder of its own.
@@ -106,15 +108,15 @@ class OwnFiles:
             return "it is an image of the export"
         return self._prelabel_reason(real) if real in self._prelabels else None
 
-    def _real(self, file: Path) -> str:
+    def _real(self, file: str) -> str:
         """``os.path.realpath`` that looks up each folder once."""
-        if file.is_symlink():
+        if os.path.islink(file):  # noqa: PTH114 - a path for each of a million images is slow
             return os.path.realpath(file)
-        above = str(file.parent)
+        above, name = os.path.split(file)
         folder = self._folders.get(above)
         if folder is None:
             folder = self._folders[above] = os.path.realpath(above)
-        return f"{folder}/{file.name}"
+        return f"{folder}/{name}"
 
     def _prelabel_reason(self, real: str) -> str | None:
         exported = self._prelabels[real]
@@ -128,8 +130,7 @@ class OwnFiles:
         """Whether these bytes are an image of the project."""
         return sha256 in self._hashes
 
-    def _learn(self, folder: Path) -> None:
-        manifest = self._finder.covering(folder)
+    def _learn(self, manifest: Manifest | None) -> None:
         if manifest is None or manifest.path in self._read:
             return
         self._read.add(manifest.path)

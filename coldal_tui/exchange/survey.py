@@ -145,8 +145,11 @@ def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb", buffering=0) as stream:
-            return stream.read(HEAD_BYTES)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, HEAD_BYTES)
+        finally:
+            os.close(descriptor)
     except OSError:
         # Recognised by its ending, it is reported as unreadable when it is decoded.
         return b""

@@ -60,7 +60,7 @@ def reconcile_label_files(project: Project) -> None:
         for name, row in active.items():
             version = _version_name(row)
             if version in waiting and name not in there:
-                (versions / version).replace(labels / name)
+                os.replace(f"{versions}/{version}", f"{labels}/{name}")  # noqa: PTH105 - thousands
 
 
 def _is_label(path: Path) -> bool:

@@ -235,7 +235,8 @@ class LabelWriter:
             raise ValueError("only an accepted mask that was staged can become a label")
         store, scan_id = self._project.store, verdict.scan_id
         version = 1 + (self._versions.get(scan_id) or 0)
-        staged.file.replace(self._folder / label_name(scan_id, staged.suffix, f"v{version}"))
+        name = label_name(scan_id, staged.suffix, f"v{version}")
+        os.replace(staged.file, f"{self._folder}/{name}")  # noqa: PTH105 - thousands of them
         if version > 1:
             store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
         store.insert(

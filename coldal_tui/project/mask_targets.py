@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from coldal_tui.exchange.candidate import ScanTarget
@@ -19,7 +20,7 @@ def targets(project: Project) -> list[ScanTarget]:
     Names of exact copies lead to the first; pseudonyms and UIDs of de-identified exports lead to
     the scans that they stand for.
     """
-    images = project.images
+    images = f"{project.images}{os.sep}"
     scans = [scan for scan in project.scans() if scan.state == "present"]
     aliases: dict[str, list[str]] = {}
     for scan in scans:
@@ -40,7 +41,7 @@ def targets(project: Project) -> list[ScanTarget]:
             affine=scan.affine,
             spacing=scan.spacing,
             sha256=scan.sha256,
-            files=tuple(str(images / name) for name in scan.files),
+            files=tuple(f"{images}{name}" for name in scan.files),
             prelabel=exported.get(scan.scan_id),
             uids=_all_uids(uids.get(scan.scan_id)),
             instances=uids[scan.scan_id].instances if scan.scan_id in uids else (),

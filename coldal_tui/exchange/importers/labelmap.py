@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver
+from coldal_tui.exchange.folder_memory import FolderMemory
 from coldal_tui.exchange.importers.picture_values import pack_colours
 from coldal_tui.exchange.importers.raster import read_picture_mask
 
@@ -66,13 +67,13 @@ class ColourMaskImporter:
 
     def forget(self) -> None:
         """A survey begins: label maps may have come or gone."""
-        _found.clear()
+        _labelmaps.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A PNG with a label map in a folder above, or in VOC's folder."""
         if not head.startswith(_PNG) or _IMAGES in path.parts[-_LEVELS:]:
             return None
-        if find_labelmap(path.parent) is not None:
+        if _labelmaps.of(path) is not None:
             return "CVAT segmentation"
         return "Pascal VOC" if CLASSES in path.parts[-_LEVELS:] else None
 
@@ -82,7 +83,7 @@ class ColourMaskImporter:
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, named by its file."""
-        labelmap = find_labelmap(path.parent)
+        labelmap = _labelmaps.of(path)
         yield Candidate(
             path,
             path.as_posix(),
@@ -99,15 +100,11 @@ MAP_IMPORTER = LabelmapImporter()
 
 def find_labelmap(folder: Path) -> Path | None:
     """The nearest ``labelmap.txt`` at or above a folder, a few levels up at most."""
-    if folder not in _found:
-        here = (folder, *folder.parents)[:_LEVELS]
-        files = (one / LABELMAP for one in here)
-        _found[folder] = next((file for file in files if read_labelmap(file)), None)
-    return _found[folder]
+    files = (one / LABELMAP for one in (folder, *folder.parents)[:_LEVELS])
+    return next((file for file in files if read_labelmap(file)), None)
 
 
-_found: dict[Path, Path | None] = {}
-"""Of the folders of one survey: every mask asks."""
+_labelmaps = FolderMemory(find_labelmap)
 
 
 def read_labelmap(path: Path) -> Mapping[int, str]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui.exchange.folder_memory import FolderMemory
 from coldal_tui.exchange.importers.volumes import Names, read_any, read_json, volume_candidate
 
 KEY_FILE = "datastore_v2.json"
 _FINAL, _ORIGINAL = "final", "original"
-_LEVELS = 2
-"""How many folders lie between a label file and its datastore: ``labels/final``."""
 
 
 class MonaiLabelImporter:
@@ -30,6 +29,10 @@ class MonaiLabelImporter:
         self.priority = priority
         self.endings: Mapping[str, str] = {}
         self._tag = tag
+
+    def forget(self) -> None:
+        """A survey begins: datastores may have come or gone."""
+        _above.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A label file that a datastore lists; and ``datastore_v2.json`` itself."""
@@ -97,11 +100,18 @@ def names_for(path: Path) -> Names | None:
 
 def _listed(path: Path) -> tuple[_Label, Path] | None:
     """What the datastore above a label file says of it, and the datastore."""
-    if len(path.parents) <= _LEVELS:
-        return None
-    key_file = path.parents[_LEVELS] / KEY_FILE
-    label = _labels(key_file).get(path)
+    labels, key_file = _above.of(path)
+    label = labels.get(path) if labels else None
     return None if label is None else (label, key_file)
+
+
+def _labels_above(folder: Path) -> tuple[dict[Path, _Label], Path]:
+    """What the datastore of a folder such as ``labels/final`` lists."""
+    key_file = folder.parent.parent / KEY_FILE
+    return _labels(key_file), key_file
+
+
+_above = FolderMemory(_labels_above)
 
 
 def _content(path: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui.exchange.folder_memory import FolderMemory
 from coldal_tui.exchange.importers.volumes import (
     VOLUME_ENDINGS,
     Names,
@@ -34,6 +35,10 @@ class NnunetImporter:
         self.priority = priority
         self.endings: Mapping[str, str] = {}
         self._predictions = predictions
+
+    def forget(self) -> None:
+        """A survey begins: data sets may have come or gone."""
+        _key_files.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A label file by the data set around it; and the data set's own ``dataset.json``."""
@@ -76,17 +81,18 @@ def names_for(path: Path) -> Names | None:
 
 def _key_file(path: Path) -> Path | None:
     """The ``dataset.json`` of a label file or a prediction; None for any other file."""
-    if not path.name.lower().endswith(_ENDINGS):
-        return None
-    if path.parent.name in _LABELS:
-        key_file = path.parent.parent / KEY_FILE
-    else:
-        key_file = path.parent / KEY_FILE
+    return _key_files.of(path) if path.name.lower().endswith(_ENDINGS) else None
+
+
+def _key_file_of(folder: Path) -> Path | None:
+    labels = folder.name in _LABELS
+    key_file = (folder.parent if labels else folder) / KEY_FILE
     if not key_file.is_file() or not _fields(key_file):
         return None
-    if key_file.parent == path.parent and not _holds_predictions(path.parent):
-        return None
-    return key_file
+    return key_file if labels or _holds_predictions(folder) else None
+
+
+_key_files = FolderMemory(_key_file_of)
 
 
 def _holds_predictions(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanImage
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
@@ -58,7 +58,7 @@ def evaluate(
     """
     device = pick_device(spec.device, spec.threads)
     model = load_model(Path(spec.run), device, spec.windows)
-    digest = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
+    digest = sha256_file(Path(spec.run) / MODEL_FILE)
     journal = MeasuredJournal(folder, digest)
     measured = measure(model, spec.scans, readers or file_readers(), report, journal)
     result = summary(measured, model.plan.classes)

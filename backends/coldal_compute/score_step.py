@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from coldal_compute.scored import PREDICTIONS, ScoreJournal
-from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
-from coldal_compute.segmentation.disagreement import class_entropies
-from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
-from coldal_compute.segmentation.inference import Model, load_model
+from coldal_compute.segmentation.inference import Model, load_ensemble
 from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
+from coldal_compute.segmentation.scoring import score_image
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write
+from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
 from coldal_tui.simulation.cells import ScanScores
@@ -49,7 +46,7 @@ class Scorer:
     def __init__(self, spec: ScoreSpec, folder: Path, readers: Readers | None = None) -> None:
         self._readers = readers or file_readers()
         device = pick_device(spec.device, spec.threads)
-        self._model = load_model(Path(spec.run), device, spec.windows)
+        self._models = load_ensemble(Path(spec.run), device, spec.windows)
         self._wanted = frozenset(spec.predict)
         self._folder = folder
 
@@ -57,7 +54,7 @@ class Scorer:
         """What came of each scan, in their order. Raises ColdalError when memory runs out."""
         for scan, loaded in read_ahead(scans, self._load):
             try:
-                scores = _score_one(scan, loaded(), self._model, self._wanted, self._folder)
+                scores = _score_one(scan, loaded(), self._models, self._wanted, self._folder)
             except ColdalError as error:
                 if error.code == "out-of-memory":
                     raise
@@ -70,7 +67,7 @@ class Scorer:
 
     def _load(self, scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
         image = self._readers.scan(scan.ref)
-        return image.header, preprocess(image, self._model.plan)
+        return image.header, preprocess(image, self._models[0].plan)
 
 
 def score(
@@ -95,7 +92,7 @@ def score(
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
     scorer = elsewhere or Scorer(spec, folder, readers)
-    model = hashlib.sha256((Path(spec.run) / MODEL_FILE).read_bytes()).hexdigest()
+    model = sha256_file(Path(spec.run) / MODEL_FILE)
     journal = ScoreJournal(folder, model)
     known = journal.read()
     scores = {
@@ -134,27 +131,20 @@ def _entropy_file(scan: ScanInput, folder: Path) -> str | None:
 def _score_one(
     scan: ScanInput,
     loaded: tuple[ScanHeader, NDArray[np.float16]],
-    model: Model,
+    models: Sequence[Model],
     wanted: frozenset[str],
     folder: Path,
 ) -> ScanScores:
     header, image = loaded
-    logits, features = model.logits_and_features(image)
+    logits, scores = score_image(models, image)
     if scan.scan_id in wanted:
         from coldal_tui.imaging.labelfile import label_suffix, write_label
 
         path = folder / PREDICTIONS / f"{scan.scan_id}{label_suffix(header)}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_label(path, model.labels(logits, header.shape), header.affine)
+        write_label(path, models[0].labels(logits, header.shape), header.affine)
         _write_entropy(scan, header, logits, folder)
-    near = focused(logits)
-    return ScanScores(
-        entropy=mean_entropy(logits),
-        class_entropy=class_entropies(logits),
-        foreground=near.foreground,
-        boundary=near.boundary,
-        features=tuple(map(float, features)),
-    )
+    return scores
 
 
 def _write_entropy(scan: ScanInput, header: ScanHeader, logits: torch.Tensor, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from coldal_compute.segmentation.data import (
     load_samples,
     measure_thickness,
 )
-from coldal_compute.segmentation.inference import Model
+from coldal_compute.segmentation.inference import Model, network_folder
 from coldal_compute.segmentation.network import (
     MODEL_FILE,
     device_limits,
@@ -31,7 +32,9 @@ from coldal_compute.segmentation.training import (
     BEST_FILE,
     HISTORY_FILE,
     LAST_FILE,
+    Trained,
     fit,
+    seed_of_network,
 )
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, Silent, StepResult, TrainSpec
@@ -46,7 +49,7 @@ def train(
 
     Files: ``plan.json``, ``model.safetensors`` (what inference reads), ``last.ckpt``, and with
     validation scans ``best.ckpt``; ``history.jsonl``, ``metrics.json`` (validation scans at
-    native resolution).
+    native resolution). Of further networks, ``network-2/model.safetensors`` and so on.
 
     Raises
     ------
@@ -68,19 +71,63 @@ def train(
     count = rank_count(spec, plan)
     if count > 1:
         report.log(f"{count} GPUs share each batch of {plan.batch_size}")
-    with together(spec, folder, count) as rank:
-        trained = fit(plan, samples, watched, spec.options, device, spec.seed, folder, report, rank)
+    if spec.networks > 1:
+        report.log(f"{spec.networks} networks are trained, one after the other")
+
+    def fitted(number: int, own: Path) -> Trained:
+        one = msgspec.structs.replace(spec, seed=seed_of_network(spec.seed, number))
+        share = _Share(report, number - 1, spec.networks)
+        with together(one, own, count) as rank:
+            return fit(plan, samples, watched, one.options, device, one.seed, own, share, rank)
+
+    trained = fitted(1, folder)
     save_weights(trained.net, folder)
+    others = [_train_other(number, folder, plan, fitted) for number in range(2, spec.networks + 1)]
     model = Model(plan, trained.net.to(device), device, spec.options.amp)
     kept = {sample.scan_id for sample in watched}
     scans = [labelled for labelled in spec.validation if labelled.scan.scan_id in kept]
     measured = measure(model, scans, readers, report)
     result = _result(plan, trained.final_loss, trained.history, measured)
+    result["networks"] = spec.networks
     write_json(folder / METRICS_FILE, result["validation"])
-    files = [PLAN_FILE, MODEL_FILE, LAST_FILE, HISTORY_FILE, METRICS_FILE]
+    files = [PLAN_FILE, MODEL_FILE, LAST_FILE, HISTORY_FILE, METRICS_FILE, *others]
     if watched:
         files.append(BEST_FILE)
     return StepResult(tuple(files), result, (*failed, *measured.failed))
+
+
+def _train_other(
+    number: int, folder: Path, plan: Plan, fitted: Callable[[int, Path], Trained]
+) -> str:
+    """A further network on the same labels; the file of its weights, relative to ``folder``."""
+    own = network_folder(folder, number)
+    weights = own / MODEL_FILE
+    if not weights.exists():
+        own.mkdir(exist_ok=True)
+        save_plan(plan, own)
+        save_weights(fitted(number, own).net, own)
+    for file in own.iterdir():
+        if file != weights:
+            file.unlink()
+    return str(weights.relative_to(folder))
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A reporter of one of several trainings, of which each is an equal share of the whole."""
+
+    report: Reporter
+    before: int
+    count: int
+
+    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
+        if self.count > 1:
+            message = f"{message}, network {self.before + 1} of {self.count}"
+        done += self.before * total
+        self.report.progress(done, total * self.count, message, **metrics)
+
+    def log(self, message: str) -> None:
+        self.report.log(message)
 
 
 def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], None]) -> None:

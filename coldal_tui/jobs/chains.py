@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.plan_rounds import batch_size, next_round
-from coldal_tui.project.next_step import run_is_current
+from coldal_tui.jobs.request import needs_ensemble
+from coldal_tui.project.next_step import run_is_current, run_networks
 from coldal_tui.project.pool import budget
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
-    from coldal_tui.selection.strategies import Rounds, Strategy
+    from coldal_tui.selection.strategies import Rounds
 
 Steps = list[tuple[str, dict[str, Any]]]
 
@@ -82,8 +83,16 @@ def next_batch(
     check_strategy(project, strategy, "active")
     notes = clipped(project, size)
     steps: Steps = [("embed", {"device": device}), ("map", {})]
-    if not run_is_current(project):
-        steps.append(("train", {"device": device}))
+    ensemble = needs_ensemble(strategy or project.config.selection.round_strategy)
+    if ensemble and project.config.train.networks == 1:
+        raise ColdalError(
+            "the strategy asks what several networks disagree about, and one is to be trained",
+            where=f"{project.layout.config}, train.networks",
+            remedy="set networks = 3, or remove the line",
+            code="one-network",
+        )
+    if not run_is_current(project) or (ensemble and run_networks(project) < 2):
+        steps.append(("train", {"device": device, "strategy": strategy}))
     steps.append(("score", {"device": device, "strategy": strategy}))
     request = {"budget": size, "strategy": strategy, "alpha": alpha, "seed": seed}
     steps += [("select", request), ("predict", {"device": device})]
@@ -107,25 +116,15 @@ def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
     from coldal_tui.selection.strategies import strategy
 
     if asked is not None:
-        _check_needs(strategy(asked, rounds))
+        strategy(asked, rounds)
         return
     section = project.config.selection
     key = "strategy" if rounds == "cold" else "round_strategy"
     try:
-        _check_needs(strategy(getattr(section, key), rounds))
+        strategy(getattr(section, key), rounds)
     except UsageError as error:
         where = f"{project.layout.config}, selection.{key}"
         raise ColdalError(error.what, where=where, remedy=error.remedy) from error
-
-
-def _check_needs(chosen: Strategy) -> None:
-    """No project trains the ensemble that BALD takes; hours later this would be told as well."""
-    if "bald" in chosen.needs:
-        raise UsageError(
-            f"strategy {chosen.name} needs an ensemble, which projects do not train",
-            remedy="try it with coldal-tui simulate; here use another, such as power-entropy",
-            code="missing-input",
-        )
 
 
 def check_run(project: Project, asked: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.request import Request, device_of, needs_of, seed_of
+from coldal_tui.jobs.request import Request, device_of, needs_ensemble, needs_of, seed_of
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     LabelledScan,
@@ -16,9 +16,11 @@ from coldal_tui.jobs.spec import (
 )
 from coldal_tui.project import pool as pools
 from coldal_tui.project.label_files import prediction_file, reconcile_label_files
+from coldal_tui.project.next_step import run_networks
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Row
+from coldal_tui.selection.needs import ENSEMBLE
 
 
 def plan_train(project: Project, request: Request) -> TrainSpec:
@@ -69,7 +71,14 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         seed=seed_of(project, request),
         cache=str(project.layout.cache),
         labels={row["scan_id"]: row["sha256"] for row in labels},
+        networks=_networks(project, request),
     )
+
+
+def _networks(project: Project, request: Request) -> int:
+    """As many as the project says, else what the strategy of the rounds needs."""
+    strategy = request.get("strategy") or project.config.selection.round_strategy
+    return project.config.train.networks or (ENSEMBLE if needs_ensemble(strategy) else 1)
 
 
 def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
@@ -102,6 +111,13 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     scored = pools.entropies(project, run_id)
     name = request.get("strategy") or project.config.selection.round_strategy
     differ = "features" in needs_of(name)
+    if needs_ensemble(name) and run_networks(project, run_id) < 2:
+        raise ColdalError(
+            f"{name} asks what several networks disagree about, and this run has one",
+            where=run_id,
+            remedy="set networks = 3 under [train] in coldal.toml, then: coldal-tui train",
+            code="one-network",
+        )
     wanted = {
         row.scan_id
         for row in pools.pool_rows(project, run_id)

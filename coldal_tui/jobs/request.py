@@ -43,6 +43,11 @@ def needs_of(strategy: str) -> tuple[str, ...]:
     return named(strategy).needs
 
 
+def needs_ensemble(strategy: str) -> bool:
+    """Whether a strategy asks what several networks disagree about; errors as ``needs_of``."""
+    return "bald" in needs_of(strategy)
+
+
 def check_device(request: Request) -> None:
     """UsageError when the request names a device in words that mean none."""
     device = request.get("device")

@@ -155,8 +155,10 @@ class TrainOptions(msgspec.Struct, frozen=True):
 class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     """Train one run on ``train``, watch ``validation`` (may be empty).
 
-    ``labels`` has the SHA-256 of every label there was when the run began, used or not: by it a
-    project knows whether labels have come since.
+    ``networks`` are trained on the same labels, each from a start of its own: the first one
+    predicts, the others serve to see what they disagree about. ``labels`` has the SHA-256 of every
+    label there was when the run began, used or not: by it a project knows whether labels have come
+    since.
     """
 
     run_id: str
@@ -167,6 +169,7 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     seed: int
     cache: str | None = None
     labels: dict[str, str] = {}
+    networks: int = 1
 
 
 class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):

@@ -90,6 +90,7 @@ class TrainSection(Section, frozen=True):
     workers: Annotated[int, Meta(ge=0)] = 0
     amp: bool = True
     devices: Count | Literal["auto"] = 1
+    networks: Count | None = None
 
 
 class BackendSection(Section, frozen=True):
@@ -181,6 +182,7 @@ name = "efficientnet-lite0"
 # workers = 0                # processes that read data beside the training
 # amp = true                 # mixed precision where the device has it
 # devices = 1                # GPUs that share each batch of a training; "auto": all there are
+#: networks = 3              # trained one after the other; by default 3 for bald, else 1
 
 [backend]
 # name = "local"

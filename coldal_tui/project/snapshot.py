@@ -65,7 +65,10 @@ class QueueItem:
 
 @dataclass(frozen=True)
 class RunState:
-    """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set."""
+    """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
+
+    ``networks``: how many were trained, the first of which predicts and is measured.
+    """
 
     run_id: str
     round: int
@@ -75,6 +78,7 @@ class RunState:
     classes: dict[str, Any]
     seconds: float
     created_at: str
+    networks: int = 1
 
 
 @dataclass(frozen=True)
@@ -275,6 +279,7 @@ def _runs(project: Project) -> tuple[RunState, ...]:
                 classes=validation.get("classes") or {},
                 seconds=summary.get("seconds", 0.0),
                 created_at=row["created_at"],
+                networks=summary.get("networks", 1),
             )
         )
     return tuple(runs)

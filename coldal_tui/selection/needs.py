@@ -17,6 +17,9 @@ Need = Literal[
     "features",
 ]
 
+ENSEMBLE = 3
+"""How many networks a strategy on their disagreement gets, where nobody says another number."""
+
 NEEDS: dict[str, tuple[Need, ...]] = {
     "coldstart": (),
     "coldstart-embeddings": ("embeddings",),

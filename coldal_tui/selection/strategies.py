@@ -66,7 +66,7 @@ class Strategy:
 _REMEDIES = {
     "entropy": "train and score first",
     "embeddings": "embed the scans first",
-    "bald": "an ensemble has to be trained for it, which coldal-tui simulate does",
+    "bald": "set networks = 3 under [train] in coldal.toml, then train and score",
     "class_entropy": "train and score first",
     "foreground_entropy": "train and score first",
     "boundary_entropy": "train and score first",

@@ -26,7 +26,7 @@ class FakeReport:
 
     def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
         self.steps.append((message, done, total, metrics))
-        if message == "training" and done == self.stop_at:
+        if message.startswith("training") and done == self.stop_at:
             raise ConnectionAbortedError("cut off")
 
     def log(self, message: str) -> None:

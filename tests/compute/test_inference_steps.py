@@ -18,13 +18,19 @@ from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
 from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import file_readers, preprocess
-from coldal_compute.segmentation.disagreement import class_entropies
+from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
-from coldal_compute.segmentation.inference import grid_logits, load_model, predict, predict_logits
+from coldal_compute.segmentation.inference import (
+    grid_logits,
+    load_ensemble,
+    load_model,
+    predict,
+    predict_logits,
+)
 from coldal_compute.segmentation.metrics import measure_scan
 from coldal_compute.segmentation.network import build_network, pick_device, save_weights
-from coldal_compute.segmentation.plan import Plan, make_plan, save_plan
+from coldal_compute.segmentation.plan import Plan, load_plan, make_plan, save_plan
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.labelfile import read_label
@@ -114,6 +120,33 @@ def test_all_that_strategies_may_ask_for_is_scored(
         assert scores["foreground"] == focused(logits).foreground
         assert scores["boundary"] == focused(logits).boundary
         assert len(scores["features"]) == model.plan.features[-1]
+
+
+def test_what_several_networks_disagree_about_is_scored(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    _score(run, images, tmp_path / "one", report)
+    for number in (2, 3):
+        torch.manual_seed(number)
+        folder = run / f"network-{number}"
+        folder.mkdir()
+        save_weights(build_network(load_plan(run)), folder)
+    result = _score(run, images, tmp_path / "three", report, predict=("s00",))
+    one, three = (
+        json.loads((tmp_path / name / result.result["scores"]).read_text())
+        for name in ("one", "three")
+    )
+    ensemble = load_ensemble(run, _CPU)
+    assert len(ensemble) == 3
+    for labelled in images:
+        scan_id = labelled.scan.scan_id
+        assert "bald" not in one[scan_id]
+        found = three[scan_id].pop("bald")
+        scan = read_scan(labelled.scan.ref)
+        assert found == mutual_information([model.logits(scan) for model in ensemble]) > 0
+    # Whatever else is scored is the first one's.
+    assert one == three
 
 
 def test_features_are_the_mean_of_the_coarsest_level(images: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,40 @@ def test_another_seed_gives_other_weights(discs: Any, report: Any, tmp_path: Pat
     for seed in (0, 1):
         _run(_spec(scans, steps=4, seed=seed), tmp_path / str(seed), report)
     assert not _same(tmp_path / "0", tmp_path / "1")
+
+
+def test_further_networks_are_trained_on_the_same_labels(
+    discs: Any, new_report: Any, tmp_path: Path
+) -> None:
+    spec = _spec(discs(3), discs(1, first=3), steps=4)
+    alone = _run(spec, tmp_path / "alone", new_report())
+    report = new_report()
+    three = msgspec.structs.replace(spec, networks=3)
+    result = _run(three, tmp_path / "three", report)
+    others = ("network-2/model.safetensors", "network-3/model.safetensors")
+    assert set(result.files) == {*alone.files, *others}
+    assert (result.result["networks"], alone.result["networks"]) == (3, 1)
+    assert result.result["validation"] == alone.result["validation"]
+    assert _same(tmp_path / "alone", tmp_path / "three")
+    folders = [tmp_path / "three", *((tmp_path / "three" / name).parent for name in others)]
+    assert not any(_same(a, b) for a, b in itertools.combinations(folders, 2))
+    assert [len(list(folder.iterdir())) for folder in folders[1:]] == [1, 1]
+    trained = [(done, total) for message, done, total, _ in report.steps if "network" in message]
+    assert trained == [(step, 12) for step in range(1, 13)]
+
+
+def test_an_ensemble_that_was_cut_off_ends_as_if_it_was_not(
+    discs: Any, new_report: Any, tmp_path: Path
+) -> None:
+    spec = msgspec.structs.replace(_spec(discs(3), steps=4), networks=3)
+    calm = _run(spec, tmp_path / "calm", new_report())
+    with pytest.raises(ConnectionAbortedError):
+        _run(spec, tmp_path / "cut", new_report(stop_at=10))
+    report = new_report()
+    assert _run(spec, tmp_path / "cut", report).result == calm.result
+    assert min(step[1] for step in report.steps if "network" in step[0]) > 8
+    for name in ("network-2", "network-3", "."):
+        assert _same(tmp_path / "calm" / name, tmp_path / "cut" / name)
 
 
 def test_loader_processes_change_nothing(discs: Any, report: Any, tmp_path: Path) -> None:

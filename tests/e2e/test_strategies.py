@@ -24,9 +24,28 @@ def test_what_strategies_need_is_scored_and_they_pick(cli, copy_of) -> None:
     assert features["nearest"] in labelled
 
 
-def test_an_ensemble_is_not_trained_behind_anybodys_back(cli, copy_of) -> None:
+def test_bald_has_an_ensemble_trained_once(cli, copy_of) -> None:
+    project = copy_of("ensemble")
+    cli("train", project)
+    first = cli.json("next", project, "--strategy", "bald", "--batch", 2)
+    assert all(0 < one["terms"]["bald"] < 1 for one in first)
+    assert "disagree" in cli("why", project, first[0]["scan_id"]).stdout
+    runs = cli.json("status", project)["runs"]
+    assert [run["networks"] for run in runs] == [1, 3]
+    cli("undo", project)
+    again = cli.json("next", project, "--strategy", "power-bald", "--batch", 2)
+    assert {one["terms"]["beta"] for one in again} == {1.0}
+    assert len(cli.json("status", project)["runs"]) == 2
+
+
+def test_one_network_is_told_before_anything_is_trained(cli, copy_of) -> None:
     project = copy_of("no-ensemble")
-    refused = cli("next", project, "--strategy", "bald", "--batch", 2, status=2)
-    assert "coldal-tui simulate" in refused.stderr
-    # It is told before anything is trained.
+    config = project / "coldal.toml"
+    text = config.read_text().replace("#: networks = 3", "networks = 1")
+    config.write_text(text.replace("# round_strategy = ", 'round_strategy = "bald"  # '))
+    refused = cli("next", project, "--strategy", "bald", "--batch", 2, status=1)
+    assert "networks = 3" in refused.stderr
     assert cli.json("status", project)["runs"] == []
+    cli("train", project)
+    refused = cli("score", project, status=1)
+    assert "this run has one" in refused.stderr

@@ -97,9 +97,26 @@ def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model
     ------
     ColdalError : a file is absent or damaged (code ``run``).
     """
-    plan = load_plan(run)
+    return _load(load_plan(run), run, device, windows)
+
+
+def load_ensemble(run: Path, device: torch.device, windows: int = WINDOWS) -> list[Model]:
+    """All networks of a run, the one that predicts first; errors as :func:`load_model`."""
+    first = load_model(run, device, windows)
+    others: list[Model] = []
+    while (folder := network_folder(run, len(others) + 2)).is_dir():
+        others.append(_load(first.plan, folder, device, windows))
+    return [first, *others]
+
+
+def network_folder(run: Path, number: int) -> Path:
+    """Where a further network of a run lies; that of the first is the run's own folder."""
+    return run / f"network-{number}"
+
+
+def _load(plan: Plan, folder: Path, device: torch.device, windows: int) -> Model:
     net = build_network(plan)
-    load_weights(net, run)
+    load_weights(net, folder)
     return Model(plan, net.to(device).eval(), device, windows=windows)
 
 

@@ -48,6 +48,7 @@ HISTORY_FILE = "history.jsonl"
 _BLOCKS = 12
 _CLIP = 1.0
 _GPU_WORKERS = 4
+_NETWORK_SEEDS = 1_000_003
 _SHARED_MEMORY = 1024**3
 _WEIGHT_DECAY = 1e-4
 
@@ -98,6 +99,11 @@ def fit(
     state = torch.load(best, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
     return Trained(module.net.eval(), module.history[-1]["loss"], tuple(module.history))
+
+
+def seed_of_network(seed: int, number: int) -> int:
+    """The seed of a network of an ensemble; that of the first is the run's."""
+    return seed + (number - 1) * _NETWORK_SEEDS
 
 
 class Segmenter(lightning.LightningModule):

@@ -12,27 +12,22 @@ from typing import Any
 import msgspec
 import torch
 
-from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import failure
-from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
-from coldal_compute.segmentation.entropy import mean_entropy
-from coldal_compute.segmentation.inference import Model
+from coldal_compute.segmentation.inference import Model, network_folder
 from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan
 from coldal_compute.segmentation.plan import Plan
-from coldal_compute.segmentation.training import fit
+from coldal_compute.segmentation.scoring import score_image
+from coldal_compute.segmentation.training import fit, seed_of_network
 from coldal_compute.select_step import CLUSTERS_FILE, select
 from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.scene import Scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, Silent, SimulateSpec
 from coldal_tui.maps import load_clusters
+from coldal_tui.selection.needs import ENSEMBLE
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.simulation.cells import Cell, Measured, ScanScores, read_cell
 from coldal_tui.simulation.design import CellId
-
-ENSEMBLE = 3
-"""Networks of which the disagreement is taken, where a strategy asks for it."""
-_MEMBER_SEEDS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -150,7 +145,7 @@ class Replay:
         train: tuple[str, ...],
         folder: Path,
         report: Reporter,
-        member: int = 0,
+        number: int = 1,
     ) -> tuple[Model, float, list[FailedScan]]:
         # In the order of scan ids, as in a project: the patches that a training sees depend on
         # which scans there are, not on when they were picked.
@@ -163,7 +158,7 @@ class Replay:
                 remedy=f"the first reason: {failed[0].message}" if failed else None,
                 code="no-labels",
             )
-        seed = cell.seed + member * _MEMBER_SEEDS
+        seed = seed_of_network(cell.seed, number)
         trained = fit(
             self.plan, samples, watched, self.spec.options, self.device, seed, folder, report
         )
@@ -179,12 +174,12 @@ class Replay:
         folder: Path,
         report: Reporter,
     ) -> list[Model]:
-        """The other members of the ensemble: the same labels, each a training of its own."""
+        """The other networks of the ensemble: the same labels, each a training of its own."""
         models = []
-        for member in range(1, ENSEMBLE):
-            own = folder / f"member-{member}"
+        for number in range(2, ENSEMBLE + 1):
+            own = network_folder(folder, number)
             own.mkdir(exist_ok=True)
-            models.append(self._train(cell, scene, train, own, report, member)[0])
+            models.append(self._train(cell, scene, train, own, report, number)[0])
         return models
 
     def _measure(
@@ -227,17 +222,7 @@ class Replay:
 
         def score(scan_id: str) -> None:
             image = self.samples.image(scan_id)
-            own, features = ensemble[0].logits_and_features(image)
-            logits = [own, *(model.working_logits(image) for model in ensemble[1:])]
-            near = focused(own)
-            scores[scan_id] = ScanScores(
-                entropy=mean_entropy(own),
-                class_entropy=class_entropies(own),
-                bald=mutual_information(logits) if len(logits) > 1 else None,
-                foreground=near.foreground,
-                boundary=near.boundary,
-                features=tuple(map(float, features)) if "features" in needs else None,
-            )
+            scores[scan_id] = score_image(ensemble, image, features="features" in needs)[1]
 
         asked = set(scene.split.pool) - set(train)
         if "features" in needs:

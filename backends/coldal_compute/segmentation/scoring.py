@@ -1,0 +1,36 @@
+"""Everything that strategies may ask of a run about one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from coldal_compute.segmentation.aggregation import focused
+from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
+from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.inference import Model
+from coldal_tui.simulation.cells import ScanScores
+
+
+def score_image(
+    ensemble: Sequence[Model], image: NDArray[np.floating], *, features: bool = True
+) -> tuple[torch.Tensor, ScanScores]:
+    """The first network's logits ``(C, *grid)`` of a preprocessed image, and the scan's scores.
+
+    Entropies and features are the first network's, which is the one that is measured and
+    predicts; ``bald`` is what all of them disagree about, and None where there is but one.
+    """
+    own, coarse = ensemble[0].logits_and_features(image)
+    logits = [own, *(model.working_logits(image) for model in ensemble[1:])]
+    near = focused(own)
+    return own, ScanScores(
+        entropy=mean_entropy(own),
+        class_entropy=class_entropies(own),
+        bald=mutual_information(logits) if len(logits) > 1 else None,
+        foreground=near.foreground,
+        boundary=near.boundary,
+        features=tuple(map(float, coarse)) if features else None,
+    )

@@ -248,7 +248,8 @@ def show_report(report: ImportReport) -> None:
         _list(_reasons(report.unmatched), "--json lists all")
     files = [verdict for verdict in report.ignored if not verdict.key]
     if files:
-        common.echo(f"passed over: {plural(len(files), 'file')} that are no masks")
+        kind = "is no mask" if len(files) == 1 else "are no masks"
+        common.echo(f"passed over: {plural(len(files), 'file')} that {kind}")
     within = Counter(verdict.message for verdict in report.ignored if verdict.key)
     _list([f"{count} within files: {why}" for why, count in within.most_common()], "--json")
     if report.dry_run:

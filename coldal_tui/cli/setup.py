@@ -194,6 +194,7 @@ def _print_report(
         return
     if first:
         common.echo(f"made {project.layout.config}")
+    copies = "exact copy" if len(report.duplicates) == 1 else "exact copies"
     common.echo(
         f"{plural(report.scans, 'scan')} indexed"
         + "".join(
@@ -204,7 +205,7 @@ def _print_report(
                 (report.moved, "moved"),
                 (report.returned, "back"),
                 (report.removed, "removed"),
-                (tuple(report.duplicates), "exact copies (only the first is a candidate)"),
+                (tuple(report.duplicates), f"{copies} (only the first is a candidate)"),
             )
             if ids
         )
@@ -239,7 +240,8 @@ def show_problems(report: IndexReport, everything: bool) -> None:
     if others:
         kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
         words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
-        out.print(f"{plural(others, 'file')} passed over that are no images to label ({words})")
+        kind = "is no image" if others == 1 else "are no images"
+        out.print(f"{plural(others, 'file')} passed over that {kind} to label ({words})")
 
 
 def report_json(report: IndexReport) -> dict[str, Any]:

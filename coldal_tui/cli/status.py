@@ -109,10 +109,10 @@ def _head(out: Console, s: Snapshot) -> None:
     extras = [
         f"{count:,} {word}"
         for count, word in (
-            (s.duplicates, "exact copies"),
+            (s.duplicates, "exact copy" if s.duplicates == 1 else "exact copies"),
             (s.excluded, "excluded"),
             (s.missing, "missing"),
-            (s.unreadable, "files unreadable or refused"),
+            (s.unreadable, f"file{'' if s.unreadable == 1 else 's'} unreadable or refused"),
         )
         if count
     ]

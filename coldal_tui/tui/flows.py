@@ -143,8 +143,8 @@ def take_in(
     return report
 
 
-def import_words(report: ImportReport) -> list[str]:
-    """Lines of a report: the counts first, then why what was not taken was not."""
+def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
+    """Lines of a report: the counts, and for ``shown`` masks each why they were not taken."""
     would = "would be " if report.dry_run else ""
     lines = [f"saw {report.saw}", f"{would}accepted: {_count(len(report.accepted), 'mask')}"]
     if report.unchanged:
@@ -155,18 +155,19 @@ def import_words(report: ImportReport) -> list[str]:
             "budget)"
         )
     warned = [(v.file.name, note) for v in report.accepted for note in v.warnings]
-    lines += [f"  warning: {name}: {note}" for name, note in warned[:SHOWN]]
+    lines += [f"  warning: {name}: {note}" for name, note in warned[:shown]]
     for word, verdicts in (
         (f"{would}quarantined", report.quarantined),
         ("no scan found for", report.unmatched),
     ):
         if verdicts:
             lines.append(f"{word}: {len(verdicts):,}")
-            lines += [f"  {v.file.name}: {v.explanation}" for v in verdicts[:SHOWN]]
-            if len(verdicts) > SHOWN:
-                lines.append(f"  … and {len(verdicts) - SHOWN:,} more")
+            lines += [f"  {v.file.name}: {v.explanation}" for v in verdicts[:shown]]
+            if len(verdicts) > shown:
+                lines.append(f"  … and {len(verdicts) - shown:,} more")
     if report.ignored:
-        lines.append(f"passed over: {_count(len(report.ignored), 'file')} that are no masks")
+        kind = "is no mask" if len(report.ignored) == 1 else "are no masks"
+        lines.append(f"passed over: {_count(len(report.ignored), 'file')} that {kind}")
     return lines
 
 

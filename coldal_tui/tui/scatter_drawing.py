@@ -27,6 +27,10 @@ CHUNK = 65_536
 """Points handled at a time, so that what is in between stays in the processor's cache."""
 
 
+_LEAST_STEP = 1e-30
+"""Points nearer to each other are in one place: single precision can't hold the scale."""
+
+
 @dataclass(frozen=True)
 class Viewport:
     """A window of ``columns`` x ``rows`` cells; ``step`` is the width of a dot in the world."""
@@ -114,7 +118,7 @@ def fit(bounds: Bounds, columns: int, rows: int) -> Viewport:
     width, height = bounds.right - bounds.left, bounds.top - bounds.bottom
     step = max(width / wide, height / tall) * 1.0005
     x, y = bounds.left + width / 2, bounds.bottom + height / 2
-    return Viewport(x, y, step or 1.0, columns, rows)
+    return Viewport(x, y, step if step > _LEAST_STEP else 1.0, columns, rows)
 
 
 @dataclass(frozen=True, eq=False)

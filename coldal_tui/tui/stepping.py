@@ -16,6 +16,9 @@ from coldal_tui.tui.paned import Paned
 from coldal_tui.tui.tasks import Progress
 from coldal_tui.tui.windows import ExportWindow, ImportWindow
 
+_TOLD = 2
+"""Masks whose reason a finished import names: the labels pane has them all."""
+
 
 class Stepping(Paned):
     """What ``n``, ``e`` and ``i`` do."""
@@ -113,7 +116,8 @@ class Stepping(Paned):
         self._last_import = str(wish.path)
 
         def work(project: Project, progress: Progress) -> str:
-            return "\n".join(flows.import_words(flows.take_in(project, wish, progress)))
+            lines = flows.import_words(flows.take_in(project, wish, progress), _TOLD)
+            return "\n".join(lines)
 
         self.long_change("import", work)
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -125,9 +126,13 @@ async def shoot(app: ColdalApp, keys: tuple[str, ...], size: tuple[int, int]) ->
 
 
 async def settle(app: ColdalApp, pilot: Pilot[None], within_s: float = 15.0) -> None:
-    """Until nothing has been drawn for a while."""
+    """Until all reads are answered and nothing has been drawn for a while."""
     last, calm, deadline = "", 0, time.monotonic() + within_s
     while calm < 6 and time.monotonic() < deadline:
+        # Two threads read; where both come to the same place, neither is at work.
+        meeting = threading.Barrier(2)
+        free = [app.tasks.aside(meeting.wait) for _ in range(meeting.parties)]
+        await until(pilot, lambda free=free: all(one.done() for one in free))
         await pilot.pause(0.1)
         drawn = screen(app)
         calm = calm + 1 if drawn == last else 0

@@ -75,6 +75,13 @@ def test_points_far_beyond_the_window_are_left_out() -> None:
     assert rasterise(xy, kinds(0, 0, 0), 1, view).counts.sum() == 0
 
 
+def test_points_hardly_apart_are_in_one_place() -> None:
+    tiny = float(np.finfo(np.float32).tiny)
+    xy = points((tiny, 0.0), (tiny, tiny))
+    raster = rasterise(xy, np.zeros(2, np.uint8), 1, fit(bounds_of(xy), 1, 2))
+    assert raster.counts.sum() == 2
+
+
 @given(PLACES, st.integers(1, 40), st.integers(1, 20))
 def test_the_whole_map_shows_every_point(
     places: list[tuple[float, float]], columns: int, rows: int

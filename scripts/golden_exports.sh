@@ -18,9 +18,10 @@ PATH="$work/volumes/bin:$PATH" "$work/volumes/bin/python" "$here/read.py" \
   "$work/exports" "$work/1.json" slicerio highdicom dcmqi pycocotools dicom-anonymizer
 
 "$python" -m venv "$work/pictures"
-"$work/pictures/bin/pip" install -q datumaro==1.13.12 protobuf label-studio-sdk==2.1.2
+"$work/pictures/bin/pip" install -q datumaro==1.13.12 protobuf label-studio-sdk==2.1.2 \
+  cvat-sdk==2.80.0
 "$work/pictures/bin/python" "$here/read.py" \
-  "$work/exports" "$work/2.json" datumaro label-studio-sdk
+  "$work/exports" "$work/2.json" datumaro label-studio-sdk cvat-sdk
 
 # MONAI Label needs torch and monai, which the project's environment has.
 "$python" -m pip install -q --target "$work/monai" --no-deps monailabel==0.8.5 expiring_dict \

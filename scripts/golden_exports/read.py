@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -106,6 +107,27 @@ def by_datumaro(exports: Path) -> Seen:
     return seen
 
 
+def by_cvat_sdk(exports: Path) -> Seen:
+    """The masks of the XML as CVAT's own client decodes them; it reads no files by itself."""
+    from cvat_sdk.masks import decode_mask
+
+    seen: Seen = {}
+    for image in ElementTree.parse(exports / "cvat/annotations.xml").iter("image"):
+        drawn = seen.setdefault(image.get("name"), {})
+        for one in image.iter("mask"):
+            runs = [int(run) for run in one.get("rle").split(",")]
+            left, top, width, height = (
+                int(one.get(key)) for key in ("left", "top", "width", "height")
+            )
+            mask = decode_mask(
+                [*runs, left, top, left + width - 1, top + height - 1],
+                image_width=int(image.get("width")),
+                image_height=int(image.get("height")),
+            )
+            drawn[one.get("label")] = pixels(mask)
+    return seen
+
+
 def by_label_studio(exports: Path) -> Seen:
     from label_studio_sdk.converter import brush
 
@@ -155,6 +177,7 @@ READERS: dict[str, Callable[[Path], Seen]] = {
     "dcmqi": by_dcmqi,
     "pycocotools": by_pycocotools,
     "datumaro": by_datumaro,
+    "cvat-sdk": by_cvat_sdk,
     "label-studio-sdk": by_label_studio,
     "monailabel": by_monailabel,
     "dicom-anonymizer": by_dicom_anonymizer,

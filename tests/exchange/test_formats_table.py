@@ -119,7 +119,7 @@ EXPORT: dict[str, dict[str, str]] = {
     "nnunet": same(SPACE, "3-D", "classes", "holes", "SimpleITK")
     | same(f"{PILLOW}[nnunet]", "2-D", "Pillow")
     | {"nibabel": f"{NIBABEL}[nnunet]"},
-    "cvat": same(PIXELS) | {"datumaro": PIXELS},
+    "cvat": same(PIXELS) | {"datumaro": PIXELS, "cvat-sdk": PIXELS},
     "label-studio": same(PIXELS) | {"label-studio-sdk": PIXELS},
     "coco": same(PIXELS) | {"pycocotools": PIXELS, "datumaro": PIXELS},
     "dicom-seg": same(DICOM, "3-D", "classes", "holes", "highdicom", "dcmqi")

@@ -86,6 +86,7 @@ FLAT = {
     "pycocotools": lambda: saw("pycocotools"),
     "datumaro, COCO": lambda: saw("datumaro")["coco"],
     "datumaro, CVAT": lambda: saw("datumaro")["cvat"],
+    "cvat-sdk": lambda: saw("cvat-sdk"),
     "label-studio-sdk": lambda: saw("label-studio-sdk"),
 }
 

@@ -51,7 +51,7 @@ bench: venv
 
 soak: venv
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
-	COLDAL_SOAK=1000 $(BIN)/python -m pytest tests/project/test_hostile.py
+	$(BIN)/python scripts/soak_hostile.py --cases 1000 --out docs/soak/hostile.md
 
 lock:
 	scripts/lock.sh

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -19,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import atomic_write, disk_error, fsync_folder, try_lock
+from coldal_tui.files import atomic_write, disk_error, fsync_folder, sha256_file, try_lock
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there and, where the server says it, how many there will be."""
@@ -88,7 +87,7 @@ def fetch(
             finally:
                 if part.exists() and not part.stat().st_size:
                     part.unlink()
-            digest, size = _digest(part)
+            digest, size = sha256_file(part), part.stat().st_size
             _check(url, part, digest, sha256)
             with part.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -270,11 +269,6 @@ def _read_validator(part: Path) -> str:
 def _write_validator(part: Path, validator: str) -> None:
     content = json.dumps({"validator": validator}).encode()
     atomic_write(_validator_file(part), lambda stream: stream.write(content))
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
 
 
 def _check(url: str, part: Path, digest: str, wanted: str | None) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.request import Request, device_of, needs_ensemble, needs_of, seed_of
+from coldal_tui.jobs.request import (
+    Request,
+    device_of,
+    needs_ensemble,
+    needs_of,
+    seed_of,
+    train_options,
+)
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     LabelledScan,
     ScanInput,
     ScoreSpec,
-    TrainOptions,
     TrainSpec,
 )
 from coldal_tui.project import pool as pools
@@ -51,23 +57,12 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
             remedy="import masks first: coldal-tui import-masks DIR",
             code="no-labels",
         )
-    section = config.train
-    options = TrainOptions(
-        steps=request.get("steps") or section.steps,
-        batch_size=section.batch_size,
-        patch=section.patch,
-        learning_rate=section.learning_rate,
-        device=device_of(project, request),
-        threads=config.backend.threads,
-        workers=section.workers,
-        amp=section.amp,
-    )
     return TrainSpec(
         run_id=_next_run_id(project),
         classes=config.classes.names,
         train=tuple(labelled),
         validation=tuple(validation),
-        options=options,
+        options=train_options(project, request),
         seed=seed_of(project, request),
         cache=str(project.layout.cache),
         labels={row["scan_id"]: row["sha256"] for row in labels},

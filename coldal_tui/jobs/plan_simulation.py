@@ -14,10 +14,11 @@ from coldal_tui import __version__
 from coldal_tui.errors import UsageError
 from coldal_tui.jobs.plan_rounds import batch_size, round0_size
 from coldal_tui.jobs.plan_vectors import shard_rows, usable_vectors
-from coldal_tui.jobs.request import Request, device_of
+from coldal_tui.jobs.request import Request, train_options
 from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
 from coldal_tui.project.project import Project
-from coldal_tui.project.simulations import read_cases, simulations_folder
+from coldal_tui.project.simulated import store_of
+from coldal_tui.project.simulations import read_cases
 from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
 from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule
 
@@ -165,18 +166,9 @@ def plan_simulate(project: Project, request: Request) -> SimulateSpec:
     here = {one.scan.scan_id for one in scans}
     shards = shard_rows(project, {k: v for k, v in vectors.items() if k in here})
     config = project.config
-    options = TrainOptions(
-        steps=request.get("steps") or config.train.steps,
-        batch_size=config.train.batch_size,
-        patch=config.train.patch,
-        learning_rate=config.train.learning_rate,
-        device=device_of(project, request),
-        threads=config.backend.threads,
-        workers=config.train.workers,
-        amp=config.train.amp,
-    )
+    options = train_options(project, request)
     setup = _setup(project, scans, rule, options, encoder_hash, shards)
-    store = simulations_folder(project) / setup.setup[:16]
+    store = store_of(project, setup.setup)
     if not (store / SETUP_FILE).exists():
         write_json(store / SETUP_FILE, setup)
     part, parts = int(request.get("part") or 0), int(request.get("parts") or 1)

@@ -10,6 +10,7 @@ import msgspec
 
 from coldal_tui.errors import UsageError
 from coldal_tui.jobs.backend import ALL_GPUS, Ask
+from coldal_tui.jobs.spec import TrainOptions
 from coldal_tui.project.project import Project
 from coldal_tui.selection.needs import NEEDS
 
@@ -31,6 +32,21 @@ def seed_of(project: Project, request: Request) -> int:
 
 def device_of(project: Project, request: Request) -> str:
     return request.get("device") or project.config.backend.device
+
+
+def train_options(project: Project, request: Request) -> TrainOptions:
+    """How to train: what the request says of steps and device, else ``[train]``."""
+    section = project.config.train
+    return TrainOptions(
+        steps=request.get("steps") or section.steps,
+        batch_size=section.batch_size,
+        patch=section.patch,
+        learning_rate=section.learning_rate,
+        device=device_of(project, request),
+        threads=project.config.backend.threads,
+        workers=section.workers,
+        amp=section.amp,
+    )
 
 
 def needs_of(strategy: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, sha256_file
+from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.project.label_files import prediction_file, stored_file
 from coldal_tui.project.project import Project
@@ -133,15 +133,9 @@ def _measured(
 
 def _load(file: Path) -> dict[str, dict[str, float]]:
     """What the cache holds; nothing when it is absent or not what was written."""
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
     return {
-        str(key): {str(name): float(value) for name, value in classes.items()}
-        for key, classes in found.items()
+        key: {name: float(value) for name, value in classes.items()}
+        for key, classes in read_json_object(file).items()
         if isinstance(classes, dict)
         and all(isinstance(value, (int, float)) for value in classes.values())
     }

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, sha256_file
+from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, small_size
@@ -242,13 +242,7 @@ def softmin(same: NDArray[np.int64], other: NDArray[np.int64], *, classes: int) 
 
 def _load(file: Path) -> dict[str, dict[str, Any]]:
     """What the cache holds; nothing when it is absent or not what was written."""
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {key: value for key, value in found.items() if _is_kept(value)}
+    return {key: value for key, value in read_json_object(file).items() if _is_kept(value)}
 
 
 def _is_kept(value: Any) -> bool:

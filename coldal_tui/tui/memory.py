@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coldal_tui.files import read_json_object
+
 MOST_HISTORY = 200
 
 
@@ -52,11 +54,7 @@ class Memory:
 
     def load(self) -> dict[str, Any]:
         """The view as it was left; empty when there is none or it is damaged."""
-        try:
-            found = json.loads(self.view_file.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_json_object(self.view_file)
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the view in one step, so that a kill leaves the old or the new one."""

@@ -112,6 +112,14 @@ def test_the_same_seed_gives_the_same_weights(two, discs, run) -> None:
 
 
 @pytest.mark.e2e
+def test_each_network_of_an_ensemble_is_trained_together(two, discs, run, tmp_path) -> None:
+    spec = spec_of(discs(4))
+    alone = run("alone", spec)
+    assert same(alone, run("ensemble", msgspec.structs.replace(spec, networks=2)))
+    assert not same(alone, load_file(tmp_path / "ensemble" / "network-2" / "model.safetensors"))
+    assert helpers() == []
+
+
 def test_a_run_that_was_cut_off_ends_as_if_it_was_not(two, discs, run, new_report) -> None:
     spec = spec_of(discs(3), discs(2, first=3), steps=14)
     calm = run("calm", spec, new_report())

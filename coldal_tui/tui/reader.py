@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,14 @@ from coldal_tui.tui.pane import View
 POLL_S = 1.0
 REVIVE_POLLS = 5
 """Every so many looks: is somebody there to run the jobs that are open?"""
+
+
+def _give_back_memory() -> None:
+    """Return to the system what reading a large map had needed (glibc's malloc_trim(3))."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Reader(threading.Thread):
@@ -87,6 +96,8 @@ class Reader(threading.Thread):
         changed = old is None or scene is not old.scene or not _same(snapshot, old.snapshot)
         if changed or self._trouble:
             self._say(fresh)
+        if scene is not None and (old is None or scene is not old.scene):
+            _give_back_memory()
         self._trouble = ""
         self._seen = seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from coldal_tui.errors import ColdalError
+from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs.request import (
     Request,
     device_of,
@@ -72,8 +72,14 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
 
 def _networks(project: Project, request: Request) -> int:
     """As many as the project says, else what the strategy of the rounds needs."""
+    if project.config.train.networks is not None:
+        return project.config.train.networks
     strategy = request.get("strategy") or project.config.selection.round_strategy
-    return project.config.train.networks or (ENSEMBLE if needs_ensemble(strategy) else 1)
+    try:
+        return ENSEMBLE if needs_ensemble(strategy) else 1
+    except UsageError:
+        # A wrong name is told where a strategy is asked for; a training goes without.
+        return 1
 
 
 def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:

@@ -267,6 +267,27 @@ def test_training_leaves_validation_patients_out(project) -> None:
     assert (spec.run_id, spec.options.steps) == ("run-001", 7)
 
 
+@pytest.mark.parametrize(
+    ("networks", "strategy", "wanted"),
+    [
+        (None, "entropy-diversity", 1),
+        (None, "power-bald", 3),
+        (None, "no-such-strategy", 1),
+        (2, "bald", 2),
+        (5, "random", 5),
+    ],
+)
+def test_as_many_networks_are_trained_as_rounds_need(project, networks, strategy, wanted) -> None:
+    _label(project, "a")
+    edit_config(project.layout.config, {("selection", "round_strategy"): strategy})
+    if networks is not None:
+        edit_config(project.layout.config, {("train", "networks"): networks})
+    project.reload_config()
+    spec = build_spec(project, "train", {})
+    assert isinstance(spec, TrainSpec)
+    assert spec.networks == wanted
+
+
 def test_a_run_knows_the_labels_there_were_when_it_began(project) -> None:
     _label(project, "a")
     _label(project, "b")

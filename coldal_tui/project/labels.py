@@ -21,6 +21,7 @@ from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned
 from coldal_tui.project.label_staging import KnownLabels, LabelWriter, Staged, Stager
 from coldal_tui.project.mask_targets import targets
+from coldal_tui.project.naming import listed
 from coldal_tui.project.opening import Opened, open_source
 from coldal_tui.project.project import Project
 from coldal_tui.project.quarantine import put_in_quarantine, resolve_quarantine
@@ -223,7 +224,7 @@ def reject_labels(project: Project, scan_ids: Sequence[str], reason: str | None)
     with project.store.action("labels reject", scans=list(wanted), reason=reason) as action:
         for scan_id in wanted:
             _reject_one(project, scan_id, reason)
-        action.summary = f"rejected the labels of {', '.join(wanted)}"
+        action.summary = f"rejected the labels of {listed(wanted)}"
     reconcile_label_files(project)
 
 

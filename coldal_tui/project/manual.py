@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.maps import load_clusters
 from coldal_tui.project import pool as pools
+from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue_actions import Change
 from coldal_tui.project.store import Row, current_user
@@ -39,7 +40,7 @@ def queue_by_hand(project: Project, scan_ids: Sequence[str]) -> list[Change]:
         _check_candidates(project, wanted)
         _check_budget(project, wanted)
         _insert(project, chosen, wanted)
-        action.summary = f"queued by hand: {', '.join(wanted)}"
+        action.summary = f"queued by hand: {listed(wanted)}"
     return [Change(scan_id, "queued") for scan_id in wanted]
 
 

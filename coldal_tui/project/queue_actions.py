@@ -9,6 +9,7 @@ from typing import Any
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project import pool as pools
 from coldal_tui.project.explaining import explain
+from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
 
@@ -38,7 +39,7 @@ def skip(
         for item in items:
             substitute = _substitute(project, item) if replace else None
             changes.append(Change(item["scan_id"], "skipped", substitute))
-        action.summary = f"skipped {', '.join(wanted)}" + (f" ({reason})" if reason else "")
+        action.summary = f"skipped {listed(wanted)}" + (f" ({reason})" if reason else "")
     return changes
 
 
@@ -93,7 +94,7 @@ def _set(
         items = [_item(project, scan_id) for scan_id in wanted]
         for item in items:
             project.store.update("queue", {"scan_id": item["scan_id"]}, **values)
-        action.summary = f"{did} {', '.join(wanted)}"
+        action.summary = f"{did} {listed(wanted)}"
     return [Change(item["scan_id"], item["status"]) for item in items]
 
 
@@ -106,7 +107,7 @@ def reopen(project: Project, scan_ids: Sequence[str]) -> list[Change]:
     wanted = _once(scan_ids)
     with project.store.action("queue reopen", scans=wanted) as action:
         changes = [_reopen_one(project, scan_id) for scan_id in wanted]
-        action.summary = f"reopened {', '.join(wanted)}"
+        action.summary = f"reopened {listed(wanted)}"
     return changes
 
 
@@ -215,7 +216,7 @@ def exclude(project: Project, scan_ids: Sequence[str], reason: str | None) -> li
             Change(scan_id, "excluded", _substitute(project, item) if item else None)
             for scan_id, item in out.items()
         ]
-        action.summary = f"excluded {', '.join(wanted)}" + (f" ({reason})" if reason else "")
+        action.summary = f"excluded {listed(wanted)}" + (f" ({reason})" if reason else "")
     return changes
 
 
@@ -223,7 +224,7 @@ def _exclude_one(project: Project, scan_id: str, reason: str) -> Row | None:
     """Exclude; the queue item that lost its place by this, if there is one."""
     store = project.store
     project.scan(scan_id)
-    if scan_id in pools.labelled_scans(project):
+    if store.value("SELECT 1 FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,)):
         raise _has_label(scan_id)
     store.update("scans", {"scan_id": scan_id}, excluded=reason)
     item = store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))

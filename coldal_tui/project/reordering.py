@@ -7,6 +7,7 @@ from typing import Any
 
 from coldal_tui.errors import UsageError
 from coldal_tui.project import pool as pools
+from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue_actions import Change
 from coldal_tui.project.store import Row
@@ -87,7 +88,7 @@ def _rearrange(
                     moved.add(row["scan_id"])
         if not moved:
             raise UsageError("nothing to move: it is there already", code="unmoved")
-        action.summary = f"moved {', '.join(wanted)} {words}"
+        action.summary = f"moved {listed(wanted)} {words}"
     return [Change(item["scan_id"], item["status"]) for item in items]
 
 

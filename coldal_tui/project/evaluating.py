@@ -6,7 +6,6 @@ import glob
 import json
 import secrets
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +13,15 @@ import msgspec
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.importing import Verdict, examine
-from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.importing import Verdict
 from coldal_tui.files import atomic_write
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
-from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
-from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.indexing import safe_name, unique_name
+from coldal_tui.project.placing import Progress, place_masks
 from coldal_tui.project.pool import labelled_scans
 from coldal_tui.project.project import Project
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -67,28 +62,14 @@ def prepare_cases(
     subjects = _other_images(images, masks) if images is not None else _unseen(project)
     folder = project.layout.cache / f"evaluation-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
-    by_id = {subject.scan.scan_id: subject for subject in subjects}
-    classes = project.config.classes
-    cases: list[LabelledScan] = []
-    unused: list[Verdict] = []
+    wanted = {subject.scan.scan_id: (subject.target, subject.header) for subject in subjects}
+    inputs = {subject.scan.scan_id: subject.scan for subject in subjects}
     try:
-        verdicts = examine(
-            masks,
-            [subject.target for subject in subjects],
-            classes.names,
-            classes.ignore_value,
-            match=match,
-            options=with_class_map(project, ImportOptions(confirm_empty=True)),
-            progress=progress,
-        )
-        for verdict in verdicts:
-            if verdict.label is None or verdict.scan_id is None:
-                unused.append(verdict)
-                continue
-            subject = by_id[verdict.scan_id]
-            path = folder / f"{verdict.scan_id}{label_suffix(subject.header)}"
-            write_label(path, verdict.label, subject.header.affine)
-            cases.append(LabelledScan(scan=subject.scan, label=str(path)))
+        files, unused = place_masks(project, masks, wanted, folder, match=match, progress=progress)
+        cases = [
+            LabelledScan(scan=inputs[scan_id], label=str(files[scan_id]))
+            for scan_id in sorted(files)
+        ]
         if not cases:
             raise ColdalError(
                 f"not one mask fits a scan to evaluate on ({len(subjects)} scans, "
@@ -97,7 +78,6 @@ def prepare_cases(
                 remedy=_first_reason(unused),
                 code="no-cases",
             )
-        cases.sort(key=lambda case: case.scan.scan_id)
         listing = folder / "cases.json"
         atomic_write(listing, lambda stream: stream.write(msgspec.json.encode(cases)))
     except BaseException:

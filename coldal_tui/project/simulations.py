@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
 from coldal_tui.project.label_files import reconcile_label_files
+from coldal_tui.project.placing import Progress, place_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     # Planning a job reads what was prepared, and needs no reader of masks for that.
     from coldal_tui.exchange.importing import Verdict
 
-Progress = Callable[[int, int, str], None]
 
 CASES_FILE = "cases.json"
 
@@ -74,34 +74,17 @@ def hide_masks(
 
     Raises ColdalError (code ``no-cases``) when not one fits a scan.
     """
-    from coldal_tui.exchange.importing import examine
-    from coldal_tui.exchange.policy import ImportOptions
-    from coldal_tui.imaging.labelfile import write_label
-    from coldal_tui.project.class_map import with_class_map
     from coldal_tui.project.mask_targets import targets
 
-    classes = project.config.classes
     usable = {scan.scan_id: scan for scan in project.scans() if scan.usable}
-    kept: list[ScanRecord] = []
-    unused: list[Verdict] = []
+    wanted = {
+        target.scan_id: (target, usable[target.scan_id].header())
+        for target in targets(project)
+        if target.scan_id in usable
+    }
     with _staged(project) as folder:
-        verdicts = examine(
-            masks,
-            [target for target in targets(project) if target.scan_id in usable],
-            classes.names,
-            classes.ignore_value,
-            match=match,
-            options=with_class_map(project, ImportOptions(confirm_empty=True)),
-            progress=progress,
-        )
-        for verdict in verdicts:
-            if verdict.label is None or verdict.scan_id is None:
-                unused.append(verdict)
-                continue
-            scan = usable[verdict.scan_id]
-            write_label(folder / _name(scan), verdict.label, scan.affine)
-            kept.append(scan)
-        return _keep(project, folder, kept, tuple(unused))
+        files, unused = place_masks(project, masks, wanted, folder, match=match, progress=progress)
+        return _keep(project, folder, [usable[scan_id] for scan_id in files], tuple(unused))
 
 
 def read_cases(project: Project, file: str) -> tuple[SimulatedScan, ...]:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from coldal_compute import score_step
 from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
+from coldal_compute.segmentation import scoring
 from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import file_readers, preprocess
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
@@ -201,7 +201,7 @@ def test_a_scan_that_fails_never_stops_the_others(images: Any, report: Any, tmp_
 
 
 def _cut_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = score_step.mean_entropy, []
+    real, calls = scoring.mean_entropy, []
 
     def counted(*args: Any) -> float:
         calls.append(1)
@@ -209,7 +209,7 @@ def _cut_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(score_step, "mean_entropy", counted)
+    monkeypatch.setattr(scoring, "mean_entropy", counted)
 
 
 def test_scoring_goes_on_after_the_last_finished_scan(

@@ -186,7 +186,7 @@ from coldal_compute import train_step
 from coldal_tui.jobs.spec import TrainSpec
 train_step.rank_count = lambda spec, plan: 2
 spec = msgspec.json.decode(sys.stdin.buffer.read(), type=TrainSpec)
-train_step.train(spec, Path(sys.argv[1]), train_step._Silent())
+train_step.train(spec, Path(sys.argv[1]), train_step.Silent())
 """
 
 

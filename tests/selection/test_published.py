@@ -1,6 +1,6 @@
 """The same picks as scikit-activeml makes, where it has the strategy and both rules say the same.
 
-It is no dependency of the project: without it these are skipped.
+It is an extra (`make extras`): without it these are skipped.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def page(lines: Sequence[dict[str, Any]], cases: int, *, failed: bool) -> str:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         kinds.setdefault(line["kind"], []).append(line)
-    total = Counter(name for line in lines for name in ANSWERS for _ in line["answers"][name])
+    total = _answers(lines)
     result = "at least one failed" if failed or len(lines) < cases else "all passed"
     grown = max(line["grown"] for line in lines) / 2**20
     slowest = max(line["seconds"] for line in lines)
@@ -86,8 +86,12 @@ work."""
 """
 
 
+def _answers(lines: Sequence[dict[str, Any]]) -> Counter[str]:
+    return Counter(name for line in lines for name in ANSWERS for _ in line["answers"][name])
+
+
 def _row(kind: str, lines: Sequence[dict[str, Any]]) -> str:
-    count = Counter(name for line in lines for name in ANSWERS for _ in line["answers"][name])
+    count = _answers(lines)
     codes = Counter(
         code
         for line in lines

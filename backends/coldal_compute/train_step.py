@@ -104,6 +104,7 @@ def _train_other(
     weights = own / MODEL_FILE
     if not weights.exists():
         own.mkdir(exist_ok=True)
+        # Processes that train along look for it beside what is trained.
         save_plan(plan, own)
         save_weights(fitted(number, own).net, own)
     for file in own.iterdir():

@@ -84,9 +84,10 @@ def _finished(spec: SimulateSpec, cell: CellId) -> bool:
 def _deal_cells(cells: Sequence[CellId], most: int) -> list[list[CellId]]:
     """Cells in turn to at most so many parts; those that go on from one another stay together."""
     groups: dict[CellId, list[CellId]] = {}
+    dealt = frozenset(cells)
     for cell in cells:
         first = cell
-        while first.before is not None and first.before in cells:
+        while first.before is not None and first.before in dealt:
             first = first.before
         groups.setdefault(first, []).append(cell)
     chains = list(groups.values())

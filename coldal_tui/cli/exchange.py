@@ -248,8 +248,8 @@ def show_report(report: ImportReport) -> None:
         _list(_reasons(report.unmatched), "--json lists all")
     files = [verdict for verdict in report.ignored if not verdict.key]
     if files:
-        kind = "is no mask" if len(files) == 1 else "are no masks"
-        common.echo(f"passed over: {plural(len(files), 'file')} that {kind}")
+        what = plural(len(files), "file that is no mask", "files that are no masks")
+        common.echo(f"passed over: {what}")
     within = Counter(verdict.message for verdict in report.ignored if verdict.key)
     _list([f"{count} within files: {why}" for why, count in within.most_common()], "--json")
     if report.dry_run:
@@ -275,9 +275,7 @@ def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:
             lines += [f"{one.shown}{shown}: {one.explanation}" for one in found]
             continue
         lines.append(f"→ {len(found):,} of them: {remedy}")
-        lines += [
-            f"{one.shown}{shown}: {one.message[:1].upper()}{one.message[1:]}." for one in found
-        ]
+        lines += [f"{one.shown}{shown}: {one.sentence}" for one in found]
     return lines
 
 

@@ -240,8 +240,8 @@ def show_problems(report: IndexReport, everything: bool) -> None:
     if others:
         kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
         words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
-        kind = "is no image" if others == 1 else "are no images"
-        out.print(f"{plural(others, 'file')} passed over that {kind} to label ({words})")
+        what = ("file passed over that is no image", "files passed over that are no images")
+        out.print(f"{plural(others, *what)} to label ({words})")
 
 
 def report_json(report: IndexReport) -> dict[str, Any]:

@@ -143,18 +143,10 @@ class ManifestFinder:
         folder = source if source.is_dir() else source.parent
         self._highest = len(folder.resolve().parts) - _LEVELS_ABOVE
         self._known: dict[Path, Manifest | None] = {}
-        self._asked: dict[Path, Manifest | None] = {}
 
     def covering(self, folder: Path) -> Manifest | None:
         """The nearest manifest at or above ``folder``, or None."""
-        if folder not in self._asked:
-            self._asked[folder] = self._covering(folder.resolve())
-        return self._asked[folder]
-
-    def found(self) -> tuple[Manifest, ...]:
-        """Every manifest met so far."""
-        unique = {m.path: m for m in self._known.values() if m is not None}
-        return tuple(unique.values())
+        return self._covering(folder.resolve())
 
     def _covering(self, folder: Path) -> Manifest | None:
         if folder not in self._known:

@@ -80,8 +80,7 @@ class OwnFiles:
         unpacked_from: Path | None = None,
     ) -> None:
         """``unpacked_from`` is the archive that the source came in: a manifest may lie beside."""
-        self._finder = ManifestFinder(source)
-        self._manifests = FolderMemory(self._finder.covering)
+        self._manifests = FolderMemory(ManifestFinder(source).covering)
         self._beside = (
             ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
         )

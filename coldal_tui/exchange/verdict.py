@@ -68,9 +68,11 @@ class Verdict:
         return f"{name} [{self.key}]" if self.key else name
 
     @property
+    def sentence(self) -> str:
+        """The message as a sentence."""
+        return f"{self.message[0].upper()}{self.message[1:]}." if self.message else ""
+
+    @property
     def explanation(self) -> str:
         """The message and its remedy, as sentences."""
-        if not self.message:
-            return ""
-        sentence = f"{self.message[0].upper()}{self.message[1:]}."
-        return f"{sentence} {self.remedy}" if self.remedy else sentence
+        return f"{self.sentence} {self.remedy}" if self.message and self.remedy else self.sentence

@@ -74,12 +74,16 @@ def _networks(project: Project, request: Request) -> int:
     """As many as the project says, else what the strategy of the rounds needs."""
     if project.config.train.networks is not None:
         return project.config.train.networks
-    strategy = request.get("strategy") or project.config.selection.round_strategy
     try:
-        return ENSEMBLE if needs_ensemble(strategy) else 1
+        return ENSEMBLE if needs_ensemble(_strategy(project, request)) else 1
     except UsageError:
         # A wrong name is told where a strategy is asked for; a training goes without.
         return 1
+
+
+def _strategy(project: Project, request: Request) -> str:
+    """The strategy of the round that a run is for."""
+    return str(request.get("strategy") or project.config.selection.round_strategy)
 
 
 def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
@@ -110,7 +114,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     """
     run_id = _run(project, request, "score with")
     scored = pools.entropies(project, run_id)
-    name = request.get("strategy") or project.config.selection.round_strategy
+    name = _strategy(project, request)
     differ = "features" in needs_of(name)
     if needs_ensemble(name) and run_networks(project, run_id) < 2:
         raise ColdalError(

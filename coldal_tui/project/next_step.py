@@ -125,9 +125,9 @@ def run_is_current(project: Project) -> bool:
 
 def run_networks(project: Project, run_id: str | None = None) -> int:
     """How many networks a run, or the newest, is made of; 0 where there is no run."""
-    row = project.store.row(
-        "SELECT summary FROM runs WHERE run_id = coalesce(?, run_id) "
-        "ORDER BY created_at DESC, run_id DESC LIMIT 1",
+    found = project.store.value(
+        "SELECT coalesce(json_extract(summary, '$.networks'), 1) FROM runs "
+        "WHERE run_id = coalesce(?, run_id) ORDER BY created_at DESC, run_id DESC LIMIT 1",
         (run_id,),
     )
-    return int(json.loads(row["summary"]).get("networks", 1)) if row is not None else 0
+    return int(found or 0)

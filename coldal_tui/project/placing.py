@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldal_tui.imaging.image import ScanHeader, label_suffix
+from coldal_tui.project.label_files import label_name
 from coldal_tui.project.project import Project
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def place_masks(
             unused.append(verdict)
             continue
         header = scans[verdict.scan_id][1]
-        path = folder / f"{verdict.scan_id}{label_suffix(header)}"
+        path = folder / label_name(verdict.scan_id, label_suffix(header))
         write_label(path, verdict.label, header.affine)
         files[verdict.scan_id] = path
     return files, unused

@@ -21,7 +21,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
-from coldal_tui.project.label_files import reconcile_label_files
+from coldal_tui.project.label_files import label_name, reconcile_label_files
 from coldal_tui.project.placing import Progress, place_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
@@ -102,7 +102,7 @@ def read_cases(project: Project, file: str) -> tuple[SimulatedScan, ...]:
 
 
 def _name(scan: ScanRecord) -> str:
-    return f"{scan.scan_id}{label_suffix(scan.header())}"
+    return label_name(scan.scan_id, label_suffix(scan.header()))
 
 
 @contextmanager

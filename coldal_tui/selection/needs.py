@@ -16,6 +16,7 @@ Need = Literal[
     "boundary_entropy",
     "features",
 ]
+"""Fields of a ``Pool`` that are there only where they were measured."""
 
 ENSEMBLE = 3
 """How many networks a strategy on their disagreement gets, where nobody says another number."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.selection.needs import Need
 
 Floats = NDArray[np.floating]
 Floats64 = NDArray[np.float64]
@@ -18,18 +19,7 @@ Mask = NDArray[np.bool_]
 Term = float | int | str
 Cell = tuple[float, ...]
 
-_PER_SCAN = (
-    "clusters",
-    "labelled",
-    "entropy",
-    "embeddings",
-    "bald",
-    "class_entropy",
-    "foreground_entropy",
-    "boundary_entropy",
-    "features",
-    "patients",
-)
+_PER_SCAN = ("clusters", "labelled", *get_args(Need), "patients")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from coldal_tui.project.pool import budget
 from coldal_tui.project.project import Project
+from coldal_tui.tui.inks import counted
 from coldal_tui.tui.tasks import Progress
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def index(project: Project, progress: Progress) -> str:
     from coldal_tui.project.indexing import reindex
 
     report = reindex(project, progress=progress)
-    return f"{_count(report.scans, 'scan')} indexed, {len(report.added):,} added"
+    return f"{counted(report.scans, 'scan')} indexed, {len(report.added):,} added"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def export(project: Project, wish: ExportWish, progress: Progress) -> str:
 
 
 def export_words(report: ExportReport) -> str:
-    lines = [f"exported {_count(len(report.scans), 'scan')} to {report.folder}"]
+    lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
     if report.prelabels:
-        lines.append(f"with {_count(report.prelabels, 'pre-label')} by the newest run")
+        lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
     lines += [f"{person}: {count}" for person, count in report.assignees.items()]
     return "\n".join(lines)
 
@@ -146,7 +147,7 @@ def take_in(
 def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
     """Lines of a report: the counts, and for ``shown`` masks each why they were not taken."""
     would = "would be " if report.dry_run else ""
-    lines = [f"saw {report.saw}", f"{would}accepted: {_count(len(report.accepted), 'mask')}"]
+    lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
     if report.unchanged:
         lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
     if report.manual:
@@ -167,7 +168,7 @@ def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
                 lines.append(f"  … and {len(verdicts) - shown:,} more")
     if report.ignored:
         kind = "is no mask" if len(report.ignored) == 1 else "are no masks"
-        lines.append(f"passed over: {_count(len(report.ignored), 'file')} that {kind}")
+        lines.append(f"passed over: {counted(len(report.ignored), 'file')} that {kind}")
     return lines
 
 
@@ -179,7 +180,3 @@ def undo(project: Project) -> str:
         return "nothing to take back"
     reconcile_label_files(project)
     return f"took back: {last['summary'] or last['action']}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ import pytest
 from coldal_compute.embedding import embed
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.reading import read_header
-from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput
+from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput, Silent
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -18,14 +18,6 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(not DATA.is_dir(), reason="no real data in ../shared/data"),
 ]
-
-
-class _Silent:
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        """Nothing."""
-
-    def log(self, message: str) -> None:
-        """Nothing."""
 
 
 def _scan(path: Path, kind: str, group: str) -> ScanInput:
@@ -53,7 +45,7 @@ def test_the_nearest_neighbour_of_a_scan_is_of_its_own_kind(tmp_path: Path) -> N
         *(_scan(p, "raster", "retina") for p in _some("retina_chasedb1", "images/*.jpg", 6)),
         *(_scan(p, "nifti", "mri") for p in _some("hippocampus", "images/*.nii.gz", 3)),
     )
-    result = embed(EmbedSpec(scans, EncoderChoice("efficientnet-lite0")), tmp_path, _Silent())
+    result = embed(EmbedSpec(scans, EncoderChoice("efficientnet-lite0")), tmp_path, Silent())
     assert result.failed == ()
     (shard,) = result.result["shards"]
     vectors = np.load(tmp_path / shard["file"])

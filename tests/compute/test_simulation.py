@@ -21,6 +21,7 @@ from coldal_tui.jobs.spec import (
     LabelledScan,
     ScanInput,
     ShardRows,
+    Silent,
     SimulatedScan,
     SimulateSpec,
     TrainOptions,
@@ -138,14 +139,6 @@ def _picture(folder: Path, seed: int) -> LabelledScan:
     ref = ScanRef("raster", (str(image),))
     scan = ScanInput(image.stem, ref, inside.shape, 1, None, None, image.stem)
     return LabelledScan(scan, str(label))
-
-
-class Silent:
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass
 
 
 def test_every_cell_is_written_with_as_many_labels_as_asked(cold) -> None:

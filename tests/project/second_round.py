@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from coldal_compute.select_step import select
-from coldal_tui.jobs.spec import SelectSpec
+from coldal_tui.jobs.spec import SelectSpec, Silent
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.indexing import reindex
 from coldal_tui.project.pool import pool_rows
@@ -18,16 +18,6 @@ from coldal_tui.project.project import Project
 RUN = "run-001"
 FIRST = ("s00", "s05", "s10")
 """The first round: two are labelled, ``s10`` is still out."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass
 
 
 def second_round(

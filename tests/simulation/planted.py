@@ -22,6 +22,7 @@ from coldal_tui.jobs.spec import (
     EncoderChoice,
     ScanInput,
     ShardRows,
+    Silent,
     SimulatedScan,
     SimulateSpec,
     TrainOptions,
@@ -183,13 +184,3 @@ def replay(planted: Planted, design: Design, steps: int = 50) -> dict[CellId, Ce
     assert done["failed_cells"] == []
     found = {id: read_cell(Path(spec.store), id) for id in design.all_cells()}
     return {id: msgspec.structs.replace(cell) for id, cell in found.items() if cell is not None}
-
-
-class Silent:
-    """A reporter that nobody reads."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        pass

@@ -23,7 +23,7 @@ from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs import queue
 from coldal_tui.jobs.commit import commit_receipt
 from coldal_tui.jobs.planning import build_spec
-from coldal_tui.jobs.spec import OutputFile, Receipt
+from coldal_tui.jobs.spec import OutputFile, Receipt, Silent
 from coldal_tui.maps import save_map
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.exporting import export_queue
@@ -48,16 +48,6 @@ class Clock:
 
     def next_day(self) -> None:
         self.at = self.at.replace(hour=9, minute=0) + timedelta(days=1)
-
-
-class Silent:
-    """A reporter that nobody listens to."""
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        """Nothing."""
-
-    def log(self, message: str) -> None:
-        """Nothing."""
 
 
 def make_showcase(folder: Path) -> Path:

@@ -43,7 +43,7 @@ def remake(folder: Path) -> Path:
     script = REPOSITORY / "scripts" / "make_sample_data.py"
     for name in REMADE:
         subprocess.run(
-            [sys.executable, script, "--out", folder, "--only", name], check=True, timeout=120
+            [sys.executable, script, "--out", folder, "--only", name], check=True, timeout=600
         )
     return folder
 

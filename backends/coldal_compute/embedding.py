@@ -8,7 +8,6 @@ batches have one fixed shape, in float32 without TF32.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -31,6 +30,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.image import ScanImage, ScanRef
 from coldal_tui.imaging.reading import read_scan
 from coldal_tui.jobs.spec import EmbedSpec, FailedScan, Reporter, ScanInput, StepResult
+from coldal_tui.processors import usable_processors
 
 Read = Callable[[ScanRef], ScanImage]
 _T = TypeVar("_T")
@@ -74,7 +74,7 @@ class Embedder:
 
     def __call__(self, scans: Sequence[ScanInput]) -> Generator[Outcome]:
         """What came of each scan, in their order."""
-        threads = max(1, min(self._threads or _processors(), len(scans)))
+        threads = max(1, min(self._threads or usable_processors(), len(scans)))
         if self.device == "cpu":
             return _one_by_one(scans, self._encoder, self._read, threads)
         return _batched(scans, self._encoder, self._read, threads, self._batch_size)
@@ -312,13 +312,6 @@ def _device(wanted: str) -> str:
             code="no-device",
         )
     return wanted
-
-
-def _processors() -> int:
-    """The processors this process may use, which on a cluster node are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from coldal_launch.nvml import Gpu
 from coldal_launch.placing import (
     DEVICE_VARIABLE,
     GPUS_VARIABLE,
+    NICE_VARIABLE,
     VISIBLE_VARIABLE,
     Place,
     find_place,
@@ -70,7 +71,7 @@ class LocalBackend:
         if isinstance(place, Wait):
             return place
         with contextlib.closing(place):
-            return self._start(JobFolder(folder), place)
+            return self._start(JobFolder(folder), place, int(ask.settings.get("nice", 0)))
 
     def find(self, folder: Path) -> JobHandle | None:
         """What the worker itself wrote, as the first thing it did."""
@@ -132,7 +133,7 @@ class LocalBackend:
     ) -> Place | Wait:
         return find_place(ask, running, gpus, self._slots, os.environ.get(VISIBLE_VARIABLE))
 
-    def _start(self, job: JobFolder, place: Place) -> JobHandle:
+    def _start(self, job: JobFolder, place: Place, nice: int) -> JobHandle:
         with job.lock.open("ab") as lock, job.log.open("ab") as log:
             if not try_lock(lock):
                 raise ColdalError(
@@ -150,7 +151,7 @@ class LocalBackend:
                 cwd=job.path,
                 start_new_session=True,
                 pass_fds=(lock.fileno(), *(slot.fileno() for slot in place.locks)),
-                env=_environment(place),
+                env=_environment(place, nice),
             )
         self._children[process.pid] = process
         # A child that has ended already is a zombie, and has its start time still.
@@ -162,10 +163,11 @@ def _held(lock: IO[bytes], place: Place) -> list[str]:
     return [str(lock.fileno()), *(str(slot.fileno()) for slot in place.locks)]
 
 
-def _environment(place: Place) -> dict[str, str]:
+def _environment(place: Place, nice: int) -> dict[str, str]:
     ours = (DEVICE_VARIABLE, GPUS_VARIABLE)
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
-    return inherited | {"PYTHONUNBUFFERED": "1"} | place.environment
+    own = {"PYTHONUNBUFFERED": "1", NICE_VARIABLE: str(nice)}
+    return inherited | own | place.environment
 
 
 def _members(handle: JobHandle) -> list[psutil.Process]:

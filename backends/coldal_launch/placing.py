@@ -18,6 +18,8 @@ from coldal_tui.jobs.backend import ALL_GPUS, Ask, Running, Wait
 DEVICE_VARIABLE = "COLDAL_DEVICE"
 GPUS_VARIABLE = "COLDAL_GPUS"
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+NICE_VARIABLE = "COLDAL_NICE"
+"""How far a worker steps back for other processes, 0 to 19 (`[backend] nice`)."""
 PARENT_VARIABLE = "COLDAL_PART_OF"
 """For the worker of a part: the process that started it, and that it must not outlive."""
 GB = 2**30

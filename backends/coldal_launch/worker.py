@@ -19,13 +19,19 @@ from types import FrameType
 from typing import IO
 
 from coldal_launch.identity import handle_of
-from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE, PARENT_VARIABLE
+from coldal_launch.placing import (
+    DEVICE_VARIABLE,
+    GPUS_VARIABLE,
+    NICE_VARIABLE,
+    PARENT_VARIABLE,
+)
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
 from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.spec import JobSpec, OutputFile, Receipt, Reporter, StepResult
+from coldal_tui.processors import share_processors
 
 HEARTBEAT_S = 5.0
 SCHEDULED_VARIABLE = "COLDAL_SCHEDULED"
@@ -179,13 +185,17 @@ def _described(error: Exception, folder: JobFolder) -> JobError:
 
 
 def _run(folder: JobFolder, step: Step | None) -> int:
-    if step is None:
-        from coldal_compute.steps import run_step
-
-        step = run_step
     began = time.monotonic()
     fit = folder.fit()
     spec = on_device(fitted(folder.read_spec(), fit), os.environ.get(DEVICE_VARIABLE))
+    share_processors(
+        os.environ, getattr(spec, "threads", 0), int(os.environ.pop(NICE_VARIABLE, "0"))
+    )
+    if step is None:
+        # Imported only now: numerical libraries read their number of threads when loaded.
+        from coldal_compute.steps import run_step
+
+        step = run_step
     kind = type(spec).__struct_config__.tag
     reporter = FileReporter(folder)
     reporter.log(f"{kind} starts")

@@ -104,6 +104,7 @@ class BackendSection(Section, frozen=True):
     gpus: Count | Literal["auto"] = 1
     cpu_jobs: Count = 1
     gpu_free_gb: Annotated[float, Meta(ge=0)] = 6.0
+    nice: Annotated[int, Meta(ge=0, le=19)] = 0
     retries: Annotated[int, Meta(ge=0)] = 2
     slurm: SlurmSection = SlurmSection()
     ray: RaySection = RaySection()
@@ -187,7 +188,8 @@ name = "efficientnet-lite0"
 [backend]
 # name = "local"
 # device = "auto"            # auto, cpu, cuda, cuda:1
-# threads = 0                # 0: as many as there are cores
+# threads = 0                # of a job; 0: as many as it may use (affinity, container quota)
+# nice = 0                   # how far local jobs step back for other people's, 0 to 19
 # jobs_per_gpu = 1           # jobs that share one GPU; more of them wait
 # gpus = 1                   # GPUs that share one embedding, scoring or simulation; "auto": all
 # cpu_jobs = 1               # jobs that run side by side without a GPU

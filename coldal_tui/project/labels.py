@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from coldal_tui.exchange.importers import load_registry
 from coldal_tui.exchange.importing import Verdict, examine
 from coldal_tui.exchange.policy import ImportOptions
 from coldal_tui.exchange.survey import Survey, survey_source
+from coldal_tui.processors import usable_processors
 from coldal_tui.project.class_map import with_class_map
 from coldal_tui.project.label_files import reconcile_label_files, remove_abandoned
 from coldal_tui.project.label_staging import KnownLabels, LabelWriter, Staged, Stager
@@ -150,7 +150,7 @@ def _examined(
         survey=survey,
         only=asked.only,
         finish=finish,
-        threads=max(2, min(_MOST_THREADS, os.cpu_count() or 1)),
+        threads=max(2, min(_MOST_THREADS, usable_processors())),
         unpacked_from=opened.archive,
     )
 

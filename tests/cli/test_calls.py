@@ -264,7 +264,7 @@ def test_an_encoding_without_our_glyphs_does_not_end_the_program(queued: Path) -
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        timeout=30,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -132,7 +132,7 @@ def test_a_watch_imports_what_arrives_and_ends_with_ctrl_c(queued: Path, tmp_pat
             time.sleep(0.1)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=600)
     assert [one["scan_id"] for one in told["accepted"]] == ["scan_0"]
     assert process.returncode == 130
 

@@ -17,7 +17,7 @@ HEAVY += ["rich", "apsw", "pydicom", "nibabel", "PIL", "msgspec"]
 def loaded_after(code: str) -> list[str]:
     script = f"{code}\nimport sys\nprint(*(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=600
     )
     return done.stdout.split()
 

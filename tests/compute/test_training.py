@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -298,7 +297,7 @@ def test_a_slurm_job_is_not_requeued_by_lightning(
 
 
 def test_loader_processes_are_only_added_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(training, "usable_processors", lambda: 16)
     assert training.loader_workers(0, torch.device("cpu")) == 0
     assert training.loader_workers(3, torch.device("cpu")) == 3
     assert training.loader_workers(2, torch.device("cuda")) == 2
@@ -308,7 +307,7 @@ def test_loader_processes_are_only_added_for_a_gpu(monkeypatch: pytest.MonkeyPat
 def test_a_gpu_gets_loader_processes_where_shared_memory_has_room(
     free: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(training, "usable_processors", lambda: 16)
     monkeypatch.setattr(Path, "is_dir", lambda path: True)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     assert training.loader_workers(0, torch.device("cuda")) == workers

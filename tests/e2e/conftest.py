@@ -39,7 +39,7 @@ class Cli:
         return [sys.executable, "-m", "coldal_tui", *map(str, words)]
 
     def __call__(
-        self, *words: object, status: int = 0, timeout: float = 180
+        self, *words: object, status: int = 0, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.command(*words),
@@ -60,7 +60,7 @@ class Cli:
         return json.loads(self(*words, "--json", status=status).stdout)
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = 90, pause: float = 0.05) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = 600, pause: float = 0.05) -> Any:
     """Poll until ``happened`` gives something true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := happened()):

@@ -25,14 +25,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 JOBS_S = 240.0
 
 
-async def until(pilot: Pilot[None], true: Callable[[], Any], within_s: float = 20.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], Any], within_s: float = 300.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         await pilot.pause(0.1)
 
 
-def wait(true: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+def wait(true: Callable[[], bool], what: str, within_s: float = 300.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
@@ -107,7 +107,7 @@ class Tmux:
     def screen(self) -> str:
         return self("capture-pane", "-p")
 
-    def until(self, words: str, within_s: float = 30.0) -> str:
+    def until(self, words: str, within_s: float = 300.0) -> str:
         deadline = time.monotonic() + within_s
         while words not in (drawn := self.screen()):
             assert time.monotonic() < deadline, f"no {words!r} in\n{drawn}"

@@ -245,7 +245,7 @@ def test_a_command_that_waits_brings_a_supervisor_back(cli, copy_of, wait_until)
     supervisor = wait_until(lambda: _maybe(project, "coldal_tui.jobs.supervisor"), "a supervisor")
     wait_until(lambda: _maybe(project, "coldal_launch.worker"), "a worker")
     supervisor.kill()
-    out, err = command.communicate(timeout=120)
+    out, err = command.communicate(timeout=600)
     assert command.returncode == 0, err
     assert json.loads(out)["run_id"] == "run-001"
 
@@ -302,7 +302,7 @@ def test_a_hang_up_of_the_terminal_leaves_the_job_running(
         wait_until(lambda: _maybe(project, "coldal_launch.worker"), "a worker")
     finally:
         os.close(terminal)
-    assert command.wait(timeout=30) == -signal.SIGHUP
+    assert command.wait(timeout=600) == -signal.SIGHUP
     (job,) = [one for one in cli.json("jobs", project) if one["kind"] == "train"]
     assert _ended(cli, project, job["job_id"], wait_until)["status"] == "done"
     assert _model(project) == undisturbed

@@ -58,7 +58,7 @@ def calm(cli, cxr, fresh) -> tuple[Path, dict[str, Any]]:
 
 def simulated(cli, *words: object) -> dict[str, Any]:
     """The report of a simulation; minutes are allowed, for machines that do much else."""
-    report: dict[str, Any] = json.loads(cli("simulate", *words, "--json", timeout=500).stdout)
+    report: dict[str, Any] = json.loads(cli("simulate", *words, "--json", timeout=2500).stdout)
     return report
 
 
@@ -141,7 +141,7 @@ def test_a_killed_worker_goes_on_after_its_last_cell(cli, cxr, fresh, calm, wait
     (worker,) = wait_until(lambda: simulating(project), "the worker")
     os.kill(worker.pid, signal.SIGKILL)
     before = files_of(project)
-    out, err = going.communicate(timeout=500)
+    out, err = going.communicate(timeout=2500)
     if going.returncode:
         # Where a killed worker is not started again by itself, --resume does it.
         simulated(cli, project, "--resume")

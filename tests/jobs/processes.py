@@ -15,7 +15,7 @@ from coldal_tui.project.project import Project
 PRETENDED = Path(__file__).with_name("pretended")
 
 
-def until(happened: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(happened: Callable[[], bool], what: str, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
@@ -64,7 +64,7 @@ def _group(process: psutil.Process) -> int:
         return -1
 
 
-def ended(project: Project, number: int, seconds: float = 60) -> queue.Job:
+def ended(project: Project, number: int, seconds: float = 600) -> queue.Job:
     until(lambda: queue.get_job(project, number).ended, f"the end of job {number}", seconds)
     return queue.get_job(project, number)
 

@@ -267,7 +267,7 @@ def test_two_supervisors_at_once_run_no_job_twice(many: Project) -> None:
     check_whole(many, number)
     assert set(times_worked(many, number).values()) == {1}
     for process in extra:
-        process.wait(timeout=30)
+        process.wait(timeout=600)
     assert Path(many.layout.supervisor_log).read_text() == ""
 
 

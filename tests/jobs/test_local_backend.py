@@ -30,7 +30,7 @@ wait
 """
 
 
-def until(happened: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def until(happened: Callable[[], bool], what: str, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
@@ -217,7 +217,7 @@ def test_a_worker_survives_the_death_of_its_launcher(blocked) -> None:
         "os.kill(os.getpid(), 9)\n"
     )
     launcher = subprocess.run(
-        [sys.executable, "-c", code, str(blocked.path)], capture_output=True, timeout=60
+        [sys.executable, "-c", code, str(blocked.path)], capture_output=True, timeout=600
     )
     assert launcher.returncode == -signal.SIGKILL
     handle = msgspec.json.decode(launcher.stdout, type=JobHandle)

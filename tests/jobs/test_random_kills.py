@@ -76,6 +76,6 @@ def test_the_soak_notices_a_process_that_is_left(soak: ModuleType, tmp_path: Pat
     with Project.create(tmp_path / "project", tmp_path / "images") as project:
         with soak.nothing_left(project, faults):
             left = subprocess.Popen(["sleep", "600"], cwd=project.root)
-        left.wait(timeout=10)
+        left.wait(timeout=600)
     assert len(faults) == 1
     assert faults[0].startswith("left running: ")

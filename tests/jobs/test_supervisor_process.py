@@ -56,7 +56,7 @@ def test_a_second_supervisor_takes_over_when_the_first_goes(project: Project) ->
     second.start()
     assert queue.get_job(project, number).status == "waiting"
     first.close()
-    second.join(timeout=20)
+    second.join(timeout=600)
     assert not second.is_alive()
     assert queue.get_job(project, number).status == "failed"
 
@@ -104,7 +104,7 @@ def test_modules_in_the_projects_folder_are_not_imported(project: Project) -> No
     _until_gone(project)
 
 
-def _until_ended(project: Project, number: int, seconds: float = 30) -> list[queue.Job]:
+def _until_ended(project: Project, number: int, seconds: float = 600) -> list[queue.Job]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         job = queue.get_job(project, number)
@@ -114,7 +114,7 @@ def _until_ended(project: Project, number: int, seconds: float = 30) -> list[que
     raise AssertionError(project.layout.supervisor_log.read_text())
 
 
-def _until_gone(project: Project, seconds: float = 30) -> None:
+def _until_gone(project: Project, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while supervisor_running(project.layout):
         assert time.monotonic() < deadline
@@ -148,7 +148,7 @@ def test_a_supervisor_outlives_who_started_it(project: Project, tmp_path: Path) 
         [sys.executable, "-c", code, str(project.root)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     (job,) = _until_ended(project, int(done.stdout))

@@ -44,7 +44,7 @@ def many(empty_project: Project) -> Project:
     return empty_project
 
 
-def finish(supervisor: Supervisor, seconds: float = 60) -> None:
+def finish(supervisor: Supervisor, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while supervisor.step():
         assert time.monotonic() < deadline, "the jobs don't come to their end"

@@ -51,7 +51,7 @@ def _work(folder: JobFolder) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-P", "-m", "coldal_launch.worker", str(folder.path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 
@@ -109,7 +109,7 @@ def test_sigterm_is_told(folder, tmp_path) -> None:
     assert worker.stderr is not None
     assert "select starts" in worker.stderr.readline()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=30) == 128 + signal.SIGTERM
+    assert worker.wait(timeout=600) == 128 + signal.SIGTERM
     worker.stderr.close()
     error = folder.error()
     assert error is not None
@@ -131,7 +131,7 @@ def test_a_hang_up_is_ignored(folder, tmp_path) -> None:
     # Opening the pipe succeeds only while the worker reads it.
     with (tmp_path / "map.npz").open("wb") as pipe:
         pipe.write(content[:10])
-    worker.communicate(timeout=30)
+    worker.communicate(timeout=600)
     # It went on: a pipe can't be read as a map, and that is what it says.
     error = folder.error()
     assert error is not None
@@ -161,7 +161,7 @@ def test_it_never_opens_the_database(project, tmp_path) -> None:
         [sys.executable, "-P", "-c", WATCHED, str(folder.path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
         cwd=project.root,
     )

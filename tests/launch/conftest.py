@@ -35,14 +35,14 @@ def started_slurm(*words: str) -> Iterator[Path]:
     command = [SCRIPT, "start", folder, "2", *words]
     # Its daemons must not hold a pipe of ours open.
     with (folder / "start.log").open("w+") as log:
-        started = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=120)
+        started = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=600)
         log.seek(0)
         said = log.read()
     try:
         assert started.returncode == 0, said
         yield folder
     finally:
-        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=120)
+        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=600)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -73,7 +73,7 @@ def slurm(slurm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("SLURM_CONF", str(slurm_folder / "slurm.conf"))
     until(lambda: sinfo() == ["idle"], "an idle node", 60)
     yield slurm_folder
-    subprocess.run(["scancel", "--me"], check=False, timeout=60)
+    subprocess.run(["scancel", "--me"], check=False, timeout=600)
     until(lambda: not squeue(), "an empty queue of Slurm", 60)
 
 

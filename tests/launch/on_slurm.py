@@ -54,7 +54,7 @@ def sinfo() -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = 600) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := happened()):
         assert time.monotonic() < deadline, f"waited in vain: {what}"
@@ -70,7 +70,7 @@ def settings(project: Project, **values: Any) -> None:
     project.reload_config()
 
 
-def finish(supervisor: Supervisor, seconds: float = 90) -> None:
+def finish(supervisor: Supervisor, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while supervisor.step():
         assert time.monotonic() < deadline, "the jobs don't come to their end"
@@ -78,7 +78,7 @@ def finish(supervisor: Supervisor, seconds: float = 90) -> None:
 
 
 def step_until(
-    supervisor: Supervisor, happened: Callable[[], Any], what: str, seconds: float = 60
+    supervisor: Supervisor, happened: Callable[[], Any], what: str, seconds: float = 600
 ) -> None:
     """Let the supervisor look again and again until something has happened."""
 

@@ -57,7 +57,7 @@ def address() -> Iterator[str]:
     assert process.stdout is not None
     found = next(line for line in process.stdout if line.startswith("http"))
     yield found.strip()
-    process.communicate("", timeout=60)
+    process.communicate("", timeout=600)
 
 
 def answer(address: str, **values: str) -> str:
@@ -66,7 +66,7 @@ def answer(address: str, **values: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
         env=environment(**values),
     )
     return done.stdout.strip()

@@ -40,7 +40,7 @@ def coldal_tui(*words: object) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=2000,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

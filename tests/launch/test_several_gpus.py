@@ -146,7 +146,7 @@ def test_parts_end_with_the_worker_and_another_attempt_goes_on(pretended, tmp_pa
     assert len(children) == 2
     worker.kill()
     worker.wait(30)
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=600)[1]
     pretended.setenv("PRETEND_PAUSE_S", "0")
     assert start(job).wait(60) == 0
     receipt = job.receipt()

@@ -60,7 +60,7 @@ def coldal_tui(*words: object) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
 

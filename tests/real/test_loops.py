@@ -28,7 +28,7 @@ def _run(*words: object) -> str:
         [sys.executable, "-m", "coldal_tui", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=2000,
         stdin=subprocess.DEVNULL,
         check=False,
     )

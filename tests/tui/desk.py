@@ -132,7 +132,7 @@ def drive(
     return app
 
 
-async def until(pilot: Pilot[None], true: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], bool], within_s: float = 300.0) -> None:
     for _ in range(int(within_s / 0.05)):
         if true():
             return

@@ -125,7 +125,7 @@ async def shoot(app: ColdalApp, keys: tuple[str, ...], size: tuple[int, int]) ->
         return screen(app)
 
 
-async def settle(app: ColdalApp, pilot: Pilot[None], within_s: float = 15.0) -> None:
+async def settle(app: ColdalApp, pilot: Pilot[None], within_s: float = 300.0) -> None:
     """Until all reads are answered and nothing has been drawn for a while."""
     last, calm, deadline = "", 0, time.monotonic() + within_s
     while calm < 6 and time.monotonic() < deadline:

@@ -57,7 +57,7 @@ def start() -> Iterator[Callable[[Path], tuple[Reader, News]]]:
         reader.join(5)
 
 
-def until(true: Callable[[], bool], within_s: float = 10.0) -> None:
+def until(true: Callable[[], bool], within_s: float = 300.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline

@@ -14,7 +14,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.tui.tasks import Cancelled, Progress, Task, Tasks
 
-WITHIN_S = 10.0
+WITHIN_S = 300.0
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-import os
 import pickle
 import shutil
 import warnings
@@ -41,6 +40,7 @@ from coldal_compute.segmentation.storage import write_json_lines
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write
 from coldal_tui.jobs.spec import Reporter, TrainOptions
+from coldal_tui.processors import usable_processors
 
 BEST_FILE = "best.ckpt"
 LAST_FILE = "last.ckpt"
@@ -235,7 +235,7 @@ def loader_workers(asked: int, device: torch.device) -> int:
         return asked
     # Patches travel through shared memory; small containers have too little of it.
     roomy = shutil.disk_usage(shared).free >= _SHARED_MEMORY
-    return min(_GPU_WORKERS, (os.cpu_count() or 1) - 1) if roomy else 0
+    return min(_GPU_WORKERS, usable_processors() - 1) if roomy else 0
 
 
 def mean_dice(predicted: Any, reference: Any, classes: int) -> float:

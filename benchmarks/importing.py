@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 
 SIZE = 512

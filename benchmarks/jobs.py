@@ -18,10 +18,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import ensure_supervisor, supervisor_running
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import ensure_supervisor, supervisor_running
 
 POLL_S = 0.002
 

@@ -32,7 +32,7 @@ import sys, time
 import textual.app, textual.widgets
 open(sys.argv[2], "w").write(repr(time.monotonic()))
 from pathlib import Path
-from coldal_tui.cli.app import run_app
+from coldal_tui.cli.open import run_app
 run_app(Path(sys.argv[1]))
 """
 

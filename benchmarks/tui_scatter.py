@@ -22,11 +22,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from coldal_tui.project.scene import Scene
-from coldal_tui.tui.look import UNICODE
-from coldal_tui.tui.map_colouring import by_cluster
-from coldal_tui.tui.map_ink import Inks
-from coldal_tui.tui.map_model import MapModel
+from coldal_tui.project.views.map_view import Scene
+from coldal_tui.tui.drawing.glyphs import UNICODE
+from coldal_tui.tui.map.colouring import by_cluster
+from coldal_tui.tui.map.ink import Inks
+from coldal_tui.tui.map.model import MapModel
 
 COLUMNS, ROWS, CLUSTERS = 120, 40, 8
 

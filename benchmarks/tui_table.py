@@ -106,9 +106,9 @@ async def _measure(make: Callable[[], Any], show: Show, page: Show) -> dict[str,
 def _ours(rows: int) -> tuple[Callable[[], Any], Show, Show]:
     import numpy as np
 
-    from coldal_tui.project.queue_table import ScanTable, Words
-    from coldal_tui.tui.look import UNICODE
-    from coldal_tui.tui.queue_drawing import QueueModel, columns_of
+    from coldal_tui.project.views.queue_table import ScanTable, Words
+    from coldal_tui.tui.drawing.glyphs import UNICODE
+    from coldal_tui.tui.queue.columns import QueueModel, columns_of
     from coldal_tui.tui.widgets.table import BigTable
 
     columns = _columns(rows)

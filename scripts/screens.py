@@ -20,9 +20,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from coldal_tui.tui.app import ColdalApp
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.memory import Memory
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.session_state import Memory
 
 CELL = (10, 20)
 FONTS = (

@@ -31,13 +31,13 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.waiting import revive, submit_chain, wait_for
 from coldal_tui.project.config import edit_config
-from coldal_tui.project.evaluating import prepare_cases
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels.evaluation_masks import prepare_cases
+from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.follow import revive, submit_chain, wait_for
 
 KINDS = ("embed", "map", "select", "train", "train-2", "predict", "score", "evaluate")
 """In the order in which they need each other; ``train-2`` reads data in two more processes."""
@@ -60,7 +60,7 @@ LEFT_S = 30.0
 SUBMIT = """
 import json, sys
 from pathlib import Path
-from coldal_tui.jobs.waiting import submit_chain, wait_for
+from coldal_tui.scheduler.follow import submit_chain, wait_for
 from coldal_tui.project.project import Project
 project = Project(Path(sys.argv[1]))
 numbers = submit_chain(project, [(sys.argv[2], json.loads(sys.argv[3]))])
@@ -373,7 +373,7 @@ def _running(project: Project, module: str) -> list[psutil.Process]:
 
 
 def supervisors(project: Project) -> list[psutil.Process]:
-    return _running(project, "coldal_tui.jobs.supervisor")
+    return _running(project, "coldal_tui.scheduler.supervisor")
 
 
 def workers(project: Project) -> list[psutil.Process]:

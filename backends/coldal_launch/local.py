@@ -15,9 +15,7 @@ from typing import IO
 import psutil
 
 from coldal_launch import nvml
-from coldal_launch.identity import START_TOLERANCE_S, boot_id, handle_of, is_it, start_time
-from coldal_launch.nvml import Gpu
-from coldal_launch.placing import (
+from coldal_launch.gpu_slots import (
     DEVICE_VARIABLE,
     GPUS_VARIABLE,
     NICE_VARIABLE,
@@ -26,6 +24,8 @@ from coldal_launch.placing import (
     find_place,
     slots_folder,
 )
+from coldal_launch.nvml import Gpu
+from coldal_launch.process_identity import START_TOLERANCE_S, boot_id, handle_of, is_it, start_time
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait

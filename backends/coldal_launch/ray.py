@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from coldal_launch.gpu_slots import DEVICE_VARIABLE
 from coldal_launch.missing import missing_extra
-from coldal_launch.placing import DEVICE_VARIABLE
 from coldal_launch.ray_cluster import FOLDER_KEY, Cluster, RayJob, RaySilentError, address_of
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write

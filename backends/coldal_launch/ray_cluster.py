@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coldal_launch.asking import Asker
+from coldal_launch.cluster_poll import Asker
 from coldal_tui.errors import ColdalError
 
 ADDRESS = "http://127.0.0.1:8265"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_launch import slurm_queue
-from coldal_launch.asking import Asker
+from coldal_launch.cluster_poll import Asker
 from coldal_launch.missing import missing_extra
 from coldal_launch.slurm_queue import Row, accounted, no_slurm, scancel
 from coldal_launch.slurm_submitting import SLURM_FOLDER, submit
@@ -22,8 +22,8 @@ from coldal_launch.slurm_task import SlurmTask
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
-from coldal_tui.jobs.fitting import OUT_OF_MEMORY
 from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY
 
 CANCEL_LOOK_S = 0.5
 PARTS_SUFFIX = "-parts"
@@ -180,7 +180,7 @@ class SlurmBackend:
 
 def _split(job: JobFolder, most: int) -> list[JobFolder]:
     # Only where it is asked for, since it loads numpy: a supervisor stays small.
-    from coldal_launch.parts import split
+    from coldal_launch.job_parts import split
 
     return split(job, most)
 

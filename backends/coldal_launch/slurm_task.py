@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from coldal_launch.parts import gather
-from coldal_launch.placing import DEVICE_VARIABLE, GPUS_VARIABLE
+from coldal_launch.gpu_slots import DEVICE_VARIABLE, GPUS_VARIABLE
+from coldal_launch.job_parts import gather
 from coldal_launch.worker import SCHEDULED_VARIABLE
 from coldal_tui.jobs.folder import JobError, JobFolder
 

@@ -18,18 +18,18 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from coldal_launch.identity import handle_of
-from coldal_launch.placing import (
+from coldal_launch.gpu_slots import (
     DEVICE_VARIABLE,
     GPUS_VARIABLE,
     NICE_VARIABLE,
     PARENT_VARIABLE,
 )
+from coldal_launch.process_identity import handle_of
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file, try_lock
-from coldal_tui.jobs.fitting import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.parents import end_with_parent
+from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY, fitted, on_device
 from coldal_tui.jobs.spec import JobSpec, OutputFile, Receipt, Reporter, StepResult
 from coldal_tui.processors import share_processors
 
@@ -202,7 +202,7 @@ def _run(folder: JobFolder, step: Step | None) -> int:
     for reason in fit.reasons:
         reporter.log(reason)
     if len(_gpus()) > 1 or _parts_were_left(folder):
-        from coldal_launch.side_by_side import run_parts
+        from coldal_launch.multi_gpu import run_parts
 
         run_parts(folder, _gpus(), reporter)
     result = step(spec, folder.path, reporter)

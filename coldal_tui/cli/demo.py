@@ -12,11 +12,11 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number, plural
-from coldal_tui.cli.following import run_steps
+from coldal_tui.cli.progress import run_steps
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
-    from coldal_tui.project.snapshot import QueueItem
+    from coldal_tui.project.views.snapshot import QueueItem
 
 BUDGET, ROUND0, BATCH = 20, 14, 6
 
@@ -45,15 +45,15 @@ def demo_command(folder: Path | None, seed: int, no_open: bool) -> None:
     with Project(root) as project:
         show_result(project)
     if sys.stdout.isatty() and sys.stdin.isatty() and not no_open:
-        from coldal_tui.cli.app import run_app
+        from coldal_tui.cli.open import run_app
 
         run_app(root)
 
 
 def _run(root: Path, seed: int) -> None:
     from coldal_tui.project.config import edit_config
-    from coldal_tui.project.indexing import reindex
     from coldal_tui.project.project import Project
+    from coldal_tui.project.scans.indexing import reindex
     from coldal_tui.sampledata import sample_data
 
     data = sample_data() / "cxr"
@@ -91,8 +91,8 @@ def _title(text: str) -> None:
 
 def _label(project: Project, masks: Path, title: str) -> None:
     """Play the labeler: save the true mask of every exported scan under its scan_id."""
-    from coldal_tui.project.exporting import export_queue
-    from coldal_tui.project.labels import import_masks
+    from coldal_tui.project.export.exporting import export_queue
+    from coldal_tui.project.labels.importing import import_masks
 
     _title(title)
     report = export_queue(project)
@@ -104,7 +104,7 @@ def _label(project: Project, masks: Path, title: str) -> None:
 
 
 def _evaluate(project: Project, masks: Path) -> None:
-    from coldal_tui.project.evaluating import prepare_cases
+    from coldal_tui.project.labels.evaluation_masks import prepare_cases
 
     cases = prepare_cases(project, masks)
     runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
@@ -120,7 +120,7 @@ def show_result(project: Project) -> None:
     """Clusters, picks with roles, Dice per round."""
     from coldal_tui.cli.queue import show_queue
     from coldal_tui.cli.status import show_clusters
-    from coldal_tui.project.snapshot import take_snapshot
+    from coldal_tui.project.views.snapshot import take_snapshot
 
     snapshot = take_snapshot(project)
     out = common.console()

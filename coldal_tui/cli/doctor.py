@@ -172,8 +172,8 @@ def project_findings(root: Path) -> list[Finding]:
 
 
 def _weights_finding(project: Project) -> list[Finding]:
+    from coldal_tui.encoders.catalogue import encoder_info
     from coldal_tui.errors import ColdalError
-    from coldal_tui.jobs.encoders import encoder_info
 
     choice = project.encoder
     try:

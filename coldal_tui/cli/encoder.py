@@ -12,8 +12,8 @@ import click
 from coldal_tui.cli import common
 
 if TYPE_CHECKING:
-    from coldal_tui.jobs.encoder_files import Installed
-    from coldal_tui.jobs.encoders import EncoderInfo
+    from coldal_tui.encoders.catalogue import EncoderInfo
+    from coldal_tui.encoders.files import Installed
     from coldal_tui.jobs.spec import EncoderChoice
 
 ACTIONS = ("list", "install", "use")
@@ -78,8 +78,8 @@ def encoder_command(
 
 
 def _list(project: tuple[str, ...], name: str | None, as_json: bool) -> None:
-    from coldal_tui.jobs.encoder_files import encoders_folder, installed
-    from coldal_tui.jobs.encoders import encoder_info, list_encoders
+    from coldal_tui.encoders.catalogue import encoder_info, list_encoders
+    from coldal_tui.encoders.files import encoders_folder, installed
 
     folder = encoders_folder()
     infos = list_encoders() if name is None else (encoder_info(name),)
@@ -179,8 +179,8 @@ def _path(folder: Path, found: Installed | None) -> str | None:
 def _install(
     name: str, source: Path | None, url: str | None, sha256: str | None, as_json: bool
 ) -> None:
-    from coldal_tui.jobs import encoder_files
-    from coldal_tui.jobs.encoders import encoder_info
+    from coldal_tui.encoders import files as encoder_files
+    from coldal_tui.encoders.catalogue import encoder_info
 
     info, folder = encoder_info(name), encoder_files.encoders_folder()
     if source is not None and url is not None:
@@ -263,10 +263,10 @@ def _use(
 
 def _choice(name: str, weights: Path | None, declared: dict[str, Any]) -> EncoderChoice:
     """What ``use`` writes into coldal.toml; the weights are pinned by their hash."""
+    from coldal_tui.encoders.catalogue import OWN_FILE, chosen_info, encoder_info
+    from coldal_tui.encoders.files import checked_weights, encoders_folder
     from coldal_tui.errors import UsageError
     from coldal_tui.files import sha256_file
-    from coldal_tui.jobs.encoder_files import checked_weights, encoders_folder
-    from coldal_tui.jobs.encoders import OWN_FILE, chosen_info, encoder_info
     from coldal_tui.jobs.spec import EncoderChoice
 
     info = encoder_info(name)

@@ -9,7 +9,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number, plural
-from coldal_tui.cli.following import file_progress, run_steps
+from coldal_tui.cli.progress import file_progress, run_steps
 
 
 @click.command("evaluate")
@@ -33,8 +33,8 @@ def evaluate_command(
 
     Without --images: on the project's own scans of patients without a label.
     """
-    from coldal_tui.jobs.chains import check_run
-    from coldal_tui.project.evaluating import prepare_cases
+    from coldal_tui.project.labels.evaluation_masks import prepare_cases
+    from coldal_tui.scheduler.recipes import check_run
 
     with common.open_project(targets) as project:
         check_run(project, run_id)

@@ -14,8 +14,8 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
-    from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
+    from coldal_tui.scheduler.queue import Job
 
 ACTIONS = ("list", "show", "logs", "cancel", "retry", "first")
 
@@ -32,7 +32,7 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
     retry   go on with one that ended badly, from where it was
     first   let one that waits start before all others
     """
-    from coldal_tui.jobs.waiting import revive
+    from coldal_tui.scheduler.follow import revive
 
     project, rest = common.open_with_rest(targets)
     with project:
@@ -63,7 +63,7 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
 
 
 def _job(project: Project, word: str | None) -> Job:
-    from coldal_tui.jobs import queue
+    from coldal_tui.scheduler import queue
 
     if word is None:
         newest = queue.list_jobs(project, newest=1)
@@ -104,7 +104,7 @@ def job_json(job: Job) -> dict[str, Any]:
 
 
 def _list(project: Project, as_json: bool) -> None:
-    from coldal_tui.jobs import queue
+    from coldal_tui.scheduler import queue
 
     jobs = queue.list_jobs(project, newest=50)
     if as_json:
@@ -161,7 +161,7 @@ def _show(job: Job, as_json: bool) -> None:
 
 
 def _logs(project: Project, job: Job, follow: bool) -> None:
-    from coldal_tui.jobs import queue
+    from coldal_tui.scheduler import queue
 
     decoder = getincrementaldecoder("utf-8")("replace")
     position, shown = 0, job.folder.log
@@ -184,8 +184,8 @@ def _logs(project: Project, job: Job, follow: bool) -> None:
 
 
 def _cancel(project: Project, job: Job, as_json: bool) -> None:
-    from coldal_tui.jobs import queue
-    from coldal_tui.jobs.supervisor import ensure_supervisor
+    from coldal_tui.scheduler import queue
+    from coldal_tui.scheduler.supervisor import ensure_supervisor
 
     if job.ended:
         _told(job, f"had ended already ({job.status})", as_json)
@@ -201,8 +201,8 @@ def _cancel(project: Project, job: Job, as_json: bool) -> None:
 
 
 def _retry(project: Project, job: Job, as_json: bool) -> None:
-    from coldal_tui.jobs import queue
-    from coldal_tui.jobs.supervisor import ensure_supervisor
+    from coldal_tui.scheduler import queue
+    from coldal_tui.scheduler.supervisor import ensure_supervisor
 
     again = queue.retry(project, job.job_id)
     ensure_supervisor(project.layout)
@@ -211,7 +211,7 @@ def _retry(project: Project, job: Job, as_json: bool) -> None:
 
 
 def _put_first(project: Project, job: Job, as_json: bool) -> None:
-    from coldal_tui.jobs import queue
+    from coldal_tui.scheduler import queue
 
     _told(queue.put_first(project, job.job_id), "starts before all others that wait", as_json)
 

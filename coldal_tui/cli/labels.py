@@ -14,7 +14,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
-    from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.project import Project
 
 ACTIONS = ("list", "check", "accept", "reject", "confirm-empty", "retry")
@@ -53,7 +53,7 @@ def labels_command(
     coldal-tui labels retry                  after the files or coldal.toml were mended
     coldal-tui labels reject SCAN            take a label back
     """
-    from coldal_tui.exchange.policy import ImportOptions
+    from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 
     project, rest = common.open_with_rest(targets)
     with project:
@@ -77,8 +77,8 @@ def labels_command(
 
 
 def _list(project: Project, as_json: bool) -> None:
-    from coldal_tui.project.labels import list_labels
-    from coldal_tui.project.quarantine import waiting
+    from coldal_tui.project.labels.importing import list_labels
+    from coldal_tui.project.labels.quarantine import waiting
 
     labels, quarantined = list_labels(project), waiting(project)
     if as_json:
@@ -105,8 +105,8 @@ def _list(project: Project, as_json: bool) -> None:
 
 
 def _check(project: Project, as_json: bool) -> None:
-    from coldal_tui.cli.following import file_progress
-    from coldal_tui.project.label_check import check_labels
+    from coldal_tui.cli.progress import file_progress
+    from coldal_tui.project.labels.quality import check_labels
 
     with file_progress("checking") as advance:
         checks = check_labels(project, progress=lambda done, total: advance(done, total, ""))
@@ -127,8 +127,8 @@ def _reject(
     project: Project, words: list[str], scan_id: str | None, reason: str | None, as_json: bool
 ) -> None:
     """A word is a mask's number in quarantine, else a scan whose label is taken back."""
-    from coldal_tui.project.labels import reject_labels
-    from coldal_tui.project.quarantine import reject_quarantined, select_waiting, waiting
+    from coldal_tui.project.labels.importing import reject_labels
+    from coldal_tui.project.labels.quarantine import reject_quarantined, select_waiting, waiting
 
     if not words and scan_id is None:
         raise click.UsageError("which one? coldal-tui labels reject NUMBER|SCAN")
@@ -174,8 +174,8 @@ def _retry(
     as_json: bool,
 ) -> None:
     """Exit 1 when not one mask came out of quarantine."""
-    from coldal_tui.project.quarantine import select_waiting
-    from coldal_tui.project.retrying import retry_quarantined
+    from coldal_tui.project.labels.quarantine import select_waiting
+    from coldal_tui.project.labels.retry import retry_quarantined
 
     rows = select_waiting(project, words)
     if scan_id is not None:

@@ -13,8 +13,8 @@ from coldal_tui.cli.common import number
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
-    from coldal_tui.project.queue_actions import Change
-    from coldal_tui.project.snapshot import QueueItem
+    from coldal_tui.project.queue.actions import Change
+    from coldal_tui.project.views.snapshot import QueueItem
 
 STATUSES = ("queued", "exported", "labelled", "skipped")
 ACTIONS = ("add", "skip", "pin", "unpin", "assign", "reopen", "exclude", "move", "rerank")
@@ -89,7 +89,7 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
 
 
 def _queue(project: Project, *, skipped: bool = True) -> Sequence[QueueItem]:
-    from coldal_tui.project.snapshot import read_queue
+    from coldal_tui.project.views.snapshot import read_queue
 
     return read_queue(project, skipped=skipped)
 
@@ -127,12 +127,12 @@ def _check_options(action: str | None, options: Options) -> None:
 
 
 def _apply(project: Project, action: str, scans: list[str], options: Options) -> list[Change]:
-    from coldal_tui.project import queue_actions as actions
-    from coldal_tui.project.reordering import move
+    from coldal_tui.project.queue import actions
+    from coldal_tui.project.queue.reorder import move
 
     match action:
         case "add":
-            from coldal_tui.project.manual import queue_by_hand
+            from coldal_tui.project.queue.add import queue_by_hand
 
             return queue_by_hand(project, scans)
         case "skip":
@@ -190,7 +190,7 @@ def item_json(item: QueueItem) -> dict[str, Any]:
 
 def show_queue(items: Sequence[QueueItem]) -> None:
     """A table of the queue; columns in which nothing stands are left out."""
-    from coldal_tui.project.why_words import cluster_name
+    from coldal_tui.project.views.why_words import cluster_name
 
     out = common.console()
     if not items:
@@ -222,7 +222,7 @@ def show_queue(items: Sequence[QueueItem]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def why_command(targets: tuple[str, ...], as_json: bool) -> None:
     """The numbers behind a pick, or why a scan is not in the queue."""
-    from coldal_tui.project.queue_actions import explain
+    from coldal_tui.project.queue.actions import explain
 
     project, rest = common.open_with_rest(targets)
     with project:
@@ -238,7 +238,7 @@ def why_command(targets: tuple[str, ...], as_json: bool) -> None:
 
 def why_lines(found: dict[str, Any]) -> list[str]:
     """The explanation in words, one fact a line. ``found`` is what ``explain`` returns."""
-    from coldal_tui.project.why_words import because, details, place
+    from coldal_tui.project.views.why_words import because, details, place
 
     lines = [f"{found['scan_id']}: {found['status'].removesuffix(': not picked yet')}"]
     if "role" in found:
@@ -252,7 +252,7 @@ def why_lines(found: dict[str, Any]) -> list[str]:
 @common.project_argument()
 def undo_command(targets: tuple[str, ...]) -> None:
     """Take back the last selection, queue change, import, label change or export record."""
-    from coldal_tui.project.label_files import reconcile_label_files
+    from coldal_tui.project.labels.files import reconcile_label_files
 
     with common.open_project(targets) as project:
         undone = project.store.undo_last()

@@ -11,12 +11,12 @@ from coldal_tui.cli.common import number
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
-    from coldal_tui.project.reranking import Bench, Reranked
+    from coldal_tui.project.queue.rerank import Bench, Reranked
 
 
 def rerank_queue(project: Project, alpha: float | None, *, dry_run: bool, as_json: bool) -> None:
     """Pick the round's free places with ``alpha`` and print them; without ``dry_run``, do it."""
-    from coldal_tui.project.reranking import apply, read_bench, rerank
+    from coldal_tui.project.queue.rerank import apply, read_bench, rerank
 
     if alpha is None:
         raise click.UsageError("which α? coldal-tui queue rerank --alpha A")
@@ -46,7 +46,7 @@ def rerank_queue(project: Project, alpha: float | None, *, dry_run: bool, as_jso
 
 
 def _show(bench: Bench, found: Reranked) -> None:
-    from coldal_tui.project.why_words import cluster_name
+    from coldal_tui.project.views.why_words import cluster_name
 
     was = {place.scan_id: place.rank for place in bench.free}
     table = common.table("rank>", "scan~", "cluster", "H>", "D>", "S>", "was>")

@@ -11,14 +11,14 @@ from click.core import ParameterSource
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
-from coldal_tui.cli.following import file_progress, follow, say_submitted
+from coldal_tui.cli.progress import file_progress, follow, say_submitted
 from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
-    from coldal_tui.jobs.plan_simulation import Wish
-    from coldal_tui.jobs.queue import Job
+    from coldal_tui.project.labels.hidden_masks import HiddenMasks
     from coldal_tui.project.project import Project
-    from coldal_tui.project.simulations import HiddenMasks
+    from coldal_tui.scheduler.plan_simulate import Wish
+    from coldal_tui.scheduler.queue import Job
 
 _BESIDE_RESUME = {"targets", "resume", "out", "device", "shards", "as_json", "detach"}
 
@@ -102,7 +102,7 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
 
 
 def _newest(ctx: click.Context, project: Project) -> dict[str, Any]:
-    from coldal_tui.project.simulated import newest_request
+    from coldal_tui.project.views.simulation_view import newest_request
 
     for name in ctx.params:
         given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
@@ -126,14 +126,14 @@ def _newest(ctx: click.Context, project: Project) -> dict[str, Any]:
 def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
     import msgspec
 
-    from coldal_tui.jobs.plan_simulation import plan_design
+    from coldal_tui.scheduler.plan_simulate import plan_design
     from coldal_tui.simulation.splitting import check_sizes
 
     wish = _wish(asked)
     plan_design(project, wish)  # A wrong name is answered before thousands of masks are read.
     hidden = _hide(project, asked)
     if asked["test"] is not None:
-        from coldal_tui.project.simulations import patients_in
+        from coldal_tui.project.labels.hidden_masks import patients_in
 
         wish = _wish(asked, patients_in(project, asked["test"], hidden.scans))
     design, rule = plan_design(project, wish)
@@ -157,7 +157,7 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wish(asked: dict[str, Any], test_patients: tuple[str, ...] = ()) -> Wish:
-    from coldal_tui.jobs.plan_simulation import Wish
+    from coldal_tui.scheduler.plan_simulate import Wish
 
     if asked["rounds"] is None:
         for option in ("batch", "round0", "start", "alpha"):
@@ -181,7 +181,7 @@ def _wish(asked: dict[str, Any], test_patients: tuple[str, ...] = ()) -> Wish:
 
 
 def _hide(project: Project, asked: dict[str, Any]) -> HiddenMasks:
-    from coldal_tui.project.simulations import hide_labels, hide_masks
+    from coldal_tui.project.labels.hidden_masks import hide_labels, hide_masks
 
     if asked["masks"] is None:
         return hide_labels(project)
@@ -197,9 +197,9 @@ def _hide(project: Project, asked: dict[str, Any]) -> HiddenMasks:
 
 def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[str]]:
     """Jobs that do this; those that do it already are joined."""
-    from coldal_tui.jobs import queue
-    from coldal_tui.jobs.request import check_device
-    from coldal_tui.jobs.supervisor import ensure_supervisor
+    from coldal_tui.scheduler import queue
+    from coldal_tui.scheduler.request import check_device
+    from coldal_tui.scheduler.supervisor import ensure_supervisor
 
     check_device(request)
     running = [
@@ -234,7 +234,7 @@ def _say_failed(jobs: list[Job]) -> None:
 
 def _report(project: Project, request: dict[str, Any], jobs: list[Job], as_json: bool) -> None:
     from coldal_tui.cli.simulation_view import show
-    from coldal_tui.project.simulated import read_results, store_of
+    from coldal_tui.project.views.simulation_view import read_results, store_of
     from coldal_tui.simulation.report import write_report
 
     setups = {job.result["setup"] for job in jobs}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from coldal_tui.project.project import Project
-    from coldal_tui.project.snapshot import Snapshot
+    from coldal_tui.project.views.snapshot import Snapshot
 
 WATCH_S = 1.0
 
@@ -30,8 +30,8 @@ WATCH_S = 1.0
 @click.option("--watch", is_flag=True, help="Print again on every change; Ctrl-C ends.")
 def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None:
     """Budget, clusters, rounds, labels, runs, jobs, and the next sensible step."""
-    from coldal_tui.jobs.waiting import revive
-    from coldal_tui.project.snapshot import take_snapshot
+    from coldal_tui.project.views.snapshot import take_snapshot
+    from coldal_tui.scheduler.follow import revive
 
     with common.open_project(targets) as project:
         revive(project)
@@ -45,7 +45,7 @@ def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None
 def _watch(project: Project, as_json: bool) -> None:
     """Print at first and on every change, until Ctrl-C; a coldal.toml gone bad is only said."""
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.snapshot import take_snapshot
+    from coldal_tui.project.views.snapshot import take_snapshot
 
     shown: Snapshot | None = None
     told = ""

@@ -8,12 +8,12 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import plural
-from coldal_tui.cli.following import run_steps
+from coldal_tui.cli.progress import run_steps
 
 if TYPE_CHECKING:
-    from coldal_tui.jobs.chains import Chain
-    from coldal_tui.jobs.queue import Job
     from coldal_tui.project.project import Project
+    from coldal_tui.scheduler.queue import Job
+    from coldal_tui.scheduler.recipes import Chain
 
 _detach = click.option("--detach", is_flag=True, help="Submit and return at once.")
 _device = click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
@@ -95,7 +95,7 @@ def select_command(
     coldal-tui select --budget 20 --seed 1
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.chains import first_queue
+        from coldal_tui.scheduler.recipes import first_queue
 
         chain = first_queue(
             project,
@@ -122,7 +122,7 @@ def show_round(project: Project, number: int, as_json: bool) -> None:
     """The picks of one round, with the clusters they came from."""
     from coldal_tui.cli.queue import item_json, show_queue
     from coldal_tui.cli.status import next_words, show_clusters
-    from coldal_tui.project.snapshot import take_snapshot
+    from coldal_tui.project.views.snapshot import take_snapshot
 
     snapshot = take_snapshot(project)
     items = [item for item in snapshot.queue if item.round == number and item.status != "skipped"]
@@ -166,7 +166,7 @@ def _show_runs(project: Project, as_json: bool) -> None:
     from dataclasses import asdict
 
     from coldal_tui.cli.status import show_runs
-    from coldal_tui.project.snapshot import take_snapshot
+    from coldal_tui.project.views.snapshot import take_snapshot
 
     snapshot = take_snapshot(project)
     if as_json:
@@ -185,7 +185,7 @@ def score_command(
 ) -> None:
     """Entropy of a run's predictions on every candidate; pre-labels for queued scans."""
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.chains import check_run
+        from coldal_tui.scheduler.recipes import check_run
 
         check_run(project, run_id)
         request = {"run": run_id, "device": device}
@@ -222,7 +222,7 @@ def next_command(
     coldal-tui next --batch 10 --alpha 0.5
     """
     with common.open_project(targets) as project:
-        from coldal_tui.jobs.chains import next_batch
+        from coldal_tui.scheduler.recipes import next_batch
 
         chain = next_batch(
             project, size=batch, strategy=strategy, alpha=alpha, seed=seed, device=device

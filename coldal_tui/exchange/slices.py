@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import MaskLayer, MaskPixels
+from coldal_tui.exchange.incoming.value_tables import as_integers
 from coldal_tui.exchange.names import file_stem, same_name
-from coldal_tui.exchange.numbers import as_integers
 from coldal_tui.imaging.picture import SliceView
 
 AXIS_LETTERS = "xyz"

@@ -19,13 +19,13 @@ import numpy as np
 
 from coldal_tui.errors import ImageError
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging import metaimage, nifti, nrrd, raster
-from coldal_tui.imaging.dicom_object import DicomObject, read_object
-from coldal_tui.imaging.dicom_pixels import decoded_frames
-from coldal_tui.imaging.dicom_series import Slice, group_slices
+from coldal_tui.imaging.dicom.object import DicomObject, read_object
+from coldal_tui.imaging.dicom.pixels import decoded_frames
+from coldal_tui.imaging.dicom.series import Slice, group_slices
 from coldal_tui.imaging.image import ScanHeader, ScanRef, ScanUids
+from coldal_tui.imaging.readers import metaimage, nifti, nrrd, raster
 from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
-from coldal_tui.imaging.walking import found_files
+from coldal_tui.imaging.walk import found_files
 
 QUICK_BYTES = 64 * 1024
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.imaging.windows import SOFT_TISSUE as SOFT_TISSUE
-from coldal_tui.imaging.windows import WINDOWS as WINDOWS
+from coldal_tui.imaging.ct_windows import SOFT_TISSUE as SOFT_TISSUE
+from coldal_tui.imaging.ct_windows import WINDOWS as WINDOWS
 
 PICTURE = "picture-full-range"
 PERCENTILE = "percentile-0.5-99.5"

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.imaging import dicom, metaimage, nifti, nrrd, raster
+from coldal_tui.imaging.dicom import read as dicom
 from coldal_tui.imaging.image import ScanHeader, ScanImage, ScanRef
+from coldal_tui.imaging.readers import metaimage, nifti, nrrd, raster
 
 _HEADERS: dict[str, Callable[[str | Path], ScanHeader]] = {
     "raster": raster.read_header,

@@ -15,7 +15,7 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, is_locked
 from coldal_tui.jobs.backend import JobHandle
-from coldal_tui.jobs.fitting import Fit
+from coldal_tui.jobs.retry_smaller import Fit
 from coldal_tui.jobs.spec import JobSpec, Receipt, TrainSpec
 
 RESERVED_BYTES = 16 * 1024

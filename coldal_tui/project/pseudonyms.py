@@ -14,7 +14,7 @@ from coldal_tui.exchange.names import file_stem
 from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.scan_uids import read_uids
+from coldal_tui.project.scans.dicom_uids import read_uids
 
 _PERSONAL = re.compile(
     r"name|patient|subject|birth|dob|mrn|(^|_)id($|_)|accession|address|phone|mail|physician",

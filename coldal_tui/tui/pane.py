@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.widget import Widget
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.scene import Scene
-from coldal_tui.project.snapshot import Snapshot
-from coldal_tui.tui.look import Look
+from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.snapshot import Snapshot
+from coldal_tui.tui.drawing.glyphs import Look
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from coldal_tui.imaging.entropyfile import write_entropy
 from coldal_tui.imaging.labelfile import write_label
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 
 Map = NDArray[np.uint8]

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from coldal_tui.maps import save_clusters
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
 
 QUEUED = (
     ("scan_0", 1, "medoid", {"cluster_size": 3, "summed_distance": 4.25}),

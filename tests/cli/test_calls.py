@@ -191,7 +191,9 @@ def test_debug_behind_two_dashes_is_a_name() -> None:
 def test_a_defect_says_so_and_how_to_see_more(
     call: Call, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coldal_tui.project.snapshot.take_snapshot", lambda project: {}["missing"])
+    monkeypatch.setattr(
+        "coldal_tui.project.views.snapshot.take_snapshot", lambda project: {}["missing"]
+    )
     done = call("status", project)
     assert done.status == 1
     assert "KeyError: 'missing'" in done.err
@@ -205,7 +207,7 @@ def test_what_the_system_refuses_is_no_defect(
     def refuse(project: Project) -> None:
         raise PermissionError(13, "Permission denied", "/data/x\x1b")
 
-    monkeypatch.setattr("coldal_tui.project.snapshot.take_snapshot", refuse)
+    monkeypatch.setattr("coldal_tui.project.views.snapshot.take_snapshot", refuse)
     done = call("status", project)
     assert done.status == 1
     assert done.err.startswith("Error: /data/x\\x1b: Permission denied\n  → check the permissions")
@@ -219,7 +221,7 @@ def test_what_the_database_refuses_is_no_defect(
     def refuse(project: Project) -> None:
         raise apsw.ReadOnlyError("attempt to write a readonly database")
 
-    monkeypatch.setattr("coldal_tui.project.snapshot.take_snapshot", refuse)
+    monkeypatch.setattr("coldal_tui.project.views.snapshot.take_snapshot", refuse)
     done = call("status", project)
     assert done.status == 1
     assert "attempt to write a readonly database" in done.err

@@ -15,8 +15,8 @@ from coldal_tui.project.project import Project
 @pytest.fixture
 def waiting(call: Call, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the jobs 1 (embed) and 2 (map), that nobody starts."""
-    monkeypatch.setattr("coldal_tui.jobs.waiting.ensure_supervisor", lambda layout: None)
-    monkeypatch.setattr("coldal_tui.jobs.supervisor.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.scheduler.follow.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.scheduler.supervisor.ensure_supervisor", lambda layout: None)
     call("map", "--detach", cwd=project)
     return project
 
@@ -107,8 +107,8 @@ def test_a_log_is_followed_until_the_job_ends(
 def test_who_waits_for_a_job_is_told_what_it_waits_for(
     waiting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from coldal_tui.cli.following import JobProgress
-    from coldal_tui.jobs import queue
+    from coldal_tui.cli.progress import JobProgress
+    from coldal_tui.scheduler import queue
 
     change(waiting, 1, waiting_for="GPU 0 runs job 7 (train)")
     with Project(waiting) as opened, JobProgress() as progress:

@@ -20,8 +20,8 @@ def jobs_of(project: Path) -> list[tuple[str, str]]:
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """No supervisor is started: submitted jobs wait."""
-    monkeypatch.setattr("coldal_tui.jobs.waiting.ensure_supervisor", lambda layout: None)
-    monkeypatch.setattr("coldal_tui.jobs.supervisor.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.scheduler.follow.ensure_supervisor", lambda layout: None)
+    monkeypatch.setattr("coldal_tui.scheduler.supervisor.ensure_supervisor", lambda layout: None)
 
 
 WRONG: dict[str, tuple[bool, list[str], int, str]] = {
@@ -125,7 +125,7 @@ def test_ctrl_c_cancels_the_chain_and_ends_with_130(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("coldal_tui.jobs.waiting.wait_for", interrupted)
+    monkeypatch.setattr("coldal_tui.scheduler.follow.wait_for", interrupted)
     done = call("select", cwd=project)
     assert (done.status, done.out) == (130, "")
     last = len(jobs_of(project))

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from coldal_compute.encoders import dinov2, registry
+from coldal_tui.encoders import catalogue
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
-from coldal_tui.jobs import encoders
 from coldal_tui.jobs.spec import EncoderChoice
 
-TINY = replace(encoders.DINOV2_SMALL, dim=128, input_size=56)
+TINY = replace(catalogue.DINOV2_SMALL, dim=128, input_size=56)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_class_token_is_that_of_the_library(tiny: Path) -> None:
 
 
 def test_it_is_an_encoder_like_the_others(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(encoders._ENCODERS, "dinov2-small", TINY)
+    monkeypatch.setitem(catalogue._ENCODERS, "dinov2-small", TINY)
     choice = EncoderChoice("dinov2-small", str(tiny), sha256_file(tiny))
     encoder = registry.load_encoder(choice)
     vectors = encoder.embed(torch.rand(2, 3, 56, 56)).numpy()
@@ -77,7 +77,7 @@ def test_it_is_an_encoder_like_the_others(tiny: Path, monkeypatch: pytest.Monkey
 
 def test_another_size_is_refused(tiny: Path) -> None:
     with pytest.raises(ColdalError, match="vectors of 128 numbers, expected 384") as error:
-        dinov2.load(encoders.DINOV2_SMALL, tiny, None)
+        dinov2.load(catalogue.DINOV2_SMALL, tiny, None)
     assert error.value.code == "weights-mismatch"
 
 
@@ -112,7 +112,7 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"conv1.weight": torch.zeros(3)}, path)
     with pytest.raises(ColdalError, match="3 missing: embeddings") as error:
-        dinov2.load(encoders.DINOV2_SMALL, path, None)
+        dinov2.load(catalogue.DINOV2_SMALL, path, None)
     assert error.value.code == "weights-mismatch"
 
 
@@ -148,6 +148,6 @@ def test_without_the_library_the_extra_is_named(
         path,
     )
     with pytest.raises(ColdalError) as error:
-        dinov2.load(encoders.DINOV2_SMALL, path, None)
+        dinov2.load(catalogue.DINOV2_SMALL, path, None)
     assert error.value.code == "no-transformers"
     assert "coldal-tui[encoders]" in (error.value.remedy or "")

@@ -9,9 +9,9 @@ import pytest
 
 from coldal_compute.encoders.preprocess import to_encoder_input
 from coldal_compute.encoders.registry import load_encoder
+from coldal_tui.encoders.catalogue import EFFICIENTNET_LITE0
+from coldal_tui.imaging.ct_windows import WINDOWS
 from coldal_tui.imaging.image import ScanHeader, ScanImage
-from coldal_tui.imaging.windows import WINDOWS
-from coldal_tui.jobs.encoders import EFFICIENTNET_LITE0
 from coldal_tui.jobs.spec import EncoderChoice
 
 RAW = replace(EFFICIENTNET_LITE0, input_size=4, mean=(0, 0, 0), std=(1, 1, 1))

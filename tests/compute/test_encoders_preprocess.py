@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from coldal_compute.encoders import preprocess
 from coldal_compute.encoders.preprocess import to_encoder_input
+from coldal_tui.encoders.catalogue import EFFICIENTNET_LITE0
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import Affine, ScanHeader, ScanImage
-from coldal_tui.jobs.encoders import EFFICIENTNET_LITE0
 
 Array = NDArray[np.float32]
 

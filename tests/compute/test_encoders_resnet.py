@@ -13,8 +13,8 @@ from torch import Tensor
 from coldal_compute.encoders.registry import load_encoder
 from coldal_compute.encoders.resnet import ResNet50, load, torchvision_names
 from coldal_compute.encoders.weights import fill, read_weights
+from coldal_tui.encoders.catalogue import RADIMAGENET_RESNET50
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.encoders import RADIMAGENET_RESNET50
 from coldal_tui.jobs.spec import EncoderChoice
 
 State = dict[str, Tensor]

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from coldal_tui.tui.app import ColdalApp
-from coldal_tui.tui.dialogs import Ask
-from coldal_tui.tui.memory import Memory
-from coldal_tui.tui.windows import ExportWindow, ImportWindow
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.shell.session_state import Memory
+from coldal_tui.tui.widgets.dialogs import Ask
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
@@ -168,7 +168,7 @@ def test_noise_of_decoders_is_kept_off_the_screen(cli, new_project, tmux, tmp_pa
     root: Path = new_project("noise")
     code = (
         "import os, threading, time; from pathlib import Path; "
-        "from coldal_tui.cli.app import run_app; "
+        "from coldal_tui.cli.open import run_app; "
         "noise = lambda: [(time.sleep(1), os.write(2, b'NOISE-OF-A-DECODER')) for _ in range(60)]; "
         "threading.Thread(target=noise, daemon=True).start(); "
         f"run_app(Path({str(root)!r}))"

@@ -218,7 +218,7 @@ def test_a_killed_worker_goes_on_by_itself(cli, copy_of, undisturbed, wait_until
 def test_a_killed_supervisor_costs_nothing(cli, copy_of, undisturbed, wait_until) -> None:
     project = copy_of("killed-supervisor")
     job, worker = _paused_in_training(cli, project, wait_until)
-    _process(project, "coldal_tui.jobs.supervisor").kill()
+    _process(project, "coldal_tui.scheduler.supervisor").kill()
     worker.resume()
     # It has nobody left to tell, and works on to its receipt.
     receipt = Path(job["folder"]) / "receipt.json"
@@ -242,7 +242,9 @@ def test_a_command_that_waits_brings_a_supervisor_back(cli, copy_of, wait_until)
         stderr=subprocess.PIPE,
         text=True,
     )
-    supervisor = wait_until(lambda: _maybe(project, "coldal_tui.jobs.supervisor"), "a supervisor")
+    supervisor = wait_until(
+        lambda: _maybe(project, "coldal_tui.scheduler.supervisor"), "a supervisor"
+    )
     wait_until(lambda: _maybe(project, "coldal_launch.worker"), "a worker")
     supervisor.kill()
     out, err = command.communicate(timeout=600)

@@ -165,7 +165,7 @@ def test_a_power_cut_is_gone_on_with(cli, cxr, fresh, calm, wait_until) -> None:
         except psutil.Error:
             continue
         ours = any(word == str(project) for word in words)
-        if ours and any("coldal_tui.jobs.supervisor" in word for word in words):
+        if ours and any("coldal_tui.scheduler.supervisor" in word for word in words):
             doomed.append(process.pid)
     assert len(doomed) == 3
     for pid in doomed:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.archives import Limits, archive_kind, unpack
+from coldal_tui.exchange.incoming.archives import Limits, archive_kind, unpack
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from coldal_compute.segmentation.metrics import measure_masks
-from coldal_tui.exchange.agreement import compare_labels, dice_of, hd95_of
-from coldal_tui.exchange.consensus import collect_votes, estimate, majority, staple
+from coldal_tui.exchange.incoming.consensus import collect_votes, estimate, majority, staple
+from coldal_tui.exchange.incoming.rater_agreement import compare_labels, dice_of, hd95_of
 
 
 def row(*values: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from coldal_tui.exchange.importing import plan_import
+from coldal_tui.exchange.incoming.importing import plan_import
 
 CLASSES = ("anterior", "posterior")
 LITTLE = 64 << 20

@@ -18,8 +18,8 @@ import coldal_tui.exchange.deidentify as package
 from coldal_tui.exchange.deidentify.basic_profile import Action, action_for
 from coldal_tui.exchange.deidentify.dicom import Removed, cleaned
 from coldal_tui.exchange.deidentify.keys import Keys
+from coldal_tui.exchange.deidentify.leak_check import find_leaks
 from coldal_tui.exchange.deidentify.secrets import Secrets
-from coldal_tui.exchange.leaks import find_leaks
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.reading import read_scan

@@ -13,13 +13,13 @@ import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.deidentify.keys import Keys
+from coldal_tui.exchange.deidentify.leak_check import find_leaks
 from coldal_tui.exchange.deidentify.masking import Deidentifier
 from coldal_tui.exchange.deidentify.secrets import Secrets
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.exporters.seg_object import cielab
 from coldal_tui.exchange.importers import load_registry
-from coldal_tui.exchange.importing import examine, plan_import
-from coldal_tui.exchange.leaks import find_leaks
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 from coldal_tui.imaging.labelfile import read_label
 
 

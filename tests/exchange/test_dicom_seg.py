@@ -14,8 +14,8 @@ from pydicom.uid import RLELossless
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.dicom_seg import read_onto
-from coldal_tui.exchange.importing import examine, plan_import
-from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 
 GRID = (made.COLUMNS, made.ROWS, made.SLICES)
 

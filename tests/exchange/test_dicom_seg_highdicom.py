@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless, RLELossless, generate_uid
 
-from coldal_tui.exchange.policy import ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions, decide
 
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed here")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coldal_tui.exchange.drawn import Drawn
-from coldal_tui.exchange.runs import Runs
+from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.exchange.masks.run_lengths import Runs
 
 
 def test_ignored_pixels_are_no_class_pixels():

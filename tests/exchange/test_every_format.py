@@ -24,7 +24,7 @@ from PIL import Image
 from test_export_returns import drawn_slices, target_of
 
 from coldal_tui.exchange.exporters import exporter
-from coldal_tui.exchange.importing import examine
+from coldal_tui.exchange.incoming.importing import examine
 
 CLASSES = scans.META.classes
 FLAT = (7, 9)

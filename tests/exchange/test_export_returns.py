@@ -16,12 +16,12 @@ import SimpleITK as sitk
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.conflicts import ConflictRule
 from coldal_tui.exchange.exporters import ExportItem, export_formats, exporter
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import deliver
-from coldal_tui.exchange.importing import examine, plan_import
-from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 from coldal_tui.imaging.labelfile import read_label
 
 FLAT = ("cvat", "label-studio", "coco")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "masks.json").read_text())
 CLASSES = ("lung", "heart")

@@ -16,9 +16,9 @@ from PIL import Image, PngImagePlugin
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.exchange.deidentify.leak_check import find_leaks, refuse_leaks
 from coldal_tui.exchange.deidentify.secrets import Secrets, written_dates, written_names
 from coldal_tui.exchange.exporters import exporter
-from coldal_tui.exchange.leaks import find_leaks, refuse_leaks
 
 SECRETS = Secrets(
     names={"Döring^Ines"},

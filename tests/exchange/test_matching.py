@@ -8,8 +8,8 @@ import pytest
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.incoming.matching import Match, Matcher, NoMatch
 from coldal_tui.exchange.manifest import Manifest, ManifestEntry
-from coldal_tui.exchange.matching import Match, Matcher, NoMatch
 
 
 def never() -> MaskPixels:

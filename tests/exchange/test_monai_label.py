@@ -11,7 +11,7 @@ import pytest
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers.monai_label import IMPORTER
-from coldal_tui.exchange.importing import examine_file, plan_import
+from coldal_tui.exchange.incoming.importing import examine_file, plan_import
 
 SHAPE = (4, 5, 6)
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])

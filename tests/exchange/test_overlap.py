@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from coldal_tui.exchange.candidate import Candidate, MaskLayer, MaskPixels, ScanTarget
-from coldal_tui.exchange.overlap import merge_labels
-from coldal_tui.exchange.policy import Accepted, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, decide
+from coldal_tui.exchange.masks.overlap import merge_labels
 
 CLASSES = ("organ", "tumour")
 

@@ -16,8 +16,8 @@ from PIL import Image
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.pictures import cut_axis
-from coldal_tui.exchange.exporters.rle import brush_rle, coco_counts, cvat_mask
 from coldal_tui.exchange.manifest import read_manifest
+from coldal_tui.exchange.masks.rle_encode import brush_rle, coco_counts, cvat_mask
 from coldal_tui.exchange.slices import restore
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanHeader

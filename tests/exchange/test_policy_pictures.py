@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
 
 ONE = ("lung",)
 TWO = ("lung", "heart")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from coldal_tui.exchange.policy import Accepted, ImportOptions, Rejected, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, Rejected, decide
 
 CLASSES = ("anterior", "posterior")
 

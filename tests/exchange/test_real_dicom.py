@@ -11,9 +11,9 @@ import pydicom
 import pytest
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.importers.seg_frames import decoded, read_frames
-from coldal_tui.exchange.importing import examine, plan_import
-from coldal_tui.exchange.policy import decide
+from coldal_tui.exchange.importers.shared.dicom_seg_frames import decoded, read_frames
+from coldal_tui.exchange.incoming.geometry_policy import decide
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 
 pytestmark = pytest.mark.real
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from coldal_tui.exchange.archives import unpack
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.conflicts import ConflictRule
-from coldal_tui.exchange.importing import ImportOptions, examine
+from coldal_tui.exchange.incoming.archives import unpack
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.incoming.importing import ImportOptions, examine
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine, plan_import
 
 pytestmark = pytest.mark.real
 

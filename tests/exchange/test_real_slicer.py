@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.importing import examine_file
-from coldal_tui.exchange.policy import ImportOptions
-from coldal_tui.imaging.nrrd import read_header
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.imaging.readers.nrrd import read_header
 
 pytestmark = pytest.mark.real
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.rle import decode_brush, decode_coco, decode_cvat, unpack_coco
+from coldal_tui.exchange.masks.rle import decode_brush, decode_coco, decode_cvat, unpack_coco
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "masks.json").read_text())
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from coldal_tui.exchange.scanline import fill_rings
+from coldal_tui.exchange.masks.scanline import fill_rings
 
 SQUARE = np.array([(1.0, 1.0), (6.0, 1.0), (6.0, 6.0), (1.0, 6.0)])
 HOLE = np.array([(3.0, 3.0), (5.0, 3.0), (5.0, 5.0), (3.0, 5.0)])

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.importers.seg_nrrd import read_segmentation
-from coldal_tui.exchange.policy import ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions, decide
 
 CLASSES = ("anterior", "posterior")
 

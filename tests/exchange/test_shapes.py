@@ -10,7 +10,7 @@ import pytest
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.shapes import (
+from coldal_tui.exchange.masks.rasterise import (
     MOST_POINTS,
     Canvas,
     Patch,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from coldal_tui.exchange.importers.itksnap import parse_description
-from coldal_tui.exchange.policy import decide
+from coldal_tui.exchange.importers.shared.itksnap_names import parse_description
+from coldal_tui.exchange.incoming.geometry_policy import decide
 
 HEAD = """################################################
 # ITK-SnAP Label Description File

@@ -10,7 +10,7 @@ import pytest
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskLayer, MaskPixels, ScanTarget
-from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
 from coldal_tui.exchange.slices import (
     SliceStack,
     restore,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ImageError, UsageError
-from coldal_tui.exchange.values import check_classes, to_label
+from coldal_tui.exchange.incoming.class_values import check_classes, to_label
 
 ONE = ("lung",)
 TWO = ("lung", "heart")

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
 
 CLASSES = ("anterior", "posterior")
 FORMATS = ["nrrd", "nhdr", "mha", "mhd", "seg.nrrd"]

@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from coldal_tui.errors import ImageError
-from coldal_tui.imaging.dicom_frames import even_step
+from coldal_tui.imaging.dicom.frames import even_step
 from coldal_tui.imaging.image import ScanImage, ScanRef
 from coldal_tui.imaging.indexing import IndexResult, index_folder
 from coldal_tui.imaging.reading import read_scan

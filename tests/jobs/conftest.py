@@ -16,10 +16,10 @@ sys.path.append(str(Path(__file__).parent))
 
 from playing import Clock, FakeBackend
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import Supervisor
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 SCANS = 4
 SOAK = Path(__file__).parents[2] / "scripts" / "soak_jobs.py"

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, FailedScan, OutputFile, Receipt
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 
 AGAIN = {"again": True}
 

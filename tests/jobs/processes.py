@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from coldal_tui.jobs import queue
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 
 PRETENDED = Path(__file__).with_name("pretended")
 
@@ -39,7 +39,7 @@ def processes_of(project: Project) -> list[psutil.Process]:
 
 
 def supervisors(project: Project) -> list[psutil.Process]:
-    return [one for one in processes_of(project) if _runs(one, "coldal_tui.jobs.supervisor")]
+    return [one for one in processes_of(project) if _runs(one, "coldal_tui.scheduler.supervisor")]
 
 
 def workers(project: Project) -> list[psutil.Process]:

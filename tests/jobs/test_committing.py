@@ -7,8 +7,8 @@ import pytest
 from playing import AGAIN, error_of, forget_handle
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs import queue, watching
-from coldal_tui.jobs.commit import commit_receipt
+from coldal_tui.scheduler import monitor, queue
+from coldal_tui.scheduler.commit import commit_receipt
 
 
 def test_a_receipt_is_committed_and_says_what_failed(project, supervisor, backend) -> None:
@@ -129,7 +129,7 @@ def test_a_commit_that_raises_fails_its_job_and_the_loop_goes_on(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(watching, "commit_receipt", broken)
+    monkeypatch.setattr(monitor, "commit_receipt", broken)
     supervisor.step()
     assert queue.get_job(project, number).status == "failed"
     assert "ZeroDivisionError: a defect" in error_of(project, number).what
@@ -148,7 +148,7 @@ def test_after_a_full_disk_a_retry_takes_in_what_was_done(
         raise OSError(28, "No space left on device", "project.db")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watching, "commit_receipt", full)
+        patch.setattr(monitor, "commit_receipt", full)
         supervisor.step()
     assert error_of(project, number).code == "disk"
     queue.retry(project, number)
@@ -171,7 +171,7 @@ def test_a_busy_database_is_no_jobs_fault(
         raise busy
 
     with monkeypatch.context() as patch:
-        patch.setattr(watching, "commit_receipt", held)
+        patch.setattr(monitor, "commit_receipt", held)
         with pytest.raises(type(busy)):
             supervisor.step()
     assert queue.get_job(project, number).status == "running"

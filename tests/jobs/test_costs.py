@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from processes import PRETENDED, ended, nothing_left, supervisors, until
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.waiting import submit_chain
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.follow import submit_chain
 
 WINDOW_S = 4.0
 MOST_MB = 40
@@ -61,8 +61,8 @@ def test_a_supervisor_hears_of_a_new_job_at_once(project: Project, long_job: int
 
 def test_a_supervisor_loads_nothing_that_it_does_not_need() -> None:
     code = (
-        "import sys, coldal_tui.jobs.supervisor, coldal_launch.local, "
-        "coldal_tui.project.label_files\n"
+        "import sys, coldal_tui.scheduler.supervisor, coldal_launch.local, "
+        "coldal_tui.project.labels.files\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

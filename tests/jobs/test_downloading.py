@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from stand_in import serving
 
+from coldal_tui.encoders.download import _same_file, fetch
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs.downloading import _same_file, fetch
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

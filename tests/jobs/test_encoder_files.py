@@ -11,9 +11,15 @@ from types import SimpleNamespace
 import pytest
 from stand_in import serving
 
-from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.jobs import encoder_files
-from coldal_tui.jobs.encoder_files import (
+from coldal_tui.encoders import files as encoder_files
+from coldal_tui.encoders.catalogue import (
+    DINOV2_SMALL,
+    EFFICIENTNET_LITE0,
+    OWN_FILE,
+    RADIMAGENET_RESNET50,
+    list_encoders,
+)
+from coldal_tui.encoders.files import (
     OnHub,
     encoders_folder,
     hub_file,
@@ -22,13 +28,7 @@ from coldal_tui.jobs.encoder_files import (
     installed,
     weights_path,
 )
-from coldal_tui.jobs.encoders import (
-    DINOV2_SMALL,
-    EFFICIENTNET_LITE0,
-    OWN_FILE,
-    RADIMAGENET_RESNET50,
-    list_encoders,
-)
+from coldal_tui.errors import ColdalError, UsageError
 
 CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

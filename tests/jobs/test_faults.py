@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 from processes import PRETENDED, ended, nothing_left, processes_of, supervisors, until, workers
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import ensure_supervisor, supervisor_running
-from coldal_tui.jobs.waiting import revive, submit_chain
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.follow import revive, submit_chain
+from coldal_tui.scheduler.supervisor import ensure_supervisor, supervisor_running
 
 pytestmark = pytest.mark.e2e
 
@@ -215,7 +215,7 @@ def test_a_full_disk_fails_the_job_and_a_retry_ends_it(many: Project, monkeypatc
 SUBMITTER = """
 import sys
 from pathlib import Path
-from coldal_tui.jobs.waiting import submit_chain, wait_for
+from coldal_tui.scheduler.follow import submit_chain, wait_for
 from coldal_tui.project.project import Project
 project = Project(Path(sys.argv[1]))
 wait_for(project, submit_chain(project, [("embed", {})]), lambda job, progress: None)
@@ -259,7 +259,7 @@ def test_two_supervisors_at_once_run_no_job_twice(many: Project) -> None:
     # They are started although one runs: as if two submitters had both seen the lock free.
     extra = [
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "coldal_tui.jobs.supervisor", str(many.root)],
+            [sys.executable, "-P", "-m", "coldal_tui.scheduler.supervisor", str(many.root)],
             stderr=subprocess.DEVNULL,
         )
         for _ in range(2)

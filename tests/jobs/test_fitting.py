@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.imaging.image import ScanRef
-from coldal_tui.jobs.fitting import Fit, fitted, on_device, smaller
+from coldal_tui.jobs.retry_smaller import Fit, fitted, on_device, smaller
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EncoderChoice,

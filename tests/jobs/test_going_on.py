@@ -7,9 +7,9 @@ from playing import error_of, set_backend, statuses, waiting_for
 
 from coldal_tui.errors import UsageError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 
 NO_MEMORY = JobError("out of memory: 2 GiB", code="out-of-memory")
 

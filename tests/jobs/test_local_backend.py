@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from coldal_launch import local
-from coldal_launch.identity import boot_id, start_time
 from coldal_launch.local import LocalBackend, group_members
+from coldal_launch.process_identity import boot_id, start_time
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobFolder

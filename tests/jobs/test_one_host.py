@@ -9,12 +9,12 @@ import pytest
 from playing import Clock
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project import one_host
 from coldal_tui.project import store as stores
 from coldal_tui.project.one_host import LEASE_S, RENEW_S, WritingHost
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from coldal_launch.gpu_slots import Place, find_place, slots_folder
 from coldal_launch.nvml import Gpu
-from coldal_launch.placing import Place, find_place, slots_folder
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 
@@ -217,7 +217,7 @@ def test_a_job_on_a_gpu_takes_no_room_on_the_cpu(find: Find) -> None:
 
 
 def test_the_slots_of_a_user_are_his_alone(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("coldal_launch.placing.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("coldal_launch.gpu_slots.tempfile.gettempdir", lambda: str(tmp_path))
     folder = slots_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)

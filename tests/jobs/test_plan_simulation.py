@@ -12,15 +12,15 @@ import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.imaging.labelfile import write_label
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.commit import commit_receipt
-from coldal_tui.jobs.fitting import on_device
-from coldal_tui.jobs.plan_simulation import Wish, plan_design, weighs
-from coldal_tui.jobs.planning import build_spec
-from coldal_tui.jobs.request import ask_of
+from coldal_tui.jobs.retry_smaller import on_device
 from coldal_tui.jobs.spec import Receipt, SimulateSpec
 from coldal_tui.project.config import edit_config
-from coldal_tui.project.simulations import hide_masks
+from coldal_tui.project.labels.hidden_masks import hide_masks
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.commit import commit_receipt
+from coldal_tui.scheduler.plan_simulate import Wish, plan_design, weighs
+from coldal_tui.scheduler.planning import build_spec
+from coldal_tui.scheduler.request import ask_of
 from coldal_tui.selection import strategies
 from coldal_tui.simulation.cells import read_setup
 from coldal_tui.simulation.design import Arm, Design, SplitRule

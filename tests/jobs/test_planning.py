@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.plan_rounds import round0_size
-from coldal_tui.jobs.plan_vectors import shard_size
-from coldal_tui.jobs.planning import build_spec
 from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, TrainSpec
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler.plan_embed import shard_size
+from coldal_tui.scheduler.plan_select import round0_size
+from coldal_tui.scheduler.planning import build_spec
 
 IDS = ("a", "b", "c", "d")
 

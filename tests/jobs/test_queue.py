@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coldal_tui.errors import UsageError
-from coldal_tui.jobs import queue
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 
 
 def _end(project: Project, number: int, status: str, code: str = "crash") -> None:

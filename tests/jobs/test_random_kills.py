@@ -12,9 +12,9 @@ import pytest
 from playing import set_backend
 from processes import PRETENDED, nothing_left, processes_of, supervisors, workers
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.waiting import revive, submit_chain
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.follow import revive, submit_chain
 
 SOAK = Path(__file__).parents[2] / "scripts" / "soak_jobs.py"
 KILLS = 10

@@ -9,10 +9,10 @@ from playing import AGAIN, forget_handle, set_backend, statuses, waiting_for
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import JobHandle
-from coldal_tui.jobs.starting import writes_the_same
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.dispatch import writes_the_same
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from playing import AGAIN, error_of, statuses
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs import queue, starting
 from coldal_tui.jobs.folder import JobError
-from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import dispatch, queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 
 def test_jobs_start_in_order_and_one_at_a_time(project, supervisor, backend) -> None:
@@ -58,13 +58,13 @@ def test_a_job_cancelled_while_it_is_planned_never_starts(
     project, supervisor, backend, monkeypatch
 ) -> None:
     number = queue.submit(project, "embed")
-    real = starting.build_spec
+    real = dispatch.build_spec
 
     def plan(*arguments):
         queue.cancel(project, number)
         return real(*arguments)
 
-    monkeypatch.setattr(starting, "build_spec", plan)
+    monkeypatch.setattr(dispatch, "build_spec", plan)
     supervisor.step()
     assert backend.names == []
     assert queue.get_job(project, number).status == "cancelled"

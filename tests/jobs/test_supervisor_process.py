@@ -12,10 +12,10 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import try_lock
-from coldal_tui.jobs import queue, waiting
-from coldal_tui.jobs import supervisor as supervising
-from coldal_tui.jobs.supervisor import Supervisor, run, supervisor_running
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import follow, queue
+from coldal_tui.scheduler import supervisor as supervising
+from coldal_tui.scheduler.supervisor import Supervisor, run, supervisor_running
 
 
 def _failed_soon(project: Project) -> int:
@@ -124,9 +124,9 @@ def _until_gone(project: Project, seconds: float = 600) -> None:
 @pytest.mark.e2e
 def test_waiting_raises_what_the_job_failed_of(project: Project) -> None:
     seen: list[str] = []
-    numbers = waiting.submit_chain(project, [("no-such-kind", {}), ("embed", {})])
+    numbers = follow.submit_chain(project, [("no-such-kind", {}), ("embed", {})])
     with pytest.raises(ColdalError, match="no-such-kind: there is no job of the kind"):
-        waiting.wait_for(project, numbers, lambda job, progress: seen.append(job.status))
+        follow.wait_for(project, numbers, lambda job, progress: seen.append(job.status))
     assert seen[-1] == "failed"
     (second,) = _until_ended(project, numbers[1])
     assert second.status == "cancelled"
@@ -139,7 +139,7 @@ def test_a_supervisor_outlives_who_started_it(project: Project, tmp_path: Path) 
     code = (
         "import sys; from pathlib import Path\n"
         "from coldal_tui.project.project import Project\n"
-        "from coldal_tui.jobs.waiting import submit_chain\n"
+        "from coldal_tui.scheduler.follow import submit_chain\n"
         "project = Project(Path(sys.argv[1]))\n"
         "print(submit_chain(project, [('no-such-kind', {})])[0])\n"
         "import os; sys.stdout.flush(); os._exit(0)\n"

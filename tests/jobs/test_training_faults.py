@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from processes import PRETENDED, ended, nothing_left, processes_of, until, workers
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import ensure_supervisor
-from coldal_tui.jobs.waiting import submit_chain
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.follow import submit_chain
+from coldal_tui.scheduler.supervisor import ensure_supervisor
 
 pytestmark = pytest.mark.e2e
 

@@ -7,10 +7,10 @@ import json
 from playing import error_of, forget_handle, set_backend
 
 from coldal_tui.files import try_lock
-from coldal_tui.jobs import queue, watching
 from coldal_tui.jobs.folder import JobError
-from coldal_tui.jobs.supervisor import Supervisor
-from coldal_tui.jobs.watching import LEASE_S, LINGER_S
+from coldal_tui.scheduler import monitor, queue
+from coldal_tui.scheduler.monitor import LEASE_S, LINGER_S
+from coldal_tui.scheduler.supervisor import Supervisor
 
 
 def test_a_worker_that_dies_without_a_word_is_interrupted_with_the_end_of_its_log(
@@ -84,7 +84,7 @@ def test_a_cancelled_job_is_ended_and_marked(project, supervisor, backend) -> No
     supervisor.step()
     queue.cancel(project, number)
     supervisor.step()
-    assert backend.cancelled == [(1001, watching.CANCEL_GRACE_S)]
+    assert backend.cancelled == [(1001, monitor.CANCEL_GRACE_S)]
     assert queue.get_job(project, number).status == "cancelled"
     assert error_of(project, number).code == "cancelled"
 
@@ -173,7 +173,7 @@ def test_a_worker_that_ends_while_memory_lacks_is_told_so(
     set_backend(project, retries=0)
     number = queue.submit(project, "embed")
     kills = [7]
-    monkeypatch.setattr(watching, "memory_kills", lambda: kills[0])
+    monkeypatch.setattr(monitor, "memory_kills", lambda: kills[0])
     supervisor.step()
     supervisor.step()
     kills[0] = 8

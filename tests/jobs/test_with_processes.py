@@ -15,11 +15,11 @@ from processes import PRETENDED
 
 from coldal_launch.local import LOOK_S, LocalBackend
 from coldal_launch.nvml import Gpu
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.backend import Ask, Wait
-from coldal_tui.jobs.supervisor import Supervisor
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 pytestmark = pytest.mark.e2e
 

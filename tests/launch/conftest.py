@@ -21,8 +21,8 @@ from on_ray import RayHere, missing_for_ray, two_nodes
 from on_slurm import SCANS, missing_for_accounts, missing_for_slurm, sinfo, squeue, until
 from processes import PRETENDED
 
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_this_machine.sh"
 

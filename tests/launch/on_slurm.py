@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 SCANS = 20
 

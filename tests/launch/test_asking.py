@@ -7,7 +7,7 @@ import threading
 import pytest
 from playing import Clock
 
-from coldal_launch.asking import LATEST_S, SOONEST_S, Asker
+from coldal_launch.cluster_poll import LATEST_S, SOONEST_S, Asker
 from coldal_tui.errors import ColdalError
 
 

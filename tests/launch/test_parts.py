@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from coldal_compute import scored, shards
-from coldal_launch.parts import gather, split
+from coldal_launch.job_parts import gather, split
 from coldal_tui.imaging.image import ScanRef
-from coldal_tui.jobs.fitting import Fit
 from coldal_tui.jobs.folder import JobFolder
+from coldal_tui.jobs.retry_smaller import Fit
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EncoderChoice,

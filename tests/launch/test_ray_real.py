@@ -16,12 +16,12 @@ from PIL import Image
 
 from coldal_compute.embedding import embed
 from coldal_launch.ray import RayBackend
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.supervisor import Supervisor
 from coldal_tui.project.config import edit_config
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("ray")]
 MANY = 2000

@@ -16,12 +16,12 @@ import pytest
 from on_slurm import until
 from PIL import Image
 
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.spec import Receipt
-from coldal_tui.jobs.supervisor import supervisor_running
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import supervisor_running
 
 SCANS = 40
 SIDE = 48

@@ -11,16 +11,16 @@ import psutil
 import pytest
 from processes import until
 
+from coldal_launch.gpu_slots import Place, find_place
 from coldal_launch.nvml import Gpu
-from coldal_launch.placing import Place, find_place
 from coldal_launch.slurm import _device
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.jobs.backend import ALL_GPUS, Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.request import ask_of
 from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput
 from coldal_tui.project.config import edit_config
+from coldal_tui.scheduler.request import ask_of
 
 GB = 2**30
 GPUS = tuple(Gpu(str(n), f"GPU-{n}", "H100", 70 * GB, 80 * GB) for n in range(4))

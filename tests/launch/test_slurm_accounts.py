@@ -8,8 +8,8 @@ import pytest
 from on_slurm import finish, step_until, until
 
 from coldal_launch.slurm import SlurmBackend
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import Supervisor
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("slurm")]
 

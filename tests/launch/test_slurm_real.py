@@ -23,10 +23,10 @@ from on_slurm import (
 )
 from playing import forget_handle
 
-from coldal_launch import asking
+from coldal_launch import cluster_poll
 from coldal_launch.slurm import SlurmBackend
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.supervisor import Supervisor
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("slurm")]
 SHARD = 4
@@ -36,7 +36,7 @@ SHARD = 4
 @pytest.fixture
 def supervise(slurm, project, pretended, monkeypatch):
     """Each call is a new supervisor that knows nothing of what the one before has seen."""
-    monkeypatch.setattr(asking, "LATEST_S", 1.5)
+    monkeypatch.setattr(cluster_poll, "LATEST_S", 1.5)
 
     def make() -> Supervisor:
         backend = SlurmBackend()

@@ -15,13 +15,13 @@ from PIL import Image
 
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import write_label
-from coldal_tui.jobs import queue
-from coldal_tui.jobs.commit import commit_receipt
-from coldal_tui.jobs.planning import build_spec
 from coldal_tui.jobs.spec import OutputFile, Receipt
 from coldal_tui.maps import save_clusters, save_map
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.commit import commit_receipt
+from coldal_tui.scheduler.planning import build_spec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 

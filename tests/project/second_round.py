@@ -11,9 +11,9 @@ from PIL import Image
 from coldal_compute.select_step import select
 from coldal_tui.jobs.spec import SelectSpec, Silent
 from coldal_tui.maps import save_clusters, save_map
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.pool import pool_rows
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.candidates import pool_rows
+from coldal_tui.project.scans.indexing import reindex
 
 RUN = "run-001"
 FIRST = ("s00", "s05", "s10")

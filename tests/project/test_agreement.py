@@ -9,8 +9,8 @@ import pytest
 from overlays import add_masks, add_run, square
 
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
-from coldal_tui.project import agreement
-from coldal_tui.project.agreement import dice_of_classes, read_agreements
+from coldal_tui.project.labels import agreement
+from coldal_tui.project.labels.agreement import dice_of_classes, read_agreements
 from coldal_tui.project.project import Project
 
 LEFT = square(rows=(0, 8), columns=(0, 4))

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from coldal_tui.project.cluster_view import read_cluster_view
-from coldal_tui.project.coverage import Coverage, first_picks
 from coldal_tui.project.project import Project
-from coldal_tui.project.scene import read_scene
-from coldal_tui.project.snapshot import take_snapshot
+from coldal_tui.project.views.cluster_view import read_cluster_view
+from coldal_tui.project.views.coverage import Coverage, first_picks
+from coldal_tui.project.views.map_view import read_scene
+from coldal_tui.project.views.snapshot import take_snapshot
 
 
 @pytest.fixture

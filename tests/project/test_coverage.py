@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from coldal_tui.project.coverage import (
+from coldal_tui.project.views.coverage import (
     Coverage,
     coverage_by,
     first_picks,
     map_coverage,
     near_radius,
 )
-from coldal_tui.project.scene import STATUSES, Scene
-from coldal_tui.project.snapshot import QueueItem
+from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.project.views.snapshot import QueueItem
 
 
 def scene(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coldal_tui.errors import UsageError
-from coldal_tui.project.dealing import by_person, deal, is_shared, people_of
+from coldal_tui.project.queue.assign import by_person, deal, is_shared, people_of
 
 NOBODY = dict.fromkeys(["s0", "s1", "s2", "s3", "s4"])
 

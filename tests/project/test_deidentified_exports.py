@@ -16,9 +16,9 @@ from PIL import Image
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.deidentify.keys import read_keys
-from coldal_tui.project.exporting import Wanted, export_queue
-from coldal_tui.project.labels import import_masks, list_labels
-from coldal_tui.project.mask_targets import targets
+from coldal_tui.project.export.exporting import Wanted, export_queue
+from coldal_tui.project.labels.importing import import_masks, list_labels
+from coldal_tui.project.labels.targets import targets
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "exchange"))
 import dicom_files

@@ -10,9 +10,9 @@ from PIL import Image
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
-from coldal_tui.jobs.plan_vectors import plan_embed, usable_vectors
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project, encoder_key
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.scheduler.plan_embed import plan_embed, usable_vectors
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from PIL import Image
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.jobs.spec import LabelledScan
-from coldal_tui.project.evaluating import Cases, prepare_cases
-from coldal_tui.project.labels import import_masks, reject_labels
+from coldal_tui.project.labels.evaluation_masks import Cases, prepare_cases
+from coldal_tui.project.labels.importing import import_masks, reject_labels
 
 PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
 NAMES = ("p1_a", "p1_b", "p2_a", "p3_a", "p4_a")

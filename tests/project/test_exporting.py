@@ -9,11 +9,11 @@ import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import sha256_file
-from coldal_tui.project import exporting
-from coldal_tui.project.exporting import Wanted, export_queue
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import import_masks, list_labels
-from coldal_tui.project.queue_actions import assign, pin, skip
+from coldal_tui.project.export import exporting
+from coldal_tui.project.export.exporting import Wanted, export_queue
+from coldal_tui.project.labels.importing import import_masks, list_labels
+from coldal_tui.project.queue.actions import assign, pin, skip
+from coldal_tui.project.scans.indexing import reindex
 
 PICKS = [("s00", "medoid"), ("s01", "farthest-point"), ("s02", "farthest-point")]
 

@@ -25,10 +25,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from coldal_tui.exchange.archives import Limits, unpack
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import ImportReport, import_masks
+from coldal_tui.exchange.incoming.archives import Limits, unpack
+from coldal_tui.project.labels.importing import ImportReport, import_masks
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex
 
 CASES = int(os.environ.get("COLDAL_SOAK", "100"))
 ROWS, COLUMNS = 24, 32
@@ -379,7 +379,8 @@ def log(case: int, kind: str, report: ImportReport, grown: int, seconds: float) 
 def test_hostile_input(case: int, project: Project, tmp_path: Path, monkeypatch) -> None:
     limits = Limits(free_growth=8 << 20)
     monkeypatch.setattr(
-        "coldal_tui.project.opening.unpack", lambda archive, folder: unpack(archive, folder, limits)
+        "coldal_tui.project.labels.source.unpack",
+        lambda archive, folder: unpack(archive, folder, limits),
     )
     maker = MAKERS[case % len(MAKERS)]
     source = tmp_path / "source"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.indexing import reindex, safe_name
 from coldal_tui.project.project import Project
+from coldal_tui.project.scans.indexing import reindex, safe_name
 
 
 def paths(project: Project) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from coldal_tui.jobs import queue
-from coldal_tui.project.job_view import (
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.job_view import (
     LOG_BYTES,
     LogText,
     Pace,
@@ -21,7 +21,7 @@ from coldal_tui.project.job_view import (
     read_log,
     read_samples,
 )
-from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 
 
 def told(at: float, done: float, total: float = 100, message: str = "training") -> Sample:

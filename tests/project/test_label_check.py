@@ -12,9 +12,9 @@ import pytest
 from overlays import add_masks, add_run, square
 
 from coldal_tui.imaging.labelshape import ClassShape
-from coldal_tui.project import label_check
-from coldal_tui.project.label_check import LabelCheck, check_labels, shape_score, softmin, told
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels import quality
+from coldal_tui.project.labels.importing import import_masks
+from coldal_tui.project.labels.quality import LabelCheck, check_labels, shape_score, softmin, told
 from coldal_tui.project.project import Project
 
 BLOCK = square(rows=(1, 5), columns=(1, 5))
@@ -148,7 +148,7 @@ def test_what_was_found_is_not_looked_for_again(
     add_masks(eights, lab.masks, {"a": BLOCK, "b": speckled()})
     add_run(eights, "run-001", {"a": LEFT, "b": LEFT}, entropy={"a": SURE})
     first, read = check_labels(eights), []
-    monkeypatch.setattr(label_check, "read_label", read.append)
+    monkeypatch.setattr(quality, "read_label", read.append)
     assert check_labels(eights) == first
     assert read == []
 

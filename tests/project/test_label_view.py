@@ -10,10 +10,10 @@ import pytest
 from overlays import add_masks, square
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.label_view import WaitingLine, read_label_view, read_mask_picture
 from coldal_tui.project.project import Project
-from coldal_tui.project.scan_pixels import ViewCache
-from coldal_tui.project.scan_view import read_scan_view
+from coldal_tui.project.views.label_view import WaitingLine, read_label_view, read_mask_picture
+from coldal_tui.project.views.scan_pixels import ViewCache
+from coldal_tui.project.views.scan_view import read_scan_view
 
 LEFT = square(rows=(0, 8), columns=(0, 4))
 

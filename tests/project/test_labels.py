@@ -11,18 +11,18 @@ import pytest
 from PIL import Image
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.jobs.plan_runs import plan_train
-from coldal_tui.project import queue_actions
-from coldal_tui.project.label_files import reconcile_label_files
-from coldal_tui.project.label_staging import LabelWriter, Stager
-from coldal_tui.project.labels import (
+from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project.labels.importing import (
     import_masks,
     list_labels,
     reject_labels,
 )
+from coldal_tui.project.labels.staging import LabelWriter, Stager
+from coldal_tui.project.queue import actions
+from coldal_tui.scheduler.plan_train import plan_train
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_mask_of_a_scan_that_nobody_queued_is_manual(lab, project):
 
 
 def test_a_mask_of_a_skipped_scan_is_manual(lab, project, statuses):
-    queue_actions.skip(project, ["s00"], "blurred", replace=False)
+    actions.skip(project, ["s00"], "blurred", replace=False)
     lab.mask("s00.png")
     assert import_masks(project, lab.masks).manual == ("s00",)
     assert list_labels(project)[0]["role"] == "manual"
@@ -296,7 +296,9 @@ def test_an_import_that_dies_before_its_commit_leaves_nothing(lab, project, monk
 
 def test_a_process_killed_after_the_commit_is_mended_by_the_next_import(lab, project, monkeypatch):
     lab.mask("s00.png")
-    monkeypatch.setattr("coldal_tui.project.labels.reconcile_label_files", lambda project: None)
+    monkeypatch.setattr(
+        "coldal_tui.project.labels.importing.reconcile_label_files", lambda project: None
+    )
     import_masks(project, lab.masks)
     monkeypatch.undo()
     assert set(files(project)) == {"versions/s00.v1.png"}

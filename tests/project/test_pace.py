@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from coldal_tui.project.pace import LabelTimes, Pace, pace, read_label_times
 from coldal_tui.project.project import Project
+from coldal_tui.project.views.pace import LabelTimes, Pace, pace, read_label_times
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.config import ImagesSection
-from coldal_tui.project.patients import PatientRule, read_patients_csv
+from coldal_tui.project.scans.patients import PatientRule, read_patients_csv
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import shutil
 import pytest
 
 from coldal_tui.jobs.spec import PoolRow
-from coldal_tui.project import pool, queue_actions
 from coldal_tui.project.config import edit_config
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import import_masks, reject_labels
-from coldal_tui.project.pool import Budget
+from coldal_tui.project.labels.importing import import_masks, reject_labels
+from coldal_tui.project.queue import actions
+from coldal_tui.project.queue import candidates as pool
+from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.simulation.cells import ScanScores
 
 PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
@@ -38,7 +39,7 @@ def test_what_is_in_the_queue_is_no_candidate(project):
 
 
 def test_a_skipped_scan_is_neither_candidate_nor_covered(project):
-    queue_actions.skip(project, ["s00"], None, replace=False)
+    actions.skip(project, ["s00"], None, replace=False)
     assert (row(project, "s00").candidate, row(project, "s00").covered) == (False, False)
 
 
@@ -50,7 +51,7 @@ def test_a_labelled_scan_is_covered_and_no_candidate(lab, project):
 
 
 def test_excluded_missing_and_copied_scans_are_not_in_the_pool(lab, project):
-    queue_actions.exclude(project, ["s02"], None)
+    actions.exclude(project, ["s02"], None)
     (lab.images / "s03.png").unlink()
     shutil.copy(lab.images / "s04.png", lab.images / "copy.png")
     reindex(project)
@@ -113,7 +114,7 @@ def test_the_budget_counts_what_is_queued_out_and_labelled(lab, project):
     counted = pool.budget(project)
     assert counted == Budget(4, labelled=2, queued=1, exported=0, skipped=0, manual=1)
     assert counted.left == 1
-    queue_actions.skip(project, ["s01"], None, replace=False)
+    actions.skip(project, ["s01"], None, replace=False)
     assert pool.budget(project) == Budget(4, 2, queued=0, exported=0, skipped=1, manual=1)
     assert pool.budget(project).left == 2
 

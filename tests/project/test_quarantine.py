@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from coldal_tui.errors import UsageError
-from coldal_tui.exchange.policy import ImportOptions
-from coldal_tui.exchange.verdict import Verdict
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.files import sha256_file
-from coldal_tui.project.label_files import reconcile_label_files
-from coldal_tui.project.labels import import_masks, list_labels
-from coldal_tui.project.quarantine import (
+from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project.labels.importing import import_masks, list_labels
+from coldal_tui.project.labels.quarantine import (
     keep_copy,
     put_in_quarantine,
     reject_quarantined,
@@ -22,7 +22,7 @@ from coldal_tui.project.quarantine import (
     select_waiting,
     waiting,
 )
-from coldal_tui.project.retrying import retry_quarantined
+from coldal_tui.project.labels.retry import retry_quarantined
 
 
 @pytest.fixture

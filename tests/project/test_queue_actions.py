@@ -7,9 +7,9 @@ import json
 import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.project import pool
-from coldal_tui.project.labels import import_masks, reject_labels
-from coldal_tui.project.queue_actions import (
+from coldal_tui.project.labels.importing import import_masks, reject_labels
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.actions import (
     Change,
     assign,
     exclude,
@@ -18,7 +18,7 @@ from coldal_tui.project.queue_actions import (
     reopen,
     skip,
 )
-from coldal_tui.project.snapshot import read_queue
+from coldal_tui.project.views.snapshot import read_queue
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
 TWO_CLUSTERS = [("s01", "medoid"), ("s06", "medoid")]
@@ -257,7 +257,7 @@ def test_exclusion_takes_a_scan_out_of_pool_and_queue(lab, statuses):
     ]
     assert statuses(project) == {"s00": "queued", "s06": "queued", "s07": "skipped"}
     assert project.scan("s03").excluded == "not a chest"
-    assert "s03" not in {row.scan_id for row in pool.pool_rows(project)}
+    assert "s03" not in {row.scan_id for row in candidates.pool_rows(project)}
     assert reopen(project, ["s03"]) == [Change("s03", "candidate")]
     assert reopen(project, ["s07"]) == [Change("s07", "queued")]
     assert project.scan("s07").excluded is None

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from second_round import add_round, queue, second_round
 
-from coldal_tui.project import queue_actions as actions
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue_table import ScanTable, Words, read_queue_table
+from coldal_tui.project.queue import actions
+from coldal_tui.project.views.queue_table import ScanTable, Words, read_queue_table
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from second_round import queue, second_round
 
 from coldal_tui.errors import UsageError
-from coldal_tui.project import queue_actions as actions
 from coldal_tui.project.project import Project
-from coldal_tui.project.reordering import move, shift
+from coldal_tui.project.queue import actions
+from coldal_tui.project.queue.reorder import move, shift
 
 
 @pytest.fixture

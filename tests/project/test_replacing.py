@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.queue_actions import skip
+from coldal_tui.project.queue.actions import skip
 
 PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
 

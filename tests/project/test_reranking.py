@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from second_round import RUN, add_label, queue, second_round
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.project import queue_actions as actions
 from coldal_tui.project.project import Project
-from coldal_tui.project.reranking import Bench, Place, apply, read_bench, rerank
+from coldal_tui.project.queue import actions
+from coldal_tui.project.queue.rerank import Bench, Place, apply, read_bench, rerank
 from coldal_tui.selection.acquisition import cover, entropy_diversity
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.run_view import (
+from coldal_tui.project.views.run_view import (
     ClassChange,
     ClassScore,
     ScanScore,
@@ -19,7 +19,7 @@ from coldal_tui.project.run_view import (
     read_measures,
     read_scores,
 )
-from coldal_tui.project.snapshot import RunState, take_snapshot
+from coldal_tui.project.views.snapshot import RunState, take_snapshot
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_scan_names_its_worst_class(root: Path) -> None:
 def test_coverage_is_by_the_scans_that_a_run_has_seen(root: Path) -> None:
     import numpy as np
 
-    from coldal_tui.project.scene import Scene
+    from coldal_tui.project.views.map_view import Scene
 
     line = Scene(
         1,

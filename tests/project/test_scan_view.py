@@ -15,13 +15,13 @@ from coldal_tui.errors import UsageError
 from coldal_tui.imaging.entropyfile import write_entropy
 from coldal_tui.imaging.image import ScanHeader, ScanImage
 from coldal_tui.imaging.labelfile import write_label
-from coldal_tui.project import queue_actions
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import reject_labels
+from coldal_tui.project.labels.importing import reject_labels
 from coldal_tui.project.project import Project
-from coldal_tui.project.scan_facts import newest_prediction, read_history, read_scan_facts
-from coldal_tui.project.scan_pixels import Boxed, ViewCache, boxed, pixels_of
-from coldal_tui.project.scan_view import read_scan_view
+from coldal_tui.project.queue import actions
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.views.scan_facts import newest_prediction, read_history, read_scan_facts
+from coldal_tui.project.views.scan_pixels import Boxed, ViewCache, boxed, pixels_of
+from coldal_tui.project.views.scan_view import read_scan_view
 
 LUNG = '[classes]\nnames = ["lung"]\n'
 LEFT = square(rows=(2, 6), columns=(0, 4))
@@ -235,7 +235,7 @@ def test_the_newest_run_with_a_prediction_counts(eights: Project) -> None:
 
 def test_facts_say_where_the_scan_stands(lab) -> None:
     project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")], {"s00": 0, "s01": 1})
-    queue_actions.assign(project, ["s01"], "ana")
+    actions.assign(project, ["s01"], "ana")
     add_run(project, "run-001", {}, scores={"s01": 0.25})
     facts = read_scan_facts(project, "s01")
     assert facts.place is not None
@@ -259,7 +259,7 @@ def test_masks_in_quarantine_are_named(eights: Project, lab) -> None:
 
 def test_history_tells_what_happened_in_order(lab) -> None:
     project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")])
-    queue_actions.assign(project, ["s00"], "ana")
+    actions.assign(project, ["s00"], "ana")
     size = json.loads(project.store.value("SELECT shape FROM scans WHERE scan_id = 's00'"))
     add_masks(project, lab.masks, {"s00": np.ones(size, np.uint8)})
     reject_labels(project, ["s00"], "blurred")
@@ -274,7 +274,7 @@ def test_history_tells_what_happened_in_order(lab) -> None:
 
 def test_history_knows_what_was_undone(lab) -> None:
     project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")])
-    queue_actions.assign(project, ["s00"], "ana")
+    actions.assign(project, ["s00"], "ana")
     project.store.undo_last()
     assert "assigned to ana (undone)" in [e.what for e in read_history(project, "s00")]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from coldal_tui.maps import load_cluster_array, save_clusters
-from coldal_tui.project.labels import import_masks
-from coldal_tui.project.queue_actions import exclude, skip
-from coldal_tui.project.scene import (
+from coldal_tui.project.labels.importing import import_masks
+from coldal_tui.project.queue.actions import exclude, skip
+from coldal_tui.project.views.map_view import (
     DICE,
     FEW,
     PATIENT,

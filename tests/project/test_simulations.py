@@ -11,10 +11,15 @@ import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.project.labels import import_masks
+from coldal_tui.project.labels.hidden_masks import hide_labels, hide_masks, patients_in, read_cases
+from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
-from coldal_tui.project.simulated import command_words, newest_request, read_results, store_of
-from coldal_tui.project.simulations import hide_labels, hide_masks, patients_in, read_cases
+from coldal_tui.project.views.simulation_view import (
+    command_words,
+    newest_request,
+    read_results,
+    store_of,
+)
 
 TOML = """
 [classes]

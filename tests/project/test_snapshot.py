@@ -9,14 +9,14 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs import queue
-from coldal_tui.project import snapshot as snapshots
-from coldal_tui.project.exporting import export_queue
-from coldal_tui.project.indexing import reindex
-from coldal_tui.project.labels import import_masks, reject_labels
-from coldal_tui.project.next_step import NextStep
-from coldal_tui.project.queue_actions import exclude, skip
-from coldal_tui.project.snapshot import ClusterState, take_snapshot
+from coldal_tui.project.export.exporting import export_queue
+from coldal_tui.project.labels.importing import import_masks, reject_labels
+from coldal_tui.project.queue.actions import exclude, skip
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.views import snapshot as snapshots
+from coldal_tui.project.views.next_step import NextStep
+from coldal_tui.project.views.snapshot import ClusterState, take_snapshot
+from coldal_tui.scheduler import queue
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
 

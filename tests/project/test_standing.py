@@ -15,7 +15,7 @@ from second_round import RUN, add_scores, queue, second_round
 
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.project import Project
-from coldal_tui.project.standing import Standings
+from coldal_tui.project.views.rank_outlook import Standings
 from coldal_tui.selection.acquisition import entropy_diversity
 
 

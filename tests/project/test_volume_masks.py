@@ -11,11 +11,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from coldal_tui.exchange.policy import ImportOptions
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.project.labels import import_masks, list_labels
-from coldal_tui.project.quarantine import select_waiting
-from coldal_tui.project.retrying import retry_quarantined
+from coldal_tui.project.labels.importing import import_masks, list_labels
+from coldal_tui.project.labels.quarantine import select_waiting
+from coldal_tui.project.labels.retry import retry_quarantined
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "exchange"))
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.project.labels import list_labels
-from coldal_tui.project.watching import SETTLE_S, Watch
+from coldal_tui.project.labels.importing import list_labels
+from coldal_tui.project.labels.watch_folder import SETTLE_S, Watch
 
 
 class Clock:
@@ -166,7 +166,7 @@ def test_a_failed_import_is_told_and_not_repeated_until_the_file_changes(
         raise ColdalError("no space left", code="disk")
 
     lab.mask("s00.png")
-    monkeypatch.setattr("coldal_tui.project.watching.import_masks", full)
+    monkeypatch.setattr("coldal_tui.project.labels.watch_folder.import_masks", full)
     (arrival,) = settled(watch, clock)
     assert (arrival.report, arrival.error.code) == (None, "disk")
     monkeypatch.undo()

@@ -12,9 +12,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.scene import read_scene
-from coldal_tui.project.snapshot import take_snapshot
-from coldal_tui.tui.look import UNICODE, Look
+from coldal_tui.project.views.map_view import read_scene
+from coldal_tui.project.views.snapshot import take_snapshot
+from coldal_tui.tui.drawing.glyphs import UNICODE, Look
 from coldal_tui.tui.pane import Pane, View
 
 T = TypeVar("T")

@@ -15,13 +15,13 @@ from textual.widgets import Input
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue_actions import assign
-from coldal_tui.tui.app import ColdalApp
-from coldal_tui.tui.dialogs import Ask, Choose, Confirm, Reading
-from coldal_tui.tui.look import ASCII
-from coldal_tui.tui.memory import Memory
-from coldal_tui.tui.paned import PANES
-from coldal_tui.tui.windows import ExportWindow, ImportWindow
+from coldal_tui.project.queue.actions import assign
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.shell.pane_manager import PANES
+from coldal_tui.tui.shell.session_state import Memory
+from coldal_tui.tui.widgets.dialogs import Ask, Choose, Confirm, Reading
 
 Drive = Callable[[ColdalApp, Pilot[None]], Awaitable[None]]
 WIDE, NARROW = (120, 40), (80, 24)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from coldal_tui.project.pace import Pace
-from coldal_tui.project.pool import Budget
 from coldal_tui.project.project import Project
-from coldal_tui.tui.budget_drawing import budget_cells, budget_content
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.panes.budget import BudgetPane
+from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.views.pace import Pace
+from coldal_tui.tui.budget.pane import BudgetPane
+from coldal_tui.tui.budget.text import budget_cells, budget_content
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 PACE = Pace(11.2, NOW + timedelta(days=11))

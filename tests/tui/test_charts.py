@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from coldal_tui.tui.charts import Point, columns, curve, sparkline
-from coldal_tui.tui.look import ASCII, UNICODE, Look
+from coldal_tui.tui.drawing.charts import Point, columns, curve, sparkline
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
 
 
 def drawn(

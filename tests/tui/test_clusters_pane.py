@@ -12,18 +12,18 @@ from rich.text import Text
 from textual.pilot import Pilot
 
 from coldal_tui.maps import save_map
-from coldal_tui.project.coverage import Coverage
 from coldal_tui.project.project import Project
-from coldal_tui.project.snapshot import ClusterState, RoundState
-from coldal_tui.tui.cluster_drawing import (
+from coldal_tui.project.views.coverage import Coverage
+from coldal_tui.project.views.snapshot import ClusterState, RoundState
+from coldal_tui.tui.clusters.pane import ClustersPane
+from coldal_tui.tui.clusters.rows import (
     ClusterRows,
     Silhouettes,
     silhouette_line,
     silhouette_plot,
     silhouettes_of,
 )
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.panes.clusters import ClustersPane
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 
 CLUSTERS = (ClusterState(0, 2114, 17, 6, 2), ClusterState(1, 903, 0, 0, 0))
 COVERAGE = Coverage(1.0, 0.7, (0.81, 0.0))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.cli import COMMANDS
-from coldal_tui.tui.commands import (
+from coldal_tui.tui.shell.command_parser import (
     CLI_COMMANDS,
     DETACHED,
     OWN,

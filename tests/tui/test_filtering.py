@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import UsageError
-from coldal_tui.project.queue_table import ScanTable, Words
-from coldal_tui.tui.filtering import complete, matching, parse
+from coldal_tui.project.views.queue_table import ScanTable, Words
+from coldal_tui.tui.queue.filter import complete, matching, parse
 
 NAN = np.nan
 

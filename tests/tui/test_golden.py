@@ -22,10 +22,10 @@ from showcase import make_showcase
 from textual.pilot import Pilot
 
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
-from coldal_tui.tui.app import ColdalApp
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.memory import Memory
-from coldal_tui.tui.panes import PaneMaker
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.panes import PaneMaker
+from coldal_tui.tui.shell.session_state import Memory
 
 GOLDEN = Path(__file__).with_name("golden")
 NOW = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)

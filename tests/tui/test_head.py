@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.snapshot import JobState, Snapshot, take_snapshot
-from coldal_tui.tui.head import head_text, job_words, next_text, tabs_text, task_text
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.tasks import Task
+from coldal_tui.project.views.snapshot import JobState, Snapshot, take_snapshot
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.shell.header import head_text, job_words, next_text, tabs_text, task_text
+from coldal_tui.tui.shell.tasks import Task
 
 BEGAN = "2026-01-01T10:00:00+00:00"
 BEGAN_S = 1767261600.0

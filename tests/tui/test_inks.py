@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from textual.content import Content
 
-from coldal_tui.tui.inks import clock_time, counted, day, duration, fitted, number, share
-from coldal_tui.tui.look import ASCII, UNICODE
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.drawing.styles import clock_time, counted, day, duration, fitted, number, share
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 

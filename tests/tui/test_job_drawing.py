@@ -11,11 +11,11 @@ from rich.text import Text
 
 from coldal_tui.jobs.devices import Device, Host
 from coldal_tui.jobs.folder import JobError, JobFolder
-from coldal_tui.jobs.queue import Job
-from coldal_tui.project.job_view import Pace, Sample
-from coldal_tui.tui.job_drawing import device_lines, job_lines, log_rows, wrapped
-from coldal_tui.tui.job_rows import JobRows, outcome, rate, waits_for
-from coldal_tui.tui.look import ASCII, UNICODE
+from coldal_tui.project.views.job_view import Pace, Sample
+from coldal_tui.scheduler.queue import Job
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.jobs.rows import JobRows, outcome, rate, waits_for
+from coldal_tui.tui.jobs.text import device_lines, job_lines, log_rows, wrapped
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
 STAMP = NOW.timestamp()

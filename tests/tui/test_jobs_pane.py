@@ -11,13 +11,13 @@ import pytest
 from desk import DeskApp, drive, screen, until
 from textual.pilot import Pilot
 
-from coldal_tui.jobs import queue
-from coldal_tui.jobs import supervisor as supervisor_module
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.project import Project
-from coldal_tui.tui.look import ASCII
-from coldal_tui.tui.panes.jobs import JobsPane
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler import supervisor as supervisor_module
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.jobs.pane import JobsPane
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
 POLL_S = 0.1

@@ -13,13 +13,13 @@ from overlays import add_masks, add_run, square
 from PIL import Image
 from textual.pilot import Pilot
 
-from coldal_tui.project.agreement import Agreement
-from coldal_tui.project.label_check import LabelCheck
-from coldal_tui.project.label_view import LabelLine, WaitingLine
+from coldal_tui.project.labels.agreement import Agreement
+from coldal_tui.project.labels.quality import LabelCheck
 from coldal_tui.project.project import Project
-from coldal_tui.tui.label_rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.panes.labels import LabelsPane
+from coldal_tui.project.views.label_view import LabelLine, WaitingLine
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.labels.pane import LabelsPane
+from coldal_tui.tui.labels.rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
 from coldal_tui.tui.widgets.picture import PictureView
 
 LEFT = square(rows=(1, 7), columns=(1, 4))

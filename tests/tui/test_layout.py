@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldal_tui.tui.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arrange
+from coldal_tui.tui.shell.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arrange
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coldal_tui.tui.widgets.log_view import LogAnswer, LogRequest, LogRows, LogView
+from coldal_tui.tui.jobs.log_view import LogAnswer, LogRequest, LogRows, LogView
 
 
 def test_a_log_is_read_in_rows(tmp_path: Path) -> None:

@@ -10,10 +10,21 @@ import pytest
 from rich.style import Style
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.scene import DICE, PATIENT, STATUSES, Column, Scene
-from coldal_tui.project.snapshot import JobState, QueueItem, take_snapshot
-from coldal_tui.tui.look import ASCII, OKABE_ITO, UNICODE
-from coldal_tui.tui.map_colouring import (
+from coldal_tui.project.views.map_view import DICE, PATIENT, STATUSES, Column, Scene
+from coldal_tui.project.views.snapshot import JobState, QueueItem, take_snapshot
+from coldal_tui.tui.drawing.contrast import (
+    blend,
+    contrast,
+    legible,
+    luminance,
+    nearest_of_256,
+    rgb,
+    scale,
+)
+from coldal_tui.tui.drawing.glyphs import ASCII, OKABE_ITO, UNICODE
+from coldal_tui.tui.drawing.scatter import LEVELS
+from coldal_tui.tui.drawing.scatter_cells import ink_of
+from coldal_tui.tui.map.colouring import (
     CLUSTER,
     ENTROPY,
     GREY,
@@ -27,8 +38,8 @@ from coldal_tui.tui.map_colouring import (
     colouring_names,
     title_of,
 )
-from coldal_tui.tui.map_ink import Inks
-from coldal_tui.tui.map_legend import (
+from coldal_tui.tui.map.ink import Inks
+from coldal_tui.tui.map.legend import (
     About,
     about_line,
     empty_lines,
@@ -39,19 +50,8 @@ from coldal_tui.tui.map_legend import (
     mark_entries,
     numbers,
 )
-from coldal_tui.tui.map_model import MARKS, MapModel
-from coldal_tui.tui.panes.map_selection import choices, counts_text, of_status
-from coldal_tui.tui.scatter_drawing import LEVELS
-from coldal_tui.tui.scatter_paint import ink_of
-from coldal_tui.tui.shading import (
-    blend,
-    contrast,
-    legible,
-    luminance,
-    nearest_of_256,
-    rgb,
-    scale,
-)
+from coldal_tui.tui.map.model import MARKS, MapModel
+from coldal_tui.tui.map.selection import choices, counts_text, of_status
 
 DARK, LIGHT = (18, 18, 18), (224, 224, 224)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coldal_tui.project.scene import STATUSES, Column, Scene
-from coldal_tui.tui.look import ASCII, UNICODE, Look
-from coldal_tui.tui.map_colouring import by_cluster, by_name, by_number
-from coldal_tui.tui.map_model import MapModel
+from coldal_tui.project.views.map_view import STATUSES, Column, Scene
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
+from coldal_tui.tui.map.colouring import by_cluster, by_name, by_number
+from coldal_tui.tui.map.model import MapModel
 
 
 def scene_of(

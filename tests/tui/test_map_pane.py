@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 
 from coldal_tui.maps import save_map
 from coldal_tui.project.project import Project
-from coldal_tui.tui.look import ASCII
-from coldal_tui.tui.panes.map import MapPane
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.map.pane import MapPane
 
 # scan_0 to scan_3 at the corners of a square, scan_4 in its middle, scan_5 far to the right.
 PLACES = [(0.0, 0.0), (10.0, 0.0), (0.0, 10.0), (10.0, 10.0), (5.0, 5.0), (30.0, 5.0)]

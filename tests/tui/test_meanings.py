@@ -14,10 +14,10 @@ from textual.widgets import Input, Select
 
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.project import Project
-from coldal_tui.tui.app import ColdalApp
-from coldal_tui.tui.meanings import Meanings
-from coldal_tui.tui.memory import Memory
-from coldal_tui.tui.windows import ImportWindow
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.class_questions import Meanings
+from coldal_tui.tui.shell.exchange_dialogs import ImportWindow
+from coldal_tui.tui.shell.session_state import Memory
 
 
 def test_an_unknown_value_is_asked_for_once_and_kept(queued: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldal_tui.tui.memory import Memory
+from coldal_tui.tui.shell.session_state import Memory
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coldal_tui.tui.picture_drawing import (
+from coldal_tui.tui.drawing.picture import (
     ASCII_RAMP,
     NONE,
     Canvas,
@@ -23,7 +23,7 @@ from coldal_tui.tui.picture_drawing import (
     outline,
     with_edges,
 )
-from coldal_tui.tui.picture_scaling import label_levels, levels
+from coldal_tui.tui.drawing.picture_scaling import label_levels, levels
 
 BLUE = 0x56B4E9
 BYTE = ((0.0, 255.0),)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coldal_tui.tui import picture_scaling
-from coldal_tui.tui.picture_scaling import (
+from coldal_tui.tui.drawing import picture_scaling
+from coldal_tui.tui.drawing.picture_scaling import (
     Frame,
     coverage,
     fit,

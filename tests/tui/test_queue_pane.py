@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
 from desk import DeskApp, drive, screen, until
 from second_round import queue, second_round
 
-from coldal_tui.project import queue_actions as actions
 from coldal_tui.project.project import Project
-from coldal_tui.tui.look import ASCII
-from coldal_tui.tui.panes.queue import QueuePane
+from coldal_tui.project.queue import actions
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.queue.pane import QueuePane
 from coldal_tui.tui.widgets.alpha_line import AlphaLine
 from coldal_tui.tui.widgets.table import BigTable
 

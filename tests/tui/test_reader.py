@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from small_projects import set_config
 
-from coldal_tui.jobs import queue
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.maps import save_map
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
 from coldal_tui.tui.pane import View
-from coldal_tui.tui.reader import Reader
+from coldal_tui.tui.shell.reader import Reader
 
 News = list[View | Exception]
 

@@ -9,7 +9,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
-from coldal_tui.project.snapshot import take_snapshot
+from coldal_tui.project.views.snapshot import take_snapshot
 
 
 def files_of(root: Path) -> dict[str, bytes]:

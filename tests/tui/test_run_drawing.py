@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from coldal_tui.project.run_view import (
+from coldal_tui.project.views.run_view import (
     ClassScore,
     RunMeasures,
     ScanScore,
     SplitState,
     compare,
 )
-from coldal_tui.project.snapshot import RunState
-from coldal_tui.tui.charts import Point
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.run_drawing import (
+from coldal_tui.project.views.snapshot import RunState
+from coldal_tui.tui.drawing.charts import Point
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.runs.rows import PairRows, RunRows, ScanRows
+from coldal_tui.tui.runs.text import (
     class_line,
     comparison_heading,
     curve_content,
@@ -25,7 +26,6 @@ from coldal_tui.tui.run_drawing import (
     hd95_points,
     run_heading,
 )
-from coldal_tui.tui.run_rows import PairRows, RunRows, ScanRows
 
 
 def run(run_id: str, labels: int, dice: float | None, **classes: tuple[float, float]) -> RunState:

@@ -10,9 +10,9 @@ from desk import DeskApp, drive, screen, until
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
-from coldal_tui.tui.look import ASCII
-from coldal_tui.tui.panes.curve import CurvePane
-from coldal_tui.tui.panes.runs import RunsPane
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.runs.curve import CurvePane
+from coldal_tui.tui.runs.pane import RunsPane
 
 
 def add_run(project: Project, number: int, labels: int, **dice: float) -> None:

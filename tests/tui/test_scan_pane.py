@@ -17,16 +17,16 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from coldal_tui.imaging.intensity import CT_WINDOW
-from coldal_tui.project.indexing import reindex
 from coldal_tui.project.project import Project
-from coldal_tui.project.scan_pixels import ViewCache
-from coldal_tui.tui.graphics import INSTALL, GraphicView
-from coldal_tui.tui.look import ASCII, UNICODE
-from coldal_tui.tui.panes import scan as scan_module
-from coldal_tui.tui.panes.scan import ScanPane
-from coldal_tui.tui.scan_drawing import facts_text, when
-from coldal_tui.tui.scan_eye import Eye, Memory, chosen_window, window_choices
-from coldal_tui.tui.scan_slices import Slices
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.views.scan_pixels import ViewCache
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.scan import pane as scan_module
+from coldal_tui.tui.scan.pane import ScanPane
+from coldal_tui.tui.scan.slices import Slices
+from coldal_tui.tui.scan.text import facts_text, when
+from coldal_tui.tui.scan.viewport import Eye, Memory, chosen_window, window_choices
+from coldal_tui.tui.widgets.graphics import INSTALL, GraphicView
 from coldal_tui.tui.widgets.picture import PictureView
 
 LEFT = square(rows=(1, 7), columns=(1, 4))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldal_tui.tui.scatter_drawing import (
+from coldal_tui.tui.drawing.scatter import (
     LEVELS,
     Raster,
     Viewport,
@@ -23,7 +23,14 @@ from coldal_tui.tui.scatter_drawing import (
     steps_of,
     towards,
 )
-from coldal_tui.tui.scatter_paint import Manner, ink_of, name_clusters, outline, paint, shades
+from coldal_tui.tui.drawing.scatter_cells import (
+    Manner,
+    ink_of,
+    name_clusters,
+    outline,
+    paint,
+    shades,
+)
 
 PLACE = st.floats(-50, 50, width=32)
 PLACES = st.lists(st.tuples(PLACE, PLACE), min_size=1, max_size=60)

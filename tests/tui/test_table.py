@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from coldal_tui.tui.look import UNICODE
+from coldal_tui.tui.drawing.glyphs import UNICODE
 from coldal_tui.tui.widgets.columns import fit_columns
 from coldal_tui.tui.widgets.table import BigTable, Cell, Column
 from coldal_tui.tui.widgets.table_lines import fitted

@@ -17,9 +17,9 @@ from desk import DeskApp, screen, until
 from second_round import queue, second_round
 
 from coldal_tui.project.project import Project
-from coldal_tui.tui.look import ASCII, UNICODE
+from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.pane import Pane
-from coldal_tui.tui.panes.why import Why, full_text, read_facts, why_text
+from coldal_tui.tui.queue.why import Why, full_text, read_facts, why_text
 
 FACTS: dict[str, Any] = {
     "scan_id": "p0412_s2",
@@ -116,7 +116,7 @@ class WhyApp(DeskApp):
 
     def on_mount(self) -> None:
         with Project(self.root) as project:
-            from coldal_tui.project.snapshot import take_snapshot
+            from coldal_tui.project.views.snapshot import take_snapshot
             from coldal_tui.tui.pane import View
 
             self.view = View(take_snapshot(project))

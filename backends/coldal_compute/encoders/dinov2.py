@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from coldal_compute.encoders.weights import Loaded, State, mismatch, read_weights
+from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.encoders import EncoderInfo
 
 _HEAD = 64
 _CLASS, _POSITIONS = "embeddings.cls_token", "embeddings.position_embeddings"

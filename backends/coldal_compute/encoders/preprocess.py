@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from coldal_compute.encoders.registry import VOLUME_SLICES
+from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import Affine, ScanImage
 from coldal_tui.imaging.intensity import SOFT_TISSUE, limits, scaled
-from coldal_tui.jobs.encoders import EncoderInfo
 
 Array = NDArray[np.generic]
 Pixels = NDArray[np.float32]

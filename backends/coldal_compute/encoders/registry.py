@@ -10,10 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from coldal_tui.encoders.catalogue import DEFAULT_WINDOW, EncoderInfo, chosen_info
 from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.ct_windows import WINDOWS
 from coldal_tui.imaging.intensity import HU_AIR
-from coldal_tui.imaging.windows import WINDOWS
-from coldal_tui.jobs.encoders import DEFAULT_WINDOW, EncoderInfo, chosen_info
 from coldal_tui.jobs.spec import EncoderChoice
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coldal_compute.encoders.weights import Loaded, State, fill, read_weights
-from coldal_tui.jobs.encoders import EncoderInfo
+from coldal_tui.encoders.catalogue import EncoderInfo
 
 _LAYERS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 _EXPANSION = 4

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.encoders import EncoderInfo
 
 State = dict[str, Tensor]
 _SHOWN = 10

@@ -20,7 +20,7 @@ from coldal_compute.segmentation.scoring import score_image
 from coldal_compute.segmentation.training import fit, seed_of_network
 from coldal_compute.select_step import CLUSTERS_FILE, select
 from coldal_compute.simulation.samples import Samples
-from coldal_compute.simulation.scene import Scene
+from coldal_compute.simulation.seed_setup import Scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, Silent, SimulateSpec
 from coldal_tui.maps import load_clusters

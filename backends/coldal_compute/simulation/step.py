@@ -18,7 +18,7 @@ from coldal_compute.segmentation.network import device_limits, pick_device
 from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
 from coldal_compute.simulation.replay import Replay, forget, scored
 from coldal_compute.simulation.samples import Samples
-from coldal_compute.simulation.scene import Scene, prepare_scene
+from coldal_compute.simulation.seed_setup import Scene, prepare_scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import LabelledScan, Reporter, SimulateSpec, StepResult
 from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, write_cell

@@ -16,8 +16,8 @@ from coldal_tui.exchange.deidentify.basic_profile import (
     action_for,
 )
 from coldal_tui.exchange.deidentify.keys import Keys
-from coldal_tui.imaging.dicom_object import quiet_pydicom, transfer_syntax
-from coldal_tui.imaging.guards import decoding
+from coldal_tui.imaging.dicom.object import quiet_pydicom, transfer_syntax
+from coldal_tui.imaging.readers.limits import decoding
 
 _BASIC_PROFILE = ("113100", "DCM", "Basic Application Confidentiality Profile")
 _MODIFIED_DATES = (

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.flat import FlatLayout
 from coldal_tui.exchange.exporters.packing import Placed, pack
 from coldal_tui.exchange.exporters.pictures import Picture, by_class
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
-from coldal_tui.exchange.exporters.rle import bounding_box, coco_counts
-from coldal_tui.exchange.exporters.staging import Stage
+from coldal_tui.exchange.masks.rle_encode import bounding_box, coco_counts
 
 ANNOTATIONS = "annotations/instances_default.json"
 

@@ -9,13 +9,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import class_hex
 from coldal_tui.exchange.exporters.flat import FlatLayout
 from coldal_tui.exchange.exporters.packing import Placed, pack
 from coldal_tui.exchange.exporters.pictures import Picture, by_class
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
-from coldal_tui.exchange.exporters.rle import cvat_mask
-from coldal_tui.exchange.exporters.staging import Stage
+from coldal_tui.exchange.masks.rle_encode import cvat_mask
 
 ANNOTATIONS, LABELS = "annotations.xml", "cvat_labels.json"
 

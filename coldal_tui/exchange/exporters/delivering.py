@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coldal_tui.exchange.exporters import Exporter, ExportItem, ExportMeta, ExportResult, Progress
-from coldal_tui.exchange.exporters.staging import staged
+from coldal_tui.exchange.exporters.atomic_folder import staged
 from coldal_tui.exchange.manifest import JSON_NAME
 from coldal_tui.files import sha256_file
 

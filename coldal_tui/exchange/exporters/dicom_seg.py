@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.images import place_dicom, prelabel_of
 from coldal_tui.exchange.exporters.packing import Placed, pack, refuse
 from coldal_tui.exchange.exporters.readme import (
@@ -20,11 +21,10 @@ from coldal_tui.exchange.exporters.readme import (
     steps,
 )
 from coldal_tui.exchange.exporters.seg_object import SegSource, SourceFrame, segmentation_bytes
-from coldal_tui.exchange.exporters.staging import Stage
-from coldal_tui.imaging.dicom_frames import frame_stack
-from coldal_tui.imaging.dicom_object import frames_of, read_dataset
-from coldal_tui.imaging.guards import decoding
+from coldal_tui.imaging.dicom.frames import frame_stack
+from coldal_tui.imaging.dicom.object import frames_of, read_dataset
 from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.imaging.readers.limits import decoding
 
 _NO_PRELABEL = "The model proposes nothing at all for, so there is no segmentation to open"
 
@@ -155,7 +155,7 @@ def _frames(file: Path, dataset: Any) -> list[SourceFrame]:
 
 
 def _own_position(dataset: Any, frame: int) -> tuple[float, ...]:
-    from coldal_tui.imaging.dicom_frames import frame_item
+    from coldal_tui.imaging.dicom.frames import frame_item
 
     item = frame_item(dataset, frame, "PlanePositionSequence")
     return tuple(float(v) for v in item.ImagePositionPatient)

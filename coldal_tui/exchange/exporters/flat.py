@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.packing import Placed
 from coldal_tui.exchange.exporters.pictures import Picture, place_pictures
 from coldal_tui.exchange.exporters.readme import count
-from coldal_tui.exchange.exporters.staging import Stage
 
 
 class FlatLayout:

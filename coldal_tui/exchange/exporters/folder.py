@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.images import copy_prelabel, place_as_it_is
 from coldal_tui.exchange.exporters.packing import Placed, pack
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_GEOMETRY, KEEP_MANIFEST, Page
-from coldal_tui.exchange.exporters.staging import Stage
 from coldal_tui.imaging.labelfile import label_suffix
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.companions import companion_files
-from coldal_tui.exchange.exporters.staging import Stage
 from coldal_tui.exchange.names import image_ending
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanHeader, ScanImage

@@ -10,13 +10,13 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import class_hex
 from coldal_tui.exchange.exporters.flat import FlatLayout
 from coldal_tui.exchange.exporters.packing import Placed, pack
 from coldal_tui.exchange.exporters.pictures import Picture, by_class
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
-from coldal_tui.exchange.exporters.rle import brush_rle
-from coldal_tui.exchange.exporters.staging import Stage
+from coldal_tui.exchange.masks.rle_encode import brush_rle
 
 TASKS, CONFIG = "tasks.json", "labeling_config.xml"
 _LOCAL = "/data/local-files/?d=images/"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.images import (
     PlacedImage,
     copy_prelabel,
@@ -18,7 +19,6 @@ from coldal_tui.exchange.exporters.images import (
 )
 from coldal_tui.exchange.exporters.packing import Placed, pack
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
-from coldal_tui.exchange.exporters.staging import Stage
 from coldal_tui.exchange.names import file_stem
 
 KEY_FILE = "datastore_v2.json"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import IGNORE_NAME, IGNORE_RGB, class_rgb
 from coldal_tui.exchange.exporters.images import nifti_prelabel, place_nifti
 from coldal_tui.exchange.exporters.packing import Placed, pack
@@ -16,7 +17,6 @@ from coldal_tui.exchange.exporters.readme import (
     Page,
     steps,
 )
-from coldal_tui.exchange.exporters.staging import Stage
 
 DESCRIPTIONS = "itksnap_labels.txt"
 _HEADER = """\

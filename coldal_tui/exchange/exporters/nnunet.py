@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import IGNORE_NAME
 from coldal_tui.exchange.exporters.images import (
     copy_prelabel,
@@ -30,7 +31,6 @@ from coldal_tui.exchange.exporters.readme import (
     steps,
     value_table,
 )
-from coldal_tui.exchange.exporters.staging import Stage
 from coldal_tui.imaging.reading import read_scan
 
 _IMAGES, _LABELS, _PRELABELS = "imagesTs", "labelsTs", "prelabels"

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage, staged
 from coldal_tui.exchange.exporters.images import source_files
 from coldal_tui.exchange.exporters.readme import Page, labeler_readme
-from coldal_tui.exchange.exporters.staging import Stage, staged
 from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME, to_csv, to_json
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.imaging.picture import SliceView

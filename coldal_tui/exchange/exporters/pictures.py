@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.images import prelabel_of, source_sha256
 from coldal_tui.exchange.exporters.packing import Placed, ShownSlice, Slices
-from coldal_tui.exchange.exporters.staging import Stage
 from coldal_tui.exchange.slices import slice_name
 from coldal_tui.imaging.image import ScanHeader, ScanImage
 from coldal_tui.imaging.intensity import limits, scaled
 from coldal_tui.imaging.picture import png_bytes, slice_view, world_axes
-from coldal_tui.imaging.raster import read_header
+from coldal_tui.imaging.readers.raster import read_header
 from coldal_tui.imaging.reading import read_scan
 
 _HEAD_FOOT = 2

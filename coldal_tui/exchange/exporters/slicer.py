@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
+from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import class_rgb
 from coldal_tui.exchange.exporters.images import (
     PlacedImage,
@@ -27,7 +28,6 @@ from coldal_tui.exchange.exporters.readme import (
     steps,
 )
 from coldal_tui.exchange.exporters.seg_nrrd import write_segmentation
-from coldal_tui.exchange.exporters.staging import Stage
 
 SCRIPT = "load_in_slicer.py"
 _READ_AS_THEY_ARE = ("nifti", "nrrd", "metaimage")

@@ -12,7 +12,7 @@ from typing import Any
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, PassedOver, ScanTarget
-from coldal_tui.exchange.documents import (
+from coldal_tui.exchange.importers.shared.json_files import (
     objects,
     outline,
     read_object,
@@ -20,9 +20,9 @@ from coldal_tui.exchange.documents import (
     text,
     unique_keys,
 )
-from coldal_tui.exchange.importers.beside import pictures_beside
-from coldal_tui.exchange.rle import decode_coco
-from coldal_tui.exchange.shapes import Canvas, Patch
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch
+from coldal_tui.exchange.masks.rle import decode_coco
 
 _TITLE = "COCO file"
 

@@ -15,10 +15,10 @@ from xml.parsers import expat
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.documents import LARGEST, seconds, unique_keys
-from coldal_tui.exchange.importers.beside import pictures_beside
-from coldal_tui.exchange.rle import check_size, decode_cvat
-from coldal_tui.exchange.shapes import Canvas, Patch, fill_ellipse
+from coldal_tui.exchange.importers.shared.json_files import LARGEST, seconds, unique_keys
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch, fill_ellipse
+from coldal_tui.exchange.masks.rle import check_size, decode_cvat
 
 _AREAS = ("polygon", "mask", "ellipse")
 _OTHER = ("box", "polyline", "points", "cuboid", "skeleton")

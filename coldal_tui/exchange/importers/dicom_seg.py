@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.importers.dicom_source import (
+from coldal_tui.exchange.importers.shared.dicom_header import (
     drawn_on,
     items,
     moment,
@@ -26,7 +26,7 @@ from coldal_tui.exchange.importers.dicom_source import (
     tool,
     uids_of,
 )
-from coldal_tui.exchange.importers.seg_frames import (
+from coldal_tui.exchange.importers.shared.dicom_seg_frames import (
     Cut,
     Frame,
     Plane,
@@ -34,9 +34,9 @@ from coldal_tui.exchange.importers.seg_frames import (
     decoded,
     read_frames,
 )
-from coldal_tui.exchange.importers.seg_grid import own_grid
-from coldal_tui.exchange.on_grid import Canvas, Window, pixels_on
-from coldal_tui.exchange.policy import grid_shape
+from coldal_tui.exchange.importers.shared.dicom_seg_grid import own_grid
+from coldal_tui.exchange.incoming.geometry_policy import grid_shape
+from coldal_tui.exchange.masks.grid_canvas import Canvas, Window, pixels_on
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver
-from coldal_tui.exchange.folder_memory import FolderMemory
-from coldal_tui.exchange.importers.picture_values import pack_colours
 from coldal_tui.exchange.importers.raster import read_picture_mask
+from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
+from coldal_tui.exchange.importers.shared.picture_values import pack_colours
 
 LABELMAP = "labelmap.txt"
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"

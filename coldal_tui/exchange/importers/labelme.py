@@ -14,10 +14,10 @@ import numpy as np
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.documents import objects, outline, read_object, text
-from coldal_tui.exchange.importers.alpha import decode_alpha
-from coldal_tui.exchange.importers.beside import pictures_beside
-from coldal_tui.exchange.shapes import Canvas, Patch
+from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
+from coldal_tui.exchange.importers.shared.json_files import objects, outline, read_object, text
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 
 _KEYS = frozenset({"shapes", "imagePath"})
 _CORNERS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}

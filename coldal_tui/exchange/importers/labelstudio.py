@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
-from coldal_tui.exchange.documents import outline, text, unique_keys
-from coldal_tui.exchange.importers.alpha import decode_alpha
-from coldal_tui.exchange.importers.beside import pictures_beside
-from coldal_tui.exchange.importers.labelstudio_tasks import (
+from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
+from coldal_tui.exchange.importers.shared.json_files import outline, text, unique_keys
+from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
     image_of,
     masks_of_tasks,
     read_tasks,
 )
-from coldal_tui.exchange.rle import decode_brush
-from coldal_tui.exchange.shapes import Canvas, Patch, fill_ellipse, read_points
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch, fill_ellipse, read_points
+from coldal_tui.exchange.masks.rle import decode_brush
 
 _TASK_KEYS = frozenset({"data", "annotations"})
 _OLD_TASK_KEYS = frozenset({"data", "completions"})

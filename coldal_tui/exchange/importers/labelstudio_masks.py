@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
-from coldal_tui.exchange.importers.labelstudio_tasks import (
+from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
     Task,
     image_of,
     mask_name,
     masks_of_tasks,
     read_tasks,
 )
-from coldal_tui.exchange.shapes import Canvas, Patch
-from coldal_tui.imaging.guards import MAX_PIXELS
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch
+from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NPY = b"\x93NUMPY"

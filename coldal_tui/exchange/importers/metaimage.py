@@ -7,10 +7,10 @@ from pathlib import Path
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
-from coldal_tui.exchange.importers.sidecars import names_beside
-from coldal_tui.exchange.importers.volumes import volume_candidate, volume_mask
-from coldal_tui.imaging import metaimage
+from coldal_tui.exchange.importers.shared.class_names import names_beside
+from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate, volume_mask
 from coldal_tui.imaging.image import ScanRef
+from coldal_tui.imaging.readers import metaimage
 from coldal_tui.imaging.recognise import is_metaimage
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
-from coldal_tui.exchange.importers.sidecars import names_beside
-from coldal_tui.exchange.importers.volumes import volume_candidate
-from coldal_tui.imaging.guards import DEFLATE_RATIO, MAX_VOLUME_BYTES
+from coldal_tui.exchange.importers.shared.class_names import names_beside
+from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
+from coldal_tui.imaging.readers.limits import DEFLATE_RATIO, MAX_VOLUME_BYTES
 
 _MAGIC = {348: (344, (b"n+1\0", b"ni1\0")), 540: (4, (b"n+2\0", b"ni2\0"))}
 _HEADER_BYTES = 544

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver
-from coldal_tui.exchange.folder_memory import FolderMemory
-from coldal_tui.exchange.importers.volumes import (
+from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
+from coldal_tui.exchange.importers.shared.volume_masks import (
     VOLUME_ENDINGS,
     Names,
     read_any,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
-from coldal_tui.exchange.importers.picture_values import check_palette, plain_values
-from coldal_tui.imaging.guards import MAX_PIXELS
+from coldal_tui.exchange.importers.shared.picture_values import check_palette, plain_values
+from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -108,7 +108,7 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
         if _is_plain_grey(data):
             return MaskPixels(_decode_plain_grey(data), "rows")
         if kind == "TIFF":
-            from coldal_tui.exchange.importers.tiff import read_tiff_values
+            from coldal_tui.exchange.importers.shared.tiff_values import read_tiff_values
 
             values, colours, orientation = read_tiff_values(data, path)
         else:

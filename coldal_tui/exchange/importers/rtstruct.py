@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.importers.dicom_source import (
+from coldal_tui.exchange.importers.shared.dicom_header import (
     drawn_on,
     items,
     moment,
@@ -27,12 +27,12 @@ from coldal_tui.exchange.importers.dicom_source import (
     tool,
     uids_of,
 )
-from coldal_tui.exchange.on_grid import Canvas, pixels_on
-from coldal_tui.exchange.policy import grid_shape
-from coldal_tui.exchange.scanline import fill_rings
+from coldal_tui.exchange.incoming.geometry_policy import grid_shape
+from coldal_tui.exchange.masks.grid_canvas import Canvas, pixels_on
+from coldal_tui.exchange.masks.scanline import fill_rings
 from coldal_tui.imaging.affines import LPS_TO_RAS
 from coldal_tui.imaging.geometry import Triple
-from coldal_tui.imaging.guards import decoding
+from coldal_tui.imaging.readers.limits import decoding
 
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _TITLE = "DICOM structure set"

@@ -15,8 +15,8 @@ import numpy as np
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskLayer, MaskPixels, ScanTarget
-from coldal_tui.exchange.on_grid import nothing_on
-from coldal_tui.imaging import nrrd
+from coldal_tui.exchange.masks.grid_canvas import nothing_on
+from coldal_tui.imaging.readers import nrrd
 
 _SEGMENT_KEY = re.compile(r"Segment(\d+)_(\w+)")
 _TITLE = "3D Slicer segmentation"

@@ -19,9 +19,15 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.documents import objects, outline, read_object, seconds, text
-from coldal_tui.exchange.importers.alpha import decode_alpha
-from coldal_tui.exchange.shapes import Canvas, Patch, read_points
+from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
+from coldal_tui.exchange.importers.shared.json_files import (
+    objects,
+    outline,
+    read_object,
+    seconds,
+    text,
+)
+from coldal_tui.exchange.masks.rasterise import Canvas, Patch, read_points
 
 _KEYS = frozenset({"objects", "size"})
 _AREAS = ("bitmap", "polygon", "alpha_mask")

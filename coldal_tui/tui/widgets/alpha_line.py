@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from coldal_tui.tui.look import UNICODE, Look
+from coldal_tui.tui.drawing.glyphs import UNICODE, Look
 
 SLIDER = 21
 """Cells of the slider: one for every .05."""

@@ -14,8 +14,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from coldal_tui.tui.look import UNICODE, Look
-from coldal_tui.tui.picture_drawing import (
+from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.drawing.picture import (
     ASCII_RAMP,
     NONE,
     RAMP,
@@ -28,7 +28,7 @@ from coldal_tui.tui.picture_drawing import (
     frame_for,
     with_edges,
 )
-from coldal_tui.tui.picture_scaling import Frame
+from coldal_tui.tui.drawing.picture_scaling import Frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from coldal_tui.tui.look import UNICODE, Look
+from coldal_tui.tui.drawing.glyphs import UNICODE, Look
 from coldal_tui.tui.widgets import table_messages
 from coldal_tui.tui.widgets.columns import Column, Fit, fit_columns
 from coldal_tui.tui.widgets.marks import Marks

@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from coldal_tui.tui.look import Look
+from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.widgets.columns import Column, Fit
 from coldal_tui.tui.widgets.table_model import Cell
 from coldal_tui.visible import visible

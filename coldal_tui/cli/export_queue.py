@@ -1,0 +1,165 @@
+"""``export-queue``: scans out to labelers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+from coldal_tui.cli.progress import file_progress, run_steps
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.deidentify.keys import Dates
+    from coldal_tui.project.export.exporting import ExportReport
+    from coldal_tui.project.project import Project
+
+
+@click.command("export-queue")
+@common.project_argument()
+@click.option(
+    "--to",
+    "format_",
+    default="folder",
+    show_default=True,
+    help="folder, nifti (ITK-SNAP), slicer, monai-label, nnunet, cvat, label-studio, coco or "
+    "dicom-seg.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: exports/ in the project.")
+@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
+@click.option("--round", "round_", type=int, help="Only this round.")
+@click.option("--cluster", type=int, help="Only this cluster.")
+@click.option("--assign", help="Deal out to these people in turn: ana,ben")
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=0),
+    default=0,
+    help="So many scans go to two people; each person gets a folder.",
+)
+@click.option("--again", is_flag=True, help="Also scans that are out already.")
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="Scans that are out, and whose image, pre-label or people changed since.",
+)
+@click.option(
+    "--slices", default="all", show_default=True, help="Of volumes, for 2-D tools: all or every:N."
+)
+@click.option(
+    "--deidentify", is_flag=True, help="Pseudonyms, clean headers; the keys stay in the project."
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["remove", "shift"]),
+    default="remove",
+    show_default=True,
+    help="With --deidentify: leave dates out, or move each patient's.",
+)
+@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def export_queue_command(
+    targets: tuple[str, ...],
+    format_: str,
+    out: Path | None,
+    top: int | None,
+    round_: int | None,
+    cluster: int | None,
+    assign: str | None,
+    overlap: int,
+    again: bool,
+    changed: bool,
+    slices: str,
+    deidentify: bool,
+    dates: Dates,
+    no_prelabels: bool,
+    as_json: bool,
+) -> None:
+    """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
+
+    Where a run has predicted a queued scan, its mask goes along as a pre-label.
+
+    \b
+    coldal-tui export-queue --to slicer --top 10
+    coldal-tui export-queue --to cvat --slices every:5 --assign ana,ben --overlap 4
+    """
+    from coldal_tui.exchange.exporters import exporter
+    from coldal_tui.exchange.exporters.choices import SliceChoice
+    from coldal_tui.project.export.exporting import Wanted, export_queue
+
+    people = [name.strip() for name in assign.split(",")] if assign is not None else []
+    if not all(people):
+        raise click.UsageError("--assign has an empty name: write ana,ben")
+    exporter(format_)
+    wanted = Wanted(
+        top=top,
+        round_=round_,
+        cluster=cluster,
+        again=again,
+        changed=changed,
+        people=tuple(people),
+        overlap=overlap,
+        slices=SliceChoice.parse(slices),
+        deidentify=dates if deidentify else None,
+    )
+    with common.open_project(targets) as project:
+        if not no_prelabels:
+            _predict(project)
+        with file_progress("exporting") as advance:
+            report = export_queue(
+                project,
+                format=format_,
+                out=out.absolute() if out else None,
+                wanted=wanted,
+                progress=advance,
+            )
+    if as_json:
+        _print_json(report, format_)
+    else:
+        _show(report, project.root)
+
+
+def _print_json(report: ExportReport, format_: str) -> None:
+    common.print_json(
+        {
+            "export_id": report.export_id,
+            "format": format_,
+            "folder": str(report.folder),
+            "scans": list(report.scans),
+            "prelabels": report.prelabels,
+            "assignees": report.assignees,
+            "shared": report.shared,
+            "key_file": str(report.key_file) if report.key_file else None,
+        }
+    )
+
+
+def _show(report: ExportReport, root: Path) -> None:
+    common.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
+    if report.prelabels:
+        common.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
+    for person, count in report.assignees.items():
+        known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
+        common.echo(f"  {person}{known}: {count}")
+    if report.shared:
+        common.echo(f"{plural(report.shared, 'scan')} went to two people: a folder for each person")
+    if report.key_file:
+        common.echo(f"who is who, to keep: {report.key_file}")
+        common.echo("not removed: text that is burned into pixels, and faces; look before you send")
+    back = common.paste("coldal-tui import-masks DIR", root)
+    common.echo(f"when masks are back: {back}")
+
+
+def _predict(project: Project) -> None:
+    """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.queue.candidates import latest_run
+    from coldal_tui.scheduler.plan_train import plan_predict
+
+    if latest_run(project) is None or plan_predict(project, {}) is None:
+        return
+    try:
+        run_steps(project, [("predict", {})], detach=False)
+    except ColdalError as error:
+        common.say(f"without new pre-labels: {error}")

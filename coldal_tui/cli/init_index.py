@@ -1,0 +1,262 @@
+"""``init`` and ``index``: making a project, and keeping its list of scans up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.common import plural
+from coldal_tui.errors import UsageError
+from coldal_tui.visible import visible
+
+if TYPE_CHECKING:
+    from coldal_tui.project.layout import Layout
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.scans.indexing import IndexReport
+
+
+@click.command("init")
+@click.argument("project", type=click.Path(path_type=Path))
+@click.option(
+    "--images", required=True, type=click.Path(path_type=Path), help="Where the scans lie."
+)
+@click.option("--classes", help="Names of the mask values 1, 2, …: left,right")
+@click.option("--ignore-value", type=int, help="Mask value that leaves training and measures.")
+@click.option("--budget", type=click.IntRange(min=1), help="Scans that may be labelled in all.")
+@click.option("--patients", help="CSV with filename and patient_id, or a pattern on the path.")
+@click.option("--include", multiple=True, help="Only files that match this pattern.")
+@click.option("--exclude", multiple=True, help="Leave out files or folders that match.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def init_command(
+    project: Path,
+    images: Path,
+    classes: str | None,
+    ignore_value: int | None,
+    budget: int | None,
+    patients: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make the folder PROJECT and index its images.
+
+    \b
+    coldal-tui init lungs --images /data/cxr --classes lung --budget 100 \\
+        --patients /data/metadata.csv
+    """
+    from coldal_tui.project.layout import Layout, is_project
+    from coldal_tui.project.project import Project
+
+    root = project.resolve()
+    layout = Layout(root)
+    if not is_project(root) and layout.state.exists():
+        raise UsageError(
+            "this folder holds the state of a project whose coldal.toml is gone",
+            where=str(layout.state),
+            remedy="put coldal.toml back, or move that folder away",
+        )
+    changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
+    before = _existing(layout)
+    try:
+        with Project.create(root, images) as opened:
+            _configure(opened, changes)
+            report = index(opened)
+    except BaseException:
+        _remove(layout, before)
+        raise
+    _print_report(opened, report, as_json, first=True)
+
+
+def _settings(
+    root: Path,
+    classes: str | None,
+    ignore_value: int | None,
+    budget: int | None,
+    patients: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> dict[tuple[str, str], Any]:
+    """The options as keys of ``coldal.toml``; UsageError for what is wrong by itself."""
+    changes: dict[tuple[str, str], Any] = {}
+    if classes is not None:
+        names = tuple(name.strip() for name in classes.split(","))
+        if not all(names):
+            raise UsageError(
+                "--classes has an empty name", remedy="name them in order: --classes left,right"
+            )
+        changes["classes", "names"] = names
+    if ignore_value is not None:
+        changes["classes", "ignore_value"] = ignore_value
+    if budget is not None:
+        changes["budget", "total"] = budget
+    if patients is not None:
+        changes["images", _patients_key(patients)] = _patients_value(patients, root)
+    if include:
+        changes["images", "include"] = include
+    if exclude:
+        changes["images", "exclude"] = exclude
+    return changes
+
+
+def _configure(project: Project, changes: dict[tuple[str, str], Any]) -> None:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.config import edit_config
+
+    if changes:
+        try:
+            edit_config(project.layout.config, changes)
+        except ColdalError as error:
+            # The file it names is about to go: the options are what the caller can mend.
+            raise UsageError(error.what, remedy=error.remedy, code=error.code) from error
+        project.reload_config()
+
+
+def _existing(layout: Layout) -> set[Path]:
+    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
+    return {path for path in (layout.config, *folders, *layout.root.parents) if path.exists()}
+
+
+def _remove(layout: Layout, before: set[Path]) -> None:
+    """An init that failed leaves nothing behind, and takes nothing away that was there before."""
+    if layout.config in before:
+        return
+    layout.config.unlink(missing_ok=True)
+    shutil.rmtree(layout.state, ignore_errors=True)
+    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
+    for folder in (*folders, *layout.root.parents):
+        if folder not in before:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _patients_key(patients: str) -> str:
+    return "patients_csv" if _looks_like_file(patients) else "patients_pattern"
+
+
+def _looks_like_file(patients: str) -> bool:
+    return Path(patients).is_file() or patients.lower().endswith((".csv", ".tsv"))
+
+
+def _patients_value(patients: str, root: Path) -> str:
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.config import check_pattern
+    from coldal_tui.project.project import relative_or_absolute
+
+    if _looks_like_file(patients):
+        if not Path(patients).is_file():
+            raise UsageError("no such file", where=patients, remedy="check --patients")
+        return relative_or_absolute(Path(patients).absolute(), root)
+    try:
+        check_pattern(patients, f"--patients {patients}")
+    except ColdalError as error:
+        raise UsageError(error.what, where=error.where, remedy=error.remedy) from error
+    return patients
+
+
+@click.command("index")
+@common.project_argument()
+@click.option("--accept-removals", is_flag=True, help="Even when every known scan is gone.")
+@click.option("--problems", is_flag=True, help="List every file that is in no scan, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def index_command(
+    targets: tuple[str, ...], accept_removals: bool, problems: bool, as_json: bool
+) -> None:
+    """Look for added, changed, moved and removed scans."""
+    with common.open_project(targets) as project:
+        report = index(project, accept_removals=accept_removals)
+        _print_report(project, report, as_json, all_problems=problems)
+
+
+def index(project: Project, *, accept_removals: bool = False) -> IndexReport:
+    """Index with a progress bar on stderr."""
+    from coldal_tui.cli.progress import file_progress
+    from coldal_tui.project.scans.indexing import reindex
+
+    with file_progress("indexing") as advance:
+        return reindex(project, progress=advance, accept_removals=accept_removals)
+
+
+def _print_report(
+    project: Project,
+    report: IndexReport,
+    as_json: bool,
+    *,
+    first: bool = False,
+    all_problems: bool = False,
+) -> None:
+    if as_json:
+        common.print_json({"project": str(project.root), **report_json(report)})
+        return
+    if first:
+        common.echo(f"made {project.layout.config}")
+    copies = "exact copy" if len(report.duplicates) == 1 else "exact copies"
+    common.echo(
+        f"{plural(report.scans, 'scan')} indexed"
+        + "".join(
+            f", {len(ids)} {word}"
+            for ids, word in (
+                (() if first else report.added, "added"),
+                (report.changed, "changed"),
+                (report.moved, "moved"),
+                (report.returned, "back"),
+                (report.removed, "removed"),
+                (tuple(report.duplicates), f"{copies} (only the first is a candidate)"),
+            )
+            if ids
+        )
+    )
+    if report.no_patient:
+        common.echo(
+            f"{plural(report.no_patient, 'scan')} without a patient by the rule: "
+            "each counts as a patient of its own"
+        )
+    show_problems(report, all_problems)
+    if not report.scans:
+        common.say(
+            f"there is no scan in {project.images}: put some there or mend [images] in "
+            "coldal.toml, then run coldal-tui index"
+        )
+    elif first:
+        common.echo(f"next: {common.paste('coldal-tui select', project.root)}")
+
+
+def show_problems(report: IndexReport, everything: bool) -> None:
+    """Unreadable and refused files one by one; what is simply no image as a count."""
+    from collections import Counter
+
+    listed = [p for p in report.problems if everything or p.kind != "not-an-image"]
+    others = len(report.problems) - len(listed)
+    out = common.console()
+    limit = len(listed) if everything else 20
+    for problem in listed[:limit]:
+        out.print(f"  {visible(problem.rel_path)}: {problem.kind}: {visible(problem.reason)}")
+    if len(listed) > limit:
+        out.print(f"  … and {len(listed) - limit} more: coldal-tui index --problems")
+    if others:
+        kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
+        words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
+        what = ("file passed over that is no image", "files passed over that are no images")
+        out.print(f"{plural(others, *what)} to label ({words})")
+
+
+def report_json(report: IndexReport) -> dict[str, Any]:
+    return {
+        "scans": report.scans,
+        "added": list(report.added),
+        "changed": list(report.changed),
+        "moved": list(report.moved),
+        "returned": list(report.returned),
+        "removed": list(report.removed),
+        "duplicates": report.duplicates,
+        "problems": [
+            {"file": p.rel_path, "kind": p.kind, "code": p.code, "reason": p.reason}
+            for p in report.problems
+        ],
+        "without_patient": report.no_patient,
+        "files_read": report.read,
+    }

@@ -1,0 +1,63 @@
+"""``open``: the terminal app."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from coldal_tui.cli import common
+
+
+@click.command("open")
+@common.project_argument()
+@click.option("--readonly", is_flag=True, help="Look, change nothing.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--ascii", "plain", is_flag=True, help="Draw with plain characters only.")
+@click.option("--graphics", is_flag=True, help="Pictures by sixel or kitty (extra: graphics).")
+def open_command(
+    targets: tuple[str, ...], readonly: bool, no_mouse: bool, plain: bool, graphics: bool
+) -> None:
+    """Open the terminal app on a project.
+
+    Closing it, or losing the line, ends no job; the next time it looks as it was left.
+    """
+    from coldal_tui.errors import UsageError
+    from coldal_tui.project.project import Project
+
+    root, _ = common.split_project(targets)
+    Project(root, readonly=readonly).close()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the app needs a terminal",
+            where=str(root),
+            remedy="over SSH: ssh -t; without one: coldal-tui status",
+        )
+    run_app(root, readonly=readonly, mouse=not no_mouse, plain=plain, graphics=graphics)
+
+
+def run_app(
+    root: Path,
+    *,
+    readonly: bool = False,
+    mouse: bool = True,
+    plain: bool = False,
+    graphics: bool = False,
+) -> None:
+    """Run the app until it is left. ``plain``: ASCII only, also where the locale can't do more."""
+    from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+    from coldal_tui.tui.shell.app import ColdalApp
+    from coldal_tui.tui.shell.terminal import can_unicode, private_terminal
+
+    if graphics:
+        from coldal_tui.tui.widgets.graphics import prepare_graphics
+
+        prepare_graphics()
+    look = ASCII if plain or not can_unicode() else UNICODE
+    app = ColdalApp(root, readonly=readonly, look=look, graphics=graphics)
+    with private_terminal(app.log_file):
+        app.run(mouse=mouse)
+    if app.return_code:
+        common.say(f"the app ended on an error of its own; jobs go on. Its log: {app.log_file}")
+    sys.exit(app.return_code or 0)

@@ -1,0 +1,1 @@
+"""Encoders: which there are, their files, and how weights are fetched."""

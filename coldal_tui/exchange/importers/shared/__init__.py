@@ -1,0 +1,1 @@
+"""What several mask formats have in common: decoding, headers, names, bitmaps."""

@@ -1,0 +1,56 @@
+"""The look-up tables of BIDS: what the values of a ``_dseg`` file mean (BIDS derivatives)."""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+from coldal_tui.exchange.importers.shared.volume_masks import Names
+from coldal_tui.exchange.names import file_stem
+
+_SUFFIX = "_dseg"
+_LEVELS = 5
+"""From ``sub-01/ses-02/anat`` up to the data set's own folder."""
+
+_MOST_BYTES = 1 << 20
+
+
+def names_for(path: Path) -> Names | None:
+    """The names for a ``…_dseg`` file: of the nearest table whose entities are all among its own.
+
+    The inheritance principle: a table lies beside the file or in a folder above it.
+    """
+    stem = file_stem(path.name)
+    if not stem.endswith(_SUFFIX):
+        return None
+    entities = set(stem.split("_"))
+    for folder in (path.parent, *path.parent.parents[: _LEVELS - 1]):
+        try:
+            tables = [t for t in folder.glob("*dseg.tsv") if set(t.stem.split("_")) <= entities]
+        except OSError:
+            return None
+        for table in sorted(tables, key=lambda t: (-len(t.stem.split("_")), t.name)):
+            names = _read(table)
+            if names:
+                return Names(names, table)
+        if (folder / "dataset_description.json").is_file():
+            return None
+    return None
+
+
+def _read(path: Path) -> dict[int, str] | None:
+    try:
+        status = path.stat()
+        return None if status.st_size > _MOST_BYTES else _parsed(path, status.st_mtime_ns)
+    except (OSError, ValueError, csv.Error):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, mtime_ns: int) -> dict[int, str] | None:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        if not {"index", "name"} <= set(reader.fieldnames or ()):
+            return None
+        return {int(row["index"]): str(row["name"]).strip() for row in reader}

@@ -1,0 +1,20 @@
+"""Class names that lie beside a label map: what its values mean, where another file says so.
+
+Read are ITK-SNAP's label descriptions, the look-up tables of BIDS, nnU-Net's ``dataset.json`` and
+the datastore of MONAI Label.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coldal_tui.exchange.importers import monai_label, nnunet
+from coldal_tui.exchange.importers.shared import bids_names, itksnap_names
+from coldal_tui.exchange.importers.shared.volume_masks import Names
+
+_SOURCES = (nnunet.names_for, monai_label.names_for, bids_names.names_for, itksnap_names.names_for)
+
+
+def names_beside(path: Path) -> Names | None:
+    """The class names of a label map's values, if a file near it gives them."""
+    return next((found for find in _SOURCES if (found := find(path)) is not None), None)

@@ -1,0 +1,181 @@
+"""Label Studio's tasks: whose image, who drew, which regions; and masks exported beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.importers.shared.json_files import objects, read_json, seconds, text
+
+_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+_PICTURE = re.compile(
+    r"\.(?:png|jpe?g|jpe|jfif|bmp|gif|tiff?|webp|dcm|nii|gz|nrrd)$", re.IGNORECASE
+)
+_MASK = re.compile(
+    r"task-(?P<task>\d+)-annotation-(?P<annotation>\d+)-by-[^-]*-[^-]+-"
+    r"(?P<label>.+)-\d+\.(?:png|npy)$",
+    re.IGNORECASE,
+)
+_NEAR = 2
+"""How many folders below a JSON its masks may lie."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One person's drawing of a task."""
+
+    task_id: str
+    annotation_id: str
+    regions: tuple[Mapping[str, Any], ...]
+    author: str | None = None
+    updated: float | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to draw, and what was drawn."""
+
+    task_id: str
+    data: Mapping[str, Any]
+    annotations: tuple[Annotation, ...]
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """The tasks in a JSON.
+
+    Raises
+    ------
+    ImageError : as ``read_json``; ``damaged`` for other documents.
+    """
+    document = read_json(path)
+    entries = objects(document if isinstance(document, list) else [document])
+    tasks = [_task(entry) for entry in entries]
+    if not entries or not all(tasks):
+        raise ImageError(
+            "it holds something that is no task of Label Studio",
+            where=str(path),
+            remedy="Export the tasks as JSON again.",
+            code="damaged",
+        )
+    return [task for task in tasks if task is not None]
+
+
+def _task(entry: Mapping[str, Any]) -> Task | None:
+    """A task; a lone annotation with its task inside; or a line of JSON-MIN."""
+    inside = entry.get("task")
+    if isinstance(inside, dict) and "result" in entry:
+        data = inside.get("data")
+        task_id = text(inside.get("id"))
+        drawn = [dict(entry)]
+    elif isinstance(entry.get("data"), dict):
+        data = entry["data"]
+        task_id = text(entry.get("id"))
+        drawn = objects(entry.get("annotations") or entry.get("completions") or [])
+    elif "annotation_id" in entry:
+        return _minimal(entry)
+    else:
+        return None
+    if not isinstance(data, dict):
+        return None
+    upload = text(entry.get("file_upload"))
+    named = data | ({"file_upload": upload} if upload else {})
+    return Task(task_id, named, tuple(_annotation(task_id, one) for one in drawn))
+
+
+def _annotation(task_id: str, one: Mapping[str, Any]) -> Annotation:
+    who = one.get("completed_by")
+    author = text(who.get("email") or who.get("id")) if isinstance(who, dict) else text(who)
+    return Annotation(
+        task_id,
+        text(one.get("id")),
+        tuple(objects(one.get("result"))),
+        author or None,
+        seconds(one.get("updated_at")) or seconds(one.get("created_at")),
+        bool(one.get("was_cancelled")),
+    )
+
+
+def _minimal(entry: Mapping[str, Any]) -> Task:
+    """JSON-MIN: regions without their frame, under the name of the control that drew them."""
+    regions = [
+        {"value": dict(region), **{key: region.get(key) for key in _FRAME}}
+        for value in entry.values()
+        for region in objects(value)
+        if "original_width" in region
+    ]
+    task_id = text(entry.get("id"))
+    annotation = Annotation(
+        task_id,
+        text(entry.get("annotation_id")),
+        tuple(regions),
+        text(entry.get("annotator")) or None,
+        seconds(entry.get("updated_at")),
+    )
+    data = {key: value for key, value in entry.items() if isinstance(value, str)}
+    return Task(task_id, data, (annotation,))
+
+
+_FRAME = ("original_width", "original_height", "image_rotation")
+
+
+def image_of(task: Task) -> tuple[str, str | None]:
+    """The name of a task's image, and the scan id that an export of ours gave it."""
+    scan_id = text(task.data.get("scan_id")) or None
+    value = task.data.get("image") or task.data.get("img")
+    if not isinstance(value, str) or not value:
+        pictures = (one for one in task.data.values() if isinstance(one, str))
+        value = next((one for one in pictures if _PICTURE.search(_plain(one))), "")
+    return _plain(value) or text(task.data.get("file_upload")), scan_id
+
+
+def _plain(address: str) -> str:
+    """The path in an address, without what Label Studio puts before the names of uploads."""
+    parts = urlsplit(address.replace("\\", "/"))
+    local = parse_qs(parts.query).get("d")
+    path = local[0] if local else unquote(parts.path)
+    if "/upload/" in path:
+        name = PurePosixPath(path).name
+        return _UPLOAD_PREFIX.sub("", name)
+    return path.lstrip("/") if parts.scheme else path
+
+
+def masks_of_tasks(folder: Path) -> dict[tuple[str, str], list[Path]]:
+    """Masks exported as PNG or NumPy near a JSON, by task and annotation."""
+    found: dict[tuple[str, str], list[Path]] = {}
+    levels = [folder]
+    for _ in range(_NEAR):
+        for one in levels:
+            for file in _listed(one):
+                if match := _MASK.match(file.name):
+                    found.setdefault((match["task"], match["annotation"]), []).append(file)
+        levels = [sub for one in levels for sub in _folders(one)]
+    return found
+
+
+def mask_name(name: str) -> re.Match[str] | None:
+    """Task, annotation and label in the name of an exported mask."""
+    return _MASK.match(name)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.is_file())
+    except OSError:
+        return []
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            entry
+            for entry in folder.iterdir()
+            if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
+        )
+    except OSError:
+        return []

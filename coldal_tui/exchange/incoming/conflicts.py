@@ -1,0 +1,220 @@
+"""Several masks for one scan: which one counts, or what they say together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.exchange.incoming.consensus import MOST_RATERS, majority, staple
+from coldal_tui.exchange.incoming.rater_agreement import compare_labels
+from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.exchange.names import folders, same_name
+
+Kind = Literal["quarantine", "newest", "annotator", "majority", "staple"]
+_KINDS = ("quarantine", "newest", "annotator", "majority", "staple")
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class ConflictRule:
+    """What ``--conflict`` asks for; ``annotator`` is the name behind ``annotator:``."""
+
+    kind: Kind = "quarantine"
+    annotator: str = ""
+
+    @staticmethod
+    def parse(text: str) -> ConflictRule:
+        """Read ``newest`` or ``annotator:NAME``.
+
+        Raises
+        ------
+        UsageError : no such rule.
+        """
+        kind, _, name = text.strip().partition(":")
+        for known in _KINDS:
+            if kind == known and bool(name.strip()) == (known == "annotator"):
+                return ConflictRule(known, name.strip())  # type: ignore[arg-type]
+        raise UsageError(
+            f"no rule for several masks of a scan is called {text!r}",
+            remedy="Use quarantine, newest, annotator:NAME, majority or staple.",
+            code="conflict-rule",
+        )
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One of several masks of a scan: what an importer found, and what it is worth."""
+
+    candidate: Candidate
+    verdict: Verdict
+    changed: float | None
+
+    @property
+    def rater(self) -> str:
+        """Who drew it, else its file: how people tell the masks apart."""
+        return self.candidate.author or self.verdict.shown
+
+    @property
+    def good(self) -> bool:
+        return self.verdict.status == "accepted"
+
+
+def settle_conflict(
+    rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str], rule: ConflictRule
+) -> list[Verdict]:
+    """Verdicts for all masks of one scan, the one that counts last.
+
+    The others are ``kept`` as versions of the label. Where the rule can't decide, or the mask
+    that it names is not good, all of them wait in quarantine, each with its reason.
+    """
+    if rule.kind == "quarantine":
+        return _unsettled(rivals, "")
+    if rule.kind in ("majority", "staple"):
+        return _consensus(rivals, target, classes, rule.kind)
+    chosen, why = _newest(rivals) if rule.kind == "newest" else _by_name(rivals, rule.annotator)
+    if chosen is None:
+        return _unsettled(rivals, why)
+    if not chosen.good:
+        return _unsettled(rivals, f"{chosen.rater}'s is to count and is not good")
+    others = [rival for rival in rivals if rival is not chosen]
+    good = [rival for rival in others if rival.good]
+    kept = [replace(rival.verdict, status="kept") for rival in good]
+    bad = [rival.verdict for rival in others if not rival.good]
+    note = f"{len(rivals)} masks claimed the scan: this one counts ({why})"
+    verdict = replace(chosen.verdict, notes=(*chosen.verdict.notes, note))
+    return [*bad, *kept, _with_agreement(verdict, [*good, chosen], target, classes)]
+
+
+def _newest(rivals: Sequence[Rival]) -> tuple[Rival | None, str]:
+    times = [rival.changed for rival in rivals]
+    known = sorted({time for time in times if time is not None})
+    if None in times or not known:
+        return None, "not all of them tell when they were drawn"
+    latest = [rival for rival in rivals if rival.changed == known[-1]]
+    if len(latest) > 1:
+        return None, f"{len(latest)} of them are equally new"
+    return latest[0], "the newest"
+
+
+def _by_name(rivals: Sequence[Rival], name: str) -> tuple[Rival | None, str]:
+    """The mask by an annotator: by its author, else by a folder of that name."""
+    wanted = same_name(name).casefold()
+    by_author = [
+        rival for rival in rivals if same_name(rival.candidate.author or "").casefold() == wanted
+    ]
+    found = by_author or [
+        rival
+        for rival in rivals
+        if rival.candidate.author is None
+        and wanted in (folder.casefold() for folder in folders(rival.candidate.name))
+    ]
+    if len(found) == 1:
+        return found[0], f"by {name}"
+    return None, f"{len(found) or 'none'} of them {'is' if not found else 'are'} by {name!r}"
+
+
+def _consensus(
+    rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str], kind: str
+) -> list[Verdict]:
+    if len(rivals) > MOST_RATERS:
+        return _unsettled(rivals, f"a consensus takes at most {MOST_RATERS}")
+    if not all(rival.good for rival in rivals):
+        return _unsettled(rivals, "a consensus needs all of them, and not all are good")
+    labels = [_label(rival) for rival in rivals]
+    notes: tuple[str, ...] = ()
+    if kind == "staple":
+        label = staple(labels)
+    else:
+        label, undecided = majority(labels)
+        notes = (f"{undecided} pixels had no majority: background",) if undecided else ()
+    raters = ", ".join(rival.rater for rival in rivals)
+    verdict = replace(
+        rivals[0].verdict,
+        sha256=_joint_hash(rivals, kind),
+        key=kind,
+        source=f"{kind} of {raters}",
+        parts=(),
+        label=label,
+        drawn=Drawn.of(label),
+        notes=(f"the {kind} of {len(rivals)} masks: {raters}", *notes),
+        warnings=(),
+        author=None,
+        tool=kind,
+    )
+    kept = [replace(rival.verdict, status="kept") for rival in rivals]
+    return [*kept, _with_agreement(verdict, rivals, target, classes)]
+
+
+def _with_agreement(
+    verdict: Verdict, rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str]
+) -> Verdict:
+    labels = [(rival.rater, _label(rival)) for rival in rivals[:MOST_RATERS]]
+    spacing = _grid_spacing(target)
+    found = compare_labels(target.scan_id, labels, classes, spacing)
+    masks = [(rival.verdict.sha256 or "", rival.verdict.key) for rival in rivals]
+    joint = [(_joint_hash(rivals, kind), kind) for kind in ("majority", "staple")]
+    return replace(
+        verdict,
+        agreement=found,
+        notes=(*verdict.notes, *(str(one) for one in found[:_SHOWN])),
+        rivals=(*masks, *joint),
+    )
+
+
+def _grid_spacing(target: ScanTarget) -> tuple[float, ...] | None:
+    spacing = target.spacing
+    return spacing if spacing is not None and len(spacing) == len(target.shape) else None
+
+
+def _joint_hash(rivals: Sequence[Rival], kind: str) -> str:
+    """The identity of a consensus: of whose masks it was made, and how."""
+    parts = sorted(f"{rival.verdict.sha256}/{rival.verdict.key}" for rival in rivals)
+    return hashlib.sha256("\n".join((kind, *parts)).encode()).hexdigest()
+
+
+def _label(rival: Rival) -> NDArray[np.uint8]:
+    if rival.verdict.label is None:
+        raise ValueError("an accepted mask carries its label")
+    return rival.verdict.label
+
+
+def _unsettled(rivals: Sequence[Rival], why: str) -> list[Verdict]:
+    return [
+        conflict_verdict(
+            rival.verdict, [other.candidate for other in rivals if other is not rival], why
+        )
+        if rival.good
+        else rival.verdict
+        for rival in rivals
+    ]
+
+
+def conflict_verdict(verdict: Verdict, others: Sequence[Candidate], why: str = "") -> Verdict:
+    """The verdict of a mask that is one of several, none of which is known to count."""
+    names = sorted(_describe(candidate) for candidate in others)
+    shown = ", ".join(names[:_SHOWN])
+    shown += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    because = f"; {why}" if why else ""
+    return replace(
+        verdict,
+        status="quarantined",
+        code="conflict",
+        message=f"{len(names) + 1} masks claim scan {verdict.scan_id!r}: this one and {shown}"
+        f"{because}",
+        remedy="Accept the one that counts, pick a rater with --match '{stem}_suffix', or say "
+        "what counts with --conflict newest, annotator:NAME, majority or staple.",
+        label=None,
+    )
+
+
+def _describe(candidate: Candidate) -> str:
+    name = f"{candidate.file.name} [{candidate.key}]" if candidate.key else candidate.file.name
+    return f"{name} by {candidate.author}" if candidate.author else name

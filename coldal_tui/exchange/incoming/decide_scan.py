@@ -1,0 +1,205 @@
+"""The verdict on the masks that claim one scan: decided alone, as copies, or as rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.candidate import BLANK, Candidate, ScanTarget
+from coldal_tui.exchange.incoming.conflicts import Rival, conflict_verdict, settle_conflict
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.matching import Match
+from coldal_tui.exchange.incoming.own_files import Digests, prelabel_warnings
+from coldal_tui.exchange.incoming.verdict import Status, Verdict
+
+IMAGE_ITSELF = "it is the image itself"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the project calls a label, and what the user allows."""
+
+    classes: Sequence[str]
+    ignore_value: int | None
+    options: ImportOptions = field(default_factory=ImportOptions)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A candidate, the scan that it says it belongs to, and the importer that found it."""
+
+    candidate: Candidate
+    match: Match
+    format: str = ""
+
+
+def settle(
+    group: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests
+) -> list[Verdict]:
+    """Verdicts for all masks that claim one scan; of several good ones the last one counts."""
+    if len(group) == 1:
+        return [decide_claim(group[0], target, rules, digests)]
+    rivals, left_out = _distinct(_strong(group, rules), target, digests)
+    left_out += [
+        ignored(one.candidate.file, f"{one.candidate.weak}, and another mask claims the scan")
+        for one in group
+        if one not in rivals and one.candidate.weak
+    ]
+    if len(rivals) == 1:
+        return [*left_out, decide_claim(rivals[0], target, rules, digests)]
+    if rules.options.conflict.kind == "quarantine":
+        return [*left_out, *_alike_or_conflict(rivals, target, rules, digests)]
+    decided = [
+        Rival(claim.candidate, decide_claim(claim, target, rules, digests), _changed(claim))
+        for claim in rivals
+    ]
+    settled = settle_conflict(decided, target, rules.classes, rules.options.conflict)
+    return [*left_out, *settled]
+
+
+def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digests) -> Verdict:
+    """The verdict on one mask; whatever is wrong with its file is the verdict's reason."""
+    candidate = claim.candidate
+    try:
+        digest = digests.of(candidate.file)
+        if digest == target.sha256:
+            return ignored(candidate.file, IMAGE_ITSELF)
+        decision = decide(target, candidate, rules.classes, rules.ignore_value, rules.options)
+        if isinstance(decision, Accepted):
+            return _verdict(
+                claim,
+                target,
+                digest,
+                label=decision.label,
+                drawn=decision.drawn,
+                geometry=decision.geometry,
+                notes=decision.notes,
+                warnings=decision.warnings + prelabel_warnings(decision.label, target),
+            )
+        return _verdict(
+            claim,
+            target,
+            digest,
+            status="quarantined",
+            code=decision.code,
+            message=decision.message,
+            remedy=decision.remedy,
+            unknown=decision.unknown,
+        )
+    except UsageError:
+        raise
+    except Exception as error:  # one bad file never stops a batch
+        return replace(
+            failed(candidate.file, error, digests),
+            scan_id=target.scan_id,
+            key=candidate.key,
+            format=claim.format,
+            parts=candidate.parts,
+        )
+
+
+def _verdict(
+    claim: Claim, target: ScanTarget, digest: str | None, status: Status = "accepted", **more: Any
+) -> Verdict:
+    candidate = claim.candidate
+    return Verdict(
+        status,
+        candidate.file,
+        digest,
+        target.scan_id,
+        matched_by=claim.match.how,
+        author=candidate.author,
+        tool=candidate.tool,
+        key=candidate.key,
+        format=claim.format,
+        parts=candidate.parts,
+        **more,
+    )
+
+
+def _strong(group: Sequence[Claim], rules: Rules) -> Sequence[Claim]:
+    """The claims that count beside each other; where all are weak, all of them do."""
+    confirmed = rules.options.confirm_empty
+    strong = [
+        claim
+        for claim in group
+        if not claim.candidate.weak or (confirmed and claim.candidate.weak == BLANK)
+    ]
+    return strong or group
+
+
+def _distinct(
+    group: Sequence[Claim], target: ScanTarget, digests: Digests
+) -> tuple[list[Claim], list[Verdict]]:
+    """The claims that differ in content, and verdicts on copies of them and of the image."""
+    rivals: list[Claim] = []
+    left_out: list[Verdict] = []
+    first_with: dict[tuple[str, str], Path] = {}
+    for claim in group:
+        file = claim.candidate.file
+        digest = digests.try_of(file)
+        identity = (digest or str(file), claim.candidate.key)
+        earlier = first_with.setdefault(identity, file)
+        if digest is not None and digest == target.sha256:
+            left_out.append(ignored(file, IMAGE_ITSELF))
+        elif earlier != file:
+            left_out.append(ignored(file, f"a copy of {earlier.name}, byte for byte"))
+        else:
+            rivals.append(claim)
+    return rivals, left_out
+
+
+def _alike_or_conflict(
+    rivals: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests
+) -> list[Verdict]:
+    """Masks that give the very same label are no conflict: the first one counts.
+
+    One label is in memory at a time; the first that differs ends the comparison.
+    """
+    first = decide_claim(rivals[0], target, rules, digests)
+    others = rivals[1:] if first.drawn is not None else ()
+    if others and all(
+        verdict.drawn == first.drawn
+        for verdict in (decide_claim(claim, target, rules, digests) for claim in others)
+    ):
+        copies = [
+            ignored(claim.candidate.file, f"it gives the very same label as {first.shown}")
+            for claim in others
+        ]
+        return [*copies, first]
+    return [
+        conflict_verdict(
+            _verdict(claim, target, digests.try_of(claim.candidate.file)),
+            [other.candidate for other in rivals if other is not claim],
+        )
+        for claim in rivals
+    ]
+
+
+def _changed(claim: Claim) -> float | None:
+    """When the mask was drawn: what its file says, else when the file was written."""
+    if claim.candidate.updated is not None:
+        return claim.candidate.updated
+    try:
+        return claim.candidate.file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def ignored(file: Path, reason: str, key: str = "") -> Verdict:
+    return Verdict("ignored", file, code="ignored", message=reason, key=key)
+
+
+def failed(file: Path, error: Exception, digests: Digests) -> Verdict:
+    """Quarantined because its file can't be read, with the true reason."""
+    digest = digests.try_of(file)
+    if isinstance(error, ColdalError):
+        return Verdict("quarantined", file, digest, None, error.code, error.what, error.remedy)
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    message = f"the file can't be read: {why or type(error).__name__}"
+    return Verdict(
+        "quarantined", file, digest, None, "unreadable", message, "Export or copy it again."
+    )

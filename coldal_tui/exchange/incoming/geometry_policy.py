@@ -1,0 +1,350 @@
+"""The geometry policy: whether a mask is a label of a scan, and what it is on the scan's grid.
+
+Accept what certainly fits, reorient and paste without loss, refuse everything else with a reason
+and a remedy. Nothing here guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.incoming.class_values import Meaning, UnknownMeaningError
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.exchange.masks.overlap import merge_labels
+from coldal_tui.exchange.masks.picture_size import check_picture_size, turned_back, width_height
+from coldal_tui.exchange.masks.run_lengths import Runs
+from coldal_tui.imaging import geometry
+from coldal_tui.imaging.geometry import GridMatch, Triple
+
+_SAME_GRID = "If its voxels are in the scan's own order, import it again with --same-grid."
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the user allows in one import.
+
+    ``values`` : what raw values or names mean (see ``values.ValueMap``).
+    ``resample`` : masks of the same extent with another spacing may be resampled.
+    ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
+    ``confirm_empty`` : an empty mask is a negative case.
+    ``priority`` : classes that keep a pixel which other classes claim too, the first one first;
+    among those not named the later in the project's list does.
+    ``conflict`` : what counts where several masks claim one scan.
+    """
+
+    values: Mapping[int | str, int | str] = field(default_factory=dict)
+    resample: bool = False
+    same_grid: bool = False
+    confirm_empty: bool = False
+    priority: tuple[str, ...] = ()
+    conflict: ConflictRule = field(default_factory=ConflictRule)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A label on the scan's grid (uint8), how its grid lay, and what is worth knowing."""
+
+    label: NDArray[np.uint8]
+    geometry: str
+    drawn: Drawn
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Why a mask is no label: a stable code, the fact, and what to do.
+
+    ``unknown`` are the values, names or colours that a class map would explain.
+    """
+
+    code: str
+    message: str
+    remedy: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Values on the scan's grid, not yet checked for emptiness; their runs where known."""
+
+    label: NDArray[np.uint8]
+    geometry: str
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    runs: Runs | None = None
+
+
+def decide(
+    target: ScanTarget,
+    candidate: Candidate,
+    classes: Sequence[str],
+    ignore_value: int | None,
+    options: ImportOptions | None = None,
+) -> Accepted | Rejected:
+    """Decide whether a mask becomes the label of ``target``.
+
+    Raises
+    ------
+    UsageError : the class list, ignore value or value map contradicts itself.
+    """
+    options = options or ImportOptions()
+    try:
+        pixels = turned_back(candidate.load_for(target), target)
+        fitted = _fit(target, pixels, classes, ignore_value, options)
+    except ImageError as error:
+        keys = error.keys if isinstance(error, UnknownMeaningError) else ()
+        return Rejected(error.code, error.what, error.remedy, keys)
+    drawn = Drawn.of(fitted.label, fitted.runs)
+    is_empty = drawn.classes == 0
+    if is_empty and not options.confirm_empty:
+        return _empty(drawn)
+    notes = pixels.notes + fitted.notes
+    if is_empty:
+        notes += ("no class is drawn: confirmed as a negative case",)
+    return Accepted(fitted.label, fitted.geometry, drawn, notes, fitted.warnings)
+
+
+def _fit(
+    target: ScanTarget,
+    pixels: MaskPixels,
+    classes: Sequence[str],
+    ignore_value: int | None,
+    options: ImportOptions,
+) -> _Fitted:
+    _check_dimensions(pixels)
+    grid: GridMatch | _Plain
+    if pixels.axes == "rows":
+        grid = _check_picture(target, pixels)
+    else:
+        grid = _check_volume(target, pixels, options)
+    label, overlaps, runs = _merged(pixels, classes, ignore_value, options)
+    if isinstance(grid, _Plain):
+        if not grid.transpose:
+            return _Fitted(np.ascontiguousarray(label), "match", overlaps + grid.notes, runs=runs)
+        on_grid = label.reshape(label.shape[:2]).T
+        return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
+    fitted = _place(target, label, pixels, grid, classes)
+    return replace(fitted, notes=overlaps + fitted.notes)
+
+
+def _merged(
+    pixels: MaskPixels, classes: Sequence[str], ignore_value: int | None, options: ImportOptions
+) -> tuple[NDArray[np.uint8], tuple[str, ...], Runs | None]:
+    """The mask in the project's values, notes on drawings that overlapped, runs where known."""
+
+    def translate(
+        array: NDArray[Any], names: Mapping[int, str] | None
+    ) -> tuple[NDArray[np.uint8], Runs | None]:
+        meaning = Meaning(
+            classes,
+            ignore_value,
+            options.values,
+            names,
+            pixels.colours,
+            pixels.numbered,
+            pixels.void,
+        )
+        return meaning.apply_runs(array)
+
+    label, runs = translate(pixels.array, pixels.names)
+    if not pixels.layers:
+        return label, (), runs
+    further = (translate(layer.array, layer.names)[0] for layer in pixels.layers)
+    return *merge_labels(chain((label,), further), classes, options.priority), None
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """The mask lies voxel for voxel on the scan; ``transpose``: (i, j, 1) becomes (rows, cols)."""
+
+    transpose: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _check_dimensions(pixels: MaskPixels) -> None:
+    allowed = (2,) if pixels.axes == "rows" else (2, 3)
+    if pixels.array.ndim not in allowed or pixels.array.size == 0:
+        raise ImageError(
+            f"an array of {_size(pixels.array.shape)} is no label map",
+            remedy="Save one value per pixel or voxel: not one channel per class.",
+            code="wrong-dimensions",
+        )
+
+
+def _check_picture(target: ScanTarget, pixels: MaskPixels) -> _Plain:
+    """A picture has no header: it fits a 2-D scan of exactly its size, or nothing."""
+    check_picture_size(target, pixels.array.shape[0], pixels.array.shape[1])
+    return _Plain()
+
+
+def _check_volume(
+    target: ScanTarget, pixels: MaskPixels, options: ImportOptions
+) -> GridMatch | _Plain:
+    shape = _three(pixels.array.shape)
+    if target.affine is None:
+        return _check_unplaced_scan(target, shape, pixels, options)
+    scan_shape = grid_shape(target)
+    if options.same_grid and shape == scan_shape:
+        note = "taken voxel for voxel, whatever its header says, as asked"
+        return _Plain(len(target.shape) == 2, (note,))
+    affine = pixels.affine if pixels.affine is not None else np.eye(4)
+    match = geometry.compare(scan_shape, target.affine, shape, affine)
+    if match.kind in ("match", "drift"):
+        return match
+    if shape == scan_shape and (
+        not pixels.placed or (match.kind != "flip" and geometry.has_default_position(affine))
+    ):
+        raise ImageError(
+            "the mask's header holds no position (identity), the scan's does",
+            remedy=f"Save it with the scan's header. {_SAME_GRID}",
+            code="no-position",
+        )
+    if not pixels.placed:
+        raise ImageError(
+            f"the mask's header holds no position and its size {_size(shape)} "
+            f"is not the scan's {_size(scan_shape)}",
+            remedy="Save it with the scan's header.",
+            code="no-position",
+        )
+    return _check_match(match, options)
+
+
+def _check_match(match: GridMatch, options: ImportOptions) -> GridMatch:
+    if match.kind == "other":
+        raise ImageError(
+            f"the mask does not lie on the scan: {match.reason}",
+            remedy=f"Check that it was drawn on this scan, and save it in the scan's geometry. "
+            f"{_SAME_GRID if match.reason.startswith('it has the scan') else ''}".rstrip(),
+            code="geometry",
+        )
+    if match.kind == "resampled" and not options.resample:
+        steps = "×".join(f"{step:.3g}" for step in match.step)
+        raise ImageError(
+            f"the mask covers the scan with other voxels ({steps} of the scan's)",
+            remedy="Save it on the scan's grid, or import it again with --resample "
+            "(nearest neighbour).",
+            code="resampled",
+        )
+    return match
+
+
+def _check_unplaced_scan(
+    target: ScanTarget, shape: Triple, pixels: MaskPixels, options: ImportOptions
+) -> GridMatch | _Plain:
+    """A scan without world coordinates takes a mask of exactly its size, in file order."""
+    if len(target.shape) == 3:
+        if shape == target.shape:
+            return _Plain(notes=("the scan has no world coordinates: taken voxel for voxel",))
+        raise _wrong_volume_size(shape, target)
+    rows, columns = target.shape
+    if shape == (columns, rows, 1):
+        _check_square(rows, columns, pixels, options)
+        return _Plain(True, ("a NIfTI mask of a picture: i taken as column, j as row",))
+    if shape == (rows, columns, 1):
+        raise ImageError(
+            f"the mask's axes are {rows}×{columns}, {width_height(target.shape)}: "
+            "it looks transposed",
+            remedy="NIfTI stores columns first: save the transposed array, or save a PNG.",
+            code="transposed",
+        )
+    raise _wrong_volume_size(shape, target)
+
+
+def _check_square(rows: int, columns: int, pixels: MaskPixels, options: ImportOptions) -> None:
+    """A square array saved with ``np.eye(4)`` may as well hold rows first; ITK's never does."""
+    if rows != columns or options.same_grid or pixels.affine is None:
+        return
+    if np.allclose(pixels.affine, np.eye(4), atol=1e-6):
+        raise ImageError(
+            f"a square mask of {columns}×{rows} with an identity header: "
+            "whether rows or columns come first can't be told",
+            remedy="Save it as PNG; or, if columns come first as NIfTI has it, import it again "
+            "with --same-grid.",
+            code="transposed",
+        )
+
+
+def _place(
+    target: ScanTarget,
+    label: NDArray[np.uint8],
+    pixels: MaskPixels,
+    match: GridMatch,
+    classes: Sequence[str],
+) -> _Fitted:
+    voxels = label.reshape(_three(label.shape))
+    shape = grid_shape(target)
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    if match.kind == "resampled":
+        placed = geometry.resample_nearest(voxels, match, shape)
+        ratio = match.step[0] * match.step[1] * match.step[2]
+        warnings += tuple(_volume_changes(voxels, placed, ratio, classes))
+    else:
+        placed = geometry.paste(voxels, match, shape)
+    if match.kind == "drift":
+        warnings += (f"the mask's grid is off by up to {match.error:.3f} voxels",)
+    if match.axes != (0, 1, 2) or any(match.flips):
+        notes += (f"reoriented without loss: its axes were ({match.describe_axes()})",)
+    if match.kind == "crop":
+        notes += (f"a crop of {_size(label.shape)} voxels pasted at {match.offset}",)
+    on_grid = placed[:, :, 0].T if len(target.shape) == 2 else placed
+    return _Fitted(np.ascontiguousarray(on_grid, dtype=np.uint8), match.kind, notes, warnings)
+
+
+def _volume_changes(
+    before: NDArray[Any], after: NDArray[Any], ratio: float, classes: Sequence[str]
+) -> list[str]:
+    """One line per class: how much volume the resampling added or took away."""
+    lines = []
+    for index, name in enumerate(classes, start=1):
+        drawn = int(np.count_nonzero(before == index)) * ratio
+        kept = int(np.count_nonzero(after == index))
+        if drawn:
+            change = round(100 * (kept - drawn) / drawn, 1) + 0.0  # never "-0.0"
+            lines.append(f"resampled: the volume of {name!r} changed by {change:+.1f} %")
+    return lines
+
+
+def _empty(drawn: Drawn) -> Rejected:
+    ignored = drawn.ignored
+    what = f"only {ignored} ignored pixels are drawn" if ignored else "nothing is drawn"
+    return Rejected(
+        "empty",
+        f"the mask is empty: {what}",
+        "If the scan truly shows none of the classes, confirm it: labels confirm-empty.",
+    )
+
+
+def grid_shape(target: ScanTarget) -> Triple:
+    """The scan's grid as ``(i, j, k)``: a 2-D scan is one slice of columns × rows."""
+    if len(target.shape) == 2:
+        return target.shape[1], target.shape[0], 1
+    return target.shape[0], target.shape[1], target.shape[2]
+
+
+def _three(shape: tuple[int, ...]) -> Triple:
+    if len(shape) == 2:
+        return shape[0], shape[1], 1
+    return shape[0], shape[1], shape[2]
+
+
+def _wrong_volume_size(shape: Triple, target: ScanTarget) -> ImageError:
+    return ImageError(
+        f"the mask has {_size(shape)} voxels, the scan {_size(grid_shape(target))}",
+        remedy="Save the mask on the scan's own grid.",
+        code="wrong-size",
+    )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "×".join(str(size) for size in shape)

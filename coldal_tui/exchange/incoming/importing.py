@@ -1,0 +1,360 @@
+"""One import from start to end: walk, recognise, match, decide; a verdict for every file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
+from coldal_tui.exchange.importers import Importer, load_registry
+from coldal_tui.exchange.incoming.class_values import check_classes
+from coldal_tui.exchange.incoming.decide_scan import (
+    IMAGE_ITSELF,
+    Claim,
+    Rules,
+    decide_claim,
+    failed,
+    ignored,
+    settle,
+)
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.matching import Match, Matcher
+from coldal_tui.exchange.incoming.own_files import Digests, OwnFiles, SeenLabels
+from coldal_tui.exchange.incoming.prefetch import decoded, read_small
+from coldal_tui.exchange.incoming.slice_masks import joined
+from coldal_tui.exchange.incoming.survey import Survey, survey_source
+from coldal_tui.exchange.incoming.verdict import Verdict
+
+__all__ = ["ImportOptions", "ImportPlan", "Verdict", "examine", "examine_file", "plan_import"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with masks done, masks in all, and the file at hand."""
+
+Finish = Callable[[Verdict], Verdict]
+"""Called with each verdict where it was made, which may be in another thread."""
+
+_REUSED = 16 << 20
+_BATCH = 1 << 22
+"""Pixels that one thread decides on before it hands its verdicts over."""
+
+_TURN_S = 5e-4
+"""How long a thread that has decoded waits before it asks for Python's lock; by default 5 ms."""
+
+_Batch = list[tuple[ScanTarget, list[Claim]]]
+
+_LARGE = 1 << 24
+"""Pixels of a scan above which its masks are decided on one after another: memory."""
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """A whole import's verdicts without their pixels, and what the source held."""
+
+    saw: str
+    accepted: tuple[Verdict, ...] = ()
+    kept: tuple[Verdict, ...] = ()
+    quarantined: tuple[Verdict, ...] = ()
+    unmatched: tuple[Verdict, ...] = ()
+    ignored: tuple[Verdict, ...] = ()
+
+
+def plan_import(
+    source: Path,
+    targets: Sequence[ScanTarget],
+    classes: Sequence[str],
+    ignore_value: int | None,
+    *,
+    format: str = "auto",
+    match: str | None = None,
+    options: ImportOptions | None = None,
+    progress: Progress | None = None,
+) -> ImportPlan:
+    """Decide on every mask in a source and keep no pixels: what ``--dry-run`` shows.
+
+    Parameters and errors as :func:`examine`.
+    """
+    survey = survey_source(source, load_registry().select(format))
+    groups: dict[str, list[Verdict]] = {}
+    verdicts = examine(
+        source,
+        targets,
+        classes,
+        ignore_value,
+        match=match,
+        options=options,
+        progress=progress,
+        survey=survey,
+    )
+    for verdict in verdicts:
+        groups.setdefault(verdict.status, []).append(replace(verdict, label=None))
+    return ImportPlan(survey.saw, **{status: tuple(found) for status, found in groups.items()})
+
+
+def examine(
+    source: Path,
+    targets: Sequence[ScanTarget],
+    classes: Sequence[str],
+    ignore_value: int | None,
+    *,
+    format: str = "auto",
+    match: str | None = None,
+    options: ImportOptions | None = None,
+    progress: Progress | None = None,
+    survey: Survey | None = None,
+    only: Collection[Path] | None = None,
+    finish: Finish | None = None,
+    threads: int = 1,
+    unpacked_from: Path | None = None,
+) -> Iterator[Verdict]:
+    """Decide on every mask in a source, one scan at a time: few labels are in memory.
+
+    Verdicts of accepted masks carry their label. A file that can't be read gets its verdict like
+    any other and never stops the import. The order is the same for any number of threads.
+
+    Parameters
+    ----------
+    source : a mask file, or a folder that is walked.
+    format : an importer's name, or ``auto``.
+    match : how masks are named, such as ``{stem}_seg``.
+    survey : the source's survey, where the caller has it already.
+    only : look at these files alone; the others are there for what these need of them.
+    finish : gets each verdict with its label and returns it, best without; called in the thread
+        that decided.
+    threads : how many scans are worked on at once.
+    unpacked_from : the archive that ``source`` is unpacked from.
+
+    Raises
+    ------
+    UsageError : before the first verdict: the source is missing, or the format, template, class
+        list, ignore value or value map is wrong.
+    """
+    check_classes(classes, ignore_value)
+    matcher = Matcher(targets, match)
+    if survey is None:
+        survey = survey_source(source, load_registry().select(format))
+    digests = Digests()
+    run = _Import(
+        survey if only is None else survey.limited(only),
+        matcher,
+        OwnFiles(source, targets, digests, unpacked_from),
+        Rules(classes, ignore_value, options or ImportOptions()),
+        digests,
+        finish or _as_it_is,
+    )
+    return run.verdicts(progress or _silent, threads)
+
+
+def examine_file(
+    path: Path,
+    target: ScanTarget,
+    classes: Sequence[str],
+    ignore_value: int | None,
+    options: ImportOptions | None = None,
+    *,
+    key: str = "",
+    format: str = "auto",
+) -> Verdict:
+    """Decide again on one mask for a known scan: a quarantined one that was mended or confirmed.
+
+    ``key`` names the mask within a file of many.
+
+    Raises
+    ------
+    UsageError : the file is missing or of no mask format, holds several masks and ``key`` names
+        none of them, or the format is unknown.
+    """
+    check_classes(classes, ignore_value)
+    survey = survey_source(path, load_registry().select(format))
+    found = [
+        Claim(mask, Match(target.scan_id, "named by the user"), importer.name)
+        for file, importer in survey.files
+        for mask in importer.candidates(file)
+        if isinstance(mask, Candidate)
+    ]
+    chosen = [claim for claim in found if claim.candidate.key == key] if key else found
+    if len(chosen) != 1:
+        named = f" of the name {key!r}" if key else ""
+        raise UsageError(
+            f"it holds {len(chosen)} masks{named}; one was expected",
+            where=str(path),
+            remedy="Import the whole file again." if key else None,
+            code="not-one-mask",
+        )
+    rules = Rules(classes, ignore_value, options or ImportOptions())
+    return decide_claim(chosen[0], target, rules, Digests())
+
+
+def _silent(done: int, total: int, message: str) -> None:
+    """Nobody is watching."""
+
+
+def _let_memory_be_reused() -> None:
+    """Free one large block: from then on the C library keeps freed blocks up to that size.
+
+    Else every mask's arrays are given back to the system and asked for again, page by page,
+    which takes as long as half of their decoding (mallopt(3), dynamic mmap threshold).
+    """
+    np.empty(_REUSED, dtype=np.uint8)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Threads change quickly: one that decodes a mask in less would idle most of the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _TURN_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _as_it_is(verdict: Verdict) -> Verdict:
+    return verdict
+
+
+@dataclass(frozen=True)
+class _Import:
+    """Everything that one import works with."""
+
+    survey: Survey
+    matcher: Matcher
+    own: OwnFiles
+    rules: Rules
+    digests: Digests
+    finish: Finish
+
+    def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
+        _let_memory_be_reused()
+        for left_out in self.survey.ignored:
+            yield self.finish(ignored(left_out.path, left_out.reason))
+        claims: dict[str, list[Claim]] = {}
+        for file, importer in self.survey.files:
+            for verdict in self._claim_file(file, importer, claims):
+                yield self.finish(verdict)
+        seen = SeenLabels()
+        total = sum(len(group) for group in claims.values())
+        done = 0
+        for settled in self._settle_all(claims, threads):
+            for verdict in settled:
+                done += 1
+                progress(min(done, total), total, verdict.shown)
+                yield seen.check(verdict)
+
+    def _claim_file(
+        self, file: Path, importer: Importer, claims: dict[str, list[Claim]]
+    ) -> Iterator[Verdict]:
+        """Match a file's masks to scans; verdicts for those that belong to none."""
+        try:
+            reason = self.own.reason(file)
+            if reason is not None:
+                yield ignored(file, reason)
+                return
+            found: Candidate | PassedOver | None = None
+            for found in importer.candidates(file):
+                if isinstance(found, PassedOver):
+                    yield ignored(found.file, found.reason, found.key)
+                    continue
+                verdict = self._claim(found, importer, claims)
+                if verdict is not None:
+                    yield verdict
+            if found is None:
+                yield ignored(file, "it lists no mask")
+        except Exception as error:  # one bad file never stops a batch
+            yield replace(failed(file, error, self.digests), format=importer.name)
+
+    def _claim(
+        self, candidate: Candidate, importer: Importer, claims: dict[str, list[Claim]]
+    ) -> Verdict | None:
+        file = candidate.file
+        manifest = self.own.covering(file)
+        found = self.matcher.match(candidate, manifest)
+        if isinstance(found, Match):
+            person = manifest.person if manifest else None
+            if author := candidate.author or found.author or person:
+                candidate = replace(candidate, author=author)
+            claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
+            return None
+        if found.code == "template":
+            return ignored(file, found.message, candidate.key)
+        digest = self.digests.of(file)
+        if self.own.is_image(digest):
+            return ignored(file, IMAGE_ITSELF)
+        return Verdict(
+            "unmatched",
+            file,
+            digest,
+            None,
+            found.code,
+            found.message,
+            found.remedy,
+            key=candidate.key,
+            format=importer.name,
+        )
+
+    def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
+        """Finished verdicts of every scan, in the scans' order."""
+        large, turn = threading.Lock(), threading.Lock()
+
+        def work(batch: _Batch) -> list[list[Verdict]]:
+            if len(batch) > 1:
+                return self._settle_small(batch, turn)
+            crowded = any(prod(target.shape) > _LARGE for target, _ in batch)
+            with large if crowded else nullcontext():
+                return [self._settle(target, group) for target, group in batch]
+
+        if threads <= 1:
+            for batch in self._batches(claims):
+                yield from work(batch)
+            return
+        waiting: deque[Future[list[list[Verdict]]]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
+        try:
+            with _short_turns():
+                for batch in self._batches(claims):
+                    waiting.append(pool.submit(work, batch))
+                    if len(waiting) > 2 * threads:
+                        yield from waiting.popleft().result()
+                while waiting:
+                    yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _settle_small(self, batch: _Batch, turn: threading.Lock) -> list[list[Verdict]]:
+        """Verdicts on small scans: one thread decides while others decode."""
+        read = [read_small(group, self.digests) for _, group in batch]
+        ready = [
+            (target, decoded(group, data))
+            for (target, group), data in zip(batch, read, strict=True)
+        ]
+        with turn:
+            return [self._settle(target, group) for target, group in ready]
+
+    def _batches(self, claims: dict[str, list[Claim]]) -> Iterator[_Batch]:
+        """Scans with their claims, small ones several at a time: threads wait for each other."""
+        batch: _Batch = []
+        pixels = 0
+        for scan_id, group in claims.items():
+            target = self.matcher.target(scan_id)
+            batch.append((target, group))
+            pixels += prod(target.shape) * len(group)
+            if pixels >= _BATCH:
+                yield batch
+                batch, pixels = [], 0
+        if batch:
+            yield batch
+
+    def _settle(self, target: ScanTarget, group: Sequence[Claim]) -> list[Verdict]:
+        empty = self.rules.options.confirm_empty
+        whole = joined(group, target, self.digests, missing_is_empty=empty)
+        settled = settle(whole, target, self.rules, self.digests)
+        return [self.finish(one) for one in settled]

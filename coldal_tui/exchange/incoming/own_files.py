@@ -1,0 +1,177 @@
+"""What an import knows already: the project's images, exported files, pre-labels, earlier masks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
+from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.exchange.manifest import Manifest, ManifestFinder
+from coldal_tui.files import sha256_file
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
+
+_HARDLY = 0.05
+"""Dice below which a mask and its pre-label have next to nothing in common."""
+
+
+_SMALL = 1 << 20
+
+
+def _beginning(file: Path) -> bytes:
+    """The first bytes of a file: all of it, where they are fewer than ``_SMALL``."""
+    with file.open("rb", buffering=0) as stream:
+        data = stream.read(_SMALL)
+        # A network file system may give less than it was asked for.
+        while 0 < len(data) < _SMALL and (more := stream.read(_SMALL - len(data))):
+            data += more
+    return data
+
+
+class Digests:
+    """SHA-256 of files, each read once in an import: one file may hold thousands of masks."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def of(self, file: Path) -> str:
+        """The file's hash; OSError where it can't be read."""
+        found = self._known.get(file)
+        if found is None:
+            data = _beginning(file)
+            found = hashlib.sha256(data).hexdigest() if len(data) < _SMALL else sha256_file(file)
+            self._known[file] = found
+        return found
+
+    def read_small(self, file: Path) -> bytes | None:
+        """The bytes of a small file that can be read, whose hash is known from then on."""
+        try:
+            data = _beginning(file)
+        except OSError:
+            return None
+        if len(data) >= _SMALL:
+            return None
+        self._known[file] = hashlib.sha256(data).hexdigest()
+        return data
+
+    def try_of(self, file: Path) -> str | None:
+        """The file's hash, or None where it can't be read."""
+        try:
+            return self.of(file)
+        except OSError:
+            return None
+
+
+class OwnFiles:
+    """Files of the source that are ours, not a labeler's: images, and pre-labels as exported."""
+
+    def __init__(
+        self,
+        source: Path,
+        targets: Sequence[ScanTarget],
+        digests: Digests,
+        unpacked_from: Path | None = None,
+    ) -> None:
+        """``unpacked_from`` is the archive that the source came in: a manifest may lie beside."""
+        self._manifests = FolderMemory(ManifestFinder(source).covering)
+        self._beside = (
+            ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
+        )
+        self._digests = digests
+        self._folders: dict[str, str] = {}
+        self._images = {self._real(file) for target in targets for file in target.files}
+        self._hashes = {target.sha256 for target in targets if target.sha256}
+        self._exported: set[str] = set()
+        self._prelabels: dict[str, str | None] = {}
+        self._read: set[Path] = set()
+
+    def covering(self, file: Path) -> Manifest | None:
+        """The manifest that lists the scan of a mask."""
+        return self._manifests.of(file) or self._beside
+
+    def reason(self, file: Path) -> str | None:
+        """Why the file is no mask, or None."""
+        self._learn(self._manifests.of(file))
+        real = self._real(str(file))
+        if real in self._images:
+            return "it is the image itself"
+        # A DICOM series is exported as a folder of its own.
+        if self._exported and {real, real.rpartition("/")[0]} & self._exported:
+            return "it is an image of the export"
+        return self._prelabel_reason(real) if real in self._prelabels else None
+
+    def _real(self, file: str) -> str:
+        """``os.path.realpath`` that looks up each folder once."""
+        if os.path.islink(file):  # noqa: PTH114 - a path for each of a million images is slow
+            return os.path.realpath(file)
+        above, name = os.path.split(file)
+        folder = self._folders.get(above)
+        if folder is None:
+            folder = self._folders[above] = os.path.realpath(above)
+        return f"{folder}/{name}"
+
+    def _prelabel_reason(self, real: str) -> str | None:
+        exported = self._prelabels[real]
+        if exported is None:
+            return "a pre-label of the export, perhaps not edited: masks belong in masks/"
+        if exported == self._digests.of(Path(real)):
+            return "it is the pre-label as exported, not edited"
+        return None
+
+    def is_image(self, sha256: str) -> bool:
+        """Whether these bytes are an image of the project."""
+        return sha256 in self._hashes
+
+    def _learn(self, manifest: Manifest | None) -> None:
+        if manifest is None or manifest.path in self._read:
+            return
+        self._read.add(manifest.path)
+        self._exported |= {os.path.realpath(path) for path in manifest.images()}
+        for path, digest in manifest.prelabels():
+            self._prelabels[os.path.realpath(path)] = digest
+
+
+class SeenLabels:
+    """Notices two scans of one import with the very same drawing."""
+
+    def __init__(self) -> None:
+        self._first: dict[bytes, Verdict] = {}
+
+    def check(self, verdict: Verdict) -> Verdict:
+        """The verdict, with a warning where an earlier scan's label is equal."""
+        if verdict.drawn is None or not verdict.drawn.classes or verdict.status != "accepted":
+            return verdict
+        earlier = self._first.setdefault(verdict.drawn.key, verdict)
+        if earlier is verdict or earlier.scan_id == verdict.scan_id:
+            return verdict
+        warning = f"it equals the mask of another scan ({earlier.shown}): one may be misnamed"
+        return replace(verdict, warnings=(*verdict.warnings, warning))
+
+
+def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:
+    """What a comparison of a label with the exported pre-label tells."""
+    if target.prelabel is None or not target.prelabel.exists():
+        return ()
+    prelabel = read_label(target.prelabel)
+    if prelabel.shape != label.shape:
+        return ()
+    if np.array_equal(prelabel, label):
+        return ("it equals the exported pre-label: accepted without edits",)
+    drawn, proposed = _foreground(label), _foreground(prelabel)
+    if not drawn.any() or not proposed.any():
+        return ()
+    dice = 2 * int((drawn & proposed).sum()) / (int(drawn.sum()) + int(proposed.sum()))
+    if dice >= _HARDLY:
+        return ()
+    return (f"it hardly overlaps the exported pre-label (Dice {dice:.2f})",)
+
+
+def _foreground(label: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray((label > 0) & (label != IGNORE_LABEL))

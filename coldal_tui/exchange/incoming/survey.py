@@ -1,0 +1,181 @@
+"""What lies in an import's source: walk it safely, recognise mask files, list the rest."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.importers import HEAD_BYTES, Importer
+from coldal_tui.exchange.incoming.archives import archive_kind
+from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
+
+_DESKTOP_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file or folder that takes no part in an import, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The mask files of a source with their importers, what was left out, and a description."""
+
+    files: tuple[tuple[Path, Importer], ...]
+    ignored: tuple[Ignored, ...]
+    saw: str
+
+    def limited(self, only: Collection[Path]) -> Survey:
+        """The survey of those mask files alone that are named, or have a named part."""
+        files = tuple(
+            (path, importer)
+            for path, importer in self.files
+            if path in only or not importer.belongings(path).isdisjoint(only)
+        )
+        return Survey(files, (), self.saw)
+
+
+@dataclass(frozen=True)
+class _Known:
+    path: Path
+    importer: Importer
+    title: str
+
+
+def survey_source(source: Path, importers: Sequence[Importer], place: str = "a folder") -> Survey:
+    """Walk a file or folder and recognise mask files by content.
+
+    Links are followed, each folder once; hidden and special files are not opened. ``place`` says
+    in words what a folder is.
+
+    Raises
+    ------
+    UsageError : the source does not exist or can't be listed.
+    """
+    if not source.exists():
+        raise UsageError("there is no such file or folder", where=str(source), code="missing")
+    for importer in importers:
+        forget = getattr(importer, "forget", None)
+        if forget is not None:
+            forget()
+    known: list[_Known] = []
+    ignored: list[Ignored] = []
+    for found in _walk(source):
+        if isinstance(found, Ignored):
+            ignored.append(found)
+            continue
+        recognised = _recognise(found, importers)
+        if isinstance(recognised, Ignored):
+            ignored.append(recognised)
+        else:
+            known.append(recognised)
+    files, parts = _without_belongings(known)
+    return Survey(
+        tuple((item.path, item.importer) for item in files),
+        (*ignored, *parts),
+        _describe(files, f" in {place}" if source.is_dir() else ""),
+    )
+
+
+def _walk(source: Path) -> Iterator[Path | Ignored]:
+    if not source.is_dir():
+        yield source if source.is_file() else _no_file(source)
+        return
+    try:
+        next(source.iterdir(), None)
+    except OSError as error:
+        raise UsageError(
+            f"the folder can't be listed: {error.strerror}", where=str(source), code="unreadable"
+        ) from error
+    yield from _walk_folder(source, set())
+
+
+def _walk_folder(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path | Ignored]:
+    """Files below ``folder`` in name order."""
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Ignored(folder, f"the folder can't be listed: {error.strerror}")
+        return
+    if (status.st_dev, status.st_ino) in visited:
+        yield Ignored(folder, "a link to a folder that was visited")
+        return
+    visited.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.name.startswith(".") or entry.name in _DESKTOP_FILES:
+            yield Ignored(path, "hidden")
+        elif entry.is_dir():
+            yield from _walk_folder(path, visited)
+        else:
+            yield path if entry.is_file() else _no_file(path)
+
+
+def _no_file(path: Path) -> Ignored:
+    """Why something is not opened: reading from a pipe would wait for ever."""
+    if path.exists():
+        return Ignored(path, "not a plain file")
+    return Ignored(path, "a broken link" if path.is_symlink() else "it can't be read")
+
+
+def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
+    if path.name in (JSON_NAME, CSV_NAME):
+        return Ignored(path, "a manifest, not a mask")
+    head = _head(path)
+    for importer in importers:
+        title = importer.recognise(path, head)
+        if title is not None:
+            return _Known(path, importer, title)
+    for importer in importers:
+        for ending, title in importer.endings.items():
+            if path.name.lower().endswith(ending):
+                return _Known(path, importer, title)
+    if archive_kind(head) is not None:
+        return Ignored(path, "an archive in a folder: import it by its own path")
+    return Ignored(path, "no mask format that is known")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        # Recognised by its ending, it is reported as unreadable when it is decoded.
+        return b""
+
+
+def _without_belongings(known: Sequence[_Known]) -> tuple[list[_Known], list[Ignored]]:
+    owner: dict[Path, Path] = {}
+    for item in known:
+        for part in item.importer.belongings(item.path):
+            owner.setdefault(part, item.path)
+    files = [item for item in known if item.path not in owner]
+    parts = [
+        Ignored(item.path, f"part of {owner[item.path].name}")
+        for item in known
+        if item.path in owner
+    ]
+    return files, parts
+
+
+def _describe(files: Sequence[_Known], where: str) -> str:
+    """Such as ``12 PNG masks and 1 COCO file in a folder``; a file may hold many masks."""
+    if not files:
+        return f"no mask file{'s' if where else ''}{where}"
+    counts = Counter(
+        item.title if item.title.endswith("file") else f"{item.title} mask" for item in files
+    )
+    parts = [f"{count} {title}{'' if count == 1 else 's'}" for title, count in counts.most_common()]
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{text}{where}"

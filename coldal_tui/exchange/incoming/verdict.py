@@ -1,0 +1,78 @@
+"""What becomes of one mask of an import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.exchange.incoming.rater_agreement import Agreement
+from coldal_tui.exchange.masks.label_summary import Drawn
+
+Status = Literal["accepted", "kept", "quarantined", "unmatched", "ignored"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one mask of an import.
+
+    ``kept`` are good masks of a scan for which another one counts: versions of its label.
+    ``sha256`` is that of the source file: with ``key`` (the mask within the file) and ``scan_id``
+    it makes an import repeatable. ``source`` names the file to people where that is not its path:
+    a member of an archive. ``parts`` are the other files that the mask is read from.
+    ``label`` (of accepted and kept ones, as they come from ``examine``) is uint8 on the scan's
+    grid, ``drawn`` what is in it. ``matched_by`` says how the scan was found, ``geometry`` how the
+    grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
+    importer's name. ``rivals`` (hash and key) are the masks among which a rule chose this one, and
+    what other rules would have made of them. ``unknown`` are values, class names or colours that
+    nobody has explained: keys for a class map. ``stored`` is what the caller's ``finish`` made of
+    the label.
+    """
+
+    status: Status
+    file: Path
+    sha256: str | None = None
+    scan_id: str | None = None
+    code: str = ""
+    message: str = ""
+    remedy: str | None = None
+    label: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    geometry: str = ""
+    matched_by: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    author: str | None = None
+    tool: str | None = None
+    key: str = ""
+    format: str = ""
+    source: str = ""
+    parts: tuple[Path, ...] = field(default=(), repr=False)
+    agreement: tuple[Agreement, ...] = ()
+    rivals: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+    drawn: Drawn | None = field(default=None, repr=False, compare=False)
+    stored: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def origin(self) -> str:
+        """Where the mask came from, as it is kept with the label."""
+        return self.source or str(self.file)
+
+    @property
+    def shown(self) -> str:
+        """A short name for people: the file, and the mask in it where there are many."""
+        name = self.origin.rpartition("/")[2]
+        return f"{name} [{self.key}]" if self.key else name
+
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence."""
+        return f"{self.message[0].upper()}{self.message[1:]}." if self.message else ""
+
+    @property
+    def explanation(self) -> str:
+        """The message and its remedy, as sentences."""
+        return f"{self.sentence} {self.remedy}" if self.message and self.remedy else self.sentence

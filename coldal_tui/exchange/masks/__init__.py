@@ -1,0 +1,1 @@
+"""Masks as arrays and codes: rasterising, run lengths, overlaps, grids."""

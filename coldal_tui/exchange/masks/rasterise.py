@@ -1,0 +1,249 @@
+"""Outlines as pixels, by the rules of the tools that drew them, and many drawings as one mask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import MaskLayer, MaskPixels, ScanTarget
+from coldal_tui.exchange.masks.picture_size import check_picture_size
+from coldal_tui.exchange.masks.rle import check_size
+
+MOST_POINTS = 250_000
+"""Points of one outline; nobody draws so many."""
+
+MOST_LAYERS = 64
+_FAR = 1e6
+_REACH = 4
+"""A point so many times the picture's size away from it is no point of it."""
+
+_FINE = 5
+"""COCO follows an outline in fifths of a pixel."""
+
+_BLOCK = 1 << 21
+_LONGEST = 1 << 26
+"""Fifths of a pixel along one outline."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Pixels of a picture: ``drawn`` lies with its corner at ``row``, ``column``."""
+
+    drawn: NDArray[np.bool_]
+    row: int = 0
+    column: int = 0
+
+
+def read_points(values: Any, reach: float = _FAR) -> NDArray[np.float64]:
+    """The points of an outline, ``(n, 2)`` of x and y.
+
+    ``values`` are pairs, or numbers with x and y in turn; none may lie beyond ``reach``.
+
+    Raises
+    ------
+    ImageError : not numbers, not finite, far away, or too many (``damaged``).
+    """
+    if isinstance(values, Sequence) and len(values) > 2 * MOST_POINTS:
+        raise _bad(f"an outline has {len(values)} points")
+    try:
+        points = np.array(values, dtype=np.float64)
+        points = points.reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _bad("an outline is no list of points") from error
+    if len(points) > MOST_POINTS:
+        raise _bad(f"an outline has {len(points)} points")
+    if not np.isfinite(points).all():
+        raise _bad("an outline has a point that is no number")
+    if points.size and np.abs(points).max() > reach:
+        raise _bad("an outline has a point far outside the picture")
+    return points
+
+
+def fill_polygon(points: NDArray[np.float64], rows: int, columns: int) -> Patch | None:
+    """The pixels inside an outline as COCO, CVAT and Label Studio's COCO export have them.
+
+    The rule of the COCO API (``rleFrPoly``): the outline is followed in fifths of a pixel, and
+    crosses a column where it passes the middle of its pixels; a pixel is inside when its centre
+    is, by the even-odd rule. None where nothing is inside.
+
+    Parameters
+    ----------
+    points : ``(n, 2)`` of x and y, the picture's corner at (0, 0), closed by itself.
+
+    Raises
+    ------
+    ImageError : the outline is too long.
+    """
+    if len(points) < 3:
+        return None
+    scaled = np.trunc(_FINE * points + 0.5).astype(np.int64)
+    crossings = list(_crossings(scaled, rows, columns))
+    column = np.concatenate([c for c, _ in crossings]) if crossings else np.zeros(0, np.int64)
+    if not column.size:
+        return None
+    row = np.concatenate([r for _, r in crossings])
+    left, top = int(column.min()), int(row.min())
+    width, height = int(column.max()) - left + 1, int(row.max()) - top
+    if height < 1:
+        return None
+    toggles = np.zeros((height + 1, width), dtype=np.uint8)
+    np.bitwise_xor.at(toggles, (row - top, column - left), 1)
+    inside = np.bitwise_xor.accumulate(toggles, axis=0)[:height].astype(bool)
+    return Patch(inside, top, left)
+
+
+def _crossings(
+    scaled: NDArray[np.int64], rows: int, columns: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Columns that the outline crosses, and the rows that begin there."""
+    start, end = scaled, np.roll(scaled, -1, axis=0)
+    reach = np.abs(end - start)
+    steps = reach.max(axis=1)
+    if int(steps.sum()) > _LONGEST:
+        raise _bad("an outline is longer than any that fits the picture")
+    # Always from the end with the smaller coordinate, so that both directions round alike.
+    flat = reach[:, 0] >= reach[:, 1]
+    major = np.where(flat, 0, 1)
+    index = np.arange(len(start))
+    swap = start[index, major] > end[index, major]
+    low, high = np.where(swap[:, None], end, start), np.where(swap[:, None], start, end)
+    minor = 1 - major
+    slope = (high - low)[index, minor] / np.maximum(steps, 1)
+    block = np.cumsum(steps + 1) // _BLOCK
+    for part in np.split(index, np.flatnonzero(np.diff(block)) + 1):
+        # The points on either side of each step along the edge.
+        edge = np.repeat(part, steps[part])
+        ahead = np.cumsum(steps[part]) - steps[part]
+        step = np.arange(len(edge)) - np.repeat(ahead, steps[part])
+        along = low[edge, major[edge]] + step
+        across, beyond = (
+            np.trunc(low[edge, minor[edge]] + slope[edge] * at + 0.5).astype(np.int64)
+            for at in (step, step + 1)
+        )
+        is_flat = flat[edge]
+        x, next_x = np.where(is_flat, along, across), np.where(is_flat, along + 1, beyond)
+        y, next_y = np.where(is_flat, across, along), np.where(is_flat, beyond, along + 1)
+        smaller = np.minimum(x, next_x)
+        column, rest = np.divmod(smaller - (_FINE // 2), _FINE)
+        found = (x != next_x) & (rest == 0) & (column >= 0) & (column < columns)
+        height = (np.minimum(y, next_y)[found] + 0.5) / _FINE - 0.5
+        yield column[found], np.ceil(np.clip(height, 0, rows)).astype(np.int64)
+
+
+def fill_ellipse(
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    angle: float,
+    rows: int,
+    columns: int,
+) -> Patch | None:
+    """Pixels whose centres lie in an ellipse, turned clockwise by ``angle`` degrees."""
+    (x, y), (a, b) = read_points([centre]).tolist()[0], read_points([radii]).tolist()[0]
+    if not math.isfinite(angle):
+        raise _bad("an ellipse is turned by something that is no number")
+    reach = max(a, b)
+    left, right = max(0, math.floor(x - reach)), min(columns, math.ceil(x + reach))
+    top, bottom = max(0, math.floor(y - reach)), min(rows, math.ceil(y + reach))
+    if min(a, b) <= 0 or left >= right or top >= bottom:
+        return None
+    dx = np.arange(left, right)[None, :] + 0.5 - x
+    dy = np.arange(top, bottom)[:, None] + 0.5 - y
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    inside = ((dx * cos + dy * sin) / a) ** 2 + ((dy * cos - dx * sin) / b) ** 2 <= 1
+    return Patch(inside, top, left)
+
+
+@dataclass
+class Canvas:
+    """Drawings of classes on one picture.
+
+    Drawings of one class are joined; where those of several overlap, all are kept, each in a
+    layer of its own: which one counts is decided by the project's classes, not by the order.
+    """
+
+    rows: int
+    columns: int
+    notes: list[str] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _layers: list[NDArray[np.uint16]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rows, self.columns = check_size(self.rows, self.columns)
+
+    @classmethod
+    def onto(cls, target: ScanTarget, rows: Any, columns: Any, turned: int = 0) -> Canvas:
+        """A canvas of the size that the file states, which has to be the scan's.
+
+        A file that states none is drawn on the scan's; where the tool had ``turned`` the picture
+        by a right angle, the sides may be swapped. Asking before drawing bounds the memory by
+        the scan's size, whatever the file states.
+
+        Raises
+        ------
+        ImageError : as ``check_size`` and ``check_picture_size``.
+        """
+        if rows is None and columns is None and len(target.shape) == 2:
+            return cls(*target.shape)
+        size = check_size(rows, columns)
+        fits = size[::-1] if turned % 180 == 90 and size[::-1] == target.shape else size
+        check_picture_size(target, *fits)
+        return cls(*size)
+
+    def points(self, values: Any) -> NDArray[np.float64]:
+        """The points of an outline on this picture. Raises ImageError, as ``read_points``."""
+        return read_points(values, _REACH * max(self.rows, self.columns))
+
+    def polygon(self, name: str, points: Any) -> None:
+        """Draw an outline by COCO's rule. Raises ImageError."""
+        self.patch(name, fill_polygon(self.points(points), self.rows, self.columns))
+
+    def patch(self, name: str, patch: Patch | None) -> None:
+        """Draw pixels of a class; what lies outside the picture is cut off."""
+        number = self._numbers.setdefault(name, len(self._numbers) + 1)
+        if number > np.iinfo(np.uint16).max:
+            raise _bad("it has more classes than a mask can hold")
+        if patch is None:
+            return
+        top, left = max(patch.row, 0), max(patch.column, 0)
+        drawn = patch.drawn[
+            top - patch.row : self.rows - patch.row,
+            left - patch.column : self.columns - patch.column,
+        ]
+        if drawn.size and drawn.any():
+            region = slice(top, top + drawn.shape[0]), slice(left, left + drawn.shape[1])
+            self._draw(number, drawn, region)
+
+    def _draw(self, number: int, drawn: NDArray[np.bool_], region: tuple[slice, slice]) -> None:
+        for layer in self._layers:
+            there = layer[region][drawn]
+            if not ((there != 0) & (there != number)).any():
+                layer[region][drawn] = number
+                return
+        if len(self._layers) >= MOST_LAYERS:
+            raise _bad(f"more than {MOST_LAYERS} classes overlap in one place")
+        self._layers.append(np.zeros((self.rows, self.columns), dtype=np.uint16))
+        self._layers[-1][region][drawn] = number
+
+    def pixels(self, turned: int = 0) -> MaskPixels:
+        """The mask: class names as they were given, layers where drawings overlap."""
+        names = {number: name for name, number in self._numbers.items()}
+        first, *further = self._layers or [np.zeros((self.rows, self.columns), dtype=np.uint16)]
+        return MaskPixels(
+            first,
+            "rows",
+            names=names,
+            notes=tuple(self.notes),
+            layers=tuple(MaskLayer(layer, names) for layer in further),
+            numbered=False,
+            turned=turned,
+        )
+
+
+def _bad(what: str) -> ImageError:
+    return ImageError(what, remedy="Draw or export it again.", code="damaged")

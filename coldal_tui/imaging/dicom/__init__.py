@@ -1,0 +1,1 @@
+"""DICOM images: objects, series, frames and pixel values."""

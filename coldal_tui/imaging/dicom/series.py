@@ -1,0 +1,237 @@
+"""Groups DICOM files into scans: stacks of slices, single pictures, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from coldal_tui.errors import ImageError
+from coldal_tui.imaging.dicom.frames import SAME_DIRECTION
+from coldal_tui.imaging.dicom.object import DicomObject
+from coldal_tui.imaging.dicom.read import stack_header
+from coldal_tui.imaging.image import ScanHeader
+
+SAME_PLACE = 1e-3
+"""Positions along the normal that differ by less (mm) are the same."""
+
+FAR_APART = 3.0
+"""Two lone slices further apart than this many slice steps or thicknesses are no volume."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One file and what it holds; ``path`` relative to the indexed root."""
+
+    path: str
+    object: DicomObject
+
+
+@dataclass
+class Grouped:
+    """Scans as (files in order, header); problems as (file, code, reason)."""
+
+    scans: list[tuple[tuple[str, ...], ScanHeader]] = field(default_factory=list)
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def refuse(self, slices: Iterable[Slice], code: str, reason: str) -> None:
+        self.problems.extend((s.path, code, reason) for s in slices)
+
+
+PixelHash = Callable[[str], str]
+"""Digest of a file's decoded pixels, by path; raises ImageError. Asked only for equal UIDs."""
+
+
+def group_slices(slices: Sequence[Slice], pixel_hash: PixelHash) -> Grouped:
+    """Scans from all DICOM image files of a folder tree.
+
+    Files of one series that may be stacked are split by orientation, grid size, echo, time
+    point, b-value and image type, and sorted by position along the normal. A stack with a
+    missing slice, or with two different slices at one place that nothing tells apart, is
+    refused. A file that repeats the pixels of an instance already there is listed as its copy.
+    """
+    out = Grouped()
+    series: dict[str, list[Slice]] = defaultdict(list)
+    for one in sorted(slices, key=lambda s: s.path):
+        series[one.object.series].append(one)
+    for members in series.values():
+        alone = _without_copies(members, pixel_hash, out)
+        stacks: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
+        for one in alone:
+            if one.object.stackable:
+                header = one.object.header
+                stacks[(header.shape, header.channels, one.object.hard)].append(one)
+            else:
+                out.scans.append(((one.path,), one.object.header))
+        found: list[list[Slice]] = []
+        for group in stacks.values():
+            for same in _by_orientation(group):
+                found.extend(_by_time(same, out))
+        _finish(found, out)
+    return out
+
+
+def _without_copies(members: list[Slice], pixel_hash: PixelHash, out: Grouped) -> list[Slice]:
+    """Members less those that repeat another's instance UID, grid and pixels.
+
+    Of copies in several folders the one in the folder with most of the series stays.
+    """
+    folders = Counter(_folder(s) for s in members)
+    by_instance: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
+    for one in members:
+        by_instance[(one.object.instance, one.object.header.shape)].append(one)
+    kept: list[Slice] = []
+    for (instance, _), same in by_instance.items():
+        if not instance or len(same) == 1:
+            kept.extend(same)
+            continue
+        first_with: dict[str, str] = {}
+        for one in sorted(same, key=lambda s: (-folders[_folder(s)], s.path)):
+            try:
+                digest = pixel_hash(one.path)
+            except ImageError as error:
+                out.problems.append((one.path, error.code, error.what))
+                continue
+            if digest in first_with:
+                reason = f"another copy of {first_with[digest]}: same instance UID, same pixels"
+                out.refuse([one], "duplicate-instance", reason)
+            else:
+                first_with[digest] = one.path
+                kept.append(one)
+    return sorted(kept, key=lambda s: s.path)
+
+
+def _by_orientation(group: list[Slice]) -> list[list[Slice]]:
+    """Parts of equal direction cosines; slices without orientation form their own part."""
+    parts: list[list[Slice]] = []
+    for one in group:
+        turn = one.object.orientation
+        for part in parts:
+            other = part[0].object.orientation
+            if turn is None or other is None:
+                same = turn is other
+            else:
+                same = float(np.abs(np.subtract(turn, other)).max()) < SAME_DIRECTION
+            if same:
+                part.append(one)
+                break
+        else:
+            parts.append([one])
+    return parts
+
+
+def _by_time(group: list[Slice], out: Grouped) -> list[list[Slice]]:
+    """Stacks in which no position repeats, each sorted along the normal."""
+    if len(group) == 1:
+        return [group]
+    if any(s.object.position is None or s.object.orientation is None for s in group):
+        out.refuse(
+            group,
+            "no-position",
+            f"one of {len(group)} slices of a series without positions: their order can't be known",
+        )
+        return []
+    group = sorted(group, key=lambda s: (_height(s), s.object.order, s.path))
+    if not _repeats(group):
+        return [group]
+    for name in dict.fromkeys(key for s in group for key, _ in s.object.soft):
+        parts = _split(group, name)
+        if len(parts) > 1 and not any(_repeats(p) for p in parts) and _same_places(parts):
+            return parts
+    turns = _split_by_order(group)
+    if turns:
+        return turns
+    parts = _split(group, "AcquisitionNumber")  # passes that cover different stretches
+    if len(parts) > 1 and not any(_repeats(p) for p in parts):
+        return parts
+    place = next(_height(a) for a, b in pairwise(group) if _near(a, b))
+    out.refuse(
+        group,
+        "duplicate-position",
+        f"several different slices at the same position ({place:.2f} mm along the normal), "
+        "which nothing in their headers tells apart",
+    )
+    return []
+
+
+def _split(group: list[Slice], name: str) -> list[list[Slice]]:
+    parts: dict[str, list[Slice]] = defaultdict(list)
+    for one in group:
+        parts[dict(one.object.soft).get(name, "")].append(one)
+    return list(parts.values())
+
+
+def _split_by_order(group: list[Slice]) -> list[list[Slice]]:
+    """Where every position occurs equally often: the n-th of each, by instance number."""
+    columns: list[list[Slice]] = []
+    for one in group:
+        if columns and _near(columns[-1][0], one):
+            columns[-1].append(one)
+        else:
+            columns.append([one])
+    if len({len(c) for c in columns}) != 1:
+        return []
+    return [list(stack) for stack in zip(*columns, strict=True)]
+
+
+def _same_places(parts: list[list[Slice]]) -> bool:
+    """Whether all parts cover the same number of positions, so that each is a whole volume."""
+    return len({len(p) for p in parts}) == 1 and len(parts[0]) > 1
+
+
+def _finish(stacks: list[list[Slice]], out: Grouped) -> None:
+    for number, stack in enumerate(stacks, start=1):
+        try:
+            header = _header(stack)
+        except ImageError as error:
+            out.refuse(stack, error.code, f"its series is refused: {error.what}")
+            continue
+        if len(stacks) > 1:
+            header = msgspec.structs.replace(
+                header, meta={**header.meta, "stack": f"{number} of {len(stacks)}"}
+            )
+        out.scans.append((tuple(s.path for s in stack), header))
+
+
+def _header(stack: list[Slice]) -> ScanHeader:
+    if len(stack) == 1:
+        return stack[0].object.header
+    if len(stack) == 2:
+        _check_pair(stack)
+    return stack_header([s.object for s in stack], stack[0].path)
+
+
+def _check_pair(stack: list[Slice]) -> None:
+    """Two slices are always evenly spaced: their stated step or thickness must fit the gap."""
+    first, second = stack
+    gap = abs(_height(second) - _height(first))
+    stated = first.object.between
+    depth = first.object.thickness
+    limit = 1.5 * stated if stated else FAR_APART * depth if depth else None
+    if limit is not None and gap > limit:
+        what = f"a step of {stated:.2f}" if stated else f"a thickness of {depth:.2f}"
+        raise ImageError(
+            f"two slices {gap:.2f} mm apart with {what} mm: slices between them are missing",
+            code="missing-slice",
+        )
+
+
+def _folder(one: Slice) -> str:
+    return one.path.rpartition("/")[0]
+
+
+def _height(one: Slice) -> float:
+    turn = np.asarray(one.object.orientation)
+    return float(np.cross(turn[:3], turn[3:]) @ np.asarray(one.object.position))
+
+
+def _near(a: Slice, b: Slice) -> bool:
+    return abs(_height(a) - _height(b)) < SAME_PLACE
+
+
+def _repeats(group: list[Slice]) -> bool:
+    return any(_near(a, b) for a, b in pairwise(group))

@@ -1,0 +1,1 @@
+"""Readers of one file type each, with their limits on size."""

@@ -1,0 +1,1 @@
+"""Queues on their way out to labelers."""

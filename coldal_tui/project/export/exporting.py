@@ -1,0 +1,290 @@
+"""Handing queued scans out: which ones, to whom, with which pre-labels, and the record of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.deidentify.keys import Dates
+from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
+from coldal_tui.exchange.exporters.choices import SliceChoice
+from coldal_tui.exchange.exporters.delivering import Delivery, deliver
+from coldal_tui.project.export.changes import Handed, handed_now, last_handed
+from coldal_tui.project.export.deidentified import Plan, hidden
+from coldal_tui.project.labels.files import prediction_file
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue.assign import Shares, by_person, deal, is_shared, people_of
+from coldal_tui.project.queue.candidates import latest_run
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.scans.indexing import safe_name
+from coldal_tui.project.store import current_user
+from coldal_tui.project.views.snapshot import QueueItem, read_queue
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was handed out and where it lies.
+
+    ``shared`` scans went to more than one person. Of a de-identified export, ``key_file`` says
+    who is who; ``pseudonyms`` are what scans and people are called in it.
+    """
+
+    export_id: int
+    folder: Path
+    scans: tuple[str, ...]
+    prelabels: int
+    assignees: dict[str, int]
+    shared: int = 0
+    key_file: Path | None = None
+    pseudonyms: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which scans to hand out, and how.
+
+    ``again``: also those that are out already. ``changed``: only those whose image, pre-label or
+    people are not what they were when they were last handed out. ``people`` are dealt the scans
+    that nobody was named for; ``overlap`` of these go to two of them. ``deidentify``: names,
+    ids and texts are replaced, dates left out (``remove``) or moved (``shift``).
+    """
+
+    top: int | None = None
+    round_: int | None = None
+    cluster: int | None = None
+    again: bool = False
+    changed: bool = False
+    people: tuple[str, ...] = ()
+    overlap: int = 0
+    slices: SliceChoice = field(default_factory=SliceChoice)
+    deidentify: Dates | None = None
+
+
+@dataclass(frozen=True)
+class _Out:
+    """One scan on its way out."""
+
+    item: QueueItem
+    scan: ScanRecord
+    prelabel: Path | None
+
+
+def export_queue(
+    project: Project,
+    *,
+    format: str = "folder",
+    out: Path | None = None,
+    top: int | None = None,
+    round_: int | None = None,
+    assign: Sequence[str] = (),
+    again: bool = False,
+    wanted: Wanted | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write the queued scans (with ``again`` those already out, too) and mark them exported.
+
+    ``assign`` deals the scans out in rank order to those who have least, where nobody was named
+    before. ``wanted`` says all of it at once, and more. Where a scan goes to two people each
+    person gets a folder of their own.
+
+    Raises UsageError when nothing is queued or ``out`` is not empty.
+    """
+    if wanted is None:
+        wanted = Wanted(top, round_, again=again, people=tuple(assign))
+    run_id = latest_run(project)
+    chosen = _chosen(project, wanted, run_id)
+    shares = deal(
+        {one.item.scan_id: one.item.assignee for one in chosen}, wanted.people, wanted.overlap
+    )
+    handed = {
+        one.item.scan_id: handed_now(
+            project, one.scan.quick_hash, one.prelabel, shares[one.item.scan_id]
+        )
+        for one in chosen
+    }
+    items = _export_items(project, chosen, run_id)
+    if wanted.deidentify is not None:
+        plan = hidden(project, [one.scan for one in chosen], shares, items, wanted.deidentify)
+    else:
+        plan = Plan(_default_folder(project), shares, items)
+    folder = out.absolute() if out is not None else plan.folder
+    try:
+        delivery = deliver(
+            exporter(format),
+            folder,
+            _folders(plan.shares, plan.items),
+            _meta(project, wanted, plan),
+            progress,
+            plan.check,
+        )
+        try:
+            return _record(project, format, delivery, handed, plan)
+        except BaseException:
+            # An export that nobody knows of would be drawn twice.
+            shutil.rmtree(delivery.folder, ignore_errors=True)
+            raise
+    except BaseException:
+        if plan.key_file is not None:
+            plan.key_file.unlink(missing_ok=True)
+        raise
+
+
+def _meta(project: Project, wanted: Wanted, plan: Plan) -> ExportMeta:
+    classes, hides = project.config.classes, plan.deidentifier is not None
+    return ExportMeta(
+        project=project.name,
+        created="" if hides else project.store.now(),
+        exported_by=None if hides else current_user(),
+        classes=classes.names,
+        ignore_value=classes.ignore_value,
+        slices=wanted.slices,
+        deidentifier=plan.deidentifier,
+    )
+
+
+def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
+    """The scans to hand out, in rank order. Raises UsageError where there are none."""
+    statuses = ("queued", "exported") if wanted.again else ("queued",)
+    items = [
+        item
+        for item in read_queue(project)
+        if item.status in (("exported",) if wanted.changed else statuses)
+        and wanted.round_ in (None, item.round)
+        and wanted.cluster in (None, item.cluster)
+    ]
+    found = [
+        _Out(item, project.scan(item.scan_id), prediction_file(project, run_id, item.scan_id))
+        for item in items
+    ]
+    if wanted.changed:
+        found = _changed(project, found)
+    if not found:
+        raise _nothing(project, wanted)
+    return found[: wanted.top]
+
+
+def _changed(project: Project, found: Sequence[_Out]) -> list[_Out]:
+    before = last_handed(project)
+    return [
+        one
+        for one in found
+        if (last := before.get(one.item.scan_id)) is None
+        or not handed_now(
+            project, one.scan.quick_hash, one.prelabel, people_of(one.item.assignee)
+        ).same_as(last)
+    ]
+
+
+def _nothing(project: Project, wanted: Wanted) -> UsageError:
+    if wanted.changed:
+        return UsageError(
+            "nothing that is out has changed",
+            where=project.name,
+            remedy="--again hands out the same once more",
+            code="nothing",
+        )
+    return UsageError(
+        "nothing is queued",
+        where=project.name,
+        remedy="pick scans: coldal-tui select or next"
+        + ("" if wanted.again else "; --again hands out the same once more"),
+        code="nothing",
+    )
+
+
+def _default_folder(project: Project) -> Path:
+    stamp = project.store.now()[:19].replace(":", "").replace("-", "")
+    base = f"{stamp}-{safe_name(project.name)}"
+    folder, number = project.layout.exports / base, 2
+    while folder.exists():
+        folder = project.layout.exports / f"{base}-{number}"
+        number += 1
+    return folder
+
+
+def _export_items(
+    project: Project, chosen: Sequence[_Out], run_id: str | None
+) -> dict[str, ExportItem]:
+    strategies = {
+        row["round"]: row["strategy"] for row in project.store.rows("SELECT * FROM rounds")
+    }
+    return {
+        one.item.scan_id: ExportItem(
+            scan_id=one.item.scan_id,
+            rank=one.item.rank,
+            ref=one.scan.ref(project.images),
+            header=one.scan.header(),
+            role=one.item.role,
+            cluster=one.item.cluster,
+            score=one.item.score,
+            round=one.item.round,
+            strategy=strategies.get(one.item.round, ""),
+            run=run_id,
+            prelabel=one.prelabel,
+        )
+        for one in chosen
+    }
+
+
+def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[ExportItem]]:
+    """What goes into which folder; the only one has no name."""
+    if not is_shared(shares):
+        return {
+            "": [replace(items[scan], assignee="".join(shares[scan]) or None) for scan in items]
+        }
+    found: dict[str, list[ExportItem]] = {}
+    for person, scans in by_person(shares).items():
+        name, number = safe_name(person), 2
+        # Some disks take Ana and ana for one folder.
+        while name.casefold() in {other.casefold() for other in found}:
+            name, number = f"{safe_name(person)}-{number}", number + 1
+        found[name] = [replace(items[scan], assignee=person) for scan in scans]
+    rest = [items[scan] for scan, share in shares.items() if not share]
+    return found | ({"nobody": rest} if rest else {})
+
+
+def _record(
+    project: Project, format: str, delivery: Delivery, handed: Mapping[str, Handed], plan: Plan
+) -> ExportReport:
+    store, folder = project.store, delivery.folder
+    inside = folder.is_relative_to(project.root)
+    ids = tuple(handed)
+    with store.action("export", folder=str(folder), scans=list(ids)) as action:
+        export_id = store.insert(
+            "exports",
+            folder=project.layout.relative(folder) if inside else str(folder),
+            format=format,
+            scans=list(ids),
+            manifest_sha256=delivery.manifest_sha256,
+            created_at=store.now(),
+            items={scan_id: one.as_json() for scan_id, one in handed.items()},
+            key_file=project.layout.relative(plan.key_file) if plan.key_file else None,
+        )
+        for scan_id, one in handed.items():
+            # A label that came meanwhile stays one.
+            store.execute(
+                "UPDATE queue SET status = 'exported', export_id = ?, assignee = ? "
+                "WHERE scan_id = ? AND status IN ('queued', 'exported')",
+                (export_id, ",".join(one.people) or None, scan_id),
+            )
+            digest = delivery.images.get(plan.called.get(scan_id, scan_id))
+            if digest is not None:
+                store.update("scans", {"scan_id": scan_id}, sha256=digest)
+        action.summary = f"exported {len(ids)} scans to {folder}"
+        action.inputs = {"manifest": delivery.manifest_sha256}
+    shares = {scan_id: one.people for scan_id, one in handed.items()}
+    return ExportReport(
+        export_id=export_id,
+        folder=folder,
+        scans=ids,
+        prelabels=len(delivery.prelabels),
+        assignees={person: len(scans) for person, scans in by_person(shares).items()},
+        shared=sum(len(people) > 1 for people in shares.values()),
+        key_file=plan.key_file,
+        pseudonyms=plan.called,
+    )

@@ -1,0 +1,1 @@
+"""Labels: accepted masks, quarantine, agreement and quality."""

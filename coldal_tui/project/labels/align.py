@@ -1,0 +1,57 @@
+"""Masks that are to become no labels, put on the grids of their scans: to measure or to replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coldal_tui.imaging.image import ScanHeader, label_suffix
+from coldal_tui.project.labels.files import label_name
+from coldal_tui.project.project import Project
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.candidate import ScanTarget
+    from coldal_tui.exchange.incoming.verdict import Verdict
+
+Progress = Callable[[int, int, str], None]
+
+
+def place_masks(
+    project: Project,
+    masks: Path,
+    scans: Mapping[str, tuple[ScanTarget, ScanHeader]],
+    folder: Path,
+    *,
+    match: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Path], list[Verdict]]:
+    """Write the masks that fit ``scans`` into ``folder``: each scan's file, and the other verdicts.
+
+    What values mean is what an import was told; a mask without any class fits, too.
+    """
+    from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+    from coldal_tui.exchange.incoming.importing import examine
+    from coldal_tui.imaging.labelfile import write_label
+    from coldal_tui.project.labels.class_map import with_class_map
+
+    classes = project.config.classes
+    files: dict[str, Path] = {}
+    unused: list[Verdict] = []
+    for verdict in examine(
+        masks,
+        [target for target, _ in scans.values()],
+        classes.names,
+        classes.ignore_value,
+        match=match,
+        options=with_class_map(project, ImportOptions(confirm_empty=True)),
+        progress=progress,
+    ):
+        if verdict.label is None or verdict.scan_id is None:
+            unused.append(verdict)
+            continue
+        header = scans[verdict.scan_id][1]
+        path = folder / label_name(verdict.scan_id, label_suffix(header))
+        write_label(path, verdict.label, header.affine)
+        files[verdict.scan_id] = path
+    return files, unused

@@ -1,0 +1,79 @@
+"""What labelers call the project's classes: read from coldal.toml, and kept there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.project.config import edit_config
+from coldal_tui.project.project import Project
+
+ClassMap = dict[int | str, int | str]
+"""A mask's value, class name or ``#rrggbb`` colour, and the class (or its number) that it means."""
+
+
+def parse_class_map(pairs: Iterable[str], example: str) -> ClassMap:
+    """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number.
+
+    Raises UsageError, with ``example`` for a class, when a pair is no pair.
+    """
+    found: ClassMap = {}
+    for pair in pairs:
+        left, separator, right = pair.rpartition("=")
+        if not separator or not left.strip() or not right.strip():
+            raise UsageError(
+                f"{pair!r} says no class of a value",
+                remedy=f"write VALUE=CLASS, such as 128={example}",
+                code="class-map",
+            )
+        key, meaning = class_key(left), class_key(right)
+        found[key if isinstance(key, int) else left.strip()] = (
+            meaning if isinstance(meaning, int) else right.strip()
+        )
+    return found
+
+
+def with_class_map(project: Project, options: ImportOptions | None) -> ImportOptions:
+    """Import options with what ``coldal.toml`` says of classes; what the call says comes first."""
+    options = options or ImportOptions()
+    classes = project.config.classes
+    said: ClassMap = {}
+    for raw, meaning in (*classes.values.items(), *classes.map.items()):
+        said[class_key(raw)] = meaning
+    said |= {class_key(str(raw)): meaning for raw, meaning in options.values.items()}
+    return replace(options, values=said, priority=options.priority or classes.priority)
+
+
+def class_key(word: str) -> int | str:
+    """A whole number as a value, anything else as a name or colour (lower case)."""
+    word = word.strip()
+    return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else word.casefold()
+
+
+def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> list[str]:
+    """Write what was said of classes to ``[classes.map]``; returns what was new there.
+
+    Comments and everything else in the file stay as they are. A key that ``[classes.map]`` has in
+    another spelling is replaced.
+    """
+    known = dict(project.config.classes.map)
+    before = {class_key(raw): raw for raw in known}
+    written: ClassMap = {
+        class_key(str(raw)): meaning for raw, meaning in project.config.classes.values.items()
+    }
+    written |= {class_key(raw): meaning for raw, meaning in known.items()}
+    new: list[str] = []
+    for raw, meaning in said.items():
+        key = class_key(str(raw))
+        if written.get(key) == meaning:
+            continue
+        known.pop(before.get(key, ""), None)
+        known[str(raw).strip()] = meaning
+        new.append(f"{str(raw).strip()} = {meaning}")
+    if new:
+        edit_config(project.layout.config, {("classes", "map"): known})
+        project.reload_config()
+    return new

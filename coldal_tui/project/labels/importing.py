@@ -1,0 +1,244 @@
+"""Accepted masks: stored on the scan's own grid, every version kept, files in step with rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.importers import load_registry
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.importing import Verdict, examine
+from coldal_tui.exchange.incoming.rater_agreement import Agreement
+from coldal_tui.exchange.incoming.survey import Survey, survey_source
+from coldal_tui.processors import usable_processors
+from coldal_tui.project.labels.class_map import with_class_map
+from coldal_tui.project.labels.files import reconcile_label_files, remove_abandoned
+from coldal_tui.project.labels.quarantine import put_in_quarantine, resolve_quarantine
+from coldal_tui.project.labels.source import Opened, open_source
+from coldal_tui.project.labels.staging import KnownLabels, LabelWriter, Staged, Stager
+from coldal_tui.project.labels.targets import targets
+from coldal_tui.project.naming import listed
+from coldal_tui.project.project import Project
+
+Progress = Callable[[int, int, str], None]
+
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What one import did. ``accepted`` are new labels; ``unchanged`` were there before.
+
+    ``kept`` are good masks of scans for which another one counts: versions of the label.
+    """
+
+    saw: str
+    accepted: tuple[Verdict, ...]
+    unchanged: tuple[Verdict, ...]
+    quarantined: tuple[Verdict, ...]
+    unmatched: tuple[Verdict, ...]
+    ignored: tuple[Verdict, ...]
+    manual: tuple[str, ...]
+    dry_run: bool
+    kept: tuple[Verdict, ...] = ()
+
+    @property
+    def agreement(self) -> tuple[Agreement, ...]:
+        """How far the raters of a scan agree, where a rule chose between their masks."""
+        decided = (*self.accepted, *self.unchanged)
+        return tuple(one for verdict in decided for one in verdict.agreement)
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Values, class names and colours that nobody has explained, and in how many masks."""
+        return dict(Counter(key for v in self.quarantined for key in v.unknown).most_common())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How an import was called."""
+
+    format: str
+    match: str | None
+    options: ImportOptions
+    only: Collection[Path] | None
+    progress: Progress | None
+
+
+def import_masks(
+    project: Project,
+    source: Path,
+    *,
+    format: str = "auto",
+    match: str | None = None,
+    options: ImportOptions | None = None,
+    dry_run: bool = False,
+    only: Collection[Path] | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Decide on every mask in ``source`` and take in what fits; the same file twice is one label.
+
+    ``source`` is a file, a folder or an archive; of a folder ``only`` these files. Masks are read,
+    checked and written beside the labels first; the database is touched once, in one short
+    transaction at the end.
+    """
+    source = source.absolute()
+    asked = _Asked(format, match, with_class_map(project, options), only, progress)
+    scans = targets(project)
+    with open_source(project, source) as opened, Stager(project, scans) as stager:
+        survey = survey_source(opened.path, load_registry().select(format), opened.place)
+        found = _examined(project, scans, opened, survey, asked, stager, dry_run=dry_run)
+        if dry_run:
+            outcomes = [(_status(verdict), verdict) for verdict in found]
+            return _report(opened, survey, outcomes, _expected(project), dry_run=True)
+        remove_abandoned(project)
+        verdicts = list(found)
+        stager.sync()
+        with project.store.action("import", source=str(source), match=match) as action:
+            expected = _expected(project)
+            outcomes = _take_in(project, verdicts)
+            report = _report(opened, survey, outcomes, expected, dry_run=False)
+            action.summary = (
+                f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
+            )
+            action.inputs = {v.scan_id or v.shown: v.sha256 for v in report.accepted}
+    reconcile_label_files(project)
+    return report
+
+
+def _expected(project: Project) -> set[str]:
+    """Scans whose mask was asked for; that of any other scan has the role ``manual``."""
+    rows = project.store.rows("SELECT scan_id FROM queue WHERE status != 'skipped'")
+    return {row["scan_id"] for row in rows}
+
+
+Outcome = tuple[str, Verdict]
+
+
+def _examined(
+    project: Project,
+    scans: Sequence[ScanTarget],
+    opened: Opened,
+    survey: Survey,
+    asked: _Asked,
+    stager: Stager,
+    *,
+    dry_run: bool,
+) -> Iterator[Verdict]:
+    """Verdicts without their pixels; ``stored`` says what was written for each."""
+    classes = project.config.classes
+    yield from opened.left_out
+
+    def finish(verdict: Verdict) -> Verdict:
+        named = opened.named(verdict)
+        return stager.preview(named) if dry_run else stager.finish(named)
+
+    yield from examine(
+        opened.path,
+        scans,
+        classes.names,
+        classes.ignore_value,
+        match=asked.match,
+        options=asked.options,
+        progress=asked.progress,
+        survey=survey,
+        only=asked.only,
+        finish=finish,
+        threads=max(2, min(_MOST_THREADS, usable_processors())),
+        unpacked_from=opened.archive,
+    )
+
+
+def _status(verdict: Verdict) -> str:
+    known = isinstance(verdict.stored, Staged) and verdict.stored.known
+    return "unchanged" if known else verdict.status
+
+
+def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
+    """Store what was staged (inside an action)."""
+    writer = LabelWriter(project)
+    meanwhile = KnownLabels(project)
+    labelled: dict[str, tuple[str | None, str]] = {}
+    outcomes: list[Outcome] = []
+    for verdict in verdicts:
+        staged, status = verdict.stored or Staged(), _status(verdict)
+        if status == "quarantined":
+            put_in_quarantine(project, verdict, staged.kept)
+        elif status in ("accepted", "kept") and verdict.scan_id is not None:
+            if meanwhile.has_file(verdict, staged.sha256):
+                status = "unchanged"
+            else:
+                writer.store(verdict, staged)
+                labelled[verdict.scan_id] = verdict.sha256, verdict.key
+        outcomes.append((status, verdict))
+    resolve_quarantine(project, labelled)
+    return outcomes
+
+
+def _report(
+    opened: Opened,
+    survey: Survey,
+    outcomes: Iterable[Outcome],
+    expected: set[str],
+    *,
+    dry_run: bool,
+) -> ImportReport:
+    groups: dict[str, list[Verdict]] = {}
+    for status, verdict in outcomes:
+        groups.setdefault(status, []).append(verdict)
+    accepted = groups.get("accepted", [])
+    return ImportReport(
+        saw=opened.saw or survey.saw,
+        accepted=tuple(accepted),
+        unchanged=tuple(groups.get("unchanged", ())),
+        quarantined=tuple(groups.get("quarantined", ())),
+        unmatched=tuple(groups.get("unmatched", ())),
+        ignored=tuple(groups.get("ignored", ())),
+        manual=tuple(v.scan_id for v in accepted if v.scan_id and v.scan_id not in expected),
+        dry_run=dry_run,
+        kept=tuple(groups.get("kept", ())),
+    )
+
+
+def list_labels(project: Project) -> list[dict[str, Any]]:
+    """Active labels in ``scan_id`` order, with pixel counts per class."""
+    rows = project.store.rows(
+        "SELECT scan_id, version, role, file, source, geometry, notes, voxels, created_at "
+        "FROM labels WHERE state = 'active' ORDER BY scan_id"
+    )
+    return [
+        row | {"notes": json.loads(row["notes"]), "voxels": json.loads(row["voxels"])}
+        for row in rows
+    ]
+
+
+def reject_labels(project: Project, scan_ids: Sequence[str], reason: str | None) -> None:
+    """Take labels back: the scans return to the queue as exported (or skipped), or to the pool."""
+    wanted = tuple(dict.fromkeys(scan_ids))
+    with project.store.action("labels reject", scans=list(wanted), reason=reason) as action:
+        for scan_id in wanted:
+            _reject_one(project, scan_id, reason)
+        action.summary = f"rejected the labels of {listed(wanted)}"
+    reconcile_label_files(project)
+
+
+def _reject_one(project: Project, scan_id: str, reason: str | None) -> None:
+    store = project.store
+    project.scan(scan_id)
+    found = {"scan_id": scan_id, "state": "active"}
+    label = store.row("SELECT role FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,))
+    if label is None:
+        raise UsageError("this scan has no label", where=scan_id, remedy="coldal-tui labels list")
+    store.update("labels", found, state="rejected")
+    item = store.row("SELECT role FROM queue WHERE scan_id = ?", (scan_id,))
+    if item is not None:
+        # A mask that came for a skipped scan nobody had asked for.
+        unasked = label["role"] == "manual" != item["role"]
+        status = "skipped" if unasked else "exported"
+        store.update("queue", {"scan_id": scan_id}, status=status, reason=reason)

@@ -1,0 +1,254 @@
+"""Which labels deserve a second look: a score for each, and the reasons, the worst first.
+
+A label's score is the least of what its shape and the model say, each from 0 to 1:
+
+* shape: 1, less 0.1 for each speck, hole and empty slice in between (at most 0.3 for each of the
+  three), less 0.05 where a class is cut by the image's border, which crops do for good reasons;
+* model: the mean Dice with the newest prediction that did not train on the label, and, where its
+  entropy map was kept, the softmin of how much the model believes in each pixel of the label.
+
+The softmin is that of cleanlab, ``segmentation.rank.get_label_quality_scores`` (temperature 0.1;
+Lad and Mueller, 2023, arXiv:2307.05080): s = Σ p·w / Σ w with w = exp((1 − p) / 0.1), over the
+pixels' probabilities p of the given class. Cleanlab has these from the model. Here only the most
+probable class and the entropy h of a pixel are kept, so p is what follows for C classes (the
+background is one) when the rest is dealt out evenly: 1 − h·(1 − 1/C) where the prediction is the
+given class, h/C where it is not. It falls with h for the first and rises for the second, is
+right at h = 0 and h = 1, and with two classes never more than 0.17 off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import atomic_write, read_json_object, sha256_file
+from coldal_tui.imaging.entropyfile import read_entropy
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
+from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, small_size
+from coldal_tui.project.labels.agreement import Agreement, read_agreements
+from coldal_tui.project.labels.files import stored_file
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.scan_facts import entropy_file
+
+CACHE_FILE = "label-check.json"
+TEMPERATURE = 0.1
+_FORMULA = 1
+"""Part of the cache's keys: scores of another formula are not taken for this one's."""
+_SURE = 128
+"""Entropy, of 255, below which a prediction counts as sure."""
+_EACH, _MOST, _CUT = 0.1, 0.3, 0.05
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """One label: ``score`` 0 (look at it) to 1, the mean Dice ``agreement`` if known, reasons."""
+
+    scan_id: str
+    score: float
+    agreement: float | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A label to check, with what it is checked against."""
+
+    row: dict[str, Any]
+    label: Path
+    agreement: Agreement | None
+    entropy: Path | None
+    names: tuple[str, ...]
+
+    @property
+    def spacing(self) -> tuple[float, ...] | None:
+        text = self.row["spacing"]
+        return tuple(json.loads(text)) if text else None
+
+    def key(self) -> str:
+        """What the findings follow from. Raises OSError when a file is gone."""
+        predicted = sha256_file(self.agreement.prediction) if self.agreement else "-"
+        entropy = sha256_file(self.entropy) if self.entropy else "-"
+        rest = json.dumps([_FORMULA, self.names, self.row["spacing"]])
+        return f"{self.row['sha256']} {predicted} {entropy} {rest}"
+
+
+def check_labels(
+    project: Project,
+    *,
+    progress: Progress | None = None,
+    agreements: Mapping[str, Agreement] | None = None,
+    keep: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[LabelCheck]:
+    """Every label that counts, the worst first, equal ones by scan.
+
+    A label that is gone or can't be read scores 0; a prediction or entropy map that can't be
+    read is left out. What was found before is taken from ``.coldal/cache``, and with ``keep``
+    the new findings go there. ``agreements``: what ``read_agreements`` says, if known. ``stop``
+    is asked before each label; once it is true, the labels so far are all there is.
+    """
+    if agreements is None:
+        agreements = read_agreements(project, keep=keep)
+    file = project.layout.cache / CACHE_FILE
+    known = _load(file)
+    used: dict[str, dict[str, Any]] = {}
+    rows = project.store.rows(
+        "SELECT l.scan_id, l.version, l.file, l.sha256, l.state, s.spacing FROM labels l "
+        "JOIN scans s ON s.scan_id = l.scan_id WHERE l.state = 'active' ORDER BY l.scan_id"
+    )
+    found = []
+    for done, row in enumerate(rows, start=1):
+        if stop():
+            used = known | used
+            break
+        found.append(_checked(project, row, agreements.get(row["scan_id"]), known, used))
+        if progress is not None:
+            progress(done, len(rows))
+    if keep and used != known:
+        # Without the file, it is only slower next time.
+        with contextlib.suppress(ColdalError):
+            atomic_write(file, lambda stream: stream.write(json.dumps(used).encode()))
+    return sorted(found, key=lambda check: (check.score, check.scan_id))
+
+
+def _checked(
+    project: Project,
+    row: dict[str, Any],
+    agreement: Agreement | None,
+    known: Mapping[str, dict[str, Any]],
+    used: dict[str, dict[str, Any]],
+) -> LabelCheck:
+    scan_id = row["scan_id"]
+    label = stored_file(project, row)
+    if label is None:
+        return LabelCheck(scan_id, 0.0, None, ("the label's file is gone",))
+    entropy = entropy_file(project, agreement.run_id, scan_id) if agreement else None
+    case = _Case(row, label, agreement, entropy, project.config.classes.names)
+    try:
+        key = case.key()
+        kept = known.get(key)
+        if kept is None:
+            score, findings = _examine(case)
+            kept = {"score": score, "findings": list(findings)}
+    except ColdalError as error:
+        return LabelCheck(scan_id, 0.0, None, (error.what,))
+    except OSError as error:
+        return LabelCheck(scan_id, 0.0, None, (f"it can't be read: {error.strerror}",))
+    used[key] = kept
+    mean = agreement.mean if agreement else None
+    return LabelCheck(scan_id, kept["score"], mean, tuple(kept["findings"]))
+
+
+def _examine(case: _Case) -> tuple[float, tuple[str, ...]]:
+    """The score and the reasons. Raises ImageError when the label can't be read."""
+    label = read_label(case.label)
+    axis = slice_axis(label.shape, case.spacing)
+    shapes = class_shapes(label, len(case.names), axis)
+    findings = [
+        words for number, shape in shapes.items() for words in told(case.names[number - 1], shape)
+    ]
+    score = shape_score(list(shapes.values()))
+    if case.agreement is not None:
+        score = min(score, case.agreement.mean)
+        counts = _believed(case, label)
+        if counts is not None:
+            score = min(score, softmin(*counts, classes=len(case.names) + 1))
+            doubted = int(counts[1][:_SURE].sum())
+            if doubted >= small_size(0, label.ndim):
+                run = case.agreement.run_id
+                findings.append(f"{run} surely sees something else on {doubted:,} {_unit(label)}")
+    return score, tuple(findings)
+
+
+def _unit(label: NDArray[np.uint8]) -> str:
+    return "pixels" if label.ndim == 2 else "voxels"
+
+
+def shape_score(shapes: list[ClassShape]) -> float:
+    """What the shapes of all classes leave of 1."""
+    counts = [sum(getattr(s, kind) for s in shapes) for kind in ("specks", "holes", "gaps")]
+    lost = sum(min(_EACH * count, _MOST) for count in counts)
+    cut = any(shape.cut for shape in shapes)
+    return float(1 - lost - _CUT * cut)
+
+
+def told(name: str, shape: ClassShape) -> list[str]:
+    """The findings of a class in words."""
+
+    def count(number: int, one: str, many: str) -> str:
+        return f"{name}: {number:,} {one if number == 1 else many}"
+
+    found = []
+    if shape.gaps:
+        found.append(count(shape.gaps, "empty slice in between", "empty slices in between"))
+    if shape.specks:
+        found.append(count(shape.specks, "speck", "specks"))
+    if shape.holes:
+        found.append(count(shape.holes, "small hole", "small holes"))
+    if shape.cut:
+        found.append(f"{name}: {shape.border:.0%} of the outline is the image's border")
+    return found
+
+
+def _believed(
+    case: _Case, label: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """How many pixels have which entropy: those predicted as labelled, and the others.
+
+    None without an entropy map that fits. Entropy has 256 values: counts of these are all that
+    the softmin needs, and large volumes cost no memory.
+    """
+    if case.agreement is None or case.entropy is None:
+        return None
+    try:
+        predicted, entropy = read_label(case.agreement.prediction), read_entropy(case.entropy)
+    except ColdalError:
+        return None
+    if not predicted.shape == entropy.shape == label.shape:
+        return None
+    counted = label != IGNORE_LABEL
+    same = predicted == label
+    return (
+        np.bincount(entropy[counted & same], minlength=256),
+        np.bincount(entropy[counted & ~same], minlength=256),
+    )
+
+
+def softmin(same: NDArray[np.int64], other: NDArray[np.int64], *, classes: int) -> float:
+    """Cleanlab's softmin of the given classes' probabilities; 1 where no pixel counts.
+
+    Parameters
+    ----------
+    same, other : (256,) pixels by entropy (0 to 255 for 0 to 1): those whose prediction is the
+        given class, and the others.
+    classes : C, with the background.
+    """
+    entropy = np.arange(256) / 255
+    given = np.concatenate([1 - entropy * (1 - 1 / classes), entropy / classes])
+    weights = np.concatenate([same, other]) * np.exp((1 - given) / TEMPERATURE)
+    total = weights.sum()
+    return float((given * weights).sum() / total) if total else 1.0
+
+
+def _load(file: Path) -> dict[str, dict[str, Any]]:
+    """What the cache holds; nothing when it is absent or not what was written."""
+    return {key: value for key, value in read_json_object(file).items() if _is_kept(value)}
+
+
+def _is_kept(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("score"), (int, float))
+        and isinstance(value.get("findings"), list)
+        and all(isinstance(words, str) for words in value["findings"])
+    )

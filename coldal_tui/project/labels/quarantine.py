@@ -1,0 +1,156 @@
+"""Masks that were not accepted: kept with their reason until someone decides on them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.exporters.companions import companion_files
+from coldal_tui.exchange.incoming.importing import Verdict
+from coldal_tui.files import atomic_write, disk_error, sha256_file
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+
+WAITING, RESOLVED, REJECTED = "waiting", "resolved", "rejected"
+ARCHIVE = "archive"
+"""The format of an archive that could not be unpacked."""
+
+
+def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
+    """Note the reason and where the copy lies (inside an action); a known mask is refreshed.
+
+    Known is the same mask of the same content for the same scan; where no scan is known, or the
+    file can't be read, of the same file.
+    """
+    store = project.store
+    sha256, source = verdict.sha256 or "", verdict.origin
+    known = store.row(
+        "SELECT quarantine_id, code, message, file FROM quarantine WHERE state = ? "
+        "AND scan_id IS ? AND source_sha256 = ? AND source_key = ? AND (source = ? OR "
+        "(scan_id IS NOT NULL AND source_sha256 != ''))",
+        (WAITING, verdict.scan_id, sha256, verdict.key, source),
+    )
+    reason = {"code": verdict.code, "message": verdict.explanation, "file": kept}
+    if known is None:
+        store.insert(
+            "quarantine",
+            scan_id=verdict.scan_id,
+            source=source,
+            source_sha256=sha256,
+            source_key=verdict.key,
+            format=verdict.format,
+            state=WAITING,
+            created_at=store.now(),
+            **reason,
+        )
+    elif any(known[key] != value for key, value in reason.items()):
+        store.update("quarantine", {"quarantine_id": known["quarantine_id"]}, **reason)
+
+
+def keep_copy(project: Project, verdict: Verdict) -> str:
+    """Copy the source below ``.coldal/quarantine``; the path relative to the project.
+
+    What the mask is read from besides its file is copied to the same places beside it. Empty for
+    a file that can't be read, and for an archive: of those only the reason is left.
+    """
+    if verdict.sha256 is None or verdict.format == ARCHIVE:
+        return ""
+    parts = verdict.parts or _companions(verdict.file)
+    common = Path(os.path.commonpath([verdict.file.parent, *(part.parent for part in parts)]))
+    folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
+    copied = [_copy(file, folder / file.relative_to(common)) for file in (*parts, verdict.file)]
+    return project.layout.relative(folder / verdict.file.relative_to(common)) if copied[-1] else ""
+
+
+def _companions(file: Path) -> tuple[Path, ...]:
+    try:
+        return companion_files(file)
+    except ColdalError:
+        return ()
+
+
+def _content_name(sha256: str, parts: Sequence[Path]) -> str:
+    """A folder's name for a file and what it is read with: the same file may have other parts."""
+    if not parts:
+        return sha256[:16]
+    made = hashlib.sha256(sha256.encode())
+    for part in sorted(parts):
+        with contextlib.suppress(OSError):
+            made.update(f"{part.name} {sha256_file(part)}\n".encode())
+    return made.hexdigest()[:16]
+
+
+def _copy(source: Path, target: Path) -> bool:
+    if target.exists():
+        return True
+    try:
+        stream = source.open("rb")
+    except OSError:
+        return False
+    with stream:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, target.parent) from error
+        atomic_write(target, lambda copy: shutil.copyfileobj(stream, copy))
+    return True
+
+
+def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None, str]]) -> None:
+    """Masks of these scans have been accepted: nothing of them waits any more.
+
+    Nor do these masks themselves (hash of the file, key within it), where they waited for want of
+    a scan. What the same file holds for other scans goes on waiting.
+    """
+    for row in project.store.rows(
+        "SELECT quarantine_id, scan_id, source_sha256, source_key FROM quarantine WHERE state = ?",
+        (WAITING,),
+    ):
+        mask = row["source_sha256"], row["source_key"]
+        done = mask in labelled.values() if row["scan_id"] is None else row["scan_id"] in labelled
+        if done:
+            here = {"quarantine_id": row["quarantine_id"]}
+            project.store.update("quarantine", here, state=RESOLVED)
+
+
+def waiting(project: Project) -> list[Row]:
+    return project.store.rows(
+        "SELECT quarantine_id, scan_id, file, source, source_key, format, code, message, "
+        "created_at FROM quarantine WHERE state = ? ORDER BY quarantine_id",
+        (WAITING,),
+    )
+
+
+def select_waiting(project: Project, words: Sequence[str]) -> list[Row]:
+    """Quarantined masks by number, else by scan; all of them when ``words`` is empty."""
+    rows = waiting(project)
+    if not words:
+        return rows
+    chosen: dict[int, Row] = {}
+    for word in words:
+        found = [row for row in rows if str(row["quarantine_id"]) == word] or [
+            row for row in rows if row["scan_id"] == word
+        ]
+        if not found:
+            raise UsageError(
+                "nothing in quarantine under this name",
+                where=word,
+                remedy="coldal-tui labels list shows the numbers",
+            )
+        chosen |= {row["quarantine_id"]: row for row in found}
+    return list(chosen.values())
+
+
+def reject_quarantined(project: Project, rows: Sequence[Row]) -> None:
+    """Leave these masks out for good; the files stay where they are."""
+    with project.store.action("quarantine reject") as action:
+        for row in rows:
+            project.store.update(
+                "quarantine", {"quarantine_id": row["quarantine_id"]}, state=REJECTED
+            )
+        action.summary = f"rejected {len(rows)} masks in quarantine"

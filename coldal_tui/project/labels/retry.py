@@ -1,0 +1,162 @@
+"""Deciding again on masks in quarantine: after they, or coldal.toml, were mended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.project.labels.class_map import with_class_map
+from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project.labels.quarantine import RESOLVED, resolve_quarantine
+from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
+from coldal_tui.project.labels.targets import targets
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of one quarantined mask when it was tried again."""
+
+    quarantine_id: int
+    scan_id: str | None
+    accepted: bool
+    code: str
+    message: str
+
+
+def retry_quarantined(
+    project: Project,
+    rows: Sequence[Row],
+    options: ImportOptions | None = None,
+    *,
+    scan_id: str | None = None,
+) -> list[Retried]:
+    """Decide again on quarantined masks: on the original file, which may be mended, else the copy.
+
+    One that can't be decided on stays, with the reason, and does not stop the others.
+
+    Raises UsageError when ``scan_id`` is no scan that can have a label.
+    """
+    chosen = None if scan_id is None else _target_id(project, scan_id)
+    scans = targets(project)
+    with Stager(project, scans) as stager:
+        decided = list(_decide_all(project, scans, rows, options, chosen, stager))
+        stager.sync()
+        with project.store.action("quarantine retry") as action:
+            writer = LabelWriter(project)
+            results = [_settle(project, writer, row, one) for row, one in decided]
+            done = sum(result.accepted for result in results)
+            action.summary = f"tried {len(rows)} quarantined masks again, {done} accepted"
+    reconcile_label_files(project)
+    return results
+
+
+def _target_id(project: Project, scan_id: str) -> str:
+    """The scan that a person named; of an exact copy, the first."""
+    scan = project.scan(scan_id)
+    if scan.state != "present":
+        raise UsageError(
+            "this scan's file is missing",
+            where=scan_id,
+            remedy="bring it back, then coldal-tui index",
+        )
+    return scan.duplicate_of or scan_id
+
+
+def _decide_all(
+    project: Project,
+    scans: Sequence[ScanTarget],
+    rows: Sequence[Row],
+    options: ImportOptions | None,
+    chosen: str | None,
+    stager: Stager,
+) -> Iterator[tuple[Row, Verdict | Retried]]:
+    classes = project.config.classes
+    rules = classes.names, classes.ignore_value, with_class_map(project, options)
+    by_id = {target.scan_id: target for target in scans}
+    claims = Counter(chosen or row["scan_id"] for row in rows)
+    for row in rows:
+        target = by_id.get(chosen or row["scan_id"] or "")
+        if target is None:
+            yield row, _without_scan(row)
+            continue
+        if claims[target.scan_id] > 1:
+            yield row, _one_of_several(row, target.scan_id)
+            continue
+        try:
+            verdict = examine_file(
+                _source(project, row),
+                target,
+                *rules,
+                key=row["source_key"],
+                format=row["format"] or "auto",
+            )
+            verdict = stager.finish(verdict, again=True)
+        except ColdalError as error:
+            what = f"{error.what}; {error.remedy}" if error.remedy else error.what
+            yield row, Retried(row["quarantine_id"], target.scan_id, False, error.code, what)
+        else:
+            yield row, replace(verdict, source=row["source"])
+
+
+def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | Retried) -> Retried:
+    """Note what became of one mask (inside an action)."""
+    if isinstance(decided, Retried):
+        return decided
+    verdict, store = decided, project.store
+    staged: Staged = verdict.stored
+    here = {"quarantine_id": row["quarantine_id"]}
+    accepted = verdict.status == "accepted"
+    if accepted and verdict.scan_id is not None:
+        writer.store(verdict, staged)
+        resolve_quarantine(project, {verdict.scan_id: (verdict.sha256, verdict.key)})
+        store.update("quarantine", here, state=RESOLVED)
+    elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):
+        store.update("quarantine", here, code=verdict.code, message=verdict.explanation)
+    if not accepted and staged.kept and staged.kept != row["file"]:
+        # The original has changed: what is kept is what the reason speaks of.
+        store.update("quarantine", here, file=staged.kept, source_sha256=verdict.sha256)
+    scan_id = verdict.scan_id or row["scan_id"]
+    return Retried(row["quarantine_id"], scan_id, accepted, verdict.code, verdict.explanation)
+
+
+def _without_scan(row: Row) -> Retried:
+    return Retried(
+        row["quarantine_id"],
+        None,
+        False,
+        "no-scan",
+        "no scan is known for it; name one: labels accept NUMBER --scan SCAN",
+    )
+
+
+def _one_of_several(row: Row, scan_id: str) -> Retried:
+    return Retried(
+        row["quarantine_id"],
+        scan_id,
+        False,
+        "conflict",
+        f"several masks claim scan {scan_id!r}; name the one that counts by its number",
+    )
+
+
+def _source(project: Project, row: Row) -> Path:
+    original, kept = Path(row["source"]), project.file_of(row["file"]) if row["file"] else None
+    if original.is_file():
+        return original
+    if kept is not None and kept.is_file():
+        return kept
+    raise ColdalError(
+        "neither the mask nor the copy in quarantine can be found",
+        where=str(original),
+        remedy="import the mask again",
+        code="missing",
+    )

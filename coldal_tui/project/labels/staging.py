@@ -1,0 +1,263 @@
+"""Masks on their way into the project: staged beside the label versions, then versions themselves.
+
+Staging touches no database, so that several threads may do it; storing does, inside one action.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.incoming.importing import Verdict
+from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.files import disk_error, fsync_folder
+from coldal_tui.imaging.image import ScanHeader, label_suffix
+from coldal_tui.imaging.labelfile import encode_label, read_label
+from coldal_tui.project.labels.files import STAGED, label_name, stored_file
+from coldal_tui.project.labels.quarantine import keep_copy
+from coldal_tui.project.project import Project
+
+_SYNC_THREADS = 32
+
+Source = tuple[str, str, str]
+"""What a label was made of: scan, hash of the file, mask within it."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What was written for a verdict.
+
+    The pixels of a new label lie in ``file`` until it has a version, with the ending of its
+    format; ``known`` means that the
+    project has this label already; ``kept`` is the copy of a mask that goes to quarantine,
+    relative to the project.
+    """
+
+    file: Path | None = None
+    suffix: str = ""
+    sha256: str = ""
+    voxels: dict[str, int] = field(default_factory=dict)
+    kept: str = ""
+    known: bool = False
+
+
+class Stager:
+    """Writes accepted masks beside the label versions, on their scans' own grids.
+
+    Leaving the context removes what did not become a label. All but :meth:`sync` may be called
+    from several threads.
+    """
+
+    def __init__(self, project: Project, targets: Iterable[ScanTarget]) -> None:
+        """``targets`` are the scans that masks may belong to."""
+        self._project = project
+        self._targets = {target.scan_id: target for target in targets}
+        self._known = KnownLabels(project)
+        self._classes = project.config.classes.names
+        self._folder = project.layout.label_versions
+        self._token = secrets.token_hex(6)
+        self._numbers = itertools.count()
+        self._files: list[Path] = []
+
+    def __enter__(self) -> Stager:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file in self._files:
+            file.unlink(missing_ok=True)
+
+    def finish(self, verdict: Verdict, *, again: bool = False) -> Verdict:
+        """The verdict without its pixels; ``stored`` is what became of them.
+
+        ``again``: a label that the project has is written once more.
+        """
+        known = not again and self._known.holds(verdict)
+        stored = Staged(known=True) if known else self.stage(verdict)
+        return replace(verdict, label=None, stored=stored)
+
+    def preview(self, verdict: Verdict) -> Verdict:
+        """As :meth:`finish`, with nothing written."""
+        return replace(verdict, label=None, stored=Staged(known=self._known.holds(verdict)))
+
+    def stage(self, verdict: Verdict) -> Staged:
+        """Write the label of an accepted mask, or the copy of one that goes to quarantine."""
+        if verdict.label is None or verdict.scan_id is None:
+            kept = keep_copy(self._project, verdict) if verdict.status == "quarantined" else ""
+            return Staged(kept=kept)
+        target = self._targets[verdict.scan_id]
+        suffix = _suffix(target)
+        version = f"{STAGED}{self._token}{next(self._numbers)}"
+        path = self._folder / label_name(target.scan_id, suffix, version)
+        if not self._files:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        self._files.append(path)
+        data = encode_label(path, verdict.label, target.affine)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
+        return Staged(path, suffix, sha256(data).hexdigest(), voxels)
+
+    def sync(self) -> None:
+        """Make all that was staged durable.
+
+        At the end and many at once: each waits on the disk alone, and while one does, the file
+        system makes no other file.
+        """
+        if not self._files:
+            return
+        with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
+            list(
+                pool.map(_sync_files, (self._files[n::_SYNC_THREADS] for n in range(_SYNC_THREADS)))
+            )
+        fsync_folder(self._folder)
+
+
+def _suffix(target: ScanTarget) -> str:
+    header = ScanHeader(shape=target.shape, channels=1, dtype="uint8", affine=target.affine)
+    return label_suffix(header)
+
+
+def _sync_files(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+
+class KnownLabels:
+    """What the project's labels were made of, looked up once.
+
+    Versions of a scan whose label was rejected do not count: then the same file may come again.
+    Nor does an earlier version that a rule now chooses, where one of its rivals counts.
+    """
+
+    def __init__(self, project: Project) -> None:
+        rows = project.store.rows(
+            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key FROM labels "
+            "WHERE state IN ('active', 'superseded') AND scan_id IN "
+            "(SELECT scan_id FROM labels WHERE state = 'active')"
+        )
+        self._project = project
+        self._rows: dict[Source, list[dict[str, object]]] = {}
+        self._active: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            mask = row["source_sha256"], row["source_key"]
+            self._rows.setdefault((row["scan_id"], *mask), []).append(row)
+            if row["state"] == "active":
+                self._active[row["scan_id"]] = mask
+
+    def holds(self, verdict: Verdict) -> bool:
+        """Whether this mask has given this label before.
+
+        The pixels are compared, too: after a change of what the values mean, the same file is
+        another label; and one whose file was lost or damaged is taken in again.
+        """
+        if verdict.label is None:
+            return False
+        files = (stored_file(self._project, row) for row in self._versions(verdict))
+        return any(_holds(file, verdict.label) for file in files)
+
+    def has_file(self, verdict: Verdict, digest: str) -> bool:
+        """Whether a label file with this hash was made of this mask and is there."""
+        return any(
+            row["sha256"] == digest and stored_file(self._project, row) is not None
+            for row in self._versions(verdict)
+        )
+
+    def _versions(self, verdict: Verdict) -> Sequence[dict[str, object]]:
+        scan_id = verdict.scan_id or ""
+        found = self._rows.get((scan_id, verdict.sha256 or "", verdict.key), ())
+        if self._active.get(scan_id) in verdict.rivals:
+            return [row for row in found if row["state"] == "active"]
+        return found
+
+
+def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
+    if file is None:
+        return False
+    try:
+        return np.array_equal(read_label(file), label)
+    except ImageError:
+        return False
+
+
+def count_voxels(drawn: Drawn, classes: tuple[str, ...]) -> dict[str, int]:
+    """Pixels or voxels per class, and those to ignore."""
+    found = {name: drawn.pixels.get(number, 0) for number, name in enumerate(classes, start=1)}
+    return found | ({"ignore": drawn.ignored} if drawn.ignored else {})
+
+
+class LabelWriter:
+    """Makes staged masks the newest versions of their scans' labels (inside an action)."""
+
+    def __init__(self, project: Project) -> None:
+        store = project.store
+        self._project = project
+        self._versions = dict(
+            store.tuples("SELECT scan_id, max(version) FROM labels GROUP BY scan_id")
+        )
+        # What is replaced keeps its role; else the queue item that asked for a mask has it.
+        asked = store.tuples("SELECT scan_id, role FROM queue WHERE status != 'skipped'")
+        earlier = store.tuples("SELECT scan_id, role FROM labels WHERE state = 'active'")
+        self._roles = dict(asked) | dict(earlier)
+        self._queued = {scan_id for scan_id, _ in store.tuples("SELECT scan_id, role FROM queue")}
+        self._now = store.now()
+        self._folder = project.layout.label_versions
+        self._labels = project.layout.relative(project.layout.labels)
+
+    def store(self, verdict: Verdict, staged: Staged) -> None:
+        """Store one label. ``verdict`` is an accepted or kept one."""
+        if staged.file is None or verdict.scan_id is None:
+            raise ValueError("only an accepted mask that was staged can become a label")
+        store, scan_id = self._project.store, verdict.scan_id
+        version = 1 + (self._versions.get(scan_id) or 0)
+        name = label_name(scan_id, staged.suffix, f"v{version}")
+        os.replace(staged.file, f"{self._folder}/{name}")  # noqa: PTH105 - thousands of them
+        if version > 1:
+            store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
+        store.insert(
+            "labels",
+            scan_id=scan_id,
+            version=version,
+            file=f"{self._labels}/{label_name(scan_id, staged.suffix)}",
+            sha256=staged.sha256,
+            state="active",
+            role=self._roles.get(scan_id, "manual"),
+            source=verdict.origin,
+            source_sha256=verdict.sha256,
+            source_key=verdict.key,
+            author=verdict.author,
+            format=verdict.format or "mask",
+            geometry=verdict.geometry,
+            notes=[*verdict.notes, *verdict.warnings],
+            voxels=staged.voxels,
+            created_at=self._now,
+        )
+        self._versions[scan_id] = version
+        self._roles.setdefault(scan_id, "manual")
+        if scan_id in self._queued:
+            store.update("queue", {"scan_id": scan_id}, status="labelled")

@@ -1,0 +1,1 @@
+"""The queue: candidates, budget, and what people do to its items."""

@@ -1,0 +1,241 @@
+"""Another α for a round that is picked already: its waiting items are picked anew, at once.
+
+Nothing is trained. Only items that still wait, and that nobody has pinned or given to a person,
+make room; with the round's own α an untouched queue comes out as selection made it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.maps import load_clusters, load_map
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.store import Row
+from coldal_tui.selection.acquisition import Coverage, check_alpha, cover, entropy_diversity
+from coldal_tui.selection.pool import Pick, queue_row
+
+STRATEGY = "entropy-diversity"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An item of the round that may make room: its scan, rank and S."""
+
+    scan_id: str
+    rank: int
+    score: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One round's pool as arrays in ``scan_id`` order, ready to be ranked with any α.
+
+    ``free`` are the items that may make room, in rank order. Their scans are candidates again
+    here; all other items count as covered. ``stamp`` tells whether the queue has changed since.
+    """
+
+    round: int
+    alpha: float
+    free: tuple[Place, ...]
+    scan_ids: tuple[str, ...]
+    clusters: NDArray[np.int64]
+    points: NDArray[np.float64]
+    candidate: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    entropy: NDArray[np.float64]
+    coverage: Coverage
+    stamp: int
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """The round as it would be with ``alpha``: rows of the queue in rank order, with ``rank``.
+
+    ``came`` are scans that were not in the queue, ``left`` those that no longer are.
+    """
+
+    alpha: float
+    rows: tuple[Row, ...]
+    came: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def read_bench(project: Project) -> Bench:
+    """What re-ranking the newest round needs, with the distances that no α changes.
+
+    Raises
+    ------
+    ColdalError : no round, or one without entropies or drawn at random (code ``no-alpha``);
+        none of its scans waits any more (code ``no-free``).
+    """
+    with project.store.reading():
+        row = _round(project)
+        free = _free(project, row["round"])
+        if not free:
+            raise ColdalError(
+                f"no scan of round {row['round']} can make room: all are exported, labelled, "
+                "pinned or given to somebody",
+                where=project.name,
+                remedy="α has a say again in the next round",
+                code="no-free",
+            )
+        map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (row["map_id"],))
+        placed = load_map(project.file_of(map_file))
+        known = placed.index()
+        of = load_clusters(project.file_of(row["clusters"])).of
+        pool = [one for one in candidates.pool_rows(project, row["run_id"]) if one.scan_id in known]
+        stamp = _stamp(project)
+    waiting = {place.scan_id for place in free}
+    points = placed.xy[[known[one.scan_id] for one in pool]]
+    back = np.array([one.scan_id in waiting for one in pool], np.bool_)
+    candidate = np.array([one.candidate for one in pool], np.bool_) | back
+    covered = np.array([one.covered for one in pool], np.bool_) & ~back
+    scored = np.array([np.nan if one.entropy is None else one.entropy for one in pool])
+    if not np.isfinite(scored[candidate]).any():
+        raise ColdalError(
+            f"no candidate has an entropy of {row['run_id']}",
+            where=project.name,
+            remedy="score the pool: coldal-tui score",
+            code="no-alpha",
+        )
+    return Bench(
+        round=row["round"],
+        alpha=1.0 if row["strategy"] == "entropy" else row["alpha"],
+        free=free,
+        scan_ids=tuple(one.scan_id for one in pool),
+        clusters=np.array([of.get(one.scan_id, -1) for one in pool], np.int64),
+        points=points,
+        candidate=candidate,
+        covered=covered,
+        entropy=scored,
+        coverage=cover(points, candidate, covered),
+        stamp=stamp,
+    )
+
+
+def _round(project: Project) -> Row:
+    row = project.store.row("SELECT * FROM rounds ORDER BY round DESC LIMIT 1")
+    if row is None:
+        what, remedy = "nothing is selected yet", "select the first round: coldal-tui select"
+    elif row["round"] == 0 or row["run_id"] is None:
+        what = "α weighs entropy, and the first round is picked before there is any"
+        remedy = "label it, then train, score and pick the next round: coldal-tui next"
+    elif row["alpha"] is None:
+        what = f"round {row['round']} was picked by {row['strategy']}, which has no α"
+        remedy = "pick the next round with --strategy entropy-diversity"
+    else:
+        return row
+    raise ColdalError(what, where=project.name, remedy=remedy, code="no-alpha")
+
+
+def _free(project: Project, round_: int) -> tuple[Place, ...]:
+    rows = project.store.rows(
+        "SELECT scan_id, rank, score FROM queue WHERE round = ? AND status = 'queued' AND "
+        "role = 'acquired' AND pinned = 0 AND assignee IS NULL ORDER BY rank, scan_id",
+        (round_,),
+    )
+    return tuple(Place(row["scan_id"], row["rank"], row["score"]) for row in rows)
+
+
+def _stamp(project: Project) -> int:
+    """A number that differs when the queue, the labels or the pool do."""
+    store = project.store
+    queue = store.rows(
+        "SELECT scan_id, round, rank, status, pinned, assignee FROM queue ORDER BY scan_id"
+    )
+    gone = store.rows(
+        "SELECT scan_id FROM scans WHERE state != 'present' OR excluded IS NOT NULL OR "
+        "duplicate_of IS NOT NULL ORDER BY scan_id"
+    )
+    return hash(
+        (
+            tuple(tuple(row.values()) for row in queue),
+            frozenset(candidates.labelled_scans(project)),
+            frozenset(candidates.validation_patients(project)),
+            tuple(row["scan_id"] for row in gone),
+        )
+    )
+
+
+def rerank(bench: Bench, alpha: float) -> Reranked:
+    """The round's free places, picked with ``alpha`` as selection does. Numpy only.
+
+    Raises UsageError when ``alpha`` is outside 0..1.
+    """
+    check_alpha(alpha)
+    found = entropy_diversity(
+        bench.points,
+        bench.candidate,
+        bench.covered,
+        bench.entropy,
+        len(bench.free),
+        alpha,
+        bench.coverage,
+    )
+    rows = []
+    for place, one in zip(bench.free, found, strict=False):
+        pick = Pick(one.index, "acquired", int(bench.clusters[one.index]), one.terms(alpha))
+        rows.append(queue_row(pick, bench.scan_ids) | {"rank": place.rank})
+    before = {place.scan_id for place in bench.free}
+    after = {row["scan_id"] for row in rows}
+    return Reranked(
+        alpha=alpha,
+        rows=tuple(rows),
+        came=tuple(row["scan_id"] for row in rows if row["scan_id"] not in before),
+        left=tuple(p.scan_id for p in bench.free if p.scan_id not in after),
+    )
+
+
+def apply(project: Project, bench: Bench, found: Reranked) -> str:
+    """Put a re-ranked round into the queue, in one action that undo takes back; what was done.
+
+    Raises
+    ------
+    ColdalError : the queue, the labels or the pool have changed since ``read_bench`` (code
+        ``stale``); nothing is changed then.
+    """
+    store = project.store
+    with store.action("queue rerank", round=bench.round, alpha=found.alpha) as action:
+        if _stamp(project) != bench.stamp:
+            raise ColdalError(
+                "the queue has changed meanwhile; nothing was re-ranked",
+                where=f"round {bench.round}",
+                remedy="look at the queue as it is now, then set α again",
+                code="stale",
+            )
+        for scan_id in found.left:
+            store.execute("DELETE FROM queue WHERE scan_id = ?", (scan_id,))
+        came = set(found.came)
+        for row in found.rows:
+            _put(project, bench.round, row, new=row["scan_id"] in came)
+        _follow_places(project, bench, found)
+        store.update("rounds", {"round": bench.round}, alpha=found.alpha, strategy=STRATEGY)
+        action.summary = (
+            f"round {bench.round} re-ranked with α {found.alpha:.2f}: "
+            f"{len(found.came)} in, {len(found.left)} out"
+        )
+        action.inputs = {"came": list(found.came), "left": list(found.left)}
+    return action.summary
+
+
+def _put(project: Project, round_: int, row: Row, *, new: bool) -> None:
+    values: dict[str, Any] = {key: value for key, value in row.items() if key != "scan_id"}
+    if new:
+        project.store.insert("queue", scan_id=row["scan_id"], round=round_, **values)
+    else:
+        project.store.update("queue", {"scan_id": row["scan_id"]}, **values)
+
+
+def _follow_places(project: Project, bench: Bench, found: Reranked) -> None:
+    """A skipped item's place is held by whoever has that rank now."""
+    holder = {row["rank"]: row["scan_id"] for row in found.rows}
+    rank_of = {place.scan_id: place.rank for place in bench.free}
+    for scan_id in found.left:
+        heir = holder.get(rank_of[scan_id])
+        project.store.update("queue", {"replaced_by": scan_id}, replaced_by=heir)

@@ -1,0 +1,155 @@
+"""The scan that takes a skipped item's place; needs numpy, so it is imported only then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.maps import load_clusters, load_map
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.store import Row
+from coldal_tui.selection.coldstart import replacement
+from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
+from coldal_tui.selection.projection import normalise
+from coldal_tui.selection.strategies import strategy
+
+
+def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
+    """A queue row for the next pick after ``item`` was skipped; None when nobody is left.
+
+    Round 0: the next farthest point of the item's cluster, on the map or between embeddings as
+    the round was picked; later rounds and lots: the strategy's next pick. A validation item:
+    another scan of its patient, else a random patient of its cluster.
+    """
+    round_row = project.store.row("SELECT * FROM rounds WHERE round = ?", (item["round"],))
+    if round_row is None:
+        return None
+    scene = _scene(project, round_row)
+    if item["role"] == "validation":
+        pick = _next_validation(project, scene, item, round_row["seed"])
+    elif item["round"] == 0 and item["role"] != "random":
+        pick = replacement(scene.pool, item["cluster"], scene.pool.embeddings)
+    else:
+        alpha = 0.5 if round_row["alpha"] is None else round_row["alpha"]
+        picks = strategy(round_row["strategy"])(
+            scene.pool, 1, seed=round_row["seed"] + item["rank"], alpha=alpha
+        )
+        pick = picks[0] if picks else None
+    if pick is None:
+        return None
+    row = queue_row(pick, scene.scan_ids)
+    row["terms"] |= {"replaces": item["scan_id"]}
+    return row | {key: item[key] for key in ("round", "rank", "assignee")}
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The pool on a round's map; ``scan_ids[n]`` is its row ``n``."""
+
+    scan_ids: list[str]
+    pool: Pool
+
+
+def _scene(project: Project, round_row: Row) -> _Scene:
+    map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (round_row["map_id"],))
+    placed = load_map(project.file_of(map_file))
+    clusters = load_clusters(project.file_of(round_row["clusters"]))
+    known = placed.index()
+    rows = [
+        row
+        for row in candidates.pool_rows(project, round_row["run_id"])
+        if row.scan_id in known and row.scan_id in clusters.of
+    ]
+    scored = [np.nan if row.entropy is None else row.entropy for row in rows]
+    pool = Pool(
+        points=placed.xy[[known[row.scan_id] for row in rows]],
+        clusters=np.array([clusters.of[row.scan_id] for row in rows], dtype=np.int64),
+        candidate=np.array([row.candidate for row in rows], dtype=np.bool_),
+        covered=np.array([row.covered for row in rows], dtype=np.bool_),
+        labelled=np.array([row.labelled for row in rows], dtype=np.bool_),
+        entropy=np.array(scored, dtype=np.float64) if round_row["run_id"] else None,
+        patients=(
+            patient_numbers([row.patient_id for row in rows])
+            if project.config.selection.one_per_patient
+            else None
+        ),
+        round=round_row["round"],
+        clusters_by=round_row["strategy"],
+    )
+    scan_ids = [row.scan_id for row in rows]
+    if "embeddings" in strategy(round_row["strategy"]).needs:
+        pool = replace(pool, embeddings=_vectors(project, round_row["map_id"], scan_ids))
+    return _Scene(scan_ids, pool)
+
+
+def _vectors(project: Project, map_id: int, scan_ids: list[str]) -> NDArray[np.float32]:
+    """L2-normalised vectors of some scans by the encoder whose map the round stands on."""
+    rows = project.store.rows(
+        "SELECT e.scan_id, e.shard_row, s.file FROM embeddings e JOIN shards s "
+        "ON s.shard_id = e.shard_id JOIN maps m ON m.encoder_hash = e.encoder_hash "
+        "WHERE m.map_id = ? ORDER BY e.scan_id",
+        (map_id,),
+    )
+    place = {scan_id: n for n, scan_id in enumerate(scan_ids)}
+    by_file: dict[str, list[tuple[int, int]]] = {}
+    for row in rows:
+        if row["scan_id"] in place:
+            by_file.setdefault(row["file"], []).append((place[row["scan_id"]], row["shard_row"]))
+    parts = {name: _shard(project.file_of(name)) for name in by_file}
+    if sum(map(len, by_file.values())) < len(scan_ids):
+        raise _no_vectors(project.name)
+    width = next((part.shape[1] for part in parts.values()), 1)
+    vectors = np.zeros((len(scan_ids), width), np.float32)
+    for name, members in by_file.items():
+        here, there = zip(*members, strict=True)
+        vectors[list(here)] = parts[name][list(there)]
+    return normalise(vectors)
+
+
+def _shard(path: Path) -> NDArray[np.float32]:
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise _no_vectors(str(path)) from error
+
+
+def _no_vectors(where: str) -> ColdalError:
+    return ColdalError(
+        "the embeddings that the round was picked by are not all there",
+        where=where,
+        remedy="embed again: coldal-tui embed --again",
+        code="shard",
+    )
+
+
+def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> Pick | None:
+    scans = project.scans()
+    patient_of = {scan.scan_id: scan.patient_id for scan in scans}
+    own = patient_of[item["scan_id"]]
+    queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
+    taken = queued | candidates.labelled_scans(project)
+    for n, scan_id in enumerate(scene.scan_ids):
+        if patient_of[scan_id] == own and scan_id not in taken:
+            return _validation_pick(scene, n, own)
+    # A patient who has trained, or is about to, can't validate.
+    training = {patient_of[scan_id] for scan_id in taken}
+    free = [
+        n
+        for n in np.flatnonzero(scene.pool.candidate).tolist()
+        if patient_of[scene.scan_ids[n]] not in training
+    ]
+    same = [n for n in free if scene.pool.clusters[n] == item["cluster"]] or free
+    if not same:
+        return None
+    n = int(np.random.default_rng([seed, item["rank"]]).choice(same))
+    return _validation_pick(scene, n, patient_of[scene.scan_ids[n]])
+
+
+def _validation_pick(scene: _Scene, n: int, patient: str) -> Pick:
+    return Pick(n, "validation", int(scene.pool.clusters[n]), {"patient": patient})

@@ -1,0 +1,1 @@
+"""Scans: indexing, patients and DICOM identities."""

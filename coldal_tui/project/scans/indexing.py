@@ -1,0 +1,349 @@
+"""Bringing the project's list of scans up to date with the images folder."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.indexing import (
+    FileProblem,
+    FoundScan,
+    IndexResult,
+    KnownFile,
+    find_duplicates,
+    index_folder,
+)
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue.candidates import labelled_scans
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.scans.dicom_uids import write_uids
+from coldal_tui.project.scans.patients import PatientRule
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What an index found; ids of scans, and the files that are in none."""
+
+    scans: int
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    duplicates: dict[str, str] = field(default_factory=dict)
+    problems: tuple[FileProblem, ...] = ()
+    no_patient: int = 0
+    read: int = 0
+
+
+def reindex(
+    project: Project, *, progress: Progress | None = None, accept_removals: bool = False
+) -> IndexReport:
+    """Index the images folder and record what was added, changed, moved and removed.
+
+    Raises
+    ------
+    ColdalError : the folder is gone, or every known scan is (code ``all-gone``): a disk that is
+        not mounted must not empty a project.
+    """
+    images = project.images
+    if not images.is_dir():
+        raise ColdalError(
+            "the images folder is not there",
+            where=str(images),
+            remedy="mount it, or set dir under [images] in coldal.toml",
+            code="no-images",
+        )
+    section = project.config.images
+    patients = PatientRule(section, project.root)
+    result = index_folder(
+        images,
+        known=_known(project),
+        include=section.include,
+        exclude=(*section.exclude, *_own_folders(project)),
+        progress=progress,
+    )
+    before = {scan.scan_id: scan for scan in project.scans()}
+    matches = _match(project, result.scans, before)
+    present = [scan_id for scan_id, scan in before.items() if scan.state == "present"]
+    if present and not set(present) & set(matches) and not accept_removals:
+        raise ColdalError(
+            f"all {len(present)} known scans are gone",
+            where=str(images),
+            remedy="is the disk mounted, and dir right in coldal.toml? "
+            "If they were really removed: index --accept-removals",
+            code="all-gone",
+        )
+    return _record(project, result, matches, before, patients)
+
+
+def _known(project: Project) -> dict[str, KnownFile]:
+    known = {}
+    for row in project.store.rows("SELECT rel_path, entry FROM files"):
+        try:
+            known[row["rel_path"]] = msgspec.json.decode(row["entry"], type=KnownFile)
+        except msgspec.DecodeError:
+            continue  # written by another version: that file is read again
+    return known
+
+
+def _own_folders(project: Project) -> list[str]:
+    """The project's own folders, when the project lies inside the images folder."""
+    layout = project.layout
+    own = []
+    for folder in (layout.state, layout.labels, layout.exports):
+        if folder.is_relative_to(project.images):
+            own.append(glob.escape(folder.relative_to(project.images).as_posix()) + "/*")
+    return own
+
+
+def _record(
+    project: Project,
+    result: IndexResult,
+    matches: Mapping[str, FoundScan],
+    before: Mapping[str, ScanRecord],
+    patients: PatientRule,
+) -> IndexReport:
+    duplicates = _duplicates(project, result.scans, matches, before)
+    added, changed, moved, returned = [], [], [], []
+    store = project.store
+    with store.action("index", undoable=False) as action:
+        for scan_id, found in sorted(matches.items()):
+            old = before.get(scan_id)
+            _write_scan(project, scan_id, found, duplicates.get(scan_id), patients, old)
+            if old is None:
+                added.append(scan_id)
+                continue
+            if old.state != "present":
+                returned.append(scan_id)
+            if old.quick_hash != found.quick_hash:
+                changed.append(scan_id)
+                # What a run made of other bytes is no longer its opinion of this scan.
+                store.execute("DELETE FROM scores WHERE scan_id = ?", (scan_id,))
+            elif old.rel_path != found.rel_path:
+                moved.append(scan_id)
+        removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
+        for scan_id in removed:
+            store.update("scans", {"scan_id": scan_id}, state="missing")
+        _write_files(project, result)
+        action.summary = (
+            f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
+            f"{len(moved)} moved, {len(removed)} removed"
+        )
+        action.params = {"images": str(project.images), "problems": len(result.problems)}
+    return IndexReport(
+        scans=len(matches),
+        added=tuple(added),
+        changed=tuple(changed),
+        moved=tuple(moved),
+        removed=tuple(sorted(removed)),
+        returned=tuple(returned),
+        duplicates=duplicates,
+        problems=result.problems,
+        no_patient=len(patients.unmatched),
+        read=result.read,
+    )
+
+
+def _match(
+    project: Project, scans: Iterable[FoundScan], before: Mapping[str, ScanRecord]
+) -> dict[str, FoundScan]:
+    """``scan_id`` of every found scan.
+
+    The same bytes at the same path; else the same bytes elsewhere (moved: labels follow the
+    bytes, also where files swapped names); else the same path (changed); else a new one.
+    """
+    # Of several that were once at a path, the one that is there now.
+    by_path: dict[str, str] = {}
+    for scan_id, scan in sorted(before.items(), key=lambda item: item[1].state == "present"):
+        by_path[scan.rel_path] = scan_id
+    matched: dict[str, FoundScan] = {}
+    rest: list[FoundScan] = []
+    for found in scans:
+        old = by_path.get(found.rel_path)
+        if old is not None and before[old].quick_hash == found.quick_hash:
+            matched[old] = found
+        else:
+            rest.append(found)
+    moved = _moved(rest, [scan for scan_id, scan in before.items() if scan_id not in matched])
+    matched |= moved
+    placed = {found.rel_path for found in moved.values()}
+    new = []
+    for found in rest:
+        old = by_path.get(found.rel_path)
+        if found.rel_path in placed:
+            continue
+        if old is not None and old not in matched:
+            matched[old] = found
+        else:
+            new.append(found)
+    return matched | _new_ids(project, new, taken=set(before))
+
+
+def _moved(found: Iterable[FoundScan], gone: Iterable[ScanRecord]) -> dict[str, FoundScan]:
+    """Scans whose bytes lie at another path now.
+
+    Large files can share a quick hash without being equal. Where several do, the file's name
+    decides; without one that fits, only copies of one another are paired.
+    """
+    here: dict[str, list[FoundScan]] = {}
+    for one in found:
+        here.setdefault(one.quick_hash, []).append(one)
+    there: dict[str, list[ScanRecord]] = {}
+    for scan in sorted(gone, key=lambda scan: (scan.state != "present", scan.scan_id)):
+        there.setdefault(scan.quick_hash, []).append(scan)
+    moved: dict[str, FoundScan] = {}
+    for digest in sorted(here.keys() & there.keys()):
+        now, old = list(here[digest]), list(there[digest])
+        for name in sorted({_file_name(one.rel_path) for one in now}):
+            ours = [one for one in now if _file_name(one.rel_path) == name]
+            theirs = [scan for scan in old if _file_name(scan.rel_path) == name]
+            if len(ours) == len(theirs) == 1:
+                moved[theirs[0].scan_id] = ours[0]
+                now.remove(ours[0])
+                old.remove(theirs[0])
+        sure = len(old) == len(now) == 1
+        if sure or (
+            old and now and _one_content(old) and len(find_duplicates(now)) == len(now) - 1
+        ):
+            moved |= {scan.scan_id: one for scan, one in zip(old, now, strict=False)}
+    return moved
+
+
+def _file_name(rel_path: str) -> str:
+    return PurePosixPath(rel_path).name
+
+
+def _one_content(scans: list[ScanRecord]) -> bool:
+    """Whether all of them are copies of one scan."""
+    return len({scan.duplicate_of or scan.scan_id for scan in scans}) == 1
+
+
+def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[str, FoundScan]:
+    """Readable, unique, safe in a file name on any system; folders tell equal names apart."""
+    names = [safe_name(found.name) for found in new]
+    folded = Counter(name.lower() for name in names)
+    used = {name.lower() for name in taken}
+    given: dict[str, FoundScan] = {}
+    for name, found in zip(names, new, strict=True):
+        candidate = name
+        if folded[name.lower()] > 1 or name.lower() in used:
+            candidate = safe_name(f"{_telling_folder(project, found)}-{name}")
+        given[unique_name(candidate, used)] = found
+    return given
+
+
+def _telling_folder(project: Project, found: FoundScan) -> str:
+    """The nearest folder whose name is not in the scan's own name yet."""
+    folders = [folder.name for folder in PurePosixPath(found.rel_path).parents if folder.name]
+    return next((name for name in folders if not found.name.startswith(name)), project.images.name)
+
+
+def safe_name(name: str) -> str:
+    """Letters, digits, ``.``, ``_`` and ``-`` of a name; at most 80 characters; never empty."""
+    import unicodedata
+
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")
+    return kept[:80].rstrip("._-") or "scan"
+
+
+def unique_name(name: str, used: set[str]) -> str:
+    """``name``, numbered where ``used`` (lower case) holds it; the answer is added to ``used``."""
+    unique, number = name, 2
+    while unique.lower() in used:
+        unique, number = f"{name}-{number}", number + 1
+    used.add(unique.lower())
+    return unique
+
+
+def _duplicates(
+    project: Project,
+    scans: Sequence[FoundScan],
+    matches: Mapping[str, FoundScan],
+    before: Mapping[str, ScanRecord],
+) -> dict[str, str]:
+    """``copy → original``; one with a label or in the queue, or an original before, stays one."""
+    copies = find_duplicates(scans)
+    if not copies:
+        return {}
+    ids = {found.rel_path: scan_id for scan_id, found in matches.items()}
+    groups: dict[int, list[str]] = {}
+    for copy, first in copies.items():
+        groups.setdefault(first, [ids[scans[first].rel_path]]).append(ids[scans[copy].rel_path])
+    used = labelled_scans(project) | {
+        row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")
+    }
+
+    def rank(scan_id: str) -> tuple[bool, bool, str]:
+        old = before.get(scan_id)
+        was_original = old is not None and old.duplicate_of is None and old.state == "present"
+        return scan_id not in used, not was_original, scan_id
+
+    duplicates: dict[str, str] = {}
+    for members in groups.values():
+        kept = min(members, key=rank)
+        duplicates |= {scan_id: kept for scan_id in members if scan_id != kept}
+    return duplicates
+
+
+def _write_scan(
+    project: Project,
+    scan_id: str,
+    found: FoundScan,
+    duplicate_of: str | None,
+    patients: PatientRule,
+    old: ScanRecord | None,
+) -> None:
+    header = found.header
+    patient_id, extra = patients.patient(found.rel_path, scan_id, header.patient_id)
+    images = project.images
+    values = {
+        "rel_path": found.rel_path,
+        "kind": found.ref.kind,
+        "files": [Path(name).relative_to(images).as_posix() for name in found.ref.files],
+        "shape": list(header.shape),
+        "channels": header.channels,
+        "dtype": header.dtype,
+        "spacing": list(header.spacing) if header.spacing else None,
+        "affine": [list(row) for row in header.affine] if header.affine else None,
+        "modality": header.modality,
+        "patient_id": patient_id,
+        "meta": {**header.meta, **extra},
+        "quick_hash": found.quick_hash,
+        "size": found.size,
+        "duplicate_of": duplicate_of,
+        "state": "present",
+    }
+    if old is None:
+        project.store.insert("scans", scan_id=scan_id, added_at=project.store.now(), **values)
+    else:
+        if old.quick_hash != found.quick_hash:
+            values["sha256"] = None
+        project.store.update("scans", {"scan_id": scan_id}, **values)
+    write_uids(project, scan_id, found.uids)
+
+
+def _write_files(project: Project, result: IndexResult) -> None:
+    store = project.store
+    store.execute("DELETE FROM problems")
+    for problem in result.problems:
+        store.replace(
+            "problems",
+            rel_path=problem.rel_path,
+            kind=problem.kind,
+            code=problem.code,
+            reason=problem.reason,
+        )
+    store.execute("DELETE FROM files")
+    for rel_path, known in result.known.items():
+        store.insert("files", rel_path=rel_path, entry=msgspec.json.encode(known).decode())

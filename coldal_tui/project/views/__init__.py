@@ -1,0 +1,1 @@
+"""What screens and `status` read; nothing here writes."""

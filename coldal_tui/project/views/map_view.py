@@ -1,0 +1,248 @@
+"""The map as arrays: every scan's place, cluster and status, for screens that draw all of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.maps import load_cluster_array, load_map
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue.candidates import latest_run
+
+STATUSES = ("candidate", "queued", "exported", "labelled", "skipped", "excluded")
+"""Names of the codes in ``Scene.status``; ``excluded``: never a candidate (frozen patients too)."""
+
+PATIENT, DICE, META = "patient", "dice", "meta:"
+FEW = 8
+"""Up to so many different numbers are told apart by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """N scans of one map version, in ``scan_id`` order.
+
+    ``xy`` (N, 2) float32; ``cluster`` (N,) int16, -1 for none; ``status`` (N,) uint8, an index
+    into ``STATUSES``; ``entropy`` (N,) float32 of the newest run, NaN where unknown;
+    ``medoids`` indices of scans that were queued as medoids; ``method`` how the map was made
+    (``sklearn-tsne``, ``opentsne``, ``placed``, ``none``), ``encoder`` from whose vectors.
+    """
+
+    map_id: int
+    scan_ids: tuple[str, ...]
+    xy: NDArray[np.float32]
+    cluster: NDArray[np.int16]
+    status: NDArray[np.uint8]
+    entropy: NDArray[np.float32]
+    medoids: NDArray[np.int64]
+    method: str = ""
+    encoder: str = ""
+
+    def __len__(self) -> int:
+        return len(self.scan_ids)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Row of each scan."""
+        return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
+
+
+def read_scene(project: Project) -> Scene | None:
+    """The map of the newest round, else the newest map; None before there is any."""
+    store = project.store
+    row = store.row(
+        "SELECT m.*, r.clusters FROM rounds r JOIN maps m ON m.map_id = r.map_id "
+        "ORDER BY r.round DESC LIMIT 1"
+    ) or store.row("SELECT *, NULL AS clusters FROM maps ORDER BY map_id DESC LIMIT 1")
+    if row is None:
+        return None
+    placed = load_map(project.file_of(row["file"]))
+    index = {scan_id: n for n, scan_id in enumerate(placed.scan_ids)}
+    cluster = np.full(len(index), -1, np.int16)
+    if row["clusters"]:
+        cluster = load_cluster_array(project.file_of(row["clusters"]), placed.scan_ids)
+    encoder = store.value(
+        "SELECT name FROM encoders WHERE encoder_hash = ?", (row["encoder_hash"],)
+    )
+    medoids = store.tuples("SELECT scan_id FROM queue WHERE role = 'medoid' ORDER BY round, rank")
+    scene = Scene(
+        map_id=row["map_id"],
+        scan_ids=placed.scan_ids,
+        xy=placed.xy.astype(np.float32),
+        cluster=cluster,
+        status=_statuses(project, index),
+        entropy=_entropies(project, index),
+        medoids=np.array([index[name] for (name,) in medoids if name in index], dtype=np.int64),
+        method=str(json.loads(row["params"]).get("method", "")),
+        encoder=str(encoder or ""),
+    )
+    scene.__dict__["index"] = index
+    return scene
+
+
+def _entropies(project: Project, index: dict[str, int]) -> NDArray[np.float32]:
+    found = project.store.tuples(
+        "SELECT scan_id, entropy FROM scores WHERE run_id = ?", (latest_run(project),)
+    )
+    return _placed_values(found, index)
+
+
+def _placed_values(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.float32]:
+    """``(scan_id, number)`` pairs as an array in map order; NaN where there is none."""
+    values = np.full(len(index), np.nan, np.float32)
+    at = np.array([index.get(scan_id, -1) for scan_id, _ in found], dtype=np.int64)
+    given = np.array([value for _, value in found], dtype=np.float32)
+    values[at[at >= 0]] = given[at >= 0]
+    return values
+
+
+def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
+    """Later rules overrule earlier ones: a label is what counts most."""
+    status = np.zeros(len(index), np.uint8)
+    out = STATUSES.index("excluded")
+    sources = (
+        (
+            "SELECT scan_id, 'excluded' FROM scans WHERE state != 'present' OR "
+            "excluded IS NOT NULL OR duplicate_of IS NOT NULL OR patient_id IN "
+            "(SELECT patient_id FROM validation UNION SELECT s.patient_id FROM validation v "
+            "JOIN scans s ON s.scan_id = v.scan_id)"
+        ),
+        "SELECT scan_id, status FROM queue",
+        "SELECT scan_id, 'labelled' FROM labels WHERE state = 'active'",
+    )
+    codes = {name: code for code, name in enumerate(STATUSES)}
+    for sql in sources:
+        for scan_id, name in project.store.tuples(sql):
+            if scan_id in index:
+                status[index[scan_id]] = codes.get(name, out)
+    return status
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One fact about N scans of a scene: a name for each, or a number for each.
+
+    Names: ``codes`` (N,) int32 into ``names``, -1 for unknown. Numbers: ``values`` (N,) float32,
+    NaN for unknown, and no names.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    codes: NDArray[np.int32] | None
+    values: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        known = self.codes if self.values is None else self.values
+        return 0 if known is None else len(known)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of any scan."""
+        if self.values is not None:
+            return bool(np.isfinite(self.values).any())
+        return bool(self.names)
+
+    def text(self, row: int) -> str | None:
+        """What is known about one scan."""
+        if self.values is not None:
+            value = float(self.values[row])
+            return (
+                None if math.isnan(value) else f"{value:.2f}" if self.name == DICE else f"{value:g}"
+            )
+        code = -1 if self.codes is None else int(self.codes[row])
+        return None if code < 0 else self.names[code]
+
+    def same(self, other: Column | None) -> bool:
+        """Whether both say the same of every scan."""
+        return (
+            other is not None
+            and (self.name, self.names) == (other.name, other.names)
+            and _equal(self.codes, other.codes)
+            and _equal(self.values, other.values)
+        )
+
+
+def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def column_names(project: Project) -> tuple[str, ...]:
+    """What ``read_column`` knows of this project and is not the same for all scans."""
+    store = project.store
+    names = []
+    if store.value("SELECT 1 FROM metrics LIMIT 1"):
+        names.append(DICE)
+    if store.value("SELECT 1 FROM scans GROUP BY patient_id HAVING count(*) > 1 LIMIT 1"):
+        names.append(PATIENT)
+    keys = store.tuples(
+        "SELECT m.key FROM scans s, json_each(s.meta) m GROUP BY m.key "
+        "HAVING count(DISTINCT m.value) > 1 OR count(*) < (SELECT count(*) FROM scans) "
+        "ORDER BY m.key"
+    )
+    return (*names, *(f"{META}{key}" for (key,) in keys))
+
+
+def read_column(project: Project, scene: Scene, name: str) -> Column:
+    """``dice`` of the newest measured run, ``patient``, or ``meta:KEY`` of the scans' metadata.
+
+    Dice is the mean over a scan's classes; a later evaluation overrules an earlier one and the
+    validation. Metadata that are numbers throughout and more than ``FEW`` are read as numbers.
+    """
+    if name == DICE:
+        return Column(name, (), None, _placed_values(_dices(project), scene.index))
+    if name == PATIENT:
+        # A scan without a known patient is a patient of its own, named after itself.
+        found = project.store.tuples(
+            "SELECT scan_id, patient_id FROM scans WHERE patient_id != 'scan:' || scan_id"
+        )
+        return _named(name, found, scene)
+    found = project.store.tuples(
+        "SELECT s.scan_id, m.value FROM scans s, json_each(s.meta) m WHERE m.key = ?",
+        (name.removeprefix(META),),
+    )
+    kept = [(scan_id, str(value)) for scan_id, value in found if value not in (None, "")]
+    distinct = {value for _, value in kept}
+    numbers = {value: _number(value) for value in distinct}
+    if len(distinct) > FEW and all(number is not None for number in numbers.values()):
+        pairs = [(scan_id, numbers[value]) for scan_id, value in kept]
+        return Column(name, (), None, _placed_values(pairs, scene.index))
+    return _named(name, kept, scene)
+
+
+def _named(name: str, found: list[tuple[Any, ...]], scene: Scene) -> Column:
+    """Names as codes: the most frequent on the map first, then in the order of their names."""
+    seen = [(scene.index[scan_id], value) for scan_id, value in found if scan_id in scene.index]
+    counts = Counter(value for _, value in seen)
+    names = tuple(sorted(counts, key=lambda value: (-counts[value], value)))
+    code = {value: n for n, value in enumerate(names)}
+    codes = np.full(len(scene), -1, np.int32)
+    codes[[row for row, _ in seen]] = [code[value] for _, value in seen]
+    return Column(name, names, codes, None)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _dices(project: Project) -> list[tuple[Any, ...]]:
+    run = project.store.value(
+        "SELECT r.run_id FROM runs r WHERE EXISTS (SELECT 1 FROM metrics m WHERE m.run_id = "
+        "r.run_id) ORDER BY r.created_at DESC, r.run_id DESC LIMIT 1"
+    )
+    return project.store.tuples(
+        "SELECT scan_id, avg(dice) FROM metrics WHERE run_id = ? GROUP BY split, scan_id ORDER BY "
+        "split != 'validation', CAST(substr(split, instr(split, '-') + 1) AS INTEGER)",
+        (run,),
+    )

@@ -1,0 +1,133 @@
+"""What to do next, in words and as a command: the loudest line of every screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.project.queue.candidates import Budget, any_candidate
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.views.snapshot import JobState
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """``command`` is empty when there is nothing to run (wait, or all is done).
+
+    ``action`` says the same to a program: ``index``, ``select``, ``export``, ``import``,
+    ``next``, ``train``, ``quarantine``, ``skipped`` (look at them), ``wait`` or ``""``.
+    """
+
+    command: str
+    text: str
+    action: str = ""
+
+
+def next_step(project: Project, state: dict[str, Any]) -> NextStep:
+    """The next sensible step for a project in ``state`` (the fields of a snapshot)."""
+    return _job_step(state["jobs"]) or _first_steps(state) or _queue_step(project, state)
+
+
+def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
+    for job in jobs:
+        if job.status == "running":
+            return NextStep("coldal-tui jobs logs -f", f"{job.kind} is running", "wait")
+    for job in jobs:
+        if job.status == "waiting":
+            return NextStep("coldal-tui jobs list", f"{job.kind} waits for its turn", "wait")
+    return None
+
+
+def _first_steps(state: dict[str, Any]) -> NextStep | None:
+    if not state["usable"]:
+        return NextStep(
+            "coldal-tui index", f"no usable scan in {state['images']}; index again", "index"
+        )
+    if state["rounds"]:
+        return None
+    waiting = state["usable"] - state["embedded"]
+    text = f"embed {_scans(waiting)} and pick the first queue" if waiting > 0 else ""
+    return NextStep("coldal-tui select", text or "pick the first queue", "select")
+
+
+def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
+    budget = state["budget"]
+    if state["quarantined"]:
+        count = state["quarantined"]
+        return NextStep(
+            "coldal-tui labels list",
+            f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; see why",
+            "quarantine",
+        )
+    if budget.queued:
+        return NextStep(
+            "coldal-tui export-queue",
+            f"hand {_scans(budget.queued, 'queued ')} to labelers",
+            "export",
+        )
+    if budget.exported:
+        out = "its mask" if budget.exported == 1 else "their masks"
+        verb = "is" if budget.exported == 1 else "are"
+        return NextStep(
+            "coldal-tui import-masks DIR",
+            f"{_scans(budget.exported)} {verb} out with labelers; import {out}",
+            "import",
+        )
+    if not budget.labelled:
+        return NextStep(
+            "coldal-tui queue reopen SCAN",
+            "every queued scan was skipped and there is no label yet; bring some back",
+            "skipped",
+        )
+    return _round_step(project, budget)
+
+
+def _round_step(project: Project, budget: Budget) -> NextStep:
+    """All that was handed out is back."""
+    more = budget.left > 0 and any_candidate(project)
+    if not run_is_current(project):
+        labels = "1 label is" if budget.labelled == 1 else f"{budget.labelled:,} labels are"
+        what = "pick the next batch" if more else "measure the final model"
+        return NextStep(
+            "coldal-tui next" if more else "coldal-tui train",
+            f"{labels} in; train and {what}",
+            "next" if more else "train",
+        )
+    if more:
+        return NextStep(
+            "coldal-tui next",
+            f"{budget.left:,} of the budget left; pick the next batch",
+            "next",
+        )
+    if budget.left:
+        return NextStep("", "no scan is left to pick; add scans and index to go on")
+    return NextStep("", "the budget is spent; raise it in coldal.toml to go on")
+
+
+def _scans(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}scan{'' if count == 1 else 's'}"
+
+
+def run_is_current(project: Project) -> bool:
+    """Whether the newest run was trained on exactly the labels that are active now."""
+    store = project.store
+    row = store.row("SELECT summary FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1")
+    if row is None:
+        return False
+    seen: dict[str, str] = json.loads(row["summary"]).get("labels", {})
+    now = store.rows("SELECT scan_id, sha256 FROM labels WHERE state = 'active'")
+    return seen == {label["scan_id"]: label["sha256"] for label in now}
+
+
+def run_networks(project: Project, run_id: str | None = None) -> int:
+    """How many networks a run, or the newest, is made of; 0 where there is no run."""
+    found = project.store.value(
+        "SELECT coalesce(json_extract(summary, '$.networks'), 1) FROM runs "
+        "WHERE run_id = coalesce(?, run_id) ORDER BY created_at DESC, run_id DESC LIMIT 1",
+        (run_id,),
+    )
+    return int(found or 0)

@@ -1,0 +1,290 @@
+"""The queue, or all scans of a project, as columns: what a table of any length is drawn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.maps import load_cluster_array
+from coldal_tui.project.entropy_scale import scaled_entropy
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.store import Row
+from coldal_tui.visible import visible
+
+Scope = Literal["open", "rounds", "all"]
+SCOPES: tuple[Scope, ...] = ("open", "rounds", "all")
+"""Rounds that still have open items, and the newest; every round; every scan of the project."""
+Scan = tuple[Any, ...]
+MOST_META = 40
+"""Columns of metadata; the rarest of more than these are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """N short texts that repeat: ``names[codes[n]]`` is row ``n``'s; "" where there is none."""
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[str | None]) -> Words:
+        index: dict[str, int] = {}
+        codes = [index.setdefault(value or "", len(index)) for value in values]
+        return cls(np.array(codes, np.int32), tuple(index))
+
+    def __getitem__(self, row: int) -> str:
+        return self.names[int(self.codes[row])]
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """(N,) every text as a number; NaN where it is none."""
+        return np.array([as_number(name) for name in self.names] or [np.nan])[self.codes]
+
+    @cached_property
+    def are_numbers(self) -> bool:
+        """Whether every text that is there is a number."""
+        there = [name for name in self.names if name]
+        return bool(there) and not any(np.isnan(as_number(name)) for name in there)
+
+    @cached_property
+    def longest(self) -> int:
+        """Cells of the longest text as it is shown."""
+        return max((len(visible(name)) for name in self.names), default=0)
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """(N,) place of every text in alphabetical order, case ignored."""
+        place = np.empty(len(self.names), np.int64)
+        place[sorted(range(len(self.names)), key=lambda n: self.names[n].casefold())] = range(
+            len(self.names)
+        )
+        return place[self.codes]
+
+
+def as_number(text: str) -> float:
+    """A text as a number; NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+@dataclass(frozen=True, eq=False)
+class ScanTable:
+    """N rows. Whole numbers are -1 and floats NaN where a scan has no such value.
+
+    ``entropy``, ``diversity`` and ``score`` are the terms of S, 0 to 1, at the step of the pick;
+    a candidate's ``entropy`` is its newest one on the same scale (smallest to largest of all
+    candidates). ``status`` is that of the queue, or ``candidate``, ``labelled``, ``excluded``,
+    ``held out`` (its patient is frozen for validation), ``duplicate``, ``missing``. ``path`` is
+    relative to the images folder. ``meta`` holds metadata columns that differ between scans.
+    ``version`` tells states of the project apart.
+    """
+
+    scope: Scope
+    version: int
+    scan_id: Sequence[str]
+    path: Sequence[str]
+    round: NDArray[np.int32]
+    rank: NDArray[np.int32]
+    cluster: NDArray[np.int32]
+    pinned: NDArray[np.bool_]
+    role: Words
+    status: Words
+    assignee: Words
+    reason: Words
+    patient: Words
+    entropy: NDArray[np.float64]
+    diversity: NDArray[np.float64]
+    score: NDArray[np.float64]
+    meta: Mapping[str, Words] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.scan_id)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Row of each scan."""
+        return {scan_id: n for n, scan_id in enumerate(self.scan_id)}
+
+    @cached_property
+    def longest_id(self) -> int:
+        """Cells of the longest scan id as it is shown."""
+        if all(map(str.isprintable, self.scan_id)):
+            return max(map(len, self.scan_id), default=0)
+        return max(len(visible(name)) for name in self.scan_id)
+
+    @cached_property
+    def is_open(self) -> NDArray[np.bool_]:
+        """Which scans wait for a label or are out for one."""
+        out = np.array([name in candidates.OUT_STATUSES for name in self.status.names], np.bool_)
+        return out[self.status.codes]
+
+    @cached_property
+    def haystack(self) -> tuple[str, NDArray[np.int64]]:
+        """All scan ids and paths in small letters, a row a line, and where each line starts."""
+        lines = [f"{a}\t{b}\n".casefold() for a, b in zip(self.scan_id, self.path, strict=True)]
+        ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
+        return "".join(lines), np.concatenate([[0], ends[:-1]]).astype(np.int64)
+
+
+def read_queue_table(project: Project, scope: Scope, known: ScanTable | None = None) -> ScanTable:
+    """The rows of a scope; ``known`` itself where nothing has changed since it was read."""
+    with project.store.reading():
+        version = int(project.store.value("SELECT max(audit_id) FROM audit") or 0)
+        if known is not None and (known.scope, known.version) == (scope, version):
+            return known
+        if scope == "all":
+            return _read_scans(project, version)
+        return _read_queue(project, version, scope)
+
+
+_QUEUE = (
+    "SELECT q.scan_id, q.round, q.rank, q.role, q.cluster, q.status, q.score, q.entropy, "
+    "q.diversity, q.assignee, q.pinned, q.reason, s.rel_path, s.patient_id, s.meta "
+    "FROM queue q JOIN scans s ON s.scan_id = q.scan_id {where} "
+    "ORDER BY q.round, q.pinned DESC, q.rank, q.status = 'skipped', q.scan_id"
+)
+_OPEN_ROUNDS = (
+    "WHERE q.round IN (SELECT round FROM queue WHERE status IN ('queued', 'exported') "
+    "UNION SELECT max(round) FROM rounds)"
+)
+
+
+def _read_queue(project: Project, version: int, scope: Scope) -> ScanTable:
+    where = _OPEN_ROUNDS if scope == "open" else ""
+    rows = project.store.rows(_QUEUE.format(where=where))
+    scans = [(r["scan_id"], r["rel_path"], r["patient_id"], r["meta"]) for r in rows]
+    return _table(project, version, scope, scans, rows, [row["status"] for row in rows])
+
+
+def _read_scans(project: Project, version: int) -> ScanTable:
+    store = project.store
+    scans = store.tuples(
+        "SELECT scan_id, rel_path, patient_id, meta, state, excluded, duplicate_of FROM scans "
+        "ORDER BY scan_id"
+    )
+    queue = {row["scan_id"]: row for row in store.rows(_QUEUE.format(where=""))}
+    labelled = candidates.labelled_scans(project)
+    frozen = candidates.validation_patients(project)
+    statuses = [_status(scan, queue.get(scan[0]), labelled, frozen) for scan in scans]
+    items = [queue.get(scan[0], _NOT_QUEUED) for scan in scans]
+    return _table(project, version, "all", scans, items, statuses)
+
+
+_NOT_QUEUED: Row = dict.fromkeys(
+    ("round", "rank", "role", "cluster", "score", "entropy", "diversity", "assignee", "reason")
+) | {"pinned": 0}
+
+
+def _status(scan: Scan, item: Row | None, labelled: set[str], frozen: set[str]) -> str:
+    """What counts most first: a label, then the queue, then why it can't be picked."""
+    scan_id, _, patient, _, state, excluded, duplicate_of = scan
+    if scan_id in labelled:
+        return "labelled"
+    if state != "present":
+        return "missing"
+    if excluded is not None:
+        return "excluded"
+    if item is not None:
+        return str(item["status"])
+    if duplicate_of is not None:
+        return "duplicate"
+    return "held out" if patient in frozen else "candidate"
+
+
+def _table(
+    project: Project,
+    version: int,
+    scope: Scope,
+    scans: Sequence[Scan],
+    items: Sequence[Row],
+    statuses: Sequence[str],
+) -> ScanTable:
+    """``scans`` begin with their id, path, patient and metadata."""
+    scan_ids = [scan[0] for scan in scans]
+    status = Words.of(statuses)
+    entropy = _floats(items, "entropy")
+    cluster = _whole(items, "cluster")
+    if scope == "all":
+        entropy = _with_newest(project, scan_ids, status, entropy)
+        cluster = _with_newest_clusters(project, scan_ids, cluster)
+    table = ScanTable(
+        scope=scope,
+        version=version,
+        scan_id=scan_ids,
+        path=[scan[1] for scan in scans],
+        round=_whole(items, "round"),
+        rank=_whole(items, "rank"),
+        cluster=cluster,
+        pinned=np.array([bool(item["pinned"]) for item in items], np.bool_),
+        role=Words.of(item["role"] for item in items),
+        status=status,
+        assignee=Words.of(item["assignee"] for item in items),
+        reason=Words.of(item["reason"] for item in items),
+        patient=Words.of("" if s[2] == f"scan:{s[0]}" else s[2] for s in scans),
+        entropy=entropy,
+        diversity=_floats(items, "diversity"),
+        score=_floats(items, "score"),
+        meta=_meta([scan[3] for scan in scans]),
+    )
+    _ = table.longest_id  # worked out here, in the reader's thread
+    return table
+
+
+def _whole(items: Sequence[Row], name: str) -> NDArray[np.int32]:
+    return np.array([-1 if item[name] is None else item[name] for item in items], np.int32)
+
+
+def _floats(items: Sequence[Row], name: str) -> NDArray[np.float64]:
+    return np.array([np.nan if item[name] is None else item[name] for item in items], np.float64)
+
+
+def _with_newest(
+    project: Project, scan_ids: Sequence[str], status: Words, entropy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Candidates get the newest run's entropy, from the smallest of theirs to the largest."""
+    scores = candidates.entropies(project, candidates.latest_run(project))
+    if not scores:
+        return entropy
+    raw = np.array([scores.get(scan_id, np.nan) for scan_id in scan_ids])
+    candidate = np.array([name == "candidate" for name in status.names])[status.codes]
+    return np.where(candidate, scaled_entropy(raw, candidate), entropy)
+
+
+def _with_newest_clusters(
+    project: Project, scan_ids: Sequence[str], cluster: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    if not file:
+        return cluster
+    newest = load_cluster_array(project.file_of(file), tuple(scan_ids))
+    return np.where(cluster < 0, newest, cluster).astype(np.int32)
+
+
+def _meta(texts: Sequence[str]) -> dict[str, Words]:
+    """Metadata columns in which not all scans agree, those that most scans have first."""
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    columns: dict[str, tuple[list[int], dict[str, int]]] = {}
+    counts: Counter[str] = Counter()
+    for n, text in enumerate(texts):
+        for key, value in decoder.decode(text).items():
+            if key not in columns:
+                columns[key] = [0] * len(texts), {"": 0}
+            codes, index = columns[key]
+            codes[n] = index.setdefault(str(value), len(index))
+            counts[key] += 1
+    found = {}
+    for key, count in counts.most_common(MOST_META):
+        codes, index = columns[key]
+        if len(index) > 2 or count < len(texts):
+            found[key] = Words(np.array(codes, np.int32), tuple(index))
+    return found

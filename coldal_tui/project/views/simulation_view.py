@@ -1,0 +1,108 @@
+"""What a simulation has found so far: its cells as one document, with what it was about."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.project.labels.hidden_masks import simulations_folder
+from coldal_tui.project.project import Project
+from coldal_tui.simulation.cells import Cell, Setup, read_setup
+from coldal_tui.simulation.design import CellId, Design, SplitRule
+
+Document = dict[str, Any]
+PLAN_FILE = "plan.json"
+
+
+def newest_request(project: Project) -> dict[str, Any] | None:
+    """What was asked of the newest simulation, whatever came of it; None when there was none."""
+    value = project.store.value(
+        "SELECT request FROM jobs WHERE kind = 'simulate' ORDER BY job_id DESC LIMIT 1"
+    )
+    return None if value is None else json.loads(value)
+
+
+def store_of(project: Project, setup: str) -> Path:
+    """The folder of the cells of one setup, by its hash."""
+    return simulations_folder(project) / setup[:16]
+
+
+def read_results(
+    project: Project, store: Path, request: Mapping[str, Any]
+) -> tuple[Document, dict[CellId, Cell]]:
+    """The document of a simulation as far as its cells are finished, and the cells.
+
+    Raises ColdalError (code ``no-simulation``) when its folder is gone.
+    """
+    from coldal_tui.simulation.results import read_cells, summarise
+    from coldal_tui.simulation.words import answers
+
+    setup = read_setup(store)
+    if setup is None:
+        raise ColdalError(
+            "the folder of this simulation is gone or damaged",
+            where=str(store),
+            remedy="simulate again",
+            code="no-simulation",
+        )
+    design = msgspec.convert(request["design"], Design)
+    cells = read_cells(store, design, setup.setup)
+    results: Document = {"about": _about(project, store, setup, request)}
+    results |= summarise(setup, design, cells)
+    results["answers"] = answers(results)
+    return results, cells
+
+
+def _about(project: Project, store: Path, setup: Setup, request: Mapping[str, Any]) -> Document:
+    try:
+        plan = json.loads((store / PLAN_FILE).read_bytes())
+    except (OSError, ValueError):
+        plan = None
+    return {
+        "project": setup.project,
+        "command": command_words(request),
+        "at": project.store.now(),
+        "scans": len(setup.scans),
+        "patients": len({one.patient_id for one in setup.scans}),
+        "classes": list(setup.classes),
+        "rule": msgspec.to_builtins(setup.rule),
+        "design": request["design"],
+        "encoder": setup.encoder,
+        "encoder_hash": setup.encoder_hash,
+        "training": setup.training,
+        "one_per_patient": setup.one_per_patient,
+        "entropy": setup.entropy,
+        "plan": plan,
+        "setup": setup.setup,
+    }
+
+
+def command_words(request: Mapping[str, Any]) -> str:
+    """The command that asks for the same again, whatever the project's defaults are by then."""
+    design = msgspec.convert(request["design"], Design)
+    rule = msgspec.convert(request["rule"], SplitRule)
+    named = [*design.cold, *(arm.strategy for arm in design.active)]
+    words = ["coldal-tui", "simulate", "--strategies", ",".join(dict.fromkeys(named))]
+    if design.cold:
+        words += ["--budgets", ",".join(map(str, design.budgets))]
+    if design.active:
+        alphas = [f"{arm.alpha:g}" for arm in design.active if arm.alpha is not None]
+        words += ["--rounds", str(design.rounds), "--batch", str(design.batch)]
+        words += ["--round0", str(design.round0), "--start", design.start]
+        words += ["--alpha", ",".join(dict.fromkeys(alphas))] if alphas else []
+    words += ["--seeds", str(len(design.seeds)), "--seed", str(design.seeds[0])]
+    words += ["--validation", str(rule.validation)]
+    if request.get("test"):
+        words += ["--test", str(request["test"])]
+    else:
+        words += ["--test-fraction", f"{rule.test_fraction:g}"]
+    for option in ("masks", "match", "steps"):
+        if request.get(option):
+            words += [f"--{option}", str(request[option])]
+    return shlex.join(words if design.full else [*words, "--no-full"])

@@ -1,0 +1,302 @@
+"""The immutable picture of a project that ``status`` and the screens draw from."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from coldal_tui.maps import load_cluster_array, load_cluster_sizes
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.views.next_step import NextStep, next_step
+from coldal_tui.scheduler.queue import OPEN, Job, list_jobs
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """Counts of scans in one cluster of the newest round."""
+
+    id: int
+    size: int
+    labelled: int
+    queued: int
+    exported: int
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """One selection. ``silhouettes`` are ``(k, mean silhouette)``; round 0 computes them."""
+
+    round: int
+    strategy: str
+    seed: int
+    alpha: float | None
+    size: int
+    labelled: int
+    map_id: int
+    run_id: str | None
+    k: int
+    silhouettes: tuple[tuple[int, float], ...]
+    notes: tuple[str, ...]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """One scan of the queue; ``terms`` are the numbers behind the pick."""
+
+    rank: int
+    scan_id: str
+    round: int
+    role: str
+    cluster: int | None
+    status: str
+    score: float | None
+    entropy: float | None
+    diversity: float | None
+    path: str
+    assignee: str | None
+    pinned: bool
+    reason: str | None
+    terms: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
+
+    ``networks``: how many were trained, the first of which predicts and is measured.
+    """
+
+    run_id: str
+    round: int
+    labels: int
+    validation: int
+    mean: dict[str, Any] | None
+    classes: dict[str, Any]
+    seconds: float
+    created_at: str
+    networks: int = 1
+
+
+@dataclass(frozen=True)
+class JobState:
+    """One job and how far it is (``fraction`` 0 to 1, None when unknown).
+
+    ``folder`` is its absolute folder; ``at`` when it last told its progress (seconds since the
+    epoch).
+    """
+
+    job_id: int
+    kind: str
+    status: str
+    fraction: float | None
+    message: str
+    error: str | None
+    created_at: str
+    ended_at: str | None
+    folder: str = ""
+    at: float | None = None
+    started_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A project at one moment, read in one transaction."""
+
+    name: str
+    root: str
+    host: str
+    at: str
+    images: str
+    scans: int
+    usable: int
+    duplicates: int
+    excluded: int
+    missing: int
+    unreadable: int
+    patients: int
+    encoder: str
+    embedded: int
+    map_id: int | None
+    budget: candidates.Budget
+    clusters: tuple[ClusterState, ...]
+    rounds: tuple[RoundState, ...]
+    queue: tuple[QueueItem, ...]
+    labels: int
+    quarantined: int
+    validation_patients: int
+    runs: tuple[RunState, ...]
+    jobs: tuple[JobState, ...]
+    next: NextStep
+
+    def as_json(self) -> dict[str, Any]:
+        """``status --json``: plain types only."""
+        data = asdict(self)
+        data["budget"]["left"] = self.budget.left
+        del data["queue"]
+        return data
+
+
+def take_snapshot(project: Project) -> Snapshot:
+    """The project as it is now; queries see one state, whatever is written meanwhile."""
+    with project.store.reading():
+        return _take(project)
+
+
+def _take(project: Project) -> Snapshot:
+    store = project.store
+    queue = read_queue(project)
+    known = project.current_encoder_hash()
+    embedded = store.value(
+        "SELECT count(*) FROM embeddings e JOIN scans s ON s.scan_id = e.scan_id "
+        "AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ? AND s.state = 'present' "
+        "AND s.excluded IS NULL AND s.duplicate_of IS NULL",
+        (known,),
+    )
+    state: dict[str, Any] = {
+        "name": project.name,
+        "root": str(project.root),
+        "host": socket.gethostname(),
+        "at": store.now(),
+        "images": str(project.images),
+        **_scan_counts(project),
+        "unreadable": store.value("SELECT count(*) FROM problems WHERE kind != 'not-an-image'"),
+        "encoder": project.config.encoder.name,
+        "embedded": embedded or 0,
+        "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
+        "budget": candidates.budget(project),
+        "clusters": _clusters(project, queue),
+        "rounds": _rounds(project),
+        "queue": queue,
+        "labels": store.value("SELECT count(*) FROM labels WHERE state = 'active'"),
+        "quarantined": store.value("SELECT count(*) FROM quarantine WHERE state = 'waiting'"),
+        "validation_patients": store.value("SELECT count(*) FROM validation"),
+        "runs": _runs(project),
+        "jobs": tuple(_job_state(job) for job in list_jobs(project, newest=50)),
+    }
+    return Snapshot(**state, next=next_step(project, state))
+
+
+def _scan_counts(project: Project) -> dict[str, int]:
+    """Counted by the database: a project may hold a million scans."""
+    usable = "state = 'present' AND excluded IS NULL AND duplicate_of IS NULL"
+    row = project.store.row(
+        f"SELECT count(*) AS scans, count(*) FILTER (WHERE {usable}) AS usable, "
+        "count(duplicate_of) AS duplicates, count(excluded) AS excluded, "
+        "count(*) FILTER (WHERE state != 'present') AS missing, "
+        f"count(DISTINCT patient_id) FILTER (WHERE {usable}) AS patients FROM scans"
+    )
+    assert row is not None  # an aggregate always has a row
+    return row
+
+
+def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ...]:
+    """Queue items by round and rank, pinned ones of a round first."""
+    rows = project.store.rows(
+        "SELECT q.*, s.rel_path FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
+        "ORDER BY q.round, q.pinned DESC, q.rank, q.scan_id"
+    )
+    return tuple(
+        QueueItem(
+            rank=row["rank"],
+            scan_id=row["scan_id"],
+            round=row["round"],
+            role=row["role"],
+            cluster=row["cluster"],
+            status=row["status"],
+            score=row["score"],
+            entropy=row["entropy"],
+            diversity=row["diversity"],
+            path=str(project.images / row["rel_path"]),
+            assignee=row["assignee"],
+            pinned=bool(row["pinned"]),
+            reason=row["reason"],
+            terms=json.loads(row["terms"]),
+        )
+        for row in rows
+        if skipped or row["status"] != "skipped"
+    )
+
+
+def _clusters(project: Project, queue: tuple[QueueItem, ...]) -> tuple[ClusterState, ...]:
+    file = project.store.value("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    if not file:
+        return ()
+    path = project.file_of(file)
+    counts = [
+        {"size": size, "labelled": 0, "queued": 0, "exported": 0}
+        for size in load_cluster_sizes(path)
+    ]
+    labelled = dict.fromkeys(candidates.labelled_scans(project), "labelled")
+    status = {item.scan_id: item.status for item in queue} | labelled
+    numbers = load_cluster_array(path, tuple(status)).tolist()
+    for number, state in zip(numbers, status.values(), strict=True):
+        if number >= 0 and state in ("labelled", *candidates.OUT_STATUSES):
+            counts[number][state] += 1
+    return tuple(ClusterState(id=number, **count) for number, count in enumerate(counts))
+
+
+def _rounds(project: Project) -> tuple[RoundState, ...]:
+    rows = project.store.rows(
+        "SELECT r.*, (SELECT count(*) FROM queue q WHERE q.round = r.round "
+        "AND q.status != 'skipped') AS size, (SELECT count(*) FROM queue q WHERE "
+        "q.round = r.round AND q.status = 'labelled') AS labelled FROM rounds r ORDER BY r.round"
+    )
+    return tuple(
+        RoundState(
+            round=row["round"],
+            strategy=row["strategy"],
+            seed=row["seed"],
+            alpha=row["alpha"],
+            size=row["size"],
+            labelled=row["labelled"],
+            map_id=row["map_id"],
+            run_id=row["run_id"],
+            k=row["k"],
+            silhouettes=tuple((k, score) for k, score in json.loads(row["silhouettes"])),
+            notes=tuple(json.loads(row["params"])["notes"]),
+            created_at=row["created_at"],
+        )
+        for row in rows
+    )
+
+
+def _runs(project: Project) -> tuple[RunState, ...]:
+    runs = []
+    for row in project.store.rows("SELECT * FROM runs ORDER BY created_at, run_id"):
+        summary = json.loads(row["summary"])
+        validation = summary.get("validation") or {}
+        runs.append(
+            RunState(
+                run_id=row["run_id"],
+                round=row["round"],
+                labels=len(json.loads(row["train_scans"])),
+                validation=len(json.loads(row["validation_scans"])),
+                mean=validation.get("mean"),
+                classes=validation.get("classes") or {},
+                seconds=summary.get("seconds", 0.0),
+                created_at=row["created_at"],
+                networks=summary.get("networks", 1),
+            )
+        )
+    return tuple(runs)
+
+
+def _job_state(job: Job) -> JobState:
+    progress = job.folder.progress() if job.status in OPEN else None
+    return JobState(
+        job_id=job.job_id,
+        kind=job.kind,
+        status=job.status,
+        fraction=progress.fraction if progress else None,
+        message=progress.message if progress else "",
+        error=job.error.what if job.error else None,
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+        folder=str(job.folder.path),
+        at=progress.at if progress else None,
+        started_at=job.started_at,
+    )

@@ -1,0 +1,102 @@
+"""Why a scan is, or is not, in the queue: the numbers and facts behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+
+if TYPE_CHECKING:
+    from coldal_tui.project.views.rank_outlook import Standings
+
+
+def explain(project: Project, scan_id: str, standings: Standings | None = None) -> dict[str, Any]:
+    """Everything known about why a scan is, or is not, in the queue.
+
+    ``standings`` keeps what the explanations of several scans share.
+    """
+    scan = project.scan(scan_id)
+    item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
+    found: dict[str, Any] = {
+        "scan_id": scan_id,
+        "path": str(project.images / scan.rel_path),
+        "patient_id": scan.patient_id,
+        "shape": list(scan.shape),
+        "spacing": scan.spacing,
+        "modality": scan.modality,
+        "duplicate_of": scan.duplicate_of,
+        "excluded": scan.excluded,
+        "state": scan.state,
+    }
+    if item is not None:
+        found |= {
+            key: item[key]
+            for key in (
+                "round",
+                "rank",
+                "role",
+                "cluster",
+                "status",
+                "score",
+                "entropy",
+                "diversity",
+                "assignee",
+                "reason",
+                "replaced_by",
+            )
+        }
+        found["terms"] = json.loads(item["terms"])
+        chosen = project.store.row(
+            "SELECT strategy, alpha, seed, run_id, map_id, k FROM rounds WHERE round = ?",
+            (item["round"],),
+        )
+        found["selection"] = chosen
+    else:
+        found["status"] = _why_not(project, scan_id, scan.patient_id)
+    label = project.store.row(
+        "SELECT version, role, source, created_at FROM labels WHERE scan_id = ? "
+        "AND state = 'active'",
+        (scan_id,),
+    )
+    found["label"] = label
+    entropies = project.store.rows(
+        "SELECT run_id, entropy FROM scores WHERE scan_id = ? ORDER BY run_id", (scan_id,)
+    )
+    found["entropies"] = entropies
+    found["standing"] = _standing(project, scan_id, found, standings)
+    return found
+
+
+def _standing(
+    project: Project, scan_id: str, found: dict[str, Any], standings: Standings | None
+) -> dict[str, Any] | None:
+    from coldal_tui.project.views.rank_outlook import Standings
+
+    run_id = (found.get("selection") or {}).get("run_id")
+    where = (standings or Standings()).of(project, scan_id, run_id)
+    return None if where is None else asdict(where)
+
+
+def _why_not(project: Project, scan_id: str, patient_id: str) -> str:
+    scan = project.scan(scan_id)
+    if scan.state != "present":
+        return "missing: the file is no longer there"
+    if scan.duplicate_of is not None:
+        return f"not a candidate: an exact copy of {scan.duplicate_of}"
+    if scan.excluded is not None:
+        return f"not a candidate: excluded ({scan.excluded})"
+    if scan_id in candidates.labelled_scans(project):
+        return "labelled without having been queued"
+    if patient_id in candidates.validation_patients(project):
+        return "not a candidate: its patient is in the frozen validation set"
+    failed = project.store.value(
+        "SELECT f.message FROM embed_failures f JOIN scans s ON s.scan_id = f.scan_id AND "
+        "s.quick_hash = f.quick_hash WHERE f.encoder_hash = ? AND f.scan_id = ?",
+        (project.current_encoder_hash(), scan_id),
+    )
+    if failed is not None:
+        return f"not a candidate: it could not be embedded ({failed})"
+    return "candidate: not picked yet"

@@ -1,0 +1,1 @@
+"""Jobs of a project: their queue, plans, launch, supervision and commit."""

@@ -1,0 +1,80 @@
+"""Submit jobs and follow them to their end: what the command line and the app share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.folder import Progress
+from coldal_tui.project.project import Project
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import ensure_supervisor, supervisor_running
+
+MOST_RESTARTS = 3
+Watcher = Callable[[queue.Job, Progress | None], None]
+
+
+def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> list[int]:
+    """Submit steps that each depend on the one before, and see that a supervisor runs."""
+    numbers: list[int] = []
+    for kind, request in steps:
+        numbers.append(queue.submit(project, kind, request, numbers[-1:]))
+    ensure_supervisor(project.layout)
+    return numbers
+
+
+def revive(project: Project) -> None:
+    """Start a supervisor where jobs are open and none runs: the last one was killed."""
+    if queue.list_jobs(project, queue.OPEN) and not supervisor_running(project.layout):
+        ensure_supervisor(project.layout)
+
+
+def wait_for(
+    project: Project, numbers: Iterable[int], watch: Watcher, poll_s: float = 0.1
+) -> list[queue.Job]:
+    """Follow jobs in order until each has ended; ``watch`` sees every change of progress.
+
+    Raises ColdalError of the first job that did not end well.
+    """
+    ended = []
+    for number in numbers:
+        checked, restarts = time.monotonic(), 0
+        while True:
+            job = queue.get_job(project, number)
+            watch(job, job.folder.progress() if job.status != queue.WAITING else None)
+            if job.ended:
+                break
+            if time.monotonic() - checked > 5:
+                checked = time.monotonic()
+                if supervisor_running(project.layout):
+                    restarts = 0
+                else:
+                    restarts += 1
+                    ensure_supervisor(project.layout)
+                if restarts > MOST_RESTARTS:
+                    raise ColdalError(
+                        "the supervisor keeps ending before the job does",
+                        where=str(project.layout.supervisor_log),
+                        remedy="see that log; coldal-tui doctor checks the project",
+                    )
+            time.sleep(poll_s)
+        if job.status != queue.DONE:
+            raise job_failure(job)
+        ended.append(job)
+    return ended
+
+
+def job_failure(job: queue.Job) -> ColdalError:
+    """The error of a job that ended badly, with its log's name."""
+    if job.error is None:
+        return ColdalError(
+            f"{job.kind} {job.status}", where=str(job.folder.log), remedy="see the log"
+        )
+    return ColdalError(
+        f"{job.kind}: {job.error.what}",
+        where=job.error.where or f"job {job.job_id}, log {job.folder.log}",
+        remedy=job.error.remedy or f"see {job.folder.log}",
+        code=job.error.code,
+    )

@@ -1,0 +1,88 @@
+"""Planning of select jobs: the size of a round, who may be picked, from which map."""
+
+from __future__ import annotations
+
+import math
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.spec import (
+    SelectSpec,
+)
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
+from coldal_tui.scheduler.request import Request, needs_of, seed_of
+
+
+def next_round(project: Project) -> int:
+    value = project.store.value("SELECT max(round) FROM rounds")
+    return 0 if value is None else int(value) + 1
+
+
+def round0_size(project: Project) -> int:
+    """A fifth of the total budget, at least 5, never above the total."""
+    section = project.config.budget
+    return section.round0 or min(section.total, max(5, math.ceil(section.total / 5)))
+
+
+def batch_size(project: Project, number: int) -> int:
+    """How many scans round ``number`` asks for by default."""
+    if number == 0:
+        return round0_size(project)
+    return project.config.budget.batch or round0_size(project)
+
+
+def plan_select(project: Project, request: Request) -> SelectSpec:
+    """One round: how many, from whom, by which strategy."""
+    number = next_round(project)
+    left = candidates.budget(project).left
+    if left == 0:
+        raise ColdalError(
+            "the budget is spent",
+            where=project.name,
+            remedy="raise total under [budget] in coldal.toml to go on",
+            code="budget-spent",
+        )
+    config = project.config
+    size = min(int(request.get("budget") or batch_size(project, number)), left)
+    encoder_hash, vectors = usable_vectors(project)
+    base = latest_map(project, encoder_hash)
+    if base is None:
+        raise ColdalError("there is no map yet", where=project.name, remedy="coldal-tui map")
+    default = config.selection.strategy if number == 0 else config.selection.round_strategy
+    run_id = candidates.latest_run(project)
+    rows = tuple(r for r in candidates.pool_rows(project, run_id) if r.scan_id in vectors)
+    if not any(row.candidate for row in rows):
+        raise ColdalError(
+            "no scan is left to pick: all are labelled, queued, skipped, excluded, duplicates, "
+            "or of a validation patient",
+            where=project.name,
+            remedy="add scans and run coldal-tui index, or reopen skipped ones: queue reopen",
+            code="pool-empty",
+        )
+    previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
+    alpha = request.get("alpha")
+    name = request.get("strategy") or default
+    if number > 0 and needs_of(name):
+        rows = tuple(candidates.with_scores(project, rows, run_id))
+    return SelectSpec(
+        round=number,
+        strategy=name,
+        budget=size,
+        validation=_validation_count(project, request, size) if number == 0 else 0,
+        seed=seed_of(project, request) + number,
+        map=str(project.file_of(base["file"])),
+        pool=rows,
+        shards=shard_rows(project, vectors),
+        alpha=config.selection.alpha if alpha is None else float(alpha),
+        clusters=str(project.file_of(previous["clusters"])) if previous else None,
+        map_id=base["map_id"],
+        run_id=run_id,
+        one_per_patient=config.selection.one_per_patient,
+    )
+
+
+def _validation_count(project: Project, request: Request, size: int) -> int:
+    asked = request.get("validation")
+    value = project.config.validation.patients if asked is None else asked
+    return max(2, math.ceil(0.2 * size)) if value == "auto" else int(value)

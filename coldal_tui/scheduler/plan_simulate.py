@@ -1,0 +1,237 @@
+"""Planning of simulations: what is compared with what, checked before hours are spent on it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from coldal_tui import __version__
+from coldal_tui.errors import UsageError
+from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
+from coldal_tui.project.labels.hidden_masks import read_cases
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.simulation_view import store_of
+from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
+from coldal_tui.scheduler.plan_select import batch_size, round0_size
+from coldal_tui.scheduler.request import Request, train_options
+from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
+from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule
+
+_SIMULATION = 1
+"""Counts changes to what a cell does, so that cells of older ones are not taken for new ones."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks to be replayed; None and empty: decided from the project."""
+
+    strategies: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    rounds: int = 0
+    batch: int | None = None
+    round0: int | None = None
+    start: str | None = None
+    alphas: tuple[float, ...] = ()
+    seeds: int = 5
+    first_seed: int | None = None
+    validation: int | None = None
+    test_fraction: float = 0.3
+    test_patients: tuple[str, ...] = ()
+    full: bool = True
+
+
+def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
+    """The cells that a wish comes to. ``random`` is always among the arms.
+
+    Without rounds: strategies of the first queue at each label count. With rounds: strategies of
+    later rounds, all from one first queue; those of the first queue are compared as well when
+    label counts or such strategies are named.
+
+    Raises UsageError for strategies that there are not or that don't suit, and for label counts
+    that leave nothing to pick.
+    """
+    config = project.config
+    seed = config.selection.seed if wish.first_seed is None else wish.first_seed
+    cold, active = _sorted_out(project, wish)
+    budgets = tuple(sorted(set(wish.budgets)))
+    round0 = wish.round0 or (budgets[0] if budgets else round0_size(project))
+    design = Design(
+        seeds=tuple(range(seed, seed + wish.seeds)),
+        cold=cold,
+        budgets=(budgets or (round0, 2 * round0)) if cold else (),
+        active=active,
+        start=_start(project, wish) if active else "",
+        round0=round0 if active else 0,
+        batch=(wish.batch or batch_size(project, 1)) if active else 0,
+        rounds=wish.rounds if active else 0,
+        full=wish.full,
+    )
+    validation = wish.validation
+    if validation is None:
+        section = config.validation.patients
+        auto = max(2, math.ceil(0.2 * design.smallest))
+        validation = min(auto, design.smallest - 1) if section == "auto" else int(section)
+    if validation >= design.smallest:
+        raise UsageError(
+            f"of {design.smallest} labels, {validation} are for validation: none is left to train "
+            "on",
+            remedy="ask for more labels (--budgets, --round0), or lower --validation",
+        )
+    return design, SplitRule(validation, wish.test_fraction, wish.test_patients)
+
+
+def _sorted_out(project: Project, wish: Wish) -> tuple[tuple[str, ...], tuple[Arm, ...]]:
+    """Strategies of the first queue, and arms of the rounds after it."""
+    from coldal_tui.selection.strategies import strategy
+
+    section = project.config.selection
+    own = section.round_strategy if wish.rounds else section.strategy
+    names = list(dict.fromkeys(wish.strategies or (own,)))
+    found = [strategy(name) for name in names]
+    cold_only = [one.name for one in found if one.rounds == ("cold",)]
+    cold = [one.name for one in found if "cold" in one.rounds]
+    later = [one.name for one in found if "active" in one.rounds]
+    if not wish.rounds:
+        for one in found:
+            if "cold" not in one.rounds:
+                raise UsageError(
+                    f"strategy {one.name} picks later rounds, and none was asked for",
+                    remedy="add --rounds 2, say, and --batch N",
+                    code="wrong-round",
+                )
+        return _with_random(cold), ()
+    if not cold_only and not wish.budgets:
+        cold = []
+    arms = [arm for name in _with_random(later) for arm in _arms(name, project, wish)]
+    return _with_random(cold) if cold else (), tuple(arms)
+
+
+def _with_random(names: Sequence[str]) -> tuple[str, ...]:
+    """``random`` last, and always there: without it nothing can be said."""
+    return (*(name for name in names if name != RANDOM), RANDOM)
+
+
+def _arms(name: str, project: Project, wish: Wish) -> list[Arm]:
+    if not weighs(name):
+        return [Arm(name)]
+    return [Arm(name, alpha) for alpha in wish.alphas or (project.config.selection.alpha,)]
+
+
+def weighs(name: str) -> bool:
+    """Whether a strategy weighs entropy against diversity by the α it is given.
+
+    Found by a trial, as ``select`` finds it: its picks say which α made them.
+    """
+    import numpy as np
+
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.selection.pool import Pool
+    from coldal_tui.selection.strategies import strategy
+
+    some = np.array([True, True, True, False])
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
+    pool = Pool(
+        points=points,
+        clusters=np.zeros(4, np.int64),
+        candidate=some,
+        covered=~some,
+        labelled=~some,
+        entropy=np.array([0.1, 0.4, 0.2, np.nan]),
+        embeddings=np.eye(4),
+    )
+    try:
+        picks = strategy(name)(pool, 1, seed=0, alpha=0.375)
+    except ColdalError:
+        return False
+    return bool(picks) and picks[0].terms.get("alpha") == 0.375
+
+
+def _start(project: Project, wish: Wish) -> str:
+    from coldal_tui.selection.strategies import strategy
+
+    return strategy(wish.start or project.config.selection.strategy, "cold").name
+
+
+def plan_simulate(project: Project, request: Request) -> SimulateSpec:
+    """One part of a simulation; its folder is found by the hash of what all cells share."""
+    scans = read_cases(project, request["cases"])
+    design = msgspec.convert(request["design"], Design)
+    rule = msgspec.convert(request["rule"], SplitRule)
+    encoder_hash, vectors = usable_vectors(project)
+    here = {one.scan.scan_id for one in scans}
+    shards = shard_rows(project, {k: v for k, v in vectors.items() if k in here})
+    config = project.config
+    options = train_options(project, request)
+    setup = _setup(project, scans, rule, options, encoder_hash, shards)
+    store = store_of(project, setup.setup)
+    if not (store / SETUP_FILE).exists():
+        write_json(store / SETUP_FILE, setup)
+    part, parts = int(request.get("part") or 0), int(request.get("parts") or 1)
+    return SimulateSpec(
+        setup=setup.setup,
+        store=str(store),
+        design=design,
+        cells=tuple(design.share(part, parts)),
+        rule=rule,
+        classes=config.classes.names,
+        scans=scans,
+        shards=shards,
+        encoder_hash=encoder_hash,
+        options=options,
+        one_per_patient=setup.one_per_patient,
+        entropy=setup.entropy,
+        cache=str(project.layout.cache),
+    )
+
+
+def _setup(
+    project: Project,
+    scans: tuple[SimulatedScan, ...],
+    rule: SplitRule,
+    options: TrainOptions,
+    encoder_hash: str,
+    shards: tuple[ShardRows, ...],
+) -> Setup:
+    """What two cells have to share to be compared. Where they run, and how fast, is none of it."""
+    encoder = project.store.row(
+        "SELECT name, record FROM encoders WHERE encoder_hash = ?", (encoder_hash,)
+    )
+    training: dict[str, Any] = msgspec.to_builtins(options)
+    for key in ("device", "threads", "workers"):
+        del training[key]
+    vectors = {
+        scan_id: (shard.sha256, row)
+        for shard in shards
+        for scan_id, row in zip(shard.scan_ids, shard.rows, strict=True)
+    }
+    rows = [
+        (one.scan.scan_id, one.scan.quick_hash, one.sha256, one.patient_id, vectors.get(scan_id))
+        for one in scans
+        for scan_id in [one.scan.scan_id]
+    ]
+    classes = project.config.classes.names
+    alone = project.config.selection.one_per_patient
+    entropy = project.config.selection.entropy
+    parts = [_SIMULATION, __version__, classes, rows, rule, training, encoder_hash, alone]
+    parts += [entropy] if entropy != "mean" else []
+    return Setup(
+        setup=hashlib.sha256(msgspec.json.encode(parts)).hexdigest(),
+        project=project.name,
+        classes=classes,
+        rule=rule,
+        scans=tuple(
+            SetupScan(one.scan.scan_id, one.patient_id, one.scan.scan_id in vectors)
+            for one in scans
+        ),
+        ndim=len(scans[0].scan.shape),
+        encoder=encoder["name"] if encoder else "",
+        encoder_hash=encoder_hash,
+        training=training,
+        one_per_patient=alone,
+        entropy=entropy,
+    )

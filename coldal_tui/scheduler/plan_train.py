@@ -1,0 +1,203 @@
+"""Planning of train, score, predict and evaluate jobs: which labels, which scans, which run."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.jobs.spec import (
+    EvaluateSpec,
+    LabelledScan,
+    ScanInput,
+    ScoreSpec,
+    TrainSpec,
+)
+from coldal_tui.project.labels.files import prediction_file, reconcile_label_files
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import candidates
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.store import Row
+from coldal_tui.project.views.next_step import run_networks
+from coldal_tui.scheduler.request import (
+    Request,
+    device_of,
+    needs_ensemble,
+    needs_of,
+    seed_of,
+    train_options,
+)
+from coldal_tui.selection.needs import ENSEMBLE
+
+
+def plan_train(project: Project, request: Request) -> TrainSpec:
+    """Train on every label but the frozen validation patients'.
+
+    Only the scans drawn for validation are measured, so that runs of all rounds can be compared;
+    further labels of those patients are used for nothing.
+    """
+    # A process that was killed after it committed labels has not moved their files yet.
+    reconcile_label_files(project)
+    config = project.config
+    images = project.images
+    frozen = candidates.validation_patients(project)
+    drawn = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM validation")}
+    labelled: list[LabelledScan] = []
+    validation: list[LabelledScan] = []
+    labels = _active_labels(project)
+    for scan, label in _labelled_records(project, labels):
+        case = LabelledScan(scan=scan.input(images), label=label)
+        if scan.scan_id in drawn:
+            validation.append(case)
+        elif scan.patient_id not in frozen:
+            labelled.append(case)
+    if not labelled:
+        raise ColdalError(
+            "there is no label to train on",
+            where=project.name,
+            remedy="import masks first: coldal-tui import-masks DIR",
+            code="no-labels",
+        )
+    return TrainSpec(
+        run_id=_next_run_id(project),
+        classes=config.classes.names,
+        train=tuple(labelled),
+        validation=tuple(validation),
+        options=train_options(project, request),
+        seed=seed_of(project, request),
+        cache=str(project.layout.cache),
+        labels={row["scan_id"]: row["sha256"] for row in labels},
+        networks=_networks(project, request),
+    )
+
+
+def _networks(project: Project, request: Request) -> int:
+    """As many as the project says, else what the strategy of the rounds needs."""
+    if project.config.train.networks is not None:
+        return project.config.train.networks
+    try:
+        return ENSEMBLE if needs_ensemble(_strategy(project, request)) else 1
+    except UsageError:
+        # A wrong name is told where a strategy is asked for; a training goes without.
+        return 1
+
+
+def _strategy(project: Project, request: Request) -> str:
+    """The strategy of the round that a run is for."""
+    return str(request.get("strategy") or project.config.selection.round_strategy)
+
+
+def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
+    """Present scans with an active label and its absolute file, in ``scan_id`` order."""
+    files = {row["scan_id"]: str(project.file_of(row["file"])) for row in labels}
+    return [
+        (scan, files[scan.scan_id])
+        for scan in project.scans()
+        if scan.scan_id in files and scan.state == "present" and scan.excluded is None
+    ]
+
+
+def _active_labels(project: Project) -> list[Row]:
+    return project.store.rows(
+        "SELECT scan_id, file, sha256 FROM labels WHERE state = 'active' ORDER BY scan_id"
+    )
+
+
+def _next_run_id(project: Project) -> str:
+    count = project.store.value("SELECT count(*) FROM runs") or 0
+    return f"run-{int(count) + 1:03d}"
+
+
+def plan_score(project: Project, request: Request) -> ScoreSpec | None:
+    """Candidates not yet scored, and queued scans without a prediction, their pre-label.
+
+    For a strategy on the network's features also what is covered: new scans are to differ from it.
+    """
+    run_id = _run(project, request, "score with")
+    scored = candidates.entropies(project, run_id)
+    name = _strategy(project, request)
+    differ = "features" in needs_of(name)
+    if needs_ensemble(name) and run_networks(project, run_id) < 2:
+        raise ColdalError(
+            f"{name} asks what several networks disagree about, and this run has one",
+            where=run_id,
+            remedy="set networks = 3 under [train] in coldal.toml, then: coldal-tui train",
+            code="one-network",
+        )
+    wanted = {
+        row.scan_id
+        for row in candidates.pool_rows(project, run_id)
+        if row.candidate or (differ and row.covered)
+    }
+    return _forward(project, request, run_id, wanted - set(scored))
+
+
+def plan_predict(project: Project, request: Request) -> ScoreSpec | None:
+    """Queued and exported scans that the run has not predicted: their pre-labels."""
+    return _forward(project, request, _run(project, request, "predict with"), set())
+
+
+def _forward(
+    project: Project, request: Request, run_id: str, candidates: set[str]
+) -> ScoreSpec | None:
+    open_items = {
+        row["scan_id"]
+        for row in project.store.rows(
+            "SELECT q.scan_id FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
+            "WHERE q.status IN ('queued', 'exported') AND s.state = 'present'"
+        )
+    }
+    unseen = {name for name in open_items if prediction_file(project, run_id, name) is None}
+    todo = sorted(candidates | unseen)
+    if not todo:
+        return None
+    scans = {scan.scan_id: scan for scan in project.scans()}
+    inputs: list[ScanInput] = [scans[name].input(project.images) for name in todo]
+    return ScoreSpec(
+        run=str(project.layout.runs / run_id),
+        run_id=run_id,
+        scans=tuple(inputs),
+        predict=tuple(name for name in todo if name in unseen),
+        device=device_of(project, request),
+        threads=project.config.backend.threads,
+    )
+
+
+def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
+    """Cases were matched and put on their grids before the job was submitted."""
+    run_id = _run(project, request, "evaluate")
+    listing = project.file_of(request["cases"])
+    try:
+        content = listing.read_bytes()
+    except FileNotFoundError as error:
+        raise ColdalError(
+            "the cases of this evaluation are gone: they are kept only while it runs",
+            where=str(listing),
+            remedy="start it anew: coldal-tui evaluate",
+            code="no-cases",
+        ) from error
+    cases = msgspec.json.decode(content, type=tuple[LabelledScan, ...])
+    return EvaluateSpec(
+        run=str(project.layout.runs / run_id),
+        run_id=run_id,
+        scans=cases,
+        device=device_of(project, request),
+        threads=project.config.backend.threads,
+    )
+
+
+def _run(project: Project, request: Request, what: str) -> str:
+    """The run that was asked for, or the newest."""
+    wanted = request.get("run")
+    known = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
+    if not known:
+        raise ColdalError(
+            f"there is no run to {what}",
+            where=project.name,
+            remedy="coldal-tui train",
+            code="no-run",
+        )
+    if wanted is not None and wanted not in known:
+        raise ColdalError(
+            "no such run", where=str(wanted), remedy=f"one of: {', '.join(known)}", code="no-run"
+        )
+    return str(wanted or candidates.latest_run(project))

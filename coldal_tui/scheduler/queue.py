@@ -1,0 +1,336 @@
+"""The queue of jobs: submitting, cancelling, retrying, reading. The supervisor runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from coldal_tui.errors import UsageError
+from coldal_tui.jobs.backend import JobHandle
+from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+from coldal_tui.scheduler.request import check_device
+
+WAITING, RUNNING, DONE = "waiting", "running", "done"
+FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
+OPEN = (WAITING, RUNNING)
+ENDED_BADLY = (FAILED, CANCELLED, INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the job table. ``result`` is the committed receipt's summary.
+
+    ``waiting_for`` says why an open job doesn't run yet, None when it does. Of the waiting jobs,
+    those of higher ``priority`` start first, then those with lower numbers. ``interruptions``
+    counts those after which it went on by itself.
+    """
+
+    job_id: int
+    kind: str
+    status: str
+    request: dict[str, Any]
+    depends_on: tuple[int, ...]
+    folder: JobFolder
+    backend: str
+    handle: dict[str, Any] | None
+    attempts: int
+    cancel_asked: bool
+    error: JobError | None
+    result: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    priority: int = 0
+    waiting_for: str | None = None
+    interruptions: int = 0
+
+    @property
+    def name(self) -> str:
+        """How a person is told of it: ``job 12 (train)``."""
+        return f"job {self.job_id} ({self.kind})"
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in OPEN
+
+
+def submit(
+    project: Project,
+    kind: str,
+    request: Mapping[str, Any] | None = None,
+    depends_on: Iterable[int] = (),
+    *,
+    priority: int = 0,
+) -> int:
+    """Add a job; it starts when the jobs it depends on are done. Returns its number."""
+    check_device(request or {})
+    store = project.store
+    needed = list(depends_on)
+    with store.transaction():
+        for number in needed:
+            get_job(project, number)
+        job_id = store.insert(
+            "jobs",
+            kind=kind,
+            request=dict(request or {}),
+            status=WAITING,
+            depends_on=needed,
+            folder="",
+            backend=project.config.backend.name,
+            priority=priority,
+            created_at=store.now(),
+        )
+        folder = project.layout.jobs / f"{job_id:06d}-{kind}"
+        store.update("jobs", {"job_id": job_id}, folder=project.layout.relative(folder))
+    return job_id
+
+
+def get_job(project: Project, job_id: int) -> Job:
+    row = project.store.row("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
+    if row is None:
+        raise UsageError(
+            "no such job", where=f"job {job_id}", remedy="coldal-tui jobs list shows them"
+        )
+    return _job(project, row)
+
+
+def list_jobs(
+    project: Project, statuses: Iterable[str] | None = None, *, newest: int | None = None
+) -> list[Job]:
+    """Jobs by number, all or only some statuses; ``newest`` keeps the last so many."""
+    wanted = None if statuses is None else tuple(statuses)
+    among = "" if wanted is None else f"WHERE status IN ({', '.join('?' * len(wanted))})"
+    rows = project.store.rows(
+        f"SELECT * FROM (SELECT * FROM jobs {among} ORDER BY job_id DESC LIMIT ?) ORDER BY job_id",
+        (*(wanted or ()), newest if newest is not None else -1),
+    )
+    return [_job(project, row) for row in rows]
+
+
+def abandoned(project: Project, kind: str, newest: int = 5) -> list[Job]:
+    """The newest jobs of a kind whose work can be gone on with: cancelled, or cut off from outside.
+
+    Of a job that failed by itself, what it left may be the cause; and a folder that another job
+    has taken over is that one's.
+    """
+    rows = project.store.rows(
+        "SELECT * FROM jobs AS one WHERE kind = ? AND status IN (?, ?, ?) AND NOT EXISTS "
+        "(SELECT 1 FROM jobs WHERE folder = one.folder AND job_id > one.job_id) "
+        "ORDER BY job_id DESC LIMIT ?",
+        (kind, *ENDED_BADLY, newest),
+    )
+    jobs = [_job(project, row) for row in rows]
+    return [job for job in jobs if job.status != FAILED or (job.error and job.error.code == "disk")]
+
+
+def take_over(project: Project, job_id: int, earlier: Job) -> None:
+    """Give a waiting job the folder of an earlier one, with all that this one has done."""
+    folder = project.layout.relative(earlier.folder.path)
+    with project.store.transaction():
+        project.store.update("jobs", {"job_id": job_id}, folder=folder)
+
+
+def _successor(project: Project, job: Job) -> int | None:
+    """The job that has taken over this one's folder."""
+    folder = project.layout.relative(job.folder.path)
+    found = project.store.value(
+        "SELECT max(job_id) FROM jobs WHERE folder = ? AND job_id > ?", (folder, job.job_id)
+    )
+    return None if found is None else int(found)
+
+
+def put_first(project: Project, job_id: int) -> Job:
+    """Let a waiting job, and the waiting jobs that it needs, start before all others."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status != WAITING:
+            raise UsageError(
+                f"the job is {job.status}; only a waiting one can be put first",
+                where=f"job {job_id}",
+            )
+        top = store.value("SELECT max(priority) FROM jobs WHERE status = ?", (WAITING,))
+        for number in {job_id, *_needed(project, job, (WAITING,))}:
+            store.update("jobs", {"job_id": number}, priority=int(top) + 1)
+    return get_job(project, job_id)
+
+
+def cancel(project: Project, job_id: int) -> Job:
+    """Ask for an end. A waiting job ends here; a running one is ended by the supervisor."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status == WAITING:
+            store.update(
+                "jobs",
+                {"job_id": job_id},
+                status=CANCELLED,
+                error=_error_json("cancelled before it started", "cancelled"),
+                ended_at=store.now(),
+                waiting_for=None,
+            )
+        elif job.status == RUNNING:
+            store.update("jobs", {"job_id": job_id}, cancel_asked=1)
+    return get_job(project, job_id)
+
+
+def retry(project: Project, job_id: int) -> Job:
+    """Run an ended job again in its own folder: it goes on from what is already there.
+
+    Jobs that it needs and that ended badly are run again first; those that were cancelled because
+    it ended badly wait for it once more.
+    """
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status not in ENDED_BADLY:
+            raise UsageError(
+                f"the job is {job.status}; only one that ended badly can be retried",
+                where=f"job {job_id}",
+            )
+        reopened = [job_id, *_needed(project, job, ENDED_BADLY)]
+        for number in reopened:
+            heir = _successor(project, get_job(project, number))
+            if heir is not None:
+                raise UsageError(
+                    f"job {heir} has taken over its work",
+                    where=f"job {number}",
+                    remedy=f"coldal-tui jobs show {heir}",
+                )
+        reopened += _cancelled_dependants(project, set(reopened))
+        for number in reopened:
+            store.update(
+                "jobs",
+                {"job_id": number},
+                status=WAITING,
+                cancel_asked=0,
+                error=None,
+                ended_at=None,
+                handle=None,
+                interruptions=0,
+            )
+    return get_job(project, job_id)
+
+
+def _needed(project: Project, job: Job, statuses: tuple[str, ...]) -> list[int]:
+    """What the job depends on, directly and through others, as far as it has such a status."""
+    found: list[int] = []
+    for number in job.depends_on:
+        dependency = get_job(project, number)
+        if dependency.status in statuses:
+            found += [number, *_needed(project, dependency, statuses)]
+    return found
+
+
+def _cancelled_dependants(project: Project, reopened: set[int]) -> list[int]:
+    """Jobs, by number, that only wait no more because one of ``reopened`` ended badly."""
+    found: list[int] = []
+    for job in list_jobs(project, (CANCELLED,)):
+        of_its_own = job.error is None or job.error.code != "dependency"
+        if not of_its_own and reopened & {*job.depends_on}:
+            found.append(job.job_id)
+            reopened.add(job.job_id)
+    return found
+
+
+def start(project: Project, job_id: int) -> bool:
+    """Note that a waiting job starts now; False when it waits no more (someone cancelled it)."""
+    store = project.store
+    with store.transaction():
+        job = get_job(project, job_id)
+        if job.status != WAITING:
+            return False
+        values = {"started_at": store.now(), "attempts": job.attempts + 1, "handle": None}
+        set_status(project, job_id, RUNNING, waiting_for=None, **values)
+    return True
+
+
+def note_handle(project: Project, job_id: int, handle: JobHandle) -> None:
+    """Note which process, or which job of a scheduler, a running job is."""
+    with project.store.transaction():
+        project.store.update("jobs", {"job_id": job_id}, handle=msgspec.to_builtins(handle))
+
+
+def put_back(project: Project, job_id: int, reason: str) -> None:
+    """A job that was about to start has to wait after all: nothing was attempted."""
+    with project.store.transaction():
+        job = get_job(project, job_id)
+        if job.status == RUNNING:
+            values = {"attempts": job.attempts - 1, "handle": None, "waiting_for": reason}
+            set_status(project, job_id, WAITING, **values)
+
+
+def go_on(project: Project, job_id: int, reason: str, *, interrupted: bool = False) -> None:
+    """Let a job wait for its next attempt, which goes on from where it was."""
+    with project.store.transaction():
+        job = get_job(project, job_id)
+        if job.status == RUNNING:
+            values = {"interruptions": job.interruptions + interrupted, "handle": None}
+            set_status(project, job_id, WAITING, waiting_for=reason, **values)
+
+
+def tell(project: Project, job: Job, reason: str | None) -> None:
+    """Note what an open job waits for; the database is touched only when that has changed."""
+    if job.waiting_for != reason:
+        with project.store.transaction():
+            if not get_job(project, job.job_id).ended:
+                project.store.update("jobs", {"job_id": job.job_id}, waiting_for=reason)
+
+
+def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
+    """Note how an open job ended; False when it has ended before, and nothing is changed."""
+    with project.store.transaction():
+        if get_job(project, job_id).ended:
+            return False
+        set_status(project, job_id, status, cancel_asked=0, **values)
+    return True
+
+
+def set_status(project: Project, job_id: int, status: str, **values: Any) -> None:
+    """Bookkeeping inside a transaction that the caller holds."""
+    if status not in OPEN:
+        values |= {"ended_at": project.store.now(), "waiting_for": None}
+    project.store.update("jobs", {"job_id": job_id}, status=status, **values)
+
+
+def error_value(error: JobError) -> dict[str, Any]:
+    return {
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+        "code": error.code,
+    }
+
+
+def _error_json(what: str, code: str) -> str:
+    return json.dumps(error_value(JobError(what, code=code)))
+
+
+def _job(project: Project, row: Row) -> Job:
+    error = json.loads(row["error"]) if row["error"] else None
+    return Job(
+        job_id=row["job_id"],
+        kind=row["kind"],
+        status=row["status"],
+        request=json.loads(row["request"]),
+        depends_on=tuple(json.loads(row["depends_on"])),
+        folder=JobFolder(project.file_of(row["folder"])),
+        backend=row["backend"],
+        handle=json.loads(row["handle"]) if row["handle"] else None,
+        attempts=row["attempts"],
+        cancel_asked=bool(row["cancel_asked"]),
+        error=JobError(**error) if error else None,
+        result=json.loads(row["result"]) if row["result"] else {},
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        priority=row["priority"],
+        waiting_for=row["waiting_for"],
+        interruptions=row["interruptions"],
+    )

@@ -1,0 +1,161 @@
+"""Chains of jobs behind one wish: the first queue, the next batch; checked before they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.queue.candidates import budget
+from coldal_tui.project.views.next_step import run_is_current, run_networks
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.plan_select import batch_size, next_round
+from coldal_tui.scheduler.request import needs_ensemble
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+    from coldal_tui.selection.strategies import Rounds
+
+Steps = list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``steps`` in the order they depend on each other, for round ``round``; what to tell first."""
+
+    round: int
+    steps: Steps
+    notes: tuple[str, ...] = field(default=())
+
+
+def first_queue(
+    project: Project,
+    *,
+    size: int | None = None,
+    strategy: str | None = None,
+    validation: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+) -> Chain:
+    """Embed and map what is missing, cluster, select.
+
+    Raises UsageError or ColdalError for what would only fail hours later.
+    """
+    number = next_round(project)
+    if number > 0:
+        raise UsageError(
+            f"round {number - 1} is there already",
+            where=project.name,
+            remedy="coldal-tui next picks the next batch; coldal-tui undo takes a selection back",
+        )
+    check_selecting(project)
+    check_strategy(project, strategy, "cold")
+    request = {"budget": size, "strategy": strategy, "validation": validation, "seed": seed}
+    steps: Steps = [
+        ("embed", {"device": device}),
+        ("map", {"seed": seed}),
+        ("select", request),
+    ]
+    return Chain(number, steps, clipped(project, size))
+
+
+def next_batch(
+    project: Project,
+    *,
+    size: int | None = None,
+    strategy: str | None = None,
+    alpha: float | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+) -> Chain:
+    """Train when labels are newer than the last run, score what is missing, select, pre-label.
+
+    Raises UsageError or ColdalError for what would only fail hours later.
+    """
+    number = next_round(project)
+    if number == 0:
+        raise UsageError(
+            "there is no round yet",
+            where=project.name,
+            remedy="coldal-tui select picks the first queue",
+        )
+    check_selecting(project)
+    check_strategy(project, strategy, "active")
+    notes = clipped(project, size)
+    steps: Steps = [("embed", {"device": device}), ("map", {})]
+    ensemble = needs_ensemble(strategy or project.config.selection.round_strategy)
+    if ensemble and project.config.train.networks == 1:
+        raise ColdalError(
+            "the strategy asks what several networks disagree about, and one is to be trained",
+            where=f"{project.layout.config}, train.networks",
+            remedy="set networks = 3, or remove the line",
+            code="one-network",
+        )
+    if not run_is_current(project) or (ensemble and run_networks(project) < 2):
+        steps.append(("train", {"device": device, "strategy": strategy}))
+    steps.append(("score", {"device": device, "strategy": strategy}))
+    request = {"budget": size, "strategy": strategy, "alpha": alpha, "seed": seed}
+    steps += [("select", request), ("predict", {"device": device})]
+    return Chain(number, steps, notes)
+
+
+def check_selecting(project: Project) -> None:
+    """Two selections at once would make two rounds of one."""
+    for job in queue.list_jobs(project, queue.OPEN):
+        if job.kind == "select":
+            raise UsageError(
+                f"a selection is under way (job {job.job_id})",
+                where=project.name,
+                remedy=f"follow it: coldal-tui jobs logs -f {job.job_id}, or end it: "
+                f"coldal-tui jobs cancel {job.job_id}",
+            )
+
+
+def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
+    """A wrong name is answered now, not after an hour of embedding or training."""
+    from coldal_tui.selection.strategies import strategy
+
+    if asked is not None:
+        strategy(asked, rounds)
+        return
+    section = project.config.selection
+    key = "strategy" if rounds == "cold" else "round_strategy"
+    try:
+        strategy(getattr(section, key), rounds)
+    except UsageError as error:
+        where = f"{project.layout.config}, selection.{key}"
+        raise ColdalError(error.what, where=where, remedy=error.remedy) from error
+
+
+def check_run(project: Project, asked: str | None) -> None:
+    """Whether there is a run to work with, before any hour is spent."""
+    runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
+    if not runs:
+        raise ColdalError("there is no run yet", where=project.name, remedy="coldal-tui train")
+    if asked is not None and asked not in runs:
+        raise UsageError("no such run", where=asked, remedy=f"one of: {', '.join(runs)}")
+
+
+def clipped(project: Project, size: int | None) -> tuple[str, ...]:
+    """What to tell of a batch that is larger than what is left, or comes before earlier labels.
+
+    Raises ColdalError (code ``budget-spent``) when nothing is left.
+    """
+    state = budget(project)
+    size = size or batch_size(project, next_round(project))
+    if state.left == 0:
+        raise ColdalError(
+            f"the budget of {state.total} is spent",
+            where=project.name,
+            remedy="raise total under [budget] in coldal.toml to go on",
+            code="budget-spent",
+        )
+    notes = []
+    if size > state.left:
+        verb = "is" if state.left == 1 else "are"
+        notes.append(f"only {state.left} of the budget {verb} left, not {size}")
+    out = state.queued + state.exported
+    if out:
+        scans = f"{out:,} scan{'' if out == 1 else 's'}"
+        notes.append(f"{scans} of earlier rounds still without a label")
+    return tuple(notes)

@@ -1,0 +1,53 @@
+"""The budget's pane: how much of it is labelled, out, queued and left, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import ClassVar
+
+from textual.content import Content
+
+from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.views.pace import LabelTimes, pace, read_label_times
+from coldal_tui.tui.budget.text import budget_content
+from coldal_tui.tui.pane import Pane, View, local_now
+
+
+class BudgetPane(Pane):
+    """Takes no keys: there is nothing to choose in it."""
+
+    title: ClassVar[str] = "Budget"
+    DEFAULT_CSS = "BudgetPane { height: 6; text-wrap: nowrap; text-overflow: clip; }"
+
+    def __init__(self, clock: Callable[[], datetime] = local_now) -> None:
+        super().__init__(id="budget")
+        self._clock = clock
+        self._budget: Budget | None = None
+        self._times: LabelTimes | None = None
+        self.border_title = Content(self.title)
+
+    def show(self, view: View) -> None:
+        """Labels that came or went ask for a new look at when they came."""
+        budget = view.snapshot.budget
+        if budget == self._budget:
+            return
+        labels_changed = self._budget is None or budget.labelled != self._budget.labelled
+        self._budget = budget
+        self.refresh()
+        if labels_changed:
+            self.desk.read("budget", read_label_times, self._paced)
+
+    def _paced(self, times: LabelTimes | None) -> None:
+        if times != self._times:
+            self._times = times
+            self.refresh()
+
+    def render(self) -> Content:
+        if self._budget is None:
+            return Content()
+        now = self._clock()
+        remaining = max(0, self._budget.total - self._budget.labelled)
+        known = pace(self._times, remaining, now) if self._times else None
+        width, height = self.content_size
+        return budget_content(self._budget, known, now, width, height, self.look)

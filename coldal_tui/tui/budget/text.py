@@ -1,0 +1,108 @@
+"""The budget as text: a gauge, what its parts mean, and the pace. Pure functions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.content import Content
+
+from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.views.pace import Pace
+from coldal_tui.tui.drawing.glyphs import Look
+from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, counted, day, lines
+
+PARTS = (("labelled", "labelled"), ("exported", "out"), ("queued", "queued"), ("left", "left"))
+"""Parts of a budget in the order of the gauge's glyphs, and their words."""
+GAP = 3
+
+
+def budget_cells(budget: Budget, width: int) -> list[int]:
+    """Cells of the gauge for labelled, out, queued and left; they add up to ``width``.
+
+    Ends are rounded, not lengths, so that no sum of roundings overflows; what is there at all
+    gets a cell as long as there is one to give.
+    """
+    total = max(budget.total, budget.spent)
+    cells, end, seen = [], 0, 0
+    for name, _ in PARTS[:-1]:
+        count = getattr(budget, name)
+        seen += count
+        reach = round(width * seen / total)
+        cells.append(min(max(reach - end, 1 if count else 0), width - end))
+        end += cells[-1]
+    return [*cells, width - end]
+
+
+def budget_bar(budget: Budget, width: int, look: Look) -> str:
+    cells = budget_cells(budget, width)
+    return "".join(glyph * count for glyph, count in zip(look.gauge, cells, strict=True))
+
+
+def gauge(budget: Budget, width: int, look: Look) -> Content:
+    """The bar, what is left of it muted."""
+    bar = budget_bar(budget, width, look)
+    filled = width - budget_cells(budget, width)[-1]
+    return Content.assemble((bar[:filled], ACCENT), (bar[filled:], MUTED))
+
+
+def budget_content(
+    budget: Budget, pace: Pace | None, now: datetime, width: int, height: int, look: Look
+) -> Content:
+    """The gauge with the total behind it, the legend in one line or two, the pace, oddities.
+
+    What does not fit in ``height`` is left out from the end.
+    """
+    total = f" {budget.total:,}"
+    bar = gauge(budget, max(4, width - len(total)), look).append(Content(total))
+    rows = [bar, *_legend(budget, width, look)]
+    rows += [row for row in (_pace(budget, pace, now, look), _oddities(budget, look)) if row]
+    return lines(rows[: max(1, height)])
+
+
+def _legend(budget: Budget, width: int, look: Look) -> list[Content]:
+    """``█ 41 labelled   ▓ 12 out …``: one line where it fits, else two columns."""
+    # A full block would grow together with the bar above it.
+    glyphs = look.gauge.replace("█", "■")
+    counts = [f"{getattr(budget, name):,}" for name, _ in PARTS]
+    words = [word for _, word in PARTS]
+    plain = [f"{g} {n} {word}" for g, n, word in zip(glyphs, counts, words, strict=True)]
+    if sum(map(len, plain)) + GAP * (len(plain) - 1) <= width:
+        entries = [_entry(*row) for row in zip(glyphs, counts, words, strict=True)]
+        return [Content(" " * GAP).join(entries)]
+    rows = []
+    for first, second in ((0, 2), (1, 3)):
+        left = max(len(counts[0]), len(counts[1]))
+        right = max(len(counts[2]), len(counts[3]))
+        entries = [
+            _entry(glyphs[first], counts[first].rjust(left), words[first].ljust(8)),
+            _entry(glyphs[second], counts[second].rjust(right), words[second]),
+        ]
+        rows.append(Content(" " * GAP).join(entries))
+    return rows
+
+
+def _entry(glyph: str, count: str, word: str) -> Content:
+    return Content.assemble((glyph, MUTED if word == "left" else ACCENT), f" {count} ", word)
+
+
+def _pace(budget: Budget, pace: Pace | None, now: datetime, look: Look) -> Content | None:
+    """``11 a day → spent on Fri 4 Dec``."""
+    if not budget.total or budget.labelled >= budget.total:
+        return Content.styled("the budget is spent", BOLD)
+    if pace is None:
+        return None
+    if pace.spent_at is None:
+        return Content.styled("no label in the last 7 days", MUTED)
+    rate = f"{pace.per_day:,.0f}" if pace.per_day >= 9.5 else f"{pace.per_day:.1f}"
+    when = day(pace.spent_at, now)
+    return Content.assemble((f"{rate} a day", BOLD), f" {arrow(look)} spent on ", (when, BOLD))
+
+
+def _oddities(budget: Budget, look: Look) -> Content | None:
+    """What the legend doesn't show: labels that nobody queued, and scans that were skipped."""
+    told = []
+    if budget.manual:
+        told.append(counted(budget.manual, "manual label"))
+    if budget.skipped:
+        told.append(f"{budget.skipped:,} skipped")
+    return Content.styled(f" {look.dot} ".join(told), MUTED) if told else None

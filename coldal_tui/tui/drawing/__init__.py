@@ -1,0 +1,1 @@
+"""Drawing without widgets: scatter, pictures, charts, glyphs, styles."""

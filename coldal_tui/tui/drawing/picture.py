@@ -1,0 +1,320 @@
+"""Pictures as cells of a terminal: pixels, outlines of masks, entropy; numpy alone."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.imaging.intensity import scaled
+from coldal_tui.imaging.labelfile import IGNORE_LABEL
+from coldal_tui.tui.drawing.glyphs import OKABE_ITO
+from coldal_tui.tui.drawing.picture_scaling import Frame, LabelLevels, Levels, coverage, fit, sample
+
+RGB = tuple[int, int, int]
+Style = Literal["outline", "tint"]
+Mode = Literal["blocks", "cells", "letters"]
+"""How a terminal shows pixels: two to a cell in half-blocks; one to a cell as its background, for
+terminals without such glyphs; or as characters of more or less ink, for those without colour."""
+
+NONE = -1
+RAMP = " ·░▒▓█"
+ASCII_RAMP = " .:-=+*#%@"
+UPPER, LOWER = "▀", "▄"
+
+_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
+_GREY = (150, 150, 150)
+_HEAT = np.array([(70, 0, 110), (190, 20, 110), (250, 110, 40), (255, 240, 120)], np.float32)
+_THIN, _HALF = 0.2, 0.5
+_TENTHS = 3
+"""Where entropy is told in digits, the least that is: more would hide the picture."""
+_TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A label map to draw on a picture; ``dashed`` tells a prediction from a mask without colour.
+
+    ``letters`` stand for the classes where pixels are drawn as characters.
+    """
+
+    labels: LabelLevels
+    colours: Mapping[int, RGB]
+    letters: Mapping[int, str]
+    style: Style = "outline"
+    dashed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """All that is drawn on one frame. ``limits`` are (black, white) per channel, as in ``base``.
+
+    ``base`` has 1 or 3 channels; ``heat`` 1, with 255 for the highest entropy.
+    """
+
+    base: Levels
+    limits: tuple[tuple[float, float], ...]
+    overlays: Sequence[Overlay] = ()
+    heat: Levels | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Cells of a terminal, (rows, columns): a character each, and 0xRRGGBB or ``NONE``."""
+
+    chars: NDArray[np.str_]
+    fg: NDArray[np.int32]
+    bg: NDArray[np.int32]
+
+    def text(self) -> str:
+        """The characters alone, line by line."""
+        return "\n".join("".join(row) for row in self.chars.tolist())
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a picture is looked at: ``zoom`` 1 is the whole; ``centre`` in shares of it."""
+
+    zoom: float = 1.0
+    centre: tuple[float, float] = (0.5, 0.5)
+
+    def panned(self, frame: Frame, down: float, across: float) -> View:
+        """Moved by shares of what is seen, no further than the picture goes."""
+        middle = (
+            (frame.top + frame.height * frame.down * (0.5 + down)) / frame.shape[0],
+            (frame.left + frame.width * frame.across * (0.5 + across)) / frame.shape[1],
+        )
+        half = [
+            min(0.5, frame.height * frame.down / frame.shape[0] / 2),
+            min(0.5, frame.width * frame.across / frame.shape[1] / 2),
+        ]
+        rows, columns = (min(max(m, h), 1 - h) for m, h in zip(middle, half, strict=True))
+        return View(self.zoom, (rows, columns))
+
+
+def class_colours(number: int) -> tuple[RGB, RGB]:
+    """The colours of class ``number`` (from 1) in masks and in predictions."""
+    if number == IGNORE_LABEL:
+        return _GREY, _GREY
+    mask, predicted = _PAIRS[(number - 1) % len(_PAIRS)]
+    return rgb(OKABE_ITO[mask]), rgb(OKABE_ITO[predicted])
+
+
+def class_letters(number: int) -> tuple[str, str]:
+    """The letters of class ``number`` (from 1) in masks and in predictions."""
+    if number == IGNORE_LABEL:
+        return "?", "?"
+    place = (number - 1) % 26
+    return string.ascii_uppercase[place], string.ascii_lowercase[place]
+
+
+def rgb(colour: str) -> RGB:
+    """``#RRGGBB`` as numbers."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def frame_for(
+    mode: Mode,
+    shape: tuple[int, int],
+    spacing: tuple[float, float],
+    rows: int,
+    columns: int,
+    view: View | None = None,
+) -> Frame:
+    """The frame of a picture on ``rows`` × ``columns`` cells, which are twice as tall as wide."""
+    view = view or View()
+    height, tall = (rows * 2, 1.0) if mode == "blocks" else (rows, 2.0)
+    return fit(shape, spacing, height, columns, tall=tall, zoom=view.zoom, centre=view.centre)
+
+
+def draw(drawing: Drawing, frame: Frame, mode: Mode, *, ramp: str = RAMP) -> Canvas:
+    """The drawing on ``frame`` (see ``frame_for``) as cells."""
+    if mode == "letters":
+        return _letters(drawing, frame, ramp)
+    pixels, inside = compose(drawing, frame)
+    packed = _packed(pixels, inside)
+    if mode == "cells":
+        chars = np.full(packed.shape, " ")
+        for shown, letter, _ in _outlines(drawing, frame):
+            chars[shown & inside] = letter
+        return Canvas(chars, np.where(chars == " ", NONE, 0).astype(np.int32), packed)
+    return _half_blocks(packed)
+
+
+def compose(
+    drawing: Drawing, frame: Frame, stroke: int = 1
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The drawing's pixels: ``(height, width, 3)`` uint8, and which of them lie on the picture.
+
+    ``stroke`` is the width of outlines in pixels.
+    """
+    unit = scaled(sample(drawing.base, frame), drawing.limits)
+    # 64 shades are more than a screen of cells can tell apart, and make longer equal runs.
+    shades = np.rint(unit * 63) * np.float32(255 / 63)
+    pixels = np.repeat(shades, 3, axis=2) if shades.shape[2] == 1 else shades
+    rows, columns = frame.inside()
+    inside = rows[:, np.newaxis] & columns
+    if drawing.heat is not None:
+        _add_heat(pixels, sample(drawing.heat, frame)[..., 0] / np.float32(255))
+    for overlay in drawing.overlays:
+        for number, share in coverage(overlay.labels, frame).items():
+            colour = np.array(overlay.colours.get(number, _GREY), np.float32)
+            if overlay.style == "tint":
+                _blend(pixels, colour, np.sqrt(share) * np.float32(_TINT))
+            else:
+                shown = outline(share, stroke)
+                pixels[shown & _dashes(frame, stroke) if overlay.dashed else shown] = colour
+    return np.rint(pixels).astype(np.uint8), inside
+
+
+def outline(share: NDArray[np.float32], stroke: int = 1) -> NDArray[np.bool_]:
+    """The pixels on which the rim of a class is drawn; ``share`` is what it covers of each.
+
+    Found on the screen's own pixels, so that a rim is never thinner than one of them: what is too
+    thin to have an inside is drawn whole, and not even a single covered point vanishes.
+    """
+    solid = share >= _HALF
+    core = solid
+    for _ in range(stroke):
+        core = _eroded(core)
+    thin = (share >= _THIN) & ~_grown(_grown(core))
+    points = (share > 0) & ~_grown(solid | thin)
+    return np.asarray((solid & ~core) | thin | points)
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels whose four neighbours belong to it, too; beyond the screen it goes on."""
+    wide = np.pad(mask, 1, mode="edge")
+    return mask & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With the eight neighbours of every pixel."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    out = rows.copy()
+    out[:, 1:] |= rows[:, :-1]
+    out[:, :-1] |= rows[:, 1:]
+    return out
+
+
+def _dashes(frame: Frame, stroke: int) -> NDArray[np.bool_]:
+    """A pattern that cuts lines of any usual direction into dashes, three fifths drawn."""
+    rows, columns = np.ogrid[: frame.height, : frame.width]
+    return np.asarray((2 * rows + columns) // stroke % 5 < 3)
+
+
+def _blend(
+    pixels: NDArray[np.float32], colour: NDArray[np.float32], alpha: NDArray[np.float32]
+) -> None:
+    weight = alpha[..., np.newaxis]
+    pixels *= 1 - weight
+    pixels += weight * colour
+
+
+def _add_heat(pixels: NDArray[np.float32], entropy: NDArray[np.float32]) -> None:
+    """The more entropy, the brighter and the denser; below a tenth nothing is drawn."""
+    place = np.clip(entropy, 0, 1) * (len(_HEAT) - 1)
+    low = np.minimum(place.astype(int), len(_HEAT) - 2)
+    part = (place - low)[..., np.newaxis]
+    colours = _HEAT[low] * (1 - part) + _HEAT[low + 1] * part
+    alpha = np.where(entropy >= _HEAT_LEAST, 0.25 + (_HEAT_MOST - 0.25) * entropy, 0.0)
+    _blend(pixels, colours, alpha.astype(np.float32))
+
+
+def heat_colour(entropy: float) -> RGB:
+    """The colour that stands for an entropy of 0 to 1."""
+    pixel = np.zeros((1, 1, 3), np.float32)
+    _add_heat(pixel, np.array([[entropy]], np.float32))
+    r, g, b = np.rint(pixel[0, 0]).astype(int).tolist()
+    return r, g, b
+
+
+def _packed(pixels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.int32]:
+    wide = pixels.astype(np.int32)
+    packed = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return np.where(inside, packed, NONE).astype(np.int32)
+
+
+def _half_blocks(packed: NDArray[np.int32]) -> Canvas:
+    upper, lower = packed[0::2], packed[1::2]
+    chars = np.full(upper.shape, UPPER)
+    chars[upper == NONE] = LOWER
+    chars[(upper == NONE) & (lower == NONE)] = " "
+    only_lower = (upper == NONE) & (lower != NONE)
+    same = (upper == lower) & (upper != NONE)
+    chars[same] = " "
+    fg = np.where(only_lower, lower, upper)
+    return Canvas(
+        chars,
+        np.where(same, NONE, fg).astype(np.int32),
+        np.where(only_lower, NONE, lower).astype(np.int32),
+    )
+
+
+def _letters(drawing: Drawing, frame: Frame, ramp: str) -> Canvas:
+    unit = scaled(sample(drawing.base, frame), drawing.limits).mean(axis=2)
+    rows, columns = frame.inside()
+    inside = rows[:, np.newaxis] & columns
+    chars = np.array(list(ramp))[np.minimum((unit * len(ramp)).astype(int), len(ramp) - 1)]
+    if drawing.heat is not None:
+        tenths = (sample(drawing.heat, frame)[..., 0] / 25.5).astype(int).clip(0, 9)
+        chars = np.where(tenths >= _TENTHS, tenths.astype("<U1"), chars)
+    for shown, letter, _ in _outlines(drawing, frame):
+        chars[shown] = letter
+    chars = np.where(inside, chars, " ")
+    none = np.full(chars.shape, NONE, np.int32)
+    return Canvas(chars, none, none)
+
+
+def _outlines(drawing: Drawing, frame: Frame) -> list[tuple[NDArray[np.bool_], str, int]]:
+    """Where which letter is drawn, in the order of drawing."""
+    found = []
+    for overlay in drawing.overlays:
+        for number, share in coverage(overlay.labels, frame).items():
+            shown = outline(share)
+            if overlay.dashed:
+                shown &= _dashes(frame, 1)
+            found.append((shown, overlay.letters.get(number, "?"), number))
+    return found
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Letters at a picture's edges: where the patient's left is, and so on; empty if unknown."""
+
+    left: str = ""
+    right: str = ""
+    top: str = ""
+    bottom: str = ""
+    colour: RGB = field(default=(255, 255, 255))
+
+
+def with_edges(canvas: Canvas, edges: Edges) -> Canvas:
+    """The canvas with a letter in the middle of each side of the picture on it."""
+    on = (canvas.bg != NONE) | (canvas.fg != NONE) | (canvas.chars != " ")
+    if not on.any():
+        return canvas
+    high, wide = np.flatnonzero(on.any(axis=1)), np.flatnonzero(on.any(axis=0))
+    top, bottom, left, right = high[0], high[-1], wide[0], wide[-1]
+    middle = (top + bottom) // 2, (left + right) // 2
+    chars, fg, bg = canvas.chars.copy(), canvas.fg.copy(), canvas.bg.copy()
+    coloured = bool((canvas.bg != NONE).any())
+    places: tuple[tuple[str, Any, Any], ...] = (
+        (edges.left, middle[0], left),
+        (edges.right, middle[0], right),
+        (edges.top, top, middle[1]),
+        (edges.bottom, bottom, middle[1]),
+    )
+    for letter, row, column in places:
+        if letter:
+            chars[row, column] = letter
+            if coloured:
+                r, g, b = edges.colour
+                fg[row, column], bg[row, column] = r << 16 | g << 8 | b, 0
+    return Canvas(chars, fg, bg)

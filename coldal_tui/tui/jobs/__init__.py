@@ -1,0 +1,1 @@
+"""The jobs pane and its log."""

@@ -1,0 +1,1 @@
+"""The labels pane: quarantine, decisions, comparison."""

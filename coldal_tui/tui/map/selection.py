@@ -1,0 +1,105 @@
+"""What can be done with scans that were selected on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.tui.pane import Desk
+
+QUEUE, ASSIGN, EXCLUDE, SHOW, ZOOM = "queue", "assign", "exclude", "show", "zoom"
+IN_QUEUE = ("queued", "exported", "labelled", "skipped")
+OPEN = ("queued", "exported")
+NOT_EXCLUDED = ("candidate", *OPEN, "skipped")
+
+
+def of_status(scene: Scene, rows: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    """The scans among ``rows`` with one of these statuses."""
+    codes = [STATUSES.index(name) for name in names]
+    return [scene.scan_ids[n] for n in rows[np.isin(scene.status[rows], codes)].tolist()]
+
+
+def counts_text(scene: Scene, rows: NDArray[np.int64]) -> str:
+    """``312 scans: 290 candidates, 2 queued, 20 labelled``."""
+    counts = np.bincount(scene.status[rows], minlength=len(STATUSES)).tolist()
+    parts = [
+        f"{count:,} {name}{'s' if name == 'candidate' and count != 1 else ''}"
+        for name, count in zip(STATUSES, counts, strict=True)
+        if count
+    ]
+    return f"{scans(len(rows))}: {', '.join(parts)}" if parts else scans(0)
+
+
+def choices(scene: Scene, rows: NDArray[np.int64], *, readonly: bool) -> list[tuple[str, str]]:
+    """What the menu offers for these scans, with how many of them it concerns."""
+    queued = len(of_status(scene, rows, IN_QUEUE))
+    offers = [
+        (QUEUE, "queue {} by hand", len(of_status(scene, rows, ("candidate",)))),
+        (ASSIGN, "assign {} to someone", len(of_status(scene, rows, OPEN))),
+        (EXCLUDE, "exclude {} from the pool", len(of_status(scene, rows, NOT_EXCLUDED))),
+    ]
+    found = [] if readonly else [(key, words, count) for key, words, count in offers if count]
+    found += [(SHOW, "show only {} in the queue", queued)] if queued else []
+    found += [(ZOOM, "zoom in on {}", len(rows))]
+    return [(key, words.format(scans(count))) for key, words, count in found]
+
+
+def act(desk: Desk, scene: Scene, rows: NDArray[np.int64], key: str) -> None:
+    """Ask what must be asked, then have it done; ``SHOW`` and ``ZOOM`` are the pane's."""
+    if key == QUEUE:
+        _queue(desk, of_status(scene, rows, ("candidate",)))
+    elif key == ASSIGN:
+        _assign(desk, of_status(scene, rows, OPEN))
+    elif key == EXCLUDE:
+        _exclude(desk, of_status(scene, rows, NOT_EXCLUDED))
+
+
+def _queue(desk: Desk, scan_ids: list[str]) -> None:
+    view = desk.view
+    left = f" {view.snapshot.budget.left:,} of the budget are left." if view else ""
+
+    def work(project: Project) -> str:
+        from coldal_tui.project.queue.add import queue_by_hand
+
+        queue_by_hand(project, scan_ids)
+        return f"queued {scans(len(scan_ids))} by hand"
+
+    desk.confirm(
+        f"Queue {scans(len(scan_ids))} by hand?{left}",
+        lambda: desk.change("queue by hand", work),
+        yes="queue",
+    )
+
+
+def _assign(desk: Desk, scan_ids: list[str]) -> None:
+    def assign_to(person: str) -> None:
+        def work(project: Project) -> str:
+            from coldal_tui.project.queue.actions import assign
+
+            assign(project, scan_ids, person)
+            return f"assigned {scans(len(scan_ids))} to {person.strip() or 'nobody'}"
+
+        desk.change("assign", work)
+
+    desk.ask(f"Assign {scans(len(scan_ids))}", "to whom (empty: to nobody)", assign_to)
+
+
+def _exclude(desk: Desk, scan_ids: list[str]) -> None:
+    def exclude_for(reason: str) -> None:
+        def work(project: Project) -> str:
+            from coldal_tui.project.queue.actions import exclude
+
+            exclude(project, scan_ids, reason.strip() or None)
+            return f"excluded {scans(len(scan_ids))}"
+
+        desk.change("exclude", work)
+
+    desk.ask(f"Exclude {scans(len(scan_ids))} from the pool", "why", exclude_for)
+
+
+def scans(count: int) -> str:
+    return f"{count:,} scan{'' if count == 1 else 's'}"

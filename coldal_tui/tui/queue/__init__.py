@@ -1,0 +1,1 @@
+"""The queue pane, and why a scan is in it."""

@@ -1,0 +1,176 @@
+"""What people do to the queue's marked scans, or to the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from textual.binding import Binding, BindingType
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue import actions
+from coldal_tui.project.queue.actions import Change
+from coldal_tui.project.queue.reorder import shift
+from coldal_tui.project.views.queue_table import Words
+from coldal_tui.tui.queue.view import QueueView
+
+RECENT = 5
+"""Reasons and people that a question offers."""
+CHANGES = ("skip", "exclude", "pin", "assign", "reopen", "shift")
+
+
+class QueueChanges(QueueView):
+    """Skip, exclude, pin, assign, reopen, move; each one action that ``z`` takes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "skip", "skip", id="queue.skip"),
+        Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
+        Binding("t", "assign", "assign", id="queue.assign"),
+        Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
+        Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
+        Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),
+        Binding("X", "exclude", "exclude for good", show=False, id="queue.exclude"),
+    ]
+
+    def action_skip(self) -> None:
+        self._with_reason("Skip", "another scan is picked instead", "skipped", actions.skip)
+
+    def action_exclude(self) -> None:
+        self._with_reason(
+            "Exclude", "it is never picked again until it is reopened", "excluded", actions.exclude
+        )
+
+    def _with_reason(
+        self,
+        title: str,
+        meaning: str,
+        did: str,
+        act: Callable[[Project, Sequence[str], str | None], list[Change]],
+    ) -> None:
+        scans = self.table.chosen()
+        if not scans:
+            return
+        recent = self._recent(self._whole.reason if self._whole else None)
+        prompt = f"{meaning}\nwhy? (empty: no reason)"
+
+        def answered(text: str) -> None:
+            reason = picked(text, recent) or None
+            onward = self._next_but(scans)
+            self._change(did, scans, lambda project: act(project, scans, reason), onward)
+
+        self.desk.ask(f"{title} {_named(scans)}", prompt + _offered(recent), answered)
+
+    def action_pin(self) -> None:
+        scans, table = self.table.chosen(), self._whole
+        if not scans or table is None:
+            return
+        rows = [table.index[scan] for scan in scans if scan in table.index]
+        pinned = not all(table.pinned[row] for row in rows)
+        work = partial(actions.pin, scan_ids=scans, pinned=pinned)
+        self._change("pinned" if pinned else "unpinned", scans, work)
+
+    def action_assign(self) -> None:
+        scans, table = self.table.chosen(), self._whole
+        if not scans or table is None:
+            return
+        people = self._recent(table.assignee)
+        prompt = "to whom? (empty: nobody)" + _offered(people)
+        row = table.index.get(scans[0])
+        now = table.assignee[row] if row is not None else ""
+
+        def answered(text: str) -> None:
+            person = picked(text, people)
+            did = f"assigned to {person}" if person else "assigned to nobody"
+            self._change(did, scans, partial(actions.assign, scan_ids=scans, person=person))
+
+        self.desk.ask(f"Assign {_named(scans)}", prompt, answered, value=now)
+
+    def action_reopen(self) -> None:
+        scans = self.table.chosen()
+        if scans:
+            self._change("reopened", scans, partial(actions.reopen, scan_ids=scans))
+
+    def action_shift(self, by: int) -> None:
+        """One place up or down in the round; marks stay, so that a block can go on."""
+        if not self._sort.is_rank:
+            self.desk.tell("ranks can be moved while the queue is sorted by rank: s chooses")
+            return
+        scans = self.table.chosen()
+
+        def work(project: Project) -> str | None:
+            try:
+                shift(project, scans, by)
+            except ColdalError as error:
+                if error.code != "unmoved":
+                    raise
+                return f"{_named(scans)}: {'first' if by < 0 else 'last'} of the round already"
+            return f"moved {_named(scans)} {'up' if by < 0 else 'down'}"
+
+        if scans:
+            self.desk.change("move", work)
+
+    def _next_but(self, scans: Sequence[str]) -> str | None:
+        """The row below the cursor that none of these stands on, else the one above."""
+        table, gone = self.table, {*scans}
+        here = table.cursor
+        rows = [*range(here, table.row_count), *range(here - 1, -1, -1)]
+        return next((key for key in map(table.key_at, rows) if key not in gone), None)
+
+    def _change(
+        self,
+        did: str,
+        scans: Sequence[str],
+        act: Callable[[Project], list[Change]],
+        onward: str | None = None,
+    ) -> None:
+        """Do it to ``scans``; ``onward`` is where the cursor goes afterwards."""
+
+        def work(project: Project) -> str:
+            changes = act(project)
+            heirs = [change.replaced_by for change in changes if change.replaced_by]
+            instead = f"; {_named(heirs)} instead" if heirs else ""
+            return f"{did}: {_named(scans)}{instead}"
+
+        def done() -> None:
+            self.table.mark(())
+            if onward is not None:
+                row = self.table.find(onward)
+                if row is not None:
+                    self.table.move_to(row)
+
+        self.desk.change(did, work, done)
+
+    def _recent(self, words: Words | None) -> list[str]:
+        """The most frequent texts of a column."""
+        if words is None:
+            return []
+        counts = np.bincount(words.codes, minlength=len(words.names))
+        found = [words.names[n] for n in np.argsort(-counts, kind="stable") if words.names[n]]
+        return found[:RECENT]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in CHANGES:
+            return None if self.desk.readonly or not self.table.row_count else True
+        if action == "clear":
+            return self.clearable
+        return super().check_action(action, parameters)
+
+
+def _named(scans: Sequence[str]) -> str:
+    return scans[0] if len(scans) == 1 else f"{len(scans):,} scans"
+
+
+def _offered(texts: Sequence[str]) -> str:
+    """Texts to choose from by number."""
+    listed = "   ".join(f"{n} {text}" for n, text in enumerate(texts, 1))
+    return f"\n{listed}" if listed else ""
+
+
+def picked(text: str, offered: Sequence[str]) -> str:
+    """What was written; a number alone stands for the offered text of that number."""
+    if text.isdecimal() and 1 <= int(text) <= len(offered):
+        return offered[int(text) - 1]
+    return text

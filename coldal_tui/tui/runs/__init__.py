@@ -1,0 +1,1 @@
+"""The runs pane: trained models and their curve."""

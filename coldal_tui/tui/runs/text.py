@@ -1,0 +1,200 @@
+"""Learning curves, and what stands above a run's scans. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from coldal_tui.project.views.run_view import ClassChange, Comparison, RunMeasures, SplitState
+from coldal_tui.project.views.snapshot import RunState
+from coldal_tui.tui.drawing.charts import Point, curve
+from coldal_tui.tui.drawing.glyphs import Look
+from coldal_tui.tui.drawing.styles import BAD, BOLD, GOOD, MUTED, counted, lines, number, plus_minus
+from coldal_tui.tui.runs.rows import DICE, HD95, distance
+from coldal_tui.visible import visible
+
+LEAST_HEIGHT, MOST_HEIGHT = 4, 20
+BESIDE_WIDTH = 76
+
+
+def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:
+    """Mean Dice on the validation scans by labels, with one standard deviation to both sides.
+
+    The spread stays within what was measured: no scan has a Dice above 1.
+    """
+    points = []
+    for run in runs:
+        known = measures.get(run.run_id)
+        watched = known.validation if known else None
+        if run.mean is None:
+            continue
+        dice = run.mean["dice"]
+        low = high = dice
+        if watched is not None and watched.spread is not None:
+            low = max(watched.lowest, dice - watched.spread)
+            high = min(watched.highest, dice + watched.spread)
+        points.append(Point(run.labels, dice, low, high))
+    return points
+
+
+def hd95_points(runs: Sequence[RunState]) -> list[Point]:
+    """Mean HD95 by labels; runs with mixed units are left out."""
+    known = [(run, run.mean.get("hd95")) for run in runs if run.mean]
+    return [Point(run.labels, hd95, hd95, hd95) for run, hd95 in known if hd95 is not None]
+
+
+def unit_of(run: RunState) -> str:
+    return next((found["unit"] for found in run.classes.values()), "")
+
+
+def curve_content(
+    runs: Sequence[RunState],
+    measures: Mapping[str, RunMeasures],
+    look: Look,
+    width: int,
+    height: int,
+    *,
+    bare: bool = False,
+) -> Content:
+    """Dice over labels, and HD95 beside or below where there is room for both.
+
+    ``bare``: Dice alone has no heading, since what is around it says what it is.
+    """
+    charts = _charts(runs, measures, look)
+    beside = width >= BESIDE_WIDTH and len(charts) == 2
+    stacked = not beside and len(charts) == 2 and height >= 2 * (LEAST_HEIGHT + 2)
+    if not beside and not stacked:
+        charts = charts[:1]
+    each_width = (width - 3) // 2 if beside else width
+    each_height = min(MOST_HEIGHT, height // 2 if stacked else height)
+    heading = not bare or len(charts) > 1
+    drawn = [chart.lines(each_width, each_height, look, heading=heading) for chart in charts]
+    if not beside:
+        return lines([row for block in drawn for row in block])
+    left, right = drawn
+    rows = [one.pad_right(each_width + 3 - one.cell_length) for one in left]
+    return lines([row + other for row, other in zip(rows, right, strict=True)])
+
+
+@dataclass(frozen=True)
+class _Chart:
+    points: list[Point]
+    digits: int
+    limits: tuple[float, float]
+    name: str
+    note: str
+
+    def lines(self, width: int, height: int, look: Look, *, heading: bool) -> list[Content]:
+        word = "labels" if width >= 30 else ""
+        rows = height - 1 if heading else height
+        block = curve(
+            self.points, width, rows, look, digits=self.digits, limits=self.limits, x_word=word
+        )
+        if not heading:
+            return block
+        note = f"  {self.note}" if self.note else ""
+        return [Content.assemble((self.name, BOLD), (note, MUTED)), *block]
+
+
+def _charts(
+    runs: Sequence[RunState], measures: Mapping[str, RunMeasures], look: Look
+) -> list[_Chart]:
+    dice, hd95 = dice_points(runs, measures), hd95_points(runs)
+    if not dice:
+        return []
+    scans = max((m.validation.scans for m in measures.values() if m.validation), default=0)
+    note = f"{plus_minus(look)} SD over {counted(scans, 'scan')}" if scans > 1 else ""
+    charts = [_Chart(dice, 2, (0.0, 1.0), "Dice", note)]
+    if hd95:
+        charts.append(_Chart(hd95, HD95, (0.0, math.inf), f"HD95 {unit_of(runs[-1])}", ""))
+    return charts
+
+
+def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:
+    """What the scans below were measured with, and their means: two lines or three."""
+    name = (visible(run.run_id), BOLD)
+    if state is None:
+        return [Content.assemble(name, (" was measured on nothing: no validation scans", MUTED))]
+    where = f" on {state.name} ({state.scans:,})"
+    head = Content.assemble(("worst scans of ", MUTED), name, (where, MUTED))
+    spread = f" {plus_minus(look)} {number(state.spread, DICE, look)}" if state.spread else ""
+    parts = [
+        Content.assemble("Dice ", (number(state.dice, DICE, look), BOLD), spread),
+        Content.assemble("HD95 ", (distance(state.hd95, state.unit, look), BOLD)),
+    ]
+    if state.scans > 1:
+        lowest, highest = (number(v, DICE, look) for v in (state.lowest, state.highest))
+        parts.append(Content.styled(f"{lowest} to {highest}", MUTED))
+    return [head, *_flowed(parts, width)]
+
+
+def comparison_heading(
+    before: str, after: str, split: str, found: Comparison | None, look: Look, width: int
+) -> list[Content]:
+    """Two runs on the same scans: the mean change, wins and losses, classes where several."""
+    head = Content.assemble(
+        (visible(after), BOLD), (" against ", MUTED), (f"{look.mark} {visible(before)}", BOLD)
+    )
+    if found is None:
+        return [head, Content.styled("no scan was measured under both", MUTED)]
+    where = f", {split.replace('-', ' ')} ({len(found.pairs):,})"
+    head = head.append(Content.styled(where, MUTED))
+    spread = f" {plus_minus(look)} {number(found.spread, DICE, look)}" if found.spread else ""
+    change = Content.assemble(
+        "Dice ", change_of(found.mean, DICE, look), (spread, MUTED), "  ", *_tally(found)
+    )
+    classes = [_class_change(one, look) for one in found.classes]
+    if len(classes) == 1:
+        return [head, *_flowed([change, *classes], width)]
+    several = [
+        Content.assemble(visible(one.name), " ", change_of(one.dice_change, DICE, look), "  ", row)
+        for one, row in zip(found.classes, classes, strict=True)
+    ]
+    return [head, change, *_flowed(several, width)]
+
+
+def _class_change(one: ClassChange, look: Look) -> Content:
+    change = change_of(one.hd95_change, HD95, look, less_is_better=True)
+    return Content.assemble("HD95 ", change, f" {one.unit}" if one.hd95_change is not None else "")
+
+
+def _tally(found: Comparison) -> list[Content]:
+    words = (("better", found.better, GOOD), ("worse", found.worse, BAD), ("same", found.same, ""))
+    parts = [Content.assemble((f"{count:,} {word}", ink)) for word, count, ink in words if count]
+    return [Content(", ").join(parts)]
+
+
+def change_of(
+    value: float | None, digits: int, look: Look, *, less_is_better: bool = False
+) -> Content:
+    text = number(value, digits, look, signed=True)
+    if value is None or round(value, digits) == 0:
+        return Content.styled(text, MUTED)
+    return Content.styled(text, GOOD if (value > 0) != less_is_better else BAD)
+
+
+def class_line(run: RunState, look: Look, width: int) -> list[Content]:
+    """``lung 0.94 / 53.1 px``, a class after the other, in as many lines as it takes."""
+    parts = [
+        Content.assemble(
+            (visible(name), MUTED),
+            f" {number(found['dice'], DICE, look)} / "
+            f"{distance(found.get('hd95'), found['unit'], look)}",
+        )
+        for name, found in run.classes.items()
+    ]
+    return _flowed(parts, width) if len(parts) > 1 else []
+
+
+def _flowed(parts: Sequence[Content], width: int) -> list[Content]:
+    """Parts side by side, as many to a line as fit."""
+    rows: list[Content] = []
+    for part in parts:
+        if rows and rows[-1].cell_length + 3 + part.cell_length <= width:
+            rows[-1] = rows[-1] + "   " + part
+        else:
+            rows.append(part)
+    return rows

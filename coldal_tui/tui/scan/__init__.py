@@ -1,0 +1,1 @@
+"""The scan pane: slices, masks, entropy."""

@@ -1,0 +1,247 @@
+"""A scan's facts, the legend of what lies over its picture, and its troubles, as text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from textual.content import Content
+
+from coldal_tui.imaging.labelfile import IGNORE_LABEL
+from coldal_tui.project.views.scan_facts import QueuePlace, ScanFacts
+from coldal_tui.project.views.scan_view import Layer, ScanView, Trouble
+from coldal_tui.tui.drawing.glyphs import Look
+from coldal_tui.tui.drawing.picture import RGB, Mode, class_colours, class_letters, heat_colour
+from coldal_tui.tui.drawing.picture_scaling import LabelLevels
+from coldal_tui.tui.drawing.styles import ACCENT, BAD, BOLD, MUTED, WARN, arrow
+from coldal_tui.tui.scan.slices import Plane, Shown
+from coldal_tui.visible import visible
+
+NAMES, TIMES, DATES = 9, 12, 6
+"""Cells for the names of facts, for times, and for dates without them."""
+ROOMY = 32
+_SOLID, _DASHED, _FILLED = "━", "╍", "■"
+
+Parts = list[tuple[str, str]]
+"""Pieces of text with their styles."""
+
+
+def facts_text(
+    facts: ScanFacts, look: Look, width: int, now: datetime, *, agreement: str = ""
+) -> Content:
+    """What is known about a scan at ``now``, in lines of at most ``width`` cells."""
+    parts: Parts = []
+    _place(parts, facts, look, width)
+    for name, value in _header_facts(facts, look):
+        _fact(parts, name, value, width)
+    _label_facts(parts, facts, look, width, agreement)
+    for number, reason in facts.waiting:
+        _fact(parts, "waiting", f"mask {number} in quarantine: {reason}", width, WARN)
+    if facts.trouble:
+        _fact(parts, "trouble", facts.trouble, width, BAD)
+    parts.append(("\nhistory\n", MUTED))
+    for event in facts.history:
+        who = f", {event.who}" if event.who else ""
+        at = when(event.at, now)
+        names = TIMES if width >= ROOMY else DATES
+        _fact(parts, at[:names], event.what + who, width, names=names)
+    return _assembled(parts)
+
+
+def when(stamp: str, now: datetime) -> str:
+    """``3 Mar 14:02`` in the zone of ``now``; the year in place of the time if it is another."""
+    at = datetime.fromisoformat(stamp).astimezone(now.tzinfo)
+    return f"{at.day:>2} {at:%b %Y}" if at.year != now.year else f"{at.day:>2} {at:%b %H:%M}"
+
+
+def _assembled(parts: Parts) -> Content:
+    return Content.assemble(*parts).rstrip()
+
+
+def _place(parts: Parts, facts: ScanFacts, look: Look, width: int) -> None:
+    place = facts.place
+    status, ink = _status(facts)
+    words = "not queued" if status == "candidate" else status
+    parts.append((f"{look.state(status)} {words}\n", ink))
+    if facts.record.duplicate_of is not None:
+        _wrapped(parts, f"an exact copy of {facts.record.duplicate_of}", width)
+    if place is None:
+        parts.append(("\n", ""))
+        return
+    _wrapped(parts, f" {look.dot} ".join(_place_words(place, look)), width)
+    numbers = ("H", place.entropy), ("D", place.diversity), ("S", place.score)
+    known = "  ".join(f"{name} {value:.2f}" for name, value in numbers if value is not None)
+    parts.append((f"{known}\n\n" if known else "\n", ""))
+
+
+def _status(facts: ScanFacts) -> tuple[str, str]:
+    if facts.record.state != "present":
+        return "missing", BAD
+    if facts.record.excluded is not None:
+        return "excluded", MUTED
+    if facts.label is not None:
+        return "labelled", ACCENT
+    return (facts.place.status, ACCENT) if facts.place else ("candidate", MUTED)
+
+
+def _place_words(place: QueuePlace, look: Look) -> list[str]:
+    words = [f"round {place.round}", f"rank {place.rank}", place.role]
+    if place.cluster is not None:
+        words.append(f"C{place.cluster + 1}\u00a0{look.cluster_glyph(place.cluster)}")
+    if place.assignee:
+        words.append(f"to {place.assignee}")
+    if place.reason:
+        words.append(place.reason)
+    return words
+
+
+def _header_facts(facts: ScanFacts, look: Look) -> Iterable[tuple[str, str]]:
+    record = facts.record
+    times = "x" if look.name == "ascii" else "×"
+    if not record.patient_id.startswith("scan:"):
+        yield "patient", record.patient_id
+    more = f" and {len(record.files) - 1:,} more" if len(record.files) > 1 else ""
+    yield "file", record.rel_path + more
+    channels = {1: "", 3: " RGB"}.get(record.channels, f", {record.channels} channels")
+    yield "grid", times.join(map(str, record.shape)) + f" {record.dtype}{channels}"
+    if record.spacing:
+        yield "spacing", times.join(f"{size:.2f}" for size in record.spacing) + " mm"
+    if record.modality:
+        yield "modality", record.modality
+    for key, value in record.meta.items():
+        if key != "format" and value:
+            yield key.replace("_", " "), value
+
+
+def _label_facts(parts: Parts, facts: ScanFacts, look: Look, width: int, agreement: str) -> None:
+    label, prediction = facts.label, facts.prediction
+    if label is not None:
+        source = label.source.rsplit("/", 1)[-1]
+        _fact(parts, "label", f"v{label.version} from {source}", width)
+        counts = f" {look.dot} ".join(f"{name} {count:,}" for name, count in label.voxels.items())
+        _fact(parts, "", counts or "empty", width)
+        if label.geometry not in ("", "match"):
+            _fact(parts, "", f"geometry: {label.geometry}", width)
+        for note in label.notes:
+            _fact(parts, "", note, width)
+    if prediction is not None:
+        learnt = " (trained on it)" if prediction.trained else ""
+        _fact(parts, "predicted", f"by {prediction.run_id}{learnt}", width)
+    if agreement:
+        _fact(parts, "agreement", agreement, width)
+    if facts.scored is not None:
+        run, entropy = facts.scored
+        _fact(parts, "entropy", f"H {entropy:.2f} by {run}", width)
+
+
+def _fact(
+    parts: Parts, name: str, value: str, width: int, ink: str = "", names: int = NAMES
+) -> None:
+    """A name and its value, which goes on below itself."""
+    name = visible(name)
+    lines = _lines(visible(value), max(8, width - names - 1)) or [""]
+    if len(name) > names:
+        if len(name) + 1 + len(lines[0]) <= width and len(lines) == 1:
+            parts += [(f"{name} ", MUTED), (f"{lines[0]}\n", ink)]
+            return
+        parts.append((f"{name}\n", MUTED))
+        name = ""
+    for line in lines:
+        parts += [(name.ljust(names + 1), MUTED), (f"{line}\n", ink)]
+        name = ""
+
+
+def _wrapped(parts: Parts, value: str, width: int, style: str = "") -> None:
+    for line in _lines(visible(value), max(8, width)):
+        parts.append((f"{line}\n", style))
+
+
+def _lines(value: str, width: int) -> list[str]:
+    """Wrapped at blanks; at hard ones (U+00A0) only where there is no other way."""
+    lines = textwrap.wrap(value, width, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
+def legend_text(
+    view: ScanView, plane: Plane, shown: Shown, mode: Mode, look: Look, width: int
+) -> Content:
+    """What the lines and colours over the picture mean; empty when there are none."""
+    groups: list[Parts] = []
+    for layer, labels, on, side in (
+        (view.mask, plane.mask, shown.mask, 0),
+        (view.prediction, plane.prediction, shown.prediction, 1),
+    ):
+        if layer is not None:
+            word = ("mask", "prediction")[side]
+            drawn = _layer_words(view, layer, labels, side, shown, mode)
+            groups.append(drawn if on else [(f"{word} off", MUTED)])
+    if view.entropy is not None and shown.entropy:
+        groups.append(_heat_words(view.entropy, mode))
+    line = Content("   ").join(Content.assemble(*parts) for parts in groups)
+    return line.truncate(width, ellipsis=look.braille)
+
+
+def _layer_words(
+    view: ScanView, layer: Layer, labels: LabelLevels | None, side: int, shown: Shown, mode: Mode
+) -> Parts:
+    word = ("mask", "prediction")[side]
+    if labels is None:
+        reason = layer.trouble.what if layer.trouble else "not there"
+        return [(f"! {word}: {visible(reason)}", BAD)]
+    names = view.facts.classes
+    if len(names) == 1:
+        return [_swatch(1, side, shown, mode), (f" {word}", "")]
+    parts: Parts = [(word, "")]
+    for number in _classes(view, layer):
+        parts += [(" ", ""), _swatch(number, side, shown, mode)]
+        parts.append((f" {visible(_class_name(names, number))}", ""))
+    return parts
+
+
+def _classes(view: ScanView, layer: Layer) -> Sequence[int]:
+    """Classes of the project, and others that the map holds nevertheless."""
+    named = range(1, len(view.facts.classes) + 1)
+    held = layer.values.present if layer.values is not None else ()
+    return sorted({*held, *named})
+
+
+def _class_name(names: Sequence[str], number: int) -> str:
+    if number == IGNORE_LABEL:
+        return "ignored"
+    return names[number - 1] if number <= len(names) else f"value {number}"
+
+
+def _swatch(number: int, side: int, shown: Shown, mode: Mode) -> tuple[str, str]:
+    colour = _ink(class_colours(number)[side])
+    if mode != "blocks":
+        return class_letters(number)[side], BOLD if mode == "letters" else colour
+    return (_FILLED if shown.style == "tint" else (_SOLID, _DASHED)[side] * 2), colour
+
+
+def _heat_words(layer: Layer, mode: Mode) -> Parts:
+    if layer.values is None:
+        reason = layer.trouble.what if layer.trouble else "not there"
+        return [(f"! entropy: {visible(reason)}", BAD)]
+    if mode == "letters":
+        return [("3-9 tenths of entropy", "")]
+    inks = [_ink(heat_colour(entropy)) for entropy in (0.25, 0.5, 0.75, 1.0)]
+    sign = _FILLED if mode == "blocks" else "#"
+    return [*((sign, ink) for ink in inks), (" entropy to 1", "")]
+
+
+def _ink(colour: RGB) -> str:
+    return "bold #{:02x}{:02x}{:02x}".format(*colour)
+
+
+def trouble_text(trouble: Trouble, path: str, look: Look, width: int) -> Content:
+    """Why there is no picture, and what to do."""
+    parts: Parts = []
+    _wrapped(parts, "no picture", width, BOLD)
+    parts.append(("\n", ""))
+    _wrapped(parts, trouble.what, width, BAD)
+    _wrapped(parts, path, width, MUTED)
+    if trouble.remedy:
+        parts.append(("\n", ""))
+        _wrapped(parts, f"{arrow(look)} {trouble.remedy}", width)
+    return _assembled(parts)

@@ -1,0 +1,1 @@
+"""The app around the panes: layout, commands, help, background tasks."""

@@ -1,0 +1,182 @@
+"""The steps of the loop as the app offers them: what is asked, what is run, what is said after.
+
+What only a step needs is imported when it is taken: the app is on the screen before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coldal_tui.project.project import Project
+from coldal_tui.project.queue.candidates import budget
+from coldal_tui.tui.drawing.styles import counted
+from coldal_tui.tui.shell.tasks import Progress
+
+if TYPE_CHECKING:
+    from coldal_tui.project.export.exporting import ExportReport
+    from coldal_tui.project.labels.importing import ImportReport
+    from coldal_tui.scheduler.recipes import Chain
+
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many scans a round would take by default, and what is left to take them from."""
+
+    default: int
+    left: int
+
+
+def sizes(project: Project, number: int) -> Sizes:
+    from coldal_tui.scheduler.plan_select import batch_size
+
+    left = budget(project).left
+    return Sizes(min(left, batch_size(project, number)), left)
+
+
+def select(project: Project, size: int | None) -> str:
+    """Submit the first queue; the answer is what the person is told."""
+    from coldal_tui.scheduler.recipes import first_queue
+
+    return _submitted(project, first_queue(project, size=size))
+
+
+def next_round(project: Project, size: int | None, alpha: float | None = None) -> str:
+    """Submit the next batch."""
+    from coldal_tui.scheduler.recipes import next_batch
+
+    return _submitted(project, next_batch(project, size=size, alpha=alpha))
+
+
+def _submitted(project: Project, chain: Chain) -> str:
+    from coldal_tui.scheduler.follow import submit_chain
+
+    submit_chain(project, chain.steps)
+    kinds = " → ".join(kind for kind, _ in chain.steps)
+    return "\n".join((*chain.notes, f"submitted: {kinds}"))
+
+
+def index(project: Project, progress: Progress) -> str:
+    from coldal_tui.project.scans.indexing import reindex
+
+    report = reindex(project, progress=progress)
+    return f"{counted(report.scans, 'scan')} indexed, {len(report.added):,} added"
+
+
+@dataclass(frozen=True)
+class ExportWish:
+    """What the export window was filled in with."""
+
+    format: str
+    top: int | None
+    people: tuple[str, ...]
+    out: Path | None
+    again: bool = False
+    overlap: int = 0
+    deidentify: bool = False
+
+
+def export(project: Project, wish: ExportWish, progress: Progress) -> str:
+    from coldal_tui.project.export.exporting import Wanted, export_queue
+
+    wanted = Wanted(
+        top=wish.top,
+        again=wish.again,
+        people=wish.people,
+        overlap=wish.overlap,
+        deidentify="remove" if wish.deidentify else None,
+    )
+    report = export_queue(
+        project, format=wish.format, out=wish.out, wanted=wanted, progress=progress
+    )
+    return export_words(report)
+
+
+def export_words(report: ExportReport) -> str:
+    lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
+    if report.prelabels:
+        lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
+    lines += [f"{person}: {count}" for person, count in report.assignees.items()]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ImportWish:
+    """What the import window was filled in with."""
+
+    path: Path
+    match: str | None
+    options: dict[str, bool]
+    classes: tuple[str, ...] = ()
+    conflict: str = "quarantine"
+
+
+def take_in(
+    project: Project, wish: ImportWish, progress: Progress, *, dry_run: bool = False
+) -> ImportReport:
+    """Import masks, or only say what would happen."""
+    from coldal_tui.exchange.incoming.conflicts import ConflictRule
+    from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+    from coldal_tui.project.labels.class_map import keep_class_map, parse_class_map
+    from coldal_tui.project.labels.importing import import_masks
+
+    said = parse_class_map(wish.classes, project.config.classes.names[0])
+    options = ImportOptions(
+        values=said,
+        conflict=ConflictRule.parse(wish.conflict),
+        same_grid=wish.options.get("same_grid", False),
+        resample=wish.options.get("resample", False),
+        confirm_empty=wish.options.get("confirm_empty", False),
+    )
+    report = import_masks(
+        project,
+        wish.path,
+        match=wish.match or None,
+        options=options,
+        dry_run=dry_run,
+        progress=progress,
+    )
+    if not dry_run:
+        keep_class_map(project, said)
+    return report
+
+
+def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
+    """Lines of a report: the counts, and for ``shown`` masks each why they were not taken."""
+    would = "would be " if report.dry_run else ""
+    lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
+    if report.unchanged:
+        lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
+    if report.manual:
+        lines.append(
+            f"of these, {len(report.manual):,} for scans that nobody queued (they count in the "
+            "budget)"
+        )
+    warned = [(v.file.name, note) for v in report.accepted for note in v.warnings]
+    lines += [f"  warning: {name}: {note}" for name, note in warned[:shown]]
+    for word, verdicts in (
+        (f"{would}quarantined", report.quarantined),
+        ("no scan found for", report.unmatched),
+    ):
+        if verdicts:
+            lines.append(f"{word}: {len(verdicts):,}")
+            lines += [f"  {v.file.name}: {v.explanation}" for v in verdicts[:shown]]
+            if len(verdicts) > shown:
+                lines.append(f"  … and {len(verdicts) - shown:,} more")
+    if report.ignored:
+        kind = "is no mask" if len(report.ignored) == 1 else "are no masks"
+        lines.append(f"passed over: {counted(len(report.ignored), 'file')} that {kind}")
+    return lines
+
+
+def undo(project: Project) -> str:
+    from coldal_tui.project.labels.files import reconcile_label_files
+
+    last = project.store.undo_last()
+    if last is None:
+        return "nothing to take back"
+    reconcile_label_files(project)
+    return f"took back: {last['summary'] or last['action']}"

@@ -1,0 +1,311 @@
+"""The windows of the two exchanges with labelers: handing scans out, taking masks back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Checkbox, Footer, Input, Select, Static
+
+from coldal_tui.tui.shell.actions import ExportWish, ImportWish
+from coldal_tui.tui.shell.class_questions import Meanings, Preview
+from coldal_tui.visible import visible
+
+_CSS = """
+$NAME { align: center middle; }
+$NAME > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%;
+    border: round $accent; background: $surface; padding: 0 1; }
+$NAME Horizontal { height: 1; margin: 0; }
+$NAME .label { width: 16; }
+$NAME Input { width: 1fr; background: $panel; }
+$NAME Checkbox { border: none; padding: 0; height: 1; background: $surface; }
+$NAME Select { width: 1fr; height: 1; }
+$NAME SelectCurrent { border: none; height: 1; padding: 0; background: $panel; }
+$NAME #note { height: auto; margin-top: 1; }
+$NAME #preview { height: auto; max-height: 14; margin-top: 1; }
+"""
+
+
+class Tick(Checkbox):
+    """A checkbox whose state is a glyph, not a shade."""
+
+    @property
+    def _button(self) -> Content:
+        return Content("[x]" if self.value else "[ ]")
+
+
+class PathSuggester(Suggester):
+    """Completes a path from what lies on the disk; folders end with a slash."""
+
+    def __init__(self, *bases: Path) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._bases = bases
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = (complete_path(base, value) for base in self._bases)
+        return next((path for path in found if path is not None), None)
+
+
+def complete_path(base: Path, value: str) -> str | None:
+    """The first entry, by name, that goes on from ``value``; None when there is none."""
+    typed = Path(value).expanduser()
+    whole = base / typed
+    folder = whole if value.endswith("/") else whole.parent
+    start = "" if value.endswith("/") else whole.name
+    if not value:
+        return None
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return None
+    for entry in entries:
+        hidden = entry.name.startswith(".") and not start.startswith(".")
+        if entry.name.startswith(start) and not hidden and entry.name != start:
+            return value[: len(value) - len(start)] + entry.name + ("/" if entry.is_dir() else "")
+        if entry.name == start and entry.is_dir() and not value.endswith("/"):
+            return f"{value}/"
+    return None
+
+
+class ExportWindow(ModalScreen[ExportWish | None]):
+    """How many, to whom, in which form."""
+
+    DEFAULT_CSS = _CSS.replace("$NAME", "ExportWindow")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "back"),
+        Binding("ctrl+g", "go", "export", priority=True),
+    ]
+
+    def __init__(
+        self, queued: int, out: int, formats: Sequence[tuple[str, str]], base: Path
+    ) -> None:
+        """``formats`` are names and what they are for; relative paths start at ``base``."""
+        super().__init__()
+        self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Export the queue"
+            box.border_subtitle = "enter or ctrl+g exports · tab next field · esc back"
+            scans = f"{self._queued:,} queued scan{'' if self._queued == 1 else 's'}"
+            yield Static(Text(f"{scans} to hand to labelers\n"))
+            with Horizontal():
+                yield Static("how many", classes="label")
+                yield Input(
+                    placeholder="all that are queued", type="integer", id="top", compact=True
+                )
+            with Horizontal():
+                yield Static("to", classes="label")
+                yield Input(placeholder="names, dealt in turn: ana,ben", id="people", compact=True)
+            with Horizontal():
+                yield Static("of these to two", classes="label")
+                yield Input(
+                    placeholder="0: how many two people draw", type="integer", id="overlap",
+                    compact=True,
+                )  # fmt: skip
+            with Horizontal():
+                yield Static("for", classes="label")
+                yield Select(
+                    [(f"{name}: {words}", name) for name, words in self._formats],
+                    value=self._formats[0][0],
+                    allow_blank=False,
+                    id="format",
+                    compact=True,
+                )
+            with Horizontal():
+                yield Static("into", classes="label")
+                yield Input(
+                    placeholder="a new folder below exports/",
+                    id="out",
+                    compact=True,
+                    suggester=PathSuggester(self._base),
+                )
+            if self._out:
+                yield Tick(f"also the {self._out:,} that are out already", id="again", compact=True)
+            yield Tick("de-identified: names, ids and dates left out", id="hidden", compact=True)
+            yield Static("", id="note")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#top", Input).focus()
+
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def _ticked(self, name: str) -> bool:
+        return any(tick.value for tick in self.query(f"#{name}").results(Tick))
+
+    @on(Input.Submitted)
+    def action_go(self) -> None:
+        top, overlap, out = self._text("top"), self._text("overlap"), self._text("out")
+        people = [name.strip() for name in self._text("people").split(",")]
+        problem = ""
+        if len(people) > 1 and not all(people):
+            problem = "a name is empty: write ana,ben"
+        elif top and int(top) < 1:
+            problem = "how many: at least 1"
+        elif overlap and (int(overlap) < 0 or (int(overlap) and len(people) < 2)):
+            problem = "two people draw the same scan: name at least two"
+        elif not self._queued and not self._ticked("again"):
+            problem = "nothing is queued"
+        if problem:
+            self.query_one("#note", Static).update(Text(problem, style="bold"))
+            return
+        self.dismiss(
+            ExportWish(
+                format=str(self.query_one("#format", Select).value),
+                top=int(top) if top else None,
+                people=tuple(name for name in people if name),
+                out=self._base / Path(out).expanduser() if out else None,
+                again=self._ticked("again"),
+                overlap=int(overlap or 0),
+                deidentify=self._ticked("hidden"),
+            )
+        )
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+class ImportWindow(ModalScreen[ImportWish | None]):
+    """Which folder or file; then what would happen; then it happens."""
+
+    DEFAULT_CSS = _CSS.replace("$NAME", "ImportWindow")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "back"),
+        Binding("ctrl+g", "go", "import", priority=True),
+        Binding("pagedown", "page(8)", show=False),
+        Binding("pageup", "page(-8)", show=False),
+    ]
+    RULES = (
+        ("quarantine", "quarantine both"),
+        ("newest", "take the newest"),
+        ("majority", "take what most have drawn"),
+        ("staple", "take their consensus (STAPLE)"),
+    )
+    SWITCHES = (
+        ("same_grid", "trust the voxel order, not the headers"),
+        ("resample", "masks of the same extent may be resampled"),
+        ("confirm_empty", "empty masks are negative cases"),
+    )
+
+    def __init__(self, bases: Sequence[Path], path: str = "") -> None:
+        super().__init__()
+        self._bases, self._path = tuple(bases), path
+        self._previewed: ImportWish | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Import masks"
+            box.border_subtitle = "enter looks, enter again imports · tab next field · esc back"
+            with Horizontal():
+                yield Static("folder or file", classes="label")
+                yield Input(
+                    value=self._path,
+                    id="path",
+                    compact=True,
+                    suggester=PathSuggester(*self._bases),
+                )
+            with Horizontal():
+                yield Static("named like", classes="label")
+                yield Input(placeholder="{stem}, or such as {stem}_mask", id="match", compact=True)
+            with Horizontal():
+                yield Static("values", classes="label")
+                yield Input(
+                    placeholder="what they mean, kept: 128=lung, Tumor=1", id="means", compact=True
+                )
+            with Horizontal():
+                yield Static("two of a scan", classes="label")
+                yield Select(
+                    [(words, name) for name, words in self.RULES],
+                    value=self.RULES[0][0],
+                    allow_blank=False,
+                    id="rule",
+                    compact=True,
+                )
+            for name, words in self.SWITCHES:
+                yield Tick(words, id=name, compact=True)
+            yield Meanings()
+            with VerticalScroll(id="preview", can_focus=False):
+                yield Static("", id="note")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#path", Input).focus()
+
+    def _wish(self) -> ImportWish | None:
+        typed = self.query_one("#path", Input).value.strip()
+        if not typed:
+            self.say("name a folder or a file; the right arrow completes")
+            return None
+        places = [base / Path(typed).expanduser() for base in self._bases]
+        path = next((place for place in places if place.exists()), None)
+        if path is None:
+            self.say("there is nothing at " + ", nor at ".join(map(str, dict.fromkeys(places))))
+            return None
+        options = {name: self.query_one(f"#{name}", Checkbox).value for name, _ in self.SWITCHES}
+        means = self.query_one("#means", Input).value
+        return ImportWish(
+            path,
+            self.query_one("#match", Input).value.strip() or None,
+            options,
+            classes=(
+                *self.query_one(Meanings).said(),
+                *(pair.strip() for pair in means.split(",") if pair.strip()),
+            ),
+            conflict=str(self.query_one("#rule", Select).value),
+        )
+
+    @on(Input.Submitted)
+    def action_go(self) -> None:
+        wish = self._wish()
+        if wish is None:
+            return
+        if wish == self._previewed:
+            self.dismiss(wish)
+            return
+        self.say("looking …")
+        self.preview(wish)
+
+    def preview(self, wish: ImportWish) -> None:
+        """Ask the app for a dry run; it answers with ``previewed`` or ``say``."""
+        from coldal_tui.tui.shell.app import ColdalApp
+
+        assert isinstance(self.app, ColdalApp)
+        self.app.preview_import(self, wish)
+
+    def previewed(self, wish: ImportWish, preview: Preview) -> None:
+        """Show what would happen, and ask what nobody has explained: that is kept, too."""
+        self._previewed = wish
+        text = Text(visible("\n".join(preview.lines), keep="\n"))
+        if self.query_one(Meanings).ask(preview.unknown, preview.classes):
+            # First: on a small screen there is no room for more.
+            hint = "say what they mean, then ctrl+g looks again; it is kept in coldal.toml\n"
+            text = Text(hint, style="bold").append_text(Text(text.plain, style="not bold"))
+        else:
+            text.append("\nenter imports", style="bold")
+        self.query_one("#note", Static).update(text)
+
+    def say(self, words: str) -> None:
+        self.query_one("#note", Static).update(Text(visible(words, keep="\n"), style="bold"))
+
+    @on(Input.Changed)
+    @on(Checkbox.Changed)
+    @on(Select.Changed)
+    def _changed(self) -> None:
+        self._previewed = None
+
+    def action_page(self, lines: int) -> None:
+        self.query_one("#preview", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_close(self) -> None:
+        self.dismiss(None)

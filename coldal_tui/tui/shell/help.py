@@ -1,0 +1,124 @@
+"""Help: the keys that work now, all keys by name, and the words that the screen uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual.binding import Binding
+
+from coldal_tui.tui.shell.command_parser import OWN
+
+if TYPE_CHECKING:
+    from coldal_tui.tui.pane import Pane
+    from coldal_tui.tui.shell.app import ColdalApp
+
+WORDS = (
+    ("scan", "one thing to label: an image or a volume"),
+    ("round", "one selection; round 0 is the cold start"),
+    ("H", "how uncertain the model is here, 0 to 1 among the candidates"),
+    ("D", "how far on the map from all that is labelled or queued, 0 to 1"),
+    ("S", "α·H + (1 − α)·D at the moment it was picked"),
+    ("coverage", "share of a cluster that lies near a labelled scan"),
+    ("out", "exported to a labeler; its mask is not back yet"),
+)
+KEY_NAMES = {
+    "question_mark": "?",
+    "colon": ":",
+    "plus": "+",
+    "minus": "-",
+    "slash": "/",
+    "asterisk": "*",
+    "full_stop": ".",
+    "comma": ",",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+
+
+def key_name(key: str) -> str:
+    *modifiers, last = key.split("+") if key != "+" else ["+"]
+    return "+".join((*modifiers, KEY_NAMES.get(last, last)))
+
+
+def help_text(app: ColdalApp | Any) -> Text:
+    """Keys of the pane in focus, keys of the app, the ``:`` words, what the terms mean."""
+    text = Text()
+    pane = app.focused_pane()
+    keymap = app._keymap
+    if pane is not None:
+        _section(text, f"{pane.id} pane", _rows(type(pane).__mro__, keymap, upto="Pane"))
+    _section(text, "everywhere", _rows(type(app).__mro__, keymap, upto="App"))
+    _section(text, "after :", [(name, words) for name, words in OWN.items()])
+    text.append("  … and every command of the command line: queue skip SCAN, status, doctor\n")
+    _section(text, "words", list(WORDS))
+    look = app.look
+    states = "  ".join(
+        f"{look.state(name)} {name}" for name in ("candidate", "queued", "exported", "labelled")
+    )
+    _section(text, "marks", [(f"{look.medoid} medoid  {look.here} here", states)])
+    return text
+
+
+def _section(text: Text, title: str, rows: list[tuple[str, str]]) -> None:
+    if not rows:
+        return
+    text.append(f"{'' if not text else chr(10)}{title}\n", style="bold underline")
+    for keys, words in rows:
+        text.append(f"  {keys:<22}", style="bold")
+        text.append(f" {words}\n")
+
+
+def _rows(kinds: Iterable[type], keymap: Mapping[str, str], *, upto: str) -> list[tuple[str, str]]:
+    rows: dict[str, tuple[str, str]] = {}
+    for binding in _bindings(kinds, upto):
+        keys = keymap.get(binding.id or "", binding.key)
+        shown = " ".join(key_name(key.strip()) for key in keys.split(","))
+        words = (binding.tooltip or binding.description).strip()
+        if not words:
+            continue
+        name = binding.id or f"{binding.action}"
+        if name in rows:
+            shown = f"{rows[name][0]} {shown}"
+        rows[name] = (shown, words)
+    return list(rows.values())
+
+
+def _bindings(kinds: Iterable[type], upto: str) -> list[Binding]:
+    found: list[Binding] = []
+    for kind in kinds:
+        if kind.__name__ == upto:
+            break
+        for binding in kind.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding):
+                found.append(binding)
+    return found
+
+
+def binding_ids(panes: Iterable[Pane], app: Any) -> set[str]:
+    """Names under which keys can be re-mapped."""
+    kinds: list[tuple[Iterable[type], str]] = [(type(app).__mro__, "App")]
+    kinds += [(type(pane).__mro__, "Pane") for pane in panes]
+    return {b.id for mro, upto in kinds for b in _bindings(mro, upto) if b.id}
+
+
+def keys_text(app: ColdalApp | Any) -> Text:
+    """All names and keys, in the form of the file that re-maps them."""
+    text = Text(f"# {app.memory.keys_file}\n[keys]\n")
+    seen: set[str] = set()
+    kinds: list[tuple[Iterable[type], str]] = [(type(app).__mro__, "App")]
+    kinds += [(type(pane).__mro__, "Pane") for pane in app._panes.values()]
+    for mro, upto in kinds:
+        for binding in _bindings(mro, upto):
+            if binding.id and binding.id not in seen:
+                seen.add(binding.id)
+                key = app._keymap.get(binding.id, binding.key)
+                text.append(f'"{binding.id}" = "{key}"'.ljust(40) + f"# {binding.description}\n")
+    return text

@@ -1,0 +1,171 @@
+"""Reads the project in a thread of its own: a new picture whenever something has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.map_view import Scene, read_scene
+from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
+from coldal_tui.scheduler.queue import OPEN, RUNNING
+from coldal_tui.tui.pane import View
+
+POLL_S = 1.0
+REVIVE_POLLS = 5
+"""Every so many looks: is somebody there to run the jobs that are open?"""
+
+
+def _give_back_memory() -> None:
+    """Return to the system what reading a large map had needed (glibc's malloc_trim(3))."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class Reader(threading.Thread):
+    """Looks once a second whether the project has changed, and tells what it is now.
+
+    A look costs a few file stamps and one SQLite pragma; nothing is told while nothing changes.
+    ``tell`` is called in this thread, with a ``View`` or with the error that reading met; the
+    same error is told once.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        tell: Callable[[View | Exception], None],
+        *,
+        revives: bool = True,
+        poll_s: float = POLL_S,
+    ) -> None:
+        super().__init__(name="coldal-reader", daemon=True)
+        self._root, self._tell, self._poll_s = root, tell, poll_s
+        self._revives = revives
+        self._wake = threading.Event()
+        self._ended = False
+        self._project: Project | None = None
+        self._seen: Any = None
+        self._view: View | None = None
+        self._trouble = ""
+        self._polls = 0
+
+    def look(self) -> None:
+        """Look now, whatever the stamps say."""
+        self._seen = None
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._ended = True
+        self._wake.set()
+
+    def run(self) -> None:
+        while not self._ended:
+            self._wake.clear()
+            try:
+                self._step()
+            except Exception as error:  # told to the screen; the next look may succeed
+                self._fail(error)
+            self._wake.wait(self._poll_s)
+        self._close()
+
+    def _step(self) -> None:
+        project = self._opened()
+        self._polls += 1
+        if self._revives and self._polls % REVIVE_POLLS == 0 and self._jobs_are_open():
+            from coldal_tui.scheduler.follow import revive
+
+            revive(project)
+        seen = self._stamps(project)
+        if seen == self._seen and not self._trouble:
+            return
+        project.reload_config()
+        snapshot = take_snapshot(project)
+        old = self._view
+        if old is None:
+            self._say(View(snapshot))
+        scene = self._scene(project, old)
+        fresh = View(snapshot, scene)
+        changed = old is None or scene is not old.scene or not _same(snapshot, old.snapshot)
+        if changed or self._trouble:
+            self._say(fresh)
+        if scene is not None and (old is None or scene is not old.scene):
+            _give_back_memory()
+        self._trouble = ""
+        self._seen = seen
+
+    def _jobs_are_open(self) -> bool:
+        return self._view is not None and any(
+            job.status in OPEN for job in self._view.snapshot.jobs
+        )
+
+    def _scene(self, project: Project, old: View | None) -> Scene | None:
+        """The map; the same object as before when nothing on it has changed."""
+        scene = read_scene(project)
+        if scene is not None and old is not None and old.scene is not None:
+            return old.scene if _same_scene(scene, old.scene) else scene
+        return scene
+
+    def _say(self, view: View) -> None:
+        self._view = view
+        self._tell(view)
+
+    def _fail(self, error: Exception) -> None:
+        self._close()
+        reason = str(error) or type(error).__name__
+        if reason != self._trouble:
+            self._trouble = reason
+            self._tell(error)
+
+    def _opened(self) -> Project:
+        if self._project is None:
+            self._project = Project(self._root, readonly=True)
+            self._inode = self._project.layout.database.stat().st_ino
+        return self._project
+
+    def _close(self) -> None:
+        if self._project is not None:
+            self._project.close()
+            self._project = None
+        self._seen = None
+
+    def _stamps(self, project: Project) -> Any:
+        """What differs after any change: by another process, by an editor, by a worker."""
+        layout = project.layout
+        config = layout.config.stat()
+        if layout.database.stat().st_ino != self._inode:
+            raise FileNotFoundError(f"{layout.database} was replaced")
+        stamps: list[Any] = [config.st_mtime_ns, config.st_size, project.store.data_version()]
+        if self._view is not None:
+            running = (job for job in self._view.snapshot.jobs if job.status == RUNNING)
+            stamps += [_modified(Path(job.folder) / "progress.jsonl") for job in running]
+        return stamps
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _same(one: Snapshot, other: Snapshot) -> bool:
+    return replace(one, at=other.at) == other
+
+
+def _same_scene(one: Scene, other: Scene) -> bool:
+    return (
+        one.map_id == other.map_id
+        and one.scan_ids == other.scan_ids
+        and all(
+            np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "entropy")
+            for name in ("xy", "cluster", "status", "entropy", "medoids")
+        )
+    )

@@ -2,7 +2,7 @@
 
     python scripts/soak_hostile.py [--cases 1000] [--out docs/soak/hostile.md]
 
-Runs ``tests/project/test_hostile.py``; exits with pytest's status.
+Runs ``tests/project/labels/test_hostile.py``; exits with pytest's status.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TEST = "tests/project/test_hostile.py"
+TEST = "tests/project/labels/test_hostile.py"
 ANSWERS = ("accepted", "unchanged", "quarantined", "unmatched", "ignored")
 KINDS = {
     "cut": "good files of eleven formats, cut off anywhere",

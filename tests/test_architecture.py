@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+
 PACKAGES = {
     "coldal_tui": ROOT / "coldal_tui",
     "coldal_compute": ROOT / "backends" / "coldal_compute",

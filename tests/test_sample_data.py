@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support.places import ROOT
+
+REPOSITORY = ROOT
 SAMPLE = REPOSITORY / "sample_data"
 CHESTS = SAMPLE / "cxr"
 VOLUMES = SAMPLE / "volumes"

@@ -9,5 +9,5 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "backends"), str(ROOT / "tests" / "exchange")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "backends")]
     import_module("golden_scans").write_exports(Path(sys.argv[1]))

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small_projects import Call, Result, images, plain_template, project, queued, queued_template
-
 from coldal_tui.cli import main
+from tests.support.small_projects import (
+    Call,
+    Result,
+    images,
+    plain_template,
+    project,
+    queued,
+    queued_template,
+)
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_projects import Call, add_to_queue, set_config, write_mask
 
 from coldal_tui.cli import COMMANDS, split_debug
 from coldal_tui.cli.common import PIPED_WIDTH, paste, print_json
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call, add_to_queue, set_config, write_mask
 
 
 def shell(*words: object, **options: object) -> subprocess.Popen[str]:

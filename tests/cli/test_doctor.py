@@ -12,11 +12,11 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 import pytest
-from small_projects import Call, set_config
 
 from coldal_tui.cli import doctor, machine, plugins
 from coldal_tui.cli.machine import Finding
 from coldal_tui.project import store as stores
+from tests.support.small_projects import Call, set_config
 
 GB = 2**30
 
@@ -61,7 +61,7 @@ def test_lost_images_are_a_problem(call: Call, project: Path, images: Path) -> N
 
 
 def test_a_label_that_was_changed_is_a_problem(call: Call, queued: Path, tmp_path: Path) -> None:
-    from small_projects import write_mask
+    from tests.support.small_projects import write_mask
 
     write_mask(tmp_path / "drawn" / "scan_0.png")
     call("import-masks", queued, tmp_path / "drawn")

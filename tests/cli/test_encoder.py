@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from small_projects import Call
 
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call
 
 CONTENT = b"not really weights" * 500
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

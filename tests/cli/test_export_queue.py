@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from small_projects import Call
 
 from coldal_tui.exchange.exporters import export_formats
+from tests.support.small_projects import Call
 
 
 @pytest.mark.parametrize("fmt", [name for name in export_formats() if name != "dicom-seg"])

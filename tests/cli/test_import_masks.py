@@ -11,9 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from small_projects import Call, write_mask
 
 from coldal_tui.project.config import load_config
+from tests.support.small_projects import Call, write_mask
 
 
 def coco(path: Path, *images: str, name: str = "Tumor") -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_projects import Call, set_config, write_image
 
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call, set_config, write_image
 
 
 def tree(folder: Path) -> set[str]:

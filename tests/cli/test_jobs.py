@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from small_projects import Call
 
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call
 
 
 @pytest.fixture

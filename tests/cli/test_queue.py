@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
-
-from second_round import queue, second_round
-from small_projects import Call, add_to_queue
-
 from coldal_tui.cli.queue import why_lines
 from coldal_tui.project.project import Project
+from tests.support.second_round import queue, second_round
+from tests.support.small_projects import Call, add_to_queue
 
 LONG = "patient_0123456789_series_0001_2026-01-01_axial_thorax_with_contrast_agent_v2"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_projects import Call
 
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call
 
 
 def test_an_untouched_project(call: Call, project: Path, tmp_path: Path) -> None:

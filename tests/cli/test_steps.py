@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_projects import Call, set_config
 
 from coldal_tui.project.project import Project
+from tests.support.small_projects import Call, set_config
 
 
 def jobs_of(project: Path) -> list[tuple[str, str]]:

@@ -11,8 +11,7 @@ from coldal_compute.embedding import embed
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.reading import read_header
 from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput, Silent
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+from tests.support.places import DATA
 
 pytestmark = [
     pytest.mark.real,

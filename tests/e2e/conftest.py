@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from coldal_tui.project.config import edit_config
+from tests.support.places import SAMPLE
 
-SAMPLE = Path(__file__).parents[2] / "sample_data"
 PER_SITE = 6
 STEPS = 12
 

@@ -18,10 +18,10 @@ import pytest
 
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.config import edit_config
+from tests.support.places import SAMPLE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
-SAMPLE = Path(__file__).parents[2] / "sample_data"
 MORE_STEPS = 48
 
 

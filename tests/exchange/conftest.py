@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.importers import HEAD_BYTES, load_registry
 from coldal_tui.exchange.importers.nifti import read_nifti_mask
 from coldal_tui.exchange.importers.raster import read_picture_mask
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from coldal_tui.exchange.exporters import export_formats
 from coldal_tui.exchange.importers import load_registry
+from tests.support.places import ROOT
 
-HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "formats.md"
+HERE = ROOT / "tests" / "exchange"
+PAGE = ROOT / "docs" / "formats.md"
 NOTHING = "–"
 
 EVERY = "test_every_format::"
@@ -150,7 +150,8 @@ def tables() -> list[list[dict[str, str]]]:
 @cache
 def functions_of(module: str) -> frozenset[str]:
     """The functions of a test module."""
-    body = ast.parse((HERE / f"{module}.py").read_text(encoding="utf-8")).body
+    (path,) = HERE.rglob(f"{module}.py")
+    body = ast.parse(path.read_text(encoding="utf-8")).body
     return frozenset(node.name for node in body if isinstance(node, ast.FunctionDef))
 
 
@@ -166,7 +167,7 @@ def shows(test: str, values: dict[str, set[str]]) -> bool:
 @pytest.fixture(scope="module")
 def parameters() -> dict[str, set[str]]:
     """Which formats the tests of every format run over."""
-    import test_every_format as every
+    from tests.exchange.importers import test_every_format as every
 
     found: dict[str, set[str]] = {}
     for name, test in vars(every).items():

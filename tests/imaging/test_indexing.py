@@ -21,10 +21,9 @@ from coldal_tui.imaging.indexing import (
     quick_hash,
 )
 from coldal_tui.imaging.reading import read_scan
+from tests.support.places import DATA
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def picture(path: Path, seed: int = 0) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,17 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.append(str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1] / "jobs"))
-
-from on_ray import RayHere, missing_for_ray, two_nodes
-from on_slurm import SCANS, missing_for_accounts, missing_for_slurm, sinfo, squeue, until
-from processes import PRETENDED
-
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
+from tests.support.on_ray import RayHere, missing_for_ray, two_nodes
+from tests.support.on_slurm import (
+    SCANS,
+    missing_for_accounts,
+    missing_for_slurm,
+    sinfo,
+    squeue,
+    until,
+)
+from tests.support.places import ROOT
+from tests.support.processes import PRETENDED
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_this_machine.sh"
+SCRIPT = ROOT / "scripts" / "slurm_on_this_machine.sh"
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playing import Clock
 
 from coldal_launch import ray as ray_backend
 from coldal_launch.ray import RayBackend
@@ -15,6 +14,7 @@ from coldal_launch.ray_cluster import Cluster, RayJob, RaySilentError, address_o
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Ask, JobHandle, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
+from tests.support.playing import Clock
 
 ADDRESS = "http://head:8265"
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from on_ray import RayHere
-from on_slurm import finish, step_until, until
 from PIL import Image
 
 from coldal_compute.embedding import embed
@@ -22,6 +20,8 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
+from tests.support.on_ray import RayHere
+from tests.support.on_slurm import finish, step_until, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("ray")]
 MANY = 2000

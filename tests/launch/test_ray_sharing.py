@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from on_ray import RayHere, missing_for_ray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.jobs.spec import ScanInput
+from tests.support.on_ray import RayHere, missing_for_ray
 
 if missing := missing_for_ray():
     pytest.skip(missing, allow_module_level=True)

@@ -6,17 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from on_ray import missing_for_ray
+
+from tests.support.on_ray import missing_for_ray
+from tests.support.places import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("ray")]
 TOKEN = "0123456789abcdef0123456789abcdef"
 CLUSTER = """
 import sys
-sys.path.append(sys.argv[1])
-from on_ray import one_node
+sys.path.insert(0, sys.argv[1])
+from tests.support.on_ray import one_node
 with one_node() as here:
     print(here.address, flush=True)
     sys.stdin.read()
@@ -48,7 +49,7 @@ def address() -> Iterator[str]:
     if missing:
         pytest.skip(missing)
     process = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER, Path(__file__).parent],
+        [sys.executable, "-c", CLUSTER, str(ROOT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

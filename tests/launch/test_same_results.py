@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from on_slurm import until
 from PIL import Image
 
 from coldal_tui.jobs.spec import Receipt
@@ -22,6 +21,7 @@ from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import supervisor_running
+from tests.support.on_slurm import until
 
 SCANS = 40
 SIDE = 48

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import until
 
 from coldal_launch.gpu_slots import Place, find_place
 from coldal_launch.nvml import Gpu
@@ -21,6 +20,7 @@ from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput
 from coldal_tui.project.config import edit_config
 from coldal_tui.scheduler.request import ask_of
+from tests.support.processes import until
 
 GB = 2**30
 GPUS = tuple(Gpu(str(n), f"GPU-{n}", "H100", 70 * GB, 80 * GB) for n in range(4))

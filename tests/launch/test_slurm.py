@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playing import Clock
 
 from coldal_launch import slurm, slurm_queue
 from coldal_launch.slurm import SlurmBackend
@@ -19,6 +18,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.project.config_backends import SlurmSection
+from tests.support.playing import Clock
 
 NAME = "coldal-000001-embed-00ff00ff"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from on_slurm import finish, step_until, until
 
 from coldal_launch.slurm import SlurmBackend
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
+from tests.support.on_slurm import finish, step_until, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("slurm")]
 

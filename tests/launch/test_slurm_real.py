@@ -10,7 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from on_slurm import (
+
+from coldal_launch import cluster_poll
+from coldal_launch.slurm import SlurmBackend
+from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.supervisor import Supervisor
+from tests.support.on_slurm import (
     SCANS,
     done_in_turn,
     finish,
@@ -21,12 +26,7 @@ from on_slurm import (
     step_until,
     until,
 )
-from playing import forget_handle
-
-from coldal_launch import cluster_poll
-from coldal_launch.slurm import SlurmBackend
-from coldal_tui.scheduler import queue
-from coldal_tui.scheduler.supervisor import Supervisor
+from tests.support.playing import forget_handle
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("slurm")]
 SHARD = 4

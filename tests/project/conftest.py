@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.planning import build_spec
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 SIZE = (6, 9)
 HASH = "ab" * 32

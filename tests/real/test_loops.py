@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from coldal_tui.project.project import Project
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+from tests.support.places import DATA
 
 pytestmark = [
     pytest.mark.real,

@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import plain, scene
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity, unscored
+from tests.support import naive
+from tests.support.scenes import plain, scene
 
 # On a line: 0 is covered; candidates at x = 1, 4, 5, 10 with entropies .5 .9 .1 .1.
 POINTS = np.array([[0.0, 0], [1, 0], [4, 0], [5, 0], [10, 0]])

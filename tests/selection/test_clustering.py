@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from sklearn.metrics import silhouette_score
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection import clustering
 from coldal_tui.selection.clustering import choose_clusters, mean_silhouettes, medoid
+from tests.support import naive
 
 
 def _blobs(sizes: list[int], seed: int = 0) -> np.ndarray:

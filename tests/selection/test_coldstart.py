@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import plain, scene
 
 from coldal_tui.selection.coldstart import (
     allocate,
@@ -19,6 +17,8 @@ from coldal_tui.selection.coldstart import (
     replacement,
 )
 from coldal_tui.selection.pool import Pick, Pool
+from tests.support import naive
+from tests.support.scenes import plain, scene
 
 # Ten scans: cluster 0 on the x axis, cluster 1 far right on a vertical line, cluster 2 alone.
 #   index    0    1    2    3    4    5   |    6        7        8     |    9

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import naive_vectors
 import numpy as np
 import pytest
-from naive_vectors import Field
-from scenes import vector_scene
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection.noise import class_power
 from coldal_tui.selection.pool import Pool
 from coldal_tui.selection.strategies import strategy
+from tests.support import naive_vectors
+from tests.support.naive_vectors import Field
+from tests.support.scenes import vector_scene
 
 
 def _pool(scores: list[float], **more: object) -> Pool:

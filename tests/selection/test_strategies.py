@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import scene
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.coldstart import cold_start
 from coldal_tui.selection.needs import NEEDS
 from coldal_tui.selection.pool import Pool
 from coldal_tui.selection.strategies import register, strategies, strategy
+from tests.support.scenes import scene
 
 
 def _pool() -> Pool:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import naive
-import naive_vectors
 import numpy as np
 import pytest
-from naive_vectors import Field
-from scenes import vector_scene
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection.clustering import choose_clusters
@@ -25,6 +21,9 @@ from coldal_tui.selection.vectors import (
     population,
     product_tiles,
 )
+from tests.support import naive, naive_vectors
+from tests.support.naive_vectors import Field
+from tests.support.scenes import vector_scene
 
 ON_VECTORS = (
     "coldstart-embeddings",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-
-from replayed import CLASSES, SCANS, TESTED
-
 from coldal_tui.simulation.cells import Cell, Measured, Setup, SetupScan
 from coldal_tui.simulation.design import CellId, SplitRule
+from tests.support.replayed import CLASSES, SCANS, TESTED
 
 
 @pytest.fixture

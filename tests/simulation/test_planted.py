@@ -12,7 +12,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from planted import RARE, Planted, clear, common, haloed, plant, replay
 
 from coldal_tui.selection.clustering import choose_clusters
 from coldal_tui.selection.pool import Pool
@@ -20,6 +19,7 @@ from coldal_tui.selection.projection import project
 from coldal_tui.selection.strategies import strategies, strategy
 from coldal_tui.simulation.cells import Cell
 from coldal_tui.simulation.design import Arm, CellId, Design
+from tests.support.planted import RARE, Planted, clear, common, haloed, plant, replay
 
 pytestmark = pytest.mark.xdist_group("planted")
 

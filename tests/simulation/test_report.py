@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from replayed import COLD
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.simulation.charts import Line, Marker, Series, Text, draw, series_of, style_of
@@ -19,6 +18,7 @@ from coldal_tui.simulation.report import write_report
 from coldal_tui.simulation.results import summarise
 from coldal_tui.simulation.words import answers
 from coldal_tui.simulation.writers import to_png, to_svg
+from tests.support.replayed import COLD
 
 
 @pytest.fixture

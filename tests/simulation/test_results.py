@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from replayed import COLD, ROUNDS
 
 from coldal_tui.simulation.cells import Cell, Measured, cell_file, write_cell
 from coldal_tui.simulation.design import Arm, CellId
 from coldal_tui.simulation.results import read_cells, summarise
+from tests.support.replayed import COLD, ROUNDS
 
 
 def arm_of(group: Mapping[str, Any], name: str) -> dict[str, Any]:

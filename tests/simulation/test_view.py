@@ -6,12 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
-from replayed import COLD
 from rich.console import Console
 
 from coldal_tui.cli.simulation_view import show
 from coldal_tui.simulation.results import summarise
 from coldal_tui.simulation.words import answers, difference_words, needed_words, with_interval
+from tests.support.replayed import COLD
 
 
 @pytest.fixture

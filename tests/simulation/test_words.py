@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from replayed import COLD
 
 from coldal_tui.simulation.design import CellId
 from coldal_tui.simulation.results import summarise
@@ -17,6 +16,7 @@ from coldal_tui.simulation.words import (
     signed,
     with_interval,
 )
+from tests.support.replayed import COLD
 
 
 def group_of(low: float, high: float, verdict: str, seeds: int = 5) -> dict[str, Any]:

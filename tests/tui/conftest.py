@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small_projects import plain_template, project, queued, queued_template
+from tests.support.small_projects import plain_template, project, queued, queued_template
 
 __all__ = ["plain_template", "project", "queued", "queued_template"]

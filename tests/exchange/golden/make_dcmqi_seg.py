@@ -18,7 +18,7 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import dicom_files as made  # noqa: E402
+from tests.support import dicom_files as made  # noqa: E402
 
 DRAWN = {
     "organ": [((2, 6), (1, 4), (1, 2)), ((0, 1), (0, 1), (1, 2)), ((3, 8), (2, 5), (3, 4))],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -35,16 +36,16 @@ def imports_s() -> float:
 
 def start_s(project: Project) -> float:
     """From before a job is submitted until its worker has noted who it is."""
-    earlier = {job.folder.handle() for job in queue.list_jobs(project)}
+    earlier = {job.folder.handle() for job in list_jobs(project)}
     began = time.monotonic()
     number = queue.submit(project, "embed", {"again": True, "device": "cpu"})
     ensure_supervisor(project.layout)
     # A job may go on in the folder of an earlier one, where that one's worker has its note.
-    while queue.get_job(project, number).folder.handle() in earlier | {None}:
+    while get_job(project, number).folder.handle() in earlier | {None}:
         time.sleep(POLL_S)
     took = time.monotonic() - began
     queue.cancel(project, number)
-    while not queue.get_job(project, number).ended:
+    while not get_job(project, number).ended:
         time.sleep(0.02)
     return took
 

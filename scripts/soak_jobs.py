@@ -32,11 +32,11 @@ import psutil
 from PIL import Image
 
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import DONE, Job, get_job, list_jobs
 from coldal_tui.project.labels.evaluation_masks import prepare_cases
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
-from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.follow import revive, submit_chain, wait_for
 
 KINDS = ("embed", "map", "select", "train", "train-2", "predict", "score", "evaluate")
@@ -134,7 +134,7 @@ def make_stages(folder: Path, kinds: tuple[str, ...]) -> list[Stage]:
             wait_for(project, submit_chain(project, [request(project, kind)]), lambda *_: None)
             seconds = time.monotonic() - began
         with Project(root) as project:
-            (job,) = queue.list_jobs(project, newest=1)
+            (job,) = list_jobs(project, newest=1)
             stage = Stage(kind, kept, fingerprint(project, kind), seconds, _work_s(job))
         if kind in kinds:
             stages.append(stage)
@@ -142,7 +142,7 @@ def make_stages(folder: Path, kinds: tuple[str, ...]) -> list[Stage]:
     return stages
 
 
-def _work_s(job: queue.Job) -> float:
+def _work_s(job: Job) -> float:
     """From the first to the last word of its progress; the rest is start and end."""
     lines = job.folder.progress_file
     told = lines.read_text().splitlines() if lines.exists() else []
@@ -162,20 +162,20 @@ class Strikes:
     at: float = 0.0
     told: float | None = None
 
-    def plan(self, job: queue.Job) -> None:
+    def plan(self, job: Job) -> None:
         now = time.monotonic()
         if self.rng.random() < 0.5:
             self.at, self.told = now + self.rng.uniform(0, self.stage.seconds), None
         else:
             self.at, self.told = float("inf"), self._word(job)
 
-    def due(self, job: queue.Job) -> bool:
+    def due(self, job: Job) -> bool:
         if self.told is not None and self._word(job) != self.told:
             # It has begun to work again: from now on any moment of that may be the one.
             self.at, self.told = time.monotonic() + self.rng.uniform(0, self.stage.work_s), None
         return time.monotonic() >= self.at
 
-    def _word(self, job: queue.Job) -> float:
+    def _word(self, job: Job) -> float:
         file = job.folder.progress_file
         return file.stat().st_mtime if file.exists() else 0.0
 
@@ -245,7 +245,7 @@ def _outcome(project: Project, kind: str) -> Iterator[Any]:
                 yield file.relative_to(folder).as_posix()
                 yield file.read_bytes()
         case "evaluate":
-            job = queue.list_jobs(project, newest=1)[0]
+            job = list_jobs(project, newest=1)[0]
             yield {key: job.result[key] for key in ("scans", "mean", "counts")}
 
 
@@ -263,8 +263,8 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
         submitter = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         number = _submitted(project)
         strikes = Strikes(stage, rng)
-        strikes.plan(queue.get_job(project, number))
-        while not (job := queue.get_job(project, number)).ended:
+        strikes.plan(get_job(project, number))
+        while not (job := get_job(project, number)).ended:
             if time.monotonic() - began > LIMIT_S:
                 tally.faults.append(f"{stage.kind}: a job was forgotten ({job.status})")
                 break
@@ -279,7 +279,7 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
             revive(project)
             time.sleep(0.03)
         submitter.wait(timeout=60)
-        job = queue.get_job(project, number)
+        job = get_job(project, number)
         tally.runs += 1
         tally.attempts += job.attempts
         tally.seconds += time.monotonic() - began
@@ -288,7 +288,7 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
         tally.redone_allowed = allowed
         if again > allowed:
             tally.faults.append(f"{stage.kind}: {again:g} done again, {allowed:g} allowed")
-        if job.status != queue.DONE:
+        if job.status != DONE:
             tally.faults.append(f"{stage.kind}: {job.status}: {job.error}")
         elif fingerprint(project, stage.kind) != stage.result:
             tally.faults.append(f"{stage.kind}: another result than undisturbed")
@@ -300,9 +300,9 @@ def disturb(stage: Stage, root: Path, rng: random.Random, most_kills: int, tally
 def _submitted(project: Project) -> int:
     """The number of the job that the submitter has just submitted."""
     deadline = time.monotonic() + 60
-    known = {job.job_id for job in queue.list_jobs(project) if job.ended}
+    known = {job.job_id for job in list_jobs(project) if job.ended}
     while time.monotonic() < deadline:
-        fresh = [job.job_id for job in queue.list_jobs(project) if job.job_id not in known]
+        fresh = [job.job_id for job in list_jobs(project) if job.job_id not in known]
         if fresh:
             return fresh[-1]
         time.sleep(0.01)
@@ -326,7 +326,7 @@ def kill(project: Project, victim: str, submitter: subprocess.Popen[bytes]) -> b
     return bool(chosen)
 
 
-def redone(job: queue.Job, stage: Stage) -> tuple[float, float]:
+def redone(job: Job, stage: Stage) -> tuple[float, float]:
     """The most units that one attempt did again, and how many it may: a shard, a block, a scan.
 
     Read from the job's progress: where it falls back, that much is done again. What was not told

@@ -154,7 +154,7 @@ def _show(report: ExportReport, root: Path) -> None:
 def _predict(project: Project) -> None:
     """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.queue.candidates import latest_run
+    from coldal_tui.project.runs import latest_run
     from coldal_tui.scheduler.plan_train import plan_predict
 
     if latest_run(project) is None or plan_predict(project, {}) is None:

@@ -14,8 +14,8 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
+    from coldal_tui.project.job_rows import Job
     from coldal_tui.project.project import Project
-    from coldal_tui.scheduler.queue import Job
 
 ACTIONS = ("list", "show", "logs", "cancel", "retry", "first")
 
@@ -63,10 +63,10 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
 
 
 def _job(project: Project, word: str | None) -> Job:
-    from coldal_tui.scheduler import queue
+    from coldal_tui.project.job_rows import get_job, list_jobs
 
     if word is None:
-        newest = queue.list_jobs(project, newest=1)
+        newest = list_jobs(project, newest=1)
         if not newest:
             raise UsageError("there is no job yet", remedy="coldal-tui select submits the first")
         return newest[0]
@@ -74,7 +74,7 @@ def _job(project: Project, word: str | None) -> Job:
         raise UsageError(
             f"{word!r} is not a job's number", remedy="coldal-tui jobs list shows them"
         )
-    return queue.get_job(project, int(word))
+    return get_job(project, int(word))
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -104,9 +104,9 @@ def job_json(job: Job) -> dict[str, Any]:
 
 
 def _list(project: Project, as_json: bool) -> None:
-    from coldal_tui.scheduler import queue
+    from coldal_tui.project.job_rows import list_jobs
 
-    jobs = queue.list_jobs(project, newest=50)
+    jobs = list_jobs(project, newest=50)
     if as_json:
         common.print_json([job_json(job) for job in jobs])
         return
@@ -161,12 +161,13 @@ def _show(job: Job, as_json: bool) -> None:
 
 
 def _logs(project: Project, job: Job, follow: bool) -> None:
-    from coldal_tui.scheduler import queue
 
     decoder = getincrementaldecoder("utf-8")("replace")
+    from coldal_tui.project.job_rows import get_job
+
     position, shown = 0, job.folder.log
     while True:
-        job = queue.get_job(project, job.job_id)
+        job = get_job(project, job.job_id)
         if job.folder.log != shown:
             # It goes on in the folder of an earlier job, whose log comes first.
             position, shown = 0, job.folder.log
@@ -184,6 +185,7 @@ def _logs(project: Project, job: Job, follow: bool) -> None:
 
 
 def _cancel(project: Project, job: Job, as_json: bool) -> None:
+    from coldal_tui.project.job_rows import get_job
     from coldal_tui.scheduler import queue
     from coldal_tui.scheduler.supervisor import ensure_supervisor
 
@@ -193,7 +195,7 @@ def _cancel(project: Project, job: Job, as_json: bool) -> None:
     queue.cancel(project, job.job_id)
     ensure_supervisor(project.layout)
     for _ in range(300):
-        job = queue.get_job(project, job.job_id)
+        job = get_job(project, job.job_id)
         if job.ended:
             break
         time.sleep(0.1)

@@ -14,8 +14,8 @@ from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from coldal_tui.jobs.folder import Progress
+    from coldal_tui.project.job_rows import Job
     from coldal_tui.project.project import Project
-    from coldal_tui.scheduler.queue import Job
 
 
 class JobProgress:

@@ -15,10 +15,10 @@ from coldal_tui.cli.progress import file_progress, follow, say_submitted
 from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
+    from coldal_tui.project.job_rows import Job
     from coldal_tui.project.labels.hidden_masks import HiddenMasks
     from coldal_tui.project.project import Project
     from coldal_tui.scheduler.plan_simulate import Wish
-    from coldal_tui.scheduler.queue import Job
 
 _BESIDE_RESUME = {"targets", "resume", "out", "device", "shards", "as_json", "detach"}
 
@@ -197,6 +197,7 @@ def _hide(project: Project, asked: dict[str, Any]) -> HiddenMasks:
 
 def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[str]]:
     """Jobs that do this; those that do it already are joined."""
+    from coldal_tui.project.job_rows import OPEN, list_jobs
     from coldal_tui.scheduler import queue
     from coldal_tui.scheduler.request import check_device
     from coldal_tui.scheduler.supervisor import ensure_supervisor
@@ -204,7 +205,7 @@ def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[
     check_device(request)
     running = [
         job.job_id
-        for job in queue.list_jobs(project, queue.OPEN)
+        for job in list_jobs(project, OPEN)
         if job.kind == "simulate" and _same(job.request, request)
     ]
     if running:

@@ -11,8 +11,8 @@ from coldal_tui.cli.common import plural
 from coldal_tui.cli.progress import run_steps
 
 if TYPE_CHECKING:
+    from coldal_tui.project.job_rows import Job
     from coldal_tui.project.project import Project
-    from coldal_tui.scheduler.queue import Job
     from coldal_tui.scheduler.recipes import Chain
 
 _detach = click.option("--detach", is_flag=True, help="Submit and return at once.")

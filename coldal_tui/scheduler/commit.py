@@ -26,8 +26,10 @@ from coldal_tui.jobs.spec import (
     SimulateSpec,
     TrainSpec,
 )
+from coldal_tui.project.job_rows import DONE, Job, get_job
 from coldal_tui.project.project import Project, encoder_key
-from coldal_tui.project.queue.candidates import kept_scores, labelled_scans
+from coldal_tui.project.queue.budget import labelled_scans
+from coldal_tui.project.runs import kept_scores
 from coldal_tui.scheduler import queue
 from coldal_tui.simulation.cells import ScanScores
 
@@ -37,7 +39,7 @@ def commit_receipt(project: Project, job_id: int) -> None:
 
     Raises ColdalError (code ``receipt``) when an output is missing or not what it says.
     """
-    job = queue.get_job(project, job_id)
+    job = get_job(project, job_id)
     receipt = job.folder.receipt()
     if receipt is None or job.ended:
         return
@@ -87,13 +89,13 @@ def _missing(path: Path) -> ColdalError:
     )
 
 
-def _finish(project: Project, job: queue.Job, receipt: Receipt, result: dict[str, Any]) -> None:
+def _finish(project: Project, job: Job, receipt: Receipt, result: dict[str, Any]) -> None:
     """Mark the job done inside the caller's transaction; _EndedBeforeError when it has ended."""
-    if queue.get_job(project, job.job_id).ended:
+    if get_job(project, job.job_id).ended:
         raise _EndedBeforeError
     if "adjustments" in receipt.result:
         result = result | {"adjustments": receipt.result["adjustments"]}
-    queue.set_status(project, job.job_id, queue.DONE, result=result, error=None, cancel_asked=0)
+    queue.set_status(project, job.job_id, DONE, result=result, error=None, cancel_asked=0)
 
 
 def _sha256(receipt: Receipt, path: str) -> str:
@@ -107,7 +109,7 @@ def _failures(receipt: Receipt) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(failed) for failed in receipt.failed]
 
 
-def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Receipt) -> None:
+def _commit_embed(project: Project, job: Job, spec: EmbedSpec, receipt: Receipt) -> None:
     result = receipt.result
     encoder_hash = result["encoder_hash"]
     hashes = {scan.scan_id: scan.quick_hash for scan in spec.scans}
@@ -164,7 +166,7 @@ def _commit_embed(project: Project, job: queue.Job, spec: EmbedSpec, receipt: Re
         action.inputs = {"shards": [sha256 for _, sha256, _ in placed]}
 
 
-def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receipt) -> None:
+def _commit_map(project: Project, job: Job, spec: MapSpec, receipt: Receipt) -> None:
     result = receipt.result
     sha256 = _sha256(receipt, result["file"])
     target = project.layout.maps / f"{job.job_id:06d}-map.npz"
@@ -189,7 +191,7 @@ def _commit_map(project: Project, job: queue.Job, spec: MapSpec, receipt: Receip
         action.seed = spec.seed
 
 
-def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: Receipt) -> None:
+def _commit_select(project: Project, job: Job, spec: SelectSpec, receipt: Receipt) -> None:
     result = receipt.result
     sha256 = _sha256(receipt, result["clusters_file"])
     target = project.layout.maps / f"{job.job_id:06d}-clusters.npz"
@@ -242,7 +244,7 @@ def _commit_select(project: Project, job: queue.Job, spec: SelectSpec, receipt: 
         action.seed = spec.seed
 
 
-def _commit_train(project: Project, job: queue.Job, spec: TrainSpec, receipt: Receipt) -> None:
+def _commit_train(project: Project, job: Job, spec: TrainSpec, receipt: Receipt) -> None:
     folder = project.layout.runs / spec.run_id
     for output in receipt.outputs:
         _place(job.folder.path / output.path, folder / output.path, output.sha256)
@@ -283,7 +285,7 @@ def _store_metrics(project: Project, run_id: str, split: str, measured: dict[str
             )
 
 
-def _commit_score(project: Project, job: queue.Job, spec: ScoreSpec, receipt: Receipt) -> None:
+def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt) -> None:
     folder = project.layout.runs / spec.run_id
     for output in receipt.outputs:
         if output.path.startswith("predictions/"):
@@ -321,9 +323,7 @@ def _scores(path: Path) -> dict[str, ScanScores]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, ScanScores])
 
 
-def _commit_evaluate(
-    project: Project, job: queue.Job, spec: EvaluateSpec, receipt: Receipt
-) -> None:
+def _commit_evaluate(project: Project, job: Job, spec: EvaluateSpec, receipt: Receipt) -> None:
     mean = receipt.result["mean"]
     if mean is None:
         first = receipt.failed[0]
@@ -343,9 +343,7 @@ def _commit_evaluate(
         action.params = {"job": job.job_id, "mean": mean}
 
 
-def _commit_simulate(
-    project: Project, job: queue.Job, spec: SimulateSpec, receipt: Receipt
-) -> None:
+def _commit_simulate(project: Project, job: Job, spec: SimulateSpec, receipt: Receipt) -> None:
     """The cells lie in the simulation's folder already, each checked when it is read."""
     result = receipt.result
     store = project.store
@@ -356,7 +354,7 @@ def _commit_simulate(
         action.inputs = {"setup": spec.setup}
 
 
-_COMMITS: dict[type[JobSpec], Callable[[Project, queue.Job, Any, Receipt], None]] = {
+_COMMITS: dict[type[JobSpec], Callable[[Project, Job, Any, Receipt], None]] = {
     EmbedSpec: _commit_embed,
     MapSpec: _commit_map,
     SelectSpec: _commit_select,

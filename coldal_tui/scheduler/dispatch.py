@@ -9,6 +9,18 @@ import msgspec
 from coldal_tui.jobs.backend import Ask, Backend, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.jobs.spec import JobSpec
+from coldal_tui.project.job_rows import (
+    CANCELLED,
+    DONE,
+    ENDED_BADLY,
+    FAILED,
+    OPEN,
+    RUNNING,
+    WAITING,
+    Job,
+    get_job,
+    list_jobs,
+)
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
@@ -39,36 +51,34 @@ class Starter:
 
     def start(self) -> None:
         """Look at every waiting job once; several may start."""
-        jobs = queue.list_jobs(self._project, queue.OPEN)
-        running = [job for job in jobs if job.status == queue.RUNNING]
+        jobs = list_jobs(self._project, OPEN)
+        running = [job for job in jobs if job.status == RUNNING]
         full: dict[tuple[str, str], str] = {}
-        waiting = [job for job in jobs if job.status == queue.WAITING]
+        waiting = [job for job in jobs if job.status == WAITING]
         for job in sorted(waiting, key=lambda job: (-job.priority, job.job_id)):
             try:
                 reason = self._not_yet(job, running) or self._try(job, running, full)
             except Exception as error:
                 # One job's request, folder or backend; the next one may have none of its trouble.
-                self._end(job, queue.FAILED, failure(error, self._project))
+                self._end(job, FAILED, failure(error, self._project))
                 continue
             if reason is not None:
                 queue.tell(self._project, job, reason)
                 continue
-            now = queue.get_job(self._project, job.job_id)
-            if now.status == queue.RUNNING:
+            now = get_job(self._project, job.job_id)
+            if now.status == RUNNING:
                 running.append(now)
 
-    def _not_yet(self, job: queue.Job, running: Iterable[queue.Job]) -> str | None:
+    def _not_yet(self, job: Job, running: Iterable[Job]) -> str | None:
         """What the job waits for in this project; ends a job that will never start."""
-        needed = [queue.get_job(self._project, number) for number in job.depends_on]
-        unfinished = next((one for one in needed if one.status in queue.OPEN), None)
+        needed = [get_job(self._project, number) for number in job.depends_on]
+        unfinished = next((one for one in needed if one.status in OPEN), None)
         if unfinished is not None:
             return f"needs {unfinished.name}"
         rival = next((one for one in running if writes_the_same(job, one)), None)
         return f"{rival.name} writes to the same place" if rival else None
 
-    def _try(
-        self, job: queue.Job, running: list[queue.Job], full: dict[tuple[str, str], str]
-    ) -> str | None:
+    def _try(self, job: Job, running: list[Job], full: dict[tuple[str, str], str]) -> str | None:
         """Start the job; or what it waits for. None as well when it has ended without a worker."""
         if self._ended(job):
             return None
@@ -90,15 +100,15 @@ class Starter:
             return wait.reason
         return None
 
-    def _ended(self, job: queue.Job) -> bool:
+    def _ended(self, job: Job) -> bool:
         """End a job that was cancelled, or whose dependency ended badly."""
         if job.cancel_asked:
-            self._end(job, queue.CANCELLED, JobError("cancelled", code="cancelled"))
+            self._end(job, CANCELLED, JobError("cancelled", code="cancelled"))
             return True
-        needed = [queue.get_job(self._project, number) for number in job.depends_on]
-        broken = next((one for one in needed if one.status in queue.ENDED_BADLY), None)
+        needed = [get_job(self._project, number) for number in job.depends_on]
+        broken = next((one for one in needed if one.status in ENDED_BADLY), None)
         if broken is not None:
-            self._end(job, queue.CANCELLED, dependency_error(broken))
+            self._end(job, CANCELLED, dependency_error(broken))
         return broken is not None
 
     def _reload_config(self) -> None:
@@ -109,13 +119,11 @@ class Starter:
             self._project.reload_config()
             self._config_seen = seen
 
-    def _launch(
-        self, job: queue.Job, backend: Backend, ask: Ask, running: list[Running]
-    ) -> Wait | None:
+    def _launch(self, job: Job, backend: Backend, ask: Ask, running: list[Running]) -> Wait | None:
         spec = build_spec(self._project, job.kind, job.request)
         if spec is None:
             result = {"nothing_to_do": True}
-            queue.end(self._project, job.job_id, queue.DONE, result=result, error=None)
+            queue.end(self._project, job.job_id, DONE, result=result, error=None)
             return None
         job = self._with_earlier_work(job, spec)
         if self._taken_in(job, spec):
@@ -130,7 +138,7 @@ class Starter:
         queue.note_handle(self._project, job.job_id, launched)
         return None
 
-    def _with_earlier_work(self, job: queue.Job, spec: JobSpec) -> queue.Job:
+    def _with_earlier_work(self, job: Job, spec: JobSpec) -> Job:
         """The job, in the folder of an earlier one that began this very work and ended badly.
 
         Who ends ``train`` by Ctrl-C and calls it again goes on from the last checkpoint.
@@ -141,10 +149,10 @@ class Starter:
             if earlier.folder.holds(spec) and not earlier.folder.worker_running():
                 queue.take_over(self._project, job.job_id, earlier)
                 earlier.folder.note(f"{job.name} goes on with this")
-                return queue.get_job(self._project, job.job_id)
+                return get_job(self._project, job.job_id)
         return job
 
-    def _taken_in(self, job: queue.Job, spec: JobSpec) -> bool:
+    def _taken_in(self, job: Job, spec: JobSpec) -> bool:
         """Commit what an earlier attempt has finished of this very work (the disk was full, say).
 
         A receipt that still can't be taken in is left to be replaced by the new attempt's.
@@ -156,13 +164,13 @@ class Starter:
         except Exception as error:
             failure(error, self._project)
             return False
-        return queue.get_job(self._project, job.job_id).ended
+        return get_job(self._project, job.job_id).ended
 
-    def _end(self, job: queue.Job, status: str, error: JobError) -> None:
+    def _end(self, job: Job, status: str, error: JobError) -> None:
         queue.end(self._project, job.job_id, status, error=queue.error_value(error))
 
 
-def writes_the_same(one: queue.Job, other: queue.Job) -> bool:
+def writes_the_same(one: Job, other: Job) -> bool:
     """Whether two jobs must not run side by side: they would write to the same place.
 
     Scores and predictions lie with their run: of two different runs, they may.

@@ -11,8 +11,8 @@ import apsw
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error
 from coldal_tui.jobs.folder import JobError
+from coldal_tui.project.job_rows import Job
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 
 
 def failure(error: Exception, project: Project) -> JobError:
@@ -38,7 +38,7 @@ def _of_the_database(error: Exception, project: Project) -> bool:
     return error.code in ("busy", "other-host") or error.where == str(project.store.path)
 
 
-def interruption(job: queue.Job, how: str) -> JobError:
+def interruption(job: Job, how: str) -> JobError:
     """What is known of a worker that nobody here ended."""
     tail = [line for line in job.folder.log_tail() if line.strip()]
     return JobError(
@@ -61,7 +61,7 @@ def memory_kills() -> int:
     return found
 
 
-def dependency_error(broken: queue.Job) -> JobError:
+def dependency_error(broken: Job) -> JobError:
     """Why a job can't start: the first cause, not the chain that led from it."""
     if broken.error is not None and broken.error.code == "dependency":
         return broken.error

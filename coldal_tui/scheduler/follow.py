@@ -8,12 +8,13 @@ from typing import Any
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.folder import Progress
+from coldal_tui.project.job_rows import DONE, OPEN, WAITING, Job, get_job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import ensure_supervisor, supervisor_running
 
 MOST_RESTARTS = 3
-Watcher = Callable[[queue.Job, Progress | None], None]
+Watcher = Callable[[Job, Progress | None], None]
 
 
 def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> list[int]:
@@ -27,13 +28,13 @@ def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]
 
 def revive(project: Project) -> None:
     """Start a supervisor where jobs are open and none runs: the last one was killed."""
-    if queue.list_jobs(project, queue.OPEN) and not supervisor_running(project.layout):
+    if list_jobs(project, OPEN) and not supervisor_running(project.layout):
         ensure_supervisor(project.layout)
 
 
 def wait_for(
     project: Project, numbers: Iterable[int], watch: Watcher, poll_s: float = 0.1
-) -> list[queue.Job]:
+) -> list[Job]:
     """Follow jobs in order until each has ended; ``watch`` sees every change of progress.
 
     Raises ColdalError of the first job that did not end well.
@@ -42,8 +43,8 @@ def wait_for(
     for number in numbers:
         checked, restarts = time.monotonic(), 0
         while True:
-            job = queue.get_job(project, number)
-            watch(job, job.folder.progress() if job.status != queue.WAITING else None)
+            job = get_job(project, number)
+            watch(job, job.folder.progress() if job.status != WAITING else None)
             if job.ended:
                 break
             if time.monotonic() - checked > 5:
@@ -60,13 +61,13 @@ def wait_for(
                         remedy="see that log; coldal-tui doctor checks the project",
                     )
             time.sleep(poll_s)
-        if job.status != queue.DONE:
+        if job.status != DONE:
             raise job_failure(job)
         ended.append(job)
     return ended
 
 
-def job_failure(job: queue.Job) -> ColdalError:
+def job_failure(job: Job) -> ColdalError:
     """The error of a job that ended badly, with its log's name."""
     if job.error is None:
         return ColdalError(

@@ -12,6 +12,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Backend, JobHandle
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY, Fit, smaller
+from coldal_tui.project.job_rows import CANCELLED, FAILED, INTERRUPTED, RUNNING, Job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
@@ -47,14 +48,14 @@ class Watch:
 
     def look(self) -> None:
         """Look at every running job once."""
-        for job in queue.list_jobs(self._project, (queue.RUNNING,)):
+        for job in list_jobs(self._project, (RUNNING,)):
             try:
                 self._look_at(job)
             except ColdalError as error:
                 # A damaged receipt, a backend that is gone: this job's end, not the others'.
-                self._end(job, queue.FAILED, failure(error, self._project))
+                self._end(job, FAILED, failure(error, self._project))
 
-    def _look_at(self, job: queue.Job) -> None:
+    def _look_at(self, job: Job) -> None:
         if job.job_id in self._endings:
             self._go_on_ending(job)
             return
@@ -83,7 +84,7 @@ class Watch:
         self._endings[job.job_id] = _Ending(backend, handle, grace)
         self._go_on_ending(job)
 
-    def _handle(self, job: queue.Job, backend: Backend) -> JobHandle | None:
+    def _handle(self, job: Job, backend: Backend) -> JobHandle | None:
         if job.handle is not None:
             return msgspec.convert(job.handle, JobHandle)
         handle = backend.find(job.folder.path)
@@ -91,7 +92,7 @@ class Watch:
             queue.note_handle(self._project, job.job_id, handle)
         return handle
 
-    def _go_on_ending(self, job: queue.Job) -> None:
+    def _go_on_ending(self, job: Job) -> None:
         """Collect the job as soon as nothing of it is left; the other jobs don't wait for that."""
         ending = self._endings[job.job_id]
         if not ending.over(CANCEL_LOOK_S):
@@ -103,12 +104,12 @@ class Watch:
             return
         self._collect(job)
 
-    def _lingers(self, job: queue.Job) -> bool:
+    def _lingers(self, job: Job) -> bool:
         """Whether a worker that has told its end has had long enough to leave."""
         since = self._told_at.setdefault(job.job_id, self._clock())
         return self._clock() - since >= LINGER_S
 
-    def _beats_elsewhere(self, job: queue.Job, handle: JobHandle) -> bool:
+    def _beats_elsewhere(self, job: Job, handle: JobHandle) -> bool:
         """Whether a worker on another machine still touches its heartbeat.
 
         Only changes count, measured by this process's clock: those of two machines differ.
@@ -126,7 +127,7 @@ class Watch:
             return True
         return self._clock() - since < LEASE_S
 
-    def _collect(self, job: queue.Job) -> None:
+    def _collect(self, job: Job) -> None:
         """The worker has ended: commit its receipt, or record why there is none."""
         self._told_at.pop(job.job_id, None)
         self._beats.pop(job.job_id, None)
@@ -137,7 +138,7 @@ class Watch:
             return
         told = job.folder.error()
         if job.cancel_asked:
-            self._end(job, queue.CANCELLED, JobError("cancelled", code="cancelled"))
+            self._end(job, CANCELLED, JobError("cancelled", code="cancelled"))
         elif told is None:
             lacking = "; the system was ending processes for lack of memory" if killed else ""
             self._interrupted(job, f"ended without a word{lacking}")
@@ -150,31 +151,31 @@ class Watch:
             job.folder.note(reason)
             queue.go_on(self._project, job.job_id, reason)
         else:
-            self._end(job, queue.FAILED, told)
+            self._end(job, FAILED, told)
 
-    def _smaller(self, job: queue.Job) -> Fit | None:
+    def _smaller(self, job: Job) -> Fit | None:
         folder = job.folder
         return smaller(folder.read_spec(), folder.fit(), folder.path)
 
-    def _interrupted(self, job: queue.Job, how: str) -> None:
+    def _interrupted(self, job: Job, how: str) -> None:
         """It goes on by itself, a few times; then a person has to look."""
         error = interruption(job, how)
         most = self._project.config.backend.retries
         if job.interruptions >= most:
-            self._end(job, queue.INTERRUPTED, error)
+            self._end(job, INTERRUPTED, error)
             return
         reason = f"goes on after an interruption ({job.interruptions + 1} of {most}): {error.what}"
         job.folder.note(reason)
         queue.go_on(self._project, job.job_id, reason, interrupted=True)
 
-    def _commit(self, job: queue.Job) -> None:
+    def _commit(self, job: Job) -> None:
         """A receipt that can't be committed fails its job; it must not stop the others."""
         try:
             commit_receipt(self._project, job.job_id)
         except Exception as error:
-            self._end(job, queue.FAILED, failure(error, self._project))
+            self._end(job, FAILED, failure(error, self._project))
 
-    def _end(self, job: queue.Job, status: str, error: JobError) -> None:
+    def _end(self, job: Job, status: str, error: JobError) -> None:
         queue.end(self._project, job.job_id, status, error=queue.error_value(error))
 
 

@@ -10,32 +10,16 @@ from coldal_tui.jobs.spec import (
 )
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
+from coldal_tui.project.runs import latest_run, with_scores
 from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, needs_of, seed_of
-
-
-def next_round(project: Project) -> int:
-    value = project.store.value("SELECT max(round) FROM rounds")
-    return 0 if value is None else int(value) + 1
-
-
-def round0_size(project: Project) -> int:
-    """A fifth of the total budget, at least 5, never above the total."""
-    section = project.config.budget
-    return section.round0 or min(section.total, max(5, math.ceil(section.total / 5)))
-
-
-def batch_size(project: Project, number: int) -> int:
-    """How many scans round ``number`` asks for by default."""
-    if number == 0:
-        return round0_size(project)
-    return project.config.budget.batch or round0_size(project)
 
 
 def plan_select(project: Project, request: Request) -> SelectSpec:
     """One round: how many, from whom, by which strategy."""
     number = next_round(project)
-    left = candidates.budget(project).left
+    left = read_budget(project).left
     if left == 0:
         raise ColdalError(
             "the budget is spent",
@@ -50,7 +34,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     if base is None:
         raise ColdalError("there is no map yet", where=project.name, remedy="coldal-tui map")
     default = config.selection.strategy if number == 0 else config.selection.round_strategy
-    run_id = candidates.latest_run(project)
+    run_id = latest_run(project)
     rows = tuple(r for r in candidates.pool_rows(project, run_id) if r.scan_id in vectors)
     if not any(row.candidate for row in rows):
         raise ColdalError(
@@ -64,7 +48,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     alpha = request.get("alpha")
     name = request.get("strategy") or default
     if number > 0 and needs_of(name):
-        rows = tuple(candidates.with_scores(project, rows, run_id))
+        rows = tuple(with_scores(project, rows, run_id))
     return SelectSpec(
         round=number,
         strategy=name,

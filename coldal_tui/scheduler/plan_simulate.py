@@ -15,9 +15,9 @@ from coldal_tui.errors import UsageError
 from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
 from coldal_tui.project.labels.hidden_masks import read_cases
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.budget import batch_size, round0_size
 from coldal_tui.project.views.simulation_view import store_of
 from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
-from coldal_tui.scheduler.plan_select import batch_size, round0_size
 from coldal_tui.scheduler.request import Request, train_options
 from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
 from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule

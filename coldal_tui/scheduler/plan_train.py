@@ -12,10 +12,11 @@ from coldal_tui.jobs.spec import (
     ScoreSpec,
     TrainSpec,
 )
-from coldal_tui.project.labels.files import prediction_file, reconcile_label_files
+from coldal_tui.project.labels.files import reconcile_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.runs import latest_run, prediction_file, run_entropies
 from coldal_tui.project.store import Row
 from coldal_tui.project.views.next_step import run_networks
 from coldal_tui.scheduler.request import (
@@ -113,7 +114,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     For a strategy on the network's features also what is covered: new scans are to differ from it.
     """
     run_id = _run(project, request, "score with")
-    scored = candidates.entropies(project, run_id)
+    scored = run_entropies(project, run_id)
     name = _strategy(project, request)
     differ = "features" in needs_of(name)
     if needs_ensemble(name) and run_networks(project, run_id) < 2:
@@ -200,4 +201,4 @@ def _run(project: Project, request: Request, what: str) -> str:
         raise ColdalError(
             "no such run", where=str(wanted), remedy=f"one of: {', '.join(known)}", code="no-run"
         )
-    return str(wanted or candidates.latest_run(project))
+    return str(wanted or latest_run(project))

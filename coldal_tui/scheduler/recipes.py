@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.project.queue.candidates import budget
+from coldal_tui.project.job_rows import OPEN, list_jobs
+from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
 from coldal_tui.project.views.next_step import run_is_current, run_networks
-from coldal_tui.scheduler import queue
-from coldal_tui.scheduler.plan_select import batch_size, next_round
 from coldal_tui.scheduler.request import needs_ensemble
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def next_batch(
 
 def check_selecting(project: Project) -> None:
     """Two selections at once would make two rounds of one."""
-    for job in queue.list_jobs(project, queue.OPEN):
+    for job in list_jobs(project, OPEN):
         if job.kind == "select":
             raise UsageError(
                 f"a selection is under way (job {job.job_id})",
@@ -141,7 +140,7 @@ def clipped(project: Project, size: int | None) -> tuple[str, ...]:
 
     Raises ColdalError (code ``budget-spent``) when nothing is left.
     """
-    state = budget(project)
+    state = read_budget(project)
     size = size or batch_size(project, next_round(project))
     if state.left == 0:
         raise ColdalError(

@@ -17,9 +17,9 @@ from pathlib import Path
 from coldal_tui.files import is_locked, try_lock
 from coldal_tui.jobs.backend import Backend, load_backend
 from coldal_tui.jobs.folder import JobFolder
+from coldal_tui.project.job_rows import OPEN, RUNNING, list_jobs
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.dispatch import Starter
 from coldal_tui.scheduler.monitor import Watch
 
@@ -53,8 +53,8 @@ class Supervisor:
         self._version = self._project.store.data_version()
         self._watch.look()
         self._starter.start()
-        still = queue.list_jobs(self._project, queue.OPEN)
-        self._running = [job.folder for job in still if job.status == queue.RUNNING]
+        still = list_jobs(self._project, OPEN)
+        self._running = [job.folder for job in still if job.status == RUNNING]
         return bool(still)
 
     def called(self) -> bool:
@@ -118,7 +118,7 @@ def run(root: Path, tick_s: float = TICK_S, idle_s: float = IDLE_S) -> int:
 
 def _any_open(root: Path) -> bool:
     with Project(root) as project:
-        return bool(queue.list_jobs(project, queue.OPEN, newest=1))
+        return bool(list_jobs(project, OPEN, newest=1))
 
 
 def _loop(project: Project, tick_s: float, idle_s: float) -> bool:

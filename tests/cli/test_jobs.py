@@ -108,10 +108,10 @@ def test_who_waits_for_a_job_is_told_what_it_waits_for(
     waiting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from coldal_tui.cli.progress import JobProgress
-    from coldal_tui.scheduler import queue
+    from coldal_tui.project.job_rows import get_job
 
     change(waiting, 1, waiting_for="GPU 0 runs job 7 (train)")
     with Project(waiting) as opened, JobProgress() as progress:
         for _ in range(3):
-            progress.update(queue.get_job(opened, 1), None)
+            progress.update(get_job(opened, 1), None)
     assert capsys.readouterr().err == "embed waits: GPU 0 runs job 7 (train)\n"

@@ -9,6 +9,7 @@ import pytest
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.backend import JobHandle
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.dispatch import writes_the_same
@@ -64,7 +65,7 @@ def test_two_that_write_to_the_same_place_run_one_after_the_other(
     ],
 )
 def test_what_writes_to_the_same_place(project, one, other, same: bool) -> None:
-    jobs = [queue.get_job(project, queue.submit(project, *call)) for call in (one, other)]
+    jobs = [get_job(project, queue.submit(project, *call)) for call in (one, other)]
     assert writes_the_same(jobs[0], jobs[1]) is same
     assert writes_the_same(jobs[1], jobs[0]) is same
 
@@ -74,7 +75,7 @@ def test_a_full_backend_is_waited_for_with_its_reason(project, supervisor, backe
     backend.full = {"auto": "GPU 0 is held by others: 2.1 of 80 GB free"}
     assert supervisor.step()
     assert waiting_for(project) == ["GPU 0 is held by others: 2.1 of 80 GB free"]
-    assert not queue.get_job(project, number).folder.path.exists()
+    assert not get_job(project, number).folder.path.exists()
     backend.full = {}
     supervisor.step()
     assert statuses(project) == ["running"]
@@ -109,11 +110,11 @@ def test_the_place_may_be_gone_when_the_job_is_planned(project, supervisor, back
     (number,) = _kinds(project, "embed")
     backend.taken = "GPU 0 is held by others: 0.4 of 80 GB free"
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.waiting_for) == ("waiting", 0, backend.taken)
     backend.taken = ""
     supervisor.step()
-    assert queue.get_job(project, number).attempts == 1
+    assert get_job(project, number).attempts == 1
 
 
 def test_a_job_cancelled_while_it_was_put_back_does_not_start(
@@ -156,7 +157,7 @@ def test_a_job_put_first_takes_along_what_it_needs(project, supervisor, backend)
     needed = queue.submit(project, "embed", AGAIN)
     last = queue.submit(project, "embed", AGAIN, depends_on=[needed])
     queue.put_first(project, last)
-    assert [job.priority for job in queue.list_jobs(project)] == [3, 4, 4]
+    assert [job.priority for job in list_jobs(project)] == [3, 4, 4]
     supervisor.step()
     assert backend.names == ["000002-embed"]
 
@@ -187,7 +188,7 @@ def test_what_needs_no_gpu_asks_for_none(ready, supervisor, backend) -> None:
 def test_a_device_that_is_none_is_refused_when_it_is_submitted(project, device) -> None:
     with pytest.raises(UsageError, match="is no device"):
         queue.submit(project, "embed", {"device": device})
-    assert queue.list_jobs(project) == []
+    assert list_jobs(project) == []
 
 
 def test_a_schedulers_own_queue_is_told_of_while_the_job_waits_there(
@@ -210,7 +211,7 @@ def test_a_lost_handle_is_found_again_by_the_backend(project, supervisor, backen
     found = JobHandle(backend.host, "boot", 1001, 1001.0, devices=("GPU-0",))
     backend.lost = {backend.launched[-1].path: found}
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert job.status == "running"
     assert (job.handle or {})["devices"] == ["GPU-0"]
 
@@ -240,8 +241,8 @@ def test_a_cancelled_job_does_not_hold_up_the_others(ready, supervisor, backend)
     assert supervisor.called()
     over.set()
     supervisor.step()
-    assert queue.get_job(ready, first).status == "cancelled"
-    assert queue.get_job(ready, second).status == "running"
+    assert get_job(ready, first).status == "cancelled"
+    assert get_job(ready, second).status == "running"
 
 
 def test_a_job_that_its_backend_cannot_end_stays_and_says_so(project, supervisor, backend) -> None:

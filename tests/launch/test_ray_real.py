@@ -16,6 +16,7 @@ from coldal_compute.embedding import embed
 from coldal_launch.ray import RayBackend
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import Job, get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -71,7 +72,7 @@ class Silent:
         pass
 
 
-def embedded_here(job: queue.Job, folder: Path) -> list[str]:
+def embedded_here(job: Job, folder: Path) -> list[str]:
     """The SHA-256 of the shards that this process makes of the same specification, in order."""
     spec = job.folder.read_spec()
     here = JobFolder(folder)
@@ -91,12 +92,12 @@ def test_two_thousand_pictures_are_embedded_as_here_though_a_node_dies(
     project = pictures(MANY)
     number = queue.submit(project, "embed")
     supervisor = supervise(project)
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: (p := folder.progress()) and p.done > 300, "some", 180)
     assert "3 actors on the Ray cluster, each on 1 CPU" in folder.log.read_text()
     ray_here.kill(third)
     finish(supervisor, 600)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.result["embedded"]) == ("done", 1, MANY)
     assert "an actor died: " in folder.log.read_text()
     assert committed(project) == embedded_here(job, tmp_path / "here")
@@ -106,11 +107,11 @@ def test_a_killed_actor_costs_nothing_but_its_pieces(pictures, ray_here, tmp_pat
     project = pictures(300)
     number = queue.submit(project, "embed")
     supervisor = supervise(project)
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: (p := folder.progress()) and p.done > 0, "some", 120)
     os.kill(actors()[0].pid, signal.SIGKILL)
     finish(supervisor, 300)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.result["embedded"]) == ("done", 1, 300)
     assert committed(project) == embedded_here(job, tmp_path / "here")
 
@@ -119,12 +120,12 @@ def test_a_cancelled_job_leaves_nothing_on_the_cluster(pictures, ray_here) -> No
     project = pictures(300)
     number = queue.submit(project, "embed")
     first = supervise(project)
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(first, lambda: (p := folder.progress()) and p.done > 0, "some", 120)
     queue.cancel(project, number)
     # Another supervisor, which knows of the job what the database knows.
     finish(supervise(project), 120)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.error.code) == ("cancelled", "cancelled")
     assert not folder.worker_running()
     until(lambda: actors() == [], "the end of the actors")
@@ -135,7 +136,7 @@ def test_a_picture_that_cant_be_read_stops_nothing(pictures, ray_here) -> None:
     (project.images / "s0007.png").write_bytes(b"no picture")
     number = queue.submit(project, "embed")
     finish(supervise(project), 180)
-    result = queue.get_job(project, number).result
+    result = get_job(project, number).result
     assert result["embedded"] == 59
     assert [one["scan_id"] for one in result["failed"]] == ["s0007"]
 
@@ -144,7 +145,7 @@ def test_what_an_actor_lacks_is_told_as_on_this_machine(pictures, ray_here, tmp_
     project = pictures(20)
     number = queue.submit(project, "embed", {"device": "cuda"})
     finish(supervise(project), 180)
-    error = queue.get_job(project, number).error
+    error = get_job(project, number).error
     assert error is not None
     assert (error.what, error.code) == ("no node of the Ray cluster has a GPU", "device")
 

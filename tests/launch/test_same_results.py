@@ -17,9 +17,9 @@ from PIL import Image
 
 from coldal_tui.jobs.spec import Receipt
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import Job, list_jobs
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import supervisor_running
 from tests.support.on_slurm import until
 
@@ -91,12 +91,12 @@ def chain(backend: str, drawn: Path, folder: Path) -> dict[str, Receipt]:
     coldal_tui("score", root)
     until(lambda: not supervisor_running(Layout(root)), "the supervisor to go")
     with Project(root) as project:
-        jobs = queue.list_jobs(project)
+        jobs = list_jobs(project)
         assert {job.backend for job in jobs if job.kind != "index"} == {backend}
         return {job.kind: comparable(job) for job in jobs if job.folder.receipt() is not None}
 
 
-def comparable(job: queue.Job) -> Receipt:
+def comparable(job: Job) -> Receipt:
     """A receipt without the time it took and the checkpoints, which name the folder they lie in."""
     receipt = job.folder.receipt()
     assert receipt is not None

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from coldal_launch.slurm import SlurmBackend
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
 from tests.support.on_slurm import finish, step_until, until
@@ -29,14 +30,14 @@ def test_a_job_that_ended_while_nobody_looked_is_known_by_the_accounts(
         return Supervisor(project, lambda name: backend)
 
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     first = supervise()
     step_until(first, lambda: folder.progress() is not None, "progress")
-    native = (queue.get_job(project, number).handle or {})["native_id"]
+    native = (get_job(project, number).handle or {})["native_id"]
     subprocess.run(["scancel", native], check=True)
     until(forgotten, "the controller's forgetting")
     finish(supervise())
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("failed", 1)
     assert job.error is not None
     assert job.error.what == f"someone has cancelled Slurm's job {native}"

@@ -13,6 +13,7 @@ import pytest
 
 from coldal_launch import cluster_poll
 from coldal_launch.slurm import SlurmBackend
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
 from tests.support.on_slurm import (
@@ -76,14 +77,14 @@ def test_a_job_is_submitted_followed_and_taken_in(project, supervisor, pretended
     settings(project, partition="'urgent'", time="'1:30:00'", cpus=1, extra="{ comment = 'hi' }")
     number = queue.submit(project, "embed")
     step_until(
-        supervisor, lambda: queue.get_job(project, number).folder.progress() is not None, "progress"
+        supervisor, lambda: get_job(project, number).folder.progress() is not None, "progress"
     )
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert squeue("%i|%T|%P|%l|%C|%k|%Z") == [
         f"{native_id(job)}|RUNNING|urgent|1:30:00|1|hi|{job.folder.path}"
     ]
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("done", 1)
     assert done_in_turn(project, number) == [f"s{n:02d}" for n in range(SCANS)]
     assert "embed done" in job.folder.log.read_text()
@@ -98,15 +99,15 @@ def test_a_job_that_waits_says_for_what_and_in_which_place(project, supervisor) 
     words = "no node is free"
     step_until(
         supervisor,
-        lambda: (queue.get_job(project, number).waiting_for or "").endswith(words),
+        lambda: (get_job(project, number).waiting_for or "").endswith(words),
         "the reason",
     )
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert job.status == "running"
     assert job.waiting_for == f"in Slurm's queue as job {native_id(job)}: {words}"
     subprocess.run(["scancel", other], check=True)
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.waiting_for) == ("done", None)
 
 
@@ -114,7 +115,7 @@ def test_what_slurm_refuses_is_told_in_its_words(project, supervisor) -> None:
     settings(project, partition="'gone'")
     number = queue.submit(project, "embed")
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert job.status == "failed"
     assert job.error is not None
     assert (job.error.what, job.error.where) == (
@@ -131,14 +132,14 @@ def test_a_job_ends_by_the_command_line_and_nothing_of_it_is_left(
     with project.layout.config.open("a") as stream:
         stream.write('name = "slurm"\n')
     coldal_tui("embed", project.root, "--detach")
-    (job,) = queue.list_jobs(project)
+    (job,) = list_jobs(project)
     until(lambda: job.folder.progress() is not None, "progress")
     worker = psutil.Process(job.folder.handle().pid)
     of_it = [worker, *worker.children(recursive=True)]
     assert len(of_it) == 2
     coldal_tui("jobs", project.root, "cancel", job.job_id)
-    until(lambda: queue.get_job(project, job.job_id).ended, "the end")
-    job = queue.get_job(project, job.job_id)
+    until(lambda: get_job(project, job.job_id).ended, "the end")
+    job = get_job(project, job.job_id)
     assert (job.status, job.backend, job.error.code) == ("cancelled", "slurm", "cancelled")
     assert squeue() == []
     assert [process for process in of_it if process.is_running()] == []
@@ -153,9 +154,9 @@ def test_a_job_of_which_no_launcher_took_note_is_found_in_slurms_queue(
     forget_handle(project, number)
     another = supervise()
     another.step()
-    assert native_id(queue.get_job(project, number)) == squeue("%i")[0]
+    assert native_id(get_job(project, number)) == squeue("%i")[0]
     finish(another)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("done", 1)
 
 
@@ -167,13 +168,13 @@ def test_out_of_time_a_job_is_queued_again_and_goes_on(
     settings(project, time=1, signal_s=30)
     number = queue.submit(project, "embed")
     supervisor.step()
-    native = native_id(queue.get_job(project, number))
+    native = native_id(get_job(project, number))
     with hurry():
         step_until(supervisor, lambda: "BeginTime" in squeue("%r"), "its being queued again", 90)
         no_more_pauses()
-        assert "told to end" in queue.get_job(project, number).folder.log.read_text()
+        assert "told to end" in get_job(project, number).folder.log.read_text()
         finish(supervisor, 200)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("done", 1, 0)
     assert native_id(job) == native
     a_shard_redone_at_most(project, number)
@@ -186,7 +187,7 @@ def test_a_job_that_is_out_of_time_too_often_ends_and_says_so(
     settings(project, time=1, signal_s=30, timeouts=0)
     number = queue.submit(project, "embed")
     finish(supervisor, 120)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert job.status == "failed"
     assert job.error is not None
     assert (job.error.what, job.error.code) == (
@@ -201,7 +202,7 @@ def test_a_job_that_makes_room_for_an_urgent_one_goes_on_after_it(
     pretended.setenv("PRETEND_PAUSE_S", "0.5")
     settings(project, partition="'main'")
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: (folder.path / "shard-00001.json").exists(), "two shards")
     subprocess.run(
         ["sbatch", "-purgent", "-c2", "-o/dev/null", "--wrap", "exec sleep 4"], check=True
@@ -211,7 +212,7 @@ def test_a_job_that_makes_room_for_an_urgent_one_goes_on_after_it(
     assert not folder.told
     with hurry():
         finish(supervisor, 120)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("done", 1)
     a_shard_redone_at_most(project, number)
 
@@ -222,17 +223,17 @@ def test_an_embedding_is_shared_by_the_tasks_of_an_array_one_of_which_is_killed(
     pretended.setenv("PRETEND_PAUSE_S", "0.4")
     settings(project, array=2, cpus=1)
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     parts = folder.path / "parts"
     step_until(supervisor, lambda: (parts / "1" / "shard-00000.json").exists(), "a part's shard")
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     array = [row for row in squeue("%i %T %j") if row.endswith("-parts")]
     assert [row.split()[0].partition("_")[2] for row in array] == ["0", "1"]
     assert job.waiting_for == f"Slurm's job {native_id(job)} waits for 2 of its 2 parts"
     subprocess.run(["scancel", array[1].split()[0]], check=True)
     no_more_pauses()
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.result["embedded"]) == ("done", 1, SCANS)
     assert not parts.exists()
 
@@ -242,15 +243,15 @@ def test_a_killed_worker_is_an_interruption_and_its_job_is_submitted_again(
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "0.2")
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: (folder.path / "shard-00001.json").exists(), "two shards")
-    first = native_id(queue.get_job(project, number))
+    first = native_id(get_job(project, number))
     handle = folder.handle()
     assert handle is not None
     os.kill(handle.pid, signal.SIGKILL)
     no_more_pauses()
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("done", 2, 1)
     assert native_id(job) != first
     a_shard_redone_at_most(project, number)
@@ -259,11 +260,11 @@ def test_a_killed_worker_is_an_interruption_and_its_job_is_submitted_again(
 def test_someones_scancel_is_respected(project, supervisor, pretended) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "1")
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: folder.progress() is not None, "progress")
-    subprocess.run(["scancel", native_id(queue.get_job(project, number))], check=True)
+    subprocess.run(["scancel", native_id(get_job(project, number))], check=True)
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("failed", 1)
     assert job.error is not None
     assert job.error.what == f"someone has cancelled Slurm's job {native_id(job)}"
@@ -274,23 +275,23 @@ def test_while_slurm_is_silent_nothing_is_lost_or_run_twice(
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "0.3")
     number = queue.submit(project, "embed")
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     step_until(supervisor, lambda: folder.progress() is not None, "progress")
     os.kill(int((slurm / "slurmctld.pid").read_text()), signal.SIGTERM)
     try:
         words = "Slurm does not answer (squeue: "
         step_until(
             supervisor,
-            lambda: (queue.get_job(project, number).waiting_for or "").startswith(words),
+            lambda: (get_job(project, number).waiting_for or "").startswith(words),
             "its being told",
         )
         step_until(supervisor, lambda: folder.told, "the worker's end")
         supervisor.step()
-        assert queue.get_job(project, number).status == "running"
+        assert get_job(project, number).status == "running"
     finally:
         start_daemon("slurmctld")
     finish(supervisor)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("done", 1)
     assert done_in_turn(project, number) == [f"s{n:02d}" for n in range(SCANS)]
 
@@ -299,6 +300,6 @@ def test_the_command_line_knows_the_backend(project, slurm, pretended) -> None:
     with project.layout.config.open("a") as stream:
         stream.write('name = "slurm"\n')
     coldal_tui("embed", project.root)
-    (job,) = queue.list_jobs(project)
+    (job,) = list_jobs(project)
     assert (job.status, job.backend) == ("done", "slurm")
     assert sorted(done_in_turn(project, job.job_id)) == [f"s{n:02d}" for n in range(SCANS)]

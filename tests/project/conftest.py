@@ -16,6 +16,7 @@ from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs.spec import OutputFile, Receipt
 from coldal_tui.maps import save_clusters, save_map
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -100,7 +101,7 @@ class Lab:
         """A job as a worker would leave it: ``write`` makes its files and says its result."""
         number = queue.submit(project, kind, request)
         spec = build_spec(project, kind, request or {})
-        folder = queue.get_job(project, number).folder
+        folder = get_job(project, number).folder
         folder.prepare(spec)
         result, files = write(folder.path, spec)
         outputs = tuple(

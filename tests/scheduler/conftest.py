@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coldal_tui.project.job_rows import DONE, get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -68,7 +69,7 @@ def embedded(project: Project) -> Callable[[], None]:
         supervisor.step()
         fake.finish_embedding()
         supervisor.step()
-        assert queue.get_job(project, number).status == queue.DONE
+        assert get_job(project, number).status == DONE
 
     return embed
 

@@ -6,6 +6,7 @@ import apsw
 import pytest
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.scheduler import monitor, queue
 from coldal_tui.scheduler.commit import commit_receipt
 from tests.support.playing import AGAIN, error_of, forget_handle
@@ -16,7 +17,7 @@ def test_a_receipt_is_committed_and_says_what_failed(project, supervisor, backen
     supervisor.step()
     backend.finish_embedding(failed="b")
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert job.status == "done"
     assert job.result["embedded"] == 3
     assert [one["scan_id"] for one in job.result["failed"]] == ["b"]
@@ -42,12 +43,12 @@ def test_of_two_commits_at_once_the_second_leaves_no_trace(
     number = queue.submit(project, "embed")
     supervisor.step()
     backend.finish_embedding()
-    stale = queue.get_job(project, number)
+    stale = get_job(project, number)
     supervisor.step()
     audit = project.store.rows("SELECT * FROM audit")
     # What the other process saw before this one had committed.
     seen = [stale]
-    real = queue.get_job
+    real = get_job
     monkeypatch.setattr(queue, "get_job", lambda p, n: seen.pop() if seen else real(p, n))
     commit_receipt(project, number)
     assert seen == []
@@ -58,13 +59,13 @@ def test_a_commit_is_finished_where_a_crash_cut_it_off(project, supervisor, back
     number = queue.submit(project, "embed")
     supervisor.step()
     backend.finish_embedding()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     # The files were moved to their place, then the power went.
     target = project.layout.embeddings / ("e" * 16) / f"{number:06d}-shard-00000.npy"
     target.parent.mkdir()
     (job.folder.path / "shard-00000.npy").rename(target)
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_without_a_handle_a_receipt_is_committed(project, supervisor, backend) -> None:
@@ -73,7 +74,7 @@ def test_without_a_handle_a_receipt_is_committed(project, supervisor, backend) -
     forget_handle(project, number)
     backend.finish_embedding()
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_a_changed_output_fails_the_job_and_a_retry_makes_it_anew(
@@ -85,7 +86,7 @@ def test_a_changed_output_fails_the_job_and_a_retry_makes_it_anew(
     shard = backend.launched[-1].path / "shard-00000.npy"
     shard.write_bytes(shard.read_bytes()[:-1])
     supervisor.step()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert error_of(project, number).code == "receipt"
     assert error_of(project, number).where == str(shard)
     queue.retry(project, number)
@@ -93,7 +94,7 @@ def test_a_changed_output_fails_the_job_and_a_retry_makes_it_anew(
     assert len(backend.launched) == 2
     backend.finish_embedding()
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_a_missing_output_fails_the_job(project, supervisor, backend) -> None:
@@ -131,7 +132,7 @@ def test_a_commit_that_raises_fails_its_job_and_the_loop_goes_on(
 
     monkeypatch.setattr(monitor, "commit_receipt", broken)
     supervisor.step()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert "ZeroDivisionError: a defect" in error_of(project, number).what
     assert "Traceback" in capsys.readouterr().err
     assert backend.names == ["000001-embed", "000002-embed"]
@@ -153,7 +154,7 @@ def test_after_a_full_disk_a_retry_takes_in_what_was_done(
     assert error_of(project, number).code == "disk"
     queue.retry(project, number)
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
     assert len(backend.launched) == 1
 
 
@@ -174,9 +175,9 @@ def test_a_busy_database_is_no_jobs_fault(
         patch.setattr(monitor, "commit_receipt", held)
         with pytest.raises(type(busy)):
             supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_a_running_job_does_not_fail_of_a_full_disk_under_the_database(
@@ -193,6 +194,6 @@ def test_a_running_job_does_not_fail_of_a_full_disk_under_the_database(
         patch.setattr(project.store, "update", full)
         with pytest.raises(ColdalError, match="the disk is full"):
             supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"
     supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.follow import submit_chain
@@ -29,7 +30,7 @@ def long_job(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]
     monkeypatch.setenv("PRETEND_PAUSE_S", "60")
     with nothing_left(project):
         (number,) = submit_chain(project, [("embed", {})])
-        folder = queue.get_job(project, number).folder
+        folder = get_job(project, number).folder
         until(lambda: "embed starts" in "".join(folder.log_tail()), "the job's start")
         yield number
         queue.cancel(project, number)
@@ -53,9 +54,9 @@ def test_a_supervisor_hears_of_a_new_job_at_once(project: Project, long_job: int
     """By the database, without being told."""
     began = time.monotonic()
     number = queue.submit(project, "map")
-    until(lambda: queue.get_job(project, number).waiting_for is not None, "a word on the new job")
+    until(lambda: get_job(project, number).waiting_for is not None, "a word on the new job")
     assert time.monotonic() - began < 1.0
-    assert queue.get_job(project, number).waiting_for == f"the CPU runs job {long_job} (embed)"
+    assert get_job(project, number).waiting_for == f"the CPU runs job {long_job} (embed)"
     queue.cancel(project, number)
 
 

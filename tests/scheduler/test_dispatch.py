@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.folder import JobError
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import dispatch, queue
 from coldal_tui.scheduler.supervisor import Supervisor
@@ -66,7 +67,7 @@ def test_a_job_cancelled_while_it_is_planned_never_starts(
     monkeypatch.setattr(dispatch, "build_spec", plan)
     supervisor.step()
     assert backend.names == []
-    assert queue.get_job(project, number).status == "cancelled"
+    assert get_job(project, number).status == "cancelled"
 
 
 def test_a_project_that_is_not_ready_fails_the_job(project, supervisor, backend) -> None:
@@ -75,7 +76,7 @@ def test_a_project_that_is_not_ready_fails_the_job(project, supervisor, backend)
     supervisor.step()
     assert error_of(project, number).what == "no scan has been embedded yet"
     supervisor.step()
-    assert queue.get_job(project, after).status == "running"
+    assert get_job(project, after).status == "running"
 
 
 def test_a_plan_that_crashes_fails_its_job_and_the_loop_goes_on(
@@ -85,7 +86,7 @@ def test_a_plan_that_crashes_fails_its_job_and_the_loop_goes_on(
     queue.submit(project, "embed")
     _embed_directly(project, supervisor, backend)
     supervisor.step()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert "ValueError" in error_of(project, number).what
     capsys.readouterr()
 
@@ -103,7 +104,7 @@ def test_a_launch_that_raises_fails_the_job(project, supervisor, backend) -> Non
     number = queue.submit(project, "embed")
     backend.refuses = ColdalError("no free node", remedy="wait", code="slurm")
     supervisor.step()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert error_of(project, number) == JobError("no free node", None, "wait", "slurm")
 
 
@@ -111,7 +112,7 @@ def test_nothing_to_do_is_done_without_a_worker(project, supervisor, backend, em
     embedded()
     number = queue.submit(project, "embed")
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.result) == ("done", {"nothing_to_do": True})
     assert backend.names == []
 

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -58,14 +59,14 @@ def many(empty_project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pr
 def submit(project: Project) -> int:
     """An embedding that is under way: it has its first shard."""
     (number,) = submit_chain(project, [("embed", {})])
-    folder = queue.get_job(project, number).folder.path
+    folder = get_job(project, number).folder.path
     until((folder / "shard-00000.json").exists, "the first shard")
     return number
 
 
 def times_worked(project: Project, number: int) -> Counter[str]:
     """How often each scan was worked on."""
-    lines = (queue.get_job(project, number).folder.path / "work.txt").read_text().splitlines()
+    lines = (get_job(project, number).folder.path / "work.txt").read_text().splitlines()
     return Counter(line.split()[1] for line in lines)
 
 
@@ -104,15 +105,15 @@ def test_a_killed_supervisor_is_replaced_and_the_worker_goes_on(many: Project) -
     assert len(workers(many)) == 1
     revive(many)
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 1
+    assert get_job(many, number).attempts == 1
     assert set(times_worked(many, number).values()) == {1}
 
 
 def test_while_no_supervisor_lives_a_worker_ends_its_work(many: Project) -> None:
     number = submit(many)
     supervisors(many)[0].kill()
-    until(queue.get_job(many, number).folder.receipt_file.exists, "the receipt")
-    assert queue.get_job(many, number).status == "running"
+    until(get_job(many, number).folder.receipt_file.exists, "the receipt")
+    assert get_job(many, number).status == "running"
     revive(many)
     check_whole(many, number)
 
@@ -121,7 +122,7 @@ def test_a_killed_worker_goes_on_after_its_last_shard(many: Project) -> None:
     number = submit(many)
     workers(many)[0].kill()
     check_whole(many, number)
-    job = queue.get_job(many, number)
+    job = get_job(many, number)
     assert (job.attempts, job.interruptions) == (2, 1)
 
 
@@ -130,10 +131,10 @@ def test_supervisor_and_worker_killed_at_once(many: Project) -> None:
     for process in (*supervisors(many), *workers(many)):
         process.kill()
     until(lambda: not processes_of(many), "their end")
-    assert queue.get_job(many, number).status == "running"
+    assert get_job(many, number).status == "running"
     revive(many)
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 2
+    assert get_job(many, number).attempts == 2
 
 
 def test_a_killed_workers_children_are_ended(many: Project, monkeypatch) -> None:
@@ -153,12 +154,12 @@ def test_a_stopped_worker_is_neither_dead_nor_run_twice(many: Project) -> None:
     worker.send_signal(signal.SIGSTOP)
     time.sleep(2.5)
     assert workers(many) == [worker]
-    job = queue.get_job(many, number)
+    job = get_job(many, number)
     told = f"stopped by a signal; kill -CONT {worker.pid} lets it go on"
     assert (job.status, job.waiting_for) == ("running", told)
     worker.send_signal(signal.SIGCONT)
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 1
+    assert get_job(many, number).attempts == 1
 
 
 def test_a_stopped_worker_is_cancelled_without_the_grace(many: Project) -> None:
@@ -177,9 +178,9 @@ def test_a_jump_of_the_clock_changes_nothing(many: Project, monkeypatch, jump: i
     monkeypatch.setenv("PRETEND_CLOCK", str(jump))
     number = submit(many)
     (worker,) = workers(many)
-    os.utime(queue.get_job(many, number).folder.heartbeat, (5, 5))
+    os.utime(get_job(many, number).folder.heartbeat, (5, 5))
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 1
+    assert get_job(many, number).attempts == 1
     assert not worker.is_running()
 
 
@@ -189,7 +190,7 @@ def test_a_job_of_an_earlier_boot_goes_on(many: Project) -> None:
     for process in (*supervisors(many), *workers(many)):
         process.kill()
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    handle = queue.get_job(many, number).handle or {}
+    handle = get_job(many, number).handle or {}
     with many.store.transaction():
         earlier = handle | {"boot_id": "before", "pid": stranger.pid}
         many.store.update("jobs", {"job_id": number}, handle=earlier)
@@ -231,10 +232,10 @@ wait_for(project, submit_chain(project, [("embed", {})]), lambda job, progress: 
 
 
 def _first_job(project: Project) -> int:
-    until(lambda: bool(queue.list_jobs(project)), "the job")
-    folder = queue.list_jobs(project)[0].folder.path
+    until(lambda: bool(list_jobs(project)), "the job")
+    folder = list_jobs(project)[0].folder.path
     until((folder / "shard-00000.json").exists, "the first shard")
-    return queue.list_jobs(project)[0].job_id
+    return list_jobs(project)[0].job_id
 
 
 def test_a_killed_submitter_takes_nothing_with_it(many: Project) -> None:
@@ -243,7 +244,7 @@ def test_a_killed_submitter_takes_nothing_with_it(many: Project) -> None:
     submitter.kill()
     submitter.wait()
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 1
+    assert get_job(many, number).attempts == 1
 
 
 def test_a_hang_up_of_the_terminal_takes_nothing_with_it(many: Project) -> None:
@@ -257,7 +258,7 @@ def test_a_hang_up_of_the_terminal_takes_nothing_with_it(many: Project) -> None:
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGHUP
     check_whole(many, number)
-    assert queue.get_job(many, number).attempts == 1
+    assert get_job(many, number).attempts == 1
 
 
 def test_two_supervisors_at_once_run_no_job_twice(many: Project) -> None:

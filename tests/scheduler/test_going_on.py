@@ -7,6 +7,7 @@ import pytest
 from coldal_tui.errors import UsageError
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.folder import JobError
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from tests.support.playing import error_of, set_backend, statuses, waiting_for
@@ -25,7 +26,7 @@ def _interrupted(project: Project, supervisor, backend) -> int:
 def test_an_interrupted_job_goes_on_by_itself(project, supervisor, backend) -> None:
     number = _interrupted(project, supervisor, backend)
     assert supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("running", 2, 1)
     assert [folder.path for folder in backend.launched] == [job.folder.path] * 2
     assert (job.folder.path / "half").read_text() == "done so far"
@@ -38,7 +39,7 @@ def test_it_goes_on_only_so_often(project, supervisor, backend) -> None:
         supervisor.step()
         backend.die()
     assert supervisor.step() is False
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("interrupted", 3)
     assert error_of(project, number).code == "interrupted"
 
@@ -54,7 +55,7 @@ def test_a_retry_by_a_person_counts_from_the_beginning(project, supervisor, back
     supervisor.step()
     backend.die()
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts) == ("running", 4)
 
 
@@ -79,7 +80,7 @@ def test_out_of_memory_a_fresh_process_takes_half_the_batch(project, supervisor,
     (backend.launched[-1].path / "half").write_text("done so far")
     backend.fail(NO_MEMORY)
     supervisor.step()
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("running", 2, 0)
     assert job.folder.fit().batch_size == 8
     assert job.folder.error() is None
@@ -98,7 +99,7 @@ def test_out_of_memory_with_nothing_left_to_halve_the_job_fails(
     assert supervisor.step() is False
     assert statuses(project) == ["failed"]
     assert error_of(project, number) == NO_MEMORY
-    assert queue.get_job(project, number).attempts == 5
+    assert get_job(project, number).attempts == 5
 
 
 def test_what_was_made_smaller_stays_so_when_the_job_goes_on(project, supervisor, backend) -> None:
@@ -108,7 +109,7 @@ def test_what_was_made_smaller_stays_so_when_the_job_goes_on(project, supervisor
     supervisor.step()
     backend.die()
     supervisor.step()
-    assert queue.get_job(project, number).folder.fit().batch_size == 8
+    assert get_job(project, number).folder.fit().batch_size == 8
 
 
 def _cancelled(project: Project, supervisor, backend) -> int:
@@ -125,8 +126,8 @@ def test_the_same_work_submitted_again_goes_on_where_it_was(project, supervisor,
     first = _cancelled(project, supervisor, backend)
     again = queue.submit(project, "embed")
     supervisor.step()
-    folder = queue.get_job(project, again).folder
-    assert folder == queue.get_job(project, first).folder
+    folder = get_job(project, again).folder
+    assert folder == get_job(project, first).folder
     assert backend.launched[-1].path == folder.path
     assert (folder.path / "half").read_text() == "done so far"
     backend.finish_embedding()

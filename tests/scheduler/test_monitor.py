@@ -6,6 +6,7 @@ import json
 
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.folder import JobError
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.scheduler import monitor, queue
 from coldal_tui.scheduler.monitor import LEASE_S, LINGER_S
 from coldal_tui.scheduler.supervisor import Supervisor
@@ -21,7 +22,7 @@ def test_a_worker_that_dies_without_a_word_is_interrupted_with_the_end_of_its_lo
     backend.launched[-1].log.write_text("embed starts\nSegmentation fault\n\n")
     backend.die()
     supervisor.step()
-    assert queue.get_job(project, number).status == "interrupted"
+    assert get_job(project, number).status == "interrupted"
     error = error_of(project, number)
     assert error.what.endswith("last line of its log: Segmentation fault")
     assert error.remedy == f"coldal-tui jobs retry {number} goes on from where it was"
@@ -35,7 +36,7 @@ def test_a_signal_that_nobody_here_sent_is_an_interruption(project, supervisor, 
     supervisor.step()
     backend.fail(JobError("the job was told to end", code="cancelled"))
     supervisor.step()
-    assert queue.get_job(project, number).status == "interrupted"
+    assert get_job(project, number).status == "interrupted"
     assert "told to end by a signal" in error_of(project, number).what
 
 
@@ -45,7 +46,7 @@ def test_a_worker_that_fails_says_why(project, supervisor, backend) -> None:
     told = JobError("no such device", "cuda:3", "use cpu", "no-device")
     backend.fail(told)
     supervisor.step()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert error_of(project, number) == told
 
 
@@ -61,7 +62,7 @@ def test_a_retry_of_the_same_work_keeps_partial_results(project, supervisor, bac
     supervisor.step()
     assert backend.launched[-1].path == folder
     assert (folder / "half").read_text() == "done so far"
-    assert queue.get_job(project, number).attempts == 2
+    assert get_job(project, number).attempts == 2
 
 
 def test_a_retry_of_other_work_clears_them(project, supervisor, backend) -> None:
@@ -84,7 +85,7 @@ def test_a_cancelled_job_is_ended_and_marked(project, supervisor, backend) -> No
     queue.cancel(project, number)
     supervisor.step()
     assert backend.cancelled == [(1001, monitor.CANCEL_GRACE_S)]
-    assert queue.get_job(project, number).status == "cancelled"
+    assert get_job(project, number).status == "cancelled"
     assert error_of(project, number).code == "cancelled"
 
 
@@ -96,7 +97,7 @@ def test_a_job_that_finishes_while_it_is_cancelled_is_done(
     queue.cancel(project, number)
     monkeypatch.setattr(backend, "cancel", lambda handle, grace: backend.finish_embedding())
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_without_a_handle_the_jobs_lock_says_that_it_runs(project, supervisor, backend) -> None:
@@ -107,9 +108,9 @@ def test_without_a_handle_the_jobs_lock_says_that_it_runs(project, supervisor, b
     with backend.launched[-1].lock.open("ab") as worker:
         assert try_lock(worker)
         supervisor.step()
-        assert queue.get_job(project, number).status == "running"
+        assert get_job(project, number).status == "running"
     supervisor.step()
-    assert queue.get_job(project, number).status == "interrupted"
+    assert get_job(project, number).status == "interrupted"
 
 
 def test_a_worker_that_has_told_its_end_may_take_a_while_to_leave(
@@ -122,10 +123,10 @@ def test_a_worker_that_has_told_its_end_may_take_a_while_to_leave(
     supervisor.step()
     clock.now = LINGER_S - 1
     supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"
     clock.now = LINGER_S
     supervisor.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
     assert 1001 not in backend.living
 
 
@@ -142,16 +143,16 @@ def test_a_worker_on_another_machine_lives_while_its_heart_beats(
     supervisor.step()
     clock.now = LEASE_S - 1
     supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"
     import os
 
     os.utime(heartbeat, (5, 5))
     clock.now = 2 * LEASE_S
     supervisor.step()
-    assert queue.get_job(project, number).status == "running"
+    assert get_job(project, number).status == "running"
     clock.now = 3 * LEASE_S
     supervisor.step()
-    assert queue.get_job(project, number).status == "interrupted"
+    assert get_job(project, number).status == "interrupted"
 
 
 def test_the_handle_is_kept_for_the_next_supervisor(project, supervisor, backend) -> None:
@@ -163,7 +164,7 @@ def test_the_handle_is_kept_for_the_next_supervisor(project, supervisor, backend
     other = Supervisor(project, lambda name: backend)
     backend.finish_embedding()
     other.step()
-    assert queue.get_job(project, number).status == "done"
+    assert get_job(project, number).status == "done"
 
 
 def test_a_worker_that_ends_while_memory_lacks_is_told_so(

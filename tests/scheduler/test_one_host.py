@@ -10,6 +10,7 @@ import pytest
 from coldal_tui.errors import ColdalError
 from coldal_tui.project import one_host
 from coldal_tui.project import store as stores
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.one_host import LEASE_S, RENEW_S, WritingHost
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
@@ -47,7 +48,7 @@ def test_a_second_host_reads(project, shared, monkeypatch) -> None:
         queue.submit(first, "embed")
     be(monkeypatch, "login2")
     with Project(project.root) as second:
-        assert [job.kind for job in queue.list_jobs(second)] == ["embed"]
+        assert [job.kind for job in list_jobs(second)] == ["embed"]
 
 
 def test_after_its_lease_another_host_may_write(project, shared, monkeypatch) -> None:
@@ -88,7 +89,7 @@ def test_a_supervisor_whose_lease_was_taken_leaves_the_jobs_alone(
         clock.now = RENEW_S
         with pytest.raises(ColdalError, match="the host login2 writes"):
             supervisor.step()
-        assert queue.get_job(first, number).status == "running"
+        assert get_job(first, number).status == "running"
 
 
 def test_the_clocks_of_the_hosts_do_not_matter(tmp_path: Path, monkeypatch) -> None:

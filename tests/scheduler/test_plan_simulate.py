@@ -15,6 +15,7 @@ from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs.retry_smaller import on_device
 from coldal_tui.jobs.spec import Receipt, SimulateSpec
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.hidden_masks import hide_masks
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
@@ -195,12 +196,12 @@ def test_a_simulation_trains_on_the_device_it_is_given(planned, project) -> None
 def test_a_finished_part_is_recorded(planned, project) -> None:
     spec = planned()
     number = queue.submit(project, "simulate", {})
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     folder.prepare(spec)
     result = {"cells": 10, "done": 4, "reused": 5, "failed_cells": [{"cell": "x", "what": "y"}]}
     folder.write_receipt(Receipt(str(number), "simulate", (), result))
     commit_receipt(project, number)
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     assert (job.status, job.result) == ("done", result | {"setup": spec.setup})
     summary = project.store.value("SELECT summary FROM audit ORDER BY audit_id DESC")
     assert summary == "simulated 4 of 10 cells"

@@ -12,8 +12,8 @@ from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, Trai
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.budget import round0_size
 from coldal_tui.scheduler.plan_embed import shard_size
-from coldal_tui.scheduler.plan_select import round0_size
 from coldal_tui.scheduler.planning import build_spec
 
 IDS = ("a", "b", "c", "d")

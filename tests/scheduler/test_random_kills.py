@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.follow import revive, submit_chain
 from tests.support.places import ROOT
 from tests.support.playing import set_backend
@@ -34,7 +34,7 @@ def test_ten_kills_of_quick_jobs(project: Project, monkeypatch: pytest.MonkeyPat
         while kills < KILLS:
             again = {"again": True, "device": "cpu"}
             (number,) = submit_chain(project, [("embed", again)])
-            while not (job := queue.get_job(project, number)).ended:
+            while not (job := get_job(project, number)).ended:
                 assert len(workers(project)) <= 1, "a job runs twice at once"
                 if time.monotonic() >= strike and kills < KILLS:
                     chosen = rng.choice((workers, supervisors, processes_of))(project)
@@ -46,7 +46,7 @@ def test_ten_kills_of_quick_jobs(project: Project, monkeypatch: pytest.MonkeyPat
                 time.sleep(0.03)
             assert job.status == "done", job.error
     shards = project.store.rows("SELECT file FROM shards")
-    assert len(shards) == len(queue.list_jobs(project))
+    assert len(shards) == len(list_jobs(project))
     assert all(project.file_of(row["file"]).is_file() for row in shards)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import try_lock
+from coldal_tui.project.job_rows import Job, get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import follow, queue
 from coldal_tui.scheduler import supervisor as supervising
@@ -31,7 +32,7 @@ def test_an_idle_supervisor_goes_and_frees_its_lock(project: Project) -> None:
 def test_a_supervisor_works_until_nothing_is_open(project: Project) -> None:
     number = _failed_soon(project)
     run(project.root, tick_s=0.01, idle_s=0.05)
-    error = queue.get_job(project, number).error
+    error = get_job(project, number).error
     assert error is not None
     assert error.what == "there is no job of the kind 'no-such-kind'"
 
@@ -45,7 +46,7 @@ def test_a_second_supervisor_waits_and_goes(project: Project, monkeypatch) -> No
         began = time.monotonic()
         assert run(project.root, tick_s=0.01, idle_s=0.05) == 0
         assert time.monotonic() - began >= 0.2
-    assert queue.get_job(project, number).status == "waiting"
+    assert get_job(project, number).status == "waiting"
 
 
 def test_a_second_supervisor_takes_over_when_the_first_goes(project: Project) -> None:
@@ -54,11 +55,11 @@ def test_a_second_supervisor_takes_over_when_the_first_goes(project: Project) ->
     assert try_lock(first)
     second = threading.Thread(target=run, args=(project.root, 0.01, 0.05))
     second.start()
-    assert queue.get_job(project, number).status == "waiting"
+    assert get_job(project, number).status == "waiting"
     first.close()
     second.join(timeout=600)
     assert not second.is_alive()
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
 
 
 def test_trouble_does_not_count_as_idleness(project: Project, monkeypatch, capsys) -> None:
@@ -74,7 +75,7 @@ def test_trouble_does_not_count_as_idleness(project: Project, monkeypatch, capsy
     monkeypatch.setattr(Supervisor, "step", shaky)
     # Four failures take 0.02 + … + 0.05 s: more than the idle time.
     run(project.root, tick_s=0.01, idle_s=0.04)
-    assert queue.get_job(project, number).status == "failed"
+    assert get_job(project, number).status == "failed"
     assert capsys.readouterr().err.count("Traceback") == 4
 
 
@@ -104,10 +105,10 @@ def test_modules_in_the_projects_folder_are_not_imported(project: Project) -> No
     _until_gone(project)
 
 
-def _until_ended(project: Project, number: int, seconds: float = 600) -> list[queue.Job]:
+def _until_ended(project: Project, number: int, seconds: float = 600) -> list[Job]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        job = queue.get_job(project, number)
+        job = get_job(project, number)
         if job.ended:
             return [job]
         time.sleep(0.05)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.follow import submit_chain
@@ -41,7 +42,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(
 ) -> None:
     project, expected = labelled
     (number,) = submit_chain(project, [soak.request(project, "train")])
-    folder = queue.get_job(project, number).folder.path
+    folder = get_job(project, number).folder.path
     until((folder / "last.ckpt").exists, "the first checkpoint")
     before = (folder / "last.ckpt").stat().st_size
     (worker,) = workers(project)
@@ -58,7 +59,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(
     ensure_supervisor(project.layout)
     assert ended(project, number, 120).status == "done"
     assert soak.fingerprint(project, "train") == expected
-    assert soak.redone(queue.get_job(project, number), _Stage())[0] <= soak.STEPS / 12
+    assert soak.redone(get_job(project, number), _Stage())[0] <= soak.STEPS / 12
 
 
 class _Stage:

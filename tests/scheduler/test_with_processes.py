@@ -14,6 +14,7 @@ from PIL import Image
 from coldal_launch.local import LOOK_S, LocalBackend
 from coldal_launch.nvml import Gpu
 from coldal_tui.jobs.backend import Ask, Wait
+from coldal_tui.project.job_rows import RUNNING, get_job, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler import queue
@@ -66,7 +67,7 @@ def supervise(many: Project, tmp_path: Path) -> Iterator[Supervise]:
         return Supervisor(many, lambda name: backends[-1])
 
     yield make
-    for job in queue.list_jobs(many, (queue.RUNNING,)):
+    for job in list_jobs(many, (RUNNING,)):
         handle = backends[-1].find(job.folder.path)
         if handle is not None:
             backends[-1].cancel(handle, 0.0)
@@ -74,7 +75,7 @@ def supervise(many: Project, tmp_path: Path) -> Iterator[Supervise]:
 
 def _how(project: Project, number: int) -> dict[str, object]:
     found: dict[str, object] = json.loads(
-        (queue.get_job(project, number).folder.path / "how.json").read_text()
+        (get_job(project, number).folder.path / "how.json").read_text()
     )
     return found
 
@@ -83,7 +84,7 @@ def test_out_of_memory_the_batch_is_halved_until_it_fits(many, supervise, preten
     pretended.setenv("PRETEND_BATCH", "4")
     number = queue.submit(many, "embed")
     finish(supervise())
-    job = queue.get_job(many, number)
+    job = get_job(many, number)
     assert (job.status, job.attempts) == ("done", 3)
     assert _how(many, number)["batch_size"] == 4
     assert job.result["adjustments"] == [
@@ -96,7 +97,7 @@ def test_out_of_memory_with_nothing_left_to_halve_is_told(many, supervise, prete
     pretended.setenv("PRETEND_BATCH", "0")
     number = queue.submit(many, "embed")
     finish(supervise())
-    job = queue.get_job(many, number)
+    job = get_job(many, number)
     assert (job.status, job.attempts) == ("failed", 5)
     assert job.error is not None
     assert (job.error.code, job.error.what) == (
@@ -114,7 +115,7 @@ def test_a_worker_on_a_gpu_sees_that_one_and_says_that_it_holds_it(
         Gpu("0", "GPU-a", "H100", GB, 80 * GB), Gpu("1", "GPU-b", "H", 9 * GB, 9 * GB)
     )
     supervisor.step()
-    job = queue.get_job(many, number)
+    job = get_job(many, number)
     assert (job.handle or {})["devices"] == ["GPU-b"]
     pid = int((job.handle or {})["pid"])
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -151,7 +152,7 @@ def test_two_workers_run_side_by_side_where_the_cpu_may(many, supervise, pretend
     queue.submit(many, "embed", {"again": True, "device": "cpu"})
     queue.submit(many, "map")
     supervisor.step()
-    assert [job.status for job in queue.list_jobs(many)] == ["done", "running", "running"]
+    assert [job.status for job in list_jobs(many)] == ["done", "running", "running"]
     finish(supervisor)
 
 
@@ -160,7 +161,7 @@ def test_the_database_is_never_a_workers(many, supervise, pretended) -> None:
     queue.submit(many, "embed")
     supervisor = supervise()
     supervisor.step()
-    (job,) = queue.list_jobs(many)
+    (job,) = list_jobs(many)
     pid = (job.handle or {})["pid"]
     open_files = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
     assert not [name for name in open_files if "project.db" in name]

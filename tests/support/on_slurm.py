@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
 
 SCANS = 20
@@ -91,7 +91,7 @@ def step_until(
 
 def done_in_turn(project: Project, number: int) -> list[str]:
     """The scans that pretended workers of a job have worked on, in that order, twice if twice."""
-    text = (queue.get_job(project, number).folder.path / "work.txt").read_text()
+    text = (get_job(project, number).folder.path / "work.txt").read_text()
     return [line.split()[1] for line in text.splitlines()]
 
 

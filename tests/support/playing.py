@@ -16,24 +16,24 @@ from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, FailedScan, OutputFile, Receipt
 from coldal_tui.project.config import edit_config
+from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 
 AGAIN = {"again": True}
 
 
 def statuses(project: Project) -> list[str]:
-    return [job.status for job in queue.list_jobs(project)]
+    return [job.status for job in list_jobs(project)]
 
 
 def error_of(project: Project, number: int) -> JobError:
-    error = queue.get_job(project, number).error
+    error = get_job(project, number).error
     assert error is not None
     return error
 
 
 def waiting_for(project: Project) -> list[str | None]:
-    return [job.waiting_for for job in queue.list_jobs(project)]
+    return [job.waiting_for for job in list_jobs(project)]
 
 
 def forget_handle(project: Project, number: int) -> None:

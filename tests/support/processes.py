@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from coldal_tui.project.job_rows import Job, get_job
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
 
 PRETENDED = Path(__file__).with_name("pretended")
 
@@ -64,9 +64,9 @@ def _group(process: psutil.Process) -> int:
         return -1
 
 
-def ended(project: Project, number: int, seconds: float = 600) -> queue.Job:
-    until(lambda: queue.get_job(project, number).ended, f"the end of job {number}", seconds)
-    return queue.get_job(project, number)
+def ended(project: Project, number: int, seconds: float = 600) -> Job:
+    until(lambda: get_job(project, number).ended, f"the end of job {number}", seconds)
+    return get_job(project, number)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from coldal_tui.jobs.spec import OutputFile, Receipt, Silent
 from coldal_tui.maps import save_map
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.export.exporting import export_queue
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
@@ -92,7 +93,7 @@ def _job(
     number = queue.submit(project, kind, request)
     spec = build_spec(project, kind, request or {})
     assert spec is not None
-    folder = queue.get_job(project, number).folder
+    folder = get_job(project, number).folder
     queue.start(project, number)
     folder.prepare(spec)
     result, files = write(folder.path, spec)

@@ -14,11 +14,10 @@ from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import Delivery, deliver
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
-from coldal_tui.project.labels.files import prediction_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import Shares, by_person, deal, is_shared, people_of
-from coldal_tui.project.queue.candidates import latest_run
 from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.runs import latest_run, prediction_file
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.store import current_user
 from coldal_tui.project.views.snapshot import QueueItem, read_queue

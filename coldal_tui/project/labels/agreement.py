@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
-from coldal_tui.project.labels.files import prediction_file, stored_file
+from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.scan_facts import runs_newest_first
+from coldal_tui.project.runs import prediction_file, runs_newest_first
 
 CACHE_FILE = "agreement.json"
 

@@ -20,7 +20,7 @@ from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
 from coldal_tui.project.labels.align import Progress, place_masks
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import labelled_scans
+from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.scans.indexing import safe_name, unique_name
 
 

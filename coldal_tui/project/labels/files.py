@@ -93,15 +93,3 @@ def split_name(name: str) -> tuple[str, str]:
         if name.endswith(suffix):
             return name.removesuffix(suffix), suffix
     return name, ""
-
-
-def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
-    """The run's predicted label of a scan, when it has been predicted."""
-    if run_id is None:
-        return None
-    folder = project.layout.runs / run_id / "predictions"
-    for suffix in SUFFIXES:
-        path = folder / f"{scan_id}{suffix}"
-        if path.is_file():
-            return path
-    return None

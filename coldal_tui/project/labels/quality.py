@@ -36,7 +36,7 @@ from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, 
 from coldal_tui.project.labels.agreement import Agreement, read_agreements
 from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.scan_facts import entropy_file
+from coldal_tui.project.runs import entropy_file
 
 CACHE_FILE = "label-check.json"
 TEMPERATURE = 0.1

@@ -9,7 +9,7 @@ from typing import Any
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import OUT_STATUSES, read_budget
 from coldal_tui.project.store import Row
 from coldal_tui.project.views.why import explain
 
@@ -56,7 +56,7 @@ def _substitute(project: Project, item: Row) -> str | None:
     from coldal_tui.project.queue.substitute import replacement_row
 
     store = project.store
-    row = replacement_row(project, item) if candidates.budget(project).left else None
+    row = replacement_row(project, item) if read_budget(project).left else None
     if row is None:
         return None
     store.insert("queue", **row)
@@ -126,7 +126,7 @@ def _reopen_one(project: Project, scan_id: str) -> Change:
     role = item["role"]
     if item["status"] == "skipped":
         role = _take_back_place(project, item)
-        if not candidates.budget(project).left:
+        if not read_budget(project).left:
             raise ColdalError(
                 "the budget is spent",
                 where=scan_id,
@@ -228,7 +228,7 @@ def _exclude_one(project: Project, scan_id: str, reason: str) -> Row | None:
         raise _has_label(scan_id)
     store.update("scans", {"scan_id": scan_id}, excluded=reason)
     item = store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
-    if item is None or item["status"] not in candidates.OUT_STATUSES:
+    if item is None or item["status"] not in OUT_STATUSES:
         return None
     _mark_skipped(project, item, reason)
     return item
@@ -242,7 +242,7 @@ def _item(project: Project, scan_id: str) -> Row:
         raise _not_queued(scan_id)
     if item["status"] == "labelled":
         raise _has_label(scan_id)
-    if item["status"] not in candidates.OUT_STATUSES:
+    if item["status"] not in OUT_STATUSES:
         raise UsageError(
             f"this scan is {item['status']}",
             where=scan_id,

@@ -10,6 +10,7 @@ from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.actions import Change
+from coldal_tui.project.queue.budget import labelled_scans, read_budget
 from coldal_tui.project.store import Row, current_user
 
 ROLE = "manual"
@@ -45,7 +46,7 @@ def queue_by_hand(project: Project, scan_ids: Sequence[str]) -> list[Change]:
 
 
 def _check_budget(project: Project, wanted: Sequence[str]) -> None:
-    left = candidates.budget(project).left
+    left = read_budget(project).left
     if len(wanted) > left:
         room = f"room for {left:,} more" if left else "no room left"
         raise ColdalError(
@@ -59,7 +60,7 @@ def _check_budget(project: Project, wanted: Sequence[str]) -> None:
 def _check_candidates(project: Project, wanted: Sequence[str]) -> None:
     """Every one of them, before anything is written."""
     frozen = candidates.validation_patients(project)
-    labelled = candidates.labelled_scans(project)
+    labelled = labelled_scans(project)
     queue = dict(project.store.tuples("SELECT scan_id, status FROM queue"))
     for scan_id in wanted:
         scan = project.scan(scan_id)

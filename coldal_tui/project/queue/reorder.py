@@ -8,8 +8,8 @@ from typing import Any
 from coldal_tui.errors import UsageError
 from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.actions import Change
+from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.store import Row
 
 Order = list[Row]
@@ -95,7 +95,7 @@ def _rearrange(
 def _open_item(project: Project, scan_id: str) -> Row:
     project.scan(scan_id)
     item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
-    if item is None or item["status"] not in candidates.OUT_STATUSES:
+    if item is None or item["status"] not in OUT_STATUSES:
         state = "not in the queue" if item is None else str(item["status"])
         raise UsageError(
             f"this scan is {state}, so it has no place to change",

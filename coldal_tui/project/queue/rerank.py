@@ -16,6 +16,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.store import Row
 from coldal_tui.selection.acquisition import Coverage, check_alpha, cover, entropy_diversity
 from coldal_tui.selection.pool import Pick, queue_row
@@ -156,7 +157,7 @@ def _stamp(project: Project) -> int:
     return hash(
         (
             tuple(tuple(row.values()) for row in queue),
-            frozenset(candidates.labelled_scans(project)),
+            frozenset(labelled_scans(project)),
             frozenset(candidates.validation_patients(project)),
             tuple(row["scan_id"] for row in gone),
         )

@@ -13,6 +13,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.store import Row
 from coldal_tui.selection.coldstart import replacement
 from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
@@ -133,7 +134,7 @@ def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> P
     patient_of = {scan.scan_id: scan.patient_id for scan in scans}
     own = patient_of[item["scan_id"]]
     queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
-    taken = queued | candidates.labelled_scans(project)
+    taken = queued | labelled_scans(project)
     for n, scan_id in enumerate(scene.scan_ids):
         if patient_of[scan_id] == own and scan_id not in taken:
             return _validation_pick(scene, n, own)

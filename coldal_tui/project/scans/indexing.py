@@ -21,7 +21,7 @@ from coldal_tui.imaging.indexing import (
     index_folder,
 )
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import labelled_scans
+from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.dicom_uids import write_uids
 from coldal_tui.project.scans.patients import PatientRule

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldal_tui.project.job_rows import RUNNING, Job, list_jobs
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import queue
-from coldal_tui.scheduler.queue import Job
 
 NEWEST = 200
 """Jobs that are shown."""
@@ -78,9 +77,9 @@ class LogText:
 
 def read_jobs(project: Project, current: int | None = None, log_lines: int = 200) -> JobsView:
     """``current`` is the job whose log is wanted; the newest where it is None or not there."""
-    jobs = tuple(reversed(queue.list_jobs(project, newest=NEWEST)))
+    jobs = tuple(reversed(list_jobs(project, newest=NEWEST)))
     shown = next((job for job in jobs if job.job_id == current), jobs[0] if jobs else None)
-    wanted = [job for job in jobs if job.status == queue.RUNNING or job is shown]
+    wanted = [job for job in jobs if job.status == RUNNING or job is shown]
     samples = {job.job_id: read_samples(job.folder.progress_file) for job in wanted}
     log: tuple[str, ...] = ()
     if shown is not None:

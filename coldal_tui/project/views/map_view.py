@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array, load_map
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import latest_run
+from coldal_tui.project.runs import latest_run
 
 STATUSES = ("candidate", "queued", "exported", "labelled", "skipped", "excluded")
 """Names of the codes in ``Scene.status``; ``excluded``: never a candidate (frozen patients too)."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from coldal_tui.project.queue.candidates import Budget, any_candidate
+from coldal_tui.project.queue.budget import Budget
+from coldal_tui.project.queue.candidates import any_candidate
 
 if TYPE_CHECKING:
+    from coldal_tui.project.job_rows import JobState
     from coldal_tui.project.project import Project
-    from coldal_tui.project.views.snapshot import JobState
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from coldal_tui.maps import load_cluster_array
 from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import OUT_STATUSES, labelled_scans
+from coldal_tui.project.runs import latest_run, run_entropies
 from coldal_tui.project.store import Row
 from coldal_tui.visible import visible
 
@@ -125,7 +127,7 @@ class ScanTable:
     @cached_property
     def is_open(self) -> NDArray[np.bool_]:
         """Which scans wait for a label or are out for one."""
-        out = np.array([name in candidates.OUT_STATUSES for name in self.status.names], np.bool_)
+        out = np.array([name in OUT_STATUSES for name in self.status.names], np.bool_)
         return out[self.status.codes]
 
     @cached_property
@@ -173,7 +175,7 @@ def _read_scans(project: Project, version: int) -> ScanTable:
         "ORDER BY scan_id"
     )
     queue = {row["scan_id"]: row for row in store.rows(_QUEUE.format(where=""))}
-    labelled = candidates.labelled_scans(project)
+    labelled = labelled_scans(project)
     frozen = candidates.validation_patients(project)
     statuses = [_status(scan, queue.get(scan[0]), labelled, frozen) for scan in scans]
     items = [queue.get(scan[0], _NOT_QUEUED) for scan in scans]
@@ -252,7 +254,7 @@ def _with_newest(
     project: Project, scan_ids: Sequence[str], status: Words, entropy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Candidates get the newest run's entropy, from the smallest of theirs to the largest."""
-    scores = candidates.entropies(project, candidates.latest_run(project))
+    scores = run_entropies(project, latest_run(project))
     if not scores:
         return entropy
     raw = np.array([scores.get(scan_id, np.nan) for scan_id in scan_ids])

@@ -14,7 +14,8 @@ from coldal_tui.maps import load_cluster_array, load_map
 from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.scheduler.plan_select import batch_size, next_round
+from coldal_tui.project.queue.budget import batch_size, labelled_scans, next_round
+from coldal_tui.project.runs import latest_run, run_entropies
 from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Floats, Indices
@@ -86,7 +87,7 @@ class Standings:
         if ground is None or row is None:
             return None
         cluster = int(ground.cluster[row])
-        run = run_id or candidates.latest_run(project)
+        run = run_id or latest_run(project)
         scores = ground.scores(project, run)
         place, among = ground.entropy_place(row, scores)
         others = ground.labelled[ground.labelled != row]
@@ -121,7 +122,7 @@ def _read_ground(project: Project) -> _Ground | None:
     if row["clusters"]:
         cluster = load_cluster_array(project.file_of(row["clusters"]), placed.scan_ids)
     ground = _Ground(placed.scan_ids, placed.xy, cluster)
-    ground.labelled = ground.rows(candidates.labelled_scans(project))
+    ground.labelled = ground.rows(labelled_scans(project))
     return ground
 
 
@@ -149,7 +150,7 @@ class _Ground:
         """(N,) entropies of a run, NaN where it has none."""
         if self._scores is None or self._scores[0] != run:
             values = np.full(len(self.scan_ids), np.nan)
-            for scan_id, value in candidates.entropies(project, run).items():
+            for scan_id, value in run_entropies(project, run).items():
                 row = self.row(scan_id)
                 if row is not None:
                     values[row] = value
@@ -202,7 +203,7 @@ class _Line:
 
 
 def _line_up(project: Project, ground: _Ground) -> _Line:
-    run = candidates.latest_run(project)
+    run = latest_run(project)
     candidate = np.zeros(len(ground.scan_ids), np.bool_)
     covered = candidate.copy()
     for one in candidates.pool_rows(project):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coldal_tui.project.labels.files import SUFFIXES, prediction_file, stored_file
+from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.store import Row
+from coldal_tui.project.runs import entropy_file, prediction_file, runs_newest_first
 
 
 @dataclass(frozen=True)
@@ -161,21 +161,6 @@ def newest_prediction(
             entropy = entropy_file(project, row["run_id"], scan_id)
             return PredictionFact(row["run_id"], file, entropy, trained)
     return None
-
-
-def runs_newest_first(project: Project) -> list[Row]:
-    """``run_id`` and ``train_scans`` (a set) of each run."""
-    rows = project.store.rows(
-        "SELECT run_id, train_scans FROM runs ORDER BY created_at DESC, run_id DESC"
-    )
-    return [row | {"train_scans": frozenset(json.loads(row["train_scans"]))} for row in rows]
-
-
-def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
-    """The run's entropy map of a scan, where it has kept one."""
-    folder = project.layout.runs / run_id / "predictions" / "entropy"
-    paths = (folder / f"{scan_id}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
 
 
 def read_history(project: Project, scan_id: str) -> tuple[Event, ...]:

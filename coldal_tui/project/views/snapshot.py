@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from coldal_tui.maps import load_cluster_array, load_cluster_sizes
+from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
 from coldal_tui.project.views.next_step import NextStep, next_step
-from coldal_tui.scheduler.queue import OPEN, Job, list_jobs
 
 
 @dataclass(frozen=True)
@@ -82,27 +82,6 @@ class RunState:
 
 
 @dataclass(frozen=True)
-class JobState:
-    """One job and how far it is (``fraction`` 0 to 1, None when unknown).
-
-    ``folder`` is its absolute folder; ``at`` when it last told its progress (seconds since the
-    epoch).
-    """
-
-    job_id: int
-    kind: str
-    status: str
-    fraction: float | None
-    message: str
-    error: str | None
-    created_at: str
-    ended_at: str | None
-    folder: str = ""
-    at: float | None = None
-    started_at: str | None = None
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """A project at one moment, read in one transaction."""
 
@@ -121,7 +100,7 @@ class Snapshot:
     encoder: str
     embedded: int
     map_id: int | None
-    budget: candidates.Budget
+    budget: Budget
     clusters: tuple[ClusterState, ...]
     rounds: tuple[RoundState, ...]
     queue: tuple[QueueItem, ...]
@@ -167,7 +146,7 @@ def _take(project: Project) -> Snapshot:
         "encoder": project.config.encoder.name,
         "embedded": embedded or 0,
         "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
-        "budget": candidates.budget(project),
+        "budget": read_budget(project),
         "clusters": _clusters(project, queue),
         "rounds": _rounds(project),
         "queue": queue,
@@ -175,7 +154,7 @@ def _take(project: Project) -> Snapshot:
         "quarantined": store.value("SELECT count(*) FROM quarantine WHERE state = 'waiting'"),
         "validation_patients": store.value("SELECT count(*) FROM validation"),
         "runs": _runs(project),
-        "jobs": tuple(_job_state(job) for job in list_jobs(project, newest=50)),
+        "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),
     }
     return Snapshot(**state, next=next_step(project, state))
 
@@ -230,11 +209,11 @@ def _clusters(project: Project, queue: tuple[QueueItem, ...]) -> tuple[ClusterSt
         {"size": size, "labelled": 0, "queued": 0, "exported": 0}
         for size in load_cluster_sizes(path)
     ]
-    labelled = dict.fromkeys(candidates.labelled_scans(project), "labelled")
+    labelled = dict.fromkeys(labelled_scans(project), "labelled")
     status = {item.scan_id: item.status for item in queue} | labelled
     numbers = load_cluster_array(path, tuple(status)).tolist()
     for number, state in zip(numbers, status.values(), strict=True):
-        if number >= 0 and state in ("labelled", *candidates.OUT_STATUSES):
+        if number >= 0 and state in ("labelled", *OUT_STATUSES):
             counts[number][state] += 1
     return tuple(ClusterState(id=number, **count) for number, count in enumerate(counts))
 
@@ -283,20 +262,3 @@ def _runs(project: Project) -> tuple[RunState, ...]:
             )
         )
     return tuple(runs)
-
-
-def _job_state(job: Job) -> JobState:
-    progress = job.folder.progress() if job.status in OPEN else None
-    return JobState(
-        job_id=job.job_id,
-        kind=job.kind,
-        status=job.status,
-        fraction=progress.fraction if progress else None,
-        message=progress.message if progress else "",
-        error=job.error.what if job.error else None,
-        created_at=job.created_at,
-        ended_at=job.ended_at,
-        folder=str(job.folder.path),
-        at=progress.at if progress else None,
-        started_at=job.started_at,
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.budget import labelled_scans
 
 if TYPE_CHECKING:
     from coldal_tui.project.views.rank_outlook import Standings
@@ -88,7 +89,7 @@ def _why_not(project: Project, scan_id: str, patient_id: str) -> str:
         return f"not a candidate: an exact copy of {scan.duplicate_of}"
     if scan.excluded is not None:
         return f"not a candidate: excluded ({scan.excluded})"
-    if scan_id in candidates.labelled_scans(project):
+    if scan_id in labelled_scans(project):
         return "labelled without having been queued"
     if patient_id in candidates.validation_patients(project):
         return "not a candidate: its patient is in the frozen validation set"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.views.pace import LabelTimes, pace, read_label_times
 from coldal_tui.tui.budget.text import budget_content
 from coldal_tui.tui.pane import Pane, View, local_now

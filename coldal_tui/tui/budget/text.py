@@ -6,7 +6,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.views.pace import Pace
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, counted, day, lines

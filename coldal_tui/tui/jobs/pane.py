@@ -15,11 +15,10 @@ from textual.content import Content
 from textual.timer import Timer
 
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
+from coldal_tui.project.job_rows import ENDED_BADLY, RUNNING, Job, JobState
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.job_view import JobsView, read_jobs
-from coldal_tui.project.views.snapshot import JobState
 from coldal_tui.scheduler import queue
-from coldal_tui.scheduler.queue import ENDED_BADLY, RUNNING, Job
 from coldal_tui.tui.drawing.styles import counted, lines
 from coldal_tui.tui.jobs.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.jobs.rows import JobRows

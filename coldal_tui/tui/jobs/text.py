@@ -9,8 +9,8 @@ from rich.cells import chop_cells
 from textual.content import Content
 
 from coldal_tui.jobs.devices import Device, Host
+from coldal_tui.project.job_rows import RUNNING, WAITING, Job
 from coldal_tui.project.views.job_view import Pace, Sample, history, pace_of
-from coldal_tui.scheduler.queue import RUNNING, WAITING, Job
 from coldal_tui.tui.drawing.charts import sparkline
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import (

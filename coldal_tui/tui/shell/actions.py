@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import budget
+from coldal_tui.project.queue.budget import read_budget
 from coldal_tui.tui.drawing.styles import counted
 from coldal_tui.tui.shell.tasks import Progress
 
@@ -31,9 +31,9 @@ class Sizes:
 
 
 def sizes(project: Project, number: int) -> Sizes:
-    from coldal_tui.scheduler.plan_select import batch_size
+    from coldal_tui.project.queue.budget import batch_size
 
-    left = budget(project).left
+    left = read_budget(project).left
     return Sizes(min(left, batch_size(project, number)), left)
 
 

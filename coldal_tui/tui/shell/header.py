@@ -8,7 +8,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from coldal_tui.project.views.snapshot import JobState, Snapshot
+from coldal_tui.project.job_rows import JobState
+from coldal_tui.project.views.snapshot import Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.tasks import Task

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import Scene, read_scene
 from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
-from coldal_tui.scheduler.queue import OPEN, RUNNING
 from coldal_tui.tui.pane import View
 
 POLL_S = 1.0

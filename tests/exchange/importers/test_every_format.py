@@ -20,10 +20,10 @@ import pytest
 import SimpleITK as sitk
 import tifffile
 from PIL import Image
-from tests.exchange.exporters.test_export_returns import drawn_slices, target_of
 
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.incoming.importing import examine
+from tests.exchange.exporters.test_export_returns import drawn_slices, target_of
 from tests.support import labelled_scans as scans
 
 CLASSES = scans.META.classes

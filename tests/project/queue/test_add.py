@@ -8,9 +8,9 @@ import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.labels.importing import import_masks
-from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.actions import Change, exclude, skip
 from coldal_tui.project.queue.add import queue_by_hand
+from coldal_tui.project.queue.budget import read_budget
 from coldal_tui.project.store import current_user
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
@@ -54,12 +54,12 @@ def test_a_scan_that_is_not_on_the_map_can_be_queued(lab):
 
 def test_the_budget_counts_them_and_undo_gives_it_back(lab):
     project = lab.line(8, PICKS, HALVES)
-    before = candidates.budget(project)
+    before = read_budget(project)
     queue_by_hand(project, ["s02", "s03"])
-    assert candidates.budget(project).left == before.left - 2
+    assert read_budget(project).left == before.left - 2
     undone = project.store.undo_last()
     assert (undone["action"], undone["summary"]) == ("queue add", "queued by hand: s02, s03")
-    assert candidates.budget(project) == before
+    assert read_budget(project) == before
 
 
 def test_more_than_the_budget_is_refused_as_a_whole(lab):

@@ -11,7 +11,8 @@ from coldal_tui.project.config import edit_config
 from coldal_tui.project.labels.importing import import_masks, reject_labels
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue import candidates as pool
-from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.queue.budget import Budget, read_budget
+from coldal_tui.project.runs import all_scores, kept_scores, latest_run, run_entropies, with_scores
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.simulation.cells import ScanScores
 
@@ -97,39 +98,39 @@ def test_entropies_are_those_of_the_run(project):
 
 
 def test_the_newest_run_is_the_one_made_last(project):
-    assert pool.latest_run(project) is None
+    assert latest_run(project) is None
     for run, at in (("run-002", "2024-01-01"), ("run-001", "2024-01-02")):
         values = {"round": 0, "seed": 0, "train_scans": [], "validation_scans": []}
         project.store.insert("runs", run_id=run, summary={}, created_at=at, **values)
-    assert pool.latest_run(project) == "run-001"
+    assert latest_run(project) == "run-001"
 
 
 def test_the_budget_counts_what_is_queued_out_and_labelled(lab, project):
     lab.configure("[budget]\ntotal = 4\n")
     project.reload_config()
-    assert pool.budget(project) == Budget(4, labelled=0, queued=2, exported=0, skipped=0, manual=0)
+    assert read_budget(project) == Budget(4, labelled=0, queued=2, exported=0, skipped=0, manual=0)
     lab.mask("s00.png")
     lab.mask("s05.png", slice(3, 6))
     import_masks(project, lab.masks)
-    counted = pool.budget(project)
+    counted = read_budget(project)
     assert counted == Budget(4, labelled=2, queued=1, exported=0, skipped=0, manual=1)
     assert counted.left == 1
     actions.skip(project, ["s01"], None, replace=False)
-    assert pool.budget(project) == Budget(4, 2, queued=0, exported=0, skipped=1, manual=1)
-    assert pool.budget(project).left == 2
+    assert read_budget(project) == Budget(4, 2, queued=0, exported=0, skipped=1, manual=1)
+    assert read_budget(project).left == 2
 
 
 def test_a_rejected_label_is_out_again(lab, project):
     lab.mask("s00.png")
     import_masks(project, lab.masks)
     reject_labels(project, ["s00"], "wrong organ")
-    assert pool.budget(project) == Budget(100, 0, queued=1, exported=1, skipped=0, manual=0)
+    assert read_budget(project) == Budget(100, 0, queued=1, exported=1, skipped=0, manual=0)
 
 
 def test_left_is_never_negative(lab, project):
     lab.configure("[budget]\ntotal = 1\n")
     project.reload_config()
-    assert (pool.budget(project).spent, pool.budget(project).left) == (2, 0)
+    assert (read_budget(project).spent, read_budget(project).left) == (2, 0)
 
 
 SCORES = ScanScores(0.1, (0.02, 0.03), None, 0.4, 0.25, (0.5, -1.25, 3.0))
@@ -146,14 +147,14 @@ def scored(project):
                 run_id="run-001",
                 scan_id=scan_id,
                 entropy=0.1 if scores else 0.2,
-                **pool.kept_scores(scores),
+                **kept_scores(scores),
             )
     return project
 
 
 def test_scores_come_back_as_they_were_found(scored):
-    assert pool.all_scores(scored, "run-001") == {"s02": SCORES, "s03": ScanScores(0.2)}
-    assert pool.all_scores(scored, "run-002") == pool.all_scores(scored, None) == {}
+    assert all_scores(scored, "run-001") == {"s02": SCORES, "s03": ScanScores(0.2)}
+    assert all_scores(scored, "run-002") == all_scores(scored, None) == {}
 
 
 @pytest.mark.parametrize(
@@ -167,14 +168,14 @@ def test_scores_come_back_as_they_were_found(scored):
 def test_the_project_says_which_mean_of_the_entropy_counts(scored, kind, expected):
     edit_config(scored.layout.config, {("selection", "entropy"): kind})
     scored.reload_config()
-    assert pool.entropies(scored, "run-001") == expected
+    assert run_entropies(scored, "run-001") == expected
     rows = {one.scan_id: one.entropy for one in pool.pool_rows(scored, "run-001")}
     assert {name: value for name, value in rows.items() if value is not None} == expected
 
 
 def test_strategies_that_need_more_than_the_entropy_get_it(scored):
     plain = pool.pool_rows(scored, "run-001")
-    rows = {one.scan_id: one for one in pool.with_scores(scored, plain, "run-001")}
+    rows = {one.scan_id: one for one in with_scores(scored, plain, "run-001")}
     full = rows["s02"]
     assert (full.entropy, full.foreground_entropy, full.boundary_entropy) == (0.1, 0.4, 0.25)
     assert (full.class_entropy, full.bald) == ((0.02, 0.03), None)

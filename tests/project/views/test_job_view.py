@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.job_view import (
     LOG_BYTES,
@@ -173,7 +174,7 @@ def working(root: Path) -> Path:
         opened.store.update("jobs", {"job_id": 1}, status="done")
         opened.store.update("jobs", {"job_id": 2}, status="running")
         for number in (1, 2):
-            folder = queue.get_job(opened, number).folder
+            folder = get_job(opened, number).folder
             folder.path.mkdir(parents=True)
             folder.append_progress(1, 2, f"job {number}", {})
             folder.log.write_text(f"log of {number}\n")

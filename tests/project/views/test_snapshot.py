@@ -10,6 +10,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.export.exporting import export_queue
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.importing import import_masks, reject_labels
 from coldal_tui.project.queue.actions import exclude, skip
 from coldal_tui.project.scans.indexing import reindex
@@ -84,7 +85,7 @@ def test_runs_show_what_was_measured(lab, project):
 
 def test_jobs_show_how_far_they_are(project):
     number = queue.submit(project, "train")
-    job = queue.get_job(project, number)
+    job = get_job(project, number)
     job.folder.path.mkdir(parents=True)
     job.folder.append_progress(1, 4, "step 1", {})
     with project.store.transaction():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import Budget
+from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.views.pace import Pace
 from coldal_tui.tui.budget.pane import BudgetPane
 from coldal_tui.tui.budget.text import budget_cells, budget_content

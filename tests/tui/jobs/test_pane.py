@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
 from coldal_tui.jobs.folder import JobFolder
+from coldal_tui.project.job_rows import DONE, get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler import supervisor as supervisor_module
@@ -79,8 +80,8 @@ def working(project: Path) -> Path:
             "jobs", {"job_id": 2}, status="running", started_at="2026-11-23T09:26:40+00:00"
         )
         for number in (1, 2):
-            queue.get_job(opened, number).folder.path.mkdir(parents=True)
-        folder = queue.get_job(opened, 2).folder
+            get_job(opened, number).folder.path.mkdir(parents=True)
+        folder = get_job(opened, 2).folder
         advance(folder, 10)
         folder.log.write_text("train starts\n")
     return project
@@ -98,7 +99,7 @@ def advance(folder: JobFolder, done: int) -> None:
 
 def folder_of(root: Path, number: int) -> JobFolder:
     with Project(root) as project:
-        return queue.get_job(project, number).folder
+        return get_job(project, number).folder
 
 
 def pane(**options: Any) -> JobsPane:
@@ -190,7 +191,7 @@ def test_the_timer_ends_with_the_last_job(working: Path) -> None:
         async with app.run_test(size=(80, 22)) as pilot:
             await shown(app, pilot, "training  10 of 100")
             with Project(working) as project:
-                queue.end(project, 2, queue.DONE, result={"run_id": "run-001"})
+                queue.end(project, 2, DONE, result={"run_id": "run-001"})
             await shown(app, pilot, "run-001")
             await pilot.pause(0.2)
             before = app.reads
@@ -299,7 +300,7 @@ def test_escape_among_the_jobs_is_the_apps(working: Path) -> None:
 
 def status(root: Path, number: int) -> str:
     with Project(root) as project:
-        return queue.get_job(project, number).status
+        return get_job(project, number).status
 
 
 def test_a_running_job_is_ended_after_a_question(working: Path, started: list[Path]) -> None:
@@ -318,7 +319,7 @@ def test_a_running_job_is_ended_after_a_question(working: Path, started: list[Pa
     drive(working, pane(), steps, size=(80, 22))
     assert started == [working]
     with Project(working) as project:
-        assert queue.get_job(project, 2).cancel_asked
+        assert get_job(project, 2).cancel_asked
 
 
 def test_a_waiting_job_is_cancelled_at_once(working: Path) -> None:

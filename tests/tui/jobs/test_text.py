@@ -11,8 +11,8 @@ from rich.text import Text
 
 from coldal_tui.jobs.devices import Device, Host
 from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.project.job_rows import Job
 from coldal_tui.project.views.job_view import Pace, Sample
-from coldal_tui.scheduler.queue import Job
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.jobs.rows import JobRows, outcome, rate, waits_for
 from coldal_tui.tui.jobs.text import device_lines, job_lines, log_rows, wrapped

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from rich.style import Style
 
+from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import DICE, PATIENT, STATUSES, Column, Scene
-from coldal_tui.project.views.snapshot import JobState, QueueItem, take_snapshot
+from coldal_tui.project.views.snapshot import QueueItem, take_snapshot
 from coldal_tui.tui.drawing.contrast import (
     blend,
     contrast,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.snapshot import JobState, Snapshot, take_snapshot
+from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.shell.header import head_text, job_words, next_text, tabs_text, task_text
 from coldal_tui.tui.shell.tasks import Task

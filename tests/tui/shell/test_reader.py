@@ -11,6 +11,7 @@ import pytest
 
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.maps import save_map
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.tui.pane import View
@@ -115,7 +116,7 @@ def test_progress_of_a_running_job_is_told(queued: Path, start) -> None:
     with Project(queued) as project:
         number = queue.submit(project, "train")
         queue.set_status(project, number, "running")
-        folder: JobFolder = queue.get_job(project, number).folder
+        folder: JobFolder = get_job(project, number).folder
     folder.path.mkdir(parents=True)
     _, news = start(queued, revives=False)
     folder.append_progress(1, 4, "", {})

@@ -1,0 +1,72 @@
+"""What is left of the budget, and how large a round is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from coldal_tui.project.project import Project
+
+OUT_STATUSES = ("queued", "exported")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Counts of scans. ``left`` is what may still be queued; never below 0."""
+
+    total: int
+    labelled: int
+    queued: int
+    exported: int
+    skipped: int
+    manual: int
+
+    @property
+    def spent(self) -> int:
+        return self.labelled + self.queued + self.exported
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.spent)
+
+
+def read_budget(project: Project) -> Budget:
+    """The budget as it stands; labels of scans that nobody queued count, skipped scans don't."""
+    store = project.store
+    counts = {
+        row["status"]: row["n"]
+        for row in store.rows("SELECT status, count(*) AS n FROM queue GROUP BY status")
+    }
+    labelled = labelled_scans(project)
+    roles = store.rows("SELECT role FROM labels WHERE state = 'active'")
+    return Budget(
+        total=project.config.budget.total,
+        labelled=len(labelled),
+        queued=counts.get("queued", 0),
+        exported=counts.get("exported", 0),
+        skipped=counts.get("skipped", 0),
+        manual=sum(row["role"] == "manual" for row in roles),
+    )
+
+
+def labelled_scans(project: Project) -> set[str]:
+    rows = project.store.rows("SELECT scan_id FROM labels WHERE state = 'active'")
+    return {row["scan_id"] for row in rows}
+
+
+def next_round(project: Project) -> int:
+    value = project.store.value("SELECT max(round) FROM rounds")
+    return 0 if value is None else int(value) + 1
+
+
+def round0_size(project: Project) -> int:
+    """A fifth of the total budget, at least 5, never above the total."""
+    section = project.config.budget
+    return section.round0 or min(section.total, max(5, math.ceil(section.total / 5)))
+
+
+def batch_size(project: Project, number: int) -> int:
+    """How many scans round ``number`` asks for by default."""
+    if number == 0:
+        return round0_size(project)
+    return project.config.budget.batch or round0_size(project)

@@ -1,0 +1,118 @@
+"""Runs: trained models, what they predicted and how unsure they were."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coldal_tui.jobs.spec import PoolRow
+from coldal_tui.project.labels.files import SUFFIXES
+from coldal_tui.project.project import Project
+from coldal_tui.project.store import Row
+from coldal_tui.simulation.cells import ScanScores
+
+
+def latest_run(project: Project) -> str | None:
+    value = project.store.value("SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC")
+    return None if value is None else str(value)
+
+
+def run_entropies(project: Project, run_id: str | None) -> dict[str, float]:
+    """``scan_id → H`` of a run, by the mean that the project asks for (``selection.entropy``).
+
+    Scans that were scored before there were other means have none of these.
+    """
+    if run_id is None:
+        return {}
+    kind = project.config.selection.entropy
+    wanted = "entropy" if kind == "mean" else f"json_extract(more, '$.{kind}')"
+    rows = project.store.tuples(f"SELECT scan_id, {wanted} FROM scores WHERE run_id = ?", (run_id,))
+    return {scan_id: value for scan_id, value in rows if value is not None}
+
+
+def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
+    """The columns of ``scores`` beside the entropy."""
+    if scores is None:
+        return {}
+    more = msgspec.to_builtins(scores)
+    del more["entropy"]
+    features = more.pop("features", None)
+    found: dict[str, Any] = {"more": msgspec.json.encode(more).decode()}
+    if features is not None:
+        found["features"] = _as_halves(features)
+    return found
+
+
+def _as_halves(numbers: Sequence[float]) -> bytes:
+    """Little-endian float16, without numpy: a supervisor keeps scores and stays small."""
+    most = 65504.0
+    within = (max(-most, min(most, number)) for number in numbers)
+    return struct.pack(f"<{len(numbers)}e", *within)
+
+
+def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
+    """Everything that a run's scorings found, features too."""
+    if run_id is None:
+        return {}
+    rows = project.store.tuples(
+        "SELECT scan_id, entropy, more, features FROM scores WHERE run_id = ?", (run_id,)
+    )
+    found = {}
+    for scan_id, entropy, more, features in rows:
+        values = {"entropy": entropy} | msgspec.json.decode(more)
+        if features is not None:
+            values["features"] = [half for (half,) in struct.iter_unpack("<e", features)]
+        found[scan_id] = msgspec.convert(values, ScanScores)
+    return found
+
+
+def with_scores(project: Project, rows: Sequence[PoolRow], run_id: str | None) -> list[PoolRow]:
+    """``rows`` with all that the run's scorings found of them, for strategies that need more than
+    the entropy."""
+    scores = all_scores(project, run_id)
+    found = []
+    for row in rows:
+        one = scores.get(row.scan_id)
+        if one is not None:
+            row = msgspec.structs.replace(
+                row,
+                class_entropy=one.class_entropy or None,
+                bald=one.bald,
+                foreground_entropy=one.foreground,
+                boundary_entropy=one.boundary,
+                features=one.features,
+            )
+        found.append(row)
+    return found
+
+
+def runs_newest_first(project: Project) -> list[Row]:
+    """``run_id`` and ``train_scans`` (a set) of each run."""
+    rows = project.store.rows(
+        "SELECT run_id, train_scans FROM runs ORDER BY created_at DESC, run_id DESC"
+    )
+    return [row | {"train_scans": frozenset(json.loads(row["train_scans"]))} for row in rows]
+
+
+def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
+    """The run's entropy map of a scan, where it has kept one."""
+    folder = project.layout.runs / run_id / "predictions" / "entropy"
+    paths = (folder / f"{scan_id}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
+    """The run's predicted label of a scan, when it has been predicted."""
+    if run_id is None:
+        return None
+    folder = project.layout.runs / run_id / "predictions"
+    for suffix in SUFFIXES:
+        path = folder / f"{scan_id}{suffix}"
+        if path.is_file():
+            return path
+    return None

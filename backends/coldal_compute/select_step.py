@@ -17,7 +17,7 @@ from coldal_tui.selection.clustering import Clustering, choose_clusters
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
 from coldal_tui.selection.strategies import Strategy, strategy
-from coldal_tui.selection.validation import draw_validation, interleave
+from coldal_tui.selection.validation import draw_validation, interleave, most_validation
 
 CLUSTERS_FILE = "clusters.npz"
 
@@ -50,11 +50,15 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     notes: list[str] = []
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
-    patients = min(spec.validation, spec.budget - 1, _drawable(scene))
+    patients = min(
+        spec.validation,
+        spec.budget - 1,
+        most_validation(scene.patients, scene.candidate, scene.covered),
+    )
     vectors = _vectors(spec, scene) if "embeddings" in chosen.needs else None
     clustering = _clusters(spec, scene, spec.budget - patients, chosen, vectors)
     report.progress(1, 3, "drawing validation patients" if spec.validation else "picking")
-    validation = _validation(spec, scene, clustering, notes)
+    validation = _validation(spec, scene, clustering, patients, notes)
     frozen = {scene.patients[pick.index] for pick in validation}
     free = np.array([patient not in frozen for patient in scene.patients])
     pool = Pool(
@@ -153,14 +157,6 @@ def _vectors(spec: SelectSpec, scene: _Scene) -> NDArray[np.float32]:
     return vectors[[row[scan_id] for scan_id in scene.scan_ids]]
 
 
-def _drawable(scene: _Scene) -> int:
-    """How many patients the validation set could take: those that do not train, less one."""
-    training = {scene.patients[n] for n in np.flatnonzero(scene.covered).tolist()}
-    found = {scene.patients[n] for n in np.flatnonzero(scene.candidate).tolist()}
-    free = len(found - training)
-    return free if found & training else max(0, free - 1)
-
-
 def _clusters(
     spec: SelectSpec,
     scene: _Scene,
@@ -187,7 +183,7 @@ def _clusters(
 
 
 def _validation(
-    spec: SelectSpec, scene: _Scene, clustering: Clustering, notes: list[str]
+    spec: SelectSpec, scene: _Scene, clustering: Clustering, patients: int, notes: list[str]
 ) -> list[Pick]:
     if spec.validation == 0:
         return []
@@ -195,14 +191,14 @@ def _validation(
         scene.patients,
         clustering.labels,
         scene.candidate,
-        min(spec.validation, spec.budget - 1),
+        patients,
         spec.seed,
         training=scene.covered,
     )
     if len(drawn) < spec.validation:
-        notes.append(
-            f"validation: {len(drawn)} patients instead of {spec.validation}; there are not more"
-        )
+        # A fifth is never less than two, so fewer means that the patients have run out.
+        why = "at most a fifth of the pool's are kept for it" if drawn[1:] else "there are not more"
+        notes.append(f"validation: {len(drawn)} patients instead of {spec.validation}; {why}")
     return [
         Pick(index, "validation", int(clustering.labels[index]), {"patient": scene.patients[index]})
         for index in drawn

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import (
-    SelectSpec,
-)
+from coldal_tui.jobs.spec import PoolRow, SelectSpec
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
 from coldal_tui.project.runs import latest_run, with_scores
 from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, needs_of, seed_of
+from coldal_tui.selection.validation import default_validation_count
 
 
 def plan_select(project: Project, request: Request) -> SelectSpec:
@@ -53,7 +50,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         round=number,
         strategy=name,
         budget=size,
-        validation=_validation_count(project, request, size) if number == 0 else 0,
+        validation=_validation_count(project, request, size, rows) if number == 0 else 0,
         seed=seed_of(project, request) + number,
         map=str(project.file_of(base["file"])),
         pool=rows,
@@ -66,7 +63,11 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     )
 
 
-def _validation_count(project: Project, request: Request, size: int) -> int:
+def _validation_count(
+    project: Project, request: Request, size: int, rows: tuple[PoolRow, ...]
+) -> int:
     asked = request.get("validation")
     value = project.config.validation.patients if asked is None else asked
-    return max(2, math.ceil(0.2 * size)) if value == "auto" else int(value)
+    if value != "auto":
+        return int(value)
+    return default_validation_count(min(size, sum(row.candidate for row in rows)))

@@ -29,6 +29,19 @@ def default_validation_count(round0_size: int) -> int:
     return max(0, min(max(2, -(-round0_size // 5)), round0_size - 1))
 
 
+def most_validation(patients: Sequence[str], candidate: Mask, training: Mask | None = None) -> int:
+    """How many patients may be kept for validation: a fifth of those with a scan to pick.
+
+    Rounded up and at least 2, but one patient is always left, so that a small pool keeps its
+    scans to train on. ``training`` as in ``draw_validation``; all (N,), in index order.
+    """
+    free, others = _split(
+        _patients(patients, np.zeros(len(patients), int), candidate), patients, training
+    )
+    share = max(2, -(-(len(free) + len(others)) // 5))
+    return max(0, min(share, len(free) if others else len(free) - 1))
+
+
 def draw_validation(
     patients: Sequence[str],
     clusters: NDArray[np.integer],

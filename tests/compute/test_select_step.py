@@ -132,6 +132,17 @@ def test_too_few_patients_for_validation_are_said(report, tmp_path) -> None:
     assert len(done.result["picks"]) == 4
 
 
+def test_a_small_pool_keeps_at_most_a_fifth_for_validation(report, tmp_path) -> None:
+    """Eight patients: 2, whatever is asked; the other six places are picked."""
+    done = select(_spec(tmp_path, budget=8, validation=7), tmp_path, report)
+    roles = [pick["role"] for pick in done.result["picks"]]
+    assert (len(roles), roles.count("validation")) == (8, 2)
+    (note,) = done.result["notes"]
+    assert (
+        note == "validation: 2 patients instead of 7; at most a fifth of the pool's are kept for it"
+    )
+
+
 def test_same_seed_same_picks(report, tmp_path) -> None:
     rng = np.random.default_rng(0)
     xs = {f"s{n:02d}": float(x) for n, x in enumerate(rng.normal(size=40))}

@@ -14,6 +14,7 @@ from coldal_tui.selection.validation import (
     default_validation_count,
     draw_validation,
     interleave,
+    most_validation,
 )
 
 
@@ -27,6 +28,22 @@ def test_the_default_is_a_fifth_rounded_up_and_at_least_two(size: int, count: in
 @pytest.mark.parametrize(("size", "count"), [(2, 1), (1, 0), (0, 0)])
 def test_the_default_leaves_a_scan_to_train_on(size: int, count: int) -> None:
     assert default_validation_count(size) == count
+
+
+@pytest.mark.parametrize(
+    ("pickable", "most"), [(1, 0), (2, 1), (3, 2), (5, 2), (10, 2), (12, 3), (15, 3), (51, 11)]
+)
+def test_a_fifth_of_the_patients_that_can_be_picked_is_the_most(pickable: int, most: int) -> None:
+    patients = [f"p{n}" for n in range(pickable)]
+    assert most_validation(patients, np.ones(pickable, bool)) == most
+
+
+def test_patients_that_train_leave_fewer_to_keep_for_validation() -> None:
+    # Twelve patients, a fifth is 3, but all but two of them train already.
+    patients = [f"p{n // 2}" for n in range(24)]
+    candidate = np.arange(24) % 2 == 0
+    training = ~candidate & (np.arange(24) >= 4)
+    assert most_validation(patients, candidate, training) == 2
 
 
 def test_quotas_follow_the_patients_per_cluster() -> None:

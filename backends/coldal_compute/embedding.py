@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coldal_compute import shards
-from coldal_compute.encoders import registry
+from coldal_compute.encoders import rules
 from coldal_compute.encoders.registry import Encoder, load_encoder
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.image import ScanImage, ScanRef
@@ -324,11 +324,11 @@ def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
         "layer": info.layer,
         "input_size": info.input_size,
         "preprocessing": info.preprocessing,
-        "preprocessing_version": registry.PREPROCESSING_VERSION,
-        "intensity": registry.INTENSITY_RULE,
-        "channels": registry.CHANNEL_RULE,
-        "resize": registry.RESIZE_RULE,
-        "volume": f"{registry.VOLUME_RULE}; {registry.POOLING_RULES[encoder.pooling]}",
+        "preprocessing_version": rules.PREPROCESSING_VERSION,
+        "intensity": rules.INTENSITY_RULE,
+        "channels": rules.CHANNEL_RULE,
+        "resize": rules.RESIZE_RULE,
+        "volume": f"{rules.VOLUME_RULE}; {rules.POOLING_RULES[encoder.pooling]}",
         "window": encoder.window,
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",

@@ -183,11 +183,6 @@ def has_default_position(affine: ArrayLike) -> bool:
     return any(np.allclose(matrix, default, atol=1e-6) for default in defaults)
 
 
-def voxel_volume(affine: ArrayLike) -> float:
-    """Volume of one voxel in mm³."""
-    return float(abs(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3])))
-
-
 def _relative(scan_affine: ArrayLike, mask_affine: ArrayLike) -> NDArray[np.float64]:
     """(4, 4): mask voxel index to scan voxel index."""
     return np.linalg.solve(

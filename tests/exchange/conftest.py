@@ -13,8 +13,8 @@ from PIL import Image
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.importers import HEAD_BYTES, load_registry
-from coldal_tui.exchange.importers.nifti import read_nifti_mask
 from coldal_tui.exchange.importers.raster import read_picture_mask
+from coldal_tui.exchange.importers.shared.decode import read_nifti_mask
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

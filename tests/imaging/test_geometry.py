@@ -18,7 +18,6 @@ from coldal_tui.imaging.geometry import (
     paste,
     reorient,
     resample_nearest,
-    voxel_volume,
 )
 
 SHAPE = (7, 9, 5)
@@ -213,7 +212,3 @@ def test_writers_defaults_are_known():
     assert has_default_position(np.eye(4))
     assert has_default_position(affine_of(sitk.Image((2, 2, 2), sitk.sitkUInt8)))
     assert not has_default_position(affine_of(oblique_image()))
-
-
-def test_voxel_volume_of_an_oblique_grid():
-    assert voxel_volume(affine_of(oblique_image())) == pytest.approx(0.7 * 1.1 * 4.0)

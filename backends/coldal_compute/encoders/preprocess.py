@@ -1,6 +1,6 @@
 """From a scan's pixels to what an encoder's network sees.
 
-Any change here that moves a single input value raises ``registry.PREPROCESSING_VERSION``.
+Any change here that moves a single input value raises ``rules.PREPROCESSING_VERSION``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from coldal_compute.encoders.registry import VOLUME_SLICES
+from coldal_compute.encoders.rules import VOLUME_SLICES
 from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import Affine, ScanImage

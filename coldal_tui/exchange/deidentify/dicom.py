@@ -16,7 +16,7 @@ from coldal_tui.exchange.deidentify.basic_profile import (
     action_for,
 )
 from coldal_tui.exchange.deidentify.keys import Keys
-from coldal_tui.imaging.dicom.object import quiet_pydicom, transfer_syntax
+from coldal_tui.imaging.dicom.attributes import quiet_pydicom, transfer_syntax
 from coldal_tui.imaging.readers.limits import decoding
 
 _BASIC_PROFILE = ("113100", "DCM", "Basic Application Confidentiality Profile")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from coldal_tui.imaging.dicom.object import quiet_pydicom
+from coldal_tui.imaging.dicom.attributes import quiet_pydicom
 from coldal_tui.imaging.recognise import is_dicom
 
 _PNG = b"\x89PNG\r\n\x1a\n"

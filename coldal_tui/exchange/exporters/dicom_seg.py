@@ -21,8 +21,9 @@ from coldal_tui.exchange.exporters.readme import (
     steps,
 )
 from coldal_tui.exchange.exporters.seg_object import SegSource, SourceFrame, segmentation_bytes
+from coldal_tui.imaging.dicom.attributes import frames_of
 from coldal_tui.imaging.dicom.frames import frame_stack
-from coldal_tui.imaging.dicom.object import frames_of, read_dataset
+from coldal_tui.imaging.dicom.object import read_dataset
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.readers.limits import decoding
 

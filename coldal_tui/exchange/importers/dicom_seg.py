@@ -35,8 +35,7 @@ from coldal_tui.exchange.importers.shared.dicom_seg_frames import (
     read_frames,
 )
 from coldal_tui.exchange.importers.shared.dicom_seg_grid import own_grid
-from coldal_tui.exchange.incoming.geometry_policy import grid_shape
-from coldal_tui.exchange.masks.grid_canvas import Canvas, Window, pixels_on
+from coldal_tui.exchange.masks.grid_canvas import Canvas, Window, grid_shape, pixels_on
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.candidate import Candidate
 from coldal_tui.exchange.importers.shared.class_names import names_beside
-from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate, volume_mask
-from coldal_tui.imaging.image import ScanRef
+from coldal_tui.exchange.importers.shared.decode import read_metaimage_mask
+from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
 from coldal_tui.imaging.readers import metaimage
 from coldal_tui.imaging.recognise import is_metaimage
 
@@ -38,15 +38,3 @@ class MetaImageImporter:
 
 
 IMPORTER = MetaImageImporter()
-
-
-def read_metaimage_mask(path: Path) -> MaskPixels:
-    """Decode a MetaImage label map in file order.
-
-    Raises
-    ------
-    ImageError : damaged, truncated, several channels, or larger than its file can be.
-    """
-    header = metaimage.read_header(path)
-    array = metaimage.read_pixels(ScanRef("metaimage", (str(path),)), header)
-    return volume_mask(path, header, array)

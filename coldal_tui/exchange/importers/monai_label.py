@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui.exchange.importers.shared.decode import read_any
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
-from coldal_tui.exchange.importers.shared.volume_masks import (
-    Names,
-    read_any,
-    read_json,
-    volume_candidate,
-)
+from coldal_tui.exchange.importers.shared.volume_masks import Names, read_json, volume_candidate
 
 KEY_FILE = "datastore_v2.json"
 _FINAL, _ORIGINAL = "final", "original"

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.candidate import Candidate
 from coldal_tui.exchange.importers.shared.class_names import names_beside
+from coldal_tui.exchange.importers.shared.decode import is_nifti, read_nifti_mask
 from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
-from coldal_tui.imaging.readers.limits import DEFLATE_RATIO, MAX_VOLUME_BYTES
-
-_MAGIC = {348: (344, (b"n+1\0", b"ni1\0")), 540: (4, (b"n+2\0", b"ni2\0"))}
-_HEADER_BYTES = 544
-_SLACK = 1 << 24
-_UNIT_MM = {1: 1000.0, 3: 1e-3}
-"""Millimetres per unit of ``xyzt_units``: metres and micrometres (NIfTI-1 standard)."""
 
 
 class NiftiImporter:
@@ -34,7 +20,7 @@ class NiftiImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """NIfTI-1 or -2 by its magic, inside gzip too."""
-        return "NIfTI" if _has_magic(_unpack_head(head)) else None
+        return "NIfTI" if is_nifti(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """A two-file NIfTI's pixels lie beside its header."""
@@ -46,172 +32,3 @@ class NiftiImporter:
 
 
 IMPORTER = NiftiImporter()
-
-
-def read_nifti_mask(path: Path) -> MaskPixels:
-    """Decode a NIfTI label map in file order, with ``scl_slope`` and ``scl_inter`` applied.
-
-    Returns
-    -------
-    ``(i, j)`` or ``(i, j, k)`` values, the RAS affine, and whether the header states a position
-    (``qform_code`` or ``sform_code`` above 0).
-
-    Raises
-    ------
-    ImageError : damaged or truncated, two-file, coloured, complex, or with several channels.
-    """
-    import nibabel as nib
-
-    data = _read_bytes(path)
-    kind: Any = nib.Nifti2Header if _header_size(data) == 540 else nib.Nifti1Header
-    try:
-        header = kind.from_fileobj(io.BytesIO(data), check=False)
-        values = np.asanyarray(header.data_from_fileobj(io.BytesIO(data)))
-    except nib.spatialimages.HeaderDataError as error:
-        raise _unreadable(path, f"its header is damaged ({error})") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, f"its pixel data is incomplete ({error})") from error
-    values = _drop_single_axes(_check_plain(values, path), path)
-    affine = _affine_of(header)
-    placed = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
-    return MaskPixels(values, "ijk", affine, placed and affine is not None)
-
-
-def _affine_of(header: Any) -> NDArray[np.float64] | None:
-    """RAS mm from sform, qform, or nibabel's fallback; None where the qform is no rotation."""
-    unit = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    try:
-        matrix = np.asarray(header.get_best_affine(), dtype=np.float64)
-    except ValueError:
-        return None
-    return np.asarray(np.diag([unit, unit, unit, 1.0]) @ matrix)
-
-
-def _check_plain(values: NDArray[Any], path: Path) -> NDArray[Any]:
-    if values.dtype.fields is not None:
-        raise ImageError(
-            "the mask is stored in colours (RGB), not as label values",
-            where=str(path),
-            remedy="Export it as a label map: one whole number per voxel.",
-            code="colour",
-        )
-    return values
-
-
-def _drop_single_axes(values: NDArray[Any], path: Path) -> NDArray[Any]:
-    while values.ndim > 3 and values.shape[-1] == 1:
-        values = values[..., 0]
-    if values.ndim > 3:
-        size = "×".join(str(axis) for axis in values.shape)
-        raise ImageError(
-            f"the mask has {values.ndim} axes ({size}): several channels or time points",
-            where=str(path),
-            remedy="Save one label map with one whole number per voxel, not one channel per class.",
-            code="several-channels",
-        )
-    return values
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The unpacked file, read to its end so that gzip's checksum is tested.
-
-    Never more than the header promises: a small archive can unpack to any size.
-    """
-    try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-        with _open(path, packed) as stream:
-            head = stream.read(_HEADER_BYTES)
-            size = _promised_size(head, path)
-            _check_size(path, size, packed)
-            data = head + stream.read(size + _SLACK - len(head))
-            if len(data) < size:
-                raise _unreadable(path, "its pixel data is incomplete")
-            if stream.read(1):
-                raise _unreadable(path, "it holds far more data than its header says")
-    except EOFError as error:
-        raise _unreadable(path, "the compressed data ends too early") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise _unreadable(path, f"the compressed data is damaged ({error})") from error
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    return data
-
-
-def _check_size(path: Path, size: int, packed: bool) -> None:
-    """Refuse a header that promises more than its file can hold, before memory is asked for."""
-    held = path.stat().st_size * (DEFLATE_RATIO if packed else 1)
-    if size > held:
-        raise _unreadable(
-            path, f"its header promises {size:,} bytes, and the file can't hold so many"
-        )
-    if size > MAX_VOLUME_BYTES:
-        raise _unreadable(path, f"its header promises {size:,} bytes: too large")
-
-
-def _open(path: Path, packed: bool) -> BinaryIO:
-    if not packed:
-        return path.open("rb")
-    from isal import igzip
-
-    opener: Any = igzip
-    stream: BinaryIO = opener.open(path, "rb")
-    return stream
-
-
-def _promised_size(head: bytes, path: Path) -> int:
-    """How many bytes the header and its pixel data take."""
-    import nibabel as nib
-
-    if not head:
-        raise _unreadable(path, "it is empty (0 bytes)")
-    if not _has_magic(head):
-        raise _unreadable(path, "it does not hold NIfTI data")
-    if head[:348].find(b"ni1\0", 344) == 344 or head[4:8] == b"ni2\0":
-        raise ImageError(
-            "it is one half of a two-file NIfTI (.hdr and .img)",
-            where=str(path),
-            remedy="Save the mask as a single .nii.gz.",
-            code="two-files",
-        )
-    kind: Any = nib.Nifti2Header if _header_size(head) == 540 else nib.Nifti1Header
-    try:
-        header = kind.from_fileobj(io.BytesIO(head), check=False)
-        items = int(np.prod([max(int(axis), 0) for axis in header.get_data_shape()], dtype=object))
-        size = int(header["vox_offset"]) + items * int(header.get_data_dtype().itemsize)
-    except (nib.spatialimages.HeaderDataError, ValueError, KeyError) as error:
-        raise _unreadable(path, f"its header is damaged ({error})") from error
-    if size <= 0:
-        raise _unreadable(path, f"its header promises {size} bytes")
-    return size
-
-
-def _unpack_head(head: bytes) -> bytes:
-    if head[:2] != b"\x1f\x8b":
-        return head
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, _HEADER_BYTES)
-    except zlib.error:
-        return b""
-
-
-def _header_size(head: bytes) -> int:
-    sizes = (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
-    known = [size for size in sizes if size in _MAGIC]
-    return int(known[0]) if known else 0
-
-
-def _has_magic(head: bytes) -> bool:
-    if _header_size(head) == 0:
-        return False
-    start, magics = _MAGIC[_header_size(head)]
-    return head[start : start + 4] in magics
-
-
-def _unreadable(path: Path, why: str) -> ImageError:
-    return ImageError(
-        f"the file can't be read: {why}",
-        where=str(path),
-        remedy="Export or copy it again.",
-        code="unreadable",
-    )

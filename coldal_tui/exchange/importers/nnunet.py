@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui.exchange.importers.shared.decode import read_any
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
 from coldal_tui.exchange.importers.shared.volume_masks import (
     VOLUME_ENDINGS,
     Names,
-    read_any,
     read_json,
     volume_candidate,
 )

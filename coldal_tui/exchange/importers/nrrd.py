@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels
+from coldal_tui.exchange.candidate import Candidate
 from coldal_tui.exchange.importers.shared.class_names import names_beside
-from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate, volume_mask
-from coldal_tui.imaging.image import ScanRef
+from coldal_tui.exchange.importers.shared.decode import is_nrrd, read_nrrd_mask
+from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
 from coldal_tui.imaging.readers import nrrd
 
 
@@ -22,7 +22,7 @@ class NrrdImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """NRRD by its magic."""
-        return "NRRD" if head.startswith(b"NRRD000") else None
+        return "NRRD" if is_nrrd(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """The data file of a detached header."""
@@ -37,15 +37,3 @@ class NrrdImporter:
 
 
 IMPORTER = NrrdImporter()
-
-
-def read_nrrd_mask(path: Path) -> MaskPixels:
-    """Decode a NRRD label map in file order.
-
-    Raises
-    ------
-    ImageError : damaged, truncated, several channels, or larger than its file can be.
-    """
-    header = nrrd.read_header(path)
-    array = nrrd.read_pixels(ScanRef("nrrd", (str(path),)), header)
-    return volume_mask(path, header, array)

@@ -57,8 +57,8 @@ class RasterImporter:
     endings = _ENDINGS
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """The picture format by its magic; a DICOM file may begin as a TIFF (PS3.10 7.1)."""
-        return None if head[128:132] == b"DICM" else _format_of(head)
+        """The picture format by its magic."""
+        return _format_of(head) if is_picture(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """A picture stands alone."""
@@ -78,6 +78,11 @@ class RasterImporter:
 
 
 IMPORTER = RasterImporter()
+
+
+def is_picture(head: bytes) -> bool:
+    """A picture by its magic; a DICOM file may begin as a TIFF (PS3.10 7.1)."""
+    return head[128:132] != b"DICM" and _format_of(head) is not None
 
 
 def read_picture_mask(path: Path) -> MaskPixels:

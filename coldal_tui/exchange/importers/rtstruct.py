@@ -27,8 +27,7 @@ from coldal_tui.exchange.importers.shared.dicom_header import (
     tool,
     uids_of,
 )
-from coldal_tui.exchange.incoming.geometry_policy import grid_shape
-from coldal_tui.exchange.masks.grid_canvas import Canvas, pixels_on
+from coldal_tui.exchange.masks.grid_canvas import Canvas, grid_shape, pixels_on
 from coldal_tui.exchange.masks.scanline import fill_rings
 from coldal_tui.imaging.affines import LPS_TO_RAS
 from coldal_tui.imaging.geometry import Triple

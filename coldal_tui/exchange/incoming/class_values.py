@@ -197,17 +197,6 @@ class Meaning:
         return f"{' '.join(part for part in (shown, name) if part)} ({pixels})"
 
 
-def to_label(
-    raw: NDArray[Any],
-    classes: Sequence[str],
-    ignore_value: int | None,
-    value_map: ValueMap | None = None,
-    names: Mapping[int, str] | None = None,
-) -> NDArray[np.uint8]:
-    """The label for a mask; see :class:`Meaning`."""
-    return Meaning(classes, ignore_value, value_map or {}, names).apply(raw)
-
-
 def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:
     drawn = {v for v in values if v not in (BACKGROUND, ignore_value) and v not in value_map}
     if drawn == {255}:

@@ -18,6 +18,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.incoming.class_values import Meaning, UnknownMeaningError
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.masks.grid_canvas import grid_shape
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.masks.overlap import merge_labels
 from coldal_tui.exchange.masks.picture_size import check_picture_size, turned_back, width_height
@@ -323,13 +324,6 @@ def _empty(drawn: Drawn) -> Rejected:
         f"the mask is empty: {what}",
         "If the scan truly shows none of the classes, confirm it: labels confirm-empty.",
     )
-
-
-def grid_shape(target: ScanTarget) -> Triple:
-    """The scan's grid as ``(i, j, k)``: a 2-D scan is one slice of columns × rows."""
-    if len(target.shape) == 2:
-        return target.shape[1], target.shape[0], 1
-    return target.shape[0], target.shape[1], target.shape[2]
 
 
 def _three(shape: tuple[int, ...]) -> Triple:

@@ -35,7 +35,7 @@ from coldal_tui.exchange.incoming.slice_masks import joined
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
 
-__all__ = ["ImportOptions", "ImportPlan", "Verdict", "examine", "examine_file", "plan_import"]
+__all__ = ["ImportOptions", "Verdict", "examine", "examine_file"]
 
 Progress = Callable[[int, int, str], None]
 """Called with masks done, masks in all, and the file at hand."""
@@ -54,50 +54,6 @@ _Batch = list[tuple[ScanTarget, list[Claim]]]
 
 _LARGE = 1 << 24
 """Pixels of a scan above which its masks are decided on one after another: memory."""
-
-
-@dataclass(frozen=True)
-class ImportPlan:
-    """A whole import's verdicts without their pixels, and what the source held."""
-
-    saw: str
-    accepted: tuple[Verdict, ...] = ()
-    kept: tuple[Verdict, ...] = ()
-    quarantined: tuple[Verdict, ...] = ()
-    unmatched: tuple[Verdict, ...] = ()
-    ignored: tuple[Verdict, ...] = ()
-
-
-def plan_import(
-    source: Path,
-    targets: Sequence[ScanTarget],
-    classes: Sequence[str],
-    ignore_value: int | None,
-    *,
-    format: str = "auto",
-    match: str | None = None,
-    options: ImportOptions | None = None,
-    progress: Progress | None = None,
-) -> ImportPlan:
-    """Decide on every mask in a source and keep no pixels: what ``--dry-run`` shows.
-
-    Parameters and errors as :func:`examine`.
-    """
-    survey = survey_source(source, load_registry().select(format))
-    groups: dict[str, list[Verdict]] = {}
-    verdicts = examine(
-        source,
-        targets,
-        classes,
-        ignore_value,
-        match=match,
-        options=options,
-        progress=progress,
-        survey=survey,
-    )
-    for verdict in verdicts:
-        groups.setdefault(verdict.status, []).append(replace(verdict, label=None))
-    return ImportPlan(survey.saw, **{status: tuple(found) for status, found in groups.items()})
 
 
 def examine(

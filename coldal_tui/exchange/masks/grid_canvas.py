@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import MaskLayer, MaskPixels, ScanTarget
-from coldal_tui.exchange.incoming.geometry_policy import grid_shape
+from coldal_tui.imaging.geometry import Triple
 from coldal_tui.imaging.readers.limits import MAX_VOLUME_BYTES
 
 Window = tuple[slice, slice, slice]
+
+
+def grid_shape(target: ScanTarget) -> Triple:
+    """The scan's grid as ``(i, j, k)``: a 2-D scan is one slice of columns × rows."""
+    if len(target.shape) == 2:
+        return target.shape[1], target.shape[0], 1
+    return target.shape[0], target.shape[1], target.shape[2]
 
 
 class Canvas:

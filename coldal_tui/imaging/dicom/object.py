@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import struct
-import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from coldal_tui.errors import ImageError
 from coldal_tui.imaging.affines import lps_affine, plausible_spacing
+from coldal_tui.imaging.dicom.attributes import (
+    channels_of,
+    frames_of,
+    output_dtype,
+    quiet_pydicom,
+    transfer_syntax,
+)
 from coldal_tui.imaging.dicom.frames import frame_stack
 from coldal_tui.imaging.dicom.kinds import is_stack_slice, refuse_non_images
 from coldal_tui.imaging.image import ScanHeader
@@ -103,31 +106,6 @@ def read_dataset(path: str | Path) -> tuple[Any, int | None]:
         return dataset, _pixel_bytes(path, stream, dataset)
 
 
-def transfer_syntax(dataset: Any) -> Any:
-    """The transfer syntax UID; of a file without meta header, from how its elements were read."""
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    if syntax:
-        return syntax
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-
-
-@cache
-def quiet_pydicom() -> Any:
-    """pydicom without warnings: they would garble the screen, and errors are raised anyway."""
-    import pydicom
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
-    return pydicom
-
-
 def _pixel_bytes(path: str | Path, stream: Any, dataset: Any) -> int | None:
     """Bytes of the pixel element that lie in the file, from where reading stopped."""
     implicit, little = dataset.original_encoding
@@ -183,18 +161,6 @@ def _check_complete(path: str | Path, dataset: Any, available: int) -> None:
     )
 
 
-def frames_of(dataset: Any) -> int:
-    """Number of frames; 1 where the attribute is absent or empty."""
-    try:
-        return max(int(dataset.get("NumberOfFrames") or 1), 1)
-    except (TypeError, ValueError):
-        raise ImageError(
-            f"Number of Frames is {str(dataset.NumberOfFrames)!r}, which is no number",
-            code="damaged",
-            remedy="repair the file",
-        ) from None
-
-
 def _object(path: Path, dataset: Any) -> DicomObject:
     modality = str(dataset.get("Modality") or "") or None
     sop_class = str(dataset.get("SOPClassUID") or "")
@@ -224,8 +190,6 @@ def _object(path: Path, dataset: Any) -> DicomObject:
 def _header(
     path: Path, dataset: Any, frames: int, modality: str | None
 ) -> tuple[ScanHeader, tuple[float, ...] | None, tuple[float, ...] | None]:
-    from coldal_tui.imaging.dicom.pixels import channels_of, output_dtype
-
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     channels = channels_of(dataset)
     pixel_spacing = _spacing(dataset)

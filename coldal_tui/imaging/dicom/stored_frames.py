@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.imaging.dicom.object import quiet_pydicom, transfer_syntax
+from coldal_tui.imaging.dicom.attributes import quiet_pydicom, transfer_syntax
 from coldal_tui.imaging.dicom.pixels import quiet_gdcm
 from coldal_tui.imaging.readers.limits import decoding, truncated
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.readers import tiff
+from coldal_tui.imaging.readers.display import composited, oriented
 from coldal_tui.imaging.readers.limits import MAX_PIXELS, check_picture, decoding, truncated
 
 if TYPE_CHECKING:
@@ -97,30 +98,6 @@ def flattened(picture: Image) -> NDArray[np.generic]:
     if mode == "RGB":
         return np.asarray(picture)
     return np.asarray(picture.convert("RGB"))
-
-
-def composited(array: NDArray[Any]) -> NDArray[np.generic]:
-    """Alpha, the last of the channels, composited over black; the stored type is kept.
-
-    Black is the background of medical pictures; where alpha is opaque nothing changes.
-    """
-    colour, alpha = array[..., :-1], array[..., -1:]
-    top = np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1
-    if bool((alpha == top).all()):
-        return np.ascontiguousarray(colour)
-    blended = colour.astype(np.float64) * (alpha.astype(np.float64) / top)
-    return (np.rint(blended) if array.dtype.kind in "ui" else blended).astype(array.dtype)
-
-
-def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Rows and columns as displayed, for an EXIF/TIFF orientation 1–8 (EXIF 2.3, tag 274)."""
-    if orientation >= 5:
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return array
 
 
 @cache

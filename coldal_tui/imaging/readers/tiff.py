@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.imaging.readers.display import composited, oriented
 from coldal_tui.imaging.readers.limits import MAX_VOLUME_BYTES, check_picture, decoding, truncated
 
 _MAX_CHANNELS = 16
@@ -194,16 +195,12 @@ def _display_values(layout: _Layout, array: NDArray[Any]) -> NDArray[Any]:
         bits = 8 if layout.bilevel else int(layout.page.bitspersample)
         array = np.asarray((1 << bits) - 1, dtype=array.dtype) - array
     if layout.alpha:
-        from coldal_tui.imaging.readers.raster import composited
-
         array = composited(array)
     return array.reshape(*array.shape[:3], -1)
 
 
 def _grid_order(array: NDArray[Any], layout: _Layout) -> NDArray[Any]:
     """From ``(pages, rows, columns, channels)`` to the scan's grid."""
-    from coldal_tui.imaging.readers.raster import oriented
-
     if layout.through_pillow:  # Pillow has applied the orientation itself
         first: NDArray[Any] = array[0]
         return first

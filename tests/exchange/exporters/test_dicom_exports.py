@@ -17,10 +17,11 @@ from coldal_tui.exchange.deidentify.secrets import Secrets
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.exporters.seg_object import cielab
 from coldal_tui.exchange.importers import load_registry
-from coldal_tui.exchange.incoming.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine
 from coldal_tui.imaging.labelfile import read_label
 from tests.support import dicom_files
 from tests.support import labelled_scans as scans
+from tests.support.import_plan import plan_import
 
 
 def export(out: Path, *items, **changes) -> Path:

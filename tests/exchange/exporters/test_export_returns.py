@@ -20,9 +20,10 @@ from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import deliver
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine
 from coldal_tui.imaging.labelfile import read_label
 from tests.support import labelled_scans as scans
+from tests.support.import_plan import plan_import
 
 FLAT = ("cvat", "label-studio", "coco")
 VOLUMES = ("folder", "nifti", "slicer", "monai-label", "nnunet")

@@ -19,10 +19,10 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.exchange.exporters.folder import export_folder
-from coldal_tui.exchange.incoming.importing import plan_import
 from coldal_tui.exchange.manifest import read_manifest
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.labelfile import write_label
+from tests.support.import_plan import plan_import
 
 META = ExportMeta("lungs", "2026-03-01T09:30:00+01:00", ("lung",), 127, "Ada")
 IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))

@@ -9,7 +9,8 @@ import pytest
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.incoming.importing import ImportOptions, examine, examine_file, plan_import
+from coldal_tui.exchange.incoming.importing import ImportOptions, examine, examine_file
+from tests.support.import_plan import plan_import
 
 CLASSES = ("lung", "heart")
 SHAPE = (20, 30)

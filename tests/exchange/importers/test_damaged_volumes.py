@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from coldal_tui.exchange.incoming.importing import plan_import
 from tests.support import dicom_files as made
+from tests.support.import_plan import plan_import
 
 CLASSES = ("anterior", "posterior")
 LITTLE = 64 << 20

@@ -13,8 +13,9 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.dicom_seg import read_onto
 from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
-from coldal_tui.exchange.incoming.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine
 from tests.support import dicom_files as made
+from tests.support.import_plan import plan_import
 from tests.support.places import ROOT
 
 GRID = (made.COLUMNS, made.ROWS, made.SLICES)

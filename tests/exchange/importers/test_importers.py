@@ -10,8 +10,8 @@ import pytest
 from coldal_tui.exchange import importers
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
-from coldal_tui.exchange.incoming.importing import plan_import
 from coldal_tui.exchange.incoming.survey import survey_source
+from tests.support.import_plan import plan_import
 
 
 class ListImporter:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.labelmap import voc_colours
-from coldal_tui.exchange.incoming.importing import ImportOptions, examine, plan_import
+from coldal_tui.exchange.incoming.importing import ImportOptions, examine
+from tests.support.import_plan import plan_import
 
 CLASSES = ("lung", "heart")
 SHAPE = (12, 15)

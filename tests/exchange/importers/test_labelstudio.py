@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.incoming.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine
+from tests.support.import_plan import plan_import
 from tests.support.places import ROOT
 
 GOLDEN = json.loads((ROOT / "tests" / "exchange" / "golden" / "masks.json").read_text())

@@ -11,7 +11,8 @@ import pytest
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers.monai_label import IMPORTER
-from coldal_tui.exchange.incoming.importing import examine_file, plan_import
+from coldal_tui.exchange.incoming.importing import examine_file
+from tests.support.import_plan import plan_import
 from tests.support.places import DATA
 
 SHAPE = (4, 5, 6)

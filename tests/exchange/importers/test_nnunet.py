@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.incoming.importing import examine_file, plan_import
+from coldal_tui.exchange.incoming.importing import examine_file
+from tests.support.import_plan import plan_import
 
 CLASSES = ("tumour", "liver")
 AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1, 0, 6], [0, 0, 2, 7], [0, 0, 0, 1]])

@@ -11,8 +11,9 @@ import pytest
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.shared.dicom_seg_frames import decoded, read_frames
 from coldal_tui.exchange.incoming.geometry_policy import decide
-from coldal_tui.exchange.incoming.importing import examine, plan_import
+from coldal_tui.exchange.incoming.importing import examine
 from tests.support import dicom_files as made
+from tests.support.import_plan import plan_import
 from tests.support.places import DATA
 
 pytestmark = pytest.mark.real

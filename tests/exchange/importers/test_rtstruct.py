@@ -9,8 +9,8 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.rtstruct import read_onto, read_structures
 from coldal_tui.exchange.incoming.geometry_policy import Accepted, decide
-from coldal_tui.exchange.incoming.importing import plan_import
 from tests.support import dicom_files as made
+from tests.support.import_plan import plan_import
 
 GRID = (made.COLUMNS, made.ROWS, made.SLICES)
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ImageError, UsageError
-from coldal_tui.exchange.incoming.class_values import check_classes, to_label
+from coldal_tui.exchange.incoming.class_values import Meaning, check_classes
 
 ONE = ("lung",)
 TWO = ("lung", "heart")
 
 
 def convert(values, classes=ONE, ignore=None, value_map=None, names=None, dtype=None):
-    return to_label(np.array(values, dtype=dtype), classes, ignore, value_map, names).tolist()
+    meaning = Meaning(classes, ignore, value_map or {}, names)
+    return meaning.apply(np.array(values, dtype=dtype)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_negative_values_do_not_shift_the_others():
 def test_column_major_arrays_keep_their_places(dtype):
     values = np.arange(24).reshape(2, 3, 4) % 3
 
-    label = to_label(np.asfortranarray(values, dtype=dtype), TWO, None)
+    label = Meaning(TWO, None).apply(np.asfortranarray(values, dtype=dtype))
 
     np.testing.assert_array_equal(label, values)
 

@@ -12,7 +12,8 @@ from PIL import Image
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
-from coldal_tui.exchange.incoming.importing import ImportOptions, examine, plan_import
+from coldal_tui.exchange.incoming.importing import ImportOptions, examine
+from tests.support.import_plan import plan_import
 
 CLASSES = ("lung",)
 SCAN = ScanTarget("a", (6, 9), ("a.png",))

@@ -12,8 +12,9 @@ from PIL import Image
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.incoming.importing import ImportOptions, examine, examine_file, plan_import
+from coldal_tui.exchange.incoming.importing import ImportOptions, examine, examine_file
 from coldal_tui.imaging.labelfile import write_label
+from tests.support.import_plan import plan_import
 
 CLASSES = ("lung",)
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.importers.shared.dicom_header import items, read_without_pixels
 from coldal_tui.imaging.affines import LPS_TO_RAS
+from coldal_tui.imaging.dicom.attributes import frames_of, transfer_syntax
 from coldal_tui.imaging.dicom.frames import frame_item
-from coldal_tui.imaging.dicom.object import frames_of, transfer_syntax
 from coldal_tui.imaging.dicom.stored_frames import BIG_ENDIAN, LITTLE_ENDIAN, stored_frames
 from coldal_tui.imaging.readers.limits import check_bytes, check_picture, decoding, truncated
 

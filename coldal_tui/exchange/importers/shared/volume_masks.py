@@ -1,4 +1,4 @@
-"""What the importers of volume files share: decoded voxels as a mask, and names for its values."""
+"""What importers of label files share: the one mask of a file, and class names for its values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from coldal_tui.errors import ColdalError, ImageError
+from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
 from coldal_tui.exchange.exporters.companions import companion_files
-from coldal_tui.imaging.image import ScanHeader
-from coldal_tui.imaging.recognise import HEAD_BYTES
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _MOST_TEXT = 1 << 25
@@ -59,64 +54,6 @@ def _data_of(path: Path) -> tuple[Path, ...]:
         return companion_files(path)
     except ColdalError:
         return ()
-
-
-def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixels:
-    """A volume as read by ``imaging``: values in file order, one per voxel.
-
-    Raises
-    ------
-    ImageError : several channels.
-    """
-    if header.channels > 1:
-        raise ImageError(
-            f"the mask has {header.channels} channels per voxel",
-            where=path.name,
-            remedy="Save one label map with one whole number per voxel, not one channel per class.",
-            code="several-channels",
-        )
-    values = array[..., 0]
-    # Readers give pictures as (rows, columns); a mask with a header is (i, j) = (column, row).
-    values = values.T if values.ndim == 2 else values
-    affine = None if header.affine is None else np.asarray(header.affine)
-    return MaskPixels(values, "ijk", affine, placed=affine is not None)
-
-
-def read_any(path: Path) -> MaskPixels:
-    """Decode a label file of a data set, whatever of the known formats it has.
-
-    Raises
-    ------
-    ImageError : of no format that such data sets use, or what its reader raises.
-    """
-    from coldal_tui.exchange.importers import metaimage, nifti, nrrd, raster, seg_nrrd
-
-    readers: tuple[tuple[Any, Callable[[Path], MaskPixels]], ...] = (
-        (seg_nrrd.IMPORTER, seg_nrrd.read_segmentation),
-        (nifti.IMPORTER, nifti.read_nifti_mask),
-        (nrrd.IMPORTER, nrrd.read_nrrd_mask),
-        (metaimage.IMPORTER, metaimage.read_metaimage_mask),
-        (raster.IMPORTER, raster.read_picture_mask),
-    )
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-    except OSError as error:
-        raise ImageError(
-            f"the file can't be read: {error.strerror or error}",
-            where=path.name,
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
-    for importer, read in readers:
-        if importer.recognise(path, head):
-            return read(path)
-    raise ImageError(
-        "its first bytes are of no label format known here",
-        where=path.name,
-        remedy="Save it as NIfTI, NRRD or PNG.",
-        code="unreadable",
-    )
 
 
 def read_json(path: Path) -> Any:

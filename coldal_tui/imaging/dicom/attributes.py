@@ -1,0 +1,129 @@
+"""What a DICOM dataset says of its frames and pixel values, before any of them is decoded."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from coldal_tui.errors import ImageError
+from coldal_tui.imaging.dicom.frames import frame_item
+
+
+@cache
+def quiet_pydicom() -> Any:
+    """pydicom without warnings: they would garble the screen, and errors are raised anyway."""
+    import pydicom
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
+    return pydicom
+
+
+def transfer_syntax(dataset: Any) -> Any:
+    """The transfer syntax UID; of a file without meta header, from how its elements were read."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    if syntax:
+        return syntax
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def frames_of(dataset: Any) -> int:
+    """Number of frames; 1 where the attribute is absent or empty."""
+    try:
+        return max(int(dataset.get("NumberOfFrames") or 1), 1)
+    except (TypeError, ValueError):
+        raise ImageError(
+            f"Number of Frames is {str(dataset.NumberOfFrames)!r}, which is no number",
+            code="damaged",
+            remedy="repair the file",
+        ) from None
+
+
+def channels_of(dataset: Any) -> int:
+    """3 for colour and palettes, else 1."""
+    if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR":
+        return 3
+    return int(dataset.get("SamplesPerPixel") or 1)
+
+
+def output_dtype(dataset: Any) -> np.dtype[Any]:
+    """The type of the pixels after rescale.
+
+    The stored type without rescale; int16 or int32 for slope 1 and a whole intercept; float32
+    (float64 for 32-bit values) for any other slope; the table's type for a modality LUT; uint8
+    for palettes.
+    """
+    if "DoubleFloatPixelData" in dataset:
+        return np.dtype(np.float64)
+    if "FloatPixelData" in dataset or not dataset.get("BitsAllocated"):
+        return np.dtype(np.float32)
+    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+        return np.dtype(np.uint8)
+    stored = _stored_dtype(dataset)
+    if dataset.get("ModalityLUTSequence"):
+        bits = _descriptor(dataset.ModalityLUTSequence[0].LUTDescriptor)[2]
+        return np.dtype(np.uint8 if bits <= 8 else np.uint16)
+    rules = rescales(dataset)
+    if all(rule == (1.0, 0.0) for rule in rules):
+        return stored
+    if any(slope != 1 or intercept != int(intercept) for slope, intercept in rules):
+        return np.dtype(np.float64 if stored.itemsize > 2 else np.float32)
+    low, high = stored_range(dataset)
+    lowest = low + min(int(intercept) for _, intercept in rules)
+    highest = high + max(int(intercept) for _, intercept in rules)
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    return np.dtype(np.float64)
+
+
+def rescales(dataset: Any) -> list[tuple[float, float]]:
+    """(slope, intercept) for all frames, or one per frame where functional groups state them."""
+    if dataset.get("SamplesPerPixel", 1) not in (None, 1):
+        return [(1.0, 0.0)]
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        items = [
+            frame_item(dataset, n, "PixelValueTransformationSequence")
+            for n in range(frames_of(dataset))
+        ]
+        if any(item is not None for item in items):
+            return [_rescale(item) for item in items]
+    return [_rescale(dataset)]
+
+
+def _rescale(item: Any) -> tuple[float, float]:
+    if item is None:
+        return 1.0, 0.0
+    slope, intercept = item.get("RescaleSlope"), item.get("RescaleIntercept")
+    pair = (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
+    return pair if np.isfinite(pair).all() and pair[0] != 0 else (1.0, 0.0)
+
+
+def _descriptor(value: Any) -> tuple[int, int, int]:
+    entries, first, bits = (int(v) for v in value)
+    return entries, first, bits
+
+
+def _stored_dtype(dataset: Any) -> np.dtype[Any]:
+    bits = max(int(dataset.BitsAllocated), 8)
+    kind = "i" if int(dataset.get("PixelRepresentation") or 0) == 1 else "u"
+    return np.dtype(f"{kind}{bits // 8}")
+
+
+def stored_range(dataset: Any) -> tuple[int, int]:
+    """Smallest and largest value that the stored bits can hold."""
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    if int(dataset.get("PixelRepresentation") or 0) == 1:
+        return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return 0, (1 << bits) - 1

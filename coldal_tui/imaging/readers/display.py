@@ -1,0 +1,32 @@
+"""Stored pixels as they are displayed: transparency over black, rows and columns turned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def composited(array: NDArray[Any]) -> NDArray[np.generic]:
+    """Alpha, the last of the channels, composited over black; the stored type is kept.
+
+    Black is the background of medical pictures; where alpha is opaque nothing changes.
+    """
+    colour, alpha = array[..., :-1], array[..., -1:]
+    top = np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1
+    if bool((alpha == top).all()):
+        return np.ascontiguousarray(colour)
+    blended = colour.astype(np.float64) * (alpha.astype(np.float64) / top)
+    return (np.rint(blended) if array.dtype.kind in "ui" else blended).astype(array.dtype)
+
+
+def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Rows and columns as displayed, for an EXIF/TIFF orientation 1–8 (EXIF 2.3, tag 274)."""
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return array

@@ -266,6 +266,14 @@ ALTER TABLE scores ADD COLUMN features BLOB;
 """
 """``more`` is JSON: the entropy by other means and of each class; ``features`` are float16."""
 
+_MASKS_WITHOUT_A_SCAN = """
+ALTER TABLE quarantine ADD COLUMN class_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE quarantine ADD COLUMN author TEXT;
+ALTER TABLE quarantine ADD COLUMN nearest TEXT NOT NULL DEFAULT '[]';
+"""
+"""``class_name`` is the one class that the mask's name says it shows; ``nearest`` are the scans
+whose names come nearest to that of a mask that found none."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -273,4 +281,5 @@ MIGRATIONS: tuple[str, ...] = (
     _MASKS_WITHIN_FILES,
     _EXPORTED_ITEMS,
     _SCORES_BESIDE_THE_ENTROPY,
+    _MASKS_WITHOUT_A_SCAN,
 )

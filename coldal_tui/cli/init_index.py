@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,7 +191,12 @@ def _print_report(
     all_problems: bool = False,
 ) -> None:
     if as_json:
-        common.print_json({"project": str(project.root), **report_json(report)})
+        from coldal_tui.project.scans.left_out import read_left_out
+
+        left_out = [] if first else [asdict(one) for one in read_left_out(project)]
+        common.print_json(
+            {"project": str(project.root), **report_json(report), "left_out": left_out}
+        )
         return
     if first:
         common.echo(f"made {project.layout.config}")
@@ -216,6 +222,8 @@ def _print_report(
             "each counts as a patient of its own"
         )
     show_problems(report, all_problems)
+    if not first:
+        _show_left_out(project, all_problems)
     if not report.scans:
         common.say(
             f"there is no scan in {project.images}: put some there or mend [images] in "
@@ -223,6 +231,21 @@ def _print_report(
         )
     elif first:
         common.echo(f"next: {common.paste('coldal-tui select', project.root)}")
+
+
+def _show_left_out(project: Project, everything: bool) -> None:
+    """Scans that are indexed, but that jobs could not use."""
+    from coldal_tui.project.scans.left_out import read_left_out
+
+    found = read_left_out(project)
+    if not found:
+        return
+    if not everything:
+        count = len({one.scan_id for one in found})
+        common.echo(f"{plural(count, 'scan')} left out by a job: coldal-tui index --problems")
+        return
+    for one in found:
+        common.echo(f"  {one.scan_id} ({one.file}): {one.words} (job {one.job_id})")
 
 
 def show_problems(report: IndexReport, everything: bool) -> None:

@@ -112,7 +112,12 @@ def _head(out: Console, s: Snapshot) -> None:
             (s.duplicates, "exact copy" if s.duplicates == 1 else "exact copies"),
             (s.excluded, "excluded"),
             (s.missing, "missing"),
-            (s.unreadable, f"file{'' if s.unreadable == 1 else 's'} unreadable or refused"),
+            (
+                s.unreadable,
+                f"file{'' if s.unreadable == 1 else 's'} unreadable or refused"
+                + (f", {s.left_out} of them left out by a job" if s.left_out else "")
+                + " (coldal-tui index --problems)",
+            ),
         )
         if count
     ]
@@ -121,6 +126,8 @@ def _head(out: Console, s: Snapshot) -> None:
         f"({s.encoder})" + (f"; {', '.join(extras)}" if extras else "")
     )
     facts = [("budget", spent), ("scans", scans)]
+    if s.images_gone:
+        facts.append(("images", f"the folder is gone or empty: {s.images} (mount its disk)"))
     if s.validation_patients:
         facts.append(("validation", f"{plural(s.validation_patients, 'patient')}, frozen"))
     _facts(out, facts)
@@ -156,10 +163,12 @@ def show_runs(out: Console, s: Snapshot) -> None:
         return
     classes = sorted({name for run in s.runs for name in run.classes})
     columns = [f"Dice {name}>" for name in classes] if len(classes) > 1 else []
+    short = any(run.left_out for run in s.runs)
     table = common.table(
         "run",
         "round>",
         "labels>",
+        *(["left out>"] if short else []),
         "validation>",
         "Dice>",
         "HD95>",
@@ -173,6 +182,7 @@ def show_runs(out: Console, s: Snapshot) -> None:
             run.run_id,
             str(run.round),
             str(run.labels),
+            *([str(run.left_out)] if short else []),
             str(run.validation),
             number(mean.get("dice"), 3),
             number(mean.get("hd95"), 1),

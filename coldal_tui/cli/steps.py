@@ -48,6 +48,8 @@ def _say_embedded(job: Job) -> None:
 
 def _say_failed(job: Job) -> None:
     failed = job.result.get("failed") or []
+    if failed:
+        common.say(f"{job.kind} left out {plural(len(failed), 'scan')}:")
     for one in failed[:10]:
         common.say(f"  {one['scan_id']} ({one['file']}): {one['message']}")
     if len(failed) > 10:
@@ -107,7 +109,7 @@ def select_command(
         )
         _say_notes(chain)
         jobs = run_steps(project, chain.steps, detach=detach, as_json=as_json)
-        for job in jobs[:1]:
+        for job in jobs:
             _say_failed(job)
         if not detach:
             show_round(project, chain.round, as_json)
@@ -157,7 +159,8 @@ def train_command(
     """Train the segmentation model on the labels; the validation patients never train."""
     with common.open_project(targets) as project:
         request = {"steps": steps, "seed": seed, "device": device}
-        run_steps(project, [("train", request)], detach=detach, as_json=as_json)
+        for job in run_steps(project, [("train", request)], detach=detach, as_json=as_json):
+            _say_failed(job)
         if not detach:
             _show_runs(project, as_json)
 
@@ -228,7 +231,8 @@ def next_command(
             project, size=batch, strategy=strategy, alpha=alpha, seed=seed, device=device
         )
         _say_notes(chain)
-        run_steps(project, chain.steps, detach=detach, as_json=as_json)
+        for job in run_steps(project, chain.steps, detach=detach, as_json=as_json):
+            _say_failed(job)
         if not detach:
             if not as_json:
                 _show_runs(project, as_json=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -151,6 +152,32 @@ class Project:
     def file_of(self, relative: str) -> Path:
         return self.root / relative
 
+    @property
+    def images_gone(self) -> bool:
+        """Whether the images folder is not there, or is empty though scans are known in it.
+
+        A mount point whose disk is not mounted is an empty folder.
+        """
+        try:
+            with os.scandir(self.images) as entries:
+                if next(entries, None) is not None:
+                    return False
+        except OSError:
+            return True
+        return bool(self.store.value("SELECT 1 FROM scans WHERE state = 'present' LIMIT 1"))
+
+    def require_images(self) -> None:
+        """Raise ColdalError (code ``no-images``) where the images folder is gone."""
+        if self.images_gone:
+            raise ColdalError(
+                "the images folder is not there"
+                if not self.images.is_dir()
+                else "the images folder is empty",
+                where=str(self.images),
+                remedy="mount its disk, or set dir under [images] in coldal.toml",
+                code="no-images",
+            )
+
     def require_scans(self) -> list[ScanRecord]:
         usable = [scan for scan in self.scans() if scan.usable]
         if not usable:
@@ -177,8 +204,6 @@ def encoder_key(choice: EncoderChoice) -> str:
 
 def relative_or_absolute(path: Path, start: Path) -> str:
     """``path`` relative to ``start`` when both share more than the root folder."""
-    import os
-
     path, start = path.resolve(), start.resolve()
     common = os.path.commonpath([path, start])
     return str(path) if common == "/" else Path(os.path.relpath(path, start)).as_posix()

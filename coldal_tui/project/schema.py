@@ -274,6 +274,19 @@ ALTER TABLE quarantine ADD COLUMN nearest TEXT NOT NULL DEFAULT '[]';
 """``class_name`` is the one class that the mask's name says it shows; ``nearest`` are the scans
 whose names come nearest to that of a mask that found none."""
 
+_LEFT_OUT = """
+CREATE TABLE left_out (
+    step TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    quick_hash TEXT NOT NULL,
+    file TEXT NOT NULL,
+    message TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    PRIMARY KEY (step, scan_id)
+);
+"""
+"""Scans that the newest job of a kind (``train``, ``score``, …) could not use, and why."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -282,4 +295,5 @@ MIGRATIONS: tuple[str, ...] = (
     _EXPORTED_ITEMS,
     _SCORES_BESIDE_THE_ENTROPY,
     _MASKS_WITHOUT_A_SCAN,
+    _LEFT_OUT,
 )

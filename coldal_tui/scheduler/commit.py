@@ -30,6 +30,7 @@ from coldal_tui.project.job_rows import DONE, Job, get_job
 from coldal_tui.project.project import Project, encoder_key
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.runs import kept_scores
+from coldal_tui.project.scans.left_out import note_left_out
 from coldal_tui.scheduler import queue
 from coldal_tui.simulation.cells import ScanScores
 
@@ -161,6 +162,7 @@ def _commit_embed(project: Project, job: Job, spec: EmbedSpec, receipt: Receipt)
                 quick_hash=hashes[failed.scan_id],
                 message=failed.message,
             )
+        note_left_out(project, job.job_id, "embed", spec.scans, receipt.failed)
         action.summary = f"embedded {summary['embedded']} scans with {result['encoder']}"
         action.params = {"job": job.job_id, "encoder_hash": encoder_hash}
         action.inputs = {"shards": [sha256 for _, sha256, _ in placed]}
@@ -251,21 +253,39 @@ def _commit_train(project: Project, job: Job, spec: TrainSpec, receipt: Receipt)
     store = project.store
     result = receipt.result
     with store.action("train", undoable=False) as action:
-        summary = {"run_id": spec.run_id, "validation": result.get("validation", {}).get("mean")}
+        failed = _failures(receipt)
+        summary = {
+            "run_id": spec.run_id,
+            "validation": result.get("validation", {}).get("mean"),
+            "failed": failed,
+        }
         _finish(project, job, receipt, summary)
+        cases = (*spec.train, *spec.validation)
+        note_left_out(project, job.job_id, "train", [case.scan for case in cases], receipt.failed)
+        left_out = {one.scan_id for one in receipt.failed}
+        trained = [c.scan.scan_id for c in spec.train if c.scan.scan_id not in left_out]
+        watched = [c.scan.scan_id for c in spec.validation if c.scan.scan_id not in left_out]
         number = store.value("SELECT max(round) FROM rounds")
         store.insert(
             "runs",
             run_id=spec.run_id,
             round=0 if number is None else number,
             seed=spec.seed,
-            train_scans=[case.scan.scan_id for case in spec.train],
-            validation_scans=[case.scan.scan_id for case in spec.validation],
-            summary=result | {"seconds": receipt.seconds, "labels": spec.labels},
+            train_scans=trained,
+            validation_scans=watched,
+            summary=result
+            | {
+                "seconds": receipt.seconds,
+                "labels": spec.labels,
+                "left_out": failed,
+                "images": {case.scan.scan_id: case.scan.quick_hash for case in cases},
+            },
             created_at=store.now(),
         )
         _store_metrics(project, spec.run_id, "validation", result.get("validation", {}))
-        action.summary = f"{spec.run_id}: trained on {len(spec.train)} labels"
+        action.summary = f"{spec.run_id}: trained on {len(trained)} labels"
+        if left_out:
+            action.summary += f", {len(left_out)} left out"
         action.params = {"job": job.job_id, "steps": result.get("steps")}
         action.inputs = {output.path: output.sha256 for output in receipt.outputs}
         action.seed = spec.seed
@@ -311,6 +331,7 @@ def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt)
                 entropy=entropy,
                 **kept_scores(scores.get(scan_id)),
             )
+        note_left_out(project, job.job_id, job.kind, spec.scans, receipt.failed)
         done = "predicted" if job.kind == "predict" else "scored"
         action.summary = f"{spec.run_id}: {done} {len(entropies)} scans"
         action.params = {"job": job.job_id, "run_id": spec.run_id}

@@ -17,6 +17,9 @@ from coldal_tui.scheduler.plan_simulate import plan_simulate
 from coldal_tui.scheduler.plan_train import plan_evaluate, plan_predict, plan_score, plan_train
 from coldal_tui.scheduler.request import Request
 
+READS_IMAGES = ("embed", "train", "score", "predict")
+"""Kinds of jobs that read the project's images."""
+
 
 def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
     """The specification of a job of ``kind``; ColdalError when the project is not ready for it."""
@@ -34,4 +37,7 @@ def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
         raise ColdalError(
             f"there is no job of the kind {kind!r}", remedy=f"known: {', '.join(builders)}"
         )
-    return builders[kind](project, request)
+    spec = builders[kind](project, request)
+    if spec is not None and kind in READS_IMAGES:
+        project.require_images()
+    return spec

@@ -128,3 +128,21 @@ def test_masks_in_quarantine_are_counted_with_the_way_to_them(call: Call, queued
             created_at="2026-01-01T00:00:00+00:00",
         )
     assert "quarantine  1 mask (coldal-tui labels list)" in call("status", cwd=queued).out
+
+
+def test_scans_that_a_job_left_out_are_said(call: Call, queued: Path) -> None:
+    with Project(queued) as project, project.store.transaction():
+        scan = project.scan("scan_0")
+        project.store.insert(
+            "left_out",
+            step="train",
+            scan_id="scan_0",
+            quick_hash=scan.quick_hash,
+            file="/data/scan_0.png",
+            message="cut short",
+            job_id=3,
+        )
+    said = call("status", queued).out
+    assert "1 file unreadable or refused, 1 of them left out by a job" in " ".join(said.split())
+    listed = call("index", queued, "--problems").out
+    assert "scan_0 (/data/scan_0.png): left out of training: cut short (job 3)" in listed

@@ -11,6 +11,7 @@ from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import entropy_file, prediction_file, runs_newest_first
+from coldal_tui.project.scans.left_out import read_left_out
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) 
         "SELECT message FROM embed_failures WHERE scan_id = ? AND quick_hash = ?",
         (scan_id, record.quick_hash),
     )
+    left_out = next((one.words for one in read_left_out(project) if one.scan_id == scan_id), "")
     masks = store.rows(
         "SELECT quarantine_id, message FROM quarantine WHERE scan_id = ? AND state = 'waiting' "
         "ORDER BY quarantine_id",
@@ -117,7 +119,7 @@ def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) 
         prediction=newest_prediction(project, scan_id, untrained=untrained),
         scored=(scored["run_id"], scored["entropy"]) if scored else None,
         waiting=tuple((row["quarantine_id"], row["message"]) for row in masks),
-        trouble=failure or "",
+        trouble=failure or left_out,
         history=read_history(project, scan_id),
     )
 

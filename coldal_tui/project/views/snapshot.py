@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from coldal_tui.maps import load_cluster_array, load_cluster_sizes
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
+from coldal_tui.project.scans.left_out import LeftOut, read_left_out
 from coldal_tui.project.views.next_step import NextStep, next_step
 
 
@@ -67,7 +69,8 @@ class QueueItem:
 class RunState:
     """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
 
-    ``networks``: how many were trained, the first of which predicts and is measured.
+    ``networks``: how many were trained, the first of which predicts and is measured. ``labels``
+    counts what it trained on; ``left_out`` the labelled scans that it could not use.
     """
 
     run_id: str
@@ -79,11 +82,16 @@ class RunState:
     seconds: float
     created_at: str
     networks: int = 1
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A project at one moment, read in one transaction."""
+    """A project at one moment, read in one transaction.
+
+    ``unreadable`` counts files that the index refused and scans that a job could not use;
+    ``left_out`` only the latter. ``images_gone``: the images folder is not there, or empty.
+    """
 
     name: str
     root: str
@@ -96,6 +104,8 @@ class Snapshot:
     excluded: int
     missing: int
     unreadable: int
+    left_out: int
+    images_gone: bool
     patients: int
     encoder: str
     embedded: int
@@ -135,6 +145,7 @@ def _take(project: Project) -> Snapshot:
         "AND s.excluded IS NULL AND s.duplicate_of IS NULL",
         (known,),
     )
+    left_out = read_left_out(project)
     state: dict[str, Any] = {
         "name": project.name,
         "root": str(project.root),
@@ -142,7 +153,9 @@ def _take(project: Project) -> Snapshot:
         "at": store.now(),
         "images": str(project.images),
         **_scan_counts(project),
-        "unreadable": store.value("SELECT count(*) FROM problems WHERE kind != 'not-an-image'"),
+        "unreadable": _unreadable(project, left_out),
+        "left_out": len({one.scan_id for one in left_out}),
+        "images_gone": project.images_gone,
         "encoder": project.config.encoder.name,
         "embedded": embedded or 0,
         "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
@@ -170,6 +183,13 @@ def _scan_counts(project: Project) -> dict[str, int]:
     )
     assert row is not None  # an aggregate always has a row
     return row
+
+
+def _unreadable(project: Project, left_out: Iterable[LeftOut]) -> int:
+    """Files that the index could not read or refused, and scans that a job could not use."""
+    rows = project.store.rows("SELECT rel_path FROM problems WHERE kind != 'not-an-image'")
+    known = {str(project.images / row["rel_path"]) for row in rows}
+    return len(rows) + len({one.scan_id for one in left_out if one.file not in known})
 
 
 def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ...]:
@@ -259,6 +279,7 @@ def _runs(project: Project) -> tuple[RunState, ...]:
                 seconds=summary.get("seconds", 0.0),
                 created_at=row["created_at"],
                 networks=summary.get("networks", 1),
+                left_out=len(summary.get("left_out", ())),
             )
         )
     return tuple(runs)

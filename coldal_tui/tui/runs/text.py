@@ -116,8 +116,14 @@ def _charts(
 def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:
     """What the scans below were measured with, and their means: two lines or three."""
     name = (visible(run.run_id), BOLD)
+    short = (
+        [Content.styled(f"{counted(run.left_out, 'labelled scan')} left out: unreadable", BAD)]
+        if run.left_out
+        else []
+    )
     if state is None:
-        return [Content.assemble(name, (" was measured on nothing: no validation scans", MUTED))]
+        what = Content.assemble(name, (" was measured on nothing: no validation scans", MUTED))
+        return [what, *short]
     where = f" on {state.name} ({state.scans:,})"
     head = Content.assemble(("worst scans of ", MUTED), name, (where, MUTED))
     spread = f" {plus_minus(look)} {number(state.spread, DICE, look)}" if state.spread else ""
@@ -128,7 +134,7 @@ def run_heading(run: RunState, state: SplitState | None, look: Look, width: int)
     if state.scans > 1:
         lowest, highest = (number(v, DICE, look) for v in (state.lowest, state.highest))
         parts.append(Content.styled(f"{lowest} to {highest}", MUTED))
-    return [head, *_flowed(parts, width)]
+    return [head, *_flowed([*short, *parts], width)]
 
 
 def comparison_heading(

@@ -1,4 +1,4 @@
-"""What every pane of the screen is, what it is shown, and what it may ask of the app."""
+"""The base of all panes, the data they draw, and the protocol of what they may ask of the app."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from coldal_tui.project.views.snapshot import Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 
 T = TypeVar("T")
+Progress = Callable[[int, int, str], None]
+"""Called as work goes on with: done, total, and a word about what is being done."""
 
 
 def local_now() -> datetime:
@@ -35,7 +37,7 @@ class View:
     scene: Scene | None = None
 
 
-class Desk(Protocol):
+class Services(Protocol):
     """What a pane may ask of the app. All are called on the UI thread and return at once."""
 
     @property
@@ -52,7 +54,7 @@ class Desk(Protocol):
 
     @property
     def view(self) -> View | None:
-        """The newest picture of the project."""
+        """The newest snapshot; None before the first."""
 
     def read(
         self,
@@ -97,11 +99,19 @@ class Desk(Protocol):
         """Submit jobs that each depend on the one before; the jobs pane follows them."""
 
 
+class HasServices(Protocol):
+    """An app on which panes can stand."""
+
+    @property
+    def services(self) -> Services:
+        """What its panes may ask for."""
+
+
 class Pane(Widget):
     """One numbered part of the screen. Focusable; keys are ``BINDINGS`` with ids for re-mapping.
 
     Subclasses draw with ``show`` and follow the current scan with ``go_to``. They change nothing
-    by themselves: they ask ``self.desk``.
+    by themselves: they ask ``self.services``.
     """
 
     number: ClassVar[int] = 0
@@ -129,15 +139,15 @@ class Pane(Widget):
             self.name = name
 
     @property
-    def desk(self) -> Desk:
-        return cast(Desk, self.app)
+    def services(self) -> Services:
+        return cast(HasServices, self.app).services
 
     @property
     def look(self) -> Look:
-        return self.desk.look
+        return self.services.look
 
     def show(self, view: View) -> None:
-        """A new picture of the project. Redraw only what differs from the last one."""
+        """Draw a new snapshot of the project; only what differs from the last one."""
 
     def go_to(self, scan_id: str | None) -> None:
         """Another pane has moved to this scan: follow it, without sending ``Chosen`` again."""

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.shell.app import ColdalApp
-from coldal_tui.tui.shell.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Ask
 

@@ -36,7 +36,7 @@ class BudgetPane(Pane):
         self._budget = budget
         self.refresh()
         if labels_changed:
-            self.desk.read("budget", read_label_times, self._paced)
+            self.services.read("budget", read_label_times, self._paced)
 
     def _paced(self, times: LabelTimes | None) -> None:
         if times != self._times:

@@ -90,7 +90,7 @@ class ClustersPane(WhileSeen, TablePane):
             return
         self._asked = asked
         work = partial(read_cluster_view, scene=view.scene, picks=picks, k=k)
-        self.desk.read("clusters", work, self._measured)
+        self.services.read("clusters", work, self._measured)
 
     def _measured(self, known: ClusterView) -> None:
         if known != self._known:

@@ -140,7 +140,7 @@ class JobsPane(WhileSeen, TablePane):
         current = self._wanted if self._wanted is not None else self._current_id()
         self._asking = True
         work = partial(self._read, current, self.log_view.request(self.content_size.width))
-        self.desk.read("jobs", work, self._looked, self._failed)
+        self.services.read("jobs", work, self._looked, self._failed)
 
     def _read(self, current: int | None, log: LogRequest | None, project: Project) -> _Look:
         """Runs in a thread."""
@@ -157,7 +157,7 @@ class JobsPane(WhileSeen, TablePane):
         self._asking = False
         if str(error) != self._trouble:
             self._trouble = str(error)
-            self.desk.tell(self._trouble or type(error).__name__, error=True)
+            self.services.tell(self._trouble or type(error).__name__, error=True)
 
     def _looked(self, found: _Look) -> None:
         self._found = found
@@ -272,7 +272,7 @@ class JobsPane(WhileSeen, TablePane):
         if job is None:
             return False
         fits = not job.ended if action == "cancel" else job.status in ENDED_BADLY
-        return (None if self.desk.readonly else True) if fits else False
+        return (None if self.services.readonly else True) if fits else False
 
     def on_big_table_moved(self, message: BigTable.Moved) -> None:
         message.stop()
@@ -289,7 +289,7 @@ class JobsPane(WhileSeen, TablePane):
     def action_log(self) -> None:
         job = self._log_of = self._current()
         if job is not None:
-            log, root = job.folder.log, self.desk.root
+            log, root = job.folder.log, self.services.root
             inside = log.is_relative_to(root)
             self.log_view.open(log, str(log.relative_to(root) if inside else log))
             self._look()
@@ -309,7 +309,7 @@ class JobsPane(WhileSeen, TablePane):
             question = f"end {job.kind} {job.job_id}{also}? A retry goes on from where it was."
         else:
             question = f"cancel {job.kind} {job.job_id}{also} before it starts?"
-        self.desk.confirm(question, partial(self._cancel, job), yes="end it")
+        self.services.confirm(question, partial(self._cancel, job), yes="end it")
 
     def _dependants(self, job: Job) -> int:
         """Open jobs that need it, directly or through others."""
@@ -328,7 +328,7 @@ class JobsPane(WhileSeen, TablePane):
             name = f"{job.kind} {job.job_id}"
             return f"{name} was asked to end" if not after.ended else f"{name}: {after.status}"
 
-        self.desk.change(f"cancel {job.kind} {job.job_id}", work)
+        self.services.change(f"cancel {job.kind} {job.job_id}", work)
 
     def action_retry(self) -> None:
         job = self._current()
@@ -342,7 +342,7 @@ class JobsPane(WhileSeen, TablePane):
             ensure_supervisor(project.layout)
             return f"{job.kind} {job.job_id} goes on"
 
-        self.desk.change(f"retry {job.kind} {job.job_id}", work)
+        self.services.change(f"retry {job.kind} {job.job_id}", work)
 
     def state(self) -> dict[str, Any]:
         return {"job": self._current_id()}

@@ -12,8 +12,8 @@ from coldal_tui.project.views.label_view import (
 )
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.project.views.scan_view import ScanView, read_scan_view, told
-from coldal_tui.tui.scan.compare import Side
-from coldal_tui.tui.scan.slices import Shown, Slices
+from coldal_tui.tui.drawing.plane_slices import Shown, Slices
+from coldal_tui.tui.widgets.side_by_side import Side
 from coldal_tui.visible import visible
 
 _MASK = Shown(mask=True, prediction=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.label_view import WaitingLine
 from coldal_tui.tui.drawing.styles import counted
-from coldal_tui.tui.pane import Desk
+from coldal_tui.tui.pane import Services
 from coldal_tui.visible import visible
 
 SAME_GRID, RESAMPLE, EMPTY, OTHER = "same-grid", "resample", "empty", "scan"
@@ -16,9 +16,9 @@ SAME_GRID, RESAMPLE, EMPTY, OTHER = "same-grid", "resample", "empty", "scan"
 
 @dataclass(frozen=True)
 class Deciding:
-    """Asks through ``desk`` and changes through it; ``here`` is the scan that the app is at."""
+    """Asks through ``services`` and changes through it; ``here`` is the scan that the app is at."""
 
-    desk: Desk
+    services: Services
     here: str | None = None
 
     def retry(self, lines: Sequence[WaitingLine]) -> None:
@@ -29,13 +29,13 @@ class Deciding:
         """Take empty masks as negative cases, once a person has said so."""
         empty = [line for line in lines if line.code == "empty"]
         if not empty:
-            self.desk.tell("only a mask that was found empty can be confirmed as empty")
+            self.services.tell("only a mask that was found empty can be confirmed as empty")
             return
         question = (
             f"{_named(empty)}: take {'it' if len(empty) == 1 else 'them'} as showing none of the "
             "classes?"
         )
-        self.desk.confirm(
+        self.services.confirm(
             question,
             lambda: self._again(empty, "confirm as empty", confirm_empty=True),
         )
@@ -63,14 +63,14 @@ class Deciding:
                     confirm_empty=key == EMPTY,
                 )
 
-        self.desk.choose(f"accept {_named(lines)}", options, chosen)
+        self.services.choose(f"accept {_named(lines)}", options, chosen)
 
     def _for_another(self, line: WaitingLine) -> None:
         def named(scan_id: str) -> None:
             if scan_id.strip():
                 self._again([line], "accept", scan_id=scan_id.strip())
 
-        self.desk.ask(
+        self.services.ask(
             f"accept {_named([line])}",
             "for which scan?",
             named,
@@ -109,7 +109,7 @@ class Deciding:
             return "\n".join(words)
 
         if numbers:
-            self.desk.change(title, work)
+            self.services.change(title, work)
 
     def reject_masks(self, lines: Sequence[WaitingLine]) -> None:
         """Leave masks out for good."""
@@ -121,9 +121,9 @@ class Deciding:
             reject_quarantined(project, select_waiting(project, numbers))
             return f"left out {counted(len(numbers), 'mask')}; the files are kept (z takes it back)"
 
-        self.desk.confirm(
+        self.services.confirm(
             f"leave {_named(lines)} out for good? The files stay where they are.",
-            lambda: self.desk.change("reject", work),
+            lambda: self.services.change("reject", work),
             yes="leave out",
         )
 
@@ -139,13 +139,13 @@ class Deciding:
                 return f"took back {counted(len(scan_ids), 'label')}; the files are kept"
 
             why = f" ({visible(reason.strip())})" if reason.strip() else ""
-            self.desk.confirm(
+            self.services.confirm(
                 f"take back the label of {visible(what)}{why}? The scan goes out again.",
-                lambda: self.desk.change("reject", work),
+                lambda: self.services.change("reject", work),
                 yes="take back",
             )
 
-        self.desk.ask(f"take back {what}", "why? (it may stay empty)", because)
+        self.services.ask(f"take back {what}", "why? (it may stay empty)", because)
 
 
 def _named(lines: Sequence[WaitingLine]) -> str:

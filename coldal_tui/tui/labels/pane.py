@@ -22,6 +22,7 @@ from coldal_tui.project.views.label_view import (
     read_label_view,
 )
 from coldal_tui.project.views.scan_pixels import ViewCache
+from coldal_tui.tui.drawing.viewport import ZOOM_STEP
 from coldal_tui.tui.labels.compare import label_sides, waiting_sides
 from coldal_tui.tui.labels.decisions import Deciding
 from coldal_tui.tui.labels.rows import (
@@ -37,9 +38,8 @@ from coldal_tui.tui.labels.rows import (
     waiting_details,
 )
 from coldal_tui.tui.pane import View
-from coldal_tui.tui.scan.compare import Compare, Side
-from coldal_tui.tui.scan.viewport import ZOOM_STEP
 from coldal_tui.tui.widgets.seen import WhileSeen
+from coldal_tui.tui.widgets.side_by_side import Compare, Side
 from coldal_tui.tui.widgets.table import BigTable
 from coldal_tui.tui.widgets.table_pane import TablePane
 from coldal_tui.visible import visible
@@ -133,7 +133,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     def _fetch(self, *, anew: bool = False) -> None:
         if self.seen and (anew or self._asked != self._news):
             self._asked = self._news
-            self.desk.read("labels", read_label_view, self._listed)
+            self.services.read("labels", read_label_view, self._listed)
 
     def _listed(self, known: LabelView) -> None:
         changed = known != self._known or not self._read
@@ -142,8 +142,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
             self._list = QUARANTINE if known.waiting else LABELS
         if changed:
             self._draw()
-        keep = not self.desk.readonly
-        self.desk.read(
+        keep = not self.services.readonly
+        self.services.read(
             "labels.agreement", lambda project: read_agreements(project, keep=keep), self._agreed
         )
 
@@ -151,8 +151,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if found != self._agreements:
             self._agreements = found
             self._draw()
-        keep = not self.desk.readonly
-        self.desk.read(
+        keep = not self.services.readonly
+        self.services.read(
             "labels.check",
             lambda project: check_labels(
                 project, agreements=found, keep=keep, stop=lambda: not self.is_running
@@ -299,7 +299,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
                 compare.show(line.scan_id or _key(line), *sides, self._details)
                 self._title_and_place()
 
-        self.desk.read("labels.compare", read, draw)
+        self.services.read("labels.compare", read, draw)
 
     def _title_and_place(self) -> None:
         line, place = self.current, self.query_one(Compare).place
@@ -320,11 +320,11 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if action in ("accept", "retry", "retry_all", "confirm_empty"):
             if self.here != QUARANTINE or not self._known.waiting:
                 return False
-            return None if self.desk.readonly else True
+            return None if self.services.readonly else True
         if action == "reject":
             if self.current is None:
                 return False
-            return None if self.desk.readonly else True
+            return None if self.services.readonly else True
         return True
 
     def action_move(self, how: str) -> None:
@@ -371,7 +371,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
 
     @property
     def _deciding(self) -> Deciding:
-        return Deciding(self.desk, self._here)
+        return Deciding(self.services, self._here)
 
     def _chosen(self) -> list[LabelLine | WaitingLine]:
         found = (self._find(key) for key in self.table.chosen())

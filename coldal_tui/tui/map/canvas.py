@@ -134,7 +134,7 @@ class DrawnMap(Pane, can_focus=True):
         if key == self._read_for:
             return
         self._read_for = key
-        self.desk.read("map.names", column_names, self._know)
+        self.services.read("map.names", column_names, self._know)
         if seen.patients < seen.usable:
             self.want(PATIENT)
         if self.colour not in (PATIENT, *IN_SCENE):
@@ -148,7 +148,7 @@ class DrawnMap(Pane, can_focus=True):
         if self.model is not None:
             scene = self.model.scene
             key = "map.patient" if name == PATIENT else "map.column"
-            self.desk.read(key, lambda project: read_column(project, scene, name), self._have)
+            self.services.read(key, lambda project: read_column(project, scene, name), self._have)
 
     def _have(self, column: Column) -> None:
         """A column has come; one of an older map is passed over."""
@@ -160,7 +160,7 @@ class DrawnMap(Pane, can_focus=True):
         if column.name == self.colour:
             if not column.known:
                 self.colour = CLUSTER
-                self.desk.tell(f"no scan on this map has a {title_of(column.name)}")
+                self.services.tell(f"no scan on this map has a {title_of(column.name)}")
             self.recolour()
         else:
             self._redraw_below()

@@ -133,7 +133,7 @@ class MapPane(DrawnMap):
             return
         rows = model.scene.medoids.tolist() if what == "medoid" else self._queued(model)
         if not rows:
-            self.desk.tell("no medoid yet" if what == "medoid" else "nothing is queued")
+            self.services.tell("no medoid yet" if what == "medoid" else "nothing is queued")
             return
         first = -1 if by > 0 else 0
         here = first if model.here is None or model.here not in rows else rows.index(model.here)
@@ -199,7 +199,7 @@ class MapPane(DrawnMap):
         if self.model is not None:
             names = colouring_names(self.model.scene, self.known)
             options = [(name, title_of(name)) for name in names]
-            self.desk.choose("Colour the map by", options, self._colour_by)
+            self.services.choose("Colour the map by", options, self._colour_by)
 
     def _colour_by(self, name: str) -> None:
         self.colour = name
@@ -219,11 +219,11 @@ class MapPane(DrawnMap):
         rows = model.boxed()
         if not len(rows):
             self.action_leave_box()
-            self.desk.tell("no scan lies in the box")
+            self.services.tell("no scan lies in the box")
             return
-        options = selection.choices(model.scene, rows, readonly=self.desk.readonly)
+        options = selection.choices(model.scene, rows, readonly=self.services.readonly)
         words = selection.counts_text(model.scene, rows)
-        self.desk.choose(words, options, lambda key: self._act(key, rows))
+        self.services.choose(words, options, lambda key: self._act(key, rows))
 
     def _act(self, key: str, rows: NDArray[np.int64]) -> None:
         model = self.model
@@ -238,7 +238,7 @@ class MapPane(DrawnMap):
             queued = selection.of_status(scene, rows, selection.IN_QUEUE)
             self.post_message(self.Selected(tuple(queued)))
         else:
-            selection.act(self.desk, scene, rows, key)
+            selection.act(self.services, scene, rows, key)
 
     def action_leave_box(self) -> None:
         if self.model is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import STATUSES, Scene
-from coldal_tui.tui.pane import Desk
+from coldal_tui.tui.pane import Services
 
 QUEUE, ASSIGN, EXCLUDE, SHOW, ZOOM = "queue", "assign", "exclude", "show", "zoom"
 IN_QUEUE = ("queued", "exported", "labelled", "skipped")
@@ -48,18 +48,18 @@ def choices(scene: Scene, rows: NDArray[np.int64], *, readonly: bool) -> list[tu
     return [(key, words.format(scans(count))) for key, words, count in found]
 
 
-def act(desk: Desk, scene: Scene, rows: NDArray[np.int64], key: str) -> None:
+def act(services: Services, scene: Scene, rows: NDArray[np.int64], key: str) -> None:
     """Ask what must be asked, then have it done; ``SHOW`` and ``ZOOM`` are the pane's."""
     if key == QUEUE:
-        _queue(desk, of_status(scene, rows, ("candidate",)))
+        _queue(services, of_status(scene, rows, ("candidate",)))
     elif key == ASSIGN:
-        _assign(desk, of_status(scene, rows, OPEN))
+        _assign(services, of_status(scene, rows, OPEN))
     elif key == EXCLUDE:
-        _exclude(desk, of_status(scene, rows, NOT_EXCLUDED))
+        _exclude(services, of_status(scene, rows, NOT_EXCLUDED))
 
 
-def _queue(desk: Desk, scan_ids: list[str]) -> None:
-    view = desk.view
+def _queue(services: Services, scan_ids: list[str]) -> None:
+    view = services.view
     left = f" {view.snapshot.budget.left:,} of the budget are left." if view else ""
 
     def work(project: Project) -> str:
@@ -68,14 +68,14 @@ def _queue(desk: Desk, scan_ids: list[str]) -> None:
         queue_by_hand(project, scan_ids)
         return f"queued {scans(len(scan_ids))} by hand"
 
-    desk.confirm(
+    services.confirm(
         f"Queue {scans(len(scan_ids))} by hand?{left}",
-        lambda: desk.change("queue by hand", work),
+        lambda: services.change("queue by hand", work),
         yes="queue",
     )
 
 
-def _assign(desk: Desk, scan_ids: list[str]) -> None:
+def _assign(services: Services, scan_ids: list[str]) -> None:
     def assign_to(person: str) -> None:
         def work(project: Project) -> str:
             from coldal_tui.project.queue.actions import assign
@@ -83,12 +83,12 @@ def _assign(desk: Desk, scan_ids: list[str]) -> None:
             assign(project, scan_ids, person)
             return f"assigned {scans(len(scan_ids))} to {person.strip() or 'nobody'}"
 
-        desk.change("assign", work)
+        services.change("assign", work)
 
-    desk.ask(f"Assign {scans(len(scan_ids))}", "to whom (empty: to nobody)", assign_to)
+    services.ask(f"Assign {scans(len(scan_ids))}", "to whom (empty: to nobody)", assign_to)
 
 
-def _exclude(desk: Desk, scan_ids: list[str]) -> None:
+def _exclude(services: Services, scan_ids: list[str]) -> None:
     def exclude_for(reason: str) -> None:
         def work(project: Project) -> str:
             from coldal_tui.project.queue.actions import exclude
@@ -96,9 +96,9 @@ def _exclude(desk: Desk, scan_ids: list[str]) -> None:
             exclude(project, scan_ids, reason.strip() or None)
             return f"excluded {scans(len(scan_ids))}"
 
-        desk.change("exclude", work)
+        services.change("exclude", work)
 
-    desk.ask(f"Exclude {scans(len(scan_ids))} from the pool", "why", exclude_for)
+    services.ask(f"Exclude {scans(len(scan_ids))} from the pool", "why", exclude_for)
 
 
 def scans(count: int) -> str:

@@ -61,7 +61,7 @@ class QueueChanges(QueueView):
             onward = self._next_but(scans)
             self._change(did, scans, lambda project: act(project, scans, reason), onward)
 
-        self.desk.ask(f"{title} {_named(scans)}", prompt + _offered(recent), answered)
+        self.services.ask(f"{title} {_named(scans)}", prompt + _offered(recent), answered)
 
     def action_pin(self) -> None:
         scans, table = self.table.chosen(), self._whole
@@ -86,7 +86,7 @@ class QueueChanges(QueueView):
             did = f"assigned to {person}" if person else "assigned to nobody"
             self._change(did, scans, partial(actions.assign, scan_ids=scans, person=person))
 
-        self.desk.ask(f"Assign {_named(scans)}", prompt, answered, value=now)
+        self.services.ask(f"Assign {_named(scans)}", prompt, answered, value=now)
 
     def action_reopen(self) -> None:
         scans = self.table.chosen()
@@ -96,7 +96,7 @@ class QueueChanges(QueueView):
     def action_shift(self, by: int) -> None:
         """One place up or down in the round; marks stay, so that a block can go on."""
         if not self._sort.is_rank:
-            self.desk.tell("ranks can be moved while the queue is sorted by rank: s chooses")
+            self.services.tell("ranks can be moved while the queue is sorted by rank: s chooses")
             return
         scans = self.table.chosen()
 
@@ -110,7 +110,7 @@ class QueueChanges(QueueView):
             return f"moved {_named(scans)} {'up' if by < 0 else 'down'}"
 
         if scans:
-            self.desk.change("move", work)
+            self.services.change("move", work)
 
     def _next_but(self, scans: Sequence[str]) -> str | None:
         """The row below the cursor that none of these stands on, else the one above."""
@@ -141,7 +141,7 @@ class QueueChanges(QueueView):
                 if row is not None:
                     self.table.move_to(row)
 
-        self.desk.change(did, work, done)
+        self.services.change(did, work, done)
 
     def _recent(self, words: Words | None) -> list[str]:
         """The most frequent texts of a column."""
@@ -153,7 +153,7 @@ class QueueChanges(QueueView):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in CHANGES:
-            return None if self.desk.readonly or not self.table.row_count else True
+            return None if self.services.readonly or not self.table.row_count else True
         if action == "clear":
             return self.clearable
         return super().check_action(action, parameters)

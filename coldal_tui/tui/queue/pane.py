@@ -57,14 +57,14 @@ class QueuePane(QueueChanges):
 
     def action_alpha(self) -> None:
         self._wanted_alpha = True
-        self.desk.read("queue.bench", read_bench, self._begin, self._no_alpha)
+        self.services.read("queue.bench", read_bench, self._begin, self._no_alpha)
 
     def _no_alpha(self, error: Exception) -> None:
         self._end()
         words = str(error)
         if isinstance(error, ColdalError):
             words = error.what + (f"\n{error.remedy}" if error.remedy else "")
-        self.desk.tell(words)
+        self.services.tell(words)
 
     def _begin(self, bench: Bench) -> None:
         if not self._wanted_alpha:
@@ -86,7 +86,7 @@ class QueuePane(QueueChanges):
         bench, self._applying = self._bench, False
         if bench is not None:
             then = partial(self._ranked, bench)
-            self.desk.read("queue.rerank", lambda _: rerank(bench, alpha), then)
+            self.services.read("queue.rerank", lambda _: rerank(bench, alpha), then)
 
     def _ranked(self, bench: Bench, found: Reranked) -> None:
         if bench is not self._bench or self._whole is None:
@@ -117,11 +117,11 @@ class QueuePane(QueueChanges):
             f"Re-rank round {bench.round} with α {found.alpha:.2f}: {told(bench, found)}?\n"
             "Pinned, assigned and exported scans keep their places."
         )
-        self.desk.confirm(question, partial(self._apply, bench, found), yes="re-rank")
+        self.services.confirm(question, partial(self._apply, bench, found), yes="re-rank")
 
     def _apply(self, bench: Bench, found: Reranked) -> None:
         self._applying = True
-        self.desk.change("re-rank", lambda project: apply(project, bench, found), self._applied)
+        self.services.change("re-rank", lambda project: apply(project, bench, found), self._applied)
 
     def _applied(self) -> None:
         """The rows on the screen are the queue now: they stay until they are read."""
@@ -177,7 +177,7 @@ class QueuePane(QueueChanges):
         scan_id = self.table.current
         if scan_id is not None:
             work = partial(read_facts, scan_id=scan_id)
-            self.desk.read("queue.why", work, self._explained)
+            self.services.read("queue.why", work, self._explained)
 
     def _explained(self, facts: dict[str, object]) -> None:
         self.app.push_screen(Reading("why this scan", full_text(facts, self.look)))

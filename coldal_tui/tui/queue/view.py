@@ -75,7 +75,7 @@ class QueueView(TablePane):
 
     def _load(self) -> None:
         work = partial(read_queue_table, scope=self._scope, known=self._whole)
-        self.desk.read("queue.table", work, self._loaded)
+        self.services.read("queue.table", work, self._loaded)
 
     def _loaded(self, table: ScanTable) -> None:
         if table.scope == self._scope and table is not self._whole:
@@ -92,7 +92,7 @@ class QueueView(TablePane):
         work = partial(chosen_rows, table, self._filter, self._only, self._sort, typing)
         if len(table) > AT_ONCE:
             then = partial(self._present, table)
-            self.desk.read("queue.rows", lambda _: work(), then, self._unfit)
+            self.services.read("queue.rows", lambda _: work(), then, self._unfit)
             return
         try:
             rows = work()
@@ -275,7 +275,7 @@ class QueueView(TablePane):
             for column in self.table.model.columns
             if column.key not in ("rank", "was")
         ]
-        self.desk.choose("sort by", options, self._sort_by)
+        self.services.choose("sort by", options, self._sort_by)
 
     @on(BigTable.SortAsked)
     def _title_clicked(self, message: BigTable.SortAsked) -> None:

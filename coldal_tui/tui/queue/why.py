@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from rich.text import Text
 from textual.timer import Timer
@@ -15,7 +15,7 @@ from coldal_tui.project.views.rank_outlook import Standings
 from coldal_tui.project.views.why import explain
 from coldal_tui.project.views.why_words import because, details, place, term
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.pane import Desk, View
+from coldal_tui.tui.pane import HasServices, Services, View
 from coldal_tui.tui.widgets.table_lines import fitted
 from coldal_tui.visible import visible
 
@@ -47,8 +47,8 @@ class Why(Static):
         self._drawn: Text | None = None
 
     @property
-    def desk(self) -> Desk:
-        return self.app  # type: ignore[return-value]
+    def services(self) -> Services:
+        return cast(HasServices, self.app).services
 
     def show(self, view: View, scan_id: str | None) -> None:
         """The project as it is now, and the scan that is looked at."""
@@ -68,7 +68,7 @@ class Why(Static):
     def _ask(self) -> None:
         if self._scan_id is not None:
             work = partial(read_facts, scan_id=self._scan_id, standings=self._standings)
-            self.desk.read("why", work, self._take, lambda _: self._take(None))
+            self.services.read("why", work, self._take, lambda _: self._take(None))
 
     def _take(self, facts: Facts | None) -> None:
         self._facts = facts
@@ -82,7 +82,7 @@ class Why(Static):
         text = Text()
         if self._facts is not None:
             lines = self.styles.max_height.cells if self.styles.max_height else None
-            text = why_text(self._facts, self.desk.look, self.size.width, lines or 3)
+            text = why_text(self._facts, self.services.look, self.size.width, lines or 3)
         if self._drawn is None or text != self._drawn or text.spans != self._drawn.spans:
             self._drawn = text
             self.update(text)

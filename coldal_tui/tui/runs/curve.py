@@ -43,7 +43,9 @@ class CurvePane(WhileSeen, Pane):
             self.border_subtitle = Content(f"HD95 {hd95}")
         else:
             self.border_subtitle = None
-        self.desk.read("curve", partial(read_measures, runs=runs, scene=None, picks=()), self._read)
+        self.services.read(
+            "curve", partial(read_measures, runs=runs, scene=None, picks=()), self._read
+        )
 
     def _read(self, measures: dict[str, RunMeasures]) -> None:
         if measures != self._measures:

@@ -141,7 +141,7 @@ class RunsPane(WhileSeen, TablePane):
             return
         self._asked = asked
         work = partial(read_measures, runs=snapshot.runs, scene=scene, picks=picks)
-        self.desk.read("runs", work, self._measured)
+        self.services.read("runs", work, self._measured)
 
     def _measured(self, measures: dict[str, RunMeasures]) -> None:
         if measures != self._measures and self._view is not None:
@@ -225,10 +225,10 @@ class RunsPane(WhileSeen, TablePane):
             self._show_scans(asked, ())
         elif base is None:
             work = partial(read_scores, run_id=run.run_id, split=state.split)
-            self.desk.read("runs.scans", work, partial(self._show_scans, asked))
+            self.services.read("runs.scans", work, partial(self._show_scans, asked))
         else:
             compare = partial(read_comparison, before=base, after=run.run_id, split=state.split)
-            self.desk.read("runs.scans", compare, partial(self._show_pairs, asked))
+            self.services.read("runs.scans", compare, partial(self._show_pairs, asked))
 
     def _show_scans(self, asked: _Asked, scores: tuple[ScanScore, ...]) -> None:
         run, _, state = asked
@@ -318,7 +318,7 @@ class RunsPane(WhileSeen, TablePane):
         elif self._is_known(self.scans.current):
             self.post_message(Pane.Opened(self.scans.current))
         else:
-            self.desk.tell("this scan is not in the project: it was only evaluated on")
+            self.services.tell("this scan is not in the project: it was only evaluated on")
 
     def _choose(self, scan_id: str) -> None:
         if self._is_known(scan_id):

@@ -10,9 +10,9 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
+from coldal_tui.tui.drawing.plane_slices import Shown, Slices
+from coldal_tui.tui.drawing.viewport import ZOOM_STEP, Eye, Memory, chosen_window, window_choices
 from coldal_tui.tui.pane import Pane
-from coldal_tui.tui.scan.slices import Shown, Slices
-from coldal_tui.tui.scan.viewport import ZOOM_STEP, Eye, Memory, chosen_window, window_choices
 from coldal_tui.tui.widgets.picture import PictureView
 from coldal_tui.tui.widgets.seen import WhileSeen
 
@@ -171,7 +171,7 @@ class ScanKeys(WhileSeen, Pane):
             if self.slices is slices:
                 self._look_with(replace(self._eye, window=chosen_window(slices, key)))
 
-        self.desk.choose("window", window_choices(slices), chosen)
+        self.services.choose("window", window_choices(slices), chosen)
 
     def action_zoom(self, steps: int) -> None:
         self._look_with(self._eye.zoomed(ZOOM_STEP**steps))
@@ -189,7 +189,7 @@ class ScanKeys(WhileSeen, Pane):
         self._rearrange()
 
     def _queued(self) -> list[str]:
-        view = self.desk.view
+        view = self.services.view
         if view is None:
             return []
         return [i.scan_id for i in view.snapshot.queue if i.status != "skipped"]
@@ -202,7 +202,7 @@ class ScanKeys(WhileSeen, Pane):
         if self._wanted in queued:
             place = queued.index(self._wanted) + by
             if not 0 <= place < len(queued):
-                self.desk.tell("the queue ends here" if by > 0 else "the queue begins here")
+                self.services.tell("the queue ends here" if by > 0 else "the queue begins here")
                 return
         else:
             place = 0 if by > 0 else len(queued) - 1

@@ -19,12 +19,12 @@ from coldal_tui.project.labels.agreement import dice_of_classes
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.project.views.scan_view import ScanView, Trouble, read_scan_view
+from coldal_tui.tui.drawing.plane_slices import Slices, edges_of
 from coldal_tui.tui.drawing.styles import MUTED
+from coldal_tui.tui.drawing.viewport import position_words
 from coldal_tui.tui.pane import View, local_now
 from coldal_tui.tui.scan.keys import ScanKeys
-from coldal_tui.tui.scan.slices import Slices, edges_of
 from coldal_tui.tui.scan.text import facts_text, legend_text, trouble_text
-from coldal_tui.tui.scan.viewport import position_words
 from coldal_tui.tui.widgets.graphics import picture_view, why_no_graphics
 from coldal_tui.tui.widgets.picture import Picture, PictureView
 from coldal_tui.visible import visible
@@ -92,7 +92,7 @@ class ScanPane(ScanKeys, can_focus=True):
     def on_mount(self) -> None:
         reason = why_no_graphics() if self._graphics else ""
         if reason:
-            self.desk.tell(reason)
+            self.services.tell(reason)
 
     # What it follows
 
@@ -129,7 +129,7 @@ class ScanPane(ScanKeys, can_focus=True):
     def _fetch(self) -> None:
         """Ask for the wanted scan, unless it has been asked for since the last change."""
         wanted = self._wanted
-        queue = self.desk.view.snapshot.queue if self.desk.view is not None else ()
+        queue = self.services.view.snapshot.queue if self.services.view is not None else ()
         item = next((item for item in queue if item.scan_id == wanted), None)
         asked = (wanted, item, self._news)
         if not self.seen or self._asked == asked:
@@ -142,7 +142,7 @@ class ScanPane(ScanKeys, can_focus=True):
         if self._ready is None or self._ready.view.scan_id != wanted:
             self._note_timer = self.set_timer(NOTE_AFTER_S, self._say_reading)
         cache = self._cache
-        self.desk.read(
+        self.services.read(
             "scan", lambda project: prepare(project, wanted, cache), self._arrive, self._fail
         )
 
@@ -283,7 +283,7 @@ class ScanPane(ScanKeys, can_focus=True):
     def _say_nothing_chosen(self) -> None:
         self.border_title = Content(self.title)
         self.border_subtitle = None
-        queued = self.desk.view is not None and bool(self.desk.view.snapshot.queue)
+        queued = self.services.view is not None and bool(self.services.view.snapshot.queue)
         hint = "press . for the first of the queue" if queued else "press n: it picks the first"
         self._say(
             Content.assemble(

@@ -14,8 +14,8 @@ from coldal_tui.project.views.scan_view import Layer, ScanView, Trouble
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.picture import RGB, Mode, class_colours, class_letters, heat_colour
 from coldal_tui.tui.drawing.picture_scaling import LabelLevels
+from coldal_tui.tui.drawing.plane_slices import Plane, Shown
 from coldal_tui.tui.drawing.styles import ACCENT, BAD, BOLD, MUTED, WARN, arrow
-from coldal_tui.tui.scan.slices import Plane, Shown
 from coldal_tui.visible import visible
 
 NAMES, TIMES, DATES = 9, 12, 6

@@ -1,33 +1,37 @@
-"""The terminal app: the whole loop from one screen, over a project's immutable pictures."""
+"""The terminal app: composes panes, services and actions around one project."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from coldal_tui.project.views.snapshot import Snapshot
+from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.queue.why import Why
-from coldal_tui.tui.shell import actions as flows
-from coldal_tui.tui.shell import help as helping
-from coldal_tui.tui.shell.command_line import Commanding
+from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
+from coldal_tui.tui.shell.help import binding_ids, help_text, key_name, keys_text
 from coldal_tui.tui.shell.layout import COLUMNS, NUMBERED
-from coldal_tui.tui.shell.loop_actions import Stepping
 from coldal_tui.tui.shell.palette import Palette
+from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.panes import PaneMaker
+from coldal_tui.tui.shell.reader import Reader
+from coldal_tui.tui.shell.services import AppServices
+from coldal_tui.tui.shell.session_saver import SessionSaver
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.shell.tasks import Task
 from coldal_tui.tui.widgets.key_line import KeyLine
@@ -70,8 +74,8 @@ class Main(Screen[None]):
     ]
 
 
-class ColdalApp(Stepping, Commanding):
-    """Panes around one project; the shell shows them, passes on the current scan, remembers."""
+class ColdalApp(App[None]):
+    """Shows panes on one project, passes the current scan to all of them, keeps the session."""
 
     TITLE = "coldal-tui"
     CSS_PATH = "app.tcss"
@@ -106,19 +110,59 @@ class ColdalApp(Stepping, Commanding):
         memory: Memory | None = None,
         make_pane: Callable[[str], Pane] | None = None,
     ) -> None:
-        super().__init__(
+        super().__init__()
+        root = root.absolute()
+        self.memory = memory or Memory.of(root)
+        restored = self.memory.load()
+        self.reader = Reader(root, self._found, revives=not readonly)
+        self.services = AppServices(
+            self,
             root,
-            make_pane or PaneMaker(graphics),
             readonly=readonly,
             look=look,
-            memory=memory or Memory.of(root.absolute()),
+            log_file=self.log_file,
+            changed=self.reader.look,
+            moved=self._task_moved,
         )
+        self.panes = PaneManager(
+            self, make_pane or PaneMaker(graphics), restored, arranged=self._arranged
+        )
+        self.loop = LoopActions(
+            self, self.services, show_pane=self.action_pane, filter_queue=self._filter_queue
+        )
+        self.commands = CommandRunner(self, self.services, self._own_commands(), self.reader.look)
+        self._saver = SessionSaver(self, self.memory, self._session, self.services.tasks.aside)
+        self._restored = restored
+        self._here: str | None = None
         self._completing = False
         self._stale = False
         self._drawable = False
         self._early: View | Exception | None = None
         self._heads: dict[str, Any] = {}
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        wanted = restored.get("theme")
+        self.theme = wanted if wanted in themes.NAMES else themes.DEFAULT
         self.reader.start()
+
+    @property
+    def log_file(self) -> Path:
+        return self.memory.state_folder / "app.log"
+
+    @property
+    def view(self) -> View | None:
+        """The newest snapshot."""
+        return self.services.view
+
+    @property
+    def look(self) -> Look:
+        """Glyphs and colours: what widgets that stand on any app look for."""
+        return self.services.look
+
+    @property
+    def here(self) -> str | None:
+        """The scan that all panes are on."""
+        return self._here
 
     # --- the screen
 
@@ -127,8 +171,8 @@ class ColdalApp(Stepping, Commanding):
 
     def compose(self) -> ComposeResult:
         """Only the panes that are seen first; the others follow once these are drawn."""
-        self._room = self.size
-        first = self._wanted().panes
+        self.panes.room = self.size
+        first = self.panes.wanted().panes
         yield Static(id="head")
         yield Static(id="tabs")
         with Horizontal(id="body"):
@@ -136,44 +180,83 @@ class ColdalApp(Stepping, Commanding):
                 with Vertical(id=column):
                     for name in names:
                         if name in first:
-                            yield self._made(name)
+                            yield self.panes.make(name)
         yield Why(id="why")
         yield Static(id="task")
         yield Static(id="next")
-        yield Input(id="command", placeholder="a command: queue skip SCAN, status", compact=True)
+        yield CommandLine(self._restored.get("history"))
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.set_class(not self._look.braille, "-ascii")
+        self.set_class(not self.services.look.braille, "-ascii")
         self._map_keys()
-        for name in self._panes:
+        for name in self.panes.made:
             self._restore(name)
-        self._arrange()
-        self._prepare_command()
+        self.panes.arrange()
 
     def on_resize(self, event: Resize) -> None:
-        self._room = event.size
-        self._arrange()
+        self.panes.room = event.size
+        self.panes.arrange()
 
     def on_unmount(self) -> None:
         self.reader.stop()
-        self.tasks.stop()
+        self.services.tasks.stop()
+
+    def on_key(self, event: Key) -> None:
+        self._saver.soon()
+
+    def on_descendant_focus(self) -> None:
+        self.panes.follow_focus()
+
+    def _arranged(self) -> None:
+        self._draw_lines()
+        self._saver.soon()
 
     def _map_keys(self) -> None:
         keys, problem = self.memory.keys()
         if problem:
-            self.tell(problem, error=True)
+            self.services.tell(problem, error=True)
         self.set_keymap(keys)
 
     def _check_keys(self) -> None:
         keys, _ = self.memory.keys()
-        unknown = sorted(set(keys) - helping.binding_ids(self._panes.values(), self))
+        unknown = sorted(set(keys) - binding_ids(type(self), self.panes.made.values()))
         if unknown:
-            self.tell(f"{self.memory.keys_file}: no such keys: {', '.join(unknown)}", error=True)
+            names = ", ".join(unknown)
+            self.services.tell(f"{self.memory.keys_file}: no such keys: {names}", error=True)
+
+    async def _make_others(self) -> None:
+        await self.panes.make_others(self._bring_up_to_date)
+        self._check_keys()
+        # What is there now stays: the collector need not look at it each time it sweeps.
+        gc.freeze()
+
+    def _bring_up_to_date(self, name: str) -> None:
+        """Bring a new pane to where the others are."""
+        pane, view = self.panes.made[name], self.services.view
+        self._restore(name)
+        if view is not None:
+            self.services.guarded(pane.show, view)
+            self.services.guarded(pane.go_to, self._here)
+
+    def _restore(self, name: str) -> None:
+        """A pane's view as it was left; whatever does not fit any more is ignored."""
+        panes = self._restored.get("panes")
+        kept = panes.get(name) if isinstance(panes, dict) else None
+        if isinstance(kept, dict):
+            self.services.guarded(self.panes.made[name].restore, kept)
+
+    def _session(self) -> dict[str, Any] | None:
+        """What should be the same on return; None while panes come and go."""
+        if not self.panes.complete:
+            return None
+        history = self.query_one(CommandLine).history
+        own = {"here": self._here, "theme": self.theme, "history": [*history]}
+        return {**self.panes.state(), **own}
 
     # --- news
 
-    def _told(self, news: View | Exception) -> None:
+    def _found(self, news: View | Exception) -> None:
         if self._drawable:
             self.post_message(News(news))
         else:
@@ -188,7 +271,7 @@ class ColdalApp(Stepping, Commanding):
     def _start_completing(self) -> None:
         if not self._completing:
             self._completing = True
-            self.run_worker(self._complete(), group="panes", exit_on_error=False)
+            self.run_worker(self._make_others(), group="panes", exit_on_error=False)
 
     def on_news(self, message: News) -> None:
         found = message.found
@@ -198,14 +281,14 @@ class ColdalApp(Stepping, Commanding):
             self._take(found)
             return
         self._stale = True
-        self.tell(str(found) or type(found).__name__, error=True)
+        self.services.tell(str(found) or type(found).__name__, error=True)
         self._draw_lines()
 
     def _take(self, view: View) -> None:
-        first = self._view is None
-        self._view = view
-        for pane in self._panes.values():
-            self.guarded(pane.show, view)
+        first = self.services.view is None
+        self.services.view = view
+        for pane in self.panes.made.values():
+            self.services.guarded(pane.show, view)
         if first and self._restored.get("here"):
             self._move_to(str(self._restored["here"]), None)
         self.query_one(Why).show(view, self._here)
@@ -213,19 +296,19 @@ class ColdalApp(Stepping, Commanding):
 
     def _draw_lines(self) -> None:
         """The lines around the panes; only those whose text has changed are drawn."""
-        screenful, width = self._screenful, self._room.width
+        screenful, width = self.panes.screenful, self.panes.room.width
+        look, readonly, view = self.services.look, self.services.readonly, self.services.view
         if screenful is None or not width:
             return
-        self._line("tabs", tabs_text(screenful.panes, self._look, width))
-        if self._view is None:
+        self._line("tabs", tabs_text(screenful.panes, look, width))
+        if view is None:
             if self._stale:
-                words = visible(f" {self._root}: can't be read")
+                words = visible(f" {self.services.root}: can't be read")
                 self._line("head", Text(words, style="bold reverse", no_wrap=True))
             return
-        snapshot = self._view.snapshot
-        head = head_text(snapshot, self._look, width, readonly=self._readonly, stale=self._stale)
+        head = head_text(view.snapshot, look, width, readonly=readonly, stale=self._stale)
         self._line("head", head)
-        self._line("next", next_text(snapshot, compact=screenful.compact, readonly=self._readonly))
+        self._line("next", next_text(view.snapshot, compact=screenful.compact, readonly=readonly))
 
     def _line(self, name: str, text: Any) -> None:
         if self._heads.get(name) != text:
@@ -241,7 +324,7 @@ class ColdalApp(Stepping, Commanding):
         slow = message.task is not None and message.task.total > 0
         line.display = slow
         if message.task is not None and slow:
-            line.update(task_text(message.task, self._look, self.size.width))
+            line.update(task_text(message.task, self.services.look, self.size.width))
 
     # --- the current scan
 
@@ -253,12 +336,12 @@ class ColdalApp(Stepping, Commanding):
         if scan_id == self._here:
             return
         self._here = scan_id
-        for pane in self._panes.values():
+        for pane in self.panes.made.values():
             if pane is not origin:
-                self.guarded(pane.go_to, scan_id)
-        if self._view is not None:
-            self.query_one(Why).show(self._view, scan_id)
-        self._keep()
+                self.services.guarded(pane.go_to, scan_id)
+        if self.services.view is not None:
+            self.query_one(Why).show(self.services.view, scan_id)
+        self._saver.soon()
 
     @on(Pane.Opened)
     def _opened(self, message: Pane.Opened) -> None:
@@ -273,48 +356,127 @@ class ColdalApp(Stepping, Commanding):
         self.action_pane("queue")
 
     def _queue(self) -> QueuePane:
-        return cast("QueuePane", self._panes["queue"])
+        return cast("QueuePane", self.panes.made["queue"])
 
     def _filter_queue(self, words: str) -> None:
         self._queue().set_filter(words)
         self.action_pane("queue")
 
-    # --- other actions
+    # --- what is typed after ":"
+
+    def _own_commands(self) -> dict[str, Callable[[str], None]]:
+        return {
+            "quit": lambda _: self.action_leave(),
+            "help": lambda _: self.action_help(),
+            "keys": lambda _: self._show_key_names(),
+            "theme": self._use_theme,
+            "filter": self._filter_queue,
+            "goto": self._go_to,
+            "pane": self._show_named,
+        }
+
+    def run_command(self, text: str) -> None:
+        self.commands.run(text)
+
+    def type_command(self, text: str) -> None:
+        self.query_one(CommandLine).open(text)
+
+    @on(CommandLine.Typed)
+    def _typed(self, message: CommandLine.Typed) -> None:
+        self.commands.run(message.text)
+
+    @on(CommandLine.Left)
+    def _left_command_line(self) -> None:
+        self.panes.refocus()
+
+    def _show_key_names(self) -> None:
+        panes, file = self.panes.made.values(), self.memory.keys_file
+        self.services.read_text("keys", keys_text(type(self), panes, self._keymap, file))
+
+    def _use_theme(self, name: str) -> None:
+        if name in themes.NAMES:
+            self.theme = name
+        elif name:
+            names = ", ".join(themes.NAMES)
+            self.services.tell(f"no theme {name!r}: one of {names}", error=True)
+        else:
+            options = [(name, name) for name in themes.NAMES]
+            self.services.choose("theme", options, self._use_theme)
+
+    def _go_to(self, scan_id: str) -> None:
+        self.services.read(
+            "goto",
+            lambda project: project.scan(scan_id).scan_id,
+            lambda found: self._move_to(found, None),
+        )
+
+    def _show_named(self, name: str) -> None:
+        if name in NUMBERED:
+            self.action_pane(name)
+        else:
+            self.services.tell(f"no pane {name!r}: one of {', '.join(NUMBERED)}", error=True)
+
+    # --- what keys do
+
+    def action_step(self) -> None:
+        self.loop.step()
+
+    def action_export(self) -> None:
+        self.loop.export()
+
+    def action_import(self) -> None:
+        self.loop.take_back()
+
+    def action_undo(self) -> None:
+        self.loop.undo()
+
+    def action_pane(self, name: str) -> None:
+        self.panes.show(name)
+
+    def action_home(self) -> None:
+        self.panes.home()
+
+    def action_zoom(self) -> None:
+        self.panes.zoom()
+
+    def action_out(self) -> None:
+        self.panes.out()
+
+    def action_other(self, way: int) -> None:
+        self.panes.step(way)
+
+    def action_command(self) -> None:
+        self.type_command("")
 
     def action_help(self) -> None:
-        self.read_text("help", helping.help_text(self))
+        text = help_text(type(self), self.panes.focused, self._keymap, self.services.look)
+        self.services.read_text("help", text)
 
     def action_look(self) -> None:
         self.reader.look()
 
     def action_cancel_task(self) -> None:
-        if self.tasks.current is not None:
-            self.tasks.current.cancel.set()
-
-    def action_undo(self) -> None:
-        self.change("undo", flows.undo)
+        if self.services.tasks.current is not None:
+            self.services.tasks.current.cancel.set()
 
     def action_leave(self) -> None:
         """At once, unless the app itself is in the middle of something; jobs go on anyway."""
-        if self.tasks.busy and self.tasks.current is not None:
-            title = self.tasks.current.title
-            self.confirm(f"{title} is under way and would be cancelled. Leave?", self._leave)
+        tasks = self.services.tasks
+        if tasks.busy and tasks.current is not None:
+            question = f"{tasks.current.title} is under way and would be cancelled. Leave?"
+            self.services.confirm(question, self._leave)
         else:
             self._leave()
 
     def _leave(self) -> None:
-        if self._fit_to_ask():
-            self.memory.save(self._state())
+        self._saver.at_once()
         self.exit()
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys as the help shows them: no glyphs that a font may lack."""
-        return binding.key_display or helping.key_name(binding.key.split(",")[0])
+        return binding.key_display or key_name(binding.key.split(",")[0])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self._readonly and action in ("step", "export", "import", "undo"):
+        if self.services.readonly and action in ("step", "export", "import", "undo"):
             return None
         return True
-
-    def snapshot(self) -> Snapshot | None:
-        return self._view.snapshot if self._view is not None else None

@@ -1,19 +1,19 @@
-"""The ``:`` line as part of the app: typing, history, running, showing the answer."""
+"""The ``:`` line: typing, history, and running what was typed."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.text import Text
 from textual import on
+from textual.app import App
 from textual.events import Key
+from textual.message import Message
 from textual.widgets import Input
 
-from coldal_tui.tui.drawing import themes
-from coldal_tui.tui.shell import help as helping
 from coldal_tui.tui.shell.command_parser import Command, CommandSuggester, Line, parse
-from coldal_tui.tui.shell.layout import NUMBERED
-from coldal_tui.tui.shell.pane_manager import Paned
+from coldal_tui.tui.shell.services import AppServices
 from coldal_tui.tui.shell.session_state import MOST_HISTORY
 from coldal_tui.tui.widgets.dialogs import Reading
 from coldal_tui.visible import visible
@@ -22,46 +22,52 @@ SHORT_ANSWER = 3
 """An answer of at most so many lines is a notice, a longer one a window."""
 
 
-class Commanding(Paned):
-    """What is typed after ``:``."""
+class CommandLine(Input):
+    """A line that is there while a command is typed; ``history`` is oldest first."""
 
-    def _prepare_command(self) -> None:
-        kept = self._restored.get("history")
-        self.history: list[str] = [str(h) for h in kept] if isinstance(kept, list) else []
+    class Typed(Message):
+        """Enter: the line is gone, ``text`` is to be done."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Left(Message):
+        """The line is gone: the keys go back to the panes."""
+
+    def __init__(self, history: object) -> None:
+        """``history``: as an earlier session kept it; ignored unless it is a list."""
+        super().__init__(
+            id="command", placeholder="a command: queue skip SCAN, status", compact=True
+        )
+        lines: Iterable[object] = history if isinstance(history, list) else ()
+        self.history = [str(line) for line in lines]
         self._recalled = 0
-        line = self.query_one("#command", Input)
-        line.suggester = CommandSuggester(lambda: self.history)
-        line.display = False
+        self.suggester = CommandSuggester(lambda: self.history)
+        self.display = False
 
-    def action_command(self) -> None:
-        self.type_command("")
-
-    def type_command(self, text: str) -> None:
-        """Open the line with ``text`` on it."""
-        line = self.query_one("#command", Input)
-        line.value = text
-        line.cursor_position = len(text)
+    def open(self, text: str = "") -> None:
+        """Show the line with ``text`` on it."""
+        self.value = text
+        self.cursor_position = len(text)
         self._recalled = 0
-        line.display = True
-        line.focus()
+        self.display = True
+        self.focus()
 
-    def _leave_command(self) -> None:
-        self.query_one("#command", Input).display = False
-        self.action_refocus()
+    def _leave(self) -> None:
+        self.display = False
+        self.post_message(self.Left())
 
-    def on_key(self, event: Key) -> None:
-        """Keys of the command line that an input has not: history, completion, leaving."""
-        self._keep()
-        line = self.query_one("#command", Input)
-        if self.focused is not line:
-            return
+    async def _on_key(self, event: Key) -> None:
+        """Keys that an input has not: history, completion, leaving."""
         if event.key == "escape":
-            self._leave_command()
+            self._leave()
         elif event.key in ("up", "down"):
             self._recall(-1 if event.key == "up" else 1)
         elif event.key == "tab":
-            line.action_cursor_right()
+            self.action_cursor_right()
         else:
+            await super()._on_key(event)
             return
         event.stop()
         event.prevent_default()
@@ -69,94 +75,71 @@ class Commanding(Paned):
     def _recall(self, way: int) -> None:
         """Earlier lines, the newest first; below the newest an empty one."""
         self._recalled = max(-len(self.history), min(0, self._recalled + way))
-        line = self.query_one("#command", Input)
-        line.value = self.history[self._recalled] if self._recalled else ""
-        line.cursor_position = len(line.value)
+        self.value = self.history[self._recalled] if self._recalled else ""
+        self.cursor_position = len(self.value)
 
-    @on(Input.Submitted, "#command")
-    def _typed(self, event: Input.Submitted) -> None:
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
         event.stop()
-        self._leave_command()
+        self._leave()
         if not text:
             return
         if text in self.history:
             self.history.remove(text)
         self.history.append(text)
         del self.history[:-MOST_HISTORY]
-        self.run_command(text)
+        self.post_message(self.Typed(text))
 
-    def run_command(self, text: str) -> None:
+
+class CommandRunner:
+    """Does what was typed: ``own`` are the app's own words, the rest runs as in a shell."""
+
+    def __init__(
+        self,
+        app: App[None],
+        services: AppServices,
+        own: Mapping[str, Callable[[str], None]],
+        ended: Callable[[], None],
+    ) -> None:
+        """``own`` takes the rest of the line by the first word; ``ended`` comes after a command
+        (in a thread), which may have changed the project.
+        """
+        self._app, self._services, self._own, self._ended = app, services, own, ended
+
+    def run(self, text: str) -> None:
         """Do what was typed, or say what is wrong with it."""
-        line = parse(text, readonly=self._readonly)
+        line = parse(text, readonly=self._services.readonly)
         if line.problem:
-            self.tell(line.problem, error=True)
+            self._services.tell(line.problem, error=True)
         elif line.own is not None:
-            self._own(line)
+            self._own[line.own](" ".join(line.words))
         elif line.words:
             self._call(text, line)
 
-    def _own(self, line: Line) -> None:
-        rest = " ".join(line.words)
-        if line.own == "quit":
-            self.action_leave()
-        elif line.own == "help":
-            self.read_text("help", helping.help_text(self))
-        elif line.own == "keys":
-            self.read_text("keys", helping.keys_text(self))
-        elif line.own == "theme":
-            self._theme(rest)
-        elif line.own == "filter":
-            self._filter_queue(rest)
-        elif line.own == "goto":
-            self._go_to(rest)
-        elif line.own == "pane":
-            if rest in NUMBERED:
-                self.action_pane(rest)
-            else:
-                self.tell(f"no pane {rest!r}: one of {', '.join(NUMBERED)}", error=True)
-
-    def action_leave(self) -> None:
-        raise NotImplementedError
-
-    def _theme(self, name: str) -> None:
-        if name in themes.NAMES:
-            self.theme = name
-        elif name:
-            self.tell(f"no theme {name!r}: one of {', '.join(themes.NAMES)}", error=True)
-        else:
-            options = [(name, name) for name in themes.NAMES]
-            self.choose("theme", options, self._theme)
-
-    def _go_to(self, scan_id: str) -> None:
-        self.read(
-            "goto",
-            lambda project: project.scan(scan_id).scan_id,
-            lambda found: self._move_to(found, None),
-        )
-
     def _call(self, text: str, line: Line) -> None:
         """Run it as the shell would; a long answer opens a window while it still comes."""
-        window = Answer(text, Command(line.words, self._root, Answer.room(self.size.width)))
+        width = Answer.room(self._app.size.width)
+        window = Answer(text, Command(line.words, self._services.root, width))
         lines: list[str] = []
 
         def told(one: str) -> None:
             lines.append(one)
-            self._back(window.add, one)
+            self._services.on_screen(window.add, one)
             if len(lines) == SHORT_ANSWER + 1:
-                self._back(self.push_screen, window)
+                self._services.on_screen(self._app.push_screen, window)
 
         def run() -> None:
             status = window.command.follow(told)
-            self.reader.look()
-            self._back(self._answered, window, lines, status)
+            self._ended()
+            self._services.on_screen(self._answered, window, lines, status)
 
-        self.run_worker(run, thread=True, group="command", exit_on_error=False)
+        self._app.run_worker(run, thread=True, group="command", exit_on_error=False)
 
     def _answered(self, window: Answer, lines: list[str], status: int) -> None:
         window.ended(status)
         if len(lines) <= SHORT_ANSWER:
-            self.tell("\n".join(lines) or "done", error=status != 0)
+            self._services.tell("\n".join(lines) or "done", error=status != 0)
 
 
 class Answer(Reading):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from rich.text import Text
 from textual.binding import Binding
 
+from coldal_tui.tui.drawing.glyphs import Look
+from coldal_tui.tui.pane import Pane
 from coldal_tui.tui.shell.command_parser import OWN
-
-if TYPE_CHECKING:
-    from coldal_tui.tui.pane import Pane
-    from coldal_tui.tui.shell.app import ColdalApp
 
 WORDS = (
     ("scan", "one thing to label: an image or a volume"),
@@ -48,18 +46,18 @@ def key_name(key: str) -> str:
     return "+".join((*modifiers, KEY_NAMES.get(last, last)))
 
 
-def help_text(app: ColdalApp | Any) -> Text:
-    """Keys of the pane in focus, keys of the app, the ``:`` words, what the terms mean."""
+def help_text(app: type, pane: Pane | None, keymap: Mapping[str, str], look: Look) -> Text:
+    """Keys of the pane in focus, keys of the app's class, the ``:`` words, what the terms mean.
+
+    ``keymap``: the keys that a person has given to bindings, by the bindings' ids.
+    """
     text = Text()
-    pane = app.focused_pane()
-    keymap = app._keymap
     if pane is not None:
         _section(text, f"{pane.id} pane", _rows(type(pane).__mro__, keymap, upto="Pane"))
-    _section(text, "everywhere", _rows(type(app).__mro__, keymap, upto="App"))
+    _section(text, "everywhere", _rows(app.__mro__, keymap, upto="App"))
     _section(text, "after :", [(name, words) for name, words in OWN.items()])
     text.append("  … and every command of the command line: queue skip SCAN, status, doctor\n")
     _section(text, "words", list(WORDS))
-    look = app.look
     states = "  ".join(
         f"{look.state(name)} {name}" for name in ("candidate", "queued", "exported", "labelled")
     )
@@ -102,23 +100,23 @@ def _bindings(kinds: Iterable[type], upto: str) -> list[Binding]:
     return found
 
 
-def binding_ids(panes: Iterable[Pane], app: Any) -> set[str]:
+def _kinds(app: type, panes: Iterable[Pane]) -> list[tuple[Iterable[type], str]]:
+    return [(app.__mro__, "App"), *((type(pane).__mro__, "Pane") for pane in panes)]
+
+
+def binding_ids(app: type, panes: Iterable[Pane]) -> set[str]:
     """Names under which keys can be re-mapped."""
-    kinds: list[tuple[Iterable[type], str]] = [(type(app).__mro__, "App")]
-    kinds += [(type(pane).__mro__, "Pane") for pane in panes]
-    return {b.id for mro, upto in kinds for b in _bindings(mro, upto) if b.id}
+    return {b.id for mro, upto in _kinds(app, panes) for b in _bindings(mro, upto) if b.id}
 
 
-def keys_text(app: ColdalApp | Any) -> Text:
-    """All names and keys, in the form of the file that re-maps them."""
-    text = Text(f"# {app.memory.keys_file}\n[keys]\n")
+def keys_text(app: type, panes: Iterable[Pane], keymap: Mapping[str, str], file: Path) -> Text:
+    """All names and keys, in the form of the ``file`` that re-maps them."""
+    text = Text(f"# {file}\n[keys]\n")
     seen: set[str] = set()
-    kinds: list[tuple[Iterable[type], str]] = [(type(app).__mro__, "App")]
-    kinds += [(type(pane).__mro__, "Pane") for pane in app._panes.values()]
-    for mro, upto in kinds:
+    for mro, upto in _kinds(app, panes):
         for binding in _bindings(mro, upto):
             if binding.id and binding.id not in seen:
                 seen.add(binding.id)
-                key = app._keymap.get(binding.id, binding.key)
+                key = keymap.get(binding.id, binding.key)
                 text.append(f'"{binding.id}" = "{key}"'.ljust(40) + f"# {binding.description}\n")
     return text

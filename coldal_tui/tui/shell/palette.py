@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
@@ -12,10 +12,20 @@ from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.shell.command_parser import CLI_COMMANDS
 from coldal_tui.tui.shell.layout import NUMBERED
 
-if TYPE_CHECKING:
-    from coldal_tui.tui.shell.app import ColdalApp
-
 Offer = tuple[str, str, Callable[[], object]]
+
+
+class Commands(Protocol):
+    """What the palette asks of the app."""
+
+    def action_pane(self, name: str) -> None:
+        """Bring a pane up."""
+
+    def run_command(self, text: str) -> None:
+        """Do what could be typed after ``:``."""
+
+    def type_command(self, text: str) -> None:
+        """Open the ``:`` line with ``text`` on it."""
 
 
 class Palette(Provider):
@@ -33,16 +43,16 @@ class Palette(Provider):
                 yield Hit(score, matcher.highlight(name), does, help=words)
 
     def _offers(self) -> Iterator[Offer]:
-        app = cast("ColdalApp", self.app)
+        app, commands = self.app, cast(Commands, self.app)
         for active in app.screen.active_bindings.values():
             binding = active.binding
             if active.enabled and binding.id and binding.description:
                 action = partial(app.run_action, binding.action, active.node)
                 yield f"{binding.description}", f"{binding.id}, key {binding.key}", action
         for name in NUMBERED:
-            yield f"pane: {name}", "bring it up", partial(app.action_pane, name)
+            yield f"pane: {name}", "bring it up", partial(commands.action_pane, name)
         for name in themes.NAMES:
-            yield f"theme: {name}", "colours", partial(app.run_command, f"theme {name}")
+            yield f"theme: {name}", "colours", partial(commands.run_command, f"theme {name}")
         for name in CLI_COMMANDS:
             words = "as on the command line"
-            yield f":{name}", words, partial(app.type_command, f"{name} ")
+            yield f":{name}", words, partial(commands.type_command, f"{name} ")

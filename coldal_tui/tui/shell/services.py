@@ -1,4 +1,4 @@
-"""The app's side of ``Desk``: reads and changes in threads, windows, notices, errors."""
+"""What panes and actions may ask of the app: reads and changes in threads, dialogs, notices."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from textual.app import App
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.pane import View
-from coldal_tui.tui.shell.reader import Reader
-from coldal_tui.tui.shell.session_state import Memory
-from coldal_tui.tui.shell.tasks import Cancelled, Progress, Task, Tasks
+from coldal_tui.tui.pane import Progress, View
+from coldal_tui.tui.shell.tasks import Cancelled, Task, Tasks
 from coldal_tui.tui.widgets.dialogs import Ask, Choose, Confirm, Reading, error_text
 from coldal_tui.visible import visible
 
@@ -25,46 +23,35 @@ T = TypeVar("T")
 LOG = logging.getLogger("coldal_tui.app")
 
 
-class DeskApp(App[None]):
-    """What panes may ask for (see ``coldal_tui.tui.pane.Desk``), over one project."""
+class AppServices:
+    """The app's ``coldal_tui.tui.pane.Services`` over the project in ``root``.
 
-    def __init__(self, root: Path, *, readonly: bool, look: Look, memory: Memory) -> None:
-        super().__init__()
-        self._root, self._readonly, self._look = root.absolute(), readonly, look
-        self.memory = memory
-        self.tasks = Tasks(self._root, readonly=readonly, moved=self._task_moved)
-        self.reader = Reader(self._root, self._told, revives=not readonly)
-        self._view: View | None = None
+    ``changed`` is called after every change (in a thread), ``moved`` as in ``Tasks``.
+    """
 
-    @property
-    def root(self) -> Path:
-        return self._root
+    def __init__(
+        self,
+        app: App[None],
+        root: Path,
+        *,
+        readonly: bool,
+        look: Look,
+        log_file: Path,
+        changed: Callable[[], None],
+        moved: Callable[[Task | None], None],
+    ) -> None:
+        self.root, self.readonly, self.look = root, readonly, look
+        self.view: View | None = None
+        self.tasks = Tasks(root, readonly=readonly, moved=moved)
+        self._app, self._log_file, self._changed = app, log_file, changed
 
-    @property
-    def readonly(self) -> bool:
-        return self._readonly
-
-    @property
-    def look(self) -> Look:
-        return self._look
-
-    @property
-    def view(self) -> View | None:
-        return self._view
-
-    def _told(self, news: View | Exception) -> None:
-        raise NotImplementedError
-
-    def _task_moved(self, task: Task | None) -> None:
-        raise NotImplementedError
-
-    def _back(self, call: Callable[..., object], *given: object) -> None:
+    def on_screen(self, call: Callable[..., object], *given: object) -> None:
         """Call on the UI thread; from a thread that may outlive the app."""
-        if self.is_running:
-            self.call_later(self.guarded, call, *given)
+        if self._app.is_running:
+            self._app.call_later(self.guarded, call, *given)
 
     def guarded(self, call: Callable[..., object], *given: object) -> None:
-        """What fails while an answer is drawn is told; the app goes on."""
+        """Call; an error becomes a dialog, and the app goes on."""
         try:
             call(*given)
         except Exception as error:
@@ -78,9 +65,9 @@ class DeskApp(App[None]):
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         def fail(error: Exception) -> None:
-            self._back(failed or self._read_failed, error)
+            self.on_screen(failed or self._read_failed, error)
 
-        self.tasks.read(key, work, lambda found: self._back(then, found), fail)
+        self.tasks.read(key, work, lambda found: self.on_screen(then, found), fail)
 
     def _read_failed(self, error: Exception) -> None:
         self._note(error)
@@ -99,74 +86,64 @@ class DeskApp(App[None]):
         title: str,
         work: Callable[[Project, Progress], str | None],
         then: Callable[[], None] | None = None,
-        answered: Callable[[str], None] | None = None,
     ) -> None:
-        """As ``change``, with progress and a way to cancel; ``answered`` takes what was said."""
-        if self._readonly:
+        """As ``change``, with progress and a way to cancel."""
+        if self.readonly:
             self.tell("read only: nothing is changed")
             return
 
+        def answer(said: str) -> None:
+            self.tell(said)
+            if then is not None:
+                then()
+
         def done(said: str | None) -> None:
-            self.reader.look()
-            self._back(self._changed, said or title, then, answered)
+            self._changed()
+            self.on_screen(answer, said or title)
 
         def failed(error: BaseException) -> None:
-            self.reader.look()
+            self._changed()
             if isinstance(error, Cancelled):
-                self._back(self.tell, f"{title}: cancelled, nothing was changed")
+                self.on_screen(self.tell, f"{title}: cancelled, nothing was changed")
             elif isinstance(error, Exception):
-                self._back(self.fail, error)
+                self.on_screen(self.fail, error)
 
         self.tasks.change(title, work, done, failed)
-
-    def _changed(
-        self,
-        said: str,
-        then: Callable[[], None] | None,
-        answered: Callable[[str], None] | None,
-    ) -> None:
-        (answered or self.tell)(said)
-        if then is not None:
-            then()
 
     def fail(self, error: Exception) -> None:
         """A dialog with what, where and what to do."""
         self._note(error)
-        self.push_screen(
-            Reading("that did not work", error_text(error, str(self.log_file)), error=True)
-        )
+        text = error_text(error, str(self._log_file))
+        self._app.push_screen(Reading("that did not work", text, error=True))
 
     def _note(self, error: Exception) -> None:
         LOG.error("%s", error, exc_info=None if isinstance(error, ColdalError) else error)
-
-    @property
-    def log_file(self) -> Path:
-        return self.memory.state_folder / "app.log"
 
     def confirm(self, question: str, then: Callable[[], None], *, yes: str = "yes") -> None:
         def answered(answer: bool | None) -> None:
             if answer:
                 then()
 
-        self.push_screen(Confirm(question, yes), answered)
+        self._app.push_screen(Confirm(question, yes), answered)
 
     def ask(self, title: str, prompt: str, then: Callable[[str], None], *, value: str = "") -> None:
-        self.push_screen(Ask(title, prompt, value), partial(_answer, then))
+        self._app.push_screen(Ask(title, prompt, value), partial(_answer, then))
 
     def choose(
         self, title: str, options: Sequence[tuple[str, str]], then: Callable[[str], None]
     ) -> None:
-        self.push_screen(Choose(title, options), partial(_answer, then))
+        self._app.push_screen(Choose(title, options), partial(_answer, then))
 
     def tell(self, text: str, *, error: bool = False) -> None:
         shown = visible(text, keep="\n")
         if error:
-            self.notify(shown, severity="error", markup=False, timeout=10)
+            self._app.notify(shown, severity="error", markup=False, timeout=10)
         else:
-            self.notify(shown, markup=False, timeout=4)
+            self._app.notify(shown, markup=False, timeout=4)
 
     def read_text(self, title: str, text: Text) -> None:
-        self.push_screen(Reading(title, text))
+        """A window with a text to read."""
+        self._app.push_screen(Reading(title, text))
 
     def submit(self, title: str, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:
         def work(project: Project) -> str:

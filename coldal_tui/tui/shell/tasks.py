@@ -1,4 +1,4 @@
-"""What the app does to a project: one thing after the other, in a thread, with progress."""
+"""Runs reads and changes of a project in threads; changes one after the other, with progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from coldal_tui.project.project import Project
+from coldal_tui.tui.pane import Progress
 
 T = TypeVar("T")
-Progress = Callable[[int, int, str], None]
 TELL_EVERY_S = 0.1
 
 

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from coldal_tui.errors import ColdalError
@@ -185,11 +185,3 @@ class Choose(ModalScreen[str | None]):
 
     def action_close(self) -> None:
         self.dismiss(None)
-
-
-class HelpScreen(Reading):
-    """The keys that work now."""
-
-    def compose(self) -> ComposeResult:
-        yield from super().compose()
-        yield Footer()

@@ -43,17 +43,17 @@ resolves them. Messages: ``Moved`` (the cursor is on another row), ``Opened`` (d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
-from coldal_tui.tui.widgets import table_messages
 from coldal_tui.tui.widgets.columns import Column, Fit, fit_columns
 from coldal_tui.tui.widgets.marks import Marks
 from coldal_tui.tui.widgets.table_lines import LEAD, NAMED, LinePainter
@@ -63,6 +63,18 @@ from coldal_tui.tui.widgets.theme_styles import ThemeStyles
 __all__ = ["BigTable", "Cell", "Column", "TableModel"]
 
 KEPT_LINES = 512
+
+
+class _TableMessage(Message):
+    """From ``table``, about the row ``key``. None derives from another: each has its handlers."""
+
+    def __init__(self, table: BigTable, key: str | None = None) -> None:
+        super().__init__()
+        self.table, self.key = table, key
+
+    @property
+    def control(self) -> BigTable:
+        return self.table
 
 
 class BigTable(ScrollView, can_focus=False):
@@ -96,10 +108,21 @@ class BigTable(ScrollView, can_focus=False):
     }
     """
 
-    Moved: TypeAlias = table_messages.Moved
-    Opened: TypeAlias = table_messages.Opened
-    SortAsked: TypeAlias = table_messages.SortAsked
-    Marked: TypeAlias = table_messages.Marked
+    class Moved(_TableMessage):
+        """The cursor is on another row (``key`` None: there is none)."""
+
+    class Opened(_TableMessage):
+        """A row was clicked twice."""
+
+    class SortAsked(_TableMessage):
+        """A title was clicked; ``column`` is its key."""
+
+        def __init__(self, table: BigTable, column: str) -> None:
+            super().__init__(table)
+            self.column = column
+
+    class Marked(_TableMessage):
+        """Other rows are marked now."""
 
     def __init__(
         self, model: TableModel | None = None, *, id: str | None = None, classes: str | None = None

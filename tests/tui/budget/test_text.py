@@ -16,7 +16,7 @@ from coldal_tui.project.views.pace import Pace
 from coldal_tui.tui.budget.pane import BudgetPane
 from coldal_tui.tui.budget.text import budget_cells, budget_content
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 PACE = Pace(11.2, NOW + timedelta(days=11))
@@ -145,7 +145,7 @@ def test_the_pane_shows_budget_and_pace(queued: Path) -> None:
         label(project, "scan_4", NOW - timedelta(days=2))
         label(project, "scan_5", NOW)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "a day" in screen(app))
         text = screen(app)
         assert "2 labelled" in text
@@ -158,7 +158,7 @@ def test_the_pane_shows_budget_and_pace(queued: Path) -> None:
 
 
 def test_the_pane_follows_what_is_queued(queued: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         assert "3 queued" in screen(app)
         with Project(queued) as project:
             project.store.update("queue", {"scan_id": "scan_0"}, status="exported")
@@ -173,7 +173,7 @@ def test_the_pane_follows_what_is_queued(queued: Path) -> None:
 def test_labels_are_asked_for_only_when_they_change(queued: Path) -> None:
     asked: list[str] = []
 
-    class Asking(DeskApp):
+    class Asking(PaneApp):
         def read(self, key, *more, **options):  # type: ignore[no-untyped-def]
             asked.append(key)
             super().read(key, *more, **options)

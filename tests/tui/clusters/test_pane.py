@@ -23,7 +23,7 @@ from coldal_tui.tui.clusters.rows import (
     silhouettes_of,
 )
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 CLUSTERS = (ClusterState(0, 2114, 17, 6, 2), ClusterState(1, 903, 0, 0, 0))
 COVERAGE = Coverage(1.0, 0.7, (0.81, 0.0))
@@ -191,7 +191,7 @@ def label(project: Project, scan_id: str) -> None:
     )
 
 
-class PickingApp(DeskApp):
+class PickingApp(PaneApp):
     """Notes which clusters were picked, and what was read."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -221,12 +221,12 @@ def session(root: Path, steps: Any, size: tuple[int, int] = (80, 22)) -> Picking
     return app
 
 
-async def measured(app: DeskApp, pilot: Pilot[None]) -> None:
+async def measured(app: PaneApp, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: "17 %" in str(app.pane.border_subtitle))
 
 
 def test_the_pane_shows_clusters_coverage_and_silhouettes(mapped: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await measured(app, pilot)
         text = screen(app)
         # scan_0 of C1's four; r is 0.5, half of the map lies at most so far from the queue.
@@ -240,14 +240,14 @@ def test_the_pane_shows_clusters_coverage_and_silhouettes(mapped: Path) -> None:
 
 
 def test_enter_picks_the_cluster_under_the_cursor(mapped: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("j", "enter", "k", "enter", "G", "enter")
 
     assert session(mapped, steps).picked == [1, 0, 1]
 
 
 def test_marks_mean_nothing_here(mapped: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("space", "v", "j", "asterisk")
         assert isinstance(app.pane, ClustersPane)
         assert app.pane.table.marked == []
@@ -280,7 +280,7 @@ def test_coverage_is_measured_once_for_the_same_labels(mapped: Path) -> None:
 
 
 def test_the_cluster_of_the_current_scan_is_shown(mapped: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_4")
         await pilot.pause()
         assert "C2 ▲ ◎" in screen(app)
@@ -293,7 +293,7 @@ def test_the_cluster_of_the_current_scan_is_shown(mapped: Path) -> None:
 
 @pytest.mark.parametrize("size", [(42, 8), (60, 16), (200, 60), (40, 4)])
 def test_the_pane_fits_any_size(mapped: Path, size: tuple[int, int]) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await measured(app, pilot)
         assert "C1 ■" in screen(app)
         assert app.errors == []
@@ -302,7 +302,7 @@ def test_the_pane_fits_any_size(mapped: Path, size: tuple[int, int]) -> None:
 
 
 def test_a_small_pane_keeps_its_silhouettes_in_a_line(mapped: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         assert screen(app).split("\n")[-1].strip() == "silhouette by k: 2 █▁ 3"
         await pilot.resize_terminal(80, 22)
         await pilot.pause()
@@ -312,7 +312,7 @@ def test_a_small_pane_keeps_its_silhouettes_in_a_line(mapped: Path) -> None:
 
 
 def test_before_the_first_selection_the_pane_says_what_to_do(project: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("enter")
         assert "no clusters yet: embed 6 scans and pick the first queue" in screen(app)
 
@@ -339,7 +339,7 @@ def test_the_cursor_is_where_it_was(mapped: Path) -> None:
     pane = ClustersPane()
     pane.restore({"cluster": "1"})
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.pause()
         assert pane.state() == {"cluster": "1"}
 
@@ -350,7 +350,7 @@ def test_a_state_that_does_not_fit_is_passed_over(mapped: Path) -> None:
     pane = ClustersPane()
     pane.restore({"cluster": ["nonsense"]})
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         assert pane.state() == {"cluster": "0"}
 
     drive(mapped, pane, steps)

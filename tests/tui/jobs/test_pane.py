@@ -18,7 +18,7 @@ from coldal_tui.scheduler import queue
 from coldal_tui.scheduler import supervisor as supervisor_module
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.jobs.pane import JobsPane
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
 POLL_S = 0.1
@@ -39,7 +39,7 @@ class NoGpus(DeviceReader):
         return Host(8, 0.25, 2**30, 16 * 2**30)
 
 
-class WatchedApp(DeskApp):
+class WatchedApp(PaneApp):
     """Counts what was read."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -106,13 +106,13 @@ def pane(**options: Any) -> JobsPane:
     return JobsPane(lambda: NOW, options.pop("reader", Gpus()), poll_s=POLL_S)
 
 
-async def shown(app: DeskApp, pilot: Pilot[None], *words: str) -> None:
+async def shown(app: PaneApp, pilot: Pilot[None], *words: str) -> None:
     for word in words:
         await until(pilot, lambda word=word: word in screen(app))  # type: ignore[misc]
 
 
 def test_jobs_are_listed_and_the_running_one_is_looked_at(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100  2.0/s  45 s left", "train starts")
         text = screen(app)
         rows = [line.split() for line in text.split("\n")[1:4]]
@@ -128,7 +128,7 @@ def test_jobs_are_listed_and_the_running_one_is_looked_at(working: Path) -> None
 
 
 def test_the_cursor_chooses_the_job_that_is_looked_at(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("j")
         await shown(app, pilot, "embed 1  ✗ failed", "in /data/x", "→ free space")
@@ -139,7 +139,7 @@ def test_the_cursor_chooses_the_job_that_is_looked_at(working: Path) -> None:
 
 
 def test_progress_and_log_are_followed_while_something_runs(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         folder = folder_of(working, 2)
         advance(folder, 60)
@@ -205,7 +205,7 @@ def test_the_whole_log_is_a_key_away(working: Path) -> None:
     folder = folder_of(working, 2)
     folder.log.write_text("".join(f"line {n}\n" for n in range(500)))
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("enter")
         await shown(app, pilot, "line 499")
@@ -224,7 +224,7 @@ def test_a_log_that_is_read_at_its_end_is_followed(working: Path) -> None:
     folder = folder_of(working, 2)
     folder.log.write_text("".join(f"line {n}\n" for n in range(100)))
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("enter")
         await shown(app, pilot, "line 99")
@@ -240,7 +240,7 @@ def test_a_log_that_is_read_elsewhere_stays_where_it_is(working: Path) -> None:
     folder.log.write_text("".join(f"line {n}\n" for n in range(100)))
     jobs = pane()
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("enter")
         await shown(app, pilot, "line 99")
@@ -258,7 +258,7 @@ def test_a_log_is_wrapped_anew_in_another_width(working: Path) -> None:
     jobs = pane()
     folder_of(working, 2).log.write_text("x" * 100 + "\n")
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("enter")
         await until(pilot, lambda: jobs.log_view.row_count == 2)
@@ -269,7 +269,7 @@ def test_a_log_is_wrapped_anew_in_another_width(working: Path) -> None:
 
 
 def test_a_log_of_a_job_that_wrote_nothing(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("g", "enter")
         await shown(app, pilot, "(nothing was written yet)")
@@ -278,7 +278,7 @@ def test_a_log_of_a_job_that_wrote_nothing(working: Path) -> None:
 
 
 def test_escape_among_the_jobs_is_the_apps(working: Path) -> None:
-    class Escaping(DeskApp):
+    class Escaping(PaneApp):
         escaped = 0
         BINDINGS = [("escape", "away", "away")]  # noqa: RUF012
 
@@ -304,7 +304,7 @@ def status(root: Path, number: int) -> str:
 
 
 def test_a_running_job_is_ended_after_a_question(working: Path, started: list[Path]) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         app.answers = ["no", "yes"]
         await pilot.press("x")
@@ -323,7 +323,7 @@ def test_a_running_job_is_ended_after_a_question(working: Path, started: list[Pa
 
 
 def test_a_waiting_job_is_cancelled_at_once(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         app.answers = ["yes"]
         await pilot.press("g", "x")
@@ -335,7 +335,7 @@ def test_a_waiting_job_is_cancelled_at_once(working: Path) -> None:
 
 
 def test_a_failed_job_is_retried(working: Path, started: list[Path]) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("G", "r")
         assert app.told == ["embed 1 goes on"]
@@ -347,7 +347,7 @@ def test_a_failed_job_is_retried(working: Path, started: list[Path]) -> None:
 
 
 def test_keys_that_do_not_fit_the_job_do_nothing(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         await pilot.press("r", "G", "x", "space", "v")
         assert (app.questions, app.told) == ([], [])
@@ -358,7 +358,7 @@ def test_keys_that_do_not_fit_the_job_do_nothing(working: Path) -> None:
 def test_nothing_is_changed_when_only_reading(working: Path) -> None:
     jobs = pane()
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         assert jobs.check_action("cancel", ()) is None
         assert jobs.check_action("retry", ()) is False
@@ -380,7 +380,7 @@ def test_trouble_is_told_once(working: Path) -> None:
 
     reader = Troubled()
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         reader.broken = True
         await until(pilot, lambda: app.told != [])
@@ -401,7 +401,7 @@ def test_a_slow_disk_is_not_asked_twice_at_once(working: Path) -> None:
             time.sleep(3 * POLL_S)
             return super().devices(backend)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         advance(folder_of(working, 2), 20)
         await shown(app, pilot, "training  20 of 100")
@@ -410,14 +410,14 @@ def test_a_slow_disk_is_not_asked_twice_at_once(working: Path) -> None:
 
 
 def test_without_a_gpu_the_machine_is_told(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "no GPU  25 % of 8 processors busy  1.0 of 16 GB memory")
 
     drive(working, pane(reader=NoGpus()), steps, size=(80, 22))
 
 
 def test_before_the_first_job_the_pane_says_what_to_do(project: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "no job yet: embed 6 scans and pick the first queue")
         await pilot.press("enter", "x", "r", "j")
         assert app.errors == []
@@ -427,7 +427,7 @@ def test_before_the_first_job_the_pane_says_what_to_do(project: Path) -> None:
 
 @pytest.mark.parametrize("size", [(60, 14), (78, 19), (120, 40), (200, 60), (30, 6)])
 def test_the_pane_fits_any_size(working: Path, size: tuple[int, int]) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "train")
         await pilot.press("enter")
         await pilot.resize_terminal(90, 24)
@@ -443,7 +443,7 @@ def test_the_cursor_is_where_it_was(working: Path) -> None:
     jobs = pane()
     jobs.restore({"job": 1})
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "embed 1  ✗ failed")
         assert jobs.state() == {"job": 1}
 
@@ -454,14 +454,14 @@ def test_a_job_that_is_no_longer_there_is_passed_over(working: Path) -> None:
     jobs = pane()
     jobs.restore({"job": 99})
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "score 3  ○ waiting")
 
     drive(working, jobs, steps, size=(80, 22))
 
 
 def test_plain_terminals_get_plain_characters(working: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         assert screen(app).isascii()
 

@@ -19,8 +19,8 @@ from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.labels.pane import LabelsPane
 from coldal_tui.tui.labels.rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
 from coldal_tui.tui.widgets.picture import PictureView
-from tests.support.desk import DeskApp, drive, screen, until
 from tests.support.overlays import add_masks, add_run, square
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 LEFT = square(rows=(1, 7), columns=(1, 4))
 RIGHT = square(rows=(1, 7), columns=(4, 7))
@@ -42,14 +42,14 @@ def lists(queued: Path, tmp_path: Path) -> Path:
     return queued
 
 
-def see(root: Path, *keys: str, **options: Any) -> tuple[DeskApp, str]:
+def see(root: Path, *keys: str, **options: Any) -> tuple[PaneApp, str]:
     """The pane after its lists were read and some keys; what is on the screen."""
     seen = []
     answers = options.pop("answers", ())
     at = options.pop("at", None)
     pane = options.pop("pane", None) or LabelsPane()
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.answers = list(answers)
         await until(pilot, lambda: app.pane._known.labels or "no labels" in screen(app))
         await until(pilot, lambda: app.pane._agreements or not app.pane._known.labels)
@@ -179,7 +179,7 @@ def test_enter_puts_label_and_prediction_side_by_side(lists: Path) -> None:
 def test_each_side_has_its_own_outline(lists: Path) -> None:
     found: list[set[Any]] = []
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bool(app.pane._agreements))
         await pilot.press("s", "enter")
         await until(pilot, lambda: app.pane.border_subtitle is not None)
@@ -315,7 +315,7 @@ def test_keys_of_quarantine_are_off_among_labels(lists: Path) -> None:
 
 
 def test_a_new_label_appears_and_the_cursor_stays(lists: Path, tmp_path: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bool(app.pane._agreements))
         await pilot.press("s", "o", "j")
         with Project(lists) as project:
@@ -328,7 +328,7 @@ def test_a_new_label_appears_and_the_cursor_stays(lists: Path, tmp_path: Path) -
 
 
 def test_a_hidden_pane_reads_when_it_is_shown(lists: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.display = False
         await pilot.pause()
         with Project(lists) as project:

@@ -13,7 +13,7 @@ from coldal_tui.maps import save_map
 from coldal_tui.project.project import Project
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.map.pane import MapPane
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 from tests.support.small_projects import add_to_queue
 
 # scan_0 to scan_3 at the corners of a square, scan_4 in its middle, scan_5 far to the right.
@@ -46,33 +46,33 @@ def mapped(queued: Path) -> Path:
     return queued
 
 
-def pane_of(app: DeskApp) -> MapPane:
+def pane_of(app: PaneApp) -> MapPane:
     assert isinstance(app.pane, MapPane)
     return app.pane
 
 
-def here(app: DeskApp) -> str | None:
+def here(app: PaneApp) -> str | None:
     model = pane_of(app).model
     return None if model is None or model.here is None else model.scene.scan_ids[model.here]
 
 
-def zoom(app: DeskApp) -> float:
+def zoom(app: PaneApp) -> float:
     model = pane_of(app).model
     assert model is not None
     return model.zoom
 
 
-def box_text(app: DeskApp) -> str:
+def box_text(app: PaneApp) -> str:
     return str(app.pane.border_subtitle)
 
 
-def lines(app: DeskApp) -> list[str]:
+def lines(app: PaneApp) -> list[str]:
     """The pane's lines without its border."""
     return [app.pane.render_line(y).text.rstrip() for y in range(app.pane.size.height)]
 
 
 def test_the_map_its_legend_and_the_scan_here(mapped: Path) -> None:
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.pause()
         shown = lines(app)
@@ -86,7 +86,7 @@ def test_the_map_its_legend_and_the_scan_here(mapped: Path) -> None:
 
 
 def test_arrows_and_letters_go_to_the_next_scan_that_way(mapped: Path) -> None:
-    async def walk(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def walk(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         seen = []
         for key in ("l", "right", "h", "left", "k", "up", "right", "j"):
@@ -100,7 +100,7 @@ def test_arrows_and_letters_go_to_the_next_scan_that_way(mapped: Path) -> None:
 
 
 def test_the_first_step_finds_the_scan_in_the_middle(mapped: Path) -> None:
-    async def walk(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def walk(app: PaneApp, pilot: Pilot[None]) -> None:
         assert lines(app)[-1] == "arrows or a click choose a scan"
         await pilot.press("j")
         assert app.chosen == ["scan_1"]
@@ -109,7 +109,7 @@ def test_the_first_step_finds_the_scan_in_the_middle(mapped: Path) -> None:
 
 
 def test_following_another_pane_sends_nothing_back(mapped: Path) -> None:
-    async def follow(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def follow(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_3")
         await pilot.pause()
         assert here(app) == "scan_3"
@@ -126,7 +126,7 @@ def test_following_another_pane_sends_nothing_back(mapped: Path) -> None:
 
 
 def test_zoom_pan_and_fit(mapped: Path) -> None:
-    async def move(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def move(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_4")
         for key, expected in ((">", 1.5), ("]", 2.25), ("equals_sign", 3.375), ("<", 2.25)):
             await pilot.press(key)
@@ -148,7 +148,7 @@ def test_zoom_pan_and_fit(mapped: Path) -> None:
 
 
 def test_a_scan_out_of_view_is_brought_into_it(mapped: Path) -> None:
-    async def follow(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def follow(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press(">", ">", ">", ">", ">")
         app.pane.go_to("scan_5")
@@ -162,7 +162,7 @@ def test_a_scan_out_of_view_is_brought_into_it(mapped: Path) -> None:
 
 
 def test_being_told_again_of_the_same_scan_moves_nothing(mapped: Path) -> None:
-    async def follow(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def follow(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press(">", ">", ">", "L", "L", "L", "L")
         model = pane_of(app).model
@@ -176,7 +176,7 @@ def test_being_told_again_of_the_same_scan_moves_nothing(mapped: Path) -> None:
 
 
 def test_the_next_medoid_and_the_next_queued(mapped: Path) -> None:
-    async def jump(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def jump(app: PaneApp, pilot: Pilot[None]) -> None:
         for key in ("m", "m", "o", "o", "o", "O", "M"):
             await pilot.press(key)
         assert app.chosen == [f"scan_{n}" for n in (0, 0, 1, 2, 0, 2, 0)]
@@ -187,7 +187,7 @@ def test_the_next_medoid_and_the_next_queued(mapped: Path) -> None:
 def test_without_any_it_is_said(project: Path) -> None:
     add_map(project)
 
-    async def jump(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def jump(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("m", "o")
         assert app.told == ["no medoid yet", "nothing is queued"]
 
@@ -195,7 +195,7 @@ def test_without_any_it_is_said(project: Path) -> None:
 
 
 def test_enter_opens_the_scan(mapped: Path) -> None:
-    async def open_it(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def open_it(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("enter")
         app.pane.go_to("scan_4")
         await pilot.press("enter")
@@ -216,7 +216,7 @@ def set_facts(root: Path) -> None:
 def test_colours_go_round_and_metadata_are_chosen(mapped: Path) -> None:
     set_facts(mapped)
 
-    async def colour(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def colour(app: PaneApp, pilot: Pilot[None]) -> None:
         pane = pane_of(app)
         await until(pilot, lambda: pane.known == ("patient", "meta:site"))
         seen = []
@@ -240,7 +240,7 @@ def test_colours_go_round_and_metadata_are_chosen(mapped: Path) -> None:
 def test_a_column_that_changes_is_read_again(mapped: Path) -> None:
     set_facts(mapped)
 
-    async def change(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def change(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await until(pilot, lambda: lines(app)[-1].endswith("patient a"))
         with Project(mapped) as opened:
@@ -253,7 +253,7 @@ def test_a_column_that_changes_is_read_again(mapped: Path) -> None:
 
 
 def test_a_change_of_status_shows_and_keeps_view_and_cursor(mapped: Path) -> None:
-    async def change(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def change(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_1")
         await pilot.press(">")
         with Project(mapped) as opened:
@@ -268,7 +268,7 @@ def test_a_change_of_status_shows_and_keeps_view_and_cursor(mapped: Path) -> Non
 
 
 def test_an_unchanged_view_draws_nothing(mapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def show(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def show(app: PaneApp, pilot: Pilot[None]) -> None:
         pane = pane_of(app)
         await pilot.pause(0.3)
         asked: list[Any] = []
@@ -283,7 +283,7 @@ def test_an_unchanged_view_draws_nothing(mapped: Path, monkeypatch: pytest.Monke
 def test_moving_the_cursor_draws_two_rows_and_the_lines_below(
     mapped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def move(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def move(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.pause()
         lines(app)
@@ -303,7 +303,7 @@ def test_moving_the_cursor_draws_two_rows_and_the_lines_below(
 # The box
 
 
-def corners(app: DeskApp, one: int, other: int) -> list[str]:
+def corners(app: PaneApp, one: int, other: int) -> list[str]:
     """Keys that stretch a box from one scan's cell to another's to its right, above or below."""
     model = pane_of(app).model
     assert model is not None
@@ -315,7 +315,7 @@ def corners(app: DeskApp, one: int, other: int) -> list[str]:
 
 
 def test_a_box_counts_what_is_in_it(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b")
         assert box_text(app) == "1 scan: 1 queued"
@@ -329,7 +329,7 @@ def test_a_box_counts_what_is_in_it(mapped: Path) -> None:
 
 
 def test_candidates_in_the_box_are_queued_by_hand(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b", *corners(app, 0, 3))
         app.answers = ["queue", "yes"]
@@ -349,7 +349,7 @@ def test_candidates_in_the_box_are_queued_by_hand(mapped: Path) -> None:
 
 
 def test_queued_scans_in_the_box_are_assigned(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b", *corners(app, 0, 1))
         app.answers = ["assign", "ana"]
@@ -363,7 +363,7 @@ def test_queued_scans_in_the_box_are_assigned(mapped: Path) -> None:
 
 
 def test_scans_in_the_box_are_excluded(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_4")
         await pilot.press("b")
         app.answers = ["exclude", "blurred"]
@@ -379,12 +379,12 @@ def test_scans_in_the_box_are_excluded(mapped: Path) -> None:
 def test_a_selection_is_shown_in_the_queue(mapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     selected: list[tuple[str, ...]] = []
 
-    def take(_: DeskApp, message: MapPane.Selected) -> None:
+    def take(_: PaneApp, message: MapPane.Selected) -> None:
         selected.append(message.scan_ids)
 
-    monkeypatch.setattr(DeskApp, "on_map_pane_selected", take, raising=False)
+    monkeypatch.setattr(PaneApp, "on_map_pane_selected", take, raising=False)
 
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b", *corners(app, 0, 3))
         app.answers = ["show"]
@@ -396,7 +396,7 @@ def test_a_selection_is_shown_in_the_queue(mapped: Path, monkeypatch: pytest.Mon
 
 
 def test_zooming_in_on_the_box(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b", *corners(app, 0, 3))
         app.answers = ["zoom"]
@@ -408,7 +408,7 @@ def test_zooming_in_on_the_box(mapped: Path) -> None:
 
 
 def test_an_empty_box_is_said(mapped: Path) -> None:
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         model = pane_of(app).model
         assert model is not None
         model.start_box((0, 0))
@@ -424,12 +424,12 @@ def test_read_only_offers_nothing_that_changes(
 ) -> None:
     offered: list[list[str]] = []
 
-    def choose(_: DeskApp, title: str, options: Any, then: Any) -> None:
+    def choose(_: PaneApp, title: str, options: Any, then: Any) -> None:
         offered.append([key for key, _ in options])
 
-    monkeypatch.setattr(DeskApp, "choose", choose)
+    monkeypatch.setattr(PaneApp, "choose", choose)
 
-    async def select(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def select(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.press("b", *corners(app, 0, 3), "b")
         assert offered == [["show", "zoom"]]
@@ -438,7 +438,7 @@ def test_read_only_offers_nothing_that_changes(
 
 
 def test_escape_is_the_apps_where_there_is_no_box(mapped: Path) -> None:
-    async def press(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def press(app: PaneApp, pilot: Pilot[None]) -> None:
         assert app.pane.check_action("leave_box", ()) is False
         await pilot.press("b")
         assert app.pane.check_action("leave_box", ()) is True
@@ -449,7 +449,7 @@ def test_escape_is_the_apps_where_there_is_no_box(mapped: Path) -> None:
 # The mouse
 
 
-def offset_of(app: DeskApp, n: int, border: int = 0) -> tuple[int, int]:
+def offset_of(app: PaneApp, n: int, border: int = 0) -> tuple[int, int]:
     model = pane_of(app).model
     assert model is not None
     column, row = model.cell_of(n)
@@ -457,7 +457,7 @@ def offset_of(app: DeskApp, n: int, border: int = 0) -> tuple[int, int]:
 
 
 def test_a_click_picks_the_scan(mapped: Path) -> None:
-    async def click(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def click(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.click(MapPane, offset=offset_of(app, 3))
         column, row = offset_of(app, 5)
         await pilot.click(MapPane, offset=(column - 3, row + 1))
@@ -469,7 +469,7 @@ def test_a_click_picks_the_scan(mapped: Path) -> None:
 
 
 def test_a_double_click_opens_it(mapped: Path) -> None:
-    async def click(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def click(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.click(MapPane, offset=offset_of(app, 3), times=2)
         await pilot.pause()
         assert app.opened == [("scan_3", "scan")]
@@ -478,7 +478,7 @@ def test_a_double_click_opens_it(mapped: Path) -> None:
 
 
 def test_dragging_makes_a_box(mapped: Path) -> None:
-    async def drag(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def drag(app: PaneApp, pilot: Pilot[None]) -> None:
         app.answers = ["show"]
         await pilot.mouse_down(MapPane, offset=offset_of(app, 2))
         await pilot.hover(MapPane, offset=offset_of(app, 4))
@@ -492,7 +492,7 @@ def test_dragging_makes_a_box(mapped: Path) -> None:
 
 
 def test_the_wheel_zooms_where_the_mouse_is(mapped: Path) -> None:
-    async def turn(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def turn(app: PaneApp, pilot: Pilot[None]) -> None:
         place = offset_of(app, 3)
         await pilot._post_mouse_events([scroll("MouseScrollUp")], MapPane, offset=place, button=0)
         assert zoom(app) == 1.5
@@ -515,7 +515,7 @@ def scroll(name: str) -> Any:
 
 
 def test_before_there_is_a_map_it_teaches(project: Path) -> None:
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         assert "no map yet" in screen(app)
         assert "n  embed 6 scans and pick the first queue" in screen(app)
         await pilot.press("j", "b", "enter", "c", "C", ">", "f", "m", "o", "L", "d", "t", "escape")
@@ -533,7 +533,7 @@ def test_before_there_is_a_map_it_teaches(project: Path) -> None:
 def test_scans_that_all_look_the_same_lie_on_one_point(queued: Path) -> None:
     add_map(queued, [(1.0, 1.0)] * 6)
 
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         assert box_text(app) == "all 6 scans lie on one point"
         await pilot.press("m", "l", ">", ">", "f")
         assert here(app) == "scan_0"
@@ -544,7 +544,7 @@ def test_scans_that_all_look_the_same_lie_on_one_point(queued: Path) -> None:
 
 @pytest.mark.parametrize("size", [(60, 16), (20, 5), (8, 3), (3, 1), (120, 40), (200, 60)])
 def test_any_size_is_survived(size: tuple[int, int], mapped: Path) -> None:
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("m", ">", "b", "l", "escape", "c", "f")
         assert [len(app.pane.render_line(y).text) for y in range(size[1])] == [size[0]] * size[1]
         assert here(app) == "scan_0"
@@ -553,7 +553,7 @@ def test_any_size_is_survived(size: tuple[int, int], mapped: Path) -> None:
 
 
 def test_a_small_pane_keeps_the_line_about_the_scan(mapped: Path) -> None:
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("m")
         assert lines(app)[-1].startswith("◎ scan_0")
         await pilot.resize_terminal(40, 5)
@@ -568,7 +568,7 @@ def test_a_small_pane_keeps_the_line_about_the_scan(mapped: Path) -> None:
 
 
 def test_ascii_has_no_other_characters(mapped: Path) -> None:
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("m", "b", "l")
         text = "\n".join(lines(app))
         assert text.isascii()
@@ -578,7 +578,7 @@ def test_ascii_has_no_other_characters(mapped: Path) -> None:
 
 
 def test_dots_or_glyphs_and_marks_on_or_off(mapped: Path) -> None:
-    async def press(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def press(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("d")
         assert any("⠀" < letter <= "⣿" for line in lines(app) for letter in line)
         await pilot.press("t")
@@ -596,7 +596,7 @@ def test_the_next_session_looks_where_this_one_did(mapped: Path) -> None:
     set_facts(mapped)
     kept: dict[str, Any] = {}
 
-    async def leave(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def leave(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_3")
         await pilot.press(">", ">", "L", "t")
         pane_of(app).colour = "meta:site"
@@ -606,7 +606,7 @@ def test_the_next_session_looks_where_this_one_did(mapped: Path) -> None:
     pane = MapPane()
     pane.restore(kept)
 
-    async def come_back(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def come_back(app: PaneApp, pilot: Pilot[None]) -> None:
         assert here(app) == "scan_3"
         assert zoom(app) == 2.25
         await until(pilot, lambda: "colour: site" in str(app.pane.border_title))
@@ -628,7 +628,7 @@ def test_what_is_unfit_is_passed_over(state: dict[str, Any], mapped: Path) -> No
     pane = MapPane()
     pane.restore(state)
 
-    async def look(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def look(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.pause(0.2)
         await until(pilot, lambda: pane.colour == "cluster")
         assert zoom(app) == 1
@@ -639,7 +639,7 @@ def test_what_is_unfit_is_passed_over(state: dict[str, Any], mapped: Path) -> No
 
 
 def test_a_new_map_is_shown_as_a_whole(mapped: Path) -> None:
-    async def change(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def change(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_4")
         await pilot.press(">", ">")
         add_map(mapped, [(n, n * 2.0) for n in range(6)], map_id=2)
@@ -653,7 +653,7 @@ def test_a_new_map_is_shown_as_a_whole(mapped: Path) -> None:
 
 
 def test_a_queue_item_that_changes_is_told_anew(mapped: Path) -> None:
-    async def change(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def change(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_5")
         with Project(mapped) as opened:
             add_to_queue(opened, [("scan_5", 9, "random", {})])

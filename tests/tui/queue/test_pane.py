@@ -16,7 +16,7 @@ from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.queue.pane import QueuePane
 from coldal_tui.tui.widgets.alpha_line import AlphaLine
 from coldal_tui.tui.widgets.table import BigTable
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 from tests.support.second_round import queue, second_round
 
 
@@ -32,22 +32,22 @@ def bordered() -> QueuePane:
     return pane
 
 
-def shown(app: DeskApp) -> list[str]:
+def shown(app: PaneApp) -> list[str]:
     """Keys of the rows, in order."""
     table = app.pane.query_one(BigTable)
     return [table.model.key(row) for row in range(table.row_count)]
 
 
-def table_of(app: DeskApp) -> BigTable:
+def table_of(app: PaneApp) -> BigTable:
     return app.pane.query_one(BigTable)
 
 
-async def ready(app: DeskApp, pilot: Pilot[None], rows: int = 8) -> None:
+async def ready(app: PaneApp, pilot: Pilot[None], rows: int = 8) -> None:
     await until(pilot, lambda: table_of(app).row_count == rows)
     await pilot.pause()
 
 
-async def press(app: DeskApp, pilot: Pilot[None], *keys: str) -> None:
+async def press(app: PaneApp, pilot: Pilot[None], *keys: str) -> None:
     """Press, and let threads that were started answer."""
     for key in keys:
         await pilot.press(key)
@@ -68,7 +68,7 @@ def row_of(root: Path, scan_id: str) -> dict[str, Any]:
 def test_the_queue_comes_by_round_and_rank_with_its_numbers(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert shown(app) == ["s00", "s05", "s10", *picks]
         lines = screen(app).splitlines()
@@ -87,7 +87,7 @@ def test_the_queue_comes_by_round_and_rank_with_its_numbers(root: Path) -> None:
 
 
 def test_keys_move_and_tell_which_scan_is_current(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert app.chosen == ["s00"]
         await press(app, pilot, "j", "down", "G", "k", "g", "enter")
@@ -100,7 +100,7 @@ def test_keys_move_and_tell_which_scan_is_current(root: Path) -> None:
 
 
 def test_it_follows_another_pane_without_saying_so_again(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to("s10")
         await pilot.pause()
@@ -111,7 +111,7 @@ def test_it_follows_another_pane_without_saying_so_again(root: Path) -> None:
 
 
 def test_a_scan_that_is_not_there_yet_is_gone_to_when_it_comes(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to("s02")
         await press(app, pilot, "A", "A")
@@ -122,7 +122,7 @@ def test_a_scan_that_is_not_there_yet_is_gone_to_when_it_comes(root: Path) -> No
 
 
 def test_a_filter_narrows_as_it_is_typed_and_escape_clears_it(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await pilot.press("slash", *"role:medoid")
         await until(pilot, lambda: table_of(app).row_count == 3)
@@ -138,7 +138,7 @@ def test_a_filter_narrows_as_it_is_typed_and_escape_clears_it(root: Path) -> Non
 
 
 def test_escape_in_the_line_drops_the_filter(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await pilot.press("slash", *"s05")
         await until(pilot, lambda: table_of(app).row_count == 1)
@@ -149,7 +149,7 @@ def test_escape_in_the_line_drops_the_filter(root: Path) -> None:
 
 
 def test_an_unknown_value_says_what_there_is_and_keeps_the_rows(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await pilot.press("slash", *"role:x")
         await until(pilot, lambda: "no role 'x'" in screen(app))
@@ -163,7 +163,7 @@ def test_an_unknown_value_says_what_there_is_and_keeps_the_rows(root: Path) -> N
 
 
 def test_the_right_arrow_completes_names_and_values(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await pilot.press("slash", *"rol")
         await pilot.pause(0.1)
@@ -177,7 +177,7 @@ def test_the_right_arrow_completes_names_and_values(root: Path) -> None:
 
 
 def test_a_filter_from_outside_looks_wider_where_the_queue_has_nothing(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert isinstance(app.pane, QueuePane)
         app.pane.set_filter("status:candidate")
@@ -188,7 +188,7 @@ def test_a_filter_from_outside_looks_wider_where_the_queue_has_nothing(root: Pat
 
 
 def test_scans_picked_out_elsewhere_are_shown_alone(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert isinstance(app.pane, QueuePane)
         app.pane.show_only(["s02", "s05"])
@@ -201,7 +201,7 @@ def test_scans_picked_out_elsewhere_are_shown_alone(root: Path) -> None:
 
 
 def test_sorting_by_a_column_and_back(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         natural = shown(app)
         app.answers += ["entropy", "rank"]
@@ -222,7 +222,7 @@ def test_sorting_by_a_column_and_back(root: Path) -> None:
 def test_skip_asks_for_a_reason_and_shows_who_comes_instead(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[1])
         app.answers.append("motion artefact")
@@ -242,7 +242,7 @@ def test_a_number_stands_for_a_reason_given_before(root: Path) -> None:
     picks = store(root, queue)
     store(root, lambda project: actions.skip(project, [picks[0]], "wrong view"))
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, 9)
         app.pane.go_to(picks[1])
         app.answers.append("1")
@@ -256,7 +256,7 @@ def test_a_number_stands_for_a_reason_given_before(root: Path) -> None:
 def test_marked_scans_are_pinned_together_and_unpinned_again(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[3])
         await press(app, pilot, "space", "space")
@@ -275,7 +275,7 @@ def test_marked_scans_are_pinned_together_and_unpinned_again(root: Path) -> None
 def test_assign_gives_a_name_and_takes_it_off(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[0])
         app.answers += ["ana", ""]
@@ -291,7 +291,7 @@ def test_assign_gives_a_name_and_takes_it_off(root: Path) -> None:
 def test_a_block_moves_through_the_ranks(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[2])
         await press(app, pilot, "space", "space", "K", "K")
@@ -306,7 +306,7 @@ def test_a_block_moves_through_the_ranks(root: Path) -> None:
 
 
 def test_ranks_are_not_moved_while_sorted_otherwise(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.answers.append("scan")
         await press(app, pilot, "s", "K")
@@ -318,7 +318,7 @@ def test_ranks_are_not_moved_while_sorted_otherwise(root: Path) -> None:
 def test_exclude_and_bring_back(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[0])
         app.answers.append("not a chest")
@@ -332,7 +332,7 @@ def test_exclude_and_bring_back(root: Path) -> None:
 
 
 def test_what_is_refused_is_an_error_of_the_desk_and_changes_nothing(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.answers.append("")
         await press(app, pilot, "x")
@@ -344,7 +344,7 @@ def test_what_is_refused_is_an_error_of_the_desk_and_changes_nothing(root: Path)
 
 
 def test_read_only_changes_are_greyed_and_do_nothing(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         for action in ("skip", "exclude", "pin", "assign", "reopen", "shift"):
             assert app.pane.check_action(action, ()) is None
@@ -357,7 +357,7 @@ def test_read_only_changes_are_greyed_and_do_nothing(root: Path) -> None:
 
 
 def test_escape_is_left_to_the_app_when_there_is_nothing_to_clear(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert app.pane.check_action("clear", ()) is False
         await press(app, pilot, "space")
@@ -371,7 +371,7 @@ def test_escape_is_left_to_the_app_when_there_is_nothing_to_clear(root: Path) ->
 def test_alpha_is_tried_out_and_dropped(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await press(app, pilot, "a")
         assert "round 1 with α 0.50, a trial" in screen(app)
@@ -393,7 +393,7 @@ def test_alpha_is_tried_out_and_dropped(root: Path) -> None:
 
 
 def test_alpha_applied_is_what_was_shown(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await press(app, pilot, "a", "left", "left_square_bracket")
         assert "α 0.44" in screen(app)
@@ -414,7 +414,7 @@ def test_alpha_applied_is_what_was_shown(root: Path) -> None:
 def test_a_change_by_somebody_else_is_ranked_in(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await press(app, pilot, "a", "right")
         store(root, lambda project: actions.pin(project, [picks[4]]))
@@ -429,7 +429,7 @@ def test_a_change_by_somebody_else_is_ranked_in(root: Path) -> None:
 
 
 def test_in_the_first_round_alpha_says_why_not(queued: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, 3)
         await press(app, pilot, "a")
         assert "the first round is picked before there is any" in app.told[0]
@@ -441,7 +441,7 @@ def test_in_the_first_round_alpha_says_why_not(queued: Path) -> None:
 def test_why_opens_all_that_is_known(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[0])
         await press(app, pilot, "w")
@@ -456,7 +456,7 @@ def test_why_opens_all_that_is_known(root: Path) -> None:
 
 
 def test_an_empty_project_says_what_to_press(project: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "nothing is queued yet" in screen(app))
         assert "A  shows all 6 scans" in screen(app)
         await press(app, pilot, "A")
@@ -468,7 +468,7 @@ def test_an_empty_project_says_what_to_press(project: Path) -> None:
 def test_the_view_is_the_same_on_return(root: Path) -> None:
     kept: dict[str, Any] = {}
 
-    async def leave(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def leave(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.answers.append("diversity")
         await press(app, pilot, "A", "A", "s")
@@ -478,7 +478,7 @@ def test_the_view_is_the_same_on_return(root: Path) -> None:
         kept.update(app.pane.state())
         kept["rows"] = shown(app)
 
-    async def back(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def back(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: shown(app) == kept["rows"])
         assert app.pane.state() == {k: v for k, v in kept.items() if k != "rows"}
 
@@ -491,10 +491,10 @@ def test_the_view_is_the_same_on_return(root: Path) -> None:
 
 
 def test_the_footer_greys_what_cannot_be_done_to_no_rows(root: Path) -> None:
-    def enabled(app: DeskApp) -> bool:
+    def enabled(app: PaneApp) -> bool:
         return app.screen.active_bindings["x"].enabled
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert enabled(app)
         await press(app, pilot, "slash", *"zzz", "enter")
@@ -506,7 +506,7 @@ def test_the_footer_greys_what_cannot_be_done_to_no_rows(root: Path) -> None:
 
 
 def test_a_filter_that_is_still_typed_is_not_kept(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         await pilot.press("slash", *"s05", "enter", "slash", "x")
         await until(pilot, lambda: table_of(app).row_count == 0)
@@ -519,7 +519,7 @@ def test_a_state_that_is_nonsense_is_passed_over(root: Path) -> None:
     pane = bordered()
     pane.restore({"scan": 3, "filter": None, "sort": ["x"], "scope": "everything"})
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
 
     drive(root, pane, steps)
@@ -528,7 +528,7 @@ def test_a_state_that_is_nonsense_is_passed_over(root: Path) -> None:
 def test_sixty_columns_and_plain_letters(root: Path) -> None:
     picks = store(root, queue)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         first = row_of(root, picks[0])
         line = next(line for line in screen(app).splitlines() if f" {picks[0]} " in line)
@@ -551,7 +551,7 @@ def test_names_from_outside_are_not_obeyed(root: Path) -> None:
 
     store(root, rename)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert r"[red]s\x1b[31mX" in screen(app)
         assert "\x1b" not in screen(app)
@@ -563,7 +563,7 @@ def test_rows_that_come_do_not_lead_the_other_panes_away(root: Path) -> None:
     pane = bordered()
     pane.go_to("s02")
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         assert app.chosen == []
         await press(app, pilot, "j")
@@ -573,7 +573,7 @@ def test_rows_that_come_do_not_lead_the_other_panes_away(root: Path) -> None:
 
 
 def test_a_click_takes_the_focus_and_the_scan(root: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.set_focus(None)
         await pilot.click(BigTable, offset=(10, 3))

@@ -13,7 +13,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.pane import Pane
 from coldal_tui.tui.queue.why import Why, full_text, read_facts, why_text
-from tests.support.desk import DeskApp, screen, until
+from tests.support.pane_app import PaneApp, screen, until
 from tests.support.second_round import queue, second_round
 
 FACTS: dict[str, Any] = {
@@ -99,8 +99,8 @@ def test_names_are_shown_literally() -> None:
     assert told.plain.startswith(r"why [red]\x1b[1m: ")
 
 
-class WhyApp(DeskApp):
-    """A desk with the reasons alone; counts what is read."""
+class WhyApp(PaneApp):
+    """An app with the reasons alone; counts what is read."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, Pane())

@@ -12,7 +12,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.runs.curve import CurvePane
 from coldal_tui.tui.runs.pane import RunsPane
-from tests.support.desk import DeskApp, drive, screen, until
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 
 def add_run(project: Project, number: int, labels: int, **dice: float) -> None:
@@ -58,7 +58,7 @@ def trained(queued: Path) -> Path:
     return queued
 
 
-class ReadingApp(DeskApp):
+class ReadingApp(PaneApp):
     """Notes what was read."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -70,7 +70,7 @@ class ReadingApp(DeskApp):
         super().read(key, *more, **options)
 
 
-async def ready(app: DeskApp, pilot: Pilot[None], words: str) -> None:
+async def ready(app: PaneApp, pilot: Pilot[None], words: str) -> None:
     await until(pilot, lambda: words in screen(app))
 
 
@@ -78,7 +78,7 @@ NEWEST = "worst scans of run-002 on validation (2)"
 
 
 def test_the_newest_run_and_its_worst_scans_are_shown(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         text = screen(app)
         rows = [line[:60].split() for line in text.split("\n")]
@@ -93,7 +93,7 @@ def test_the_newest_run_and_its_worst_scans_are_shown(trained: Path) -> None:
 
 
 def test_enter_goes_into_the_scans_and_opens_one(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("enter", "j", "enter")
         assert app.opened == [("scan_2", "scan")]
@@ -104,7 +104,7 @@ def test_enter_goes_into_the_scans_and_opens_one(trained: Path) -> None:
 
 @pytest.mark.parametrize("back", ["h", "left", "escape"])
 def test_the_runs_are_a_key_away_from_the_scans(trained: Path, back: str) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("enter", back, "j")
         await ready(app, pilot, "worst scans of run-001 on validation (2)")
@@ -113,7 +113,7 @@ def test_the_runs_are_a_key_away_from_the_scans(trained: Path, back: str) -> Non
 
 
 def test_escape_among_the_runs_is_the_apps(trained: Path) -> None:
-    class Escaping(DeskApp):
+    class Escaping(PaneApp):
         escaped = 0
         BINDINGS = [("escape", "away", "away")]  # noqa: RUF012
 
@@ -135,7 +135,7 @@ def test_escape_among_the_runs_is_the_apps(trained: Path) -> None:
 
 
 def test_two_runs_are_compared_scan_by_scan(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("j", "space", "k")
         await ready(app, pilot, "run-002 against ✓ run-001, validation (2)")
@@ -152,7 +152,7 @@ def test_two_runs_are_compared_scan_by_scan(trained: Path) -> None:
 
 
 def test_scans_are_opened_from_a_comparison_too(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("j", "space", "k")
         await ready(app, pilot, "against")
@@ -163,7 +163,7 @@ def test_scans_are_opened_from_a_comparison_too(trained: Path) -> None:
 
 
 def test_what_a_run_was_measured_on_can_be_changed(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("s")
         await ready(app, pilot, "worst scans of run-002 on evaluation 7 (2)")
@@ -175,7 +175,7 @@ def test_what_a_run_was_measured_on_can_be_changed(trained: Path) -> None:
 
 
 def test_a_scan_of_other_images_is_not_opened(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("s")
         await ready(app, pilot, "elsewhere")
@@ -189,7 +189,7 @@ def test_a_scan_of_other_images_is_not_opened(trained: Path) -> None:
 
 
 def test_a_run_that_was_never_evaluated_shows_its_validation(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("s")
         await ready(app, pilot, "evaluation 7")
@@ -200,7 +200,7 @@ def test_a_run_that_was_never_evaluated_shows_its_validation(trained: Path) -> N
 
 
 def test_where_both_do_not_fit_the_curve_takes_turns(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         assert "± SD over" not in screen(app)
         await pilot.press("c")
@@ -232,7 +232,7 @@ def test_nothing_is_read_again_for_the_same_runs(trained: Path) -> None:
 def test_a_new_run_appears_and_the_cursor_stays(trained: Path) -> None:
     pane = RunsPane()
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         with Project(trained) as project:
             add_run(project, 3, 3, scan_2=0.9)
@@ -247,7 +247,7 @@ def test_a_run_without_validation_scans_says_so(queued: Path) -> None:
     with Project(queued) as project:
         add_run(project, 1, 1)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "measured on nothing")
         await pilot.press("enter", "j", "s", "c")
         assert app.errors == []
@@ -257,7 +257,7 @@ def test_a_run_without_validation_scans_says_so(queued: Path) -> None:
 
 @pytest.mark.parametrize("size", [(60, 14), (78, 19), (120, 40), (200, 60), (30, 6)])
 def test_the_pane_fits_any_size(trained: Path, size: tuple[int, int]) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "run-002")
         await pilot.press("j", "space", "k", "s", "c", "c", "enter")
         await pilot.resize_terminal(90, 24)
@@ -269,7 +269,7 @@ def test_the_pane_fits_any_size(trained: Path, size: tuple[int, int]) -> None:
 
 
 def test_before_the_first_run_the_pane_says_what_to_do(queued: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("enter", "space", "j")
         assert "no run yet: hand 3 queued scans to labelers" in screen(app)
 
@@ -281,7 +281,7 @@ def test_the_view_is_as_it_was(trained: Path) -> None:
     before = {"run": "run-001", "base": "run-002", "split": "evaluation-7", "curve": True}
     pane.restore(before)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "± SD over 2 scans")
         await until(pilot, lambda: pane.state() == before)
 
@@ -293,14 +293,14 @@ def test_a_state_that_does_not_fit_is_passed_over(trained: Path, state: dict[str
     pane = RunsPane()
     pane.restore(state)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
 
     drive(trained, pane, steps, size=(80, 22))
 
 
 def test_the_small_curve_shows_the_newest_distance(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "●")
         assert screen(app).count("●") == 2
         assert screen(app).rstrip().endswith("labels")
@@ -310,7 +310,7 @@ def test_the_small_curve_shows_the_newest_distance(trained: Path) -> None:
 
 
 def test_the_small_curve_follows_a_new_run(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "●")
         with Project(trained) as project:
             add_run(project, 3, 3, scan_2=0.9)
@@ -321,7 +321,7 @@ def test_the_small_curve_follows_a_new_run(trained: Path) -> None:
 
 
 def test_an_empty_curve_says_how_to_get_one(queued: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         assert "no run yet: train when labels are in" in screen(app)
         with Project(queued) as project:
             add_run(project, 1, 1)
@@ -332,7 +332,7 @@ def test_an_empty_curve_says_how_to_get_one(queued: Path) -> None:
 
 
 def test_plain_terminals_get_plain_characters(trained: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "worst scans of run-002")
         assert screen(app).isascii()
 

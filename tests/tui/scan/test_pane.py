@@ -19,15 +19,15 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.drawing.plane_slices import Slices
+from coldal_tui.tui.drawing.viewport import Eye, Memory, chosen_window, window_choices
 from coldal_tui.tui.scan import pane as scan_module
 from coldal_tui.tui.scan.pane import ScanPane
-from coldal_tui.tui.scan.slices import Slices
 from coldal_tui.tui.scan.text import facts_text, when
-from coldal_tui.tui.scan.viewport import Eye, Memory, chosen_window, window_choices
 from coldal_tui.tui.widgets.graphics import INSTALL, GraphicView
 from coldal_tui.tui.widgets.picture import PictureView
-from tests.support.desk import DeskApp, drive, screen, until
 from tests.support.overlays import add_masks, add_run, square
+from tests.support.pane_app import PaneApp, drive, screen, until
 
 LEFT = square(rows=(1, 7), columns=(1, 4))
 RIGHT = square(rows=(1, 7), columns=(4, 7))
@@ -61,7 +61,7 @@ def volumes(tmp_path: Path) -> Path:
     return tmp_path / "lungs"
 
 
-def colours(app: DeskApp) -> set[tuple[int, int, int]]:
+def colours(app: PaneApp) -> set[tuple[int, int, int]]:
     """All colours of the picture."""
     found = set()
     for strip in app.query_one(PictureView)._strips:
@@ -72,11 +72,11 @@ def colours(app: DeskApp) -> set[tuple[int, int, int]]:
     return found
 
 
-def see(root: Path, scan_id: str | None, *keys: str, **options: Any) -> tuple[DeskApp, str]:
+def see(root: Path, scan_id: str | None, *keys: str, **options: Any) -> tuple[PaneApp, str]:
     """The pane at a scan after some keys, and what is on the screen."""
     seen = []
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.answers = list(options_answers)
         app.pane.go_to(scan_id)
         if scan_id is not None:
@@ -93,7 +93,7 @@ def see(root: Path, scan_id: str | None, *keys: str, **options: Any) -> tuple[De
     return app, seen[0][0]
 
 
-def shown(app: DeskApp) -> str | None:
+def shown(app: PaneApp) -> str | None:
     ready = app.pane._ready
     return None if ready is None else ready.view.scan_id
 
@@ -159,7 +159,7 @@ def test_keys_go_through_the_slices_and_stop_at_the_ends(volumes: Path) -> None:
     }  # fmt: skip
     places: dict[str, str] = {}
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("v")
         await until(pilot, lambda: shown(app) == "v")
         for key in pressed:
@@ -173,7 +173,7 @@ def test_keys_go_through_the_slices_and_stop_at_the_ends(volumes: Path) -> None:
 def test_x_goes_through_the_planes(volumes: Path) -> None:
     places: list[str] = []
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("v")
         await until(pilot, lambda: shown(app) == "v")
         for _ in range(3):
@@ -273,7 +273,7 @@ def test_a_damaged_scan_says_why_and_what_to_do(overlaid: Path) -> None:
 
 
 def test_a_scan_that_is_gone_from_the_project_is_told(overlaid: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("nothing")
         await until(pilot, lambda: "no such scan" in screen(app))
 
@@ -302,7 +302,7 @@ def test_the_newest_request_wins(overlaid: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(scan_module, "prepare", slow)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         for number in range(5):
             app.pane.go_to(f"scan_{number}")
         await until(pilot, lambda: shown(app) == "scan_4")
@@ -325,7 +325,7 @@ def test_reading_is_said_only_when_it_takes_long(
 
     monkeypatch.setattr(scan_module, "prepare", slow)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await pilot.pause(0.05)
         assert "reading" not in screen(app)
@@ -338,7 +338,7 @@ def test_reading_is_said_only_when_it_takes_long(
 
 
 def test_a_new_label_shows_and_the_slice_stays(volumes: Path, tmp_path: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("v")
         await until(pilot, lambda: shown(app) == "v")
         await pilot.press("k")
@@ -354,7 +354,7 @@ def test_a_new_label_shows_and_the_slice_stays(volumes: Path, tmp_path: Path) ->
 
 
 def test_an_unchanged_project_costs_no_redraw(overlaid: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await until(pilot, lambda: shown(app) == "scan_0")
         ready = app.pane._ready
@@ -366,7 +366,7 @@ def test_an_unchanged_project_costs_no_redraw(overlaid: Path) -> None:
 
 
 def test_a_hidden_pane_reads_when_it_is_shown(overlaid: Path) -> None:
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.display = False
         await pilot.pause()
         app.pane.go_to("scan_1")
@@ -429,7 +429,7 @@ def test_graphics_get_the_picture_in_true_pixels(
     view = GraphicView(Shows, (10, 20))
     monkeypatch.setattr(scan_module, "picture_view", lambda _: view)
 
-    async def steps(app: DeskApp, pilot: Pilot[None]) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.go_to("scan_0")
         await until(pilot, lambda: view.children[0].image is not None)
         image = view.children[0].image

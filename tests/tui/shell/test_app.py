@@ -15,12 +15,13 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import assign
 from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.shell.app import ColdalApp
-from coldal_tui.tui.shell.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.shell.command_line import CommandLine
 from coldal_tui.tui.shell.pane_manager import PANES
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Ask, Choose, Confirm, Reading
-from tests.support.desk import screen, until
+from tests.support.pane_app import screen, until
 from tests.support.small_projects import set_config
 
 Drive = Callable[[ColdalApp, Pilot[None]], Awaitable[None]]
@@ -38,7 +39,7 @@ def drive(
 
     async def session() -> None:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: app.view is not None and len(app._panes) == len(PANES))
+            await until(pilot, lambda: app.view is not None and len(app.panes.made) == len(PANES))
             await pilot.pause()
             await steps(app, pilot)
 
@@ -47,11 +48,11 @@ def drive(
 
 
 def shown(app: ColdalApp) -> tuple[str, ...]:
-    return tuple(name for name, pane in app._panes.items() if pane.display)
+    return tuple(name for name, pane in app.panes.made.items() if pane.display)
 
 
 def focused(app: ColdalApp) -> str | None:
-    pane = app.focused_pane()
+    pane = app.panes.focused
     return None if pane is None else pane.id
 
 
@@ -187,7 +188,7 @@ def test_tab_goes_round_the_panes(queued: Path) -> None:
 def test_the_current_scan_is_the_same_everywhere(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("j")
-        await until(pilot, lambda: app._here == "scan_1")
+        await until(pilot, lambda: app.here == "scan_1")
         await pilot.press("enter")
         await until(pilot, lambda: shown(app) == ("scan",))
         await until(pilot, lambda: "scan_1" in screen(app))
@@ -211,7 +212,7 @@ def test_an_unchanged_project_is_not_drawn_again(queued: Path) -> None:
     async def wait(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.pause(1.0)
         drawn: list[str] = []
-        for pane in app._panes.values():
+        for pane in app.panes.made.values():
             pane.show = lambda view: drawn.append("pane")  # type: ignore[method-assign]
         refreshed = app._compositor_refreshes = []  # type: ignore[attr-defined]
         display = app._display
@@ -274,7 +275,7 @@ def test_an_error_is_a_dialog_with_what_where_and_what_to_do(queued: Path) -> No
         raise ColdalError("the disk is full", where="/data", remedy="free space")
 
     async def break_it(app: ColdalApp, pilot: Pilot[None]) -> None:
-        app.change("write", fail)
+        app.services.change("write", fail)
         await until(pilot, lambda: isinstance(app.screen, Reading))
         await pilot.pause()
         drawn = screen(app)
@@ -291,7 +292,7 @@ def test_a_defect_is_a_dialog_too_and_the_app_lives(queued: Path) -> None:
         raise KeyError("oops")
 
     async def break_it(app: ColdalApp, pilot: Pilot[None]) -> None:
-        app.change("write", fail)
+        app.services.change("write", fail)
         await until(pilot, lambda: isinstance(app.screen, Reading))
         await pilot.pause()
         assert "KeyError" in screen(app)
@@ -308,7 +309,7 @@ def test_a_read_only_app_changes_nothing(queued: Path) -> None:
             await pilot.press(key)
             await pilot.pause()
             assert not isinstance(app.screen, (Ask, Choose, Confirm, ExportWindow, ImportWindow))
-        app.change("write", lambda project: project.store.execute("DELETE FROM queue"))
+        app.services.change("write", lambda project: project.store.execute("DELETE FROM queue"))
         await pilot.pause(0.3)
         with Project(queued, readonly=True) as opened:
             assert opened.store.value("SELECT count(*) FROM queue") == 3
@@ -421,7 +422,7 @@ def test_own_words_of_the_command_line(queued: Path) -> None:
         await pilot.press("colon", *"pane jobs", "enter")
         assert shown(app) == ("jobs",)
         await pilot.press("colon", *"goto scan_2", "enter")
-        await until(pilot, lambda: app._here == "scan_2")
+        await until(pilot, lambda: app.here == "scan_2")
         await pilot.press("colon", *"nonsense", "enter")
         await until(pilot, lambda: "nonsense" in screen(app))
         await pilot.press("escape")
@@ -467,15 +468,15 @@ def test_the_view_is_the_same_on_return(queued: Path, tmp_path: Path) -> None:
 
     async def leave(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("j", "j")
-        await until(pilot, lambda: app._here == "scan_2")
+        await until(pilot, lambda: app.here == "scan_2")
         await pilot.press("6", "colon", *"theme light", "enter")
         await pilot.press("q")
 
     async def come_back(app: ColdalApp, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app._here == "scan_2")
+        await until(pilot, lambda: app.here == "scan_2")
         assert shown(app) == ("runs",)
         assert app.theme == "light"
-        assert app.history == ["theme light"]
+        assert app.query_one(CommandLine).history == ["theme light"]
 
     drive(queued, leave, home=home)
     drive(queued, come_back, home=home)

@@ -24,7 +24,7 @@ from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.panes import PaneMaker
 from coldal_tui.tui.shell.session_state import Memory
-from tests.support.desk import screen, until
+from tests.support.pane_app import screen, until
 from tests.support.showcase import make_showcase
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -131,7 +131,7 @@ async def settle(app: ColdalApp, pilot: Pilot[None], within_s: float = 300.0) ->
     while calm < 6 and time.monotonic() < deadline:
         # Two threads read; where both come to the same place, neither is at work.
         meeting = threading.Barrier(2)
-        free = [app.tasks.aside(meeting.wait) for _ in range(meeting.parties)]
+        free = [app.services.tasks.aside(meeting.wait) for _ in range(meeting.parties)]
         await until(pilot, lambda free=free: all(one.done() for one in free))
         await pilot.pause(0.1)
         drawn = screen(app)

@@ -12,7 +12,8 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
-from coldal_tui.tui.shell.tasks import Cancelled, Progress, Task, Tasks
+from coldal_tui.tui.pane import Progress
+from coldal_tui.tui.shell.tasks import Cancelled, Task, Tasks
 
 WITHIN_S = 300.0
 

@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from coldal_tui.tui.drawing.plane_slices import Shown, Slices, edges_of
 from coldal_tui.tui.drawing.styles import BOLD, MUTED
-from coldal_tui.tui.scan.slices import Shown, Slices, edges_of
-from coldal_tui.tui.scan.viewport import Eye, Memory
+from coldal_tui.tui.drawing.viewport import Eye, Memory
 from coldal_tui.tui.widgets.graphics import picture_view
 from coldal_tui.tui.widgets.picture import Picture, PictureView
 

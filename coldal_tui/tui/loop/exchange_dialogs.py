@@ -1,8 +1,8 @@
-"""The windows of the two exchanges with labelers: handing scans out, taking masks back."""
+"""The windows in which an export and an import are filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,8 +16,8 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Checkbox, Footer, Input, Select, Static
 
-from coldal_tui.tui.shell.actions import ExportWish, ImportWish
-from coldal_tui.tui.shell.class_questions import Meanings, Preview
+from coldal_tui.tui.loop.class_questions import Meanings, Preview
+from coldal_tui.tui.loop.loop_steps import ExportWish, ImportWish
 from coldal_tui.visible import visible
 
 _CSS = """
@@ -198,9 +198,15 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         ("confirm_empty", "empty masks are negative cases"),
     )
 
-    def __init__(self, bases: Sequence[Path], path: str = "") -> None:
+    def __init__(
+        self,
+        bases: Sequence[Path],
+        path: str,
+        preview: Callable[[ImportWindow, ImportWish], None],
+    ) -> None:
+        """``preview`` is to make a dry run and to answer with ``previewed`` or ``say``."""
         super().__init__()
-        self._bases, self._path = tuple(bases), path
+        self._bases, self._path, self._preview = tuple(bases), path, preview
         self._previewed: ImportWish | None = None
 
     def compose(self) -> ComposeResult:
@@ -274,14 +280,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
             self.dismiss(wish)
             return
         self.say("looking …")
-        self.preview(wish)
-
-    def preview(self, wish: ImportWish) -> None:
-        """Ask the app for a dry run; it answers with ``previewed`` or ``say``."""
-        from coldal_tui.tui.shell.app import ColdalApp
-
-        assert isinstance(self.app, ColdalApp)
-        self.app.preview_import(self, wish)
+        self._preview(self, wish)
 
     def previewed(self, wish: ImportWish, preview: Preview) -> None:
         """Show what would happen, and ask what nobody has explained: that is kept, too."""

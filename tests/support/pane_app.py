@@ -1,4 +1,4 @@
-"""An app with a single pane on it, that fulfils ``Desk`` in the simplest way."""
+"""An app with a single pane on it, that fulfils ``Services`` in the simplest way."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from coldal_tui.tui.drawing.glyphs import UNICODE, Look
 from coldal_tui.tui.pane import Pane, View
 
 T = TypeVar("T")
-Drive = Callable[["DeskApp", Pilot[None]], Awaitable[None]]
+Drive = Callable[["PaneApp", Pilot[None]], Awaitable[None]]
 
 
-class DeskApp(App[None]):
+class PaneApp(App[None]):
     """Shows ``pane`` on the project in ``root``; notes what it asked and chose."""
 
     def __init__(
@@ -38,6 +38,10 @@ class DeskApp(App[None]):
         self.answers: list[str] = []
         """What confirm (``yes``), ask and choose are answered with, in order."""
         self.questions: list[str] = []
+
+    @property
+    def services(self) -> PaneApp:
+        return self
 
     def compose(self) -> ComposeResult:
         yield self.pane
@@ -119,9 +123,9 @@ class DeskApp(App[None]):
 
 def drive(
     root: Path, pane: Pane, steps: Drive, size: tuple[int, int] = (120, 40), **options: Any
-) -> DeskApp:
+) -> PaneApp:
     """Run ``steps`` on a pane with real key presses."""
-    app = DeskApp(root, pane, **options)
+    app = PaneApp(root, pane, **options)
 
     async def session() -> None:
         async with app.run_test(size=size) as pilot:

@@ -1,6 +1,6 @@
-"""The steps of the loop as the app offers them: what is asked, what is run, what is said after.
+"""The steps of the loop: functions that run one on a project and return what to say after it.
 
-What only a step needs is imported when it is taken: the app is on the screen before that.
+What only a step needs is imported when it is run: the app is on the screen before that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import read_budget
 from coldal_tui.tui.drawing.styles import counted
-from coldal_tui.tui.shell.tasks import Progress
+from coldal_tui.tui.pane import Progress
 
 if TYPE_CHECKING:
     from coldal_tui.project.export.exporting import ExportReport
@@ -30,21 +30,21 @@ class Sizes:
     left: int
 
 
-def sizes(project: Project, number: int) -> Sizes:
+def round_sizes(project: Project, number: int) -> Sizes:
     from coldal_tui.project.queue.budget import batch_size
 
     left = read_budget(project).left
     return Sizes(min(left, batch_size(project, number)), left)
 
 
-def select(project: Project, size: int | None) -> str:
+def submit_first_queue(project: Project, size: int | None) -> str:
     """Submit the first queue; the answer is what the person is told."""
     from coldal_tui.scheduler.recipes import first_queue
 
     return _submitted(project, first_queue(project, size=size))
 
 
-def next_round(project: Project, size: int | None, alpha: float | None = None) -> str:
+def submit_next_batch(project: Project, size: int | None, alpha: float | None = None) -> str:
     """Submit the next batch."""
     from coldal_tui.scheduler.recipes import next_batch
 
@@ -59,7 +59,7 @@ def _submitted(project: Project, chain: Chain) -> str:
     return "\n".join((*chain.notes, f"submitted: {kinds}"))
 
 
-def index(project: Project, progress: Progress) -> str:
+def index_images(project: Project, progress: Progress) -> str:
     from coldal_tui.project.scans.indexing import reindex
 
     report = reindex(project, progress=progress)
@@ -79,7 +79,7 @@ class ExportWish:
     deidentify: bool = False
 
 
-def export(project: Project, wish: ExportWish, progress: Progress) -> str:
+def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
     from coldal_tui.project.export.exporting import Wanted, export_queue
 
     wanted = Wanted(
@@ -114,7 +114,7 @@ class ImportWish:
     conflict: str = "quarantine"
 
 
-def take_in(
+def import_returned(
     project: Project, wish: ImportWish, progress: Progress, *, dry_run: bool = False
 ) -> ImportReport:
     """Import masks, or only say what would happen."""
@@ -172,7 +172,7 @@ def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
     return lines
 
 
-def undo(project: Project) -> str:
+def undo_last(project: Project) -> str:
     from coldal_tui.project.labels.files import reconcile_label_files
 
     last = project.store.undo_last()

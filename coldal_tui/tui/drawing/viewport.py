@@ -9,7 +9,7 @@ from coldal_tui.imaging.intensity import CT_WINDOW, WINDOWS
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.picture import View
 from coldal_tui.tui.drawing.picture_scaling import Frame
-from coldal_tui.tui.scan.slices import Slices
+from coldal_tui.tui.drawing.plane_slices import Slices
 
 ZOOM_STEP, ZOOM_MOST = 1.5, 64.0
 REMEMBERED = 64

@@ -13,11 +13,11 @@ from textual.widgets import Input, Select
 
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.project import Project
+from coldal_tui.tui.loop.class_questions import Meanings
+from coldal_tui.tui.loop.exchange_dialogs import ImportWindow
 from coldal_tui.tui.shell.app import ColdalApp
-from coldal_tui.tui.shell.class_questions import Meanings
-from coldal_tui.tui.shell.exchange_dialogs import ImportWindow
 from coldal_tui.tui.shell.session_state import Memory
-from tests.support.desk import screen, until
+from tests.support.pane_app import screen, until
 
 
 def test_an_unknown_value_is_asked_for_once_and_kept(queued: Path) -> None:

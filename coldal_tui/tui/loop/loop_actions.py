@@ -1,0 +1,181 @@
+"""What the keys of the loop do: the next step, export, import, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from textual.app import App
+
+from coldal_tui.project.project import Project
+from coldal_tui.tui.loop.class_questions import Preview
+from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.loop.loop_steps import (
+    ExportWish,
+    ImportWish,
+    Sizes,
+    export_scans,
+    import_returned,
+    import_words,
+    index_images,
+    round_sizes,
+    submit_first_queue,
+    submit_next_batch,
+    undo_last,
+)
+from coldal_tui.tui.pane import Progress, Services
+
+_TOLD = 2
+"""Masks whose reason a finished import names: the labels pane has them all."""
+
+
+class LoopServices(Services, Protocol):
+    """What the loop asks of the app beyond what panes do."""
+
+    def long_change(
+        self,
+        title: str,
+        work: Callable[[Project, Progress], str | None],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """As ``change``, with progress and a way to cancel."""
+
+    def fail(self, error: Exception) -> None:
+        """A dialog with what, where and what to do."""
+
+
+class LoopActions:
+    """Asks only what can't be guessed, then has it done."""
+
+    def __init__(
+        self,
+        app: App[None],
+        services: LoopServices,
+        *,
+        show_pane: Callable[[str], None],
+        filter_queue: Callable[[str], None],
+    ) -> None:
+        self._app, self._services = app, services
+        self._show_pane, self._filter_queue = show_pane, filter_queue
+        self._last_import = ""
+
+    def step(self) -> None:
+        """The next sensible step."""
+        view = self._services.view
+        if view is None:
+            return
+        step = view.snapshot.next
+        does: dict[str, Callable[[], None]] = {
+            "index": lambda: self._services.long_change("index", index_images),
+            "select": partial(self._round, "Pick the first queue", submit_first_queue),
+            "next": partial(self._round, "Pick the next batch", submit_next_batch),
+            "train": lambda: self._services.submit("train", [("train", {})]),
+            "export": self.export,
+            "import": self.take_back,
+            "quarantine": lambda: self._show_pane("labels"),
+            "skipped": lambda: self._filter_queue("status:skipped"),
+            "wait": lambda: self._show_pane("jobs"),
+        }
+        if step.action in does:
+            does[step.action]()
+        else:
+            self._services.tell(step.text)
+
+    def undo(self) -> None:
+        self._services.change("undo", undo_last)
+
+    def _round(self, title: str, submit: Callable[[Project, int | None], str]) -> None:
+        """Ask for the size of the round with the default filled in."""
+        view = self._services.view
+        if view is None:
+            return
+        snapshot = view.snapshot
+        number = len(snapshot.rounds)
+
+        def ask(found: Sizes) -> None:
+            prompt = f"{snapshot.next.text}\n\nHow many scans? {found.left:,} of the budget left."
+            then = partial(self._submit_round, title, submit)
+            self._services.ask(title, prompt, then, value=str(found.default))
+
+        work = partial(round_sizes, number=number)
+        self._services.read("sizes", work, ask, self._services.fail)
+
+    def _submit_round(
+        self, title: str, submit: Callable[[Project, int | None], str], answer: str
+    ) -> None:
+        if not answer.isdigit() or int(answer) < 1:
+            self._services.tell(
+                f"{answer or 'nothing'}: write a whole number, at least 1", error=True
+            )
+            return
+        self._services.change(title, lambda project: submit(project, int(answer)))
+
+    # --- handing scans out
+
+    def export(self) -> None:
+        view = self._services.view
+        if view is None or self._services.readonly:
+            return
+        from coldal_tui.exchange.exporters import describe_formats, export_formats
+
+        budget = view.snapshot.budget
+        if not budget.queued and not budget.exported:
+            self._services.tell("nothing is queued: n picks scans", error=True)
+            return
+        words = describe_formats()
+        formats = [(name, words.get(name, "of another package")) for name in export_formats()]
+        window = ExportWindow(budget.queued, budget.exported, formats, self._services.root)
+
+        def go(wish: ExportWish | None) -> None:
+            if wish is not None:
+                self._services.long_change(
+                    "export", lambda project, progress: export_scans(project, wish, progress)
+                )
+
+        self._app.push_screen(window, go)
+
+    # --- taking masks back
+
+    def take_back(self) -> None:
+        if self._services.view is None or self._services.readonly:
+            return
+        bases = self._services.root, Path.cwd()
+        window = ImportWindow(bases, self._last_import or self._returned(), self._preview)
+        self._app.push_screen(window, self._import)
+
+    def _returned(self) -> str:
+        """Where masks of the newest export are put, if it lies in the project."""
+        root = self._services.root
+        exports = sorted(path for path in (root / "exports").glob("*") if path.is_dir())
+        for name in ("masks", "returned"):
+            if exports and (exports[-1] / name).is_dir():
+                return str((exports[-1] / name).relative_to(root))
+        return ""
+
+    def _import(self, wish: ImportWish | None) -> None:
+        if wish is None:
+            return
+        self._last_import = str(wish.path)
+
+        def work(project: Project, progress: Progress) -> str:
+            lines = import_words(import_returned(project, wish, progress), _TOLD)
+            return "\n".join(lines)
+
+        self._services.long_change("import", work)
+
+    def _preview(self, window: ImportWindow, wish: ImportWish) -> None:
+        """A dry run in a thread; the window shows what would happen, or why it can't."""
+
+        def work(project: Project) -> Preview:
+            report = import_returned(project, wish, lambda *_: None, dry_run=True)
+            classes = project.config.classes.names
+            return Preview(import_words(report), report.unknown, classes)
+
+        self._services.read(
+            "preview",
+            work,
+            partial(window.previewed, wish),
+            lambda error: window.say(str(error)),
+        )

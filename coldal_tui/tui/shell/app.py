@@ -7,14 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key, Resize
-from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from coldal_tui.tui.drawing import themes
@@ -23,9 +20,10 @@ from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
-from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
+from coldal_tui.tui.shell.frame import FrameLines, Main
 from coldal_tui.tui.shell.help import binding_ids, help_text, key_name, keys_text
 from coldal_tui.tui.shell.layout import COLUMNS, NUMBERED
+from coldal_tui.tui.shell.news import News, TaskMoved
 from coldal_tui.tui.shell.palette import Palette
 from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.panes import PaneMaker
@@ -35,43 +33,11 @@ from coldal_tui.tui.shell.session_saver import SessionSaver
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.shell.tasks import Task
 from coldal_tui.tui.widgets.key_line import KeyLine
-from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from coldal_tui.tui.clusters.pane import ClustersPane
     from coldal_tui.tui.map.pane import MapPane
     from coldal_tui.tui.queue.pane import QueuePane
-
-
-class News(Message):
-    """What the reader has found; a newer picture replaces one that was not drawn yet."""
-
-    def __init__(self, found: View | Exception) -> None:
-        super().__init__()
-        self.found = found
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, News) and isinstance(self.found, View)
-
-
-class TaskMoved(Message):
-    """The app's own long action has gone on, or ended (None)."""
-
-    def __init__(self, task: Task | None) -> None:
-        super().__init__()
-        self.task = task
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, TaskMoved)
-
-
-class Main(Screen[None]):
-    """The screen below all windows: ``tab`` goes from pane to pane, not from widget to widget."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.other(1)", "next pane", show=False, id="app.next-pane"),
-        Binding("shift+tab", "app.other(-1)", "pane before", show=False, id="app.previous-pane"),
-    ]
 
 
 class ColdalApp(App[None]):
@@ -138,7 +104,7 @@ class ColdalApp(App[None]):
         self._stale = False
         self._drawable = False
         self._early: View | Exception | None = None
-        self._heads: dict[str, Any] = {}
+        self._lines = FrameLines(self, self.services)
         for theme in themes.THEMES:
             self.register_theme(theme)
         wanted = restored.get("theme")
@@ -295,36 +261,16 @@ class ColdalApp(App[None]):
         self._draw_lines()
 
     def _draw_lines(self) -> None:
-        """The lines around the panes; only those whose text has changed are drawn."""
         screenful, width = self.panes.screenful, self.panes.room.width
-        look, readonly, view = self.services.look, self.services.readonly, self.services.view
-        if screenful is None or not width:
-            return
-        self._line("tabs", tabs_text(screenful.panes, look, width))
-        if view is None:
-            if self._stale:
-                words = visible(f" {self.services.root}: can't be read")
-                self._line("head", Text(words, style="bold reverse", no_wrap=True))
-            return
-        head = head_text(view.snapshot, look, width, readonly=readonly, stale=self._stale)
-        self._line("head", head)
-        self._line("next", next_text(view.snapshot, compact=screenful.compact, readonly=readonly))
-
-    def _line(self, name: str, text: Any) -> None:
-        if self._heads.get(name) != text:
-            self._heads[name] = text
-            self.query_one(f"#{name}", Static).update(text)
+        if screenful is not None and width:
+            self._lines.draw(screenful, width, stale=self._stale)
 
     def _task_moved(self, task: Task | None) -> None:
         if self.is_running:
             self.post_message(TaskMoved(task))
 
     def on_task_moved(self, message: TaskMoved) -> None:
-        line = self.query_one("#task", Static)
-        slow = message.task is not None and message.task.total > 0
-        line.display = slow
-        if message.task is not None and slow:
-            line.update(task_text(message.task, self.services.look, self.size.width))
+        self._lines.draw_task(message.task, self.size.width)
 
     # --- the current scan
 

@@ -1,0 +1,59 @@
+"""The screen below all windows, and the lines around its panes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Static
+
+from coldal_tui.tui.pane import Services
+from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
+from coldal_tui.tui.shell.layout import Screenful
+from coldal_tui.tui.shell.tasks import Task
+from coldal_tui.visible import visible
+
+
+class Main(Screen[None]):
+    """The screen below all windows: ``tab`` goes from pane to pane, not from widget to widget."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.other(1)", "next pane", show=False, id="app.next-pane"),
+        Binding("shift+tab", "app.other(-1)", "pane before", show=False, id="app.previous-pane"),
+    ]
+
+
+class FrameLines:
+    """Draws the lines around the panes; only those whose text has changed."""
+
+    def __init__(self, app: App[None], services: Services) -> None:
+        self._app, self._services = app, services
+        self._drawn: dict[str, Text] = {}
+
+    def draw(self, screenful: Screenful, width: int, *, stale: bool) -> None:
+        """``stale``: the project could not be read when it was last looked at."""
+        look, readonly, view = self._services.look, self._services.readonly, self._services.view
+        self._line("tabs", tabs_text(screenful.panes, look, width))
+        if view is None:
+            if stale:
+                words = visible(f" {self._services.root}: can't be read")
+                self._line("head", Text(words, style="bold reverse", no_wrap=True))
+            return
+        head = head_text(view.snapshot, look, width, readonly=readonly, stale=stale)
+        self._line("head", head)
+        self._line("next", next_text(view.snapshot, compact=screenful.compact, readonly=readonly))
+
+    def _line(self, name: str, text: Text) -> None:
+        if self._drawn.get(name) != text:
+            self._drawn[name] = text
+            self._app.query_one(f"#{name}", Static).update(text)
+
+    def draw_task(self, task: Task | None, width: int) -> None:
+        """What the app itself is doing to the project; no line for what takes no time."""
+        line = self._app.query_one("#task", Static)
+        line.display = task is not None and task.total > 0
+        if task is not None and task.total > 0:
+            line.update(task_text(task, self._services.look, width))

@@ -38,7 +38,8 @@ SHOWN = 20
     "--map",
     "values",
     multiple=True,
-    help="What a value, class name or colour means: 128=lung, Tumor=1, '#ff1493=lung'; kept.",
+    help="What a value, class name or colour means: 128=lung, Tumor=1, '#ff1493=lung' (kept); "
+    "'*=background' or '*=CLASS' for all others.",
 )
 @click.option(
     "--conflict",
@@ -78,7 +79,7 @@ def import_masks_command(
     """
     from coldal_tui.exchange.incoming.conflicts import ConflictRule
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-    from coldal_tui.project.labels.class_map import keep_class_map, parse_class_map
+    from coldal_tui.project.labels.class_map import for_once, keep_class_map, parse_class_map
 
     project, rest = common.open_with_rest(targets)
     with project:
@@ -100,12 +101,15 @@ def import_masks_command(
             raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
         report = _import(project, Path(rest[0]), format_, match, options, dry_run)
         kept = [] if dry_run else keep_class_map(project, said)
+        once = [f"{raw} = {meaning}" for raw, meaning in for_once(project, said).items()]
     if as_json:
         common.print_json(import_json(report))
     else:
         show_report(report)
         if kept:
             common.echo(f"kept in coldal.toml: {', '.join(kept)}")
+        if once:
+            common.echo(f"for this import only: {', '.join(once)}")
     lost = report.quarantined or report.unmatched
     if lost and not (report.accepted or report.unchanged):
         sys.exit(1)

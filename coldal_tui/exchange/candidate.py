@@ -85,12 +85,12 @@ class Candidate:
 
     ``file`` is the source whose hash makes an import repeatable; ``key`` tells its masks apart
     where it holds many, and is the same in every reading; ``parts`` are the other files that the
-    mask is read from. ``name`` is the path-like name to match (the mask's own path, or the
-    image's name where the format states it: ``names_image``). ``uids`` are the DICOM UIDs of what
-    it was drawn on, the series first. ``updated`` is when the mask was last changed, in seconds
-    since 1970, where the format says so. ``weak`` is why it gives way to any other mask of the
-    scan, such as an image that is listed without a drawing (``BLANK``). ``load`` decodes; it
-    raises ``ImageError``.
+    mask is read from. ``name`` is the path-like name to match (the mask's own path, or the image's
+    name where the format states it: ``names_image``). ``uids`` are the DICOM UIDs of what it was
+    drawn on, the series first. ``exported`` are the class names of 1, 2, … by the manifest of the
+    export that it lies in. ``updated`` is when the mask was last changed, in seconds since 1970,
+    where the format says so. ``weak`` is why it gives way to any other mask of the scan, such as an
+    image that is listed without a drawing (``BLANK``). ``load`` decodes; it raises ``ImageError``.
     ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
     name the slices they lie on.
     ``decode`` does as ``load`` with the bytes of ``file``, where it needs nothing else.
@@ -110,6 +110,7 @@ class Candidate:
     parts: tuple[Path, ...] = ()
     updated: float | None = None
     weak: str = ""
+    exported: tuple[str, ...] = ()
     decode: Callable[[bytes], MaskPixels] | None = field(default=None, repr=False)
 
     def load_for(self, target: ScanTarget) -> MaskPixels:

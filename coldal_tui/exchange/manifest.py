@@ -93,6 +93,7 @@ class Manifest:
 
     ``annotations`` are files with pre-labels of many scans, and their SHA-256 as exported.
     ``deidentified``: its scan ids are pseudonyms. ``person`` is whom the folder was for.
+    ``classes`` are the names of the values 1, 2, … that its labelers were told.
     """
 
     path: Path
@@ -100,6 +101,7 @@ class Manifest:
     annotations: tuple[tuple[str, str], ...] = ()
     deidentified: bool = False
     person: str | None = None
+    classes: tuple[str, ...] = ()
     _by_stem: dict[str, ManifestEntry] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -184,6 +186,7 @@ def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
         ),
         document.get("deidentified") is True,
         _text(document, "person"),
+        _names(document.get("classes")),
     )
 
 
@@ -242,6 +245,12 @@ def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
         slices,
         tuple(one["image"] for one in files),
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """A list of names; empty where any of them is none, for their order is what counts."""
+    names = value if isinstance(value, list) else []
+    return tuple(names) if all(isinstance(name, str) and name for name in names) else ()
 
 
 def _text(row: Mapping[str, Any], key: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,9 @@ from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
 
 _SHOWN = 6
 _PICTURE_VALUES = 32
-"""So many unknown values are a picture, not a label map."""
+"""So many unknown values may be a picture, not a label map."""
+
+_FLAT_SHARE = 0.9
 
 ValueMap = Mapping[int | str, int | str]
 """What a person says a raw value (or a class name or ``#rrggbb`` in the file) means: a class name
@@ -64,6 +66,33 @@ def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
         )
 
 
+OTHERS = "*"
+"""The key of a value map for every value, name or colour that nothing else explains."""
+
+BACKGROUND_NAMES = ("background", "_background_", "__background__")
+IGNORE_NAMES = ("ignore", "__ignore__")
+
+
+def class_of_name(
+    classes: Sequence[str], value_map: ValueMap | None = None
+) -> Callable[[str], int | None]:
+    """What a class name in a file means here: 0, 1..C, 255 to ignore; None where nobody said it.
+
+    Upper and lower case are one. The value map comes first, then the project's classes, then the
+    usual names of background (``_background_`` is LabelMe's) and of what is to be ignored.
+    """
+    said = {
+        raw.strip().casefold(): _index_of(meaning, classes)
+        for raw, meaning in (value_map or {}).items()
+        if isinstance(raw, str)
+    }
+    others = said.pop(OTHERS, None)
+    known: dict[str, int] = dict.fromkeys(BACKGROUND_NAMES, BACKGROUND)
+    known |= dict.fromkeys(IGNORE_NAMES, IGNORE_LABEL)
+    known |= {name.casefold(): index for index, name in enumerate(classes, start=1)} | said
+    return lambda name: known.get(name.strip().casefold(), others)
+
+
 @dataclass(frozen=True)
 class Meaning:
     """What the values of a mask mean in a project.
@@ -71,11 +100,19 @@ class Meaning:
     Without ``value_map``, ``names`` and ``colours`` the values must be 0..C; one class may be
     drawn as 255 instead of 1. ``ignore_value`` is what the project ignores, in any mask.
 
-    ``value_map`` : what the user says that values, class names or colours mean; it comes first.
+    What a file says of itself comes before what a person said of numbers: a number in
+    ``value_map`` never changes a value that ``names`` or ``exported`` explains. Once a person
+    has given a number of the file to another class than the project would, its other numbers are
+    of that person's numbering, too, and are not assumed to be the project's.
+
+    ``value_map`` : what the user says that values, class names or colours mean. ``*`` stands for
+    all that nothing else explains; where it is a class, for the project's own numbers, too.
     ``names`` : class names of the values, where the file stores them.
     ``colours`` : ``#rrggbb`` of the values, where the mask is drawn in colours.
     ``numbered`` : False where nobody can mean the values by number.
     ``void`` : values that the file's format leaves undecided.
+    ``exported`` : class names of the numbers, by the export that the mask was drawn from.
+    ``used`` : filled by :meth:`apply`: the keys of ``value_map`` that decided something.
     """
 
     classes: Sequence[str]
@@ -85,6 +122,8 @@ class Meaning:
     colours: Mapping[int, str] | None = None
     numbered: bool = True
     void: tuple[int, ...] = ()
+    exported: Sequence[str] = ()
+    used: set[int | str] = field(default_factory=set, compare=False)
 
     def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
         """The label for a mask: same shape, uint8, 0 background, 1..C classes, 255 ignore.
@@ -101,38 +140,93 @@ class Meaning:
     def apply_runs(self, raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Runs | None]:
         """As :meth:`apply`, with the label's runs where they came along."""
         check_classes(self.classes, self.ignore_value)
-        return translate(raw, self._meanings)
 
-    def _meanings(self, values: list[int], counts: list[int]) -> list[int]:
-        table = self._table(values)
-        unknown = {v: n for v, n in zip(values, counts, strict=True) if v not in table}
-        if unknown:
-            raise self._unknown(unknown, len(values))
-        return [table[value] for value in values]
+        def meanings(values: list[int], counts: list[int]) -> list[int]:
+            table = self._table(values)
+            unknown = {v: n for v, n in zip(values, counts, strict=True) if v not in table}
+            if unknown:
+                flat = len(unknown) <= _PICTURE_VALUES or _is_flat(raw)
+                raise self._unknown(unknown, len(values), flat)
+            return [table[value] for value in values]
+
+        return translate(raw, meanings)
 
     def _table(self, values: list[int]) -> dict[int, int]:
         """Raw value to label index, for every value that means something here."""
         numbers = self.numbered and self.colours is None
         table = {BACKGROUND: BACKGROUND} | dict.fromkeys(self.void, IGNORE_LABEL)
+        others = self._others()
         if self.names is not None:
             table |= self._by_name(self.names)
-        elif numbers and len(self.classes) == 1:
-            drawn = [value for value in values if value not in self.void]
-            table |= _one_class(drawn, self.ignore_value, self.value_map)
         elif numbers:
-            table |= {index: index for index in range(1, len(self.classes) + 1)}
+            table |= self._by_number(values, others)
         named = self.names is not None and self.ignore_value in self.names
         if numbers and self.ignore_value is not None and not named:
-            table[self.ignore_value] = IGNORE_LABEL
+            counted = others not in (None, BACKGROUND, IGNORE_LABEL) and not self.names
+            if not (counted and _is_counted(values, self.ignore_value)):
+                table[self.ignore_value] = IGNORE_LABEL
         said = self._said()
         for value, colour in (self.colours or {}).items():
             if colour in said:
                 table[value] = _index_of(said[colour], self.classes)
+                self.used.add(colour)
+        if numbers:
+            self._apply_numbers(table, values)
+        if others is not None:
+            rest = [value for value in values if value not in table]
+            table |= dict.fromkeys(rest, others)
+            self.used.update([OTHERS] if rest else [])
+        return table
+
+    def _apply_numbers(self, table: dict[int, int], values: list[int]) -> None:
+        """What the user says of numbers, but for those that the file or its export explains."""
         for raw, meaning in self.value_map.items():
             index = _index_of(meaning, self.classes)
-            if isinstance(raw, int) and numbers:
-                table[raw] = index
-        return table
+            if not isinstance(raw, int) or raw in (self.names or {}) or self._is_exported(raw):
+                continue
+            table[raw] = index
+            if raw in values:
+                self.used.add(raw)
+
+    def _is_exported(self, value: int) -> bool:
+        return 1 <= value <= len(self.exported)
+
+    def _by_number(self, values: list[int], others: int | None) -> dict[int, int]:
+        """What the numbers of a file mean that names none of them."""
+        if self.exported:
+            return self._by_export(values)
+        mapped = {
+            raw: _index_of(meaning, self.classes)
+            for raw, meaning in self.value_map.items()
+            if isinstance(raw, int) and raw in values
+        }
+        foreign = any(
+            raw != index for raw, index in mapped.items() if index not in (BACKGROUND, IGNORE_LABEL)
+        )
+        if foreign or others not in (None, BACKGROUND, IGNORE_LABEL):
+            return {}
+        if len(self.classes) == 1:
+            drawn = [value for value in values if value not in self.void]
+            return _one_class(drawn, self.ignore_value, self.value_map)
+        return {index: index for index in range(1, len(self.classes) + 1)}
+
+    def _by_export(self, values: list[int]) -> dict[int, int]:
+        """The numbers that an export told its labelers, by the names it gave them."""
+        meaning_of = class_of_name(self.classes, self.value_map)
+        found = {
+            value: index
+            for value, name in enumerate(self.exported, start=1)
+            if (index := meaning_of(name)) is not None
+        }
+        if len(self.exported) == 1 and len(self.classes) == 1:
+            drawn = [value for value in values if value not in self.void]
+            found |= _one_class(drawn, self.ignore_value, self.value_map)
+        return found
+
+    def _others(self) -> int | None:
+        """What the user says of everything else; None where nothing is said."""
+        said = self._said()
+        return _index_of(said[OTHERS], self.classes) if OTHERS in said else None
 
     def _said(self) -> dict[str, int | str]:
         """What the user says of names and colours."""
@@ -140,20 +234,19 @@ class Meaning:
         return {raw.strip().casefold(): said for raw, said in words}
 
     def _by_name(self, names: Mapping[int, str]) -> dict[int, int]:
+        meaning_of = class_of_name(
+            self.classes, {k: v for k, v in self.value_map.items() if k != OTHERS}
+        )
         said = self._said()
-        known = {name.casefold(): index for index, name in enumerate(self.classes, start=1)}
         table: dict[int, int] = {}
         for value, name in names.items():
-            key = name.strip().casefold()
-            if key in said:
-                table[value] = _index_of(said[key], self.classes)
-            elif key in known:
-                table[value] = known[key]
-            elif key in ("background", "ignore"):
-                table[value] = BACKGROUND if key == "background" else IGNORE_LABEL
+            index = meaning_of(name)
+            if index is not None:
+                table[value] = index
+                self.used.update({name.strip().casefold()} & said.keys())
         return table
 
-    def _unknown(self, found: Mapping[int, int], total: int) -> ImageError:
+    def _unknown(self, found: Mapping[int, int], total: int, flat: bool) -> ImageError:
         shown = ", ".join(self._describe(value, found[value]) for value in list(found)[:_SHOWN])
         shown += f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         keys = tuple(self._key(value) for value in list(found)[:_PICTURE_VALUES])
@@ -167,24 +260,47 @@ class Meaning:
                 code="colour",
                 keys=keys,
             )
-        expected = [f"{index} = {name}" for index, name in enumerate(self.classes, start=1)]
-        if self.ignore_value is not None:
-            expected.append(f"{self.ignore_value} = ignore")
         noun = "value" if self.numbered and self.colours is None else "class"
         plural = {"value": "values", "class": "classes"}[noun] if len(found) > 1 else noun
         # Naming the values of a picture one by one would be poor advice.
         remedy = (
-            "It looks like a grey image rather than a label map: import the masks, not the images."
-            if len(found) > _PICTURE_VALUES
-            else f"Say what they mean with --map {key}=CLASS (or =background, =ignore), "
-            "or correct the mask."
+            f"Say what they mean with --map {key}=CLASS (or =background, =ignore)"
+            f"{_also(found)}, or correct the mask."
+            if flat
+            else "It looks like a grey image rather than a label map: import the masks, not the "
+            "images."
         )
         return UnknownMeaningError(
-            f"unknown {plural} {shown}; the project knows 0 = background, {', '.join(expected)}",
+            f"unknown {plural} {shown}; {self._expected(found)}",
             remedy=remedy,
             code="unknown-value",
-            keys=() if len(found) > _PICTURE_VALUES else keys,
+            keys=keys if flat else (),
         )
+
+    def _expected(self, found: Mapping[int, int]) -> str:
+        """What would have been known: by the file's names, by the export's, or by number."""
+        classes = ", ".join(self.classes)
+        if self.names is not None:
+            if any(value in self.names for value in found):
+                return f"the project's classes are: {classes}"
+            named = ", ".join(
+                f"{value} = {name}" for value, name in list(self.names.items())[:_SHOWN]
+            )
+            return f"the file names others ({named}) and not this; the project's classes: {classes}"
+        said = sorted(
+            f"{raw} = {meaning}"
+            for raw, meaning in self.value_map.items()
+            if isinstance(raw, int) and raw not in found
+        )
+        known = self._table(list(range(len(self.classes) + 1)))
+        numbers = [
+            f"{value} = {self.classes[index - 1]}"
+            for value, index in sorted(known.items())
+            if 0 < index <= len(self.classes) and value not in found and value not in self.value_map
+        ]
+        if self.ignore_value is not None:
+            numbers.append(f"{self.ignore_value} = ignore")
+        return f"the project knows 0 = background, {', '.join([*said, *numbers]) or classes}"
 
     def _key(self, value: int) -> str:
         """What ``--map`` calls a value."""
@@ -195,6 +311,37 @@ class Meaning:
         name = repr((self.names or {}).get(value, "")) if value in (self.names or {}) else ""
         pixels = f"{count} pixel{'' if count == 1 else 's'}"
         return f"{' '.join(part for part in (shown, name) if part)} ({pixels})"
+
+
+def _also(found: Mapping[int, int]) -> str:
+    if len(found) == 1:
+        return ""
+    return f"; --map '{OTHERS}=background' (or =CLASS) covers all that you do not name"
+
+
+def _is_flat(raw: NDArray[Any]) -> bool:
+    """Whether what is drawn lies in areas of one value, as in a label map and in no photograph.
+
+    Nine in ten of the pixels that are not 0 have an equal neighbour along two of the axes.
+    """
+    along = np.zeros(raw.shape, dtype=np.uint8)
+    for axis in range(raw.ndim):
+        near = np.zeros(raw.shape, dtype=bool)
+        one, other = (
+            tuple(cut if a == axis else slice(None) for a in range(raw.ndim))
+            for cut in (slice(1, None), slice(None, -1))
+        )
+        equal = raw[one] == raw[other]
+        near[one] |= equal
+        near[other] |= equal
+        along += near
+    drawn = raw != 0
+    return bool(drawn.any()) and float((along >= 2)[drawn].mean()) >= _FLAT_SHARE
+
+
+def _is_counted(values: Sequence[int], value: int) -> bool:
+    """Whether a value stands in a row of numbers, as the number of an instance does."""
+    return value - 1 in values and value - 1 != BACKGROUND and value in values
 
 
 def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:

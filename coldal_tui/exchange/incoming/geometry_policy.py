@@ -6,7 +6,7 @@ and a remedy. Nothing here guesses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -33,7 +33,8 @@ _SAME_GRID = "If its voxels are in the scan's own order, import it again with --
 class ImportOptions:
     """What the user allows in one import.
 
-    ``values`` : what raw values or names mean (see ``values.ValueMap``).
+    ``values`` : what raw values or names mean (see ``class_values.ValueMap``).
+    ``kept`` : those keys of ``values`` that an earlier import left in ``coldal.toml``.
     ``resample`` : masks of the same extent with another spacing may be resampled.
     ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
     ``confirm_empty`` : an empty mask is a negative case.
@@ -43,6 +44,7 @@ class ImportOptions:
     """
 
     values: Mapping[int | str, int | str] = field(default_factory=dict)
+    kept: frozenset[int | str] = frozenset()
     resample: bool = False
     same_grid: bool = False
     confirm_empty: bool = False
@@ -101,7 +103,8 @@ def decide(
     options = options or ImportOptions()
     try:
         pixels = turned_back(candidate.load_for(target), target)
-        fitted = _fit(target, pixels, classes, ignore_value, options)
+        rules = _Rules(classes, ignore_value, options, candidate.exported)
+        fitted = _fit(target, pixels, rules)
     except ImageError as error:
         keys = error.keys if isinstance(error, UnknownMeaningError) else ()
         return Rejected(error.code, error.what, error.remedy, keys)
@@ -115,53 +118,69 @@ def decide(
     return Accepted(fitted.label, fitted.geometry, drawn, notes, fitted.warnings)
 
 
-def _fit(
-    target: ScanTarget,
-    pixels: MaskPixels,
-    classes: Sequence[str],
-    ignore_value: int | None,
-    options: ImportOptions,
-) -> _Fitted:
+@dataclass(frozen=True)
+class _Rules:
+    """What the project, the user and the mask's own export say of its values."""
+
+    classes: Sequence[str]
+    ignore_value: int | None
+    options: ImportOptions
+    exported: Sequence[str] = ()
+
+
+def _fit(target: ScanTarget, pixels: MaskPixels, rules: _Rules) -> _Fitted:
     _check_dimensions(pixels)
     grid: GridMatch | _Plain
     if pixels.axes == "rows":
         grid = _check_picture(target, pixels)
     else:
-        grid = _check_volume(target, pixels, options)
-    label, overlaps, runs = _merged(pixels, classes, ignore_value, options)
+        grid = _check_volume(target, pixels, rules.options)
+    label, overlaps, runs = _merged(pixels, rules)
     if isinstance(grid, _Plain):
         if not grid.transpose:
             return _Fitted(np.ascontiguousarray(label), "match", overlaps + grid.notes, runs=runs)
         on_grid = label.reshape(label.shape[:2]).T
         return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
-    fitted = _place(target, label, pixels, grid, classes)
+    fitted = _place(target, label, pixels, grid, rules.classes)
     return replace(fitted, notes=overlaps + fitted.notes)
 
 
 def _merged(
-    pixels: MaskPixels, classes: Sequence[str], ignore_value: int | None, options: ImportOptions
+    pixels: MaskPixels, rules: _Rules
 ) -> tuple[NDArray[np.uint8], tuple[str, ...], Runs | None]:
-    """The mask in the project's values, notes on drawings that overlapped, runs where known."""
+    """The mask in the project's values, notes on what decided them, runs where known."""
+    used: set[int | str] = set()
 
     def translate(
         array: NDArray[Any], names: Mapping[int, str] | None
     ) -> tuple[NDArray[np.uint8], Runs | None]:
         meaning = Meaning(
-            classes,
-            ignore_value,
-            options.values,
+            rules.classes,
+            rules.ignore_value,
+            rules.options.values,
             names,
             pixels.colours,
             pixels.numbered,
             pixels.void,
+            rules.exported,
+            used,
         )
         return meaning.apply_runs(array)
 
     label, runs = translate(pixels.array, pixels.names)
     if not pixels.layers:
-        return label, (), runs
+        return label, _map_notes(used, rules.options), runs
     further = (translate(layer.array, layer.names)[0] for layer in pixels.layers)
-    return *merge_labels(chain((label,), further), classes, options.priority), None
+    merged, notes = merge_labels(chain((label,), further), rules.classes, rules.options.priority)
+    return merged, _map_notes(used, rules.options) + notes, None
+
+
+def _map_notes(used: Iterable[int | str], options: ImportOptions) -> tuple[str, ...]:
+    """What was read by a class map that nobody gave in this import."""
+    kept = sorted(str(key) for key in used if key in options.kept)
+    said = {str(key): meaning for key, meaning in options.values.items()}
+    words = ", ".join(f"{key} = {said[key]}" for key in kept)
+    return (f"read by [classes.map] in coldal.toml: {words}",) if words else ()
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,8 @@ class _Import:
             person = manifest.person if manifest else None
             if author := candidate.author or found.author or person:
                 candidate = replace(candidate, author=author)
+            if manifest is not None and manifest.classes:
+                candidate = replace(candidate, exported=manifest.classes)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
             return None
         if found.code == "template":

@@ -79,6 +79,7 @@ class _Sheaf:
             key=f"{len(names)} slices {_identity(candidates, digests)}",
             parts=tuple(dict.fromkeys((*files[1:], *parts))),
             updated=max(times, default=None),
+            exported=first.candidate.exported,
         )
         return replace(first, candidate=whole)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from coldal_tui.errors import UsageError
+from coldal_tui.exchange.incoming.class_values import OTHERS
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
@@ -43,8 +44,10 @@ def with_class_map(project: Project, options: ImportOptions | None) -> ImportOpt
     said: ClassMap = {}
     for raw, meaning in (*classes.values.items(), *classes.map.items()):
         said[class_key(raw)] = meaning
-    said |= {class_key(str(raw)): meaning for raw, meaning in options.values.items()}
-    return replace(options, values=said, priority=options.priority or classes.priority)
+    now = {class_key(str(raw)): meaning for raw, meaning in options.values.items()}
+    kept = frozenset(said.keys() - now.keys())
+    said |= now
+    return replace(options, values=said, kept=kept, priority=options.priority or classes.priority)
 
 
 def class_key(word: str) -> int | str:
@@ -57,7 +60,7 @@ def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> lis
     """Write what was said of classes to ``[classes.map]``; returns what was new there.
 
     Comments and everything else in the file stay as they are. A key that ``[classes.map]`` has in
-    another spelling is replaced.
+    another spelling is replaced. What :func:`for_once` names is not kept.
     """
     known = dict(project.config.classes.map)
     before = {class_key(raw): raw for raw in known}
@@ -66,8 +69,11 @@ def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> lis
     }
     written |= {class_key(raw): meaning for raw, meaning in known.items()}
     new: list[str] = []
+    once = for_once(project, said)
     for raw, meaning in said.items():
         key = class_key(str(raw))
+        if raw in once:
+            continue
         if written.get(key) == meaning:
             continue
         known.pop(before.get(key, ""), None)
@@ -77,3 +83,19 @@ def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> lis
         edit_config(project.layout.config, {("classes", "map"): known})
         project.reload_config()
     return new
+
+
+def for_once(project: Project, said: Mapping[int | str, int | str]) -> dict[int | str, int | str]:
+    """What counts in one import only: ``*``, and another meaning of a value of the project's own.
+
+    Kept, they would change what later masks mean that were drawn with the project's own values.
+    """
+    names = project.config.classes.names
+    own = {number: {number, name.casefold()} for number, name in enumerate(names, start=1)}
+    found: ClassMap = {}
+    for raw, meaning in said.items():
+        key = class_key(str(raw))
+        word = meaning.casefold() if isinstance(meaning, str) else meaning
+        if key == OTHERS or (isinstance(key, int) and key in own and word not in own[key]):
+            found[raw] = meaning
+    return found

@@ -312,3 +312,21 @@ def test_an_export_may_move_before_it_comes_back(tmp_path):
     save_in("slicer", tmp_path / "elsewhere", item, edited(item))
     found = imported(tmp_path / "elsewhere", targets)["brain"]
     np.testing.assert_array_equal(found, edited(item))
+
+
+def test_what_an_export_told_counts_over_a_kept_map_and_another_order(tmp_path):
+    """Its README says 1 and 2; the project has swapped the two since, and kept a map for 1."""
+    item = scans.picture(tmp_path)
+    out, targets = export("folder", tmp_path, item)
+    label = edited(item)
+    Image.fromarray(label).save(out / f"masks/{item.scan_id}.png")
+    swapped = tuple(reversed(scans.META.classes))
+    options = ImportOptions(values={1: "background", 2: "ignore"}, kept=frozenset({1, 2}))
+
+    (verdict,) = [
+        v for v in examine(out, targets, swapped, 127, options=options) if v.status == "accepted"
+    ]
+
+    expected = np.array([0, 2, 1], np.uint8)[np.where(label == 255, 0, label)]
+    np.testing.assert_array_equal(np.where(label == 255, 0, verdict.label), expected)
+    assert verdict.notes == ()

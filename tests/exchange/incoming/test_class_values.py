@@ -169,3 +169,123 @@ def test_contradicting_projects_are_refused(classes, ignore, code, fact):
 
     assert caught.value.code == code
     assert fact in caught.value.what
+
+
+def test_a_number_given_to_another_class_leaves_no_number_assumed():
+    """A subset of a label map: 1 spleen, 5 liver. Only 5 was explained."""
+    with pytest.raises(ImageError, match=r"unknown value 1 \(1 pixel\)") as caught:
+        convert([0, 1, 5], ("liver",), None, {5: "liver"})
+
+    assert "5 = liver" in caught.value.what
+    assert "1 = liver" not in caught.value.what
+    assert caught.value.keys == ("1",)
+    with pytest.raises(ImageError, match="unknown values 1"):
+        convert([0, 1, 2, 5], TWO, None, {5: "heart"})
+
+
+def test_a_number_that_the_file_does_not_hold_changes_nothing():
+    assert convert([0, 1, 2], TWO, None, {128: "lung"}) == [0, 1, 2]
+    assert convert([0, 255], ONE, None, {128: "lung"}) == [0, 1]
+
+
+def test_saying_what_is_background_or_ignored_leaves_the_other_numbers():
+    assert convert([0, 1, 2, 9, 8], TWO, None, {9: "background", 8: "ignore"}) == [0, 1, 2, 0, 255]
+
+
+def test_a_star_makes_all_others_background():
+    """One class of a label map of 117: TotalSegmentator's liver is 5."""
+    said = {5: "liver", "*": "background"}
+    values = np.arange(118)
+
+    label = np.array(convert(values, ("liver",), None, said))
+
+    assert np.flatnonzero(label).tolist() == [5]
+    assert label[5] == 1
+
+
+def test_a_star_for_background_leaves_the_project_s_own_numbers():
+    assert convert([0, 1, 2, 3, 77], TWO, None, {"*": "background"}) == [0, 1, 2, 0, 0]
+
+
+def test_a_star_makes_every_instance_of_one_class():
+    """Cellpose numbers its cells; 1 is the first cell and not the first class."""
+    values = np.arange(300)
+
+    label = np.array(convert(values, ("nucleus", "cell"), 127, {"*": "cell"}))
+
+    assert label[0] == 0
+    assert set(label[1:].tolist()) == {2}
+
+
+def test_the_ignore_value_stays_where_a_star_names_a_class():
+    assert convert([0, 1, 2, 3, 127], ONE, 127, {"*": "lung"}) == [0, 1, 1, 1, 255]
+
+
+def test_a_star_stands_for_names_that_the_project_lacks():
+    names = {1: "Lung", 2: "couch", 3: "body"}
+
+    assert convert([1, 2, 3], ONE, None, {"*": "background"}, names) == [1, 0, 0]
+
+
+def test_a_number_never_changes_what_the_file_names():
+    names = {1: "lung", 2: "heart"}
+
+    assert convert([0, 1, 2], TWO, None, {1: "heart", 2: "background"}, names) == [0, 1, 2]
+
+
+def test_a_number_without_a_name_in_the_file_can_be_mapped():
+    assert convert([0, 1, 7], TWO, None, {7: "heart"}, {1: "lung"}) == [0, 1, 2]
+
+
+def test_an_export_s_numbers_are_those_of_its_classes():
+    """Drawn when the project's classes were heart, lung: a map kept since does not count."""
+    meaning = Meaning(TWO, 127, {1: "background", 9: "lung"}, exported=("heart", "lung"))
+
+    assert meaning.apply(np.array([0, 1, 2, 9, 127])).tolist() == [0, 2, 1, 1, 255]
+
+
+def test_a_class_of_an_export_that_the_project_has_no_more_is_unknown():
+    with pytest.raises(ImageError, match="unknown value 2"):
+        Meaning(ONE, exported=("lung", "vein")).apply(np.array([0, 1, 2]))
+
+
+def test_one_class_of_an_export_may_come_back_as_255():
+    assert Meaning(ONE, 127, exported=ONE).apply(np.array([0, 255, 127])).tolist() == [0, 1, 255]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("_background_", 0), ("__ignore__", 255)])
+def test_labelme_s_names_of_background_and_ignore_are_known(name, expected):
+    assert convert([3], names={3: name}) == [expected]
+
+
+def test_a_message_on_a_nameless_value_does_not_say_what_its_number_means():
+    with pytest.raises(ImageError) as caught:
+        convert([0, 1, 2], TWO, names={1: "lung"})
+
+    assert "2 = heart" not in caught.value.what
+    assert "the file names others (1 = lung)" in caught.value.what
+
+
+def label_map(count, size):
+    """Squares of 4 pixels, each with its own number, 2 pixels apart."""
+    values = np.zeros((size, size), np.uint16)
+    places = [(y, x) for y in range(0, size, 6) for x in range(0, size, 6)][:count]
+    for number, (y, x) in enumerate(places, start=1):
+        values[y : y + 4, x : x + 4] = number
+    return values
+
+
+def test_areas_of_one_value_are_a_label_map_however_many():
+    with pytest.raises(ImageError) as caught:
+        convert(label_map(100, 60), TWO)
+
+    assert "grey image" not in caught.value.remedy
+    assert "--map '*=background' (or =CLASS)" in caught.value.remedy
+
+
+def test_what_a_map_decided_is_told():
+    meaning = Meaning(TWO, None, {"tumor": "lung", 9: "heart", 7: "lung", "*": "background"})
+
+    meaning.apply(np.array([0, 9, 4]))
+
+    assert meaning.used == {9, "*"}

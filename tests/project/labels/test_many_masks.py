@@ -14,7 +14,7 @@ from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.config import load_config
-from coldal_tui.project.labels.class_map import keep_class_map
+from coldal_tui.project.labels.class_map import for_once, keep_class_map
 from coldal_tui.project.labels.files import reconcile_label_files
 from coldal_tui.project.labels.importing import import_masks, list_labels
 from coldal_tui.project.labels.quarantine import select_waiting, waiting
@@ -224,6 +224,25 @@ def test_a_kept_class_map_counts_in_every_import_and_the_call_comes_first(lab, p
 
     assert read_label(project.layout.labels / "s00.png").max() == 1
     assert read_label(project.layout.labels / "s01.png").max() == 255
+
+
+def test_what_would_change_later_masks_is_not_kept(lab, project):
+    assert keep_class_map(project, {1: "background", "*": "background", 9: 1}) == ["9 = 1"]
+    assert for_once(project, {1: "ignore", "*": 1, 9: 1, "Tumor": 1}) == {1: "ignore", "*": 1}
+    assert for_once(project, {1: "Foreground"}) == {}
+
+
+def test_an_import_tells_what_a_kept_map_decided(lab, project):
+    lab.mask("s00.png", value=9)
+    lab.mask("s01.png", value=1)
+    keep_class_map(project, {9: "foreground"})
+
+    report = import_masks(project, lab.masks)
+
+    assert {v.scan_id: v.notes for v in report.accepted} == {
+        "s00": ("read by [classes.map] in coldal.toml: 9 = foreground",),
+        "s01": (),
+    }
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def _show_all(
 
 def _here(info: EncoderInfo, found: Installed | None) -> str:
     if not info.needs_file:
-        return "built in"
+        return "plug-in" if info.family == "plug-in" else "built in"
     if not info.hub:
         return "yours"
     return "no" if found is None else "yes"
@@ -146,7 +146,8 @@ def _show_one(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
     from rich.table import Table
 
     if not info.needs_file:
-        weights = "here, they come with coldal-tui"
+        comes = "their package" if info.family == "plug-in" else "coldal-tui"
+        weights = f"here, they come with {comes}"
     elif found is not None:
         weights = f"here, {_path(folder, found)}"
     else:

@@ -1,61 +1,50 @@
-"""What ``doctor`` says of other packages' backends and formats: those that can't be loaded."""
+"""What ``doctor`` says of other packages' plug-ins: which work, and what ails the others."""
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-
+from coldal_tui import plugins
 from coldal_tui.cli.machine import Finding
-
-OURS = "coldal-tui"
 
 
 def plugin_findings() -> list[Finding]:
-    """A line for every package's plug-ins that work, and a problem for each that does not."""
-    return [*_backend_findings(), *_format_findings()]
-
-
-def _backend_findings() -> list[Finding]:
-    from coldal_tui.errors import ColdalError
-    from coldal_tui.jobs.backend import ENTRY_POINT_GROUP, load_backend
-
-    found = []
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if _package(entry) == OURS:
-            # What these lack is told where Slurm and Ray are looked at.
-            continue
-        try:
-            load_backend(entry.name)
-        except ColdalError as error:
-            found.append(_problem(error.what, entry))
-        else:
-            found.append(Finding("ok", f"backend {entry.name} of {_package(entry)}"))
-    return found
-
-
-def _format_findings() -> list[Finding]:
+    """A line for every plug-in of another package that works, a problem for each that does not."""
+    from coldal_tui.encoders import catalogue
     from coldal_tui.exchange import exporters, importers
+    from coldal_tui.jobs.backend import as_backend
+    from coldal_tui.selection import strategies
 
-    readers = {one.name: one.message for one in importers.load_registry().failures}
-    writers = {one.name: one.message for one in exporters.plugin_failures()}
+    # What our own backends lack is told where Slurm and Ray are looked at.
+    ours = frozenset(
+        name
+        for name, entry in plugins.entries(plugins.BACKEND).items()
+        if plugins.package_of(entry) == plugins.OURS
+    )
+    backends = plugins.load_all(plugins.BACKEND, as_backend, skip=ours)
+    return [
+        *_findings(plugins.BACKEND, backends.failures, ours),
+        *_findings(plugins.IMPORTER, importers.load_registry().failures),
+        *_findings(plugins.EXPORTER, exporters.plugin_failures()),
+        *_findings(plugins.STRATEGY, strategies.plugin_failures()),
+        *_findings(plugins.ENCODER, catalogue.plugin_failures()),
+    ]
+
+
+def _findings(
+    kind: plugins.Kind,
+    failures: tuple[plugins.PluginFailure, ...],
+    skip: frozenset[str] = frozenset(),
+) -> list[Finding]:
     found = []
-    for group, kind, broken in (
-        (importers.ENTRY_POINT_GROUP, "mask format", readers),
-        (exporters.ENTRY_POINT_GROUP, "export format", writers),
-    ):
-        entries = {entry.name: entry for entry in entry_points(group=group)}
-        for name, entry in sorted(entries.items()):
-            if name in broken:
-                found.append(
-                    _problem(f"the {kind} {name!r} can't be loaded: {broken[name]}", entry)
-                )
-            else:
-                found.append(Finding("ok", f"{kind} {name} of {_package(entry)}"))
+    for name, entry in plugins.entries(kind).items():
+        package = plugins.package_of(entry)
+        bad = [one for one in failures if one.name == name]
+        for one in bad:
+            what = f"the {kind.words} {name!r} can't be loaded: {one.message}"
+            if one.message.startswith("it is left out"):
+                what = f"the {kind.words} {name!r} of {one.package or package}: {one.message}"
+            found.append(
+                Finding("problem", what, f"mend or remove the package {one.package or package}")
+            )
+        if name not in skip and not any(one.package == package for one in bad):
+            found.append(Finding("ok", f"{kind.words} {name} of {package or 'another package'}"))
     return found
-
-
-def _problem(what: str, entry: EntryPoint) -> Finding:
-    return Finding("problem", what, f"mend or remove the package {_package(entry)}")
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else "unknown"

@@ -1,15 +1,23 @@
-"""The catalogue of encoders: names, sources, licences, preprocessing. Imports no torch."""
+"""The catalogue of encoders: names, sources, licences, preprocessing. Imports no torch.
+
+Another package adds one through the entry point group ``coldal_tui.encoders``, whose entries name
+objects of the class ``EncoderPlugin``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, Literal
 
+from coldal_tui import plugins
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.imaging.ct_windows import WINDOWS
 from coldal_tui.jobs.spec import EncoderChoice
 
-Family = Literal["efficientnet-lite", "resnet50", "dinov2", "file"]
+Family = Literal["efficientnet-lite", "resnet50", "dinov2", "file", "plug-in"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -170,9 +178,26 @@ _ENCODERS = {
 }
 
 
+@dataclass(frozen=True)
+class EncoderPlugin:
+    """An encoder of another package.
+
+    ``info`` is its entry in the catalogue; its name is that of the entry point. ``network`` makes
+    the ``torch.nn.Module`` that maps ``(B, C, input_size, input_size)`` float32 images, scaled as
+    ``info`` says, to ``(B, dim)`` vectors: of the file of weights where ``needs_file``, else of
+    None. It imports torch inside, so that the command line stays light. Vectors of two versions of
+    the package are never compared: they may differ.
+    """
+
+    info: EncoderInfo
+    network: Callable[[Path | None], Any]
+    package: str = ""
+    version: str = ""
+
+
 def list_encoders() -> tuple[EncoderInfo, ...]:
-    """All encoders, the default first."""
-    return tuple(_ENCODERS.values())
+    """All encoders, the default first, those of other packages last."""
+    return (*_ENCODERS.values(), *(one.info for one in _outside().working.values()))
 
 
 def encoder_info(name: str) -> EncoderInfo:
@@ -181,14 +206,62 @@ def encoder_info(name: str) -> EncoderInfo:
     Raises
     ------
     UsageError : there is none of that name.
+    ColdalError : it is a plug-in's, and it can't be loaded (``plug-in``).
     """
-    if name not in _ENCODERS:
+    if name in _ENCODERS:
+        return _ENCODERS[name]
+    if name in plugins.entries(plugins.ENCODER):
+        return encoder_plugin(name).info
+    raise UsageError(
+        f"there is no encoder called {name!r}",
+        remedy=f"choose one of {', '.join(info.name for info in list_encoders())}",
+        code="unknown-encoder",
+    )
+
+
+def encoder_plugin(name: str) -> EncoderPlugin:
+    """The encoder of another package; errors as ``encoder_info``."""
+    entry = plugins.entries(plugins.ENCODER).get(name)
+    if entry is None:
         raise UsageError(
-            f"there is no encoder called {name!r}",
-            remedy=f"choose one of {', '.join(_ENCODERS)}",
+            f"no installed package brings the encoder {name!r}",
+            remedy="install that package where the jobs run, too",
             code="unknown-encoder",
         )
-    return _ENCODERS[name]
+    return _of(entry, plugins.load(plugins.ENCODER, entry, as_encoder))
+
+
+def plugin_failures() -> tuple[plugins.PluginFailure, ...]:
+    """The installed encoders of other packages that can't be used, and why."""
+    return _outside().failures
+
+
+def as_encoder(loaded: object) -> EncoderPlugin:
+    """What a plug-in's entry names; TypeError where it is no encoder."""
+    if not isinstance(loaded, EncoderPlugin) or not isinstance(loaded.info, EncoderInfo):
+        raise TypeError("it is no coldal_tui.encoders.catalogue.EncoderPlugin")
+    if not callable(loaded.network):
+        raise TypeError("its network is no function of a path")
+    info = loaded.info
+    if info.dim < 1 or info.input_size < 1 or info.channels not in CHANNELS:
+        raise TypeError("its dim, input_size or channels are not those of a network")
+    if not all(value > 0 for value in info.std):
+        raise TypeError("its std has a number that is not above 0")
+    return loaded
+
+
+def _outside() -> plugins.Plugins[EncoderPlugin]:
+    found = plugins.load_all(plugins.ENCODER, as_encoder, tuple(_ENCODERS))
+    entries = plugins.entries(plugins.ENCODER)
+    named = {name: _of(entries[name], one) for name, one in found.working.items()}
+    return plugins.Plugins(named, found.failures)
+
+
+def _of(entry: EntryPoint, found: EncoderPlugin) -> EncoderPlugin:
+    """The encoder under the name of its entry, as it is asked for."""
+    package, version = plugins.package_of(entry), plugins.version_of(entry)
+    info = replace(found.info, name=entry.name, family="plug-in")
+    return replace(found, info=info, package=package or entry.value, version=version)
 
 
 def chosen_info(choice: EncoderChoice) -> EncoderInfo:

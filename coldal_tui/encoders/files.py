@@ -198,7 +198,9 @@ def hub_file(info: EncoderInfo) -> OnHub:
 def _wanted(info: EncoderInfo, sha256: str | None) -> str | None:
     if not info.needs_file:
         raise UsageError(
-            "this encoder comes with coldal-tui",
+            "this encoder comes with coldal-tui"
+            if info.family != "plug-in"
+            else "this encoder comes with its package",
             where=info.name,
             remedy=f"use it: coldal-tui encoder use {info.name}",
         )

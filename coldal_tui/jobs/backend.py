@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from coldal_tui import plugins
 from coldal_tui.errors import ColdalError
-
-ENTRY_POINT_GROUP = "coldal_tui.backends"
 
 
 class JobHandle(msgspec.Struct, frozen=True):
@@ -106,31 +104,21 @@ class Backend(Protocol):
 
 def load_backend(name: str) -> Backend:
     """The backend called ``name``; ColdalError when none is installed or it fails to load."""
-    points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    if name not in points:
+    entries = plugins.entries(plugins.BACKEND)
+    if name not in entries:
         raise ColdalError(
             f"no backend called {name!r}",
             where="coldal.toml, backend.name",
-            remedy=f"installed: {', '.join(sorted(points)) or 'none'}",
+            remedy=f"installed: {', '.join(entries) or 'none'}",
         )
-    try:
-        backend = points[name].load()()
-    except ColdalError:
-        # It knows what it lacks, and how to get it.
-        raise
-    except Exception as error:
-        # A backend may be anybody's package; whatever is wrong with it is told, not a crash.
-        raise ColdalError(
-            f"the backend {name!r} can't be loaded: {type(error).__name__}: {error}",
-            where="coldal.toml, backend.name",
-            remedy="install what it needs",
-        ) from error
+    return plugins.load(plugins.BACKEND, entries[name], as_backend)
+
+
+def as_backend(loaded: object) -> Backend:
+    """The backend that a plug-in's class makes; TypeError where it lacks something."""
+    backend = loaded() if callable(loaded) else loaded
     if not isinstance(backend, Backend):
-        raise ColdalError(
-            f"{name!r} is not a backend: it lacks {', '.join(_lacking(backend))}",
-            where="coldal.toml, backend.name",
-            remedy="update that package",
-        )
+        raise TypeError(f"it is no backend: it lacks {', '.join(_lacking(backend))}")
     return backend
 
 

@@ -1,13 +1,20 @@
-"""Strategies by name: functions of a pool that return picks with the terms behind each."""
+"""Strategies by name: functions of a pool that return picks with the terms behind each.
+
+Another package adds one through the entry point group ``coldal_tui.strategies``, whose entries name
+objects of the class ``Strategy``. Its picks are checked each time before anybody uses them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from importlib.metadata import EntryPoint
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from coldal_tui import plugins
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.clustering import Clustering
@@ -20,6 +27,8 @@ from coldal_tui.selection.pool import Floats, Pick, Pool
 Rounds = Literal["cold", "active"]
 Clusterer = Callable[[Floats, int, int], Clustering]
 """(N, d) embeddings, the most clusters and a seed to the clusters that a strategy works in."""
+Explainer = Callable[[Mapping[str, Any]], list[str]]
+"""The terms of a pick, scan ids for indices, to one to three plain sentences on why it was made."""
 
 
 class Selector(Protocol):
@@ -37,7 +46,9 @@ class Strategy:
     """A named rule; ``rounds`` it suits, what it ``needs`` in the pool, one line about it.
 
     ``clusterer``: the strategy works in clusters of its own, of the embeddings and not of the
-    map; a pool whose clusters were not made by it is clustered anew.
+    map; a pool whose clusters were not made by it is clustered anew. ``explain`` puts the terms of
+    a pick into words for ``why``, which shows the bare numbers without. ``package`` is the one that
+    brings it, empty for those of coldal-tui.
     """
 
     name: str
@@ -46,6 +57,8 @@ class Strategy:
     description: str
     select: Selector
     clusterer: Clusterer | None = None
+    explain: Explainer | None = None
+    package: str = ""
 
     def __call__(self, pool: Pool, batch: int, *, seed: int = 0, alpha: float = 0.5) -> list[Pick]:
         """Pick; ColdalError (``missing-input``) when the pool lacks what the strategy needs."""
@@ -60,8 +73,64 @@ class Strategy:
             assert pool.embeddings is not None, "a strategy with clusters of its own needs them"
             labels = self.clusterer(pool.embeddings, max(1, batch), seed).labels
             pool = replace(pool, clusters=labels, clusters_by=self.name)
+        if self.package:
+            return self._from_outside(pool, max(batch, 0), seed, alpha)
         return self.select(pool, max(batch, 0), seed=seed, alpha=alpha)
 
+    def _from_outside(self, pool: Pool, batch: int, seed: int, alpha: float) -> list[Pick]:
+        try:
+            picks = list(self.select(pool, batch, seed=seed, alpha=alpha))
+        except ColdalError:
+            raise
+        except Exception as error:  # anybody's code
+            raise self._fault(plugins.reason(error)) from error
+        problem = wrong_picks(picks, pool, batch)
+        if problem:
+            raise self._fault(problem)
+        return [replace(one, index=int(one.index), cluster=int(one.cluster)) for one in picks]
+
+    def _fault(self, what: str) -> ColdalError:
+        return ColdalError(
+            f"the strategy {self.name!r} of the package {self.package} failed: {what}",
+            remedy="tell its author, and use another --strategy until then",
+            code="plug-in",
+        )
+
+
+def wrong_picks(picks: list[Pick], pool: Pool, batch: int) -> str:
+    """What is wrong with a strategy's picks, in words; empty where nothing is.
+
+    They are at most ``batch`` picks of candidates, each once, with terms that JSON can hold.
+    """
+    if not all(isinstance(pick, Pick) for pick in picks):
+        return "it returned something else than picks"
+    if len(picks) > batch:
+        return f"it returned {len(picks)} picks, and {batch} were asked for"
+    seen: set[int] = set()
+    for pick in picks:
+        index = pick.index
+        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(pool):
+            return f"pick {index!r} is no row of the pool, which has {len(pool)}"
+        if not pool.candidate[index]:
+            return f"it picked row {index}, which is no candidate"
+        if index in seen:
+            return f"it picked row {index} twice"
+        seen.add(int(index))
+        if not isinstance(pick.cluster, (int, np.integer)):
+            return f"the cluster {pick.cluster!r} is no number"
+        if pick.role not in ROLES:
+            return f"the role {pick.role!r} is none of {', '.join(ROLES)}"
+        for name, value in pick.terms.items():
+            # numpy's float64 is a float, its integers and float32 are neither, and JSON says no.
+            if not isinstance(value, (bool, int, float, str)):
+                return f"its term {name} is a {type(value).__name__}, not a number or a text"
+            if isinstance(value, float) and not math.isfinite(value):
+                return f"its term {name} is {value}"
+    return ""
+
+
+ROLES = ("medoid", "farthest-point", "acquired", "random")
+"""What the picks of a strategy may be; validation scans are drawn elsewhere."""
 
 _REMEDIES = {
     "entropy": "train and score first",
@@ -99,26 +168,86 @@ def register(
 
 
 def strategies(rounds: Rounds | None = None) -> list[Strategy]:
-    """All strategies, or those that suit cold or active rounds, by name."""
-    found = sorted(_REGISTRY.values(), key=lambda strategy: strategy.name)
+    """All strategies, or those that suit cold or active rounds, by name; plug-ins among them."""
+    known = {**_outside().working, **_REGISTRY}
+    found = sorted(known.values(), key=lambda strategy: strategy.name)
     return [strategy for strategy in found if rounds is None or rounds in strategy.rounds]
 
 
 def strategy(name: str, rounds: Rounds | None = None) -> Strategy:
-    """The strategy called ``name``; UsageError when unknown or not for such rounds."""
-    names = ", ".join(known.name for known in strategies(rounds))
-    if name not in _REGISTRY:
+    """The strategy called ``name``.
+
+    Raises
+    ------
+    UsageError : unknown, or not for such rounds.
+    ColdalError : it is a plug-in's, and it can't be loaded (``plug-in``).
+    """
+    found = _REGISTRY.get(name) or _plugin(name)
+    if found is None:
         raise UsageError(
-            f"there is no strategy {name!r}", remedy=f"use one of: {names}", code="unknown-strategy"
+            f"there is no strategy {name!r}",
+            remedy=f"use one of: {_names(rounds)}",
+            code="unknown-strategy",
         )
-    found = _REGISTRY[name]
     if rounds is not None and rounds not in found.rounds:
         raise UsageError(
             f"strategy {name} does not suit {_ROUNDS[rounds]}",
-            remedy=f"use one of: {names}",
+            remedy=f"use one of: {_names(rounds)}",
             code="wrong-round",
         )
     return found
+
+
+def plugin_failures() -> tuple[plugins.PluginFailure, ...]:
+    """The installed strategies of other packages that can't be used, and why."""
+    return _outside().failures
+
+
+def plugin_words(name: str, terms: Mapping[str, Any]) -> list[str]:
+    """Why another package's strategy made a pick, in its own words; empty where it has none.
+
+    None either where it fails or is not installed any more: the numbers of the pick are kept.
+    """
+    try:
+        found = _plugin(name)
+        said = found.explain(terms) if found is not None and found.explain is not None else []
+        return [str(sentence) for sentence in said]
+    except Exception:  # anybody's code; a screen must not fall over it
+        return []
+
+
+def as_strategy(loaded: object) -> Strategy:
+    """What a plug-in's entry names; TypeError where it is no strategy."""
+    if not isinstance(loaded, Strategy):
+        raise TypeError("it is no coldal_tui.selection.strategies.Strategy")
+    wrong = [one for one in loaded.rounds if one not in get_args(Rounds)]
+    if wrong or not loaded.rounds:
+        raise TypeError(f"its rounds are {loaded.rounds}, not some of {get_args(Rounds)}")
+    unknown = [need for need in loaded.needs if need not in get_args(Need)]
+    if unknown:
+        raise TypeError(f"it needs {', '.join(unknown)}; a pool has {', '.join(get_args(Need))}")
+    return loaded
+
+
+def _names(rounds: Rounds | None) -> str:
+    return ", ".join(known.name for known in strategies(rounds))
+
+
+def _outside() -> plugins.Plugins[Strategy]:
+    found = plugins.load_all(plugins.STRATEGY, as_strategy, tuple(_REGISTRY))
+    entries = plugins.entries(plugins.STRATEGY)
+    named = {name: _of(entries[name], one) for name, one in found.working.items()}
+    return plugins.Plugins(named, found.failures)
+
+
+def _plugin(name: str) -> Strategy | None:
+    entry = plugins.entries(plugins.STRATEGY).get(name)
+    return None if entry is None else _of(entry, plugins.load(plugins.STRATEGY, entry, as_strategy))
+
+
+def _of(entry: EntryPoint, found: Strategy) -> Strategy:
+    """The strategy under the name of its entry, as it is asked for."""
+    return replace(found, name=entry.name, package=plugins.package_of(entry) or entry.value)
 
 
 _ROUNDS = {"cold": "the first round", "active": "rounds after the first"}

@@ -313,7 +313,7 @@ def test_a_machine_without_slurm_is_told_so(backend, tmp_path, monkeypatch) -> N
 def test_the_extra_to_install_is_named(monkeypatch) -> None:
     monkeypatch.setattr(slurm, "find_spec", lambda name: None)
     monkeypatch.setattr(
-        "coldal_tui.jobs.backend.entry_points", lambda group: [Point("slurm", SlurmBackend)]
+        "coldal_tui.plugins.entry_points", lambda group: [Point("slurm", SlurmBackend)]
     )
     with pytest.raises(ColdalError) as caught:
         load_backend("slurm")

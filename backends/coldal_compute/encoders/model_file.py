@@ -108,7 +108,7 @@ def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
     )
     onnx = path.suffix.lower() == ONNX_SUFFIX
     model = Reduced(_onnx(content, path) if onnx else _torchscript(content, path), info.layer)
-    dim = _probe(model.eval(), info, path)
+    dim = probe(model.eval(), info, path)
     kind = "ONNX" if onnx else "TorchScript"
     layer = f"{info.layer} output of the user's {kind} file"
     return Loaded(replace(info, dim=dim, layer=layer), model, digest, {"layout": kind})
@@ -150,7 +150,11 @@ def _no_model(path: Path, kind: str, reason: str) -> ColdalError:
     )
 
 
-def _probe(model: nn.Module, info: EncoderInfo, path: Path) -> int:
+def probe(model: nn.Module, info: EncoderInfo, path: Path) -> int:
+    """The length of the vector that a model gives for one blank image of ``info``'s size.
+
+    Raises ColdalError (``model-output``), which names ``path``, where it gives none.
+    """
     channels = 1 if info.channels == "L" else 3
     blank = torch.zeros(1, channels, info.input_size, info.input_size)
     try:

@@ -110,12 +110,13 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
 
 def _loader(family: str) -> Callable[[EncoderInfo, Path | None, str | None], Loaded]:
     """The module that knows a family of networks; imported, with torch, only when it is used."""
-    from coldal_compute.encoders import dinov2, efficientnet_lite, model_file, resnet
+    from coldal_compute.encoders import dinov2, efficientnet_lite, model_file, plugin, resnet
 
     return {
         "dinov2": dinov2.load,
         "efficientnet-lite": efficientnet_lite.load,
         "file": model_file.load,
+        "plug-in": plugin.load,
         "resnet50": resnet.load,
     }[family]
 

@@ -11,18 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui import plugins
+from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.imaging.image import ScanHeader, ScanRef
+from coldal_tui.plugins import PluginFailure
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.masking import Deidentifier
-
-ENTRY_POINT_GROUP = "coldal_tui.exporters"
 
 Progress = Callable[[int, int, str], None]
 """Called with scans done, scans in all, and the scan at hand."""
@@ -118,17 +117,12 @@ class Exporter(Protocol):
         """Write ``items`` to the new folder ``out``."""
 
 
-@dataclass(frozen=True)
-class PluginFailure:
-    """An exporter of another package that could not be loaded."""
-
-    name: str
-    message: str
-
-
 def export_formats() -> tuple[str, ...]:
     """Names that ``exporter`` knows: the plain folder first, plug-ins last."""
-    return (*_BUILT_IN, *(entry.name for entry in _plugins()))
+    return (
+        *_BUILT_IN,
+        *(name for name in plugins.entries(plugins.EXPORTER) if name not in _BUILT_IN),
+    )
 
 
 def describe_formats() -> dict[str, str]:
@@ -137,14 +131,8 @@ def describe_formats() -> dict[str, str]:
 
 
 def plugin_failures() -> tuple[PluginFailure, ...]:
-    """The installed exporters of other packages that can't be loaded, and why."""
-    failures = []
-    for entry in _plugins():
-        try:
-            _loaded(entry)
-        except Exception as error:  # a plug-in's fault must not stop the built-in formats
-            failures.append(PluginFailure(entry.name, f"{type(error).__name__}: {error}"))
-    return tuple(failures)
+    """The installed exporters of other packages that can't be used, and why."""
+    return plugins.load_all(plugins.EXPORTER, as_exporter, tuple(_BUILT_IN)).failures
 
 
 def exporter(name: str) -> Exporter:
@@ -159,9 +147,9 @@ def exporter(name: str) -> Exporter:
         module, _, attribute = _BUILT_IN[name][0].partition(":")
         found: Exporter = getattr(import_module(module), attribute)
         return found
-    for entry in _plugins():
-        if entry.name == name:
-            return _load_plugin(entry)
+    entry = plugins.entries(plugins.EXPORTER).get(name)
+    if entry is not None:
+        return plugins.load(plugins.EXPORTER, entry, as_exporter)
     raise UsageError(
         f"no export format is called {name!r}",
         remedy=f"Use one of: {', '.join(sorted(export_formats()))}.",
@@ -169,26 +157,8 @@ def exporter(name: str) -> Exporter:
     )
 
 
-def _plugins() -> list[EntryPoint]:
-    """Entry points of other packages; none takes the place of a built-in format."""
-    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    return [entry for name, entry in sorted(found.items()) if name not in _BUILT_IN]
-
-
-def _load_plugin(entry: EntryPoint) -> Exporter:
-    try:
-        return _loaded(entry)
-    except Exception as error:  # whatever the plug-in's module does when it is imported
-        raise ColdalError(
-            f"the export format {entry.name!r} can't be loaded: {type(error).__name__}: {error}",
-            where=entry.value,
-            remedy="Mend or remove the package that brings it; the other formats work.",
-            code="plug-in",
-        ) from error
-
-
-def _loaded(entry: EntryPoint) -> Exporter:
-    loaded: object = entry.load()
+def as_exporter(loaded: object) -> Exporter:
+    """What a plug-in's entry names; TypeError where it is no function."""
     if isinstance(loaded, type) or not callable(loaded):
         raise TypeError("it is no function of out, items, meta and progress")
     return loaded

@@ -7,17 +7,19 @@ whose entries name such objects. A plug-in that fails to load is reported and le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ParamSpec, Protocol, runtime_checkable
 
-from coldal_tui.errors import UsageError
-from coldal_tui.exchange.candidate import Candidate, PassedOver
+from coldal_tui import plugins
+from coldal_tui.errors import ColdalError, ImageError, UsageError
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver
+from coldal_tui.plugins import PluginFailure
 
-ENTRY_POINT_GROUP = "coldal_tui.importers"
+P = ParamSpec("P")
 HEAD_BYTES = 4096
 """How much of a file ``recognise`` is shown."""
 
@@ -78,14 +80,6 @@ class Importer(Protocol):
 
 
 @dataclass(frozen=True)
-class PluginFailure:
-    """An importer of another package that could not be loaded."""
-
-    name: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Registry:
     """The importers at hand, highest priority first, and the plug-ins that failed."""
 
@@ -114,23 +108,113 @@ class Registry:
 
 def load_registry() -> Registry:
     """The built-in importers and those of installed plug-ins."""
-    found: list[Importer] = []
-    failures: list[PluginFailure] = []
-    for reference in _BUILT_IN:
-        module, _, attribute = reference.partition(":")
-        found.append(getattr(import_module(module), attribute))
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            found.append(_as_importer(entry.load()))
-        except Exception as error:  # a plug-in's fault must not stop the built-in formats
-            failures.append(PluginFailure(entry.name, f"{type(error).__name__}: {error}"))
+    found = [_built_in(reference) for reference in _BUILT_IN]
+    outside = plugins.load_all(plugins.IMPORTER, as_importer)
+    taken = {importer.name for importer in found}
+    failures = list(outside.failures)
+    for name, importer in outside.working.items():
+        if importer.name in taken:
+            why = f"it is left out: there is a mask format {importer.name!r} already"
+            package = plugins.package_of(plugins.entries(plugins.IMPORTER)[name])
+            failures.append(PluginFailure(name, why, package))
+        else:
+            taken.add(importer.name)
+            found.append(Guarded(importer))
     found.sort(key=lambda importer: -importer.priority)
     return Registry(tuple(found), tuple(failures))
 
 
-def _as_importer(loaded: object) -> Importer:
-    # Plug-ins may name the object or its class.
+def _built_in(reference: str) -> Importer:
+    module, _, attribute = reference.partition(":")
+    found: Importer = getattr(import_module(module), attribute)
+    return found
+
+
+def as_importer(loaded: object) -> Importer:
+    """What a plug-in's entry names, the object or its class; TypeError where it is no importer."""
     plugin = loaded() if isinstance(loaded, type) else loaded
     if not isinstance(plugin, Importer):
         raise TypeError("it lacks name, priority, endings, recognise, belongings or candidates")
     return plugin
+
+
+class Guarded:
+    """Another package's importer, whose faults stay with the files that they happen on.
+
+    A fault while it looks at a file leaves the file to the other importers, and is told once;
+    one while it reads a file refuses that file.
+    """
+
+    def __init__(self, importer: Importer) -> None:
+        self._importer = importer
+        self._told = False
+        self.name = str(importer.name)
+        self.priority = int(importer.priority)
+        self.endings: Mapping[str, str] = dict(importer.endings)
+
+    def recognise(self, path: Path, head: bytes) -> str | None:
+        """As ``Importer.recognise``; None where it fails."""
+        try:
+            title = self._importer.recognise(path, head)
+        except Exception as error:  # anybody's code
+            self._tell(path, error)
+            return None
+        return None if title is None else str(title)
+
+    def belongings(self, path: Path) -> frozenset[Path]:
+        """As ``Importer.belongings``; nothing where it fails."""
+        try:
+            return frozenset(self._importer.belongings(path))
+        except Exception as error:  # anybody's code
+            self._tell(path, error)
+            return frozenset()
+
+    def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
+        """As ``Importer.candidates``; ImageError (code ``plug-in``) where it fails."""
+        try:
+            for found in self._importer.candidates(path):
+                yield self._kept(found)
+        except ColdalError:
+            raise
+        except Exception as error:  # anybody's code
+            raise self._fault(path, error) from error
+
+    def forget(self) -> None:
+        """As ``Importer`` says; a plug-in may leave it out."""
+        forget = getattr(self._importer, "forget", None)
+        if forget is not None:
+            forget()
+
+    def _kept(self, found: Candidate | PassedOver) -> Candidate | PassedOver:
+        if isinstance(found, PassedOver):
+            return found
+        return replace(
+            found,
+            load=self._safe(found, found.load),
+            load_onto=None if found.load_onto is None else self._safe(found, found.load_onto),
+            decode=None if found.decode is None else self._safe(found, found.decode),
+        )
+
+    def _safe(self, found: Candidate, decode: Callable[P, MaskPixels]) -> Callable[P, MaskPixels]:
+        def decoded(*args: P.args, **kwargs: P.kwargs) -> MaskPixels:
+            try:
+                return decode(*args, **kwargs)
+            except ColdalError:
+                raise
+            except Exception as error:  # anybody's code
+                raise self._fault(found.file, error) from error
+
+        return decoded
+
+    def _fault(self, path: Path, error: Exception) -> ImageError:
+        return ImageError(
+            f"the plug-in for the mask format {self.name!r} failed: {plugins.reason(error)}",
+            where=str(path),
+            remedy="tell its author; the other files are not concerned",
+            code="plug-in",
+        )
+
+    def _tell(self, path: Path, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            logging.getLogger(__name__).warning("%s", self._fault(path, error))

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import labelled_scans
+from coldal_tui.selection.needs import NEEDS
 
 if TYPE_CHECKING:
     from coldal_tui.project.views.rank_outlook import Standings
+
+PICKED = ("medoid", "farthest-point", "acquired", "random")
+"""Roles of scans that a strategy picked."""
 
 
 def explain(project: Project, scan_id: str, standings: Standings | None = None) -> dict[str, Any]:
@@ -55,6 +59,11 @@ def explain(project: Project, scan_id: str, standings: Standings | None = None) 
             (item["round"],),
         )
         found["selection"] = chosen
+        if chosen is not None and chosen["strategy"] not in NEEDS and item["role"] in PICKED:
+            # Another package's: the words for our own terms would not be true of its.
+            from coldal_tui.selection.strategies import plugin_words
+
+            found["own_words"] = plugin_words(chosen["strategy"], found["terms"])
     else:
         found["status"] = _why_not(project, scan_id, scan.patient_id)
     label = project.store.row(

@@ -50,6 +50,8 @@ def because(facts: Facts) -> list[str]:
 
 
 def _by_role(facts: Facts) -> list[str]:
+    if "own_words" in facts:
+        return list(facts["own_words"]) or _terms(facts)
     said = strategy_words(facts["role"], facts["terms"])
     if said is not None:
         return said
@@ -225,7 +227,7 @@ def details(facts: Facts) -> list[str]:
     """The numbers behind the reasons, and what else is known of the scan."""
     terms = facts.get("terms") or {}
     lines = []
-    if "entropy_term" in terms:
+    if "entropy_term" in terms and "own_words" not in facts:
         alpha = terms["alpha"]
         lines.append(
             f"S {term(terms['score'])} = {term(alpha)} × H {term(terms['entropy_term'])} + "

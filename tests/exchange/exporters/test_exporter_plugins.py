@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from coldal_tui import plugins
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange import exporters
 from coldal_tui.exchange.exporters import export_formats, exporter, plugin_failures
 from coldal_tui.exchange.exporters.folder import export_folder
 
@@ -23,10 +23,8 @@ def installed(monkeypatch):
     """Pretends that packages bring these entries."""
 
     def install(**entries: str) -> None:
-        found = [
-            EntryPoint(name, value, exporters.ENTRY_POINT_GROUP) for name, value in entries.items()
-        ]
-        monkeypatch.setattr(exporters, "entry_points", lambda group: found)
+        found = [EntryPoint(name, value, plugins.EXPORTER.group) for name, value in entries.items()]
+        monkeypatch.setattr(plugins, "entry_points", lambda group: found)
 
     return install
 
@@ -53,6 +51,8 @@ def test_a_plug_in_does_not_take_a_built_in_formats_place(installed):
     installed(folder=HERE)
     assert exporter("folder") is export_folder
     assert export_formats().count("folder") == 1
+    (failure,) = plugin_failures()
+    assert failure.message == "it is left out: export format 'folder' is built in"
 
 
 @pytest.mark.parametrize("value", ["no_such_module:x", "json:no_such_name", "json:decoder"])

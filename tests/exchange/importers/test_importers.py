@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from coldal_tui.exchange import importers
+from coldal_tui import plugins as loader
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
 from coldal_tui.exchange.incoming.survey import survey_source
@@ -36,8 +36,10 @@ def plugins(monkeypatch):
     """Installs entry points by their load functions."""
 
     def install(**loaders) -> None:
-        points = [SimpleNamespace(name=name, load=load) for name, load in loaders.items()]
-        monkeypatch.setattr(importers, "entry_points", lambda group: points)
+        points = [
+            SimpleNamespace(name=name, load=load, value=name) for name, load in loaders.items()
+        ]
+        monkeypatch.setattr("coldal_tui.plugins.entry_points", lambda group: points)
 
     return install
 
@@ -77,7 +79,7 @@ def test_what_is_no_importer_is_refused(plugins):
 
 
 def test_real_entry_points_are_asked_for_by_group():
-    points = EntryPoints([EntryPoint("x", "os:sep", importers.ENTRY_POINT_GROUP)])
+    points = EntryPoints([EntryPoint("x", "os:sep", loader.IMPORTER.group)])
 
     assert points.select(group="coldal_tui.importers").names == {"x"}
 

@@ -1,44 +1,41 @@
-"""What people do to the queue's marked scans, or to the one under the cursor."""
+"""What people do to scans of the queue: skip, exclude, pin, assign, reopen, move."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
-from textual.binding import Binding, BindingType
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue.actions import Change
 from coldal_tui.project.queue.reorder import shift
-from coldal_tui.project.views.queue_table import Words
-from coldal_tui.tui.queue.view import QueueView
+from coldal_tui.project.views.queue_table import ScanTable, Words
+from coldal_tui.tui.pane import Services
+from coldal_tui.tui.widgets.table import BigTable
 
 RECENT = 5
 """Reasons and people that a question offers."""
-CHANGES = ("skip", "exclude", "pin", "assign", "reopen", "shift")
 
 
-class QueueChanges(QueueView):
-    """Skip, exclude, pin, assign, reopen, move; each one action that ``z`` takes back."""
+@dataclass(frozen=True)
+class QueueChanges:
+    """Changes the chosen rows of ``table``: the marked ones, or the one under the cursor.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "skip", "skip", id="queue.skip"),
-        Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
-        Binding("t", "assign", "assign", id="queue.assign"),
-        Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
-        Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
-        Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),
-        Binding("X", "exclude", "exclude for good", show=False, id="queue.exclude"),
-    ]
+    ``whole`` has the facts about them. Each change is one action that undo takes back.
+    """
 
-    def action_skip(self) -> None:
+    services: Services
+    table: BigTable
+    whole: ScanTable | None
+
+    def skip(self) -> None:
         self._with_reason("Skip", "another scan is picked instead", "skipped", actions.skip)
 
-    def action_exclude(self) -> None:
+    def exclude(self) -> None:
         self._with_reason(
             "Exclude", "it is never picked again until it is reopened", "excluded", actions.exclude
         )
@@ -53,7 +50,7 @@ class QueueChanges(QueueView):
         scans = self.table.chosen()
         if not scans:
             return
-        recent = self._recent(self._whole.reason if self._whole else None)
+        recent = self._recent(self.whole.reason if self.whole else None)
         prompt = f"{meaning}\nwhy? (empty: no reason)"
 
         def answered(text: str) -> None:
@@ -63,8 +60,8 @@ class QueueChanges(QueueView):
 
         self.services.ask(f"{title} {_named(scans)}", prompt + _offered(recent), answered)
 
-    def action_pin(self) -> None:
-        scans, table = self.table.chosen(), self._whole
+    def pin(self) -> None:
+        scans, table = self.table.chosen(), self.whole
         if not scans or table is None:
             return
         rows = [table.index[scan] for scan in scans if scan in table.index]
@@ -72,8 +69,8 @@ class QueueChanges(QueueView):
         work = partial(actions.pin, scan_ids=scans, pinned=pinned)
         self._change("pinned" if pinned else "unpinned", scans, work)
 
-    def action_assign(self) -> None:
-        scans, table = self.table.chosen(), self._whole
+    def assign(self) -> None:
+        scans, table = self.table.chosen(), self.whole
         if not scans or table is None:
             return
         people = self._recent(table.assignee)
@@ -88,16 +85,13 @@ class QueueChanges(QueueView):
 
         self.services.ask(f"Assign {_named(scans)}", prompt, answered, value=now)
 
-    def action_reopen(self) -> None:
+    def reopen(self) -> None:
         scans = self.table.chosen()
         if scans:
             self._change("reopened", scans, partial(actions.reopen, scan_ids=scans))
 
-    def action_shift(self, by: int) -> None:
+    def shift(self, by: int) -> None:
         """One place up or down in the round; marks stay, so that a block can go on."""
-        if not self._sort.is_rank:
-            self.services.tell("ranks can be moved while the queue is sorted by rank: s chooses")
-            return
         scans = self.table.chosen()
 
         def work(project: Project) -> str | None:
@@ -150,13 +144,6 @@ class QueueChanges(QueueView):
         counts = np.bincount(words.codes, minlength=len(words.names))
         found = [words.names[n] for n in np.argsort(-counts, kind="stable") if words.names[n]]
         return found[:RECENT]
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in CHANGES:
-            return None if self.services.readonly or not self.table.row_count else True
-        if action == "clear":
-            return self.clearable
-        return super().check_action(action, parameters)
 
 
 def _named(scans: Sequence[str]) -> str:

@@ -1,27 +1,46 @@
-"""The queue's pane: the ranked scans, what is done to them, and α moved before your eyes."""
+"""The queue's pane: the ranked scans or all scans, filtered, sorted, and what is done to them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.widgets import Static
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.queue.rerank import Bench, Reranked, apply, read_bench, rerank
-from coldal_tui.project.views.queue_table import ScanTable
-from coldal_tui.tui.queue.alpha_preview import leaving, preview, told
-from coldal_tui.tui.queue.changes import CHANGES, QueueChanges
-from coldal_tui.tui.queue.columns import QueueModel, columns_of
+from coldal_tui.project.queue.rerank import Bench, Reranked
+from coldal_tui.project.views.queue_table import SCOPES, ScanTable, Scope, read_queue_table
+from coldal_tui.tui.pane import Pane, View
+from coldal_tui.tui.queue.alpha_preview import preview
+from coldal_tui.tui.queue.alpha_trial import AlphaTrial
+from coldal_tui.tui.queue.changes import QueueChanges
+from coldal_tui.tui.queue.columns import QueueModel, Rows, Sort, columns_of
+from coldal_tui.tui.queue.filter import complete
+from coldal_tui.tui.queue.row_choice import SCOPE_WORDS, RowChoice, no_rows_text, queue_title
 from coldal_tui.tui.queue.why import full_text, read_facts
 from coldal_tui.tui.widgets.alpha_line import AlphaLine
 from coldal_tui.tui.widgets.dialogs import Reading
+from coldal_tui.tui.widgets.filter_line import FilterLine
+from coldal_tui.tui.widgets.table import BigTable
+from coldal_tui.tui.widgets.table_pane import TablePane
+from coldal_tui.visible import visible
+
+AT_ONCE = 5_000
+"""Up to so many rows are filtered and sorted on the spot; more in a thread."""
+BEST_FIRST = ("entropy", "diversity", "score")
+"""Columns of which people want the largest first."""
+CHANGES = ("skip", "exclude", "pin", "assign", "reopen", "shift")
+NOT_IN_TRIAL = (*CHANGES, "filter", "sort", "reverse", "scope", "mark", "alpha")
 
 
-class QueuePane(QueueChanges):
+class QueuePane(TablePane):
     """Pane 1. While α is being moved the rows are those that it would pick; enter makes it so."""
 
     number: ClassVar[int] = 1
@@ -36,142 +55,309 @@ class QueuePane(QueueChanges):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "alpha", "α", id="queue.alpha"),
         Binding("w", "why", "why this scan", show=False, id="queue.why"),
+        Binding("x", "skip", "skip", id="queue.skip"),
+        Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
+        Binding("t", "assign", "assign", id="queue.assign"),
+        Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
+        Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
+        Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),
+        Binding("X", "exclude", "exclude for good", show=False, id="queue.exclude"),
+        Binding("enter", "open", "open", id="queue.open"),
+        Binding("slash", "filter", "filter", key_display="/", id="queue.filter"),
+        Binding("space", "mark", "mark", key_display="space", id="mark.row"),
+        Binding("s", "sort", "sort by a column", show=False, id="queue.sort"),
+        Binding("S", "reverse", "reverse the order", show=False, id="queue.reverse"),
+        Binding("A", "scope", "queue, every round, all scans", show=False, id="queue.all"),
+        Binding("escape", "clear", "clear marks, then the filter", show=False, id="queue.clear"),
     ]
 
     def __init__(self) -> None:
-        super().__init__()
-        self._bench: Bench | None = None
-        self._found: Reranked | None = None
-        self._wanted_alpha = False
-        self._applying = False
+        super().__init__(id="queue")
+        self._view: View | None = None
+        self._whole: ScanTable | None = None
+        self._scope: Scope = "open"
+        self._choice = RowChoice()
+        self._kept = ""
+        self._wanted: str | None = None
+        self._problem = ""
+        self._widening = False
+        self._titles: tuple[str, str] = ("", "")
+        self.line = AlphaLine()
+        self._trial = AlphaTrial(
+            self.line, begun=self.refresh_bindings, ranked=self._show_trial, left=self._trial_left
+        )
+        self.border_title = Text(SCOPE_WORDS["open"])
 
     def compose(self) -> ComposeResult:
-        yield from super().compose()
-        yield AlphaLine()
+        yield BigTable()
+        yield Static(id="queue-empty")
+        yield FilterLine(self._completed)
+        yield self.line
 
-    @property
-    def line(self) -> AlphaLine:
-        return self.query_one(AlphaLine)
+    # What is shown
 
-    # α
-
-    def action_alpha(self) -> None:
-        self._wanted_alpha = True
-        self.services.read("queue.bench", read_bench, self._begin, self._no_alpha)
-
-    def _no_alpha(self, error: Exception) -> None:
-        self._end()
-        words = str(error)
-        if isinstance(error, ColdalError):
-            words = error.what + (f"\n{error.remedy}" if error.remedy else "")
-        self.services.tell(words)
-
-    def _begin(self, bench: Bench) -> None:
-        if not self._wanted_alpha:
-            return
-        again, alpha = self._bench is not None, self.line.alpha
-        self._bench = bench
-        if not again:
-            self.line.open(bench.alpha)
-        self._try(alpha if again else bench.alpha)
-        self.refresh_bindings()
-
-    @on(AlphaLine.Moved)
-    def _alpha_moved(self, message: AlphaLine.Moved) -> None:
-        message.stop()
-        self._try(message.alpha)
-
-    def _try(self, alpha: float) -> None:
-        """Rank anew in a thread; of several, only the newest α is drawn."""
-        bench, self._applying = self._bench, False
-        if bench is not None:
-            then = partial(self._ranked, bench)
-            self.services.read("queue.rerank", lambda _: rerank(bench, alpha), then)
-
-    def _ranked(self, bench: Bench, found: Reranked) -> None:
-        if bench is not self._bench or self._whole is None:
-            return
-        self._found = found
-        table = preview(self._whole, bench, found)
-        whole = self._whole
-        mine = np.flatnonzero(whole.round == bench.round).tolist()
-        was = {whole.scan_id[n]: int(whole.rank[n]) for n in mine}
-        rows = np.arange(len(table), dtype=np.int64)
-        columns = columns_of(table, was=True)
-        self.table.set_model(QueueModel(table, rows, self.look, columns, was))
-        self.table.show_sort(None)
-        self.table.display, self.query_one("#queue-empty").display = True, False
-        self.line.tell(told(bench, found))
-        self._show_titles()
-
-    @on(AlphaLine.Applied)
-    def _alpha_applied(self, message: AlphaLine.Applied) -> None:
-        message.stop()
-        bench, found = self._bench, self._found
-        if bench is None or found is None or found.alpha != self.line.alpha:
-            return
-        if found.alpha == bench.alpha and told(bench, found) == "as it is":
-            self._end()
-            return
-        question = (
-            f"Re-rank round {bench.round} with α {found.alpha:.2f}: {told(bench, found)}?\n"
-            "Pinned, assigned and exported scans keep their places."
-        )
-        self.services.confirm(question, partial(self._apply, bench, found), yes="re-rank")
-
-    def _apply(self, bench: Bench, found: Reranked) -> None:
-        self._applying = True
-        self.services.change("re-rank", lambda project: apply(project, bench, found), self._applied)
-
-    def _applied(self) -> None:
-        """The rows on the screen are the queue now: they stay until they are read."""
-        self._leave()
+    def show(self, view: View) -> None:
+        self._view = view
         self._load()
 
-    @on(AlphaLine.Dropped)
-    def _alpha_dropped(self, message: AlphaLine.Dropped) -> None:
-        message.stop()
-        self._end()
-
-    def _end(self) -> None:
-        """Back to the queue as it is."""
-        trying = self._bench is not None
-        self._leave()
-        if trying:
-            self._arrange()
-
-    def _leave(self) -> None:
-        was_open = self._bench is not None
-        self._bench = self._found = None
-        self._wanted_alpha = self._applying = False
-        if was_open:
-            self.line.close()
-            self.focus()
-            self.refresh_bindings()
+    def _load(self) -> None:
+        work = partial(read_queue_table, scope=self._scope, known=self._whole)
+        self.services.read("queue.table", work, self._loaded)
 
     def _loaded(self, table: ScanTable) -> None:
-        changed = table is not self._whole
-        super()._loaded(table)
-        if changed and self._bench is not None and not self._applying:
-            # Somebody changed the queue while α was being moved: rank what is there now.
-            self.action_alpha()
+        if table.scope == self._scope and table is not self._whole:
+            self._whole = table
+            self._arrange()
+            self._trial.queue_changed(self.services)
+        elif self._whole is not None and not len(self._whole):
+            self._show_empty()
 
     def _arrange(self, *, typing: bool = False) -> None:
-        if self._bench is None:
-            super()._arrange(typing=typing)
+        """Filter and sort what was read; more than a few rows in a thread."""
+        table = self._whole
+        if table is None or self._trial.active:
+            return
+        work = partial(self._choice.rows, table, typing=typing)
+        if len(table) > AT_ONCE:
+            then = partial(self._present, table)
+            self.services.read("queue.rows", lambda _: work(), then, self._unfit)
+            return
+        try:
+            rows = work()
+        except ColdalError as error:
+            self._unfit(error)
+        else:
+            self._present(table, rows)
+
+    def _unfit(self, error: Exception) -> None:
+        """The filter can't be read, or names what is not there: typed on, it may yet be."""
+        self._problem = error.what if isinstance(error, ColdalError) else str(error)
+        line = self.query_one(FilterLine)
+        if line.is_open:
+            remedy = error.remedy if isinstance(error, ColdalError) else None
+            line.hint(f"{self._problem}; {remedy}" if remedy else self._problem, error=True)
+        elif self._whole is not None:
+            self._present(self._whole, np.empty(0, np.int64), problem=self._problem)
+
+    def _present(self, table: ScanTable, rows: Rows, *, problem: str = "") -> None:
+        if table is not self._whole:
+            return
+        if self._widening and not len(rows) and self._scope != "all":
+            self._to_scope(SCOPES[SCOPES.index(self._scope) + 1])
+            return
+        self._widening = False
+        self._problem = problem
+        model = QueueModel(table, rows, self.look, columns_of(table))
+        self.show_rows(model)
+
+    def show_rows(self, model: QueueModel) -> None:
+        """Put rows on the screen, the cursor where it was or is wanted."""
+        wanted = self._wanted
+        keep = wanted if wanted is not None and model.find(wanted) is not None else None
+        if wanted is not None and keep is None:
+            # Another pane is on a scan that is not here: the cursor must not lead it away.
+            with self.table.prevent(BigTable.Moved):
+                self.table.set_model(model)
+        else:
+            self.table.set_model(model, keep=keep)
+            self._wanted = None
+        sort = self._choice.sort
+        self.table.show_sort(None if sort.is_rank else sort.column, descending=sort.descending)
+        line = self.query_one(FilterLine)
+        if line.is_open and not self._problem:
+            line.hint(f"{model.row_count:,} of {len(model.table):,}")
+        self._show_empty()
+        self._show_titles()
+
+    def _show_empty(self) -> None:
+        """Instead of no rows: what can be done."""
+        empty = self.query_one("#queue-empty", Static)
+        is_empty = self._whole is not None and not self.table.row_count
+        if empty.display != is_empty:
+            self.table.display, empty.display = not is_empty, is_empty
+            self.refresh_bindings()  # the footer greys what can't be done to no rows
+        if is_empty:
+            snapshot = self._view.snapshot if self._view else None
+            empty.update(Text(no_rows_text(snapshot, self._choice, self._problem)))
+
+    def _show_titles(self) -> None:
+        titles = self._title(), self._subtitle()
+        if titles != self._titles:
+            self._titles = titles
+            self.border_title, self.border_subtitle = Text(titles[0]), Text(titles[1])
 
     def _title(self) -> str:
-        if self._bench is None:
-            return super()._title()
-        alpha = self._found.alpha if self._found else self._bench.alpha
-        return f"Queue  round {self._bench.round} with α {alpha:.2f}, a trial"
+        if self._trial.active:
+            return self._trial.title()
+        there = None if self._whole is None else len(self._whole)
+        shown, columns = self.table.row_count, self.table.model.columns
+        return queue_title(self._scope, self._choice, shown, there, columns)
 
     def _subtitle(self) -> str:
-        if self._bench is None:
-            return super()._subtitle()
-        return leaving(self._found) if self._found else ""
+        if self._trial.active:
+            return self._trial.subtitle()
+        if self._problem:
+            return visible(self._problem)
+        marked = len(self.table.marked)
+        if self.table.ranging:
+            return f"range of {marked:,}: v keeps it"
+        return f"{marked:,} marked" if marked else ""
 
-    # Why
+    # The current scan
+
+    @on(BigTable.Moved)
+    def _moved(self, message: BigTable.Moved) -> None:
+        message.stop()
+        self._wanted = None
+        self.post_message(Pane.Chosen(self, message.key))
+
+    @on(BigTable.Opened)
+    def _double_clicked(self, message: BigTable.Opened) -> None:
+        message.stop()
+        self.action_open()
+
+    @on(BigTable.Marked)
+    def _marked(self, message: BigTable.Marked) -> None:
+        message.stop()
+        self._show_titles()
+
+    def go_to(self, scan_id: str | None) -> None:
+        if scan_id is not None and not (self.is_mounted and self.table.go_to(scan_id)):
+            self._wanted = scan_id
+
+    def action_open(self) -> None:
+        if self.table.current is not None:
+            self.post_message(Pane.Opened(self.table.current))
+
+    # Filter, sort, scope
+
+    def action_filter(self) -> None:
+        self.query_one(FilterLine).open(self._choice.filter)
+        self._show_titles()
+
+    @on(FilterLine.Changed)
+    def _typed(self, message: FilterLine.Changed) -> None:
+        message.stop()
+        self._choice, self._problem = replace(self._choice, filter=message.text.strip()), ""
+        self._arrange(typing=not message.text.endswith(" "))
+
+    @on(FilterLine.Kept)
+    def _filter_kept(self, message: FilterLine.Kept) -> None:
+        message.stop()
+        self.query_one(FilterLine).close()
+        self.focus()
+        self._kept = message.text.strip()
+        self._choice, self._problem = replace(self._choice, filter=self._kept), ""
+        self._arrange()
+
+    @on(FilterLine.Dropped)
+    def _dropped(self, message: FilterLine.Dropped) -> None:
+        message.stop()
+        self.query_one(FilterLine).close()
+        self.focus()
+        self.set_filter("")
+
+    def set_filter(self, words: str) -> None:
+        """Show what a filter lets through; nothing there: in every round, or of all scans."""
+        self._kept, self._problem = words.strip(), ""
+        self._choice = RowChoice(self._kept, sort=self._choice.sort)
+        self._widening = bool(self._kept)
+        self._arrange()
+
+    def show_only(self, scan_ids: Sequence[str]) -> None:
+        """Show these scans alone, whether queued or not."""
+        self._kept = self._problem = ""
+        self._choice = RowChoice(only=frozenset(scan_ids), sort=self._choice.sort)
+        table = self._whole
+        if table is not None and all(scan in table.index for scan in scan_ids):
+            self._arrange()
+        else:
+            self._to_scope("all")
+
+    def _completed(self, text: str) -> str | None:
+        return None if self._whole is None else complete(self._whole, text)
+
+    def action_sort(self) -> None:
+        options = [("rank", "rank, as the queue comes")]
+        options += [
+            (
+                column.key,
+                f"{column.key} ({column.title})" if len(column.title) == 1 else column.title,
+            )
+            for column in self.table.model.columns
+            if column.key not in ("rank", "was")
+        ]
+        self.services.choose("sort by", options, self._sort_by)
+
+    @on(BigTable.SortAsked)
+    def _title_clicked(self, message: BigTable.SortAsked) -> None:
+        message.stop()
+        if message.column == self._choice.sort.column:
+            self.action_reverse()
+        elif message.column != "was":
+            self._sort_by(message.column)
+
+    def _sort_by(self, column: str) -> None:
+        self._sort(Sort(column, column in BEST_FIRST))
+
+    def action_reverse(self) -> None:
+        sort = self._choice.sort
+        self._sort(Sort(sort.column, not sort.descending))
+
+    def _sort(self, sort: Sort) -> None:
+        self._choice = replace(self._choice, sort=sort)
+        self._arrange()
+
+    def action_scope(self) -> None:
+        """The queue, then every round where there are several, then all scans."""
+        scopes = list(SCOPES)
+        rounds = len(self._view.snapshot.rounds) if self._view else 0
+        if rounds < 2:
+            scopes.remove("rounds")
+        here = scopes.index(self._scope) if self._scope in scopes else 0
+        self._choice = replace(self._choice, only=frozenset())
+        self._to_scope(scopes[(here + 1) % len(scopes)])
+
+    def _to_scope(self, scope: Scope) -> None:
+        self._scope = scope
+        self._wanted = self._wanted or self.table.current
+        self._load()
+
+    @property
+    def clearable(self) -> bool:
+        """Whether escape has something to clear here."""
+        return bool(self.table.marked or self.table.ranging or self._choice.narrows)
+
+    def action_clear(self) -> None:
+        if not self.table.mark(()):
+            self.set_filter("")
+
+    # What is done to the chosen scans
+
+    @property
+    def _changes(self) -> QueueChanges:
+        return QueueChanges(self.services, self.table, self._whole)
+
+    def action_skip(self) -> None:
+        self._changes.skip()
+
+    def action_exclude(self) -> None:
+        self._changes.exclude()
+
+    def action_pin(self) -> None:
+        self._changes.pin()
+
+    def action_assign(self) -> None:
+        self._changes.assign()
+
+    def action_reopen(self) -> None:
+        self._changes.reopen()
+
+    def action_shift(self, by: int) -> None:
+        if self._choice.sort.is_rank:
+            self._changes.shift(by)
+        else:
+            self.services.tell("ranks can be moved while the queue is sorted by rank: s chooses")
 
     def action_why(self) -> None:
         scan_id = self.table.current
@@ -183,7 +369,73 @@ class QueuePane(QueueChanges):
         self.app.push_screen(Reading("why this scan", full_text(facts, self.look)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        trying = self._bench is not None
-        if trying and action in (*CHANGES, "filter", "sort", "reverse", "scope", "mark", "alpha"):
+        if self._trial.active and action in NOT_IN_TRIAL:
             return None
+        if action in CHANGES:
+            return None if self.services.readonly or not self.table.row_count else True
+        if action == "clear":
+            return self.clearable
         return super().check_action(action, parameters)
+
+    # Another α
+
+    def action_alpha(self) -> None:
+        self._trial.begin(self.services)
+
+    @on(AlphaLine.Moved)
+    def _alpha_moved(self, message: AlphaLine.Moved) -> None:
+        message.stop()
+        self._trial.move(self.services, message.alpha)
+
+    @on(AlphaLine.Applied)
+    def _alpha_applied(self, message: AlphaLine.Applied) -> None:
+        message.stop()
+        self._trial.apply(self.services)
+
+    @on(AlphaLine.Dropped)
+    def _alpha_dropped(self, message: AlphaLine.Dropped) -> None:
+        message.stop()
+        self._trial.end()
+
+    def _show_trial(self, bench: Bench, found: Reranked) -> None:
+        whole = self._whole
+        if whole is None:
+            return
+        table = preview(whole, bench, found)
+        mine = np.flatnonzero(whole.round == bench.round).tolist()
+        was = {whole.scan_id[n]: int(whole.rank[n]) for n in mine}
+        rows = np.arange(len(table), dtype=np.int64)
+        self.table.set_model(QueueModel(table, rows, self.look, columns_of(table, was=True), was))
+        self.table.show_sort(None)
+        self.table.display, self.query_one("#queue-empty").display = True, False
+        self._show_titles()
+
+    def _trial_left(self, applied: bool) -> None:
+        self.focus()
+        self.refresh_bindings()
+        if applied:  # the rows on the screen are the queue now: they stay until they are read
+            self._load()
+        else:
+            self._arrange()
+
+    # What is the same on return
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "scan": self.table.current,
+            "filter": self._kept,
+            "sort": self._choice.sort.column,
+            "descending": self._choice.sort.descending,
+            "scope": self._scope,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        scan, words, column = state.get("scan"), state.get("filter"), state.get("sort")
+        self._wanted = scan if isinstance(scan, str) else None
+        self._kept = words if isinstance(words, str) else ""
+        sort = Sort()
+        if isinstance(column, str):
+            sort = Sort(column, state.get("descending") is True)
+        self._choice = RowChoice(self._kept, sort=sort)
+        if state.get("scope") in SCOPES:
+            self._scope = state["scope"]

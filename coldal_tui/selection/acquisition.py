@@ -9,9 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.selection.buckets import WORTH, Buckets
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask, Term, check_scene
 from coldal_tui.selection.turns import Turns
+
+_FIRST_LOOK = 4
+"""Groups of candidates that are looked at first at a step."""
+_ROUNDING = 1e-12
+"""More than sums of terms between 0 and 1 can be off."""
 
 
 @dataclass(frozen=True)
@@ -157,40 +163,181 @@ def _greedy(
     turns: Turns,
 ) -> list[Acquired]:
     """The loop over picks, on the candidates alone; ``gap`` and ``source`` are its own copies."""
-    entropy_term = _min_max(entropy)
-    weighted = alpha * entropy_term
-    x, y = np.ascontiguousarray(spots[:, 0]), np.ascontiguousarray(spots[:, 1])
+    terms = _min_max(entropy)
+    board: _Board | _Boxes = (
+        _Boxes(spots, gap, source, index, terms, alpha)
+        if len(index) >= WORTH
+        else _Board(spots, gap, source, index, terms, alpha)
+    )
     picks: list[Acquired] = []
     for step in range(1, min(batch, len(index)) + 1):
-        shut = ~turns.open[index]
-        diversity_term = _over_largest(gap, shut)
-        score = weighted + (1.0 - alpha) * diversity_term
-        score[shut] = -np.inf
-        best = int(score.argmax())
-        top = float(score[best])
-        score[best] = -np.inf
-        second = int(score.argmax())
-        alone = np.isneginf(score[second])
+        best, second = board.best_two(turns.open)
         picks.append(
             Acquired(
-                index=int(index[best]),
+                index=int(index[best.place]),
                 step=step,
-                score=top,
-                entropy_term=float(entropy_term[best]),
-                diversity_term=float(diversity_term[best]),
-                entropy=float(entropy[best]),
-                distance=float(gap[best]),
-                nearest=int(source[best]),
-                runner_up=-1 if alone else int(index[second]),
-                runner_up_score=0.0 if alone else float(score[second]),
+                score=best.score,
+                entropy_term=float(terms[best.place]),
+                diversity_term=best.diversity_term,
+                entropy=float(entropy[best.place]),
+                distance=best.distance,
+                nearest=best.nearest,
+                runner_up=-1 if second is None else int(index[second.place]),
+                runner_up_score=0.0 if second is None else second.score,
             )
         )
-        turns.take(int(index[best]))
-        dx, dy = x - x[best], y - y[best]
-        fresh = np.sqrt(dx * dx + dy * dy)
-        closer = fresh < gap
-        gap[closer], source[closer] = fresh[closer], index[best]
+        turns.take(int(index[best.place]))
+        board.take(best)
     return picks
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """A candidate at a step: its place among the candidates, and what it scores."""
+
+    place: int
+    score: float
+    diversity_term: float
+    distance: float
+    nearest: int
+
+
+class _Board:
+    """All candidates' scores, computed anew at each step."""
+
+    def __init__(
+        self,
+        spots: Floats64,
+        gap: Floats64,
+        source: Indices,
+        index: Indices,
+        terms: Floats64,
+        alpha: float,
+    ) -> None:
+        self._x, self._y = np.ascontiguousarray(spots[:, 0]), np.ascontiguousarray(spots[:, 1])
+        self._gap, self._source, self._index = gap, source, index
+        self._weighted, self._rest = alpha * terms, 1.0 - alpha
+
+    def best_two(self, open_: Mask) -> tuple[_Ranked, _Ranked | None]:
+        """The open candidate with the largest score, and the next; ties to the lower index."""
+        shut = ~open_[self._index]
+        diversity = _over(self._gap, float(self._gap[~shut].max()))
+        score = self._weighted + self._rest * diversity
+        score[shut] = -np.inf
+        found: list[_Ranked] = []
+        for _ in range(2):
+            at = int(score.argmax())
+            if np.isneginf(score[at]):
+                break
+            gap, source = float(self._gap[at]), int(self._source[at])
+            found.append(_Ranked(at, float(score[at]), float(diversity[at]), gap, source))
+            score[at] = -np.inf
+        return found[0], found[1] if len(found) > 1 else None
+
+    def take(self, pick: _Ranked) -> None:
+        """Measure all distances to a pick as well."""
+        dx, dy = self._x - self._x[pick.place], self._y - self._y[pick.place]
+        fresh = np.sqrt(dx * dx + dy * dy)
+        closer = fresh < self._gap
+        self._gap[closer], self._source[closer] = fresh[closer], self._index[pick.place]
+
+
+class _Boxes:
+    """The same for many candidates: groups that can't hold one of the two best are passed over.
+
+    A group's bound adds its largest entropy term and its largest distance with the operations of
+    a score, which round monotonically: no score in the group is above it. Where a group was
+    looked at before, its best score then is a second bound: since, its distances can only have
+    fallen, and their weight in the score can only have grown, by as much as the largest distance
+    of all has fallen.
+    """
+
+    def __init__(
+        self,
+        spots: Floats64,
+        gap: Floats64,
+        source: Indices,
+        index: Indices,
+        terms: Floats64,
+        alpha: float,
+    ) -> None:
+        self._buckets = Buckets(spots, gap, source, index)
+        self._index, self._spots, self._rest = index, spots, 1.0 - alpha
+        self._weighted = (alpha * terms)[self._buckets.places]
+        self._weighted[self._buckets.gap < 0.0] = -np.inf
+        self._open: Mask | None = None
+        self._forget()
+
+    def best_two(self, open_: Mask) -> tuple[_Ranked, _Ranked | None]:
+        """The open candidate with the largest score, and the next; ties to the lower index."""
+        if open_ is not self._open:
+            self._open = open_
+            self._forget()
+        largest = self._buckets.top(open_)[0]
+        bound = self._bounds(largest)
+        best: list[_Ranked] = []
+        asked = np.zeros(len(bound), np.bool_)
+        wanted = min(_FIRST_LOOK, len(bound))
+        look = np.argpartition(-bound, wanted - 1)[:wanted]
+        while len(look):
+            asked[look] = True
+            best = self._two_of(best, look, open_, largest)
+            least = best[1].score if len(best) > 1 else -np.inf
+            look = np.flatnonzero(~asked & (bound >= least))
+        return best[0], best[1] if len(best) > 1 else None
+
+    def _forget(self) -> None:
+        """Scans opened: what was seen of the groups says nothing any more."""
+        self._most: Floats64 = self._weighted.max(axis=1)
+        self._seen = np.full(len(self._most), np.inf)
+        self._seen_at = np.full(len(self._most), np.inf)
+
+    def _bounds(self, largest: float) -> Floats64:
+        """(groups,) what no score is above, when ``largest`` is the largest distance of all."""
+        reach = self._buckets.largest
+        if largest <= 0.0 or np.isinf(largest):
+            return self._most
+        now = _over(reach, largest)
+        grown = np.maximum(now - reach / self._seen_at, 0.0)
+        bound: Floats64 = self._seen + self._rest * grown + _ROUNDING
+        return np.minimum(bound, self._most + self._rest * now, out=bound)
+
+    def _two_of(
+        self, best: list[_Ranked], groups: Indices, open_: Mask, largest: float
+    ) -> list[_Ranked]:
+        """The two best of ``best`` and the candidates of some groups."""
+        ids, gaps = self._buckets.ids[groups], self._buckets.gap[groups]
+        weighted = np.where(open_[ids], self._weighted[groups], -np.inf)
+        score = _over(gaps, largest)
+        score *= self._rest
+        score += weighted
+        self._most[groups] = weighted.max(axis=1)
+        self._seen[groups] = score.max(axis=1)
+        self._seen_at[groups] = largest if largest > 0.0 else np.inf
+        found = list(best)
+        for _ in range(2):
+            top = float(score.max())
+            if np.isneginf(top):
+                break
+            places = np.flatnonzero(score == top)
+            flat = int(places[ids.ravel()[places].argmin()])
+            row, column = divmod(flat, ids.shape[1])
+            found.append(
+                _Ranked(
+                    int(self._buckets.places[groups[row], column]),
+                    top,
+                    float(_over(gaps[row, column : column + 1], largest)[0]),
+                    float(gaps[row, column]),
+                    int(self._buckets.source[groups[row], column]),
+                )
+            )
+            score[row, column] = -np.inf
+        return sorted(found, key=lambda one: (-one.score, one.place))[:2]
+
+    def take(self, pick: _Ranked) -> None:
+        """Measure distances to a pick as well, where it is near."""
+        x, y = self._spots[pick.place].tolist()
+        self._buckets.near(x, y, int(self._index[pick.place]))
 
 
 def _min_max(values: Floats64) -> Floats64:
@@ -202,9 +349,8 @@ def _min_max(values: Floats64) -> Floats64:
     return np.where(np.isfinite(values), (values - low) / (high - low), 0.0)
 
 
-def _over_largest(gap: Floats64, shut: Mask) -> Floats64:
+def _over(gap: Floats64, largest: float) -> Floats64:
     """Distances over the largest of those that remain; 0 where it is 0 or nothing is covered."""
-    largest = float(gap[~shut].max())
-    if largest == 0.0 or np.isinf(largest):
-        return np.zeros(len(gap))
+    if largest <= 0.0 or np.isinf(largest):
+        return np.zeros(gap.shape)
     return gap / largest

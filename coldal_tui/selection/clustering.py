@@ -20,8 +20,14 @@ EXACT_POINTS = 20_000
 """Points up to which the silhouette is exact; above, it is estimated on QUERIES of them."""
 QUERIES = 5_000
 FEWEST_POINTS = 4
+ALL_START = 5_000
+"""Points up to which every start of k-means runs on all of them."""
+_DRAWN, _STARTS = 4_000, 10
 _TIE = 1e-12
-_TILE_ROWS, _TILE_COLUMNS = 1024, 2048
+_MANY = 1_000
+"""Members from which the medoid is looked for by bounds."""
+_MOST_PLANES, _FEW_LEFT = 400, 4
+_TILE_ROWS, _WIDE_TILE_ROWS, _TILE_COLUMNS = 128, 1024, 2048
 
 Labels = NDArray[np.int64]
 
@@ -43,10 +49,11 @@ class Clustering:
 def choose_clusters(xy: Floats, max_k: int, seed: int) -> Clustering:
     """Cluster the (N, 2) map (step 3 of the cold start).
 
-    k-means with 10 starts for k = 2 … min(max_k, 30, distinct points - 1); k* has the largest
-    mean silhouette, ties (to 1e-12, the rounding of a mean) to the smaller k. With fewer than 4
-    distinct points, or no k to try, there is one cluster. A k for which k-means leaves a cluster
-    empty is no candidate. Equal points get equal labels.
+    k-means with 10 starts for k = 2 … min(max_k, 30, distinct points - 1); above 5,000 points the
+    starts are run on 4,000 drawn ones and the best of them goes on over all (Bradley and Fayyad
+    1998). k* has the largest mean silhouette, ties (to 1e-12, the rounding of a mean) to the
+    smaller k. With fewer than 4 distinct points, or no k to try, there is one cluster. A k for
+    which k-means leaves a cluster empty is no candidate. Equal points get equal labels.
 
     Raises ColdalError without a point (``empty``) or with one that is not finite (``not-finite``).
     """
@@ -94,15 +101,17 @@ def mean_silhouettes(
     offsets = np.concatenate([[0], np.cumsum(widths)])
     columns = np.stack([labels + at for labels, at in zip(labelings, offsets, strict=False)], 1)
     counts = np.bincount(columns.ravel(), minlength=int(offsets[-1])).astype(np.float64)
+    parts = _Parts(points, columns, int(offsets[-1]))
     values: list[list[Floats64]] = [[] for _ in labelings]
+    step = _TILE_ROWS if points.shape[1] == 2 else _WIDE_TILE_ROWS
     with single_thread():
-        for start in range(0, len(asked), _TILE_ROWS):
-            rows = asked[start : start + _TILE_ROWS]
-            sums = _sums_to_clusters(points, rows, columns, int(offsets[-1]))
+        for start in range(0, len(asked), step):
+            rows = asked[start : start + step]
+            sums = parts.sums(points[rows])
             for n, labels in enumerate(labelings):
                 part = slice(int(offsets[n]), int(offsets[n + 1]))
                 values[n].append(_silhouette(sums[:, part], labels[rows], counts[part]))
-    return [fsum(np.concatenate(parts).tolist()) / len(asked) for parts in values]
+    return [fsum(np.concatenate(found).tolist()) / len(asked) for found in values]
 
 
 def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
@@ -111,13 +120,20 @@ def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
     ``among``: only these members may be it; their distances are still to all.
 
     Exact: sums that are equal but for rounding are added up again without rounding, so a tie is
-    a tie in any order of addition and goes to the lower index. O(n) memory, O(n²) time.
+    a tie in any order of addition and goes to the lower index. O(n) memory. O(n²) time, but on a
+    map with many members only those are summed up that could be it (``_contenders``).
     """
     if not len(members):
         raise ValueError("a cluster without members has no medoid")
     members = np.sort(np.asarray(members, dtype=np.int64))
     asked = members if among is None else np.sort(np.asarray(among, dtype=np.int64))
     points, spots = (np.asarray(xy[part], dtype=np.float64) for part in (members, asked))
+    if points.shape[1] == 2 and len(points) >= _MANY:
+        left = _contenders(points, spots)
+        asked, spots = asked[left], spots[left]
+    if points.shape[1] == 2:
+        _, first = np.unique(spots, axis=0, return_index=True)
+        asked, spots = asked[np.sort(first)], spots[np.sort(first)]
     rows = max(1, TILE // len(points))
     with _one_thread_for(points):
         sums = np.concatenate(
@@ -132,6 +148,47 @@ def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
     _, first = np.unique(spots[close], axis=0, return_index=True)
     exact = [(summed_distance(points, spots[n]), n) for n in close[np.sort(first)].tolist()]
     return int(asked[min(exact)[1]])
+
+
+def _contenders(points: Floats64, spots: Floats64) -> Indices:
+    """Those of the (m, 2) ``spots`` that may have the least summed distance to (n, 2) ``points``.
+
+    The sum of distances is a convex function of the place, so at every place it is above each of
+    its tangent planes. A plane is laid at the spot whose bound is least, until the bounds of all
+    spots but a few are above a sum that was found (Kelley 1960, on a finite set). All that might
+    be it but for rounding stay.
+    """
+    left = np.arange(len(spots))
+    bound = np.zeros(len(spots))
+    least = np.inf
+    known = np.zeros(len(spots), np.bool_)
+    spread = float(np.hypot(*(points.max(axis=0) - points.min(axis=0))))
+    rounding = 1e-14 * len(points) * spread
+    at = int(np.square(spots - np.median(points, axis=0)).sum(axis=1).argmin())
+    for _ in range(_MOST_PLANES):
+        total, slope = _tangent(points, spots[at])
+        least = min(least, total)
+        keep = np.maximum(bound, total + (spots[left] - spots[at]) @ slope)
+        known[left[(spots[left] == spots[at]).all(axis=1)]] = True
+        alive = keep <= least * (1 + SAME) + rounding
+        left, bound = left[alive], keep[alive]
+        waiting = np.flatnonzero(~known[left])
+        if len(waiting) <= _FEW_LEFT:
+            break
+        at = int(left[waiting[bound[waiting].argmin()]])
+    return left
+
+
+def _tangent(points: Floats64, place: Floats64) -> tuple[float, Floats64]:
+    """The summed distance from (2,) ``place`` to (n, 2) ``points``, and a slope (2,) of it there.
+
+    A point at the place itself adds no slope: its distance has 0 among its slopes there.
+    """
+    dx, dy = place[0] - points[:, 0], place[1] - points[:, 1]
+    length = np.sqrt(dx * dx + dy * dy)
+    total = float(length.sum())
+    length[length == 0.0] = np.inf
+    return total, np.array([(dx / length).sum(), (dy / length).sum()])
 
 
 def _one_thread_for(points: Floats64) -> AbstractContextManager[None]:
@@ -149,11 +206,25 @@ def summed_distance(points: Floats, point: Floats) -> float:
 
 
 def _kmeans(points: Floats64, k: int, seed: int) -> Labels:
+    """(N,) clusters by Lloyd's algorithm from k-means++ starts; see ``choose_clusters``."""
     from sklearn.cluster import KMeans
 
     with single_thread():
-        model = KMeans(k, n_init=10, random_state=seed32(seed)).fit(points)
+        model = KMeans(k, n_init=_STARTS, random_state=seed32(seed))
+        drawn = _drawn(points, seed)
+        if drawn is not None and len(np.unique(drawn, axis=0)) > k:
+            centres = model.fit(drawn).cluster_centers_
+            model = KMeans(k, init=centres, n_init=1, random_state=seed32(seed))
+        model.fit(points)
     return np.asarray(model.labels_, dtype=np.int64)
+
+
+def _drawn(points: Floats64, seed: int) -> Floats64 | None:
+    """The points on which k-means tries its starts; None when that is all of them."""
+    if len(points) <= ALL_START:
+        return None
+    chosen = np.random.default_rng(seed).choice(len(points), _DRAWN, replace=False)
+    return points[np.sort(chosen)]
 
 
 def _queries(count: int, seed: int) -> Indices | None:
@@ -163,20 +234,43 @@ def _queries(count: int, seed: int) -> Indices | None:
     return np.sort(drawn).astype(np.int64)
 
 
-def _sums_to_clusters(
-    points: Floats64, rows: Indices, columns: NDArray[np.int64], width: int
-) -> Floats64:
-    """(rows, width) summed distances of some points to all points, per cluster of each labeling.
+class _Parts:
+    """(N, d) points grouped so that every cluster of every labeling is a union of groups.
 
-    The sum per cluster is a product with the one-hot labels, tile by tile.
+    Labelings of one map cut it along similar lines: there are far fewer groups than points. The
+    distances are added up once per group, not once per labeling; the sums per cluster are a
+    product with the groups' memberships.
     """
-    sums = np.zeros((len(rows), width))
-    for start in range(0, len(points), _TILE_COLUMNS):
-        part = columns[start : start + _TILE_COLUMNS]
-        member = np.zeros((len(part), width))
-        member[np.arange(len(part))[:, None], part] = 1.0
-        sums += rough_distances(points[rows], points[start : start + _TILE_COLUMNS]) @ member
-    return sums
+
+    def __init__(self, points: Floats64, columns: NDArray[np.int64], width: int) -> None:
+        """``columns`` (N, labelings) number a point's clusters, from 0 to ``width`` - 1 in all."""
+        group, first = _equal_rows(columns)
+        order = np.argsort(group, kind="stable")
+        self._points, self._group = points[order], group[order]
+        self._member = np.zeros((len(first), width))
+        self._member[np.arange(len(first))[:, None], columns[first]] = 1.0
+
+    def sums(self, spots: Floats64) -> Floats64:
+        """(m, width) summed distances of (m, d) spots to the points of each cluster."""
+        sums = np.zeros((len(spots), len(self._member)))
+        for start in range(0, len(self._points), _TILE_COLUMNS):
+            group = self._group[start : start + _TILE_COLUMNS]
+            begins = np.flatnonzero(np.diff(group, prepend=-1))
+            gaps = rough_distances(spots, self._points[start : start + _TILE_COLUMNS])
+            sums[:, group[0] : group[-1] + 1] += np.add.reduceat(gaps, begins, axis=1)
+        return sums @ self._member
+
+
+def _equal_rows(columns: NDArray[np.int64]) -> tuple[Indices, Indices]:
+    """(N,) the group of each row, equal rows in one, and the first row of each group."""
+    # Rows are told apart by a random sum of theirs, which takes one sort in place of many.
+    factors = np.random.default_rng(0).integers(1, 2**62, columns.shape[1]) | 1
+    with np.errstate(over="ignore"):
+        mixed = columns @ factors
+    _, first, group = np.unique(mixed, return_index=True, return_inverse=True)
+    if not np.array_equal(columns[first[group]], columns):  # two rows with one sum
+        _, first, group = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+    return group.ravel(), first
 
 
 def _silhouette(sums: Floats64, own: Labels, counts: Floats64) -> Floats64:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from coldal_tui.selection.buckets import WORTH, Buckets
 from coldal_tui.selection.clustering import medoid, summed_distance
 from coldal_tui.selection.geometry import cells, distances, nearest
 from coldal_tui.selection.pool import Floats, Indices, Mask, Pick, Pool, Term
@@ -144,7 +145,10 @@ class Walk:
 
     ``members`` and ``starts`` are indices, members ascending; a member that is a start is not
     picked. Each next is the member with the largest distance to its nearest start or pick, ties
-    to the lower index. (Gonzalez 1985.) Memory O(members · d).
+    to the lower index. (Gonzalez 1985.) Memory O(members · d). Many members of a map are held in
+    ``Buckets``: the same picks, and a step looks at few of them.
+
+    Of an array ``open_`` that is handed in again, scans may have closed but not opened.
     """
 
     def __init__(self, points: Floats, members: Indices, starts: Indices) -> None:
@@ -152,14 +156,21 @@ class Walk:
         self._spots = np.asarray(points)[self._free]
         self._gap, which = nearest(self._spots, np.asarray(points)[starts])
         self._source = starts[which] if len(starts) else which
+        self._buckets: Buckets | None = None
+        if len(self._free) >= WORTH and self._spots.shape[1] == 2:
+            self._buckets = Buckets(self._spots, self._gap, self._source, self._free)
 
     def largest(self, open_: Mask) -> float:
         """The distance at which the next pick would be; -1 when nobody is left to pick."""
+        if self._buckets is not None:
+            return self._buckets.top(open_)[0]
         gap = self._gap[open_[self._free]]
         return float(gap.max()) if len(gap) else -1.0
 
     def step(self, open_: Mask) -> FarthestPoint | None:
         """The next pick among the scans that are open; None when nobody is left."""
+        if self._buckets is not None:
+            return _step(self._buckets, open_)
         gap = np.where(open_[self._free], self._gap, -1.0)
         if not len(gap) or float(gap.max()) < 0.0:
             return None
@@ -170,6 +181,17 @@ class Walk:
         self._gap[closer], self._source[closer] = fresh[closer], self._free[best]
         self._gap[best] = -1.0  # below any distance, and no later pick is closer than that
         return found
+
+
+def _step(buckets: Buckets, open_: Mask) -> FarthestPoint | None:
+    """A step of a walk whose members are in buckets."""
+    gap, group, column = buckets.top(open_)
+    if gap < 0.0:
+        return None
+    index, source = int(buckets.ids[group, column]), int(buckets.source[group, column])
+    buckets.near(float(buckets.x[group, column]), float(buckets.y[group, column]), index)
+    buckets.put_out(group, column, open_)
+    return FarthestPoint(index, gap, source)
 
 
 def farthest_points(

@@ -20,10 +20,16 @@ class Turns:
         self, candidate: Mask, covered: Mask, patients: NDArray[np.integer] | None
     ) -> None:
         self._left = candidate.copy()
-        self._patients = patients
-        self._served = np.zeros(len(candidate), np.bool_)
+        self._first = self._left
+        self._waiting = 0
         if patients is not None:
-            self._served = np.isin(patients, patients[covered])
+            _, self._patient, counts = np.unique(patients, return_inverse=True, return_counts=True)
+            self._ends = np.cumsum(counts)
+            self._scans = np.argsort(self._patient, kind="stable")
+            served = np.zeros(len(counts), np.bool_)
+            served[self._patient[covered]] = True
+            self._first = candidate & ~served[self._patient]
+            self._waiting = int(self._first.sum())
 
     @classmethod
     def of(cls, pool: Pool) -> Turns:
@@ -32,14 +38,19 @@ class Turns:
 
     @property
     def open(self) -> Mask:
-        """(N,) bool, the scans that may be picked now; not to be written to."""
-        if self._patients is None:
-            return self._left
-        first = self._left & ~self._served
-        return first if first.any() else self._left
+        """(N,) bool, the scans that may be picked now; not to be written to.
+
+        The same array as long as scans only close: it is a new one when scans open again.
+        """
+        return self._first if self._waiting else self._left
 
     def take(self, index: int) -> None:
         """A scan is picked."""
         self._left[index] = False
-        if self._patients is not None:
-            self._served |= self._patients == self._patients[index]
+        if self._waiting:
+            patient = int(self._patient[index])
+            end = int(self._ends[patient])
+            start = int(self._ends[patient - 1]) if patient else 0
+            scans = self._scans[start:end]
+            self._waiting -= int(self._first[scans].sum())
+            self._first[scans] = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -21,7 +23,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Put what ``write`` writes at ``path``: temporary file, fsync, rename, fsync of the folder.
 
     A reader sees the whole old file or the whole new one; a failure leaves the old one and no
-    temporary file behind. The file's mode follows the umask.
+    temporary file behind. The file's mode follows the umask and the folder (see ``share``).
 
     Raises
     ------
@@ -31,6 +33,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         try:
             with temporary.open("xb") as stream:
+                share(stream.fileno(), path.parent)
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -41,6 +44,49 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
         fsync_folder(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
+
+
+def share(descriptor: int, folder: Path) -> None:
+    """Give a new file the group bits that its folder stands for.
+
+    In a folder that a group shares (setgid and group-writable) the group may write the file,
+    whatever the umask; in one that is closed to others they may not read it.
+    """
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    wanted = _shared(mode, folder)
+    if wanted != mode:
+        # Another's file system may know no modes; the file is good all the same.
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, wanted)
+
+
+def _shared(mode: int, folder: Path) -> int:
+    around = folder.stat().st_mode
+    if around & stat.S_ISGID and around & stat.S_IWGRP:
+        mode |= (mode & 0o700) >> 3
+    return mode if around & stat.S_IRWXO else mode & ~stat.S_IRWXO
+
+
+def shared_mode(folder: Path, *, directory: bool = False) -> int:
+    """The mode of a new file or folder that owner and group share: no bits for others.
+
+    The umask takes bits of the group away unless ``folder`` is shared by it (setgid, writable).
+    """
+    mode = 0o770 if directory else 0o660
+    return _shared(mode & ~_umask(), folder)
+
+
+def _umask() -> int:
+    """The process's umask, asked without changing it where the system tells."""
+    try:
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except (OSError, ValueError):
+        pass
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def disk_error(error: OSError, path: Path) -> ColdalError:

@@ -109,10 +109,10 @@ def _logind_files() -> list[Path]:
 
 def file_system_finding(database: Path) -> Finding:
     """What kind of disk a project lies on."""
-    from coldal_tui.project.store import file_system, on_network_file_system
+    from coldal_tui.project import file_systems
 
-    kind = file_system(database) or "an unknown file system"
-    if not on_network_file_system(database):
+    kind = file_systems.file_system(database) or "an unknown file system"
+    if not file_systems.on_network_file_system(database):
         return Finding("ok", f"the project lies on {kind}, a disk of this machine")
     try:
         host = json.loads(database.with_name("host.json").read_bytes())["host"]

@@ -90,6 +90,8 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
         request |= {"parts": asked["shards"], "device": asked["device"]}
         if asked["out"] is not None:
             request["out"] = str(asked["out"].absolute())
+        elif asked["resume"]:
+            _check_out(project, Path(request["out"]))
         numbers, kinds = _submit(project, request)
         if asked["detach"]:
             say_submitted(project, numbers, kinds, as_json=asked["as_json"])
@@ -99,6 +101,16 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
         jobs = [job for job in follow(project, numbers) if job.kind == "simulate"]
         _say_failed(jobs)
         _report(project, request, jobs, asked["as_json"])
+
+
+def _check_out(project: Project, out: Path) -> None:
+    """Where an earlier report went only the database says, and anybody may have written that."""
+    if not out.resolve().is_relative_to(project.root.resolve()):
+        raise UsageError(
+            "the earlier report went outside the project",
+            where=str(out),
+            remedy="name its folder again: --out DIR",
+        )
 
 
 def _newest(ctx: click.Context, project: Project) -> dict[str, Any]:

@@ -20,6 +20,7 @@ MOST_CLASSES = 254
 Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
+_ID = "32 hexadecimal digits, as in the project's database"
 _DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 
@@ -29,6 +30,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ProjectSection(Section, frozen=True):
     name: Annotated[str, Meta(min_length=1)] = "project"
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description=_ID)] | None = None
 
 
 class ImagesSection(Section, frozen=True):
@@ -130,6 +132,7 @@ TEMPLATE = """\
 
 [project]
 name = {name}
+{id}
 
 [images]
 dir = {images}               # where the scans lie; relative to this file; never written to
@@ -369,12 +372,15 @@ def _sections() -> dict[str, type[Section]]:
     return get_type_hints(Config)
 
 
-def render_template(name: str, images: str) -> str:
-    """The text of a new ``coldal.toml``."""
+def render_template(name: str, images: str, project_id: str | None = None) -> str:
+    """The text of a new ``coldal.toml``; ``project_id`` is the one in its database."""
     import tomlkit
 
+    own = f'id = "{project_id}"   # its database has it, too: leave it as it is'
     return TEMPLATE.format(
-        name=tomlkit.item(name).as_string(), images=tomlkit.item(images).as_string()
+        name=tomlkit.item(name).as_string(),
+        images=tomlkit.item(images).as_string(),
+        id=own if project_id else "",
     )
 
 

@@ -86,7 +86,7 @@ def _job(project: Project, row: Row) -> Job:
         status=row["status"],
         request=json.loads(row["request"]),
         depends_on=tuple(json.loads(row["depends_on"])),
-        folder=JobFolder(project.file_of(row["folder"])),
+        folder=JobFolder(project.job_folder(row["folder"])),
         backend=row["backend"],
         handle=json.loads(row["handle"]) if row["handle"] else None,
         attempts=row["attempts"],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
-from coldal_tui.files import disk_error
+from coldal_tui.files import disk_error, shared_mode
 
 CONFIG_NAME = "coldal.toml"
 
@@ -73,9 +75,9 @@ class Layout:
     def supervisor_log(self) -> Path:
         return self.state / "supervisor.log"
 
-    def make_folders(self) -> None:
-        """Make what is missing; ColdalError where the disk refuses."""
-        for folder in (
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that every project has."""
+        return (
             self.state,
             self.labels,
             self.exports,
@@ -85,15 +87,34 @@ class Layout:
             self.jobs,
             self.quarantine,
             self.cache,
-        ):
+        )
+
+    def make_folders(self) -> None:
+        """Make what is missing; ColdalError where the disk refuses."""
+        for folder in self.folders():
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             except OSError as error:
                 raise disk_error(error, folder) from error
 
     def relative(self, path: Path) -> str:
         """``path`` as stored in the database: relative to the project, with ``/``."""
         return path.relative_to(self.root).as_posix()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing; owner and group share it, nobody else.
+
+    OSError where the disk refuses or a file is in the way.
+    """
+    if folder.is_dir():
+        return
+    missing = [folder, *(above for above in folder.parents if not above.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        around = made.parent.stat().st_mode & stat.S_ISGID
+        with contextlib.suppress(OSError):
+            made.chmod(shared_mode(made.parent, directory=True) | around)
 
 
 def is_project(folder: Path) -> bool:

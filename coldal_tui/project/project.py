@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
+from coldal_tui.below import below, outside, plain_name, stay_below
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import atomic_write, disk_error
 from coldal_tui.jobs.spec import EncoderChoice
 from coldal_tui.project.config import Config, load_config, render_template
-from coldal_tui.project.layout import Layout, is_project
+from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled_back
+from coldal_tui.project.layout import Layout, is_project, make_folder
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Store
 
@@ -32,6 +36,13 @@ class Project:
         if not readonly:
             self.layout.make_folders()
         self.store = Store(self.layout.database, readonly=readonly)
+        try:
+            check_identity(self.store, self.config.project.id)
+            if not readonly:
+                check_not_rolled_back(self.store)
+        except BaseException:
+            self.store.close()
+            raise
 
     @classmethod
     def create(cls, root: Path, images: Path) -> Project:
@@ -52,16 +63,22 @@ class Project:
                 where=str(images),
                 remedy="name the folder that holds the scans: --images DIR",
             )
-        config = Layout(root).config
-        text = render_template(root.name or "project", relative_or_absolute(images, root))
+        layout, project_id = Layout(root), secrets.token_hex(16)
+        config = layout.config
+        name = root.name or "project"
+        text = render_template(name, relative_or_absolute(images, root), project_id)
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(
                 "a file is in the way", where=str(root), remedy="choose another folder"
             ) from error
         except OSError as error:
             raise disk_error(error, root) from error
+        layout.make_folders()
+        # The database first: a coldal.toml without one would be a project that has lost its own.
+        with contextlib.closing(Store(layout.database, create=True)) as store:
+            store.replace("meta", key=ID_KEY, value=project_id)
         atomic_write(config, lambda stream: stream.write(text.encode()))
         try:
             return cls(root)
@@ -150,7 +167,24 @@ class Project:
         return self.meta(encoder_key(self.encoder))
 
     def file_of(self, relative: str) -> Path:
-        return self.root / relative
+        """A file that the database names; ColdalError (``outside``) when it is no file of ours."""
+        return below(self.root, relative)
+
+    def job_folder(self, relative: str) -> Path:
+        """A job's folder, which may be emptied: below ``.coldal/jobs`` and nowhere else."""
+        folder = below(self.root, relative)
+        if not folder.is_relative_to(self.layout.jobs) or folder == self.layout.jobs:
+            raise outside(relative, self.layout.jobs)
+        stay_below(self.layout.jobs, folder)
+        return folder
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of a run; ColdalError (``outside``) for an id that is no name."""
+        return below(self.layout.runs, plain_name(run_id, "name of a run"))
+
+    def image_of(self, relative: str) -> Path:
+        """A file below the images folder, as the database names it."""
+        return below(self.images, relative, links=True)
 
     @property
     def images_gone(self) -> bool:

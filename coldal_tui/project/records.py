@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldal_tui.below import below, plain_name
 from coldal_tui.imaging.image import Affine, ScanHeader, ScanRef
 from coldal_tui.jobs.spec import ScanInput
 from coldal_tui.project.store import Row
@@ -37,7 +38,7 @@ class ScanRecord:
     def from_row(cls, row: Row) -> ScanRecord:
         spacing, affine = row["spacing"], row["affine"]
         return cls(
-            scan_id=row["scan_id"],
+            scan_id=plain_name(row["scan_id"], "scan id"),
             rel_path=row["rel_path"],
             kind=row["kind"],
             files=tuple(json.loads(row["files"])),
@@ -62,7 +63,9 @@ class ScanRecord:
         return self.state == "present" and self.excluded is None and self.duplicate_of is None
 
     def ref(self, images: Path) -> ScanRef:
-        return ScanRef(kind=self.kind, files=tuple(str(images / name) for name in self.files))
+        """Its files below ``images``; ColdalError (``outside``) where a path leads elsewhere."""
+        files = tuple(str(below(images, name, links=True)) for name in self.files)
+        return ScanRef(kind=self.kind, files=files)
 
     def header(self) -> ScanHeader:
         return ScanHeader(

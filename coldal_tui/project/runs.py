@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from coldal_tui.below import plain_name
 from coldal_tui.jobs.spec import PoolRow
 from coldal_tui.project.labels.files import SUFFIXES
 from coldal_tui.project.project import Project
@@ -101,7 +102,7 @@ def runs_newest_first(project: Project) -> list[Row]:
 
 def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
     """The run's entropy map of a scan, where it has kept one."""
-    folder = project.layout.runs / run_id / "predictions" / "entropy"
+    folder = project.run_folder(run_id) / "predictions" / "entropy"
     paths = (folder / f"{scan_id}{suffix}" for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
@@ -110,9 +111,9 @@ def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path 
     """The run's predicted label of a scan, when it has been predicted."""
     if run_id is None:
         return None
-    folder = project.layout.runs / run_id / "predictions"
+    folder = project.run_folder(run_id) / "predictions"
     for suffix in SUFFIXES:
-        path = folder / f"{scan_id}{suffix}"
+        path = folder / f"{plain_name(scan_id, 'scan id')}{suffix}"
         if path.is_file():
             return path
     return None

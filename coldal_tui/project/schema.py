@@ -287,6 +287,13 @@ CREATE TABLE left_out (
 """
 """Scans that the newest job of a kind (``train``, ``score``, …) could not use, and why."""
 
+_WHO_DID_IT = """
+ALTER TABLE audit ADD COLUMN uid INTEGER;
+ALTER TABLE audit ADD COLUMN token TEXT;
+"""
+"""``uid``: of the process, since a name is only what the environment says. ``token``: random, by
+which an action is found again after a COMMIT that failed, and in the journal beside."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -296,4 +303,5 @@ MIGRATIONS: tuple[str, ...] = (
     _SCORES_BESIDE_THE_ENTROPY,
     _MASKS_WITHOUT_A_SCAN,
     _LEFT_OUT,
+    _WHO_DID_IT,
 )

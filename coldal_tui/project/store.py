@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import logging
+import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,72 +18,23 @@ from typing import Any
 import apsw
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project import connecting
+from coldal_tui.project.backups import Backup, back_up, is_due
+from coldal_tui.project.database_errors import database_errors
+from coldal_tui.project.file_systems import on_network_file_system
+from coldal_tui.project.foreign_schema import check_schema
+from coldal_tui.project.journal import append, new_labels
 from coldal_tui.project.one_host import WritingHost
 from coldal_tui.project.schema import MIGRATIONS, UNDOABLE_TABLES
+from coldal_tui.visible import visible
 
 Row = dict[str, Any]
 Values = Mapping[str, Any] | tuple[Any, ...]
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    {
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "ncpfs",
-        "afs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "glusterfs",
-        "9p",
-        "panfs",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-    }
-)
+UNSURE = "unsure"
+"""The code of a failed COMMIT of which nobody knows yet whether it is stored."""
 BUSY_MS = 15_000
 """How long a write waits for another process before it gives up."""
-
-
-_TROUBLES: dict[type[apsw.Error], tuple[str, str, str]] = {
-    apsw.BusyError: (
-        "another process holds the project's database",
-        "try again in a moment; coldal-tui jobs list shows what is running",
-        "busy",
-    ),
-    apsw.FullError: (
-        "the disk is full; nothing was changed",
-        "free space and run the same command again",
-        "disk",
-    ),
-    apsw.CantOpenError: (
-        "the project's database can't be opened",
-        "check that the folder exists and that you may write to it",
-        "cant-open",
-    ),
-    apsw.ReadOnlyError: (
-        "the project's database can't be written",
-        "check that you may write to its folder",
-        "read-only",
-    ),
-    apsw.IOError: (
-        "the disk failed to read or write the project's database",
-        "check the disk or the network, then run the same command again",
-        "disk",
-    ),
-    apsw.NotADBError: (
-        "the project's database is damaged",
-        "put back a copy; images, labels and coldal.toml are not touched by this",
-        "damaged",
-    ),
-}
-_TROUBLES[apsw.CorruptError] = _TROUBLES[apsw.NotADBError]
 
 
 @dataclass
@@ -93,6 +47,18 @@ class Action:
     seed: int | None = None
 
 
+@dataclass
+class _Written:
+    """What a transaction wrote, as far as the journal and a failed COMMIT need it."""
+
+    token: str = ""
+    audit_id: int = 0
+    at: str = ""
+    name: str = ""
+    summary: str = ""
+    labels: list[dict[str, Any]] = field(default_factory=list)
+
+
 class Store:
     """One connection. Never share it between threads or across a fork; open another."""
 
@@ -103,31 +69,35 @@ class Store:
         *,
         busy_ms: int = BUSY_MS,
         readonly: bool = False,
+        create: bool = False,
     ) -> None:
+        """``create``: make it where there is none yet; only a new project's is made."""
         self.path = path
+        self._busy_ms = busy_ms
+        self._reading: connecting.Reading | None = None
         self._clock = clock or (lambda: datetime.now(UTC))
         self._host: WritingHost | None = None
         with self._errors():
-            self._connection = _connect_readonly(path) if readonly else apsw.Connection(str(path))
+            if readonly:
+                self._reading = connecting.open_for_reading(path)
+                self._connection = self._reading.connection
+            elif create:
+                connecting.create(path)
+                self._connection = apsw.Connection(str(path))
+            else:
+                self._connection = connecting.open_for_writing(path)
             try:
                 self._connection.set_busy_timeout(busy_ms)
                 if readonly:
-                    self._check_schema()
+                    self._check_version()
                 else:
                     self._prepare()
             except BaseException:
-                self._connection.close()
+                self.close()
                 raise
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What SQLite can meet on a disk, as errors that a person can act on."""
-        try:
-            yield
-        except tuple(_TROUBLES) as error:
-            trouble = next(known for kind, known in _TROUBLES.items() if isinstance(error, kind))
-            what, remedy, code = trouble
-            raise ColdalError(what, where=str(self.path), remedy=remedy, code=code) from error
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return database_errors(self.path)
 
     def _prepare(self) -> None:
         shared = on_network_file_system(self.path)
@@ -140,6 +110,8 @@ class Store:
         connection.execute("PRAGMA foreign_keys=ON")
         version = self._known_version()
         if version < len(MIGRATIONS):
+            if version:
+                back_up(connection, self.path, self._clock(), "migration")
             with self._immediate():
                 for number in range(self._version(), len(MIGRATIONS)):
                     connection.execute(MIGRATIONS[number])
@@ -154,9 +126,10 @@ class Store:
                 where=str(self.path),
                 remedy="update coldal-tui",
             )
+        check_schema(self._connection, MIGRATIONS[:version], str(self.path))
         return version
 
-    def _check_schema(self) -> None:
+    def _check_version(self) -> None:
         if self._known_version() < len(MIGRATIONS):
             raise ColdalError(
                 "this project was written by an older coldal-tui, and reading can't update it",
@@ -169,7 +142,10 @@ class Store:
         return int(next(self._connection.execute("PRAGMA user_version"))[0])
 
     def close(self) -> None:
-        self._connection.close()
+        if self._reading is not None:
+            self._reading.close()
+        else:
+            self._connection.close()
 
     def hold(self) -> None:
         """Stay the host that writes, where there can be only one; for those that write rarely.
@@ -185,7 +161,19 @@ class Store:
 
     def data_version(self) -> int:
         """Changes whenever another connection has committed."""
+        if self._reading is not None and self._reading.frozen:
+            return self._look_again(self._reading)
         return int(next(self._connection.execute("PRAGMA data_version"))[0])
+
+    def _look_again(self, reading: connecting.Reading) -> int:
+        """Of a connection that sees one moment: see the newest, where the files have changed."""
+        if connecting.signature_of(self.path) != reading.signature:
+            with self._errors():
+                newer = connecting.open_for_reading(self.path)
+                reading.close()
+                self._reading, self._connection = newer, newer.connection
+                self._connection.set_busy_timeout(self._busy_ms)
+        return hash(self._reading.signature if self._reading else None)
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         with self._errors():
@@ -238,17 +226,59 @@ class Store:
         return self._connection.changes()
 
     @contextlib.contextmanager
-    def _immediate(self) -> Iterator[None]:
+    def _immediate(self) -> Iterator[_Written]:
         self.hold()
         self.execute("BEGIN IMMEDIATE")
+        written = _Written()
         try:
-            yield
-            self.execute("COMMIT")
+            yield written
         except BaseException:
-            # Some errors, such as a full disk, have rolled it back already.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
+        try:
+            with self._errors():
+                self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if not (isinstance(error, ColdalError) and written.token and self._found(written)):
+                raise
+
+    def _roll_back(self) -> None:
+        # Some errors, such as a full disk, have rolled it back already.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _found(self, written: _Written) -> bool:
+        """Whether an action was stored although its COMMIT failed, seen by a new connection.
+
+        SQLite may find it whole when the database is opened next, though the disk refused to
+        confirm it. Where it is not there, something else is stored in its place, so that it will
+        never come back.
+
+        Raises ColdalError (code ``unsure``) when the disk answers neither.
+        """
+        try:
+            with self._errors():
+                self._connection.close()
+                self._connection = connecting.open_for_writing(self.path)
+                self._connection.set_busy_timeout(self._busy_ms)
+                self._connection.execute("PRAGMA synchronous=FULL")
+                self._connection.execute("PRAGMA foreign_keys=ON")
+                if self.value("SELECT 1 FROM audit WHERE token = ?", (written.token,)):
+                    told("the disk failed while this was stored, but it is stored: check the disk")
+                    return True
+                self.execute("BEGIN IMMEDIATE")
+                self.replace("meta", key="settled", value=written.token)
+                self.execute("COMMIT")
+        except (ColdalError, apsw.Error) as error:
+            raise ColdalError(
+                "the disk failed while this was being stored; whether it was shows only when the "
+                "disk answers again",
+                where=str(self.path),
+                remedy="mend the disk, then look with coldal-tui status; nothing was deleted",
+                code=UNSURE,
+            ) from error
+        return False
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -270,7 +300,7 @@ class Store:
     def action(self, name: str, *, undoable: bool = True, **params: Any) -> Iterator[Action]:
         """A write that the audit trail records, with its inverse when ``undoable``."""
         action = Action(params=dict(params))
-        with self._immediate():
+        with self._immediate() as written:
             if undoable:
                 with contextlib.closing(apsw.Session(self._connection, "main")) as session:
                     for table in UNDOABLE_TABLES:
@@ -280,13 +310,19 @@ class Store:
             else:
                 yield action
                 changes = b""
-            self._audit(name, action, changes or None)
+            self._audit(name, action, changes or None, written)
+        self._after(written)
 
-    def _audit(self, name: str, action: Action, changes: bytes | None) -> int:
-        return self.insert(
+    def _audit(self, name: str, action: Action, changes: bytes | None, written: _Written) -> int:
+        written.token, written.at, written.name = secrets.token_hex(8), self.now(), name
+        written.summary = action.summary
+        written.labels = new_labels(changes, self._connection) if changes else []
+        written.audit_id = self.insert(
             "audit",
-            at=self.now(),
+            at=written.at,
             who=current_user(),
+            uid=os.getuid(),
+            token=written.token,
             host=socket.gethostname(),
             action=name,
             summary=action.summary,
@@ -295,15 +331,52 @@ class Store:
             seed=action.seed,
             changes=changes,
         )
+        return written.audit_id
+
+    def _after(self, written: _Written) -> None:
+        """What follows a COMMIT: it is done, so that trouble here is told and never raised."""
+        try:
+            append(
+                self.path,
+                {
+                    "audit": written.audit_id,
+                    "token": written.token,
+                    "at": written.at,
+                    "who": current_user(),
+                    "uid": os.getuid(),
+                    "action": written.name,
+                    "summary": written.summary,
+                },
+                written.labels,
+            )
+        except OSError as error:
+            told(f"the journal beside the database can't be written: {error.strerror}")
+        try:
+            if is_due(self.path, self._clock()):
+                back_up(self._connection, self.path, self._clock(), "daily")
+        except (ColdalError, OSError, apsw.Error) as error:
+            told(f"the daily backup of the database failed: {error}")
+
+    def back_up(self) -> Backup:
+        """A verified copy of the database, made now."""
+        with self._errors():
+            return back_up(self._connection, self.path, self._clock(), "asked")
+
+    def last_undoable(self) -> Row | None:
+        """The audit row that ``undo_last`` would take back."""
+        return self.row(
+            "SELECT audit_id, at, who, uid, action, summary FROM audit "
+            "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT 1"
+        )
 
     def undo_last(self) -> Row | None:
         """Take back the last undoable action that still stands; returns its audit row.
 
         Raises ColdalError (code ``undo-conflict``) when later changes stand on it.
         """
-        with self._immediate():
+        with self._immediate() as written:
             last = self.row(
-                "SELECT audit_id, at, who, action, summary, params, changes FROM audit "
+                "SELECT audit_id, at, who, uid, action, summary, params, changes FROM audit "
                 "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT 1"
             )
             if last is None:
@@ -327,22 +400,15 @@ class Store:
                 ) from error
             action = Action(summary=f"took back: {last['summary'] or last['action']}")
             action.params = {"audit_id": last["audit_id"]}
-            undo_id = self._audit("undo", action, None)
+            undo_id = self._audit("undo", action, None, written)
             self.update("audit", {"audit_id": last["audit_id"]}, undone_by=undo_id)
+        self._after(written)
         return last
 
 
-def _connect_readonly(path: Path) -> apsw.Connection:
-    """A connection that can't write; works in folders that may not be written, too."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.execute("PRAGMA schema_version").fetchall()
-    except (apsw.CantOpenError, apsw.ReadOnlyError):
-        # A WAL database needs a file beside it; where that can't be made nobody here writes.
-        connection.close()
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
-    return connection
+def told(what: str) -> None:
+    """Say something that is no failure: on stderr, or in the app's log."""
+    logging.getLogger(__name__).warning("%s", visible(what))
 
 
 def pack(value: Any) -> Any:
@@ -357,21 +423,3 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-
-
-def on_network_file_system(path: Path) -> bool:
-    """Whether ``path`` lies on a mount whose locks SQLite's WAL can't rely on."""
-    return file_system(path) in NETWORK_FILE_SYSTEMS
-
-
-def file_system(path: Path) -> str:
-    """The kind of the file system that ``path`` lies on, in lower case; empty when unknown."""
-    import psutil
-
-    target = path.resolve()
-    best, kind = "", ""
-    for mount in psutil.disk_partitions(all=True):
-        point = mount.mountpoint
-        if target.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, mount.fstype
-    return str(kind).lower()

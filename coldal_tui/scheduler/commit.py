@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from coldal_tui.below import below, plain_name
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, fsync_folder, sha256_file
 from coldal_tui.jobs.spec import (
@@ -58,7 +59,7 @@ class _EndedBeforeError(Exception):
 
 def _verify(folder: Path, receipt: Receipt) -> None:
     for output in receipt.outputs:
-        path = folder / output.path
+        path = below(folder, output.path)
         if path.exists() and sha256_file(path) != output.sha256:
             raise ColdalError(
                 "this output has changed since the job wrote it",
@@ -115,11 +116,11 @@ def _commit_embed(project: Project, job: Job, spec: EmbedSpec, receipt: Receipt)
     encoder_hash = result["encoder_hash"]
     hashes = {scan.scan_id: scan.quick_hash for scan in spec.scans}
     shas = {output.path: output.sha256 for output in receipt.outputs}
-    folder = project.layout.embeddings / encoder_hash[:16]
+    folder = below(project.layout.embeddings, plain_name(encoder_hash[:16], "encoder"))
     placed: list[tuple[str, str, list[str]]] = []
     for shard in result["shards"]:
         target = folder / f"{job.job_id:06d}-{Path(shard['file']).name}"
-        _place(job.folder.path / shard["file"], target, shas[shard["file"]])
+        _place(below(job.folder.path, shard["file"]), target, shas[shard["file"]])
         placed.append((project.layout.relative(target), shard["sha256"], shard["scan_ids"]))
     store = project.store
     with store.action("embed", undoable=False) as action:
@@ -172,7 +173,7 @@ def _commit_map(project: Project, job: Job, spec: MapSpec, receipt: Receipt) -> 
     result = receipt.result
     sha256 = _sha256(receipt, result["file"])
     target = project.layout.maps / f"{job.job_id:06d}-map.npz"
-    _place(job.folder.path / result["file"], target, sha256)
+    _place(below(job.folder.path, result["file"]), target, sha256)
     store = project.store
     with store.action("map", undoable=False) as action:
         _finish(project, job, receipt, {k: v for k, v in result.items() if k != "file"})
@@ -197,7 +198,7 @@ def _commit_select(project: Project, job: Job, spec: SelectSpec, receipt: Receip
     result = receipt.result
     sha256 = _sha256(receipt, result["clusters_file"])
     target = project.layout.maps / f"{job.job_id:06d}-clusters.npz"
-    _place(job.folder.path / result["clusters_file"], target, sha256)
+    _place(below(job.folder.path, result["clusters_file"]), target, sha256)
     store = project.store
     picks = result["picks"]
     summary = {"round": spec.round, "picked": len(picks), "k": result["k"]}
@@ -247,9 +248,9 @@ def _commit_select(project: Project, job: Job, spec: SelectSpec, receipt: Receip
 
 
 def _commit_train(project: Project, job: Job, spec: TrainSpec, receipt: Receipt) -> None:
-    folder = project.layout.runs / spec.run_id
+    folder = project.run_folder(spec.run_id)
     for output in receipt.outputs:
-        _place(job.folder.path / output.path, folder / output.path, output.sha256)
+        _place(below(job.folder.path, output.path), below(folder, output.path), output.sha256)
     store = project.store
     result = receipt.result
     with store.action("train", undoable=False) as action:
@@ -306,15 +307,16 @@ def _store_metrics(project: Project, run_id: str, split: str, measured: dict[str
 
 
 def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt) -> None:
-    folder = project.layout.runs / spec.run_id
+    folder = project.run_folder(spec.run_id)
     for output in receipt.outputs:
         if output.path.startswith("predictions/"):
-            _place(job.folder.path / output.path, folder / output.path, output.sha256)
-    listed = job.folder.path / receipt.result["entropies"]
+            _place(below(job.folder.path, output.path), below(folder, output.path), output.sha256)
+    listed = below(job.folder.path, receipt.result["entropies"])
     if not listed.exists():
         raise _missing(listed)
     entropies: dict[str, float] = json.loads(listed.read_bytes())
-    scores = _scores(job.folder.path / receipt.result.get("scores", ""))
+    found = receipt.result.get("scores")
+    scores = _scores(below(job.folder.path, found)) if found else {}
     store = project.store
     with store.action(job.kind, undoable=False) as action:
         summary = {

@@ -154,7 +154,7 @@ def _forward(
     scans = {scan.scan_id: scan for scan in project.scans()}
     inputs: list[ScanInput] = [scans[name].input(project.images) for name in todo]
     return ScoreSpec(
-        run=str(project.layout.runs / run_id),
+        run=str(project.run_folder(run_id)),
         run_id=run_id,
         scans=tuple(inputs),
         predict=tuple(name for name in todo if name in unseen),
@@ -178,7 +178,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
         ) from error
     cases = msgspec.json.decode(content, type=tuple[LabelledScan, ...])
     return EvaluateSpec(
-        run=str(project.layout.runs / run_id),
+        run=str(project.run_folder(run_id)),
         run_id=run_id,
         scans=cases,
         device=device_of(project, request),

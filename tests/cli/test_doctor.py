@@ -15,7 +15,7 @@ import pytest
 
 from coldal_tui.cli import doctor, machine, plugins
 from coldal_tui.cli.machine import Finding
-from coldal_tui.project import store as stores
+from coldal_tui.project import file_systems
 from tests.support.small_projects import Call, set_config
 
 GB = 2**30
@@ -340,10 +340,10 @@ def test_ray_is_not_looked_for_where_nothing_speaks_of_it(monkeypatch: pytest.Mo
 
 def test_the_projects_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = tmp_path / "project.db"
-    monkeypatch.setattr(stores, "file_system", lambda path: "ext4")
+    monkeypatch.setattr(file_systems, "file_system", lambda path: "ext4")
     what = "the project lies on ext4, a disk of this machine"
     assert machine.file_system_finding(database) == Finding("ok", what)
-    monkeypatch.setattr(stores, "file_system", lambda path: "nfs4")
+    monkeypatch.setattr(file_systems, "file_system", lambda path: "nfs4")
     assert machine.file_system_finding(database).what.endswith(
         "one host at a time writes (none yet)"
     )

@@ -172,7 +172,13 @@ def keys_of(struct, table=()):
 
 def test_the_template_shows_every_key():
     shown = {(table, key) for sign in ("#", "#:") for table, key, _ in commented(sign)}
-    shown |= {("images", "dir"), ("project", "name"), ("classes", "names"), ("budget", "total")}
+    shown |= {
+        ("images", "dir"),
+        ("project", "name"),
+        ("project", "id"),
+        ("classes", "names"),
+        ("budget", "total"),
+    }
     shown |= {("selection", "seed"), ("encoder", "name")}
     assert shown == keys_of(Config(images=ImagesSection(dir="x")))
     assert max(map(len, TEMPLATE.splitlines())) <= 100

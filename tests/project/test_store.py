@@ -20,7 +20,7 @@ NOON = datetime(2024, 5, 1, 12, 0, 3, tzinfo=UTC)
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "project.db", clock=lambda: NOON, busy_ms=50)
+    made = Store(tmp_path / "project.db", clock=lambda: NOON, busy_ms=50, create=True)
     yield made
     made.close()
 
@@ -39,7 +39,7 @@ def put(store: Store, scan_id: str, status: str = "queued") -> None:
 def test_an_empty_file_becomes_a_database(tmp_path):
     path = tmp_path / "project.db"
     path.touch()
-    store = Store(path)
+    store = Store(path, create=True)
     tables = {row["name"] for row in store.rows("SELECT name FROM sqlite_master")}
     assert set(UNDOABLE_TABLES) <= tables
     assert store.value("PRAGMA user_version") == len(MIGRATIONS)
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_database(tmp_path):
 
 def test_damage_inside_is_told_when_it_is_met(tmp_path):
     path = tmp_path / "project.db"
-    store = Store(path)
+    store = Store(path, create=True)
     with store.transaction():
         for n in range(2000):
             put(store, f"scan{n:05d}")
@@ -273,5 +273,5 @@ def test_the_nearest_mount_decides_whether_locks_can_be_trusted(
 
 def test_a_network_file_system_gets_no_wal(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "on_network_file_system", lambda path: True)
-    store = Store(tmp_path / "project.db")
+    store = Store(tmp_path / "project.db", create=True)
     assert store.value("PRAGMA journal_mode") == "delete"

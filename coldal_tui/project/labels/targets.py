@@ -6,11 +6,14 @@ import json
 import os
 from pathlib import Path
 
+from coldal_tui.below import below
+from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.labels.files import split_name
 from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import Pseudonyms, all_keys
+from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.dicom_uids import read_uids
 
 
@@ -41,7 +44,7 @@ def targets(project: Project) -> list[ScanTarget]:
             affine=scan.affine,
             spacing=scan.spacing,
             sha256=scan.sha256,
-            files=tuple(f"{images}{name}" for name in scan.files),
+            files=tuple(f"{images}{name}" for name in _inside(scan, project.images)),
             prelabel=exported.get(scan.scan_id),
             uids=_all_uids(uids.get(scan.scan_id)),
             instances=uids[scan.scan_id].instances if scan.scan_id in uids else (),
@@ -50,6 +53,12 @@ def targets(project: Project) -> list[ScanTarget]:
         for scan in scans
         if scan.duplicate_of is None
     ]
+
+
+def _inside(scan: ScanRecord, images: Path) -> tuple[str, ...]:
+    for name in scan.files:
+        below(images, name, links=True)
+    return scan.files
 
 
 def _all_uids(uids: ScanUids | None) -> tuple[str, ...]:
@@ -64,13 +73,14 @@ def _exported_prelabels(project: Project) -> dict[str, Path]:
     for row in project.store.rows("SELECT folder, items FROM exports ORDER BY export_id"):
         items = json.loads(row["items"])
         found |= {scan: project.file_of(one["file"]) for scan, one in items.items() if one["file"]}
-        found |= {} if items else _prelabels_in(Path(project.root, row["folder"]) / "prelabels")
+        found |= {} if items else _prelabels_in(project, row["folder"])
     return found
 
 
-def _prelabels_in(folder: Path) -> dict[str, Path]:
+def _prelabels_in(project: Project, folder: str) -> dict[str, Path]:
     """The pre-labels of an export that was recorded without its items."""
     try:
-        return {split_name(path.name)[0]: path for path in folder.iterdir()}
-    except OSError:
-        return {}  # moved away since: nothing to compare with
+        prelabels = project.file_of(folder) / "prelabels"
+        return {split_name(path.name)[0]: path for path in prelabels.iterdir()}
+    except (OSError, ColdalError):
+        return {}  # moved away since, or outside the project: nothing to compare with

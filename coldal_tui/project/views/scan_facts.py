@@ -112,7 +112,7 @@ def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) 
     )
     return ScanFacts(
         record=record,
-        path=project.images / record.files[0],
+        path=project.image_of(record.files[0]),
         classes=project.config.classes.names,
         place=_place(project, scan_id),
         label=_label(project, scan_id),

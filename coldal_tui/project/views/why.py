@@ -27,7 +27,7 @@ def explain(project: Project, scan_id: str, standings: Standings | None = None) 
     item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
     found: dict[str, Any] = {
         "scan_id": scan_id,
-        "path": str(project.images / scan.rel_path),
+        "path": str(project.image_of(scan.rel_path)),
         "patient_id": scan.patient_id,
         "shape": list(scan.shape),
         "spacing": scan.spacing,

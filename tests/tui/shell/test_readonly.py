@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import apsw
@@ -9,6 +10,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
+from coldal_tui.project.schema import MIGRATIONS
 from coldal_tui.project.views.snapshot import take_snapshot
 
 
@@ -53,14 +55,18 @@ def test_changes_of_a_writer_are_seen(queued: Path) -> None:
 def test_a_missing_database_is_said(queued: Path) -> None:
     for path in (queued / ".coldal").glob("project.db*"):
         path.unlink()
-    with pytest.raises(ColdalError, match="can't be opened"):
+    with pytest.raises(ColdalError, match="database is missing"):
         Project(queued, readonly=True)
     assert not (queued / ".coldal" / "project.db").exists()
 
 
 def test_an_older_schema_is_left_alone(queued: Path) -> None:
     database = queued / ".coldal" / "project.db"
-    with apsw.Connection(str(database)) as connection:
-        connection.execute("PRAGMA user_version=0")
+    for path in database.parent.glob("project.db*"):
+        path.unlink()
+    with contextlib.closing(apsw.Connection(str(database))) as connection:
+        for script in MIGRATIONS[:-1]:
+            connection.execute(script).fetchall()
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS) - 1}").fetchall()
     with pytest.raises(ColdalError, match="older coldal-tui"):
         Project(queued, readonly=True)

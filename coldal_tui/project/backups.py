@@ -1,0 +1,211 @@
+"""Copies of the project's database: made by SQLite itself, verified, rotated, and put back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import apsw
+
+from coldal_tui.errors import ColdalError
+from coldal_tui.files import disk_error, fsync_folder, shared_mode
+from coldal_tui.project.connecting import wal_of
+from coldal_tui.project.foreign_schema import harden
+
+KEPT = {"daily": 7, "migration": 3, "asked": 10, "restore": 3}
+"""How many of each kind stay; the oldest go."""
+EVERY = timedelta(hours=24)
+_NAME = re.compile(r"^project-(\d{8}T\d{6})(?:-(\d+))?-(daily|migration|asked|restore)\.db$")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One copy: when it was made (UTC) and why."""
+
+    file: Path
+    at: datetime
+    kind: str
+
+
+def folder_of(database: Path) -> Path:
+    """Where the copies of a database lie."""
+    return database.parent / "backups"
+
+
+def backups(database: Path) -> list[Backup]:
+    """The copies there are, oldest first."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for file in folder_of(database).iterdir():
+            match = _NAME.match(file.name)
+            if match:
+                at = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+                found.append((at, int(match[2] or 1), Backup(file, at, match[3])))
+    return [backup for *_, backup in sorted(found, key=lambda one: one[:2])]
+
+
+def is_due(database: Path, now: datetime) -> bool:
+    """Whether the newest copy is a day old, or there is none."""
+    there = backups(database)
+    # A clock that was put back must not stop the copies.
+    return not there or abs(now - there[-1].at) >= EVERY
+
+
+def back_up(connection: apsw.Connection, database: Path, now: datetime, kind: str) -> Backup:
+    """Copy the database beside itself, verify the copy, and remove the oldest of its kind.
+
+    The copy is one moment's, whoever writes meanwhile; it is whole or absent.
+
+    Raises ColdalError: the disk refuses (``disk``), or the copy is damaged (``backup``), as it is
+    when the database itself is.
+    """
+    folder = folder_of(database)
+    try:
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(shared_mode(database.parent, directory=True))
+        file, number = folder / f"project-{_stamp(now)}-{kind}.db", 2
+        while file.exists():
+            file, number = folder / f"project-{_stamp(now)}-{number}-{kind}.db", number + 1
+        _copy(connection, file)
+        for old in [one for one in backups(database) if one.kind == kind][: -KEPT[kind]]:
+            old.file.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    return Backup(file, now, kind)
+
+
+def _stamp(now: datetime) -> str:
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _copy(connection: apsw.Connection, file: Path) -> None:
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        target = apsw.Connection(str(temporary))
+        try:
+            with target.backup("main", connection, "main") as copying:
+                while not copying.done:
+                    copying.step(10_000)
+            # One file by itself, that a reader of a read-only disk can open, too.
+            target.execute("PRAGMA journal_mode=DELETE").fetchall()
+            found = target.execute("PRAGMA quick_check(1)").fetchall()
+        finally:
+            target.close()
+        if found != [("ok",)]:
+            raise _damaged(file, str(found[0][0]))
+        with temporary.open("rb") as stream:
+            os.fchmod(stream.fileno(), shared_mode(file.parent))
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+        fsync_folder(file.parent)
+    except BaseException:
+        for left in _with_sides(temporary):
+            left.unlink(missing_ok=True)
+        raise
+
+
+def verify(file: Path) -> int:
+    """The schema's version of a copy that is whole.
+
+    Raises ColdalError (code ``backup``) for a file that is damaged or is none of our databases.
+    """
+    try:
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        uri = f"{file.absolute().as_uri()}?immutable=1"
+        connection = apsw.Connection(uri, flags=flags)
+        try:
+            harden(connection)
+            found = connection.execute("PRAGMA quick_check(1)").fetchall()
+            version = int(str(connection.execute("PRAGMA user_version").fetchall()[0][0]))
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise _damaged(file, str(error)) from error
+    if found != [("ok",)] or version < 1:
+        raise _damaged(file, str(found[0][0]) if version else "it holds no project")
+    return version
+
+
+def put_back(file: Path, database: Path) -> Path | None:
+    """Replace the database by a verified copy; what was there is kept beside. Returns where.
+
+    Nobody else may have the database open: see ``be_alone``.
+    """
+    verify(file)
+    aside = None
+    try:
+        folder = folder_of(database)
+        folder.mkdir(exist_ok=True)
+        temporary = database.with_name(f".{database.name}.{secrets.token_hex(6)}.tmp")
+        with file.open("rb") as source, temporary.open("xb") as target:
+            os.fchmod(target.fileno(), shared_mode(database.parent))
+            while block := source.read(1 << 20):
+                target.write(block)
+            target.flush()
+            os.fsync(target.fileno())
+        if database.exists():
+            aside = folder / f"replaced-{secrets.token_hex(4)}.db"
+            for old, new in zip(_with_sides(database), _with_sides(aside), strict=True):
+                with contextlib.suppress(FileNotFoundError):
+                    old.replace(new)
+        temporary.replace(database)
+        fsync_folder(database.parent)
+    except OSError as error:
+        raise disk_error(error, database) from error
+    return aside
+
+
+def be_alone(database: Path) -> None:
+    """See that nobody else has the database open, and that all of it is in the one file.
+
+    Raises ColdalError (code ``busy``) when somebody has.
+    """
+    if not database.exists() or database.stat().st_size == 0:
+        return
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(2000)
+        try:
+            # The log belongs to the file: what it holds goes into the copy that is kept.
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
+            connection.execute("BEGIN EXCLUSIVE").fetchall()
+            connection.execute("COMMIT").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (apsw.NotADBError, apsw.CorruptError):
+            pass
+        except (apsw.BusyError, apsw.LockedError) as error:
+            raise ColdalError(
+                "another process has the project's database open",
+                where=str(database),
+                remedy="close the app and wait for the jobs (coldal-tui jobs list), then again",
+                code="busy",
+            ) from error
+    finally:
+        with contextlib.suppress(apsw.Error):
+            connection.close()
+
+
+def _with_sides(database: Path) -> tuple[Path, Path, Path, Path]:
+    """A database and the files that SQLite may make beside it."""
+    return (
+        database,
+        wal_of(database),
+        database.with_name(f"{database.name}-shm"),
+        database.with_name(f"{database.name}-journal"),
+    )
+
+
+def _damaged(file: Path, why: str) -> ColdalError:
+    return ColdalError(
+        f"this copy of the database is not whole: {why}",
+        where=str(file),
+        remedy="choose another one: coldal-tui restore --list; doctor --repair makes the database "
+        "anew from the labels and the journal",
+        code="backup",
+    )

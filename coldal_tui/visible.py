@@ -1,8 +1,9 @@
-"""Names from outside made safe to print: what would steer a terminal is shown as an escape."""
+"""Words for people: names made safe to print, counts with their noun, lists cut short."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # C0 and C1 controls, marks that turn the writing direction, bytes that are no UTF-8 (surrogates).
 _STEERING = re.compile(
@@ -17,6 +18,18 @@ def visible(text: object, keep: str = "") -> str:
     cursor, set colours, or forge a line of output.
     """
     return _STEERING.sub(lambda m: m[0] if m[0] in keep else _escape(m[0]), str(text))
+
+
+def counted(count: int, noun: str, many: str | None = None) -> str:
+    """``1 scan``, ``2,114 scans``; ``many`` is the plural where it takes no s."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """``a, b, c``; of more than ``most`` names, the first ones ``and 12 more``."""
+    shown = names if len(names) <= most else names[: most - 1]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _escape(character: str) -> str:

@@ -214,10 +214,6 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 @contextmanager
 def quiet_interrupt() -> Iterator[None]:
     """Ctrl-C is how one leaves a view that follows something: exit 130, no word."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import number, plural
+from coldal_tui.cli.common import number
 from coldal_tui.cli.progress import run_steps
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -72,7 +73,7 @@ def _run(root: Path, seed: int) -> None:
         )
         project.reload_config()
         report = reindex(project)
-        _title(f"1  index: {plural(report.scans, 'scan')}")
+        _title(f"1  index: {counted(report.scans, 'scan')}")
         _title("2  embed, map, cluster, pick the first queue")
         run_steps(project, [("embed", {}), ("map", {}), ("select", {})], detach=False)
         _label(project, data / "masks", "3  export, label, import")
@@ -100,7 +101,7 @@ def _label(project: Project, masks: Path, title: str) -> None:
         drawn = masks / Path(project.scan(scan_id).rel_path).name
         shutil.copyfile(drawn, report.folder / "masks" / f"{scan_id}.png")
     taken = import_masks(project, report.folder / "masks")
-    common.say(f"{plural(len(taken.accepted), 'mask')} accepted")
+    common.say(f"{counted(len(taken.accepted), 'mask')} accepted")
 
 
 def _evaluate(project: Project, masks: Path) -> None:

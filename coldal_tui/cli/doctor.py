@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.machine import (
     Finding,
     file_system_finding,
@@ -26,6 +25,7 @@ from coldal_tui.cli.machine import (
 )
 from coldal_tui.cli.plugins import plugin_findings
 from coldal_tui.project.layout import is_project
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.config import BackendSection
@@ -214,4 +214,4 @@ def _file_findings(project: Project) -> list[Finding]:
 
 
 def _files(count: int, one: str) -> str:
-    return plural(count, one, one.replace("file ", "files ") if " " in one else None)
+    return counted(count, one, one.replace("file ", "files ") if " " in one else None)

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import number, plural
+from coldal_tui.cli.common import number
 from coldal_tui.cli.progress import file_progress, run_steps
+from coldal_tui.visible import counted
 
 
 @click.command("evaluate")
@@ -75,7 +76,7 @@ def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
     table.add_row(
         "mean", number(mean["dice"], 3), number(mean["hd"], 1), number(mean["hd95"], 1), ""
     )
-    common.print_table(common.console(), plural(len(result["scans"]), "scan"), table)
+    common.print_table(common.console(), counted(len(result["scans"]), "scan"), table)
     for name, count in (result.get("counts") or {}).items():
         if isinstance(count, int) and count and name in ("missed", "spurious"):
             click.echo(f"{name}: {count} (the diagonal stands for their distance)")

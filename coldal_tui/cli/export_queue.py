@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.progress import file_progress, run_steps
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.keys import Dates
@@ -136,14 +136,16 @@ def _print_json(report: ExportReport, format_: str) -> None:
 
 
 def _show(report: ExportReport, root: Path) -> None:
-    common.echo(f"exported {plural(len(report.scans), 'scan')} to {report.folder}")
+    common.echo(f"exported {counted(len(report.scans), 'scan')} to {report.folder}")
     if report.prelabels:
-        common.echo(f"with {plural(report.prelabels, 'pre-label')} by the newest run")
+        common.echo(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
     for person, count in report.assignees.items():
         known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
         common.echo(f"  {person}{known}: {count}")
     if report.shared:
-        common.echo(f"{plural(report.shared, 'scan')} went to two people: a folder for each person")
+        common.echo(
+            f"{counted(report.shared, 'scan')} went to two people: a folder for each person"
+        )
     if report.key_file:
         common.echo(f"who is who, to keep: {report.key_file}")
         common.echo("not removed: text that is burned into pixels, and faces; look before you send")

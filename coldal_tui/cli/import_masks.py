@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.progress import file_progress
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,7 +169,7 @@ def _show_arrival(arrival: Arrival, as_json: bool) -> None:
         told = {"source": str(arrival.source), **import_json(arrival.report)}
         common.print_json(told, one_line=True)
     else:
-        common.echo(f"\n{plural(len(arrival.files), 'file')} arrived in {arrival.source}")
+        common.echo(f"\n{counted(len(arrival.files), 'file')} arrived in {arrival.source}")
         show_report(arrival.report)
 
 
@@ -226,7 +225,7 @@ def import_json(report: ImportReport) -> dict[str, Any]:
 def show_report(report: ImportReport) -> None:
     would = "would be " if report.dry_run else ""
     common.echo(f"saw {report.saw}")
-    common.echo(f"{would}accepted: {plural(len(report.accepted), 'mask')}")
+    common.echo(f"{would}accepted: {counted(len(report.accepted), 'mask')}")
     if report.kept:
         common.echo(f"{would}kept as versions beside the one that counts: {len(report.kept)}")
     if report.unchanged:
@@ -252,7 +251,7 @@ def show_report(report: ImportReport) -> None:
         _list(_reasons(report.unmatched), "--json lists all")
     files = [verdict for verdict in report.ignored if not verdict.key]
     if files:
-        what = plural(len(files), "file that is no mask", "files that are no masks")
+        what = counted(len(files), "file that is no mask", "files that are no masks")
         common.echo(f"passed over: {what}")
     within = Counter(verdict.message for verdict in report.ignored if verdict.key)
     _list([f"{count} within files: {why}" for why, count in within.most_common()], "--json")
@@ -303,7 +302,7 @@ def _show_agreement(report: ImportReport) -> None:
     for (first, second, name, unit), found in groups.items():
         dice = sum(d for d, _ in found) / len(found)
         hd95 = sum(h for _, h in found) / len(found)
-        scans = plural(len(found), "scan")
+        scans = counted(len(found), "scan")
         lines.append(
             f"{first} and {second}, {name}: Dice {dice:.3f}, HD95 {hd95:.1f} {unit} ({scans})"
         )

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.errors import UsageError
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from coldal_tui.project.layout import Layout
@@ -202,7 +201,7 @@ def _print_report(
         common.echo(f"made {project.layout.config}")
     copies = "exact copy" if len(report.duplicates) == 1 else "exact copies"
     common.echo(
-        f"{plural(report.scans, 'scan')} indexed"
+        f"{counted(report.scans, 'scan')} indexed"
         + "".join(
             f", {len(ids)} {word}"
             for ids, word in (
@@ -218,7 +217,7 @@ def _print_report(
     )
     if report.no_patient:
         common.echo(
-            f"{plural(report.no_patient, 'scan')} without a patient by the rule: "
+            f"{counted(report.no_patient, 'scan')} without a patient by the rule: "
             "each counts as a patient of its own"
         )
     show_problems(report, all_problems)
@@ -242,7 +241,7 @@ def _show_left_out(project: Project, everything: bool) -> None:
         return
     if not everything:
         count = len({one.scan_id for one in found})
-        common.echo(f"{plural(count, 'scan')} left out by a job: coldal-tui index --problems")
+        common.echo(f"{counted(count, 'scan')} left out by a job: coldal-tui index --problems")
         return
     for one in found:
         common.echo(f"  {one.scan_id} ({one.file}): {one.words} (job {one.job_id})")
@@ -264,7 +263,7 @@ def show_problems(report: IndexReport, everything: bool) -> None:
         kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
         words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
         what = ("file passed over that is no image", "files passed over that are no images")
-        out.print(f"{plural(others, *what)} to label ({words})")
+        out.print(f"{counted(others, *what)} to label ({words})")
 
 
 def report_json(report: IndexReport) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.errors import UsageError
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from coldal_tui.project.job_rows import Job
@@ -146,7 +146,7 @@ def _show(job: Job, as_json: bool) -> None:
         common.echo(f"  waits: {job.waiting_for}")
     if job.attempts > 1:
         common.echo(
-            f"  attempt {job.attempts}; went on {common.plural(job.interruptions, 'time')} by "
+            f"  attempt {job.attempts}; went on {counted(job.interruptions, 'time')} by "
             "itself after an interruption"
         )
     for reason in job.result.get("adjustments", []):

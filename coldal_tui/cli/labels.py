@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.errors import UsageError
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
@@ -153,9 +152,9 @@ def _reject(
         common.print_json({"labels": scans, "quarantine": masks})
         return
     if scans:
-        common.echo(f"took back {plural(len(scans), 'label')}; the files are kept")
+        common.echo(f"took back {counted(len(scans), 'label')}; the files are kept")
     if rows:
-        common.echo(f"rejected {plural(len(rows), 'mask')} in quarantine; the files are kept")
+        common.echo(f"rejected {counted(len(rows), 'mask')} in quarantine; the files are kept")
 
 
 def _has_label(project: Project, scan_id: str) -> bool:

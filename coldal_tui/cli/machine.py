@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from coldal_tui.cli.common import plural
+from coldal_tui.visible import counted
 
 Level = Literal["ok", "note", "problem"]
 ANSWER_S = 10
@@ -216,7 +216,7 @@ def torch_finding(version: str, devices: str, gpus: int) -> Finding:
         return Finding("ok", f"torch {version}; {devices}")
     if not gpus:
         return Finding("note", f"torch {version}; no GPU: jobs run on the CPU")
-    what = f"torch {version} sees none of {plural(gpus, 'GPU')}: jobs would run on the CPU"
+    what = f"torch {version} sees none of {counted(gpus, 'GPU')}: jobs would run on the CPU"
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return Finding("note", what, "CUDA_VISIBLE_DEVICES is set: does it hide them?")
     remedy = "install torch's CUDA build, or a driver that is new enough for it"

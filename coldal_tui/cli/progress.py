@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from coldal_tui.cli import common
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from coldal_tui.jobs.folder import Progress
@@ -161,7 +161,7 @@ def say_submitted(
 ) -> None:
     """Tell of jobs that run on by themselves, and how to look after them."""
     logs = common.paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
-    common.say(f"submitted {common.plural(len(numbers), 'job')}; follow: {logs}")
+    common.say(f"submitted {counted(len(numbers), 'job')}; follow: {logs}")
     if as_json:
         jobs = zip(numbers, kinds, strict=True)
         common.print_json({"jobs": [{"job_id": number, "kind": kind} for number, kind in jobs]})

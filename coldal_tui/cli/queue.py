@@ -14,6 +14,7 @@ from coldal_tui.cli.common import number
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
     from coldal_tui.project.queue.actions import Change
+    from coldal_tui.project.queue.rerank import Bench, Reranked
     from coldal_tui.project.views.snapshot import QueueItem
 
 STATUSES = ("queued", "exported", "labelled", "skipped")
@@ -78,9 +79,7 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
         action, scans = _action(rest)
         _check_options(action, options)
         if action == "rerank":
-            from coldal_tui.cli.rerank import rerank_queue
-
-            rerank_queue(project, options.alpha, dry_run=options.dry_run, as_json=as_json)
+            _rerank(project, options.alpha, dry_run=options.dry_run, as_json=as_json)
         else:
             changes = _apply(project, action, scans, options)
             moved = action == "move"
@@ -263,3 +262,49 @@ def undo_command(targets: tuple[str, ...]) -> None:
         common.echo(
             f"took back: {undone['summary'] or undone['action']} ({undone['at']}, {undone['who']})"
         )
+
+
+def _rerank(project: Project, alpha: float | None, *, dry_run: bool, as_json: bool) -> None:
+    """Pick the round's free places with ``alpha`` and print them; without ``dry_run``, do it."""
+    from coldal_tui.project.queue.rerank import apply, read_bench, rerank
+
+    if alpha is None:
+        raise click.UsageError("which α? coldal-tui queue rerank --alpha A")
+    bench = read_bench(project)
+    found = rerank(bench, alpha)
+    done = None if dry_run else apply(project, bench, found)
+    if as_json:
+        keys = ("round", "scan_id", "rank", "role", "cluster", "score", "entropy", "diversity")
+        rows = [{key: (row | {"round": bench.round})[key] for key in keys} for row in found.rows]
+        common.print_json(
+            {
+                "round": bench.round,
+                "alpha": alpha,
+                "applied": not dry_run,
+                "came": list(found.came),
+                "left": list(found.left),
+                "queue": rows,
+            }
+        )
+        return
+    _show_reranked(bench, found)
+    if done is None:
+        common.say("nothing is changed; without --dry-run the queue follows")
+    else:
+        common.echo(done)
+        common.say("coldal-tui undo takes this back")
+
+
+def _show_reranked(bench: Bench, found: Reranked) -> None:
+    from coldal_tui.project.views.why_words import cluster_name
+
+    was = {place.scan_id: place.rank for place in bench.free}
+    table = common.table("rank>", "scan~", "cluster", "H>", "D>", "S>", "was>")
+    for row in found.rows:
+        values = [number(row[key]) for key in ("entropy", "diversity", "score")]
+        before = str(was.get(row["scan_id"], "new"))
+        cluster = cluster_name(row["cluster"] if row["cluster"] >= 0 else None)
+        table.add_row(str(row["rank"]), row["scan_id"], cluster, *values, before)
+    common.console().print(table)
+    if found.left:
+        common.echo(f"leaving: {', '.join(found.left)}")

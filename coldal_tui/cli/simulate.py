@@ -10,9 +10,9 @@ import click
 from click.core import ParameterSource
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.progress import file_progress, follow, say_submitted
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.job_rows import Job
@@ -152,9 +152,9 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
     for seed in design.seeds:
         check_sizes(hidden.patients, rule, seed, design.largest)
     cells = len(design.all_cells())
-    patients = plural(len(set(hidden.patients.values())), "patient")
-    scans = plural(len(hidden.scans), "scan")
-    common.say(f"{scans} with masks, {patients}; {plural(cells, 'cell')} to train and measure")
+    patients = counted(len(set(hidden.patients.values())), "patient")
+    scans = counted(len(hidden.scans), "scan")
+    common.say(f"{scans} with masks, {patients}; {counted(cells, 'cell')} to train and measure")
     name = time.strftime("%Y%m%d-%H%M%S")
     return {
         "cases": hidden.file,

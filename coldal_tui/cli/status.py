@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import number, plural
-from coldal_tui.visible import visible
+from coldal_tui.cli.common import number
+from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +104,7 @@ def _head(out: Console, s: Snapshot) -> None:
     spent = (
         f"{budget.total:,}: {budget.labelled:,} labelled, {budget.exported:,} out, "
         f"{budget.queued:,} queued, {budget.left:,} left"
-        + (f" ({plural(budget.skipped, 'scan')} skipped)" if budget.skipped else "")
+        + (f" ({counted(budget.skipped, 'scan')} skipped)" if budget.skipped else "")
     )
     extras = [
         f"{count:,} {word}"
@@ -122,14 +122,14 @@ def _head(out: Console, s: Snapshot) -> None:
         if count
     ]
     scans = (
-        f"{s.scans:,} of {plural(s.patients, 'patient')}, {s.embedded:,} embedded "
+        f"{s.scans:,} of {counted(s.patients, 'patient')}, {s.embedded:,} embedded "
         f"({s.encoder})" + (f"; {', '.join(extras)}" if extras else "")
     )
     facts = [("budget", spent), ("scans", scans)]
     if s.images_gone:
         facts.append(("images", f"the folder is gone or empty: {s.images} (mount its disk)"))
     if s.validation_patients:
-        facts.append(("validation", f"{plural(s.validation_patients, 'patient')}, frozen"))
+        facts.append(("validation", f"{counted(s.validation_patients, 'patient')}, frozen"))
     _facts(out, facts)
 
 
@@ -210,7 +210,7 @@ def _last_words(s: Snapshot) -> list[tuple[str, str]]:
     facts = []
     if s.quarantined:
         look = common.paste("coldal-tui labels list", Path(s.root))
-        facts.append(("quarantine", f"{plural(s.quarantined, 'mask')} ({look})"))
+        facts.append(("quarantine", f"{counted(s.quarantined, 'mask')} ({look})"))
     facts.append(("next", next_words(s)))
     return facts
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.progress import run_steps
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.job_rows import Job
@@ -42,14 +42,14 @@ def _say_embedded(job: Job) -> None:
     if job.result.get("nothing_to_do"):
         common.echo("every scan has its embedding already")
         return
-    common.echo(f"embedded {plural(job.result['embedded'], 'scan')}")
+    common.echo(f"embedded {counted(job.result['embedded'], 'scan')}")
     _say_failed(job)
 
 
 def _say_failed(job: Job) -> None:
     failed = job.result.get("failed") or []
     if failed:
-        common.say(f"{job.kind} left out {plural(len(failed), 'scan')}:")
+        common.say(f"{job.kind} left out {counted(len(failed), 'scan')}:")
     for one in failed[:10]:
         common.say(f"  {one['scan_id']} ({one['file']}): {one['message']}")
     if len(failed) > 10:
@@ -69,7 +69,7 @@ def map_command(targets: tuple[str, ...], rebuild: bool, seed: int | None, detac
             if job.result.get("nothing_to_do"):
                 common.echo("the newest map shows these very embeddings; --rebuild makes another")
             else:
-                common.echo(f"mapped {plural(job.result['scans'], 'scan')}")
+                common.echo(f"mapped {counted(job.result['scans'], 'scan')}")
 
 
 @click.command("select")
@@ -135,7 +135,7 @@ def show_round(project: Project, number: int, as_json: bool) -> None:
     show_clusters(out, snapshot)
     show_queue(items)
     out.print(
-        f"\nround {number}: {plural(len(items), 'scan')} queued, {snapshot.budget.left} of "
+        f"\nround {number}: {counted(len(items), 'scan')} queued, {snapshot.budget.left} of "
         f"{snapshot.budget.total} left"
     )
     out.print(f"next: {next_words(snapshot)}")
@@ -196,7 +196,7 @@ def score_command(
             if job.result.get("nothing_to_do"):
                 common.echo("every candidate is scored already")
             else:
-                common.echo(f"scored {plural(job.result['scored'], 'scan')}")
+                common.echo(f"scored {counted(job.result['scored'], 'scan')}")
                 _say_failed(job)
 
 

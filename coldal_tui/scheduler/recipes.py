@@ -10,6 +10,7 @@ from coldal_tui.project.job_rows import OPEN, list_jobs
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
 from coldal_tui.project.views.next_step import run_is_current, run_networks
 from coldal_tui.scheduler.request import needs_ensemble
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -155,6 +156,5 @@ def clipped(project: Project, size: int | None) -> tuple[str, ...]:
         notes.append(f"only {state.left} of the budget {verb} left, not {size}")
     out = state.queued + state.exported
     if out:
-        scans = f"{out:,} scan{'' if out == 1 else 's'}"
-        notes.append(f"{scans} of earlier rounds still without a label")
+        notes.append(f"{counted(out, 'scan')} of earlier rounds still without a label")
     return tuple(notes)

@@ -10,9 +10,9 @@ from coldal_tui.simulation.words import (
     caveats,
     difference_words,
     needed_words,
-    plural,
     with_interval,
 )
+from coldal_tui.visible import counted
 
 TITLES = {"cold": "The first queue", "active": "Rounds after the first queue"}
 _METHOD = """\
@@ -124,12 +124,12 @@ def _method(results: Document) -> str:
     about = results["about"]
     rule = about["rule"]
     if rule["test_patients"]:
-        tested = f"given by a list ({plural(len(rule['test_patients']), 'patient')})"
+        tested = f"given by a list ({counted(len(rule['test_patients']), 'patient')})"
     else:
         tested = f"{100 * rule['test_fraction']:.0f} % of the patients, drawn for each seed"
     count = rule["validation"]
     validation = (
-        f"One scan of each of {plural(count, 'validation patient')} chose the best checkpoint. "
+        f"One scan of each of {counted(count, 'validation patient')} chose the best checkpoint. "
         if count
         else "There was no validation: the last weights were measured. "
     )
@@ -146,8 +146,8 @@ def _facts(results: Document) -> list[str]:
         "command": f"`{about['command']}`",
         "at": about["at"],
         "seeds": ", ".join(map(str, about["design"]["seeds"])),
-        "data": f"{plural(about['scans'], 'scan')} with masks of "
-        f"{plural(about['patients'], 'patient')}; classes: {', '.join(about['classes'])}",
+        "data": f"{counted(about['scans'], 'scan')} with masks of "
+        f"{counted(about['patients'], 'patient')}; classes: {', '.join(about['classes'])}",
         "test scans": "; ".join(
             f"{TITLES[group].lower()}: {', '.join(map(str, found['test_scans']))} by seed"
             for group, found in results["groups"].items()
@@ -160,7 +160,7 @@ def _facts(results: Document) -> list[str]:
         else f"the mean over the {about['entropy']}, not over all pixels",
         "encoder": f"{about['encoder']}, `{about['encoder_hash']}`",
         "training": "; ".join(_plan_words(plan)),
-        "work": f"{plural(results['cells'], 'cell')}, {results['seconds']:,.0f} s of computing",
+        "work": f"{counted(results['cells'], 'cell')}, {results['seconds']:,.0f} s of computing",
         "setup": f"`{about['setup']}`",
     }
     facts |= {name: ", ".join(values) for name, values in results["made"].items()}

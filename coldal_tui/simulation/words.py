@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from coldal_tui.visible import counted
+
 Document = dict[str, Any]
 
 _SAYS = {
@@ -39,7 +41,7 @@ def _answer(group: str, compared: Document, arm: Document, difference: Document)
     head = f"Would {arm['arm']} have beaten random here ({what}, {where})?"
     gap = signed(difference["mean"])
     ends = f"95 % interval {signed(difference['low'])} to {signed(difference['high'])}"
-    basis = f"{plural(seeds, 'seed')}, {plural(compared['test_patients'], 'test patient')}"
+    basis = f"{counted(seeds, 'seed')}, {counted(compared['test_patients'], 'test patient')}"
     verdict = difference["verdict"]
     if verdict in _SAYS:
         return f"{head} {_SAYS[verdict]}: {over} differs by {gap} ({ends}; {basis})."
@@ -65,10 +67,6 @@ def signed(value: float | None, digits: int = 3) -> str:
     if float(text) == 0:
         text = f"{0:.{digits}f}"
     return text.replace("-", "−")
-
-
-def plural(count: int, one: str) -> str:
-    return f"{count:,} {one if count == 1 else one + 's'}"
 
 
 def with_interval(stat: Document | None, digits: int = 3) -> str:
@@ -121,7 +119,7 @@ def caveats(results: Document) -> list[str]:
         )
     if results["failed_scans"]:
         found.append(
-            f"{plural(len(results['failed_scans']), 'scan')} could not be read, the first: "
+            f"{counted(len(results['failed_scans']), 'scan')} could not be read, the first: "
             f"{results['failed_scans'][0]}"
         )
     mixed = [key for key, values in results["made"].items() if len(values) > 1]

@@ -8,7 +8,7 @@ from coldal_tui.exchange.exporters import ExportItem, ExportMeta
 from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.packing import Placed
 from coldal_tui.exchange.exporters.pictures import Picture, place_pictures
-from coldal_tui.exchange.exporters.readme import count
+from coldal_tui.visible import counted
 
 
 class FlatLayout:
@@ -38,7 +38,7 @@ class FlatLayout:
         example = slices.shown[len(slices.shown) // 2].image.rpartition("/")[2]
         every = "" if slices.every == 1 else f", every {slices.every}th one,"
         return [
-            f"{count(len(cut), 'volume')} went out as slices{every} named "
+            f"{counted(len(cut), 'volume')} went out as slices{every} named "
             f"`<scan_id>__<axis><number>.png` (such as `{example}`). Keep those names: with "
             "`manifest.json` they are the only way back into the volume. Finish a volume before "
             "you send it back: a slice that is listed without a drawing counts as empty, one that "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coldal_tui.exchange.exporters import ExportMeta
+from coldal_tui.visible import counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def labeler_readme(
     whom = f" for {meta.person}" if meta.person else ""
     parts = [
         f"# Scans to label: {meta.project}{whom}",
-        f"{when}{count(scans, 'scan')} in {page.images}, "
+        f"{when}{counted(scans, 'scan')} in {page.images}, "
         "listed in `manifest.csv` in the order of their rank.",
         "Start with rank 1. If there is no time for all, the first ones are worth the most.",
         "## What to draw",
@@ -43,7 +44,7 @@ def labeler_readme(
     if prelabels:
         parts += [
             "## Pre-labels",
-            f"A model's proposal goes along for {count(prelabels, 'scan')}. {page.prelabels} "
+            f"A model's proposal goes along for {counted(prelabels, 'scan')}. {page.prelabels} "
             "A proposal is often wrong where it matters.",
         ]
     parts += ["## How to send back", page.returning]
@@ -65,10 +66,6 @@ def value_table(meta: ExportMeta) -> str:
 def steps(*lines: str) -> str:
     """A numbered list."""
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 KEEP_GEOMETRY = "Keep the image's size and geometry: no cropping, scaling, rotating, and no JPEG."

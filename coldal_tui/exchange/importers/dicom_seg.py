@@ -38,6 +38,7 @@ from coldal_tui.exchange.importers.shared.dicom_seg_grid import own_grid
 from coldal_tui.exchange.masks.grid_canvas import Canvas, Window, grid_shape, pixels_on
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
+from coldal_tui.visible import counted
 
 _CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation Storage (PS3.4 table B.5-1)."""
@@ -147,7 +148,7 @@ class _Placing:
 
     def notes(self) -> tuple[str, ...]:
         frames = len(self._segmentation.frames)
-        found = [f"{frames} frame{'' if frames == 1 else 's'} placed on the scan's slices"]
+        found = [f"{counted(frames, 'frame')} placed on the scan's slices"]
         if self._worst > geometry.MATCH_TOLERANCE:
             found.append(f"frames lie up to {self._worst:.3f} voxels beside the scan's grid")
         return tuple(found)

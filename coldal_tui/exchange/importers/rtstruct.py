@@ -32,6 +32,7 @@ from coldal_tui.exchange.masks.scanline import fill_rings
 from coldal_tui.imaging.affines import LPS_TO_RAS
 from coldal_tui.imaging.geometry import Triple
 from coldal_tui.imaging.readers.limits import decoding
+from coldal_tui.visible import counted
 
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _TITLE = "DICOM structure set"
@@ -211,7 +212,7 @@ def _notes(structures: tuple[Structure, ...]) -> Iterator[str]:
     drawn = [one for one in structures if one.contours]
     contours = sum(len(one.contours) for one in drawn)
     yield (
-        f"{contours} contour{_s(contours)} of {len(drawn)} structure{_s(len(drawn))} "
+        f"{counted(contours, 'contour')} of {counted(len(drawn), 'structure')} "
         "drawn on the scan's slices"
     )
     others = sum(one.others for one in structures)
@@ -219,10 +220,6 @@ def _notes(structures: tuple[Structure, ...]) -> Iterator[str]:
         yield "1 point or open contour encloses nothing and was left out"
     elif others:
         yield f"{others} points and open contours enclose nothing and were left out"
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
 
 
 def _without_scan(path: Path) -> MaskPixels:

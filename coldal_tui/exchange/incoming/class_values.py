@@ -13,6 +13,7 @@ from coldal_tui.errors import ImageError, UsageError
 from coldal_tui.exchange.incoming.value_tables import translate
 from coldal_tui.exchange.masks.run_lengths import Runs
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
+from coldal_tui.visible import counted
 
 _SHOWN = 6
 _PICTURE_VALUES = 32
@@ -309,7 +310,7 @@ class Meaning:
     def _describe(self, value: int, count: int) -> str:
         shown = (self.colours or {}).get(value) or (str(value) if self.numbered else "")
         name = repr((self.names or {}).get(value, "")) if value in (self.names or {}) else ""
-        pixels = f"{count} pixel{'' if count == 1 else 's'}"
+        pixels = counted(count, "pixel")
         return f"{' '.join(part for part in (shown, name) if part)} ({pixels})"
 
 

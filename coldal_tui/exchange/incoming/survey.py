@@ -12,6 +12,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.exchange.importers import HEAD_BYTES, Importer
 from coldal_tui.exchange.incoming.archives import archive_kind
 from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
+from coldal_tui.visible import counted
 
 _DESKTOP_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
@@ -176,6 +177,6 @@ def _describe(files: Sequence[_Known], where: str) -> str:
     counts = Counter(
         item.title if item.title.endswith("file") else f"{item.title} mask" for item in files
     )
-    parts = [f"{count} {title}{'' if count == 1 else 's'}" for title, count in counts.most_common()]
+    parts = [counted(count, title) for title, count in counts.most_common()]
     text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{text}{where}"

@@ -23,8 +23,8 @@ from coldal_tui.project.labels.quarantine import put_in_quarantine, resolve_quar
 from coldal_tui.project.labels.source import Opened, open_source
 from coldal_tui.project.labels.staging import KnownLabels, LabelWriter, Staged, Stager
 from coldal_tui.project.labels.targets import targets
-from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
+from coldal_tui.visible import listed
 
 Progress = Callable[[int, int, str], None]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from coldal_tui.errors import UsageError
-from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import Change
 from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.store import Row
+from coldal_tui.visible import listed
 
 Order = list[Row]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.job_rows import JobState
@@ -51,7 +52,7 @@ def _first_steps(state: dict[str, Any]) -> NextStep | None:
     if state["rounds"]:
         return None
     waiting = state["usable"] - state["embedded"]
-    text = f"embed {_scans(waiting)} and pick the first queue" if waiting > 0 else ""
+    text = f"embed {counted(waiting, 'scan')} and pick the first queue" if waiting > 0 else ""
     return NextStep("coldal-tui select", text or "pick the first queue", "select")
 
 
@@ -67,7 +68,7 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
     if budget.queued:
         return NextStep(
             "coldal-tui export-queue",
-            f"hand {_scans(budget.queued, 'queued ')} to labelers",
+            f"hand {counted(budget.queued, 'queued scan')} to labelers",
             "export",
         )
     if budget.exported:
@@ -75,7 +76,7 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
         verb = "is" if budget.exported == 1 else "are"
         return NextStep(
             "coldal-tui import-masks DIR",
-            f"{_scans(budget.exported)} {verb} out with labelers; import {out}",
+            f"{counted(budget.exported, 'scan')} {verb} out with labelers; import {out}",
             "import",
         )
     if not budget.labelled:
@@ -107,10 +108,6 @@ def _round_step(project: Project, budget: Budget) -> NextStep:
     if budget.left:
         return NextStep("", "no scan is left to pick; add scans and index to go on")
     return NextStep("", "the budget is spent; raise it in coldal.toml to go on")
-
-
-def _scans(count: int, kind: str = "") -> str:
-    return f"{count:,} {kind}scan{'' if count == 1 else 's'}"
 
 
 def run_is_current(project: Project) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from coldal_tui.visible import counted
+
 Terms = Mapping[str, Any]
 
 
@@ -34,7 +36,7 @@ def _central(terms: Terms) -> list[str]:
 
 def _group(terms: Terms) -> str:
     size, before = terms["group_size"], terms["group_covered"]
-    of = f"{size:,} scan" + ("" if size == 1 else "s")
+    of = counted(size, "scan")
     return f"a group of {of}, of which {before or 'none'} had been picked before"
 
 

@@ -9,7 +9,8 @@ from textual.content import Content
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.views.pace import Pace
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, counted, day, lines
+from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, day, lines
+from coldal_tui.visible import counted
 
 PARTS = (("labelled", "labelled"), ("exported", "out"), ("queued", "queued"), ("left", "left"))
 """Parts of a budget in the order of the gauge's glyphs, and their words."""

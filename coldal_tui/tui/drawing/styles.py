@@ -66,11 +66,6 @@ def duration(seconds: float) -> str:
     return f"{m} m {s:02d} s" if minutes else f"{s} s"
 
 
-def counted(count: int, what: str) -> str:
-    """``1 scan``, ``2,114 scans``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def day(at: datetime, now: datetime) -> str:
     """``Fri 4 Dec`` in the time zone of ``now``; with the year where it is not soon."""
     local = at.astimezone(now.tzinfo)

@@ -19,7 +19,7 @@ from coldal_tui.project.job_rows import ENDED_BADLY, RUNNING, Job, JobState
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.job_view import JobsView, read_jobs
 from coldal_tui.scheduler import queue
-from coldal_tui.tui.drawing.styles import counted, lines
+from coldal_tui.tui.drawing.styles import lines
 from coldal_tui.tui.jobs.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.jobs.rows import JobRows
 from coldal_tui.tui.jobs.text import device_lines, job_lines
@@ -29,6 +29,7 @@ from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
 from coldal_tui.tui.widgets.table_model import EMPTY
 from coldal_tui.tui.widgets.table_pane import TablePane
+from coldal_tui.visible import counted
 
 POLL_S = 1.0
 DEVICES_HEIGHT = 12

@@ -11,9 +11,10 @@ from coldal_tui.project.job_rows import DONE, OPEN, RUNNING, WAITING, Job
 from coldal_tui.project.views.job_view import Pace, pace_of
 from coldal_tui.project.views.job_view import Sample as ProgressSample
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.drawing.styles import clock_time, counted, duration, number, share
+from coldal_tui.tui.drawing.styles import clock_time, duration, number, share
 from coldal_tui.tui.widgets.columns import Column
 from coldal_tui.tui.widgets.table_model import Cell
+from coldal_tui.visible import counted
 
 BAR = 8
 STATUS_STYLES = {

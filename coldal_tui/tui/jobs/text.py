@@ -22,13 +22,12 @@ from coldal_tui.tui.drawing.styles import (
     WARN,
     arrow,
     clock_time,
-    counted,
     duration,
     fitted,
     number,
 )
 from coldal_tui.tui.jobs.rows import metrics_of, outcome, rate, status_word, took, waits_for
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 SPARK = 24
 MOST_ERROR_LINES = 6

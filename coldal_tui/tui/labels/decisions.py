@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.label_view import WaitingLine
-from coldal_tui.tui.drawing.styles import counted
 from coldal_tui.tui.pane import Services
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 SAME_GRID, RESAMPLE, EMPTY, OTHER = "same-grid", "resample", "empty", "scan"
 

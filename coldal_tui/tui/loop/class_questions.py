@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Select, Static
 
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 MOST = 24
 """So many are asked for at once; what is left comes up the next time."""
@@ -43,7 +43,7 @@ class Meanings(Vertical):
         for key in new:
             choice: Select[str] = Select(words, prompt="not said", compact=True)
             self._asked[key] = choice
-            masks = f"{unknown[key]:,} mask{'' if unknown[key] == 1 else 's'}"
+            masks = counted(unknown[key], "mask")
             self.mount(Horizontal(Static(Text(f"{visible(key)} (in {masks}) is"), classes="label"),
                 choice))  # fmt: skip
         if new:

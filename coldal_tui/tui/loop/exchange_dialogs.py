@@ -18,7 +18,7 @@ from textual.widgets import Checkbox, Footer, Input, Select, Static
 
 from coldal_tui.tui.loop.class_questions import Meanings, Preview
 from coldal_tui.tui.loop.loop_steps import ExportWish, ImportWish
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 _CSS = """
 $NAME { align: center middle; }
@@ -96,7 +96,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
         with Vertical() as box:
             box.border_title = "Export the queue"
             box.border_subtitle = "enter or ctrl+g exports · tab next field · esc back"
-            scans = f"{self._queued:,} queued scan{'' if self._queued == 1 else 's'}"
+            scans = counted(self._queued, "queued scan")
             yield Static(Text(f"{scans} to hand to labelers\n"))
             with Horizontal():
                 yield Static("how many", classes="label")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import read_budget
-from coldal_tui.tui.drawing.styles import counted
 from coldal_tui.tui.pane import Progress
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.export.exporting import ExportReport

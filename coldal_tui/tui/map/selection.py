@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import STATUSES, Scene
 from coldal_tui.tui.pane import Services
+from coldal_tui.visible import counted
 
 QUEUE, ASSIGN, EXCLUDE, SHOW, ZOOM = "queue", "assign", "exclude", "show", "zoom"
 IN_QUEUE = ("queued", "exported", "labelled", "skipped")
@@ -102,4 +103,4 @@ def _exclude(services: Services, scan_ids: list[str]) -> None:
 
 
 def scans(count: int) -> str:
-    return f"{count:,} scan{'' if count == 1 else 's'}"
+    return counted(count, "scan")

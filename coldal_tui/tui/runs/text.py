@@ -12,9 +12,9 @@ from coldal_tui.project.views.run_view import ClassChange, Comparison, RunMeasur
 from coldal_tui.project.views.snapshot import RunState
 from coldal_tui.tui.drawing.charts import Point, curve
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.drawing.styles import BAD, BOLD, GOOD, MUTED, counted, lines, number, plus_minus
+from coldal_tui.tui.drawing.styles import BAD, BOLD, GOOD, MUTED, lines, number, plus_minus
 from coldal_tui.tui.runs.rows import DICE, HD95, distance
-from coldal_tui.visible import visible
+from coldal_tui.visible import counted, visible
 
 LEAST_HEIGHT, MOST_HEIGHT = 4, 20
 BESIDE_WIDTH = 76

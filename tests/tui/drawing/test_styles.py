@@ -8,7 +8,7 @@ import pytest
 from textual.content import Content
 
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
-from coldal_tui.tui.drawing.styles import clock_time, counted, day, duration, fitted, number, share
+from coldal_tui.tui.drawing.styles import clock_time, day, duration, fitted, number, share
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -54,10 +54,6 @@ def test_shares_are_whole_only_when_whole(fraction: float | None, text: str) -> 
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
-
-
-def test_counts() -> None:
-    assert [counted(n, "scan") for n in (0, 1, 2114)] == ["0 scans", "1 scan", "2,114 scans"]
 
 
 def test_days_are_named_and_far_ones_dated() -> None:

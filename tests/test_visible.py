@@ -1,10 +1,10 @@
-"""Names in the words of an action."""
+"""Words for people: counts with their noun, lists cut short."""
 
 from __future__ import annotations
 
 import pytest
 
-from coldal_tui.project.naming import listed
+from coldal_tui.visible import counted, listed
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,8 @@ from coldal_tui.project.naming import listed
 )
 def test_of_many_names_the_first_are_told(count: int, words: str) -> None:
     assert listed([f"s{n}" for n in range(count)]) == words
+
+
+def test_a_count_stands_before_its_noun() -> None:
+    assert [counted(n, "scan") for n in (0, 1, 2114)] == ["0 scans", "1 scan", "2,114 scans"]
+    assert counted(2, "exact copy", "exact copies") == "2 exact copies"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from coldal_tui.exchange.name_meanings import NameMeanings
 from coldal_tui.imaging.image import Affine
 
 Axes = Literal["ijk", "rows"]
@@ -27,7 +28,8 @@ class ScanTarget:
     ``uids`` are its DICOM UIDs (series, frame of reference, SOP instances); ``instances`` are the
     SOP instance UIDs alone, in slice order; ``renamed`` leads from the UIDs that a de-identified
     export gave in their place to the scan's own. ``prelabel`` is the label file that was exported
-    with the scan, to notice masks that nobody edited.
+    with the scan, to notice masks that nobody edited. ``meanings`` is what class names mean in the
+    project, for formats in which that decides what is drawn; None where nobody asks for a label.
     """
 
     scan_id: str
@@ -41,14 +43,20 @@ class ScanTarget:
     prelabel: Path | None = None
     instances: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    meanings: NameMeanings | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class MaskLayer:
-    """A further drawing on the grid of a mask, which may overlap it; ``names`` as there."""
+    """A further drawing on the grid of a mask, which may overlap it; ``names`` as there.
+
+    ``level`` is its place in the file's own order: what lies higher covers what lies lower. On
+    one level the order is the project's.
+    """
 
     array: NDArray[Any]
     names: Mapping[int, str] | None = None
+    level: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class MaskPixels:
     none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
     gives the class names of the values where the format stores them, ``colours`` how they look
     (``#rrggbb``), ``void`` which values its format leaves undecided: they are ignored. ``layers``
-    are drawings of the same shape that may overlap ``array``.
+    are drawings of the same shape that may overlap ``array``, which is on level 0.
     ``numbered`` is False where the values are only the importer's numbering of the names, so that
     nobody can mean them by number. ``turned`` (degrees clockwise, a multiple of 90) is how the
     tool showed the picture: a mask that has its size with the sides swapped is turned back.
@@ -77,6 +85,7 @@ class MaskPixels:
     numbered: bool = True
     turned: int = 0
     void: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

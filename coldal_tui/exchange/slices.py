@@ -17,6 +17,7 @@ from coldal_tui.exchange.names import file_stem, same_name
 from coldal_tui.imaging.picture import SliceView
 
 AXIS_LETTERS = "xyz"
+_NO_LAYER = 1 << 30
 _UNSEEN = 65_535
 """The value of voxels that nobody saw, in a layer of their own, where it is named ``ignore``."""
 
@@ -172,32 +173,44 @@ def volume_of(
     ImageError : as :func:`restore`.
     """
     numbering = Numbering(tuple(drawn.values()))
-    depth = max(1 + len(pixels.layers) for pixels in drawn.values())
-    volumes = []
+    places = {stem: _places(pixels) for stem, pixels in drawn.items()}
+    layers: list[MaskLayer] = []
     restored = restore(stack, {})
-    for layer in range(depth):
-        planes = {stem: numbering.renumbered(pixels, layer) for stem, pixels in drawn.items()}
+    # The first place of the lowest level is every mask's own array.
+    for place in sorted({place for found in places.values() for place in found}):
+        planes = {
+            stem: numbering.renumbered(pixels, places[stem].get(place, _NO_LAYER))
+            for stem, pixels in drawn.items()
+        }
         restored = restore(stack, planes)
-        volumes.append(restored.label)
+        layers.append(MaskLayer(restored.label, numbering.names, place[0]))
     unseen = ~restored.seen
     if missing_is_empty:
         for index in restored.missing:
             unseen[(slice(None),) * stack.view.axis + (index,)] = False
-    layers = [MaskLayer(volume, numbering.names) for volume in volumes[1:]]
     if unseen.any():
         layers.append(MaskLayer(unseen.astype(np.uint16) * _UNSEEN, {_UNSEEN: "ignore"}))
     return MaskPixels(
-        volumes[0],
+        layers[0].array,
         "ijk",
         affine,
         placed=affine is not None,
         names=numbering.names,
         notes=_notes(stack, tuple(drawn.values()), restored.missing, missing_is_empty),
-        layers=tuple(layers),
+        layers=tuple(layers[1:]),
         colours=numbering.colours,
         numbered=numbering.plain,
         void=numbering.void,
+        warnings=tuple(dict.fromkeys(w for pixels in drawn.values() for w in pixels.warnings)),
     )
+
+
+def _places(mask: MaskPixels) -> dict[tuple[int, int], int]:
+    """The layers of a mask by level and number on it: ``(0, 0)`` is its array."""
+    found: dict[tuple[int, int], int] = {}
+    for number, level in enumerate((0, *(layer.level for layer in mask.layers))):
+        found[level, sum(other == level for other, _ in found)] = number
+    return found
 
 
 class Numbering:

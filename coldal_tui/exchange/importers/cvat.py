@@ -92,7 +92,8 @@ class _Image:
 
     def _drawn(self, canvas: Canvas) -> MaskPixels:
         areas = [(kind, shape) for kind, shape in self.shapes if kind in _AREAS]
-        for kind, shape in areas:
+        for kind, shape in sorted(areas, key=lambda area: _level(area[1])):
+            canvas.on_level(_level(shape))
             _draw(canvas, kind, shape)
         others = [kind for kind, _ in self.shapes if kind in _OTHER]
         if others and not areas:
@@ -105,6 +106,14 @@ class _Image:
             kinds = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others)))
             canvas.notes.append(f"drawings without an area passed over: {kinds}")
         return canvas.pixels()
+
+
+def _level(shape: Mapping[str, str]) -> int:
+    """Its place in CVAT's layers: what has a higher ``z_order`` lies on top."""
+    try:
+        return int(shape.get("z_order") or 0)
+    except ValueError:
+        return 0
 
 
 def _draw(canvas: Canvas, kind: str, shape: Mapping[str, str]) -> None:

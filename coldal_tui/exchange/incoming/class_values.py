@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError, UsageError
 from coldal_tui.exchange.incoming.value_tables import translate
 from coldal_tui.exchange.masks.run_lengths import Runs
+from coldal_tui.exchange.name_meanings import OTHERS, NameMeanings, ValueMap, index_of
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL, MAX_CLASSES
 from coldal_tui.visible import counted
 
@@ -20,10 +21,6 @@ _PICTURE_VALUES = 32
 """So many unknown values may be a picture, not a label map."""
 
 _FLAT_SHARE = 0.9
-
-ValueMap = Mapping[int | str, int | str]
-"""What a person says a raw value (or a class name or ``#rrggbb`` in the file) means: a class name
-of the project, its index, ``background`` or ``ignore``."""
 
 
 class UnknownMeaningError(ImageError):
@@ -65,33 +62,6 @@ def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
             remedy=f"{remedy} Values 0 to {len(classes)} are taken.",
             code="ignore-value",
         )
-
-
-OTHERS = "*"
-"""The key of a value map for every value, name or colour that nothing else explains."""
-
-BACKGROUND_NAMES = ("background", "_background_", "__background__")
-IGNORE_NAMES = ("ignore", "__ignore__")
-
-
-def class_of_name(
-    classes: Sequence[str], value_map: ValueMap | None = None
-) -> Callable[[str], int | None]:
-    """What a class name in a file means here: 0, 1..C, 255 to ignore; None where nobody said it.
-
-    Upper and lower case are one. The value map comes first, then the project's classes, then the
-    usual names of background (``_background_`` is LabelMe's) and of what is to be ignored.
-    """
-    said = {
-        raw.strip().casefold(): _index_of(meaning, classes)
-        for raw, meaning in (value_map or {}).items()
-        if isinstance(raw, str)
-    }
-    others = said.pop(OTHERS, None)
-    known: dict[str, int] = dict.fromkeys(BACKGROUND_NAMES, BACKGROUND)
-    known |= dict.fromkeys(IGNORE_NAMES, IGNORE_LABEL)
-    known |= {name.casefold(): index for index, name in enumerate(classes, start=1)} | said
-    return lambda name: known.get(name.strip().casefold(), others)
 
 
 @dataclass(frozen=True)
@@ -169,7 +139,7 @@ class Meaning:
         said = self._said()
         for value, colour in (self.colours or {}).items():
             if colour in said:
-                table[value] = _index_of(said[colour], self.classes)
+                table[value] = index_of(said[colour], self.classes)
                 self.used.add(colour)
         if numbers:
             self._apply_numbers(table, values)
@@ -182,7 +152,7 @@ class Meaning:
     def _apply_numbers(self, table: dict[int, int], values: list[int]) -> None:
         """What the user says of numbers, but for those that the file or its export explains."""
         for raw, meaning in self.value_map.items():
-            index = _index_of(meaning, self.classes)
+            index = index_of(meaning, self.classes)
             if not isinstance(raw, int) or raw in (self.names or {}) or self._is_exported(raw):
                 continue
             table[raw] = index
@@ -197,7 +167,7 @@ class Meaning:
         if self.exported:
             return self._by_export(values)
         mapped = {
-            raw: _index_of(meaning, self.classes)
+            raw: index_of(meaning, self.classes)
             for raw, meaning in self.value_map.items()
             if isinstance(raw, int) and raw in values
         }
@@ -213,11 +183,11 @@ class Meaning:
 
     def _by_export(self, values: list[int]) -> dict[int, int]:
         """The numbers that an export told its labelers, by the names it gave them."""
-        meaning_of = class_of_name(self.classes, self.value_map)
+        meanings = NameMeanings(self.classes, self.value_map)
         found = {
             value: index
             for value, name in enumerate(self.exported, start=1)
-            if (index := meaning_of(name)) is not None
+            if (index := meanings.said(name)) is not None
         }
         if len(self.exported) == 1 and len(self.classes) == 1:
             drawn = [value for value in values if value not in self.void]
@@ -227,7 +197,7 @@ class Meaning:
     def _others(self) -> int | None:
         """What the user says of everything else; None where nothing is said."""
         said = self._said()
-        return _index_of(said[OTHERS], self.classes) if OTHERS in said else None
+        return index_of(said[OTHERS], self.classes) if OTHERS in said else None
 
     def _said(self) -> dict[str, int | str]:
         """What the user says of names and colours."""
@@ -235,13 +205,11 @@ class Meaning:
         return {raw.strip().casefold(): said for raw, said in words}
 
     def _by_name(self, names: Mapping[int, str]) -> dict[int, int]:
-        meaning_of = class_of_name(
-            self.classes, {k: v for k, v in self.value_map.items() if k != OTHERS}
-        )
+        meanings = NameMeanings(self.classes, self.value_map)
         said = self._said()
         table: dict[int, int] = {}
         for value, name in names.items():
-            index = meaning_of(name)
+            index = meanings.said(name)
             if index is not None:
                 table[value] = index
                 self.used.update({name.strip().casefold()} & said.keys())
@@ -358,18 +326,3 @@ def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap)
             code="ignore-value",
         )
     return {1: 1}
-
-
-def _index_of(meaning: int | str, classes: Sequence[str]) -> int:
-    if isinstance(meaning, str):
-        known = {name.casefold(): index for index, name in enumerate(classes, start=1)}
-        known |= {"background": BACKGROUND, "ignore": IGNORE_LABEL} | known
-        if meaning.casefold() in known:
-            return known[meaning.casefold()]
-    elif 0 <= meaning <= len(classes) or meaning == IGNORE_LABEL:
-        return meaning
-    raise UsageError(
-        f"the value map names {meaning!r}, which is no class of this project",
-        remedy=f"Use one of: {', '.join(classes)}, background, ignore.",
-        code="value-map",
-    )

@@ -6,7 +6,7 @@ and a remedy. Nothing here guesses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.masks.overlap import merge_labels
 from coldal_tui.exchange.masks.picture_size import check_picture_size, turned_back, width_height
 from coldal_tui.exchange.masks.run_lengths import Runs
+from coldal_tui.exchange.name_meanings import NameMeanings
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
 
@@ -33,7 +34,7 @@ _SAME_GRID = "If its voxels are in the scan's own order, import it again with --
 class ImportOptions:
     """What the user allows in one import.
 
-    ``values`` : what raw values or names mean (see ``class_values.ValueMap``).
+    ``values`` : what raw values or names mean (see ``name_meanings.ValueMap``).
     ``kept`` : those keys of ``values`` that an earlier import left in ``coldal.toml``.
     ``resample`` : masks of the same extent with another spacing may be resampled.
     ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
@@ -102,7 +103,8 @@ def decide(
     """
     options = options or ImportOptions()
     try:
-        pixels = turned_back(candidate.load_for(target), target)
+        knowing = replace(target, meanings=NameMeanings(classes, options.values))
+        pixels = turned_back(candidate.load_for(knowing), target)
         rules = _Rules(classes, ignore_value, options, candidate.exported)
         fitted = _fit(target, pixels, rules)
     except ImageError as error:
@@ -115,7 +117,8 @@ def decide(
     notes = pixels.notes + fitted.notes
     if is_empty:
         notes += ("no class is drawn: confirmed as a negative case",)
-    return Accepted(fitted.label, fitted.geometry, drawn, notes, fitted.warnings)
+    warnings = pixels.warnings + fitted.warnings
+    return Accepted(fitted.label, fitted.geometry, drawn, notes, warnings)
 
 
 @dataclass(frozen=True)
@@ -135,20 +138,30 @@ def _fit(target: ScanTarget, pixels: MaskPixels, rules: _Rules) -> _Fitted:
         grid = _check_picture(target, pixels)
     else:
         grid = _check_volume(target, pixels, rules.options)
-    label, overlaps, runs = _merged(pixels, rules)
+    merged = _merged(pixels, rules)
+    label, notes, warnings = merged.label, merged.notes, merged.warnings
     if isinstance(grid, _Plain):
+        notes += grid.notes
         if not grid.transpose:
-            return _Fitted(np.ascontiguousarray(label), "match", overlaps + grid.notes, runs=runs)
+            return _Fitted(np.ascontiguousarray(label), "match", notes, warnings, merged.runs)
         on_grid = label.reshape(label.shape[:2]).T
-        return _Fitted(np.ascontiguousarray(on_grid), "match", overlaps + grid.notes)
+        return _Fitted(np.ascontiguousarray(on_grid), "match", notes, warnings)
     fitted = _place(target, label, pixels, grid, rules.classes)
-    return replace(fitted, notes=overlaps + fitted.notes)
+    return replace(fitted, notes=notes + fitted.notes, warnings=warnings + fitted.warnings)
 
 
-def _merged(
-    pixels: MaskPixels, rules: _Rules
-) -> tuple[NDArray[np.uint8], tuple[str, ...], Runs | None]:
-    """The mask in the project's values, notes on what decided them, runs where known."""
+@dataclass(frozen=True)
+class _Merged:
+    """A mask in the project's values on its own grid; its runs where known."""
+
+    label: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    runs: Runs | None = None
+
+
+def _merged(pixels: MaskPixels, rules: _Rules) -> _Merged:
+    """The mask in the project's values, with notes on what decided them."""
     used: set[int | str] = set()
 
     def translate(
@@ -169,10 +182,25 @@ def _merged(
 
     label, runs = translate(pixels.array, pixels.names)
     if not pixels.layers:
-        return label, _map_notes(used, rules.options), runs
-    further = (translate(layer.array, layer.names)[0] for layer in pixels.layers)
-    merged, notes = merge_labels(chain((label,), further), rules.classes, rules.options.priority)
-    return merged, _map_notes(used, rules.options) + notes, None
+        return _Merged(label, _map_notes(used, rules.options), runs=runs)
+    before = np.bincount(label.ravel(), minlength=256)
+
+    def further() -> Iterator[NDArray[np.uint8]]:
+        for layer in pixels.layers:
+            one = translate(layer.array, layer.names)[0]
+            np.add(before, np.bincount(one.ravel(), minlength=256), out=before)
+            yield one
+
+    priority = rules.options.priority
+    levels = (0, *(layer.level for layer in pixels.layers))
+    merged, notes = merge_labels(chain((label,), further()), rules.classes, priority, levels)
+    after = np.bincount(merged.ravel(), minlength=256)
+    gone = tuple(
+        f"nothing is left of {name!r}: other classes cover all {before[value]} pixels of it"
+        for value, name in enumerate(rules.classes, start=1)
+        if before[value] and not after[value]
+    )
+    return _Merged(merged, _map_notes(used, rules.options) + notes, gone)
 
 
 def _map_notes(used: Iterable[int | str], options: ImportOptions) -> tuple[str, ...]:

@@ -66,20 +66,21 @@ class _Sheaf:
         parts = [part for one in candidates.values() for part in one.parts]
         times = [one.updated for one in candidates.values() if one.updated is not None]
 
-        def load() -> MaskPixels:
-            return _volume(self.stack, candidates, target, missing_is_empty)
+        def load_onto(knowing: ScanTarget) -> MaskPixels:
+            return _volume(self.stack, candidates, knowing, missing_is_empty)
 
         whole = Candidate(
             files[0],
             target.scan_id,
             first.candidate.format,
-            load,
+            lambda: load_onto(target),
             author=first.candidate.author,
             tool=first.candidate.tool,
             key=f"{len(names)} slices {_identity(candidates, digests)}",
             parts=tuple(dict.fromkeys((*files[1:], *parts))),
             updated=max(times, default=None),
             exported=first.candidate.exported,
+            load_onto=load_onto,
         )
         return replace(first, candidate=whole)
 
@@ -121,13 +122,13 @@ def _volume(
             remedy="Export the scan again.",
             code="wrong-size",
         )
-    drawn = {name: _slice(stack, name, one) for name, one in candidates.items()}
+    drawn = {name: _slice(stack, name, one, target) for name, one in candidates.items()}
     affine = None if target.affine is None else np.asarray(target.affine)
     return volume_of(stack, drawn, affine, missing_is_empty=missing_is_empty)
 
 
-def _slice(stack: SliceStack, name: str, candidate: Candidate) -> MaskPixels:
-    picture = ScanTarget(name, stack.picture_shape, (name,))
+def _slice(stack: SliceStack, name: str, candidate: Candidate, target: ScanTarget) -> MaskPixels:
+    picture = ScanTarget(name, stack.picture_shape, (name,), meanings=target.meanings)
     try:
         pixels = candidate.load_for(picture)
     except ImageError as error:

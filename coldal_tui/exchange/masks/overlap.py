@@ -14,19 +14,26 @@ _SHOWN = 4
 
 
 def merge_labels(
-    labels: Iterable[NDArray[np.uint8]], classes: Sequence[str], priority: Sequence[str] = ()
+    labels: Iterable[NDArray[np.uint8]],
+    classes: Sequence[str],
+    priority: Sequence[str] = (),
+    levels: Sequence[int] = (),
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """One label of several on the same grid, and notes on where they disagreed.
 
     A voxel that several drawings claim goes to the class that comes last in the project's list:
     a tumour keeps its place in the organ that was named before it. What is to be ignored stays
-    ignored. The first label is written to.
+    ignored. Where the file states an order, that decides first. The first label is written to.
 
     Parameters
     ----------
     labels : one or more of equal shape, uint8: 0 background, 1..C classes, 255 ignore.
-    priority : classes that win over all others, the first one over the rest of them.
+    priority : classes that win over all others, the first one over the rest of them; they win
+        over the file's order, too.
+    levels : the place of each label in the file's order, ascending: higher ones lie on top.
     """
+    if not priority and len(set(levels)) > 1:
+        return _stacked(list(labels), classes, levels)
     ranks, values = _ranks(classes, priority)
     plain = not priority
     queue = iter(labels)
@@ -40,6 +47,27 @@ def merge_labels(
     named = Counter({(int(values[a]), int(values[b])): n for (a, b), n in lost.items()})
     rule = "the later class" if plain else f"{', then '.join(priority)}, then the later class"
     return merged if plain else values[merged], _notes(named, classes, rule)
+
+
+def _stacked(
+    labels: Sequence[NDArray[np.uint8]], classes: Sequence[str], levels: Sequence[int]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Labels of several levels: on each the later class wins, a higher level covers a lower."""
+    merged, notes = labels[0], list[str]()
+    covered: Counter[tuple[int, int]] = Counter()
+    for level in sorted(set(levels)):
+        here = [one for one, at in zip(labels, levels, strict=True) if at == level]
+        top, told = merge_labels(here, classes)
+        notes += told
+        if merged is top:
+            continue
+        differ = (merged != top) & (merged != BACKGROUND) & (top != BACKGROUND)
+        codes = top[differ].astype(np.int64) << 8 | merged[differ]
+        pairs, counts = np.unique(codes, return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            covered[pair >> 8, pair & 255] += count
+        np.copyto(merged, top, where=top != BACKGROUND)
+    return merged, (*notes, *_notes(covered, classes, "the one on top in the file"))
 
 
 def _ranks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import MaskLayer, MaskPixels, ScanTarget
 from coldal_tui.exchange.masks.picture_size import check_picture_size
 from coldal_tui.exchange.masks.rle import check_size
+from coldal_tui.exchange.name_meanings import NameMeanings
+from coldal_tui.imaging.labelfile import BACKGROUND
 
 MOST_POINTS = 250_000
 """Points of one outline; nobody draws so many."""
@@ -165,13 +168,18 @@ class Canvas:
 
     Drawings of one class are joined; where those of several overlap, all are kept, each in a
     layer of its own: which one counts is decided by the project's classes, not by the order.
+    Only a drawing on a higher level than another (``on_level``) always covers it. A drawing of
+    background takes away what was drawn before it: that is how tools without holes make them.
     """
 
     rows: int
     columns: int
     notes: list[str] = field(default_factory=list)
+    meanings: NameMeanings | None = None
+    _level: int = 0
     _numbers: dict[str, int] = field(default_factory=dict)
-    _layers: list[NDArray[np.uint16]] = field(default_factory=list)
+    _layers: list[_Layer] = field(default_factory=list)
+    _cut: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.rows, self.columns = check_size(self.rows, self.columns)
@@ -189,11 +197,11 @@ class Canvas:
         ImageError : as ``check_size`` and ``check_picture_size``.
         """
         if rows is None and columns is None and len(target.shape) == 2:
-            return cls(*target.shape)
+            return cls(*target.shape, meanings=target.meanings)
         size = check_size(rows, columns)
         fits = size[::-1] if turned % 180 == 90 and size[::-1] == target.shape else size
         check_picture_size(target, *fits)
-        return cls(*size)
+        return cls(*size, meanings=target.meanings)
 
     def points(self, values: Any) -> NDArray[np.float64]:
         """The points of an outline on this picture. Raises ImageError, as ``read_points``."""
@@ -217,32 +225,91 @@ class Canvas:
         ]
         if drawn.size and drawn.any():
             region = slice(top, top + drawn.shape[0]), slice(left, left + drawn.shape[1])
-            self._draw(number, drawn, region)
+            if self.meanings is not None and self.meanings.said(name) == BACKGROUND:
+                self._take_away(drawn, region)
+            else:
+                self._draw(number, drawn, region)
+
+    def on_level(self, level: int) -> None:
+        """Go on drawing on this level of the file's order, which is none below the last one."""
+        if level != self._level and self._layers:
+            self._lower()
+        self._level = level
+
+    def _lower(self) -> None:
+        """Put the highest level down onto the one below where nothing of the two overlaps."""
+        levels = sorted({layer.level for layer in self._layers})
+        if len(levels) < 2:
+            return
+        below = [layer for layer in self._layers if layer.level == levels[-2]]
+        top = [layer for layer in self._layers if layer.level == levels[-1]]
+        if any(_overlap(one.array, other.array) for one in top for other in below):
+            return
+        for one in top:
+            self._layers.remove(one)
+        for one in top[: len(below)]:
+            np.maximum(below[top.index(one)].array, one.array, out=below[top.index(one)].array)
+        self._layers += [_Layer(one.array, levels[-2]) for one in top[len(below) :]]
 
     def _draw(self, number: int, drawn: NDArray[np.bool_], region: tuple[slice, slice]) -> None:
         for layer in self._layers:
-            there = layer[region][drawn]
-            if not ((there != 0) & (there != number)).any():
-                layer[region][drawn] = number
+            there = layer.array[region][drawn]
+            if layer.level == self._level and not ((there != 0) & (there != number)).any():
+                layer.array[region][drawn] = number
                 return
         if len(self._layers) >= MOST_LAYERS:
             raise _bad(f"more than {MOST_LAYERS} classes overlap in one place")
-        self._layers.append(np.zeros((self.rows, self.columns), dtype=np.uint16))
-        self._layers[-1][region][drawn] = number
+        layer = _Layer(np.zeros((self.rows, self.columns), np.uint16), self._level)
+        layer.array[region][drawn] = number
+        self._layers.append(layer)
+
+    def _take_away(self, drawn: NDArray[np.bool_], region: tuple[slice, slice]) -> None:
+        """Background over what was drawn before."""
+        names = {number: name for name, number in self._numbers.items()}
+        for layer in self._layers:
+            values, counts = np.unique(layer.array[region][drawn], return_counts=True)
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                if value:
+                    self._cut[names[value]] += count
+            layer.array[region][drawn] = 0
 
     def pixels(self, turned: int = 0) -> MaskPixels:
         """The mask: class names as they were given, layers where drawings overlap."""
         names = {number: name for name, number in self._numbers.items()}
-        first, *further = self._layers or [np.zeros((self.rows, self.columns), dtype=np.uint16)]
+        empty = _Layer(np.zeros((self.rows, self.columns), dtype=np.uint16), 0)
+        first, *further = sorted(self._layers, key=lambda layer: layer.level) or [empty]
+        levels = sorted({layer.level for layer in self._layers})
+        notes = [*self.notes]
+        if self._cut:
+            words = ", ".join(f"{count} pixels of {name!r}" for name, count in self._cut.items())
+            notes.append(f"drawings of background took away {words}")
+        left = {number for layer in self._layers for number in np.unique(layer.array).tolist()}
+        gone = [name for name in self._cut if self._numbers[name] not in left]
         return MaskPixels(
-            first,
+            first.array,
             "rows",
             names=names,
-            notes=tuple(self.notes),
-            layers=tuple(MaskLayer(layer, names) for layer in further),
+            notes=tuple(notes),
+            layers=tuple(
+                MaskLayer(layer.array, names, levels.index(layer.level)) for layer in further
+            ),
             numbered=False,
             turned=turned,
+            warnings=tuple(f"nothing is left of {n!r}: background covers it" for n in gone),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """Class numbers on the whole picture, ``(rows, columns)``, and their level."""
+
+    array: NDArray[np.uint16]
+    level: int
+
+
+def _overlap(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> bool:
+    """Whether two drawings give one pixel to different classes."""
+    return bool(((one != 0) & (other != 0) & (one != other)).any())
 
 
 def _bad(what: str) -> ImageError:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from coldal_tui.errors import UsageError
-from coldal_tui.exchange.incoming.class_values import OTHERS
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.name_meanings import OTHERS
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 

@@ -146,6 +146,22 @@ def test_drawings_that_overlap_stay_layers():
     assert int((label == 2).sum()) == 1
 
 
+def test_what_lies_on_top_in_a_slice_stays_on_top():
+    stack = stack_of(SliceView(2, 1, 0))
+    over = np.zeros((6, 4), np.uint8)
+    over[3, 1] = 1
+    masks = {name: drawn(np.full((6, 4), 2, np.uint8)) for name in stack.indices}
+    masks["brain__z0002"] = drawn(
+        np.full((6, 4), 2, np.uint8), layers=(MaskLayer(over.copy()), MaskLayer(over, level=1))
+    )
+    masks["brain__z0003"] = drawn(np.full((6, 4), 2, np.uint8), layers=(MaskLayer(over.copy()),))
+
+    label = decided(volume_of(stack, masks, None)).label
+
+    assert np.argwhere(label == 1).tolist() == [[1, 3, 2]]
+    assert int((label == 2).sum()) == SHAPE[0] * SHAPE[1] * SHAPE[2] - 1
+
+
 ROW = {
     "scan_id": "brain",
     "shape": [4, 6, 5],

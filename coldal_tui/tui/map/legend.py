@@ -12,7 +12,9 @@ from coldal_tui.project.views.snapshot import QueueItem, Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.scatter import LEVELS
 from coldal_tui.tui.drawing.scatter_cells import ink_of
-from coldal_tui.tui.map.colouring import STATUS, STEPS, Colouring, title_of
+from coldal_tui.tui.map.colouring import CLUSTER, STATUS, STEPS, Colouring, title_of
+from coldal_tui.tui.map.model import MapModel
+from coldal_tui.tui.map.selection import counts_text
 from coldal_tui.visible import visible
 
 PLAIN, MUTED, MARK, HERE = "plain", "muted", "mark", "here"
@@ -27,6 +29,8 @@ SHORTEST = 20
 """Cells that a scan's name keeps."""
 LONGEST = 24
 """Cells of a name in the legend."""
+LEGEND_FROM, LEGENDS_FROM = 7, 14
+"""Rows of the pane from which there is one line of legend, and two."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,20 @@ def mark_entries(marked: Mapping[str, int], colouring: Colouring, look: Look) ->
         for glyph, name, count in marks
         if count > (glyph == look.mark)
     ]
+
+
+def legend_groups(model: MapModel, width: int, height: int, look: Look) -> list[list[Entry]]:
+    """The entries of each line of legend that a pane of ``width`` by ``height`` has room for."""
+    if height < LEGEND_FROM:
+        return []
+    kinds = kind_entries(model.colouring, look, not model.in_dots)
+    marked = model.marked() if model.marks else {}
+    marks = mark_entries(marked, model.colouring, look) if marked else []
+    together = [*kinds, *marks]
+    whole = length(fitting(together, EVERYTHING, look))
+    if height < LEGENDS_FROM or whole <= width or not marks:
+        return [together]
+    return [kinds, marks]
 
 
 def legend_line(entries: Sequence[Entry], width: int, look: Look) -> list[Part]:
@@ -141,6 +159,19 @@ def numbers(*values: float) -> tuple[str, ...]:
     """Two decimals where one of them has any and is no large number."""
     whole = all(value.is_integer() for value in values) or max(map(abs, values)) >= 100
     return tuple(f"{value:,.{0 if whole else 2}f}" for value in values)
+
+
+def map_titles(model: MapModel | None, encoder: str, width: int) -> tuple[str, str]:
+    """Title and subtitle of the pane; ``encoder`` is the project's, for before there is a map."""
+    scene = None if model is None else model.scene
+    colour = CLUSTER if model is None else model.colouring.name
+    title = map_title(scene, encoder, title_of(colour), width)
+    if model is None or not width:
+        return title, ""
+    if model.box is not None:
+        return title, counts_text(model.scene, model.boxed())
+    count, shown = len(model.scene), model.in_view()
+    return title, map_subtitle(count, shown, model.zoom, one_point=model.bounds.empty)
 
 
 def map_title(scene: Scene | None, encoder: str, colouring: str, width: int) -> str:

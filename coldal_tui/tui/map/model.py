@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -190,12 +192,36 @@ class MapModel:
         """Look where an earlier session looked: a zoom, and the middle of its window."""
         self._look_at((x, y) if zoom > 1 else None, min(MOST_ZOOM, max(1.0, zoom)))
 
+    # From one session to the next
+
+    def state(self) -> dict[str, Any]:
+        """Where it looks and how points are drawn (JSON types only)."""
+        view = self.view
+        place = {"zoom": self.zoom, "x": view.x, "y": view.y}
+        return {"map": self.scene.map_id, **place, "glyphs": self.glyphs, "marks": self.marks}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Look where an earlier session looked, if it was at this map; ignores what is unfit."""
+        if isinstance(state.get("glyphs"), bool):
+            self.glyphs = state["glyphs"]
+        if state.get("marks") is False:
+            self.toggle_marks()
+        place = [state.get(key) for key in ("zoom", "x", "y")]
+        if state.get("map") == self.scene.map_id and all(_is_number(value) for value in place):
+            zoom, x, y = (float(value) for value in place if value is not None)
+            self.look_back(zoom, x, y)
+
     # The cursor
 
     def marked(self) -> dict[str, int]:
         """How many scans have each mark."""
         counts = {name: len(rows) for name, rows in self._marked.items()}
         return counts | {"same": len(self.same())}
+
+    def after(self, rows: Sequence[int], by: int) -> int:
+        """The row of ``rows`` ``by`` places after the cursor's; the first when it is none."""
+        here = (-1 if by > 0 else 0) if self.here not in rows else rows.index(self.here)
+        return rows[(here + by) % len(rows)]
 
     def _place_of(self, n: int) -> tuple[float, float]:
         return float(self._points[n, 0]), float(self._points[n, 1])
@@ -256,6 +282,13 @@ class MapModel:
         corner = at or self.cell_of_cursor() or middle
         self.box = Box(corner, corner)
         self._changed()
+
+    def stretch_by(self, by: Cell) -> bool:
+        """Move the corner of the box that is being made; whether there is one."""
+        if self.box is None or self.box.done:
+            return False
+        self.stretch((self.box.other[0] + by[0], self.box.other[1] + by[1]))
+        return True
 
     def stretch(self, to: Cell) -> None:
         """Move the box's second corner, within the window."""
@@ -375,3 +408,7 @@ def _beyond(place: int, size: int) -> float:
     """How many cells the window must move so that ``place`` isn't at its edge."""
     edge = int(size * FARTHEST)
     return min(place - edge, 0) + max(place - (size - 1 - edge), 0)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

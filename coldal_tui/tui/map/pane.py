@@ -2,66 +2,66 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 
-from coldal_tui.project.views.map_view import META
-from coldal_tui.tui.map import selection as selection
-from coldal_tui.tui.map.canvas import DrawnMap
-from coldal_tui.tui.map.colouring import CLUSTER, colouring_names, title_of
+from coldal_tui.project.views.map_view import META, Column, Scene
+from coldal_tui.project.views.snapshot import QueueItem
+from coldal_tui.tui.map import selection
+from coldal_tui.tui.map.colouring import CLUSTER, colour_by, colouring_names, title_of
+from coldal_tui.tui.map.legend import (
+    MARK,
+    MUTED,
+    Part,
+    about_line,
+    empty_lines,
+    legend_groups,
+    legend_line,
+    map_titles,
+)
+from coldal_tui.tui.map.map_columns import IN_SCENE, MapColumns, about_scan
+from coldal_tui.tui.map.map_keys import MAP_KEYS, WAYS
+from coldal_tui.tui.map.map_lines import MapLines
 from coldal_tui.tui.map.model import Cell, MapModel
+from coldal_tui.tui.pane import Pane, View
+from coldal_tui.visible import visible
 
 ZOOM = 1.5
 PAN = 0.25
 """The part of the window that one press of a panning key moves it by."""
 STRIDE: Cell = (8, 4)
 """The cells that it moves the corner of a box by."""
-WAYS: dict[str, Cell] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-STEP_KEYS = {"left": "h,left", "right": "l,right", "up": "k,up", "down": "j,down"}
-PAN_KEYS = {
-    "left": "H,shift+left",
-    "right": "L,shift+right",
-    "up": "K,shift+up,pageup",
-    "down": "J,shift+down,pagedown",
-}
+STYLES = ("plain", "muted", "mark", "here", "box")
 
 
-def _four(action: str, keys: dict[str, str], words: str) -> list[BindingType]:
-    return [
-        Binding(key, f"{action}('{way}')", f"{words} {way}", show=False, id=f"map.{action}.{way}")
-        for way, key in keys.items()
-    ]
+class MapPane(Pane, can_focus=True):
+    """Points by density and colour, marks on top, a legend, a line about the scan here.
 
-
-class MapPane(DrawnMap):
-    """Moves from scan to scan, zooms, colours, selects by a box; ``DrawnMap`` draws it."""
+    A moving cursor draws two rows and the lines below anew.
+    """
 
     number = 2
     title = "Map"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *_four("step", STEP_KEYS, "scan"),
-        *_four("pan", PAN_KEYS, "pan"),
-        Binding("enter", "open", "open", id="map.open"),
-        Binding("c", "colour", "colour", id="map.colour"),
-        Binding("C", "colours", "colour by", show=False, id="map.colours"),
-        Binding("b", "box", "box", id="map.box"),
-        Binding(">,],=", "zoom(1)", "zoom", key_display="< >", id="map.zoom_in"),
-        Binding("<,[,-", "zoom(-1)", "zoom out", show=False, id="map.zoom_out"),
-        Binding("f", "fit", "fit", id="map.fit"),
-        Binding("m", "next('medoid', 1)", "medoid", id="map.medoid"),
-        Binding("M", "next('medoid', -1)", "medoid before", show=False, id="map.medoid_before"),
-        Binding("o", "next('queued', 1)", "queued", id="map.queued"),
-        Binding("O", "next('queued', -1)", "queued before", show=False, id="map.queued_before"),
-        Binding("d", "glyphs", "dots or glyphs", show=False, id="map.glyphs"),
-        Binding("t", "marks", "marks on or off", show=False, id="map.marks"),
-        Binding("escape", "leave_box", "leave the box", show=False, id="map.leave_box"),
-    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"map--{name}" for name in STYLES}
+    DEFAULT_CSS = """
+    MapPane {
+        & > .map--plain { color: $foreground; }
+        & > .map--muted { color: $foreground 60%; }
+        & > .map--mark { color: $foreground; text-style: bold; }
+        & > .map--here { color: auto; background: $accent; text-style: bold; }
+        & > .map--box { color: $accent; text-style: bold; }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = MAP_KEYS
 
     class Selected(Message):
         """Only these scans are to be shown in the queue."""
@@ -72,8 +72,22 @@ class MapPane(DrawnMap):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.shown: View | None = None
+        self.model: MapModel | None = None
+        """None before there is a map."""
+        self.colour = CLUSTER
+        self.wanted: str | None = None
+        """The scan that the app is at; it may be one that isn't on the map."""
+        self._columns = MapColumns(self._arrived)
+        self._lines = MapLines(self, STYLES)
+        self._items: dict[str, QueueItem] = {}
         self._restored: dict[str, Any] = {}
         self._pressed: Cell | None = None
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Columns that the map can be coloured by."""
+        return self._columns.names
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape is the app's unless there is a box to leave; without a map nothing is to do."""
@@ -82,6 +96,125 @@ class MapPane(DrawnMap):
         if action in ("open", "colour", "colours", "box", "zoom", "fit", "next"):
             return True if self.model is not None else None
         return True
+
+    # What it shows
+
+    def show(self, view: View) -> None:
+        old, self.shown = self.shown, view
+        queue_changed = old is None or old.snapshot.queue != view.snapshot.queue
+        if queue_changed:
+            self._items = {item.scan_id: item for item in view.snapshot.queue}
+        scene = view.scene
+        if scene is None or not len(scene):
+            if self.model is not None or old is None or _told(old) != _told(view):
+                self.model = None
+                self.redraw()
+            return
+        if self.model is None or scene is not self.model.scene:
+            self._take(scene)
+        elif queue_changed:
+            self._redraw_below()
+        self._columns.follow(self.services, view, self.colour)
+
+    def _take(self, scene: Scene) -> None:
+        model = self.model
+        self._columns.use(scene)
+        colouring = colour_by(self.colour, scene, self.look, self._columns.get(self.colour))
+        if model is None:
+            model = self.model = MapModel(self.look, scene, colouring)
+            model.colourless = self.app.no_color
+            model.restore(self._restored)
+        else:
+            model.show(scene, colouring)
+        if self.wanted is not None:
+            model.here = scene.index.get(self.wanted)
+        self.redraw()
+
+    def _arrived(self, column: Column) -> None:
+        if column.name != self.colour:
+            self._redraw_below()
+            return
+        if not column.known:
+            self.colour = CLUSTER
+            self.services.tell(f"no scan on this map has a {title_of(column.name)}")
+        self.recolour()
+
+    def recolour(self) -> None:
+        """Colour by ``colour``; by a column that isn't there yet as soon as it is."""
+        column = self._columns.get(self.colour)
+        if self.model is None:
+            return
+        if self.colour not in IN_SCENE and column is None:
+            self._columns.want(self.services, self.colour)
+            return
+        self.model.recolour(colour_by(self.colour, self.model.scene, self.look, column))
+        self.redraw()
+
+    # When it is drawn anew
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._lines.restyle()
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        """All of it."""
+        self._lines.clear()
+        width, height = self.size
+        if self.model is not None and width:
+            below = len(legend_groups(self.model, width, height, self.look)) + (height > 3)
+            self.model.resize(width, max(1, height - below))
+        self._say_titles()
+        self.refresh()
+
+    def redraw_cursor(self, *cells: Cell | None) -> None:
+        """After the cursor has moved between these cells; all where marks depend on it."""
+        if self.model is None or not self.model.painted:
+            self.redraw()
+            return
+        rows = [row for _, row in filter(None, cells)]
+        self._lines.clear_rows(rows)
+        for row in rows:
+            self.refresh(Region(0, row, self.size.width, 1))
+        self._redraw_below()
+
+    def _redraw_below(self) -> None:
+        if self.model is not None:
+            top, height = self.model.view.rows, self.size.height
+            self._lines.clear_below(top)
+            self.refresh(Region(0, top, self.size.width, height - top))
+
+    def _say_titles(self) -> None:
+        encoder = "" if self.shown is None else self.shown.snapshot.encoder
+        title, subtitle = map_titles(self.model, encoder, self.size.width)
+        self.border_title, self.border_subtitle = Text(title), Text(subtitle)
+
+    def render_line(self, y: int) -> Strip:
+        model = self.model
+        if model is None:
+            lines = [] if self.shown is None else empty_lines(self.shown.snapshot)
+            return self._lines.centred(y, [(words, str(name)) for words, name in lines])
+        return self._lines.line(y, model, self.look, self._below)
+
+    def _below(self) -> list[list[Part]]:
+        model, (width, height) = self.model, self.size
+        if model is None:
+            return []
+        groups = legend_groups(model, width, height, self.look)
+        lines = [legend_line(group, width, self.look) for group in groups]
+        return [*lines, self._about(model, width)]
+
+    def _about(self, model: MapModel, width: int) -> list[Part]:
+        if model.box is not None:
+            return [("arrows size the box, b or enter says what can be done with it", MUTED)]
+        if model.here is None and self.wanted is not None:
+            return [(visible(self.wanted), MARK), (" is not on this map", MUTED)]
+        if model.here is None:
+            return [("arrows or a click choose a scan", MUTED)]
+        about = about_scan(model, model.here, self._items, self._columns, self.colour)
+        return about_line(about, width, self.look)
 
     # The cursor
 
@@ -109,9 +242,7 @@ class MapPane(DrawnMap):
 
     def action_step(self, way: str) -> None:
         model = self.model
-        if model is None:
-            return
-        if self._stretch(WAYS[way]):
+        if model is None or self._stretch(WAYS[way]):
             return
         found = model.beside(WAYS[way])
         if found is not None:
@@ -119,10 +250,8 @@ class MapPane(DrawnMap):
 
     def _stretch(self, by: Cell) -> bool:
         """Move the corner of the box that is being made; whether there is one."""
-        model = self.model
-        if model is None or model.box is None or model.box.done:
+        if self.model is None or not self.model.stretch_by(by):
             return False
-        model.stretch((model.box.other[0] + by[0], model.box.other[1] + by[1]))
         self.redraw()
         return True
 
@@ -131,18 +260,14 @@ class MapPane(DrawnMap):
         model = self.model
         if model is None:
             return
-        rows = model.scene.medoids.tolist() if what == "medoid" else self._queued(model)
+        index, queued = model.scene.index, (i for i in self._items.values() if i.status == "queued")
+        rows = model.scene.medoids.tolist()
+        if what == "queued":
+            rows = [index[item.scan_id] for item in queued if item.scan_id in index]
         if not rows:
             self.services.tell("no medoid yet" if what == "medoid" else "nothing is queued")
             return
-        first = -1 if by > 0 else 0
-        here = first if model.here is None or model.here not in rows else rows.index(model.here)
-        self._choose(rows[(here + by) % len(rows)])
-
-    def _queued(self, model: MapModel) -> list[int]:
-        index = model.scene.index
-        items = self.items().values()
-        return [index[i.scan_id] for i in items if i.status == "queued" and i.scan_id in index]
+        self._choose(model.after(rows, by))
 
     def action_open(self) -> None:
         model = self.model
@@ -304,17 +429,7 @@ class MapPane(DrawnMap):
         model = self.model
         if model is None:
             return dict(self._restored)
-        view = model.view
-        return {
-            "map": model.scene.map_id,
-            "zoom": model.zoom,
-            "x": view.x,
-            "y": view.y,
-            "colour": self.colour,
-            "scan": self.wanted,
-            "glyphs": model.glyphs,
-            "marks": model.marks,
-        }
+        return {**model.state(), "colour": self.colour, "scan": self.wanted}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._restored = state
@@ -324,22 +439,11 @@ class MapPane(DrawnMap):
         if isinstance(scan_id, str) and self.wanted is None:
             self.wanted = scan_id
         if self.model is not None:
-            self.took_first_map(self.model)
+            self.model.restore(state)
             self.go_to(self.wanted)
             self.recolour()
 
-    def took_first_map(self, model: MapModel) -> None:
-        """Look where the last session looked, if it was at this map."""
-        state = self._restored
-        if isinstance(state.get("glyphs"), bool):
-            model.glyphs = state["glyphs"]
-        if state.get("marks") is False:
-            model.toggle_marks()
-        place = [state.get(key) for key in ("zoom", "x", "y")]
-        if state.get("map") == model.scene.map_id and all(_is_number(value) for value in place):
-            zoom, x, y = (float(value) for value in place if value is not None)
-            model.look_back(zoom, x, y)
 
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _told(view: View) -> object:
+    """What the words in place of a map depend on."""
+    return view.snapshot.next, [(job.kind, job.status, job.fraction) for job in view.snapshot.jobs]

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from coldal_tui.maps import save_map
 from coldal_tui.project.project import Project
 from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.map.map_lines import MapLines
 from coldal_tui.tui.map.pane import MapPane
 from tests.support.pane_app import PaneApp, drive, screen, until
 from tests.support.small_projects import add_to_queue
@@ -288,8 +289,10 @@ def test_moving_the_cursor_draws_two_rows_and_the_lines_below(
         await pilot.pause()
         lines(app)
         made: list[int] = []
-        real = MapPane._line
-        monkeypatch.setattr(MapPane, "_line", lambda self, y: made.append(y) or real(self, y))
+        real = MapLines._drawn
+        monkeypatch.setattr(
+            MapLines, "_drawn", lambda self, y, *given: made.append(y) or real(self, y, *given)
+        )
         app.pane.go_to("scan_2")
         await pilot.pause()
         model = pane_of(app).model

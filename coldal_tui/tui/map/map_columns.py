@@ -1,0 +1,105 @@
+"""Facts about the map's scans beyond the map itself: queue, patient, Dice, columns of a CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from coldal_tui.project.views.map_view import (
+    PATIENT,
+    STATUSES,
+    Column,
+    Scene,
+    column_names,
+    read_column,
+)
+from coldal_tui.project.views.snapshot import QueueItem
+from coldal_tui.tui.map.colouring import CLUSTER, ENTROPY, STATUS, title_of
+from coldal_tui.tui.map.legend import About
+from coldal_tui.tui.map.model import MapModel
+from coldal_tui.tui.pane import Services, View
+
+IN_SCENE = (CLUSTER, STATUS, ENTROPY)
+"""Colourings that need no column."""
+
+
+class MapColumns:
+    """Reads columns in a thread when they are wanted; ``arrived`` is called with each new one."""
+
+    def __init__(self, arrived: Callable[[Column], None]) -> None:
+        self.names: tuple[str, ...] = ()
+        """Columns that the project has."""
+        self._arrived = arrived
+        self._found: dict[str, Column] = {}
+        self._read_for: tuple[Any, ...] = ()
+        self._scene: Scene | None = None
+
+    def get(self, name: str) -> Column | None:
+        """A column that has been read."""
+        return self._found.get(name)
+
+    def use(self, scene: Scene) -> None:
+        """Columns of another map are dropped."""
+        old = self._scene
+        if old is None or (old.map_id, len(old)) != (scene.map_id, len(scene)):
+            self._found.clear()
+        self._scene = scene
+
+    def follow(self, services: Services, view: View, colour: str) -> None:
+        """Read again what may have changed since the last time."""
+        seen, scene = view.snapshot, self._scene
+        if scene is None:
+            return
+        measured = sum(job.kind == "evaluate" and job.status == "done" for job in seen.jobs)
+        key = (scene.map_id, seen.scans, seen.patients, len(seen.runs), measured)
+        if key == self._read_for:
+            return
+        self._read_for = key
+        services.read("map.names", column_names, self._know)
+        if seen.patients < seen.usable:
+            self.want(services, PATIENT)
+        if colour not in (PATIENT, *IN_SCENE):
+            self.want(services, colour)
+
+    def _know(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def want(self, services: Services, name: str) -> None:
+        scene = self._scene
+        if scene is not None:
+            key = "map.patient" if name == PATIENT else "map.column"
+            services.read(key, lambda project: read_column(project, scene, name), self._have)
+
+    def _have(self, column: Column) -> None:
+        """A column has come; one of an older map is dropped."""
+        if self._scene is None or len(column) != len(self._scene):
+            return
+        if not column.same(self._found.get(column.name)):
+            self._found[column.name] = column
+            self._arrived(column)
+
+
+def about_scan(
+    model: MapModel, n: int, items: Mapping[str, QueueItem], columns: MapColumns, colour: str
+) -> About:
+    """What is known of the map's scan ``n``; ``items`` are the queue's by their scans."""
+    scene = model.scene
+    facts = []
+    entropy = float(scene.entropy[n])
+    if not math.isnan(entropy):
+        facts.append(("H", f"{entropy:.2f}"))
+    for name in dict.fromkeys((colour, PATIENT)):
+        column = columns.get(name)
+        value = None if column is None else column.text(n)
+        if value is not None:
+            facts.append((title_of(name), value))
+    cluster = int(scene.cluster[n])
+    return About(
+        scan_id=scene.scan_ids[n],
+        cluster=cluster if cluster >= 0 else None,
+        status=STATUSES[scene.status[n]],
+        item=items.get(scene.scan_ids[n]),
+        facts=tuple(facts),
+        others=model.others_here(),
+    )

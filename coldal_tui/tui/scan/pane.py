@@ -1,55 +1,47 @@
-"""The scan pane: the picture with mask, prediction and entropy over it, and what is known of it."""
+"""The scan pane: the picture with mask, prediction and entropy over it, and facts about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.labels.agreement import dice_of_classes
-from coldal_tui.project.project import Project
 from coldal_tui.project.views.scan_pixels import ViewCache
-from coldal_tui.project.views.scan_view import ScanView, Trouble, read_scan_view
+from coldal_tui.project.views.scan_view import Trouble
 from coldal_tui.tui.drawing.plane_slices import Slices, edges_of
 from coldal_tui.tui.drawing.styles import MUTED
-from coldal_tui.tui.drawing.viewport import position_words
-from coldal_tui.tui.pane import View, local_now
-from coldal_tui.tui.scan.keys import ScanKeys
+from coldal_tui.tui.drawing.viewport import Eye, position_words, window_choices
+from coldal_tui.tui.pane import Pane, View, local_now
+from coldal_tui.tui.scan.facts_place import FactsPlace
+from coldal_tui.tui.scan.prepared import Prepared, prepare
+from coldal_tui.tui.scan.scan_keys import SCAN_KEYS
+from coldal_tui.tui.scan.scan_look import ScanLook
 from coldal_tui.tui.scan.text import facts_text, legend_text, trouble_text
 from coldal_tui.tui.widgets.graphics import picture_view, why_no_graphics
 from coldal_tui.tui.widgets.picture import Picture, PictureView
+from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.visible import visible
 
 DEBOUNCE_S, NOTE_AFTER_S = 0.12, 0.2
-BESIDE, BELOW = 68, 26
-"""Columns from which facts may stand beside the picture; rows from which they may stand below."""
-FACTS_LEAST, FACTS_MOST, FACTS_LOW = 26, 44, 8
-"""Columns of the facts beside a picture; rows of those below it."""
+PAN = 0.25
+"""The share of the view that one press of a panning key moves it by."""
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A scan as a thread has made it ready to be drawn."""
-
-    view: ScanView
-    slices: Slices | None
-    agreement: str
-
-
-class ScanPane(ScanKeys, can_focus=True):
+class ScanPane(WhileSeen, Pane, can_focus=True):
     """Follows the current scan; the newest request wins, and none holds up the keys."""
 
     number: ClassVar[int] = 4
     title: ClassVar[str] = "Scan"
+    BINDINGS: ClassVar[list[BindingType]] = SCAN_KEYS
     DEFAULT_CSS = """
     ScanPane {
         layout: horizontal;
@@ -74,6 +66,11 @@ class ScanPane(ScanKeys, can_focus=True):
         self._clock = clock
         self._graphics = graphics
         self._cache = ViewCache()
+        self._look = ScanLook(self._draw_picture)
+        self._wanted: str | None = None
+        """The scan that the app is at; what is shown may still be the one before."""
+        self._details: dict[bool, bool] = {True: True, False: False}
+        """Whether details are shown: where there is room beside the picture, and where not."""
         self._ready: Prepared | None = None
         self._timer: Timer | None = None
         self._note_timer: Timer | None = None
@@ -162,21 +159,24 @@ class ScanPane(ScanKeys, can_focus=True):
             return
         self._stop_note()
         same = self._ready is not None and self._ready.view.scan_id == ready.view.scan_id
-        self._ready, self._seen_id = ready, ready.view.scan_id
-        if ready.slices is not None:
-            self._eye = self._memory.eye(ready.view.scan_id, ready.slices)
+        self._ready = ready
+        self._look.take(ready.view.scan_id, ready.slices)
         if not same:
             self.query_one("#scan-facts", VerticalScroll).scroll_home(animate=False)
             self._arrange()
         self._draw()
 
-    def _arrive_nothing(self) -> None:
+    def _forget(self) -> None:
         self._ready = None
+        self._look.drop()
+
+    def _arrive_nothing(self) -> None:
+        self._forget()
         self._draw()
 
     def _fail(self, error: Exception) -> None:
         self._stop_note()
-        self._ready = None
+        self._forget()
         self.border_title = self._titled(self._wanted or "")
         self.border_subtitle = None
         told = error if isinstance(error, ColdalError) else None
@@ -194,62 +194,27 @@ class ScanPane(ScanKeys, can_focus=True):
         self._draw()
 
     @property
-    def _roomy(self) -> bool:
-        return self._place != "instead"
-
-    def _rearrange(self) -> None:
-        self._arrange()
-        self.call_after_refresh(self._draw)
+    def _place(self) -> FactsPlace:
+        slices = self._look.slices
+        return FactsPlace(*self.size, slices.widest if slices is not None else 1.0)
 
     def _arrange(self) -> None:
         """Facts beside, below or in place of the picture."""
-        place = self._place
-        details = self._details[place != "instead"]
-        self.set_class(place == "below", "-below")
+        place, name = self._place, self._place.name
+        details = self._details[name != "instead"]
+        self.set_class(name == "below", "-below")
         self.set_class(not details, "-bare")
-        self.set_class(details and place == "instead", "-facts")
+        self.set_class(details and name == "instead", "-facts")
         facts = self.query_one("#scan-facts")
         facts.styles.width = facts.styles.height = None
-        if place == "beside":
-            facts.styles.width = self._facts_columns
-        elif place == "below":
-            facts.styles.height = self._facts_rows
-
-    @property
-    def _place(self) -> str:
-        """Where the facts leave the picture most room: ``beside`` it, ``below``, or ``instead``."""
-        width, height = self.size.width, self.size.height
-        beside = min(height, (width - FACTS_LEAST) / self._widest / 2) if width >= BESIDE else 0
-        below = min(height - FACTS_LOW, width / self._widest / 2) if height >= BELOW else 0
-        if not beside and not below:
-            return "instead"
-        return "beside" if beside >= below else "below"
-
-    @property
-    def _widest(self) -> float:
-        return self.slices.widest if self.slices is not None else 1.0
-
-    @property
-    def _facts_width(self) -> int:
-        """Columns that a line of facts has."""
-        return (self._facts_columns if self._place == "beside" else self.size.width - 1) - 2
-
-    @property
-    def _facts_columns(self) -> int:
-        """As much as the picture leaves over, beside it."""
-        picture = round(2 * self.size.height * self._widest)
-        return max(FACTS_LEAST, min(FACTS_MOST, self.size.width - picture - 1))
-
-    @property
-    def _facts_rows(self) -> int:
-        """As much as the picture and its legend leave over, below them."""
-        picture = round(self.size.width / self._widest / 2) + 1
-        return max(FACTS_LOW, self.size.height - picture)
+        if name == "beside":
+            facts.styles.width = place.columns
+        elif name == "below":
+            facts.styles.height = place.rows
 
     @property
     def _note_width(self) -> int:
-        beside = self._place == "beside" and not self.has_class("-bare")
-        return max(16, self.size.width - (self._facts_width if beside else 0) - 6)
+        return self._place.note(bare=self.has_class("-bare"))
 
     def _draw(self) -> None:
         if not self.is_mounted or not self.size.area:
@@ -268,7 +233,7 @@ class ScanPane(ScanKeys, can_focus=True):
             facts_text(
                 view.facts,
                 self.look,
-                self._facts_width,
+                self._place.line,
                 self._clock(),
                 agreement=ready.agreement,
             )
@@ -299,19 +264,22 @@ class ScanPane(ScanKeys, can_focus=True):
         self.add_class("-noted")
 
     @property
-    def slices(self) -> Slices | None:
-        return self._ready.slices if self._ready is not None else None
+    def eye(self) -> Eye:
+        """Where the scan is looked at."""
+        return self._look.eye
 
     def _draw_picture(self, slices: Slices) -> None:
         if self._ready is None:
             return
         self.remove_class("-noted")
-        eye, picture = self._eye, self.query_one(PictureView)
+        eye, picture = self._look.eye, self.query_one(PictureView)
         plane = slices.plane(eye.axis, eye.index, eye.channel)
-        drawing = slices.drawing(plane, self._shown, eye.window, eye.channel)
+        drawing = slices.drawing(plane, self._look.shown, eye.window, eye.channel)
         legend = self.query_one("#scan-legend", Static)
         width = max(10, self.query_one("#scan-picture").size.width - 2)
-        words = legend_text(self._ready.view, plane, self._shown, picture.mode, self.look, width)
+        words = legend_text(
+            self._ready.view, plane, self._look.shown, picture.mode, self.look, width
+        )
         legend.display = bool(words.plain)
         if legend.content != words:
             legend.update(words)
@@ -319,50 +287,137 @@ class ScanPane(ScanKeys, can_focus=True):
         self.border_subtitle = Content(subtitle) if subtitle else None
         picture.show(Picture(drawing, plane.spacing, edges_of(plane), eye.view))
 
+    # What its keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        look = self._look
+        if action == "axis":
+            return look.volume
+        if action == "channel":
+            return look.slices is not None and look.slices.channels > 1
+        if action == "overlay":
+            return look.has(str(parameters[0]))
+        if action in ("windows", "width", "level", "auto", "zoom", "pan", "fit", "style"):
+            return look.slices is not None
+        if action == "next":
+            return bool(self._queued())
+        return True
+
+    @property
+    def _pages(self) -> bool:
+        """Whether there are slices to go through; if not, the facts are scrolled."""
+        return self._look.volume and not self.has_class("-facts")
+
+    def action_slice(self, by: int) -> None:
+        if self._pages:
+            self._look.step(by)
+        else:
+            self.action_scroll(by)
+
+    def action_edge(self, end: int) -> None:
+        facts = self.query_one("#scan-facts", VerticalScroll)
+        if self._pages:
+            self._look.edge(last=bool(end))
+        else:
+            (facts.scroll_end if end else facts.scroll_home)(animate=False)
+
+    def action_scroll(self, by: int) -> None:
+        facts = self.query_one("#scan-facts", VerticalScroll)
+        facts.scroll_relative(y=by, animate=False)
+
+    def action_axis(self) -> None:
+        self._look.turn()
+
+    def action_channel(self) -> None:
+        self._look.next_channel()
+
+    def action_overlay(self, name: str) -> None:
+        self._look.toggle(name)
+
+    def action_style(self) -> None:
+        self._look.toggle_tint()
+
+    def action_width(self, factor: float) -> None:
+        self._look.widen(factor)
+
+    def action_level(self, share: float) -> None:
+        self._look.shift_level(share)
+
+    def action_auto(self) -> None:
+        self._look.auto_window()
+
+    def action_windows(self) -> None:
+        slices = self._look.slices
+        if slices is None:
+            return
+
+        def chosen(key: str) -> None:
+            if self._look.slices is slices:
+                self._look.use_window(key)
+
+        self.services.choose("window", window_choices(slices), chosen)
+
+    def action_zoom(self, steps: int) -> None:
+        self._look.zoom(steps)
+
+    def action_pan(self, down: int, across: int) -> None:
+        frame = self.query_one(PictureView).frame
+        if frame is not None:
+            self._look.pan(frame, down * PAN, across * PAN)
+
+    def action_fit(self) -> None:
+        self._look.fit()
+
+    def action_details(self) -> None:
+        roomy = self._place.name != "instead"
+        self._details[roomy] = not self._details[roomy]
+        self._arrange()
+        self.call_after_refresh(self._draw)
+
+    def _queued(self) -> list[str]:
+        view = self.services.view
+        if view is None:
+            return []
+        return [i.scan_id for i in view.snapshot.queue if i.status != "skipped"]
+
+    def action_next(self, by: int) -> None:
+        """The next scan of the queue; of one that is not in it, the first."""
+        queued = self._queued()
+        if not queued:
+            return
+        if self._wanted in queued:
+            place = queued.index(self._wanted) + by
+            if not 0 <= place < len(queued):
+                self.services.tell("the queue ends here" if by > 0 else "the queue begins here")
+                return
+        else:
+            place = 0 if by > 0 else len(queued) - 1
+        self.go_to(queued[place])
+        self.post_message(self.Chosen(self, queued[place]))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._scrolled(event, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._scrolled(event, -1)
+
+    def _scrolled(self, event: events.MouseEvent, by: int) -> None:
+        """The wheel goes through slices, over the picture."""
+        over = self.query_one("#scan-picture").region.contains(event.screen_x, event.screen_y)
+        if self._look.volume and over:
+            event.stop()
+            self.action_slice(by)
+
     # What is the same on return
 
     def state(self) -> dict[str, Any]:
-        return {
-            "mask": self._shown.mask,
-            "prediction": self._shown.prediction,
-            "entropy": self._shown.entropy,
-            "tint": self._shown.style == "tint",
-            "plane": self._memory.plane,
-            "details": [self._details[True], self._details[False]],
-        }
+        return {**self._look.state(), "details": [self._details[True], self._details[False]]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        for name in ("mask", "prediction", "entropy"):
-            if isinstance(state.get(name), bool) and state[name] != getattr(self._shown, name):
-                self._shown = self._shown.toggled(name)
-        if state.get("tint") is True:
-            self._shown = replace(self._shown, style="tint")
-        if isinstance(state.get("plane"), str):
-            self._memory.plane = state["plane"]
+        self._look.restore(state)
         details = state.get("details")
         if isinstance(details, list) and [type(one) for one in details] == [bool, bool]:
             self._details = {True: details[0], False: details[1]}
         if self.is_mounted:
             self._arrange()
             self._draw()
-
-
-def prepare(project: Project, scan_id: str, cache: ViewCache) -> Prepared:
-    """Read a scan and make it ready to be drawn; for a thread."""
-    view = read_scan_view(project, scan_id, cache)
-    slices = Slices(view, view.pixels) if view.pixels is not None else None
-    return Prepared(view, slices, _agreement(view))
-
-
-def _agreement(view: ScanView) -> str:
-    """Dice of prediction and label, where both are there whole."""
-    mask, predicted = view.mask, view.prediction
-    if mask is None or predicted is None or mask.values is None or predicted.values is None:
-        return ""
-    if view.pixels is not None and max(view.pixels.strides) > 1:
-        return ""
-    names = view.facts.classes
-    found = dice_of_classes(predicted.values.whole(), mask.values.whole(), names)
-    if len(names) == 1:
-        return f"Dice {found[names[0]]:.2f}"
-    return "Dice " + ", ".join(f"{name} {value:.2f}" for name, value in found.items())

@@ -196,7 +196,7 @@ def test_a_window_can_be_moved_and_set_back(volumes: Path) -> None:
     before = see(volumes, "v")[0].seen_colours
     app, _ = see(volumes, "v", "w")
     assert "W " in str(app.pane.border_subtitle)
-    narrower = app.pane._eye.window
+    narrower = app.pane.eye.window
     assert narrower is not None
     app, _ = see(volumes, "v", "B", "B")
     assert app.seen_colours != before
@@ -207,19 +207,19 @@ def test_a_window_can_be_moved_and_set_back(volumes: Path) -> None:
 def test_windows_are_chosen_by_name(volumes: Path) -> None:
     app, _ = see(volumes, "v", "v", answers=["full"])
     assert app.questions == ["window"]
-    assert app.pane._eye.window == (0.0, 900.0)
+    assert app.pane.eye.window == (0.0, 900.0)
 
 
 def test_zooming_and_panning_show_a_part(overlaid: Path) -> None:
     app, _ = see(overlaid, "scan_0", "greater_than_sign", "greater_than_sign")
     assert str(app.pane.border_subtitle) == "2.2x"
     app, _ = see(overlaid, "scan_0", "greater_than_sign", "greater_than_sign", "L", "J")
-    assert app.pane._eye.view.centre[0] > 0.5
-    assert app.pane._eye.view.centre[1] > 0.5
+    assert app.pane.eye.view.centre[0] > 0.5
+    assert app.pane.eye.view.centre[1] > 0.5
     app, _ = see(overlaid, "scan_0", "greater_than_sign", "L", "f")
-    assert app.pane._eye.view == Eye().view
+    assert app.pane.eye.view == Eye().view
     app, _ = see(overlaid, "scan_0", "greater_than_sign", "less_than_sign", "less_than_sign")
-    assert app.pane._eye.view.zoom == 1.0
+    assert app.pane.eye.view.zoom == 1.0
 
 
 def test_d_hides_details_and_where_there_is_no_room_shows_them(overlaid: Path) -> None:

@@ -1,0 +1,55 @@
+"""Where the facts about a scan stand: beside its picture, below it, or in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BESIDE, BELOW = 68, 26
+"""Columns from which facts may stand beside the picture; rows from which they may stand below."""
+FACTS_LEAST, FACTS_MOST, FACTS_LOW = 26, 44, 8
+"""Columns of the facts beside a picture; rows of those below it."""
+
+
+@dataclass(frozen=True)
+class FactsPlace:
+    """For a pane of ``width`` by ``height`` cells, and a picture ``widest`` times as wide as high
+    (a cell is twice as high as wide).
+    """
+
+    width: int
+    height: int
+    widest: float
+
+    @property
+    def name(self) -> str:
+        """Where the facts leave the picture most room: ``beside``, ``below`` or ``instead``."""
+        beside = below = 0.0
+        if self.width >= BESIDE:
+            beside = min(self.height, (self.width - FACTS_LEAST) / self.widest / 2)
+        if self.height >= BELOW:
+            below = min(self.height - FACTS_LOW, self.width / self.widest / 2)
+        if not beside and not below:
+            return "instead"
+        return "beside" if beside >= below else "below"
+
+    @property
+    def columns(self) -> int:
+        """Columns of facts beside the picture: what it leaves over."""
+        picture = round(2 * self.height * self.widest)
+        return max(FACTS_LEAST, min(FACTS_MOST, self.width - picture - 1))
+
+    @property
+    def rows(self) -> int:
+        """Rows of facts below the picture and its legend: what they leave over."""
+        picture = round(self.width / self.widest / 2) + 1
+        return max(FACTS_LOW, self.height - picture)
+
+    @property
+    def line(self) -> int:
+        """Columns that a line of facts has."""
+        return (self.columns if self.name == "beside" else self.width - 1) - 2
+
+    def note(self, *, bare: bool) -> int:
+        """Columns of words in the picture's place; ``bare``: no facts are shown."""
+        beside = self.name == "beside" and not bare
+        return max(16, self.width - (self.line if beside else 0) - 6)

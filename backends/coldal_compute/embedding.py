@@ -330,6 +330,7 @@ def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
         "resize": rules.RESIZE_RULE,
         "volume": f"{rules.VOLUME_RULE}; {rules.POOLING_RULES[encoder.pooling]}",
         "window": encoder.window,
+        "modality": " + ".join(encoder.modality),
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
         "device": device,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import IndexReport
+    from coldal_tui.project.scans.modality import Decision
 
 
 @click.command("init")
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 @click.option("--patients", help="CSV with filename and patient_id, or a pattern on the path.")
 @click.option("--include", multiple=True, help="Only files that match this pattern.")
 @click.option("--exclude", multiple=True, help="Leave out files or folders that match.")
+@click.option(
+    "--modality",
+    help="Of files that state none: auto, ct, mr, pt, us, xr, other; or one for each channel: "
+    "ct,pt. Default: by looking at the data.",
+)
+@click.option("--window", help="Of CT: soft-tissue, lung, bone, brain, liver.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def init_command(
     project: Path,
@@ -41,6 +48,8 @@ def init_command(
     patients: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    modality: str | None,
+    window: str | None,
     as_json: bool,
 ) -> None:
     """Make the folder PROJECT and index its images.
@@ -61,15 +70,38 @@ def init_command(
             remedy="put coldal.toml back, or move that folder away",
         )
     changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
+    changes |= _intensity_settings(modality, window)
     before = _existing(layout)
     try:
         with Project.create(root, images) as opened:
             _configure(opened, changes)
             report = index(opened)
+            decided = None if modality else _decide(opened)
     except BaseException:
         _remove(layout, before)
         raise
-    _print_report(opened, report, as_json, first=True)
+    _print_report(opened, report, as_json, first=True, decided=decided)
+
+
+def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[str, str], Any]:
+    changes: dict[tuple[str, str], Any] = {}
+    if modality is not None:
+        words = tuple(word.strip() for word in modality.split(","))
+        changes["images", "modality"] = words[0] if len(words) == 1 else words
+    if window is not None:
+        changes["images", "window"] = window
+    return changes
+
+
+def _decide(project: Project) -> Decision | None:
+    """Look at the data once for all files, and keep what was found in ``coldal.toml``."""
+    from coldal_tui.project.scans.modality import decide_modality
+
+    decided = decide_modality(project)
+    if decided is not None and decided.modality != ("auto",):
+        words = decided.modality
+        _configure(project, {("images", "modality"): words[0] if len(words) == 1 else words})
+    return decided
 
 
 def _settings(
@@ -188,6 +220,7 @@ def _print_report(
     *,
     first: bool = False,
     all_problems: bool = False,
+    decided: Decision | None = None,
 ) -> None:
     if as_json:
         from coldal_tui.project.scans.left_out import read_left_out
@@ -195,6 +228,7 @@ def _print_report(
         left_out = [] if first else [asdict(one) for one in read_left_out(project)]
         common.print_json(
             {"project": str(project.root), **report_json(report), "left_out": left_out}
+            | ({"intensity": asdict(decided)} if decided else {})
         )
         return
     if first:
@@ -220,6 +254,10 @@ def _print_report(
             f"{counted(report.no_patient, 'scan')} without a patient by the rule: "
             "each counts as a patient of its own"
         )
+    if decided is not None:
+        common.echo("intensities: " + "; ".join(decided.reasons))
+        how = " ".join(f'"{word}"' for word in decided.modality)
+        common.echo(f"  [images] modality = {how}; to change it, edit {project.layout.config}")
     show_problems(report, all_problems)
     if not first:
         _show_left_out(project, all_problems)

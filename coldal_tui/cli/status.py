@@ -190,6 +190,9 @@ def show_runs(out: Console, s: Snapshot) -> None:
             *[number(run.classes.get(name, {}).get("dice"), 3) for name in classes if columns],
         )
     common.print_table(out, "Runs, measured on the validation scans", table)
+    stale = [(run.run_id, f"old: {run.stale}") for run in s.runs[-3:] if run.stale]
+    if stale:
+        _facts(out, stale)
 
 
 def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:

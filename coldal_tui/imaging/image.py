@@ -16,6 +16,10 @@ Affine = tuple[tuple[float, float, float, float], ...]
 """A 4×4 voxel-to-world matrix in RAS millimetres, as nested tuples (rows)."""
 
 
+STORED_DTYPE = "stored_dtype"
+"""Key of a header's ``meta``: the type of the pixels that are no padding; padding is NaN."""
+
+
 class ScanRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the pixels of one scan lie.
 

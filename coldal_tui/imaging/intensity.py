@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.errors import ImageError
 from coldal_tui.imaging.ct_windows import SOFT_TISSUE as SOFT_TISSUE
 from coldal_tui.imaging.ct_windows import WINDOWS as WINDOWS
+from coldal_tui.imaging.intensity_choice import AUTO, MODALITIES, IntensityChoice
 
 PICTURE = "picture-full-range"
 PERCENTILE = "percentile-0.5-99.5"
@@ -17,8 +19,14 @@ CT_WINDOW = "ct-window"
 
 HU_AIR = -900.0
 """Data of no known modality are taken for Hounsfield units where their minimum is at most this."""
+HU_OFFSET = 1024.0
+"""What is added to Hounsfield units where a file can't or doesn't hold negative values."""
 _HU_RANGE = (-4096.0, 32767.0)
 _HU_BONE = 100.0
+_OFFSET_TISSUE = 600.0
+"""Soft tissue lies near 1,064 in CT stored with the offset, and near 40 in masked CT without."""
+_UNSAID = (None, "", "OT")
+"""Modalities of files that say nothing of their intensities."""
 _SAMPLES = 2_000_000
 _FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
 
@@ -63,6 +71,94 @@ def looks_like_hu(array: NDArray[Any]) -> bool:
             return False
         least, most = float(finite.min()), float(finite.max())
     return _HU_RANGE[0] <= least <= HU_AIR and _HU_BONE <= most <= _HU_RANGE[1]
+
+
+def rule_of(array: NDArray[Any], modality: str | None, how: IntensityChoice) -> str:
+    """The rule of the first channel of ``array`` under a project's choice (``rule_for``)."""
+    return rule_for(array[..., _part(array, how, 0)], _meant(array, modality, how.modality[0]))
+
+
+def limits_of(
+    array: NDArray[Any], modality: str | None, how: IntensityChoice
+) -> tuple[tuple[float, float], ...]:
+    """``limits`` of ``array`` (``grid + (channels,)``) under a project's choice.
+
+    The choice's modality counts where the file states none (``modality`` None, or OT). Of files
+    then taken for CT, values may be Hounsfield units plus 1,024 (``hu_offset``): the window moves
+    along.
+
+    Raises
+    ------
+    ImageError : the choice names a modality for each of another number of channels.
+    """
+    channels = int(array.shape[-1])
+    if len(how.modality) not in (1, channels):
+        raise ImageError(
+            f"modality under [images] names {len(how.modality)} channels, the scan has {channels}",
+            remedy="name one modality for all channels, or one for each",
+            code="channels",
+        )
+    if len(how.modality) == 1:
+        return _limits_of(array, modality, how.modality[0], how.width_and_level)
+    return tuple(
+        _limits_of(array[..., c : c + 1], modality, name, how.width_and_level)[0]
+        for c, name in enumerate(how.modality)
+    )
+
+
+def _limits_of(
+    array: NDArray[Any], modality: str | None, name: str, window: tuple[float, float]
+) -> tuple[tuple[float, float], ...]:
+    meant = _meant(array, modality, name)
+    if meant == "CT" and modality in _UNSAID:
+        window = (window[0], window[1] + hu_offset(array))
+    return limits(array, meant, window=window)
+
+
+def _part(array: NDArray[Any], how: IntensityChoice, channel: int) -> slice:
+    return slice(channel, channel + 1) if len(how.modality) > 1 else slice(0, array.shape[-1])
+
+
+def _meant(array: NDArray[Any], modality: str | None, name: str) -> str | None:
+    """The modality that decides: the file's own, else the project's."""
+    if modality not in _UNSAID or name == AUTO:
+        return modality
+    meant = MODALITIES[name]
+    # Hounsfield units don't fit into 8 bits: such a file in a CT project is a picture of CT.
+    return "" if meant == "CT" and array.dtype.itemsize == 1 else meant
+
+
+def hu_offset(array: NDArray[Any]) -> float:
+    """1,024 where ``array`` holds Hounsfield units plus 1,024, else 0.
+
+    They do where no value is below 0 and a tenth of those above 0 are above 600: soft tissue is
+    then stored near 1,064. In CT whose outside is masked with 0, soft tissue is near 40.
+    """
+    values = _sampled(array)
+    if not values.size or float(values.min()) < 0:
+        return 0.0
+    above = values[values > 0]
+    return HU_OFFSET if above.size and np.percentile(above, 90) > _OFFSET_TISSUE else 0.0
+
+
+def reads_like_hu(array: NDArray[Any]) -> bool:
+    """``looks_like_hu`` that single odd voxels (metal, padding) don't change: for a data set's
+    decision, not for a file's."""
+    if array.shape[-1] != 1 or array.dtype.kind not in "if":
+        return False
+    values = _sampled(array)
+    if not values.size:
+        return False
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
+    return _HU_RANGE[0] <= low <= HU_AIR and _HU_BONE <= high <= _HU_RANGE[1]
+
+
+def _sampled(array: NDArray[Any]) -> NDArray[Any]:
+    """Finite values of at most 2 million voxels, evenly spread."""
+    values = array.reshape(-1)
+    if values.size > _SAMPLES:
+        values = values[:: -(-values.size // _SAMPLES)]
+    return values[np.isfinite(values)] if values.dtype.kind == "f" else values
 
 
 def to_unit(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.dicom import read as dicom
-from coldal_tui.imaging.image import ScanHeader, ScanImage, ScanRef
+from coldal_tui.imaging.image import STORED_DTYPE, ScanHeader, ScanImage, ScanRef
 from coldal_tui.imaging.readers import metaimage, nifti, nrrd, raster
 
 _HEADERS: dict[str, Callable[[str | Path], ScanHeader]] = {
@@ -49,6 +50,20 @@ def read_scan(ref: ScanRef) -> ScanImage:
             code="damaged",
         )
     return ScanImage(header, array)
+
+
+def read_to_hand_out(ref: ScanRef) -> ScanImage:
+    """As ``read_scan``, for files that other programs read: padding is the least value, not NaN,
+    and whole numbers stay whole. Raises ImageError."""
+    image = read_scan(ref)
+    kind = image.header.meta.get(STORED_DTYPE)
+    if kind is None:
+        return image
+    gap = np.isnan(image.array)
+    least = np.min(image.array, where=~gap, initial=np.inf)
+    filled = np.where(gap, least if np.isfinite(least) else 0, image.array).astype(kind)
+    meta = {key: value for key, value in image.header.meta.items() if key != STORED_DTYPE}
+    return ScanImage(msgspec.structs.replace(image.header, dtype=kind, meta=meta), filled)
 
 
 def _check(ref: ScanRef) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from coldal_tui.imaging.image import ScanRef
+from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 from coldal_tui.simulation.design import CellId, Design, SplitRule
 
 
@@ -38,7 +39,8 @@ class EncoderChoice(msgspec.Struct, frozen=True):
 
     ``size``, ``mean``, ``std``, ``channels`` and ``layer`` declare a model of the user's (the
     encoder ``file``). ``window`` is the CT window by name, ``pooling`` how the slices of a volume
-    become one vector; None stands for the defaults.
+    become one vector, ``modality`` what files that state none are taken for (see
+    ``IntensityChoice``); None stands for the defaults.
     """
 
     name: str
@@ -51,6 +53,7 @@ class EncoderChoice(msgspec.Struct, frozen=True):
     layer: str | None = None
     window: str | None = None
     pooling: str | None = None
+    modality: tuple[str, ...] | None = None
 
 
 class EmbedSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="embed"):
@@ -139,7 +142,7 @@ class TrainOptions(msgspec.Struct, frozen=True):
     """How to train; None means: decided from the data and recorded in the run's plan.
 
     ``patch`` is the training patch in pixels or voxels per axis; ``spacing`` the working grid in
-    mm per axis; ``steps`` optimiser steps in all.
+    mm per axis; ``steps`` optimiser steps in all. ``intensity`` is the project's rule.
     """
 
     steps: int | None = None
@@ -150,6 +153,7 @@ class TrainOptions(msgspec.Struct, frozen=True):
     threads: int = 0
     workers: int = 0
     amp: bool = True
+    intensity: IntensityChoice = BY_FILE
 
 
 class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):

@@ -21,6 +21,8 @@ Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 _ID = "32 hexadecimal digits, as in the project's database"
+Modality = Literal["auto", "ct", "mr", "pt", "us", "xr", "other"]
+Window = Literal["soft-tissue", "lung", "bone", "brain", "liver"]
 _DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 
@@ -39,6 +41,8 @@ class ImagesSection(Section, frozen=True):
     exclude: tuple[str, ...] = ()
     patients_csv: str | None = None
     patients_pattern: str | None = None
+    modality: Modality | Annotated[tuple[Modality, ...], Meta(min_length=1, max_length=16)] = "auto"
+    window: Window = "soft-tissue"
 
 
 class ClassesSection(Section, frozen=True):
@@ -80,7 +84,7 @@ class EncoderSection(Section, frozen=True):
     std: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=3)] | None = None
     channels: Literal["RGB", "BGR", "L"] | None = None
     layer: Literal["pooled", "mean", "cls"] | None = None
-    window: Literal["soft-tissue", "lung", "bone", "brain", "liver"] = "soft-tissue"
+    window: Window | None = None
     pooling: Literal["mean", "foreground"] = "mean"
 
 
@@ -140,6 +144,9 @@ dir = {images}               # where the scans lie; relative to this file; never
 #: exclude = ["masks/*"]     # file patterns to leave out
 #: patients_csv = "meta.csv" # columns filename, patient_id; others are kept as metadata
 #: patients_pattern = '^(?P<patient>[^_]+)_'   # or: a pattern on the file's path below dir
+# How intensities are read, by embedding, training, scoring and the screen alike:
+# modality = "auto"          # of files that state none: ct, mr, pt, us, xr, other; or one a channel
+# window = "soft-tissue"     # of CT: soft-tissue, lung, bone, brain, liver
 
 [classes]
 names = ["foreground"]       # mask values 1, 2, … in this order; 0 is background
@@ -170,7 +177,7 @@ name = "efficientnet-lite0"
 # `encoder use` pins the file by its hash:
 #: sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # batch_size = 16
-# window = "soft-tissue"     # of CT: soft-tissue, lung, bone, brain, liver
+#: window = "lung"           # of projects from before [images] had one; meant for all, too
 # pooling = "mean"           # slices of a volume to one vector: mean, or by their foreground
 #: size = 224                # name = "file", a TorchScript or ONNX model: its square input …
 #: mean = [0.5]              # … what is subtracted from intensities in [0, 1]: one or three

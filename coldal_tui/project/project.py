@@ -15,6 +15,7 @@ import msgspec
 from coldal_tui.below import below, outside, plain_name, stay_below
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import atomic_write, disk_error
+from coldal_tui.imaging.intensity_choice import AUTO, DEFAULT_WINDOW, IntensityChoice
 from coldal_tui.jobs.spec import EncoderChoice
 from coldal_tui.project.config import Config, load_config, render_template
 from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled_back
@@ -121,7 +122,7 @@ class Project:
     @property
     def encoder(self) -> EncoderChoice:
         """The encoder that ``coldal.toml`` names, weights path made absolute."""
-        section = self.config.encoder
+        section, how = self.config.encoder, self.intensity
         weights = str(Path(self.root, section.weights)) if section.weights else None
         return EncoderChoice(
             name=section.name,
@@ -132,8 +133,21 @@ class Project:
             std=section.std,
             channels=section.channels,
             layer=section.layer,
-            window=None if section.window == "soft-tissue" else section.window,
+            window=None if how.window == DEFAULT_WINDOW else how.window,
             pooling=None if section.pooling == "mean" else section.pooling,
+            modality=None if how.modality == (AUTO,) else how.modality,
+        )
+
+    @property
+    def intensity(self) -> IntensityChoice:
+        """The one rule for intensities, of embedding, training, scoring and the screen."""
+        images = self.config.images
+        modality, window = images.modality, images.window
+        if window == DEFAULT_WINDOW and self.config.encoder.window is not None:
+            window = self.config.encoder.window
+        return IntensityChoice(
+            modality=(modality,) if isinstance(modality, str) else modality,
+            window=window,
         )
 
     def scans(self) -> list[ScanRecord]:

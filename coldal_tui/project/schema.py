@@ -294,6 +294,15 @@ ALTER TABLE audit ADD COLUMN token TEXT;
 """``uid``: of the process, since a name is only what the environment says. ``token``: random, by
 which an action is found again after a COMMIT that failed, and in the journal beside."""
 
+_PADDING = """
+DELETE FROM files WHERE json_extract(entry, '$.kind') = 'dicom';
+DELETE FROM embeddings WHERE scan_id IN (
+    SELECT scan_id FROM scans WHERE kind = 'dicom' AND coalesce(modality, '') != 'CT'
+    AND json_extract(meta, '$.padding') IS NOT NULL
+);
+"""
+"""Padding of DICOM pictures no longer counts as brightness: what was made with it is made anew."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -304,4 +313,5 @@ MIGRATIONS: tuple[str, ...] = (
     _MASKS_WITHOUT_A_SCAN,
     _LEFT_OUT,
     _WHO_DID_IT,
+    _PADDING,
 )

@@ -12,6 +12,7 @@ import msgspec
 
 from coldal_tui import __version__
 from coldal_tui.errors import UsageError
+from coldal_tui.imaging.intensity_choice import BY_FILE
 from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
 from coldal_tui.project.labels.hidden_masks import read_cases
 from coldal_tui.project.project import Project
@@ -204,6 +205,8 @@ def _setup(
     training: dict[str, Any] = msgspec.to_builtins(options)
     for key in ("device", "threads", "workers"):
         del training[key]
+    if options.intensity == BY_FILE:
+        del training["intensity"]  # cells from before there was a choice stay good
     vectors = {
         scan_id: (shard.sha256, row)
         for shard in shards

@@ -46,6 +46,7 @@ def train_options(project: Project, request: Request) -> TrainOptions:
         threads=project.config.backend.threads,
         workers=section.workers,
         amp=section.amp,
+        intensity=project.intensity,
     )
 
 

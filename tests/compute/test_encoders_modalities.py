@@ -10,8 +10,8 @@ import pytest
 from coldal_compute.encoders.preprocess import to_encoder_input
 from coldal_compute.encoders.registry import load_encoder
 from coldal_tui.encoders.catalogue import EFFICIENTNET_LITE0
-from coldal_tui.imaging.ct_windows import WINDOWS
 from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.intensity_choice import IntensityChoice
 from coldal_tui.jobs.spec import EncoderChoice
 
 RAW = replace(EFFICIENTNET_LITE0, input_size=4, mean=(0, 0, 0), std=(1, 1, 1))
@@ -29,7 +29,7 @@ def _slabs(values: list[float], dtype: str) -> np.ndarray:
 
 
 def _seen(array: np.ndarray, modality: str | None, window: str = "soft-tissue") -> list[float]:
-    planes = to_encoder_input(_image(array, modality), RAW, WINDOWS[window])
+    planes = to_encoder_input(_image(array, modality), RAW, IntensityChoice(window=window))
     assert planes.shape[1] == 3
     assert (planes[:, 0] == planes[:, 1]).all()
     assert (planes[:, 0] == planes[:, 2]).all()

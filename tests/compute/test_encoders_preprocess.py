@@ -24,8 +24,8 @@ RAW = replace(EFFICIENTNET_LITE0, input_size=8, mean=(0, 0, 0), std=(1, 1, 1))
 def _unit_intensities(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         preprocess,
-        "limits",
-        lambda array, modality, *, window: ((0.0, 1.0),) * array.shape[-1],
+        "limits_of",
+        lambda array, modality, how: ((0.0, 1.0),) * array.shape[-1],
     )
 
 

@@ -149,7 +149,8 @@ def commented(sign: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("table", "key", "line"), commented("#"))
 def test_a_commented_default_is_the_default(table, key, line):
-    config = parse_config(f"{HEAD}[{table}]\n{line}\n", "coldal.toml")
+    text = f"{HEAD}{line}\n" if table == "images" else f"{HEAD}[{table}]\n{line}\n"
+    config = parse_config(text, "coldal.toml")
     assert config == Config(images=ImagesSection(dir="scans")), key
 
 

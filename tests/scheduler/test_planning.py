@@ -13,8 +13,11 @@ from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import round0_size
+from coldal_tui.project.views.next_step import run_is_current
+from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.scheduler.plan_embed import shard_size
 from coldal_tui.scheduler.planning import build_spec
+from coldal_tui.scheduler.request import train_options
 
 IDS = ("a", "b", "c", "d")
 
@@ -369,3 +372,27 @@ def test_predict_passes_over_scans_whose_file_is_gone(project) -> None:
 )
 def test_a_kill_costs_no_more_of_an_embedding_than_a_shard(scans: int, rows: int) -> None:
     assert shard_size(scans) == rows
+
+
+def test_a_run_by_another_rule_for_intensities_is_not_current(project: Project) -> None:
+    plan = {"intensity": {"window": "lung"}}
+    store = project.store
+    with store.transaction():
+        store.insert(
+            "runs",
+            run_id="run-001",
+            round=0,
+            seed=0,
+            train_scans=[],
+            validation_scans=[],
+            summary={"labels": {}, "plan": plan},
+            created_at="2026",
+        )
+    assert not run_is_current(project)
+    (run,) = take_snapshot(project).runs
+    assert "another rule now (auto, window soft-tissue)" in run.stale
+    edit_config(project.layout.config, {("images", "window"): "lung"})
+    project.reload_config()
+    assert run_is_current(project)
+    assert take_snapshot(project).runs[0].stale == ""
+    assert train_options(project, {}).intensity.window == project.encoder.window == "lung"

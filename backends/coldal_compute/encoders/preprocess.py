@@ -18,7 +18,8 @@ from coldal_compute.encoders.rules import VOLUME_SLICES
 from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import Affine, ScanImage
-from coldal_tui.imaging.intensity import SOFT_TISSUE, limits, scaled
+from coldal_tui.imaging.intensity import limits_of, scaled
+from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 
 Array = NDArray[np.generic]
 Pixels = NDArray[np.float32]
@@ -43,20 +44,16 @@ class Prepared:
     foreground: NDArray[np.float64]
 
 
-def to_encoder_input(
-    image: ScanImage, info: EncoderInfo, window: tuple[float, float] = SOFT_TISSUE
-) -> Tensor:
+def to_encoder_input(image: ScanImage, info: EncoderInfo, how: IntensityChoice = BY_FILE) -> Tensor:
     """The slices of ``prepare``."""
-    return prepare(image, info, window).slices
+    return prepare(image, info, how).slices
 
 
-def prepare(
-    image: ScanImage, info: EncoderInfo, window: tuple[float, float] = SOFT_TISSUE
-) -> Prepared:
+def prepare(image: ScanImage, info: EncoderInfo, how: IntensityChoice = BY_FILE) -> Prepared:
     """The network's input for one scan.
 
     The rules are those of ``registry``: intensities to [0, 1], channels, slices, squashing; then
-    ``info``'s scaling. ``window`` is the width and level of CT in Hounsfield units.
+    ``info``'s scaling. ``how`` is the project's rule for intensities.
 
     Raises
     ------
@@ -68,7 +65,7 @@ def prepare(
             remedy="exclude it, or split it into 2-D images or volumes",
             code="shape",
         )
-    planes = _planes(image, window)
+    planes = _planes(image, how)
     foreground = _share(planes)
     if planes.shape[-1] != 3 or info.channels == "L":
         planes = planes.mean(axis=-1, keepdims=True)
@@ -84,7 +81,7 @@ def prepare(
     return Prepared((pixels - mean) / std, foreground)
 
 
-def _planes(image: ScanImage, window: tuple[float, float]) -> Pixels:
+def _planes(image: ScanImage, how: IntensityChoice) -> Pixels:
     """The planes to embed in [0, 1], ``(S, rows, columns, channels)``.
 
     Only they are converted: a whole volume in float32 for every thread would be gigabytes.
@@ -93,11 +90,11 @@ def _planes(image: ScanImage, window: tuple[float, float]) -> Pixels:
     if len(header.shape) == 2:
         # With an affine the grid is (column, row): see ScanHeader.
         upright = array if header.affine is None else array.swapaxes(0, 1)
-        return scaled(upright, limits(upright, header.modality, window=window))[None]
+        return scaled(upright, limits_of(upright, header.modality, how))[None]
     spacing = header.spacing
     if header.affine is not None:
         array, spacing = _to_lpi(array, header.affine, spacing)
-    bounds = limits(array, header.modality, window=window)
+    bounds = limits_of(array, header.modality, how)
     along = np.moveaxis(array, _through_axis(array.shape[:3], spacing), 0)
     thin = along[:, :: -(-along.shape[1] // _LOOK), :: -(-along.shape[2] // _LOOK)]
     chosen = along[_slices(scaled(thin, bounds))]

@@ -21,6 +21,7 @@ from coldal_compute.encoders.rules import (
 from coldal_tui.encoders.catalogue import DEFAULT_WINDOW, EncoderInfo, chosen_info
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.ct_windows import WINDOWS
+from coldal_tui.imaging.intensity_choice import AUTO, IntensityChoice
 from coldal_tui.jobs.spec import EncoderChoice
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Encoder:
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     window: str = DEFAULT_WINDOW
     pooling: str = "mean"
+    modality: tuple[str, ...] = (AUTO,)
 
     def embed(self, batch: Tensor) -> Tensor:
         """Vectors ``(B, dim) float32`` on the CPU of ``(B, C, H, W) float32`` inputs."""
@@ -64,7 +66,7 @@ class Encoder:
         """A scan as this encoder's network sees it."""
         from coldal_compute.encoders.preprocess import prepare
 
-        return prepare(image, self.info, WINDOWS[self.window])
+        return prepare(image, self.info, IntensityChoice(self.modality, self.window))
 
     def pool(self, vectors: NDArray[np.float32], foreground: NDArray[np.float64]) -> Vector:
         """One vector ``(dim,) float32`` from those of a scan's slices, ``(S, dim)``."""
@@ -96,15 +98,17 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
     path = Path(choice.weights) if choice.weights else None
     loaded = _loader(info.family)(info, path, choice.sha256)
     window, pooling = choice.window or DEFAULT_WINDOW, choice.pooling or "mean"
+    modality = choice.modality or (AUTO,)
     return Encoder(
         info=loaded.info,
-        hash=identity(loaded.info, loaded.sha256, window, pooling),
+        hash=identity(loaded.info, loaded.sha256, window, pooling, modality),
         weights_sha256=loaded.sha256,
         network=loaded.network.eval().requires_grad_(False).to(device),
         device=device,
         details=loaded.details,
         window=window,
         pooling=pooling,
+        modality=modality,
     )
 
 
@@ -126,9 +130,10 @@ def identity(
     weights_sha256: str,
     window: str = DEFAULT_WINDOW,
     pooling: str = "mean",
+    modality: tuple[str, ...] = (AUTO,),
 ) -> str:
     """The hash of everything that decides a vector: weights, network, layer, preprocessing."""
-    facts = [
+    facts: list[object] = [
         info.name,
         weights_sha256,
         info.layer,
@@ -142,4 +147,6 @@ def identity(
         POOLING_RULES[pooling],
         [window, *WINDOWS[window]],
     ]
+    if modality != (AUTO,):
+        facts.append(modality)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -24,7 +24,7 @@ from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
 ReadScan = Callable[[ScanRef], ScanImage]
 ReadLabel = Callable[[Path], NDArray[np.uint8]]
 
-_PREPROCESSING = 2
+_PREPROCESSING = 3
 """Counts changes to what ``preprocess`` does, so that cached tensors of older ones are not read."""
 _CACHE_BYTES = 8 * 1024**3
 _THICKNESS_SCANS = 32
@@ -73,7 +73,7 @@ def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
     ------
     ImageError : the scan has another number of dimensions than the plan.
     """
-    from coldal_tui.imaging.intensity import to_unit
+    from coldal_tui.imaging.intensity import limits_of, scaled
 
     header = image.header
     if len(header.shape) != plan.ndim:
@@ -82,9 +82,7 @@ def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
             remedy="exclude the scan, or keep images and volumes in projects of their own",
             code="dimensions",
         )
-    unit = np.asarray(to_unit(image.array, header.modality), dtype=np.float32)
-    if unit.ndim == plan.ndim:
-        unit = unit[..., np.newaxis]
+    unit = scaled(image.array, limits_of(image.array, header.modality, plan.intensity))
     array = np.moveaxis(fit_channels(unit, plan.in_channels), -1, 0)
     array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
     array = resize_image(array, plan.working_shape(header.shape, header.spacing))
@@ -229,6 +227,7 @@ def cached_image(
 def _cache_key(scan: ScanInput, plan: Plan) -> str:
     shape = plan.working_shape(scan.shape, scan.spacing)
     parts = [_PREPROCESSING, scan.quick_hash, scan.modality, plan.in_channels, shape]
+    parts.append(plan.intensity)
     return hashlib.sha256(msgspec.json.encode([*parts, scan.ref])).hexdigest()[:40]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
+from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 from coldal_tui.jobs.spec import ScanInput, TrainOptions
 
 PLAN_FILE = "plan.json"
@@ -32,7 +33,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (mm per axis, or voxels where the scans know none). ``patch`` is what the network sees at
     once, per axis; a 2-D patch as large as the working image means whole images. ``strides`` has
     one entry per level and ``features`` one more. ``overlap`` is the share by which windows
-    overlap. ``reasons`` says in words why.
+    overlap. ``intensity`` is the rule by which scans were brought to [0, 1], for training and for
+    all that the run ever sees. ``reasons`` says in words why.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap: float = 0.5
     reasons: tuple[str, ...] = ()
     version: int = 1
+    intensity: IntensityChoice = BY_FILE
 
     @property
     def outputs(self) -> int:
@@ -193,6 +196,7 @@ def _plan_2d(
         image_size=image,
         overlap=cost.overlap,
         reasons=tuple(reasons),
+        intensity=options.intensity,
     )
 
 
@@ -225,6 +229,7 @@ def _plan_3d(
         spacing=tuple(float(s) for s in spacing),
         overlap=cost.overlap,
         reasons=tuple(reasons),
+        intensity=options.intensity,
     )
 
 

@@ -18,6 +18,7 @@ from coldal_tui import plugins
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.imaging.image import ScanHeader, ScanRef
+from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 from coldal_tui.plugins import PluginFailure
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class ExportMeta:
 
     ``created`` is ISO 8601 with its offset, or empty where dates are left out. ``person`` is whom
     this folder is for, where several people get one each. ``slices`` says which slices of a
-    volume 2-D tools get. ``deidentifier`` cleans images where it is given.
+    volume 2-D tools get. ``deidentifier`` cleans images where it is given. ``intensity`` is how
+    pictures are made of what is none.
     """
 
     project: str
@@ -87,6 +89,7 @@ class ExportMeta:
     person: str | None = None
     slices: SliceChoice = field(default_factory=SliceChoice)
     deidentifier: Deidentifier | None = None
+    intensity: IntensityChoice = BY_FILE
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.companions import companion_files
 from coldal_tui.exchange.names import image_ending
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.image import STORED_DTYPE, ScanHeader, ScanImage
 from coldal_tui.imaging.labelfile import label_suffix, read_label, write_label
-from coldal_tui.imaging.reading import read_scan
+from coldal_tui.imaging.reading import read_to_hand_out
 
 _NIFTI_TYPES = {"bool": np.uint8, "float16": np.float32}
 _LARGEST_NIFTI1_AXIS = 32767
@@ -111,7 +111,7 @@ def place_nifti(stage: Stage, item: ExportItem, meta: ExportMeta, relative: str)
     plain = source.name.endswith(".nii.gz") and item.ref.kind == "nifti"
     if plain and meta.deidentifier is None and is_placed(item.header):
         return PlacedImage(relative, stage.copy(source, relative))
-    image = read_scan(item.ref)
+    image = read_to_hand_out(item.ref)
     digest = stage.write(relative, lambda path: write_nifti(path, image))
     return PlacedImage(relative, source_sha256(item), digest)
 
@@ -123,7 +123,7 @@ def place_picture(
 
     ``eight_bit`` is not lossless: 16-bit pictures are shown in their usual window.
     """
-    image = read_scan(item.ref)
+    image = read_to_hand_out(item.ref)
     base = stem or f"images/{item.scan_id}"
     if eight_bit:
         from coldal_tui.imaging.picture import picture, png_bytes
@@ -146,7 +146,7 @@ def is_placed(header: ScanHeader) -> bool:
 
 def fits_png(header: ScanHeader) -> bool:
     """Whether a PNG holds the pixels without loss."""
-    whole = header.dtype in ("uint8", "uint16")
+    whole = header.meta.get(STORED_DTYPE, header.dtype) in ("uint8", "uint16")
     return len(header.shape) == 2 and whole and header.channels in (1, 3)
 
 

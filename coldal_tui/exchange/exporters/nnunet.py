@@ -31,7 +31,7 @@ from coldal_tui.exchange.exporters.readme import (
     steps,
     value_table,
 )
-from coldal_tui.imaging.reading import read_scan
+from coldal_tui.imaging.reading import read_to_hand_out
 
 _IMAGES, _LABELS, _PRELABELS = "imagesTs", "labelsTs", "prelabels"
 
@@ -92,7 +92,7 @@ class _Nnunet:
         )
 
     def _place_channels(self, stage: Stage, item: ExportItem, base: str) -> Placed:
-        scan = read_scan(item.ref)
+        scan = read_to_hand_out(item.ref)
         digests = []
         for channel in range(scan.header.channels):
             name = f"{base}_{channel:04d}.nii.gz"

@@ -15,7 +15,7 @@ from coldal_tui.exchange.exporters.images import prelabel_of, source_sha256
 from coldal_tui.exchange.exporters.packing import Placed, ShownSlice, Slices
 from coldal_tui.exchange.slices import slice_name
 from coldal_tui.imaging.image import ScanHeader, ScanImage
-from coldal_tui.imaging.intensity import limits, scaled
+from coldal_tui.imaging.intensity import limits_of, scaled
 from coldal_tui.imaging.picture import png_bytes, slice_view, world_axes
 from coldal_tui.imaging.readers.raster import read_header
 from coldal_tui.imaging.reading import read_scan
@@ -64,7 +64,8 @@ def place_pictures(
     else:
         file = f"{item.scan_id}.png"
         image = read_scan(item.ref)
-        pixels = _eight_bit(image.array, limits(image.array, image.header.modality))
+        window = limits_of(image.array, image.header.modality, meta.intensity)
+        pixels = _eight_bit(image.array, window)
         digest = stage.write_bytes(f"images/{file}", png_bytes(pixels))
         placed = Placed(item, f"images/{file}", source_sha256(item), digest)
     shown = Picture(item.scan_id, item.scan_id, file, rows, columns, item.run, label)
@@ -94,7 +95,7 @@ def _place_slices(
 ) -> tuple[Placed, list[Picture]]:
     image = read_scan(item.ref)
     view = slice_view(image.header, cut_axis(image.header))
-    window = limits(image.array, image.header.modality)
+    window = limits_of(image.array, image.header.modality, meta.intensity)
     shown: list[ShownSlice] = []
     pictures: list[Picture] = []
     for index in meta.slices.indices(image.header.shape[view.axis]):

@@ -62,8 +62,16 @@ def output_dtype(dataset: Any) -> np.dtype[Any]:
 
     The stored type without rescale; int16 or int32 for slope 1 and a whole intercept; float32
     (float64 for 32-bit values) for any other slope; the table's type for a modality LUT; uint8
-    for palettes.
+    for palettes. float32 (float64 for 32-bit values) where padding becomes not-a-number
+    (``has_gaps``).
     """
+    if has_gaps(dataset):
+        return np.dtype(np.float64 if _stored_dtype(dataset).itemsize > 2 else np.float32)
+    return measured_dtype(dataset)
+
+
+def measured_dtype(dataset: Any) -> np.dtype[Any]:
+    """``output_dtype`` of the pixels that are no padding."""
     if "DoubleFloatPixelData" in dataset:
         return np.dtype(np.float64)
     if "FloatPixelData" in dataset or not dataset.get("BitsAllocated"):
@@ -86,6 +94,47 @@ def output_dtype(dataset: Any) -> np.dtype[Any]:
         if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
             return np.dtype(kind)
     return np.dtype(np.float64)
+
+
+def padding_range(dataset: Any) -> tuple[int, int] | None:
+    """Least and largest stored value of pixels that pad the picture (PS3.3 C.7.5.1.1.2).
+
+    None where no padding is stated, and for colour. A value that its writer gave the wrong sign
+    is brought into the stored type.
+    """
+    value = _whole(dataset.get("PixelPaddingValue"))
+    if value is None or channels_of(dataset) != 1 or not dataset.get("BitsAllocated"):
+        return None
+    limit = _whole(dataset.get("PixelPaddingRangeLimit"))
+    ends = [_as_stored(dataset, one) for one in (value, value if limit is None else limit)]
+    return min(ends), max(ends)
+
+
+def has_gaps(dataset: Any) -> bool:
+    """Whether padded pixels are decoded as not-a-number: no measurement, for every reader.
+
+    Of CT, padding is air or less; of 8 bits, black: both stay whole numbers.
+    """
+    return (
+        padding_range(dataset) is not None
+        and "FloatPixelData" not in dataset
+        and "DoubleFloatPixelData" not in dataset
+        and str(dataset.get("Modality")) != "CT"
+        and _stored_dtype(dataset).itemsize > 1
+    )
+
+
+def _as_stored(dataset: Any, value: int) -> int:
+    low, high = np.iinfo(_stored_dtype(dataset)).min, np.iinfo(_stored_dtype(dataset)).max
+    turn = int(high) - int(low) + 1
+    return value if low <= value <= high else (value - int(low)) % turn + int(low)
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return None if value is None or isinstance(value, bytes) else int(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def rescales(dataset: Any) -> list[tuple[float, float]]:

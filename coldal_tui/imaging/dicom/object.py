@@ -13,13 +13,15 @@ from coldal_tui.imaging.affines import lps_affine, plausible_spacing
 from coldal_tui.imaging.dicom.attributes import (
     channels_of,
     frames_of,
+    has_gaps,
+    measured_dtype,
     output_dtype,
     quiet_pydicom,
     transfer_syntax,
 )
 from coldal_tui.imaging.dicom.frames import frame_stack
 from coldal_tui.imaging.dicom.kinds import is_stack_slice, refuse_non_images
-from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.imaging.image import STORED_DTYPE, ScanHeader
 from coldal_tui.imaging.readers.limits import check_bytes, check_picture, decoding, truncated
 
 _ITEM, _DELIMITER = 0xE000FFFE, 0xE0DDFFFE
@@ -194,6 +196,8 @@ def _header(
     channels = channels_of(dataset)
     pixel_spacing = _spacing(dataset)
     meta = {key: text for key, name in _META.items() if (text := _text(dataset.get(name)))}
+    if has_gaps(dataset):
+        meta[STORED_DTYPE] = measured_dtype(dataset).name
     patient = _text(dataset.get("PatientID")) or None
     orientation = _floats(dataset.get("ImageOrientationPatient"), 6)
     position = _floats(dataset.get("ImagePositionPatient"), 3)

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.dicom.attributes import (
     frames_of,
+    has_gaps,
+    measured_dtype,
     output_dtype,
+    padding_range,
     quiet_pydicom,
     rescales,
     stored_range,
@@ -39,8 +42,41 @@ def decoded_frames(path: str | Path) -> tuple[Any, NDArray[Any]]:
         raw = _decode(path, dataset)
         frames = frames_of(dataset)
         rows, columns = int(dataset.Rows), int(dataset.Columns)
-        raw = raw.reshape(frames, rows, columns, -1)
-        return dataset, _in_stored_units(dataset, raw)
+        raw = _without_overlays(dataset, raw.reshape(frames, rows, columns, -1))
+        measured = _in_stored_units(dataset, raw)
+        return dataset, _without_padding(dataset, raw, measured)
+
+
+def _without_overlays(dataset: Any, raw: NDArray[Any]) -> NDArray[Any]:
+    """Stored values without the bits above Bits Stored, where old files keep overlays.
+
+    pydicom masks them in native data only.
+    """
+    bits = int(dataset.get("BitsStored") or 0)
+    spare = raw.dtype.itemsize * 8 - bits
+    if raw.dtype.kind not in "ui" or not 0 < spare < raw.dtype.itemsize * 8:
+        return raw
+    if raw.dtype.kind == "u":
+        return raw & raw.dtype.type((1 << bits) - 1) if int(raw.max()) >> bits else raw
+    return (raw << spare) >> spare
+
+
+def _without_padding(dataset: Any, raw: NDArray[Any], measured: NDArray[Any]) -> NDArray[Any]:
+    """``measured`` with padded pixels as not-a-number, or never above the least of the others."""
+    found = padding_range(dataset)
+    if found is None or raw.dtype.kind not in "ui":
+        return measured
+    gap = (raw >= found[0]) & (raw <= found[1])
+    if has_gaps(dataset):
+        floating = measured.astype(output_dtype(dataset), copy=False)
+        if gap.any():
+            floating[gap] = np.nan
+        return floating
+    if gap.any() and not gap.all():
+        least = measured[~gap].min()
+        measured = measured.copy()
+        measured[gap] = np.minimum(measured[gap], least)
+    return measured
 
 
 def _decode(path: str | Path, dataset: Any) -> NDArray[Any]:
@@ -118,7 +154,7 @@ def _in_stored_units(dataset: Any, raw: NDArray[Any]) -> NDArray[Any]:
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     photometric = str(dataset.get("PhotometricInterpretation"))
-    target = output_dtype(dataset)
+    target = measured_dtype(dataset)
     if photometric == "PALETTE COLOR":
         coloured = np.asarray(apply_color_lut(raw[..., 0], dataset)[..., :3])
         if coloured.dtype.itemsize > 1 and int(coloured.max()) > 255:  # 16-bit colour entries

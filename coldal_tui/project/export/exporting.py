@@ -143,6 +143,7 @@ def _meta(project: Project, wanted: Wanted, plan: Plan) -> ExportMeta:
         ignore_value=classes.ignore_value,
         slices=wanted.slices,
         deidentifier=plan.deidentifier,
+        intensity=project.intensity,
     )
 
 

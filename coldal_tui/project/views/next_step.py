@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
+from coldal_tui.project.stale_runs import made_by_another_rule
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
@@ -111,12 +112,16 @@ def _round_step(project: Project, budget: Budget) -> NextStep:
 
 
 def run_is_current(project: Project) -> bool:
-    """Whether the newest run was trained on exactly the labels that are active now."""
+    """Whether the newest run was trained on exactly the labels that are active now, with
+    intensities read by the rule that the project has now."""
     store = project.store
     row = store.row("SELECT summary FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1")
     if row is None:
         return False
-    seen: dict[str, str] = json.loads(row["summary"]).get("labels", {})
+    summary = json.loads(row["summary"])
+    if made_by_another_rule(project, summary):
+        return False
+    seen: dict[str, str] = summary.get("labels", {})
     now = store.rows("SELECT scan_id, sha256 FROM labels WHERE state = 'active'")
     return seen == {label["scan_id"]: label["sha256"] for label in now}
 

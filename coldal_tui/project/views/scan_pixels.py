@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.imaging.image import ScanImage
-from coldal_tui.imaging.intensity import limits, rule_for
+from coldal_tui.imaging.intensity import limits_of, rule_of
+from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 
 T = TypeVar("T")
 
@@ -48,16 +49,17 @@ class Pixels:
         return (low - self.offset) / self.scale, (high - self.offset) / self.scale
 
 
-def pixels_of(image: ScanImage, most_bytes: int = MOST_BYTES) -> Pixels:
-    """Keep what a screen can show of a scan.
+def pixels_of(
+    image: ScanImage, most_bytes: int = MOST_BYTES, how: IntensityChoice = BY_FILE
+) -> Pixels:
+    """Keep what a screen can show of a scan; ``how`` is the project's rule for intensities.
 
     Integers of 8 and 16 bits stay as they are; all else becomes 16 bits over at least 16 default
     windows (or minimum to maximum, where that is less). What would take more than ``most_bytes``
     is kept in 8 bits, then in every second, third, … voxel of the longest axes.
     """
     array, modality = image.array, image.header.modality
-    rule = rule_for(array, modality)
-    shown = limits(array, modality, rule=rule)
+    rule, shown = rule_of(array, modality, how), limits_of(array, modality, how)
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
     strides = _strides(array.shape[:-1], int(array.shape[-1]), most_bytes)

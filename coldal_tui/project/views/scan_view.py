@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.image import ScanHeader, ScanRef
+from coldal_tui.imaging.intensity_choice import IntensityChoice
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.scan_facts import ScanFacts, read_scan_facts
@@ -93,12 +94,14 @@ def read_pixels(
         return None, Trouble("the file is missing", remedy, "missing")
     ref, header = facts.record.ref(project.images), facts.record.header()
     try:
-        return cache.read("pixels", ref.files, lambda: _decoded(ref, header)), None
+        how = project.intensity
+        kind = f"pixels {how.words}"
+        return cache.read(kind, ref.files, lambda: _decoded(ref, header, how)), None
     except Exception as error:  # whatever a damaged file makes a decoder do
         return None, told(error, "copy the file again from its source")
 
 
-def _decoded(ref: ScanRef, header: ScanHeader) -> Pixels:
+def _decoded(ref: ScanRef, header: ScanHeader, how: IntensityChoice) -> Pixels:
     from coldal_tui.imaging.reading import read_scan
 
     image = read_scan(ref)
@@ -109,7 +112,7 @@ def _decoded(ref: ScanRef, header: ScanHeader) -> Pixels:
             remedy="coldal-tui index takes the change in",
             code="changed",
         )
-    return pixels_of(image)
+    return pixels_of(image, how=how)
 
 
 def _layer(

@@ -13,6 +13,7 @@ from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
 from coldal_tui.project.scans.left_out import LeftOut, read_left_out
+from coldal_tui.project.stale_runs import why_stale
 from coldal_tui.project.views.next_step import NextStep, next_step
 
 
@@ -70,7 +71,8 @@ class RunState:
     """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
 
     ``networks``: how many were trained, the first of which predicts and is measured. ``labels``
-    counts what it trained on; ``left_out`` the labelled scans that it could not use.
+    counts what it trained on; ``left_out`` the labelled scans that it could not use. ``stale`` says
+    why it is no longer of the project as it is, if so.
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class RunState:
     created_at: str
     networks: int = 1
     left_out: int = 0
+    stale: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,8 +266,17 @@ def _rounds(project: Project) -> tuple[RoundState, ...]:
     )
 
 
+def _image_hashes(project: Project) -> dict[str, str]:
+    """Of the scans that have or had a label."""
+    rows = project.store.tuples(
+        "SELECT scan_id, quick_hash FROM scans WHERE scan_id IN (SELECT scan_id FROM labels)"
+    )
+    return dict(rows)
+
+
 def _runs(project: Project) -> tuple[RunState, ...]:
     runs = []
+    hashes = _image_hashes(project)
     for row in project.store.rows("SELECT * FROM runs ORDER BY created_at, run_id"):
         summary = json.loads(row["summary"])
         validation = summary.get("validation") or {}
@@ -280,6 +292,7 @@ def _runs(project: Project) -> tuple[RunState, ...]:
                 created_at=row["created_at"],
                 networks=summary.get("networks", 1),
                 left_out=len(summary.get("left_out", ())),
+                stale=why_stale(project, hashes, summary),
             )
         )
     return tuple(runs)

@@ -1,0 +1,43 @@
+"""Why a run is no longer of the project as it is: the rule for intensities, or images, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from coldal_tui.imaging.intensity_choice import IntensityChoice
+from coldal_tui.project.project import Project
+
+
+def made_by_another_rule(project: Project, summary: Mapping[str, Any]) -> bool:
+    """Whether a run (its stored summary) read intensities otherwise than the project does now."""
+    stored = (summary.get("plan") or {}).get("intensity") or {}
+    return msgspec.convert(stored, IntensityChoice) != project.intensity
+
+
+def changed_images(hashes: Mapping[str, str], summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Scans that a run trained on or was watched with whose images were others then.
+
+    ``hashes`` are those of the scans now, by scan.
+    """
+    left_out = {one["scan_id"] for one in summary.get("left_out", ())}
+    seen: Mapping[str, str] = summary.get("images", {})
+    return tuple(
+        scan_id
+        for scan_id, digest in sorted(seen.items())
+        if scan_id not in left_out and hashes.get(scan_id, digest) != digest
+    )
+
+
+def why_stale(project: Project, hashes: Mapping[str, str], summary: Mapping[str, Any]) -> str:
+    """In words; empty for a run that is of the project as it is."""
+    reasons = []
+    if made_by_another_rule(project, summary):
+        reasons.append(f"intensities are read by another rule now ({project.intensity.words})")
+    changed = changed_images(hashes, summary)
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        reasons.append(f"images changed since: {', '.join(changed[:3])}{more}")
+    return "; ".join(reasons)

@@ -247,7 +247,7 @@ def parse_config(text: str, where: str) -> Config:
     try:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
-        raise bad_value(text, where, data, str(error), Config) from error
+        raise bad_value(text, where, data, Config) from error
     _check_meaning(text, where, config)
     return config
 

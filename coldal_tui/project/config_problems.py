@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from typing import Any
+from typing import Any, get_type_hints
+
+import msgspec
 
 from coldal_tui.errors import ColdalError
 
@@ -64,30 +66,57 @@ def bad_toml(text: str, where: str, error: tomllib.TOMLDecodeError) -> ColdalErr
     )
 
 
-def bad_value(
-    text: str, where: str, data: dict[str, Any], message: str, kind: type[Any]
-) -> ColdalError:
-    """msgspec's complaint about ``data`` as an error with the line and what ``kind`` allows."""
-    found = re.fullmatch(r"(.*?)(?: - at `\$\.?([^`]*)`)?", message, re.DOTALL)
-    reason, place = (found.group(1), found.group(2) or "") if found else (message, "")
-    path = tuple(re.sub(r"\[[^\]]*\]", "", place).split(".")) if place else ()
-    missing = re.search(r"required field `(\w+)`", reason)
-    if missing and not path:
+def bad_value(text: str, where: str, data: dict[str, Any], kind: type[Any]) -> ColdalError:
+    """The first thing in ``data`` that ``kind`` does not allow, with its line and what is allowed.
+
+    ``data`` is a document that msgspec refuses to convert to ``kind``.
+    """
+    path, missing = _first_fault(data, kind)
+    if missing and len(path) == 1:
         return ColdalError(
-            f"the table [{missing.group(1)}] is missing",
+            f"the table [{path[0]}] is missing",
             where=where,
             remedy='add it, with its key dir = "…"',
             code="bad-config",
         )
     if missing:
-        key = (*path, missing.group(1))
-        return problem(text, where, key, "is missing", f"allowed: {allowed(kind, key)}")
+        return problem(text, where, path, "is missing", f"allowed: {allowed(kind, path)}")
     value: Any = data
     for part in path:
-        value = value.get(part) if isinstance(value, dict) else value
+        value = value[part]
     shown = json.dumps(value, ensure_ascii=False, default=str)
     what = f"{shown} is not allowed"
     return problem(text, where, path, what, f"allowed: {allowed(kind, path)}")
+
+
+def _first_fault(data: dict[str, Any], kind: type[Any], above: Path = ()) -> tuple[Path, bool]:
+    """The path of the first key whose value is refused, or that is missing (True).
+
+    Each value is converted by itself, in the order of the file, tables in tables too; what a table
+    needs and lacks comes after what it has.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    for key, value in data.items():
+        if key not in hints:
+            return (*above, key), False
+        if isinstance(value, dict) and hasattr(hints[key], "__struct_fields__"):
+            found, missing = _first_fault(value, hints[key], (*above, key))
+            if found:
+                return found, missing
+        elif not _fits(value, hints[key]):
+            return (*above, key), False
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in data:
+            return (*above, field.name), True
+    return (), False
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def allowed(kind: type[Any], path: Path) -> str:

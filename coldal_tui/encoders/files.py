@@ -63,12 +63,6 @@ def installed(info: EncoderInfo, folder: Path) -> Installed | None:
     return found if whole else None
 
 
-def weights_path(info: EncoderInfo, folder: Path) -> Path | None:
-    """The installed weights of an encoder, if they are here."""
-    found = installed(info, folder)
-    return None if found is None else folder / info.name / found.file
-
-
 def checked_weights(info: EncoderInfo, folder: Path) -> Path | None:
     """The installed weights, once more compared with the hash that they were installed with.
 

@@ -21,12 +21,12 @@ from coldal_compute.segmentation.data import file_readers, preprocess
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
+from coldal_compute.segmentation.grids import native_logits
 from coldal_compute.segmentation.inference import (
     grid_logits,
     load_ensemble,
     load_model,
     predict,
-    predict_logits,
 )
 from coldal_compute.segmentation.metrics import measure_scan
 from coldal_compute.segmentation.network import build_network, pick_device, save_weights
@@ -64,7 +64,7 @@ def _score(run: Path, scans: tuple[LabelledScan, ...], out: Path, report: Any, *
 def test_logits_and_labels_lie_on_the_scans_own_grid(images: Any, tmp_path: Path) -> None:
     model = load_model(_run(tmp_path / "run", images), _CPU)
     scan = read_scan(images[0].scan.ref)
-    logits = predict_logits(model, scan)
+    logits = native_logits(model.logits(scan), scan.header.shape)
     labels, _ = predict(model, scan)
     assert logits.shape == (3, 48, 56)
     np.testing.assert_array_equal(labels, logits.argmax(dim=0).numpy())

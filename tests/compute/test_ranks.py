@@ -55,7 +55,7 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 def helpers() -> list[psutil.Process]:
     """Living processes that help this one."""
     found = psutil.Process().children(recursive=True)
-    return [one for one in found if "coldal_compute.segmentation.ranks" in one.cmdline()]
+    return [one for one in found if "coldal_compute.train_helper" in one.cmdline()]
 
 
 @pytest.mark.parametrize(

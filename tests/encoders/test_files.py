@@ -20,12 +20,12 @@ from coldal_tui.encoders.catalogue import (
 )
 from coldal_tui.encoders.files import (
     OnHub,
+    checked_weights,
     encoders_folder,
     hub_file,
     install_from_file,
     install_from_url,
     installed,
-    weights_path,
 )
 from coldal_tui.errors import ColdalError, UsageError
 from tests.support.stand_in import serving
@@ -52,7 +52,7 @@ def test_where_encoders_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_file_is_copied_and_remembered(tmp_path: Path, source: Path) -> None:
     found = install_from_file(RADIMAGENET_RESNET50, source, tmp_path / "e")
     assert (found.sha256, found.bytes, found.checked) == (DIGEST, len(CONTENT), False)
-    path = weights_path(RADIMAGENET_RESNET50, tmp_path / "e")
+    path = checked_weights(RADIMAGENET_RESNET50, tmp_path / "e")
     assert path == tmp_path / "e/radimagenet-resnet50/mine.pt"
     assert path.read_bytes() == CONTENT
     assert installed(RADIMAGENET_RESNET50, tmp_path / "e") == found
@@ -70,7 +70,7 @@ def test_a_file_with_another_hash_is_refused(tmp_path: Path, source: Path) -> No
 def test_a_file_that_was_cut_off_is_not_here(tmp_path: Path, source: Path) -> None:
     install_from_file(DINOV2_SMALL, source, tmp_path / "e")
     (tmp_path / "e/dinov2-small/mine.pt").write_bytes(CONTENT[:-1])
-    assert weights_path(DINOV2_SMALL, tmp_path / "e") is None
+    assert checked_weights(DINOV2_SMALL, tmp_path / "e") is None
 
 
 def test_a_damaged_receipt_is_no_installation(tmp_path: Path, source: Path) -> None:
@@ -84,7 +84,7 @@ def test_from_an_address(tmp_path: Path) -> None:
         found = install_from_url(DINOV2_SMALL, f"{server.url}/m.bin", tmp_path, DIGEST)
     assert (found.file, found.sha256, found.checked) == ("model.safetensors", DIGEST, True)
     assert found.source == f"{server.url}/m.bin"
-    path = weights_path(DINOV2_SMALL, tmp_path)
+    path = checked_weights(DINOV2_SMALL, tmp_path)
     assert path is not None
     assert path.read_bytes() == CONTENT
 
@@ -169,14 +169,14 @@ def test_a_copy_is_checked_against_its_source(
     monkeypatch.setattr(encoder_files, "sha256_file", lambda path: next(digests))
     with pytest.raises(ColdalError, match="changed while it was copied"):
         install_from_file(DINOV2_SMALL, source, tmp_path / "e")
-    assert weights_path(DINOV2_SMALL, tmp_path / "e") is None
+    assert checked_weights(DINOV2_SMALL, tmp_path / "e") is None
 
 
 def test_a_file_called_like_the_receipt_is_kept_under_another_name(tmp_path: Path) -> None:
     source = tmp_path / "installed.json"
     source.write_bytes(CONTENT)
     install_from_file(DINOV2_SMALL, source, tmp_path / "e")
-    path = weights_path(DINOV2_SMALL, tmp_path / "e")
+    path = checked_weights(DINOV2_SMALL, tmp_path / "e")
     assert path is not None
     assert path.read_bytes() == CONTENT
 

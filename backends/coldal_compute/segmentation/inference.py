@@ -14,7 +14,7 @@ from torch import nn
 
 from coldal_compute.segmentation.data import preprocess
 from coldal_compute.segmentation.entropy import mean_entropy
-from coldal_compute.segmentation.grids import native_labels, native_logits
+from coldal_compute.segmentation.grids import native_labels
 from coldal_compute.segmentation.network import (
     autocast,
     build_network,
@@ -118,11 +118,6 @@ def _load(plan: Plan, folder: Path, device: torch.device, windows: int) -> Model
     net = build_network(plan)
     load_weights(net, folder)
     return Model(plan, net.to(device).eval(), device, windows=windows)
-
-
-def predict_logits(model: Model, scan: ScanImage) -> torch.Tensor:
-    """Logits ``(C, *shape)`` float32, resampled linearly to the scan's own grid."""
-    return native_logits(model.logits(scan), scan.header.shape)
 
 
 def predict(model: Model, scan: ScanImage) -> tuple[NDArray[np.uint8], float]:

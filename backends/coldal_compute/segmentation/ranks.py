@@ -23,12 +23,12 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import distributed
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.spec import TrainSpec
 
 _END_S = 10.0
 _LOOK_S = 1.0
-_READY = b"ready\n"
+READY = b"ready\n"
+"""What a helper says when it has read its scans."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Environment(LightningEnvironment):
         return 0
 
 
-class _Helper(msgspec.Struct, frozen=True):
+class Helper(msgspec.Struct, frozen=True):
     """What a process is told that helps with a training."""
 
     spec: TrainSpec
@@ -93,7 +93,7 @@ class _Helper(msgspec.Struct, frozen=True):
     parent: int
 
 
-class _Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True):
     what: str
     where: str | None
     remedy: str | None
@@ -139,7 +139,7 @@ def together(spec: TrainSpec, folder: Path, count: int, grace_s: float = 60.0) -
         for helper in helpers:
             helper.wait(_END_S)
         for number in range(1, count):
-            _failure_file(folder, number).unlink(missing_ok=True)
+            failure_file(folder, number).unlink(missing_ok=True)
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
@@ -147,7 +147,7 @@ def together(spec: TrainSpec, folder: Path, count: int, grace_s: float = 60.0) -
 def _await_ready(helper: subprocess.Popen[bytes]) -> None:
     """Until a helper has read its scans: what comes after can't be waited for with an end."""
     assert helper.stdout is not None
-    if helper.stdout.readline() != _READY:
+    if helper.stdout.readline() != READY:
         status = helper.wait()
         raise ColdalError(
             f"a process that was to train along ended ({_ending(status)})",
@@ -179,14 +179,14 @@ def mean_of_all(value: float, rank: Rank, device: torch.device) -> float:
 
 
 def _start(spec: TrainSpec, folder: Path, number: int, rank: Rank) -> subprocess.Popen[bytes]:
-    _failure_file(folder, number).unlink(missing_ok=True)
+    failure_file(folder, number).unlink(missing_ok=True)
     helper = subprocess.Popen(
         # -P: a folder full of outputs is no place to import modules from.
-        [sys.executable, "-P", "-m", "coldal_compute.segmentation.ranks"],
+        [sys.executable, "-P", "-m", "coldal_compute.train_helper"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    told = _Helper(spec, str(folder), number, rank.count, rank.port, os.getpid())
+    told = Helper(spec, str(folder), number, rank.count, rank.port, os.getpid())
     assert helper.stdin is not None
     with helper.stdin as stream:
         stream.write(msgspec.json.encode(told))
@@ -197,12 +197,13 @@ def _cause(folder: Path, count: int) -> ColdalError | None:
     """What another process failed of; this one then fails of its silence alone."""
     for number in range(1, count):
         with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
-            told = msgspec.json.decode(_failure_file(folder, number).read_bytes(), type=_Failure)
+            told = msgspec.json.decode(failure_file(folder, number).read_bytes(), type=Failure)
             return ColdalError(told.what, where=told.where, remedy=told.remedy, code=told.code)
     return None
 
 
-def _failure_file(folder: Path, number: int) -> Path:
+def failure_file(folder: Path, number: int) -> Path:
+    """Where a helper says why it failed."""
     return folder / f"rank-{number}.json"
 
 
@@ -210,35 +211,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main() -> int:
-    """A process that helps: told by its standard input, it trains along and writes nothing."""
-    end_with_parent()
-    # The first process hears of an end, and this one ends with it.
-    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Helper)
-    if os.getppid() != told.parent:
-        # It died before this process could be bound to it.
-        return 1
-    from coldal_compute.train_step import train_along
-
-    folder = Path(told.folder)
-    try:
-        train_along(told.spec, folder, Rank(told.number, told.count, told.port), _say_ready)
-    except ColdalError as error:
-        failure = _Failure(error.what, error.where, error.remedy, error.code)
-        _failure_file(folder, told.number).write_bytes(msgspec.json.encode(failure))
-        return 1
-    return 0
-
-
-def _say_ready() -> None:
-    """Say it, and from now on write to the log what this process may write."""
-    os.write(1, _READY)
-    os.dup2(2, 1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

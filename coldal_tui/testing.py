@@ -388,8 +388,9 @@ def _quick_job(folder: Path) -> JobFolder:
     import numpy as np
 
     from coldal_tui.jobs.folder import JobFolder
-    from coldal_tui.jobs.spec import PoolRow, SelectSpec
+    from coldal_tui.jobs.spec import SelectSpec
     from coldal_tui.maps import save_map
+    from coldal_tui.selection.rows import PoolRow
 
     folder.mkdir(parents=True)
     names = ("a", "b", "c")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +12,14 @@ from coldal_compute.map_step import read_vectors
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
+from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.clustering import Clustering, choose_clusters
 from coldal_tui.selection.geometry import nearest
-from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
+from coldal_tui.selection.pool import Pick, Pool, queue_row
 from coldal_tui.selection.strategies import Strategy, strategy
 from coldal_tui.selection.validation import draw_validation, interleave, most_validation
 
 CLUSTERS_FILE = "clusters.npz"
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """The pool as arrays, in ``scan_id`` order."""
-
-    scan_ids: tuple[str, ...]
-    patients: tuple[str, ...]
-    xy: NDArray[np.float64]
-    candidate: NDArray[np.bool_]
-    covered: NDArray[np.bool_]
-    labelled: NDArray[np.bool_]
-    entropy: NDArray[np.float64] | None
-    class_entropy: NDArray[np.float64] | None
-    bald: NDArray[np.float64] | None
-    foreground_entropy: NDArray[np.float64] | None
-    boundary_entropy: NDArray[np.float64] | None
-    features: NDArray[np.float64] | None
 
 
 def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
@@ -46,14 +28,24 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     ``result`` has ``k``, ``silhouettes`` (every k with its score), ``estimated``, ``sizes``,
     ``picks`` (rows of the queue, in rank order), ``notes`` and ``clusters_file``.
     """
-    scene = _scene(spec)
+    placed = load_map(Path(spec.map))
+    scene = assemble(spec.pool, placed.index(), placed.xy)
+    if not scene.scan_ids:
+        raise ColdalError(
+            "no scan of the pool is on the map",
+            where=spec.map,
+            remedy="coldal-tui map",
+            code="no-map",
+        )
+    if spec.one_per_patient:
+        scene = scene.one_per_patient()
     notes: list[str] = []
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
     patients = min(
         spec.validation,
         spec.budget - 1,
-        most_validation(scene.patients, scene.candidate, scene.covered),
+        most_validation(scene.patients, scene.pool.candidate, scene.pool.covered),
     )
     vectors = _vectors(spec, scene) if "embeddings" in chosen.needs else None
     clustering = _clusters(spec, scene, spec.budget - patients, chosen, vectors)
@@ -61,20 +53,12 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     validation = _validation(spec, scene, clustering, patients, notes)
     frozen = {scene.patients[pick.index] for pick in validation}
     free = np.array([patient not in frozen for patient in scene.patients])
-    pool = Pool(
-        points=scene.xy,
+    pool = replace(
+        scene.pool,
         clusters=clustering.labels,
-        candidate=scene.candidate & free,
-        covered=scene.covered,
-        labelled=scene.labelled & free,
-        entropy=scene.entropy,
+        candidate=scene.pool.candidate & free,
+        labelled=scene.pool.labelled & free,
         embeddings=vectors,
-        bald=scene.bald,
-        class_entropy=scene.class_entropy,
-        foreground_entropy=scene.foreground_entropy,
-        boundary_entropy=scene.boundary_entropy,
-        features=scene.features,
-        patients=patient_numbers(scene.patients) if spec.one_per_patient else None,
         round=spec.round,
         clusters_by=chosen.name if chosen.clusterer else "map",
     )
@@ -114,43 +98,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     )
 
 
-def _scene(spec: SelectSpec) -> _Scene:
-    placed = load_map(Path(spec.map))
-    known = placed.index()
-    rows = [row for row in spec.pool if row.scan_id in known]
-    if not rows:
-        raise ColdalError(
-            "no scan of the pool is on the map",
-            where=spec.map,
-            remedy="coldal-tui map",
-            code="no-map",
-        )
-    return _Scene(
-        scan_ids=tuple(row.scan_id for row in rows),
-        patients=tuple(row.patient_id for row in rows),
-        xy=placed.xy[[known[row.scan_id] for row in rows]],
-        candidate=np.array([row.candidate for row in rows]),
-        covered=np.array([row.covered for row in rows]),
-        labelled=np.array([row.labelled for row in rows]),
-        entropy=_known([row.entropy for row in rows]),
-        class_entropy=_known([row.class_entropy for row in rows]),
-        bald=_known([row.bald for row in rows]),
-        foreground_entropy=_known([row.foreground_entropy for row in rows]),
-        boundary_entropy=_known([row.boundary_entropy for row in rows]),
-        features=_known([row.features for row in rows]),
-    )
-
-
-def _known(values: Sequence[float | tuple[float, ...] | None]) -> NDArray[np.float64] | None:
-    """Scores as an array with NaN where there is none; None where no scan has one."""
-    some = next((value for value in values if value is not None), None)
-    if some is None:
-        return None
-    nothing = np.full(np.shape(some), np.nan)
-    return np.array([nothing if value is None else value for value in values])
-
-
-def _vectors(spec: SelectSpec, scene: _Scene) -> NDArray[np.float32]:
+def _vectors(spec: SelectSpec, scene: Assembly) -> NDArray[np.float32]:
     """The vectors of the scene's scans, row for row; the shards may hold others too."""
     scan_ids, vectors = read_vectors(spec.shards)
     row = {scan_id: n for n, scan_id in enumerate(scan_ids)}
@@ -159,7 +107,7 @@ def _vectors(spec: SelectSpec, scene: _Scene) -> NDArray[np.float32]:
 
 def _clusters(
     spec: SelectSpec,
-    scene: _Scene,
+    scene: Assembly,
     batch: int,
     chosen: Strategy,
     vectors: NDArray[np.float32] | None,
@@ -169,31 +117,31 @@ def _clusters(
     if spec.clusters is None:
         if chosen.clusterer is not None and vectors is not None:
             return chosen.clusterer(vectors, max(1, batch), spec.seed)
-        return choose_clusters(scene.xy, max(1, batch), spec.seed)
+        return choose_clusters(scene.pool.points, max(1, batch), spec.seed)
     earlier = load_clusters(Path(spec.clusters))
     labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
     old, new = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
     if not len(old):
         # Every scan that was clustered is gone: there is nothing to join.
-        return choose_clusters(scene.xy, max(1, batch), spec.seed)
+        return choose_clusters(scene.pool.points, max(1, batch), spec.seed)
     if len(new):
-        _, which = nearest(scene.xy[new], scene.xy[old])
+        _, which = nearest(scene.pool.points[new], scene.pool.points[old])
         labels[new] = labels[old[which]]
     return Clustering(labels, earlier.k, (), False)
 
 
 def _validation(
-    spec: SelectSpec, scene: _Scene, clustering: Clustering, patients: int, notes: list[str]
+    spec: SelectSpec, scene: Assembly, clustering: Clustering, patients: int, notes: list[str]
 ) -> list[Pick]:
     if spec.validation == 0:
         return []
     drawn = draw_validation(
         scene.patients,
         clustering.labels,
-        scene.candidate,
+        scene.pool.candidate,
         patients,
         spec.seed,
-        training=scene.covered,
+        training=scene.pool.covered,
     )
     if len(drawn) < spec.validation:
         # A fifth is never less than two, so fewer means that the patients have run out.

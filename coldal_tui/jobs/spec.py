@@ -12,6 +12,7 @@ import msgspec
 
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
+from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.design import CellId, Design, SplitRule
 
 
@@ -90,29 +91,6 @@ class MapSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="map"):
     seed: int
     base: str | None = None
     fingerprint: str = ""
-
-
-class PoolRow(msgspec.Struct, frozen=True):
-    """One scan's state as selection sees it, in scan_id order.
-
-    ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
-    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
-    ``class_entropy`` (p_c · H of each class but the background), ``bald`` (what an ensemble
-    disagrees about), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the
-    model's ``features``: where they were measured.
-    """
-
-    scan_id: str
-    patient_id: str
-    candidate: bool
-    covered: bool
-    labelled: bool
-    entropy: float | None = None
-    class_entropy: tuple[float, ...] | None = None
-    bald: float | None = None
-    foreground_entropy: float | None = None
-    boundary_entropy: float | None = None
-    features: tuple[float, ...] | None = None
 
 
 class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):

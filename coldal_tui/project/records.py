@@ -11,6 +11,9 @@ from coldal_tui.imaging.image import Affine, ScanHeader, ScanRef
 from coldal_tui.jobs.spec import ScanInput
 from coldal_tui.project.store import Row
 
+USABLE = "scans.state = 'present' AND scans.excluded IS NULL AND scans.duplicate_of IS NULL"
+"""SQL for ``ScanRecord.usable`` on the table ``scans``."""
+
 
 @dataclass(frozen=True)
 class ScanRecord:

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from coldal_tui.below import plain_name
-from coldal_tui.jobs.spec import PoolRow
 from coldal_tui.project.labels.files import SUFFIXES
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
+from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.cells import ScanScores
 
 
@@ -23,17 +23,42 @@ def latest_run(project: Project) -> str | None:
     return None if value is None else str(value)
 
 
-def run_entropies(project: Project, run_id: str | None) -> dict[str, float]:
-    """``scan_id → H`` of a run, by the mean that the project asks for (``selection.entropy``).
+def entropy_kind(project: Project, strategy: str | None = None) -> str:
+    """Which mean over pixels H is: ``mean``, ``foreground`` or ``boundary``.
+
+    The strategy's own where it has one, else what the project asks for (``selection.entropy``).
+    """
+    own = {"entropy-foreground": "foreground", "entropy-boundary": "boundary"}
+    return own.get(strategy or "", project.config.selection.entropy)
+
+
+def _column(kind: str) -> str:
+    return "entropy" if kind == "mean" else f"json_extract(more, '$.{kind}')"
+
+
+def run_entropies(
+    project: Project, run_id: str | None, kind: str | None = None
+) -> dict[str, float]:
+    """``scan_id → H`` of a run; ``kind`` as ``entropy_kind`` answers, by default the project's.
 
     Scans that were scored before there were other means have none of these.
     """
     if run_id is None:
         return {}
-    kind = project.config.selection.entropy
-    wanted = "entropy" if kind == "mean" else f"json_extract(more, '$.{kind}')"
+    wanted = _column(kind or entropy_kind(project))
     rows = project.store.tuples(f"SELECT scan_id, {wanted} FROM scores WHERE run_id = ?", (run_id,))
     return {scan_id: value for scan_id, value in rows if value is not None}
+
+
+def scan_entropies(project: Project, scan_id: str, kind: str | None = None) -> list[Row]:
+    """``run_id`` and ``entropy`` (H) of a scan by every run that scored it, oldest first."""
+    wanted = _column(kind or entropy_kind(project))
+    rows = project.store.rows(
+        f"SELECT s.run_id, {wanted} AS entropy FROM scores s JOIN runs r ON r.run_id = s.run_id "
+        "WHERE s.scan_id = ? ORDER BY r.created_at, r.run_id",
+        (scan_id,),
+    )
+    return [row for row in rows if row["entropy"] is not None]
 
 
 def kept_scores(scores: ScanScores | None) -> dict[str, Any]:

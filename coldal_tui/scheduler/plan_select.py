@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import PoolRow, SelectSpec
+from coldal_tui.jobs.spec import SelectSpec
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
-from coldal_tui.project.runs import latest_run, with_scores
+from coldal_tui.project.runs import latest_run
 from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, needs_of, seed_of
+from coldal_tui.selection.rows import PoolRow
 from coldal_tui.selection.validation import default_validation_count
 
 
@@ -32,7 +33,9 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         raise ColdalError("there is no map yet", where=project.name, remedy="coldal-tui map")
     default = config.selection.strategy if number == 0 else config.selection.round_strategy
     run_id = latest_run(project)
-    rows = tuple(r for r in candidates.pool_rows(project, run_id) if r.scan_id in vectors)
+    name = request.get("strategy") or default
+    needs = needs_of(name) if number > 0 else ()
+    rows = tuple(r for r in candidates.pool_rows(project, run_id, needs) if r.scan_id in vectors)
     if not any(row.candidate for row in rows):
         raise ColdalError(
             "no scan is left to pick: all are labelled, queued, skipped, excluded, duplicates, "
@@ -43,9 +46,6 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         )
     previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
     alpha = request.get("alpha")
-    name = request.get("strategy") or default
-    if number > 0 and needs_of(name):
-        rows = tuple(with_scores(project, rows, run_id))
     return SelectSpec(
         round=number,
         strategy=name,

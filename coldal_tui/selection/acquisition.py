@@ -340,6 +340,18 @@ class _Boxes:
         self._buckets.near(x, y, int(self._index[pick.place]))
 
 
+def scaled_entropy(raw: Floats64, candidate: Mask) -> Floats64:
+    """(N,) entropies on the queue's scale: min-max over the candidates, 0 for the surest.
+
+    NaN where there is none. All candidates alike: 0. No candidate has one: NaN throughout.
+    """
+    known = raw[candidate & np.isfinite(raw)]
+    if not len(known):
+        return np.full(len(raw), np.nan)
+    span = float(known.max() - known.min())
+    return (raw - known.min()) / span if span else np.where(np.isnan(raw), np.nan, 0.0)
+
+
 def _min_max(values: Floats64) -> Floats64:
     """Values scaled to 0..1; all equal, or none finite: 0."""
     finite = values[np.isfinite(values)]

@@ -13,10 +13,11 @@ import pytest
 
 from coldal_compute.select_step import select
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.jobs.spec import PoolRow, SelectSpec, ShardRows
+from coldal_tui.jobs.spec import SelectSpec, ShardRows
 from coldal_tui.maps import load_clusters, save_clusters, save_map
 from coldal_tui.selection import strategies
 from coldal_tui.selection.pool import Pick
+from coldal_tui.selection.rows import PoolRow
 
 # Five scans in a row, and three more far away.
 LINE = {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 100, "g": 101, "h": 102}

@@ -16,8 +16,9 @@ import pytest
 from coldal_launch.worker import REFUSED
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.spec import PoolRow, SelectSpec
+from coldal_tui.jobs.spec import SelectSpec
 from coldal_tui.maps import load_clusters, save_map
+from coldal_tui.selection.rows import PoolRow
 
 WATCHED = """
 import sys

@@ -49,7 +49,9 @@ def test_of_two_commits_at_once_the_second_leaves_no_trace(
     # What the other process saw before this one had committed.
     seen = [stale]
     real = get_job
-    monkeypatch.setattr(queue, "get_job", lambda p, n: seen.pop() if seen else real(p, n))
+    monkeypatch.setattr(
+        "coldal_tui.scheduler.commit.get_job", lambda p, n: seen.pop() if seen else real(p, n)
+    )
     commit_receipt(project, number)
     assert seen == []
     assert project.store.rows("SELECT * FROM audit") == audit

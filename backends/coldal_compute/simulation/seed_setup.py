@@ -10,9 +10,10 @@ import numpy as np
 
 from coldal_compute.map_step import MAP_FILE, make_map
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import MapSpec, PoolRow, Reporter, ShardRows, Silent, SimulateSpec
+from coldal_tui.jobs.spec import MapSpec, Reporter, ShardRows, Silent, SimulateSpec
 from coldal_tui.maps import load_map
 from coldal_tui.selection.clustering import LARGEST_K, choose_clusters
+from coldal_tui.selection.rows import PoolRow
 from coldal_tui.selection.strategies import strategy
 from coldal_tui.selection.validation import draw_validation
 from coldal_tui.simulation.cells import ScanScores, read_split, seed_folder, split_file, write_json

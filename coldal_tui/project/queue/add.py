@@ -9,7 +9,7 @@ from coldal_tui.maps import load_clusters
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.actions import Change
-from coldal_tui.project.queue.budget import labelled_scans, read_budget
+from coldal_tui.project.queue.budget import read_budget
 from coldal_tui.project.store import Row, current_user
 from coldal_tui.visible import listed
 
@@ -59,45 +59,40 @@ def _check_budget(project: Project, wanted: Sequence[str]) -> None:
 
 def _check_candidates(project: Project, wanted: Sequence[str]) -> None:
     """Every one of them, before anything is written."""
-    frozen = candidates.validation_patients(project)
-    labelled = labelled_scans(project)
-    queue = dict(project.store.tuples("SELECT scan_id, status FROM queue"))
     for scan_id in wanted:
         scan = project.scan(scan_id)
-        status = "labelled" if scan_id in labelled else queue.get(scan_id)
-        if status is not None:
+        status = candidates.scan_status(project, scan_id)
+        if status == candidates.CANDIDATE:
+            continue
+        if status == "skipped":
             raise UsageError(
-                "this scan was skipped"
-                if status == "skipped"
-                else f"this scan is {status} already",
+                "this scan was skipped",
                 where=scan_id,
-                remedy=(
-                    f"bring it back: coldal-tui queue reopen {scan_id}"
-                    if status == "skipped"
-                    else "leave it out"
-                ),
+                remedy=f"bring it back: coldal-tui queue reopen {scan_id}",
                 code="status",
             )
-        if not scan.usable:
-            raise UsageError(
-                f"this scan is no candidate: {_why_unusable(scan.state, scan.duplicate_of)}",
-                where=scan_id,
-                remedy=f"see why: coldal-tui why {scan_id}",
-                code="not-a-candidate",
-            )
-        if scan.patient_id in frozen:
+        if status == candidates.HELD_OUT:
             raise UsageError(
                 "its patient is frozen for validation: its label would serve for nothing",
                 where=scan_id,
                 remedy="pick a scan of another patient",
                 code="frozen",
             )
-
-
-def _why_unusable(state: str, duplicate_of: str | None) -> str:
-    if state != "present":
-        return "its file is no longer there"
-    return f"it is an exact copy of {duplicate_of}" if duplicate_of else "it is excluded"
+        reasons = {
+            "missing": "its file is no longer there",
+            "excluded": "it is excluded",
+            "duplicate": f"it is an exact copy of {scan.duplicate_of}",
+        }
+        if status in reasons:
+            raise UsageError(
+                f"this scan is no candidate: {reasons[status]}",
+                where=scan_id,
+                remedy=f"see why: coldal-tui why {scan_id}",
+                code="not-a-candidate",
+            )
+        raise UsageError(
+            f"this scan is {status} already", where=scan_id, remedy="leave it out", code="status"
+        )
 
 
 def _insert(project: Project, chosen: Row, wanted: Sequence[str]) -> None:

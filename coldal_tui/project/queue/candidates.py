@@ -1,59 +1,90 @@
-"""Who may be picked: the state that selection starts from."""
+"""Who may be picked: the one rule, and the pool as rows that selection starts from."""
 
 from __future__ import annotations
 
-from coldal_tui.jobs.spec import PoolRow
+from collections.abc import Collection
+
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.budget import OUT_STATUSES, labelled_scans
-from coldal_tui.project.runs import (
-    run_entropies,
+from coldal_tui.project.queue.budget import OUT_STATUSES
+from coldal_tui.project.records import USABLE
+from coldal_tui.project.runs import run_entropies, with_scores
+from coldal_tui.selection.rows import PoolRow
+
+CANDIDATE, HELD_OUT = "candidate", "held out"
+
+_FROZEN = (
+    "SELECT patient_id FROM validation UNION SELECT t.patient_id FROM validation v "
+    "JOIN scans t ON t.scan_id = v.scan_id"
 )
+_STATUSES = f"""
+SELECT scans.scan_id AS scan_id, scans.patient_id AS patient_id,
+    CASE
+        WHEN l.scan_id IS NOT NULL THEN 'labelled'
+        WHEN scans.state != 'present' THEN 'missing'
+        WHEN scans.excluded IS NOT NULL THEN 'excluded'
+        WHEN q.scan_id IS NOT NULL THEN q.status
+        WHEN scans.duplicate_of IS NOT NULL THEN 'duplicate'
+        WHEN scans.patient_id IN ({_FROZEN}) THEN '{HELD_OUT}'
+        ELSE '{CANDIDATE}'
+    END AS status,
+    l.scan_id IS NOT NULL AS labelled, {USABLE} AS usable
+FROM scans
+LEFT JOIN queue q ON q.scan_id = scans.scan_id
+LEFT JOIN labels l ON l.scan_id = scans.scan_id AND l.state = 'active'
+"""
+"""The status of each scan, what counts most first: a label, then what keeps it from everything,
+then the queue, then why it can't be picked. ``candidate`` alone may be picked; ``held out`` is a
+patient who was drawn for validation."""
+
+
+def scan_statuses(project: Project) -> dict[str, str]:
+    """``scan_id → status`` of every scan: ``candidate``, ``queued``, ``exported``, ``labelled``,
+    ``skipped``, ``missing``, ``excluded``, ``duplicate`` or ``held out``."""
+    return dict(project.store.tuples(f"SELECT scan_id, status FROM ({_STATUSES}) ORDER BY scan_id"))
+
+
+def scan_status(project: Project, scan_id: str) -> str | None:
+    """The status of one scan (see ``scan_statuses``); None when there is no such scan."""
+    value = project.store.value(
+        f"SELECT status FROM ({_STATUSES} WHERE scans.scan_id = ?)", (scan_id,)
+    )
+    return None if value is None else str(value)
+
+
+def any_candidate(project: Project) -> bool:
+    """Whether one scan may still be picked."""
+    found = project.store.value(
+        f"SELECT EXISTS (SELECT 1 FROM ({_STATUSES}) WHERE status = '{CANDIDATE}')"
+    )
+    return bool(found)
 
 
 def validation_patients(project: Project) -> set[str]:
     """Patients as they were when they were drawn, and as their scans are assigned now."""
-    rows = project.store.rows(
-        "SELECT patient_id FROM validation UNION SELECT s.patient_id FROM validation v "
-        "JOIN scans s ON s.scan_id = v.scan_id"
-    )
-    return {row["patient_id"] for row in rows}
+    return {row["patient_id"] for row in project.store.rows(_FROZEN)}
 
 
-def any_candidate(project: Project) -> bool:
-    """Whether one scan may still be picked; by the rules of ``pool_rows``."""
-    return bool(
-        project.store.value(
-            "SELECT EXISTS (SELECT 1 FROM scans s WHERE s.state = 'present' AND "
-            "s.excluded IS NULL AND s.duplicate_of IS NULL "
-            "AND s.scan_id NOT IN (SELECT scan_id FROM queue) "
-            "AND s.scan_id NOT IN (SELECT scan_id FROM labels WHERE state = 'active') "
-            "AND s.patient_id NOT IN (SELECT patient_id FROM validation UNION "
-            "SELECT v2.patient_id FROM validation v JOIN scans v2 ON v2.scan_id = v.scan_id))"
-        )
-    )
+def pool_rows(
+    project: Project, run_id: str | None = None, needs: Collection[str] = ()
+) -> tuple[PoolRow, ...]:
+    """Every usable scan in ``scan_id`` order with its state and entropy (see ``PoolRow``).
 
-
-def pool_rows(project: Project, run_id: str | None = None) -> tuple[PoolRow, ...]:
-    """Every usable scan in ``scan_id`` order with its state and entropy (see ``PoolRow``)."""
-    labelled = labelled_scans(project)
-    queue = {
-        row["scan_id"]: row["status"]
-        for row in project.store.rows("SELECT scan_id, status FROM queue")
-    }
-    frozen = validation_patients(project)
+    ``needs`` are fields of the pool that a strategy asks for; where it asks for any, all that the
+    run's scorings found is given.
+    """
     scored = run_entropies(project, run_id)
-    scans = project.store.tuples(
-        "SELECT scan_id, patient_id FROM scans WHERE state = 'present' AND excluded IS NULL "
-        "AND duplicate_of IS NULL ORDER BY scan_id"
-    )
-    return tuple(
+    rows = tuple(
         PoolRow(
             scan_id=scan_id,
             patient_id=patient_id,
-            candidate=scan_id not in labelled and scan_id not in queue and patient_id not in frozen,
-            covered=scan_id in labelled or queue.get(scan_id) in OUT_STATUSES,
-            labelled=scan_id in labelled,
+            candidate=status == CANDIDATE,
+            covered=bool(labelled) or status in OUT_STATUSES,
+            labelled=bool(labelled),
             entropy=scored.get(scan_id),
         )
-        for scan_id, patient_id in scans
+        for scan_id, patient_id, status, labelled in project.store.tuples(
+            "SELECT scan_id, patient_id, status, labelled "
+            f"FROM ({_STATUSES}) WHERE usable ORDER BY scan_id"
+        )
     )
+    return tuple(with_scores(project, rows, run_id)) if needs else rows

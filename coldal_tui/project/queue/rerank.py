@@ -16,9 +16,9 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.store import Row
 from coldal_tui.selection.acquisition import Coverage, check_alpha, cover, entropy_diversity
+from coldal_tui.selection.assembly import assemble
 from coldal_tui.selection.pool import Pick, queue_row
 
 STRATEGY = "entropy-diversity"
@@ -88,16 +88,15 @@ def read_bench(project: Project) -> Bench:
             )
         map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (row["map_id"],))
         placed = load_map(project.file_of(map_file))
-        known = placed.index()
         of = load_clusters(project.file_of(row["clusters"])).of
-        pool = [one for one in candidates.pool_rows(project, row["run_id"]) if one.scan_id in known]
+        rows = candidates.pool_rows(project, row["run_id"])
         stamp = _stamp(project)
+    found = assemble(rows, placed.index(), placed.xy, of)
     waiting = {place.scan_id for place in free}
-    points = placed.xy[[known[one.scan_id] for one in pool]]
-    back = np.array([one.scan_id in waiting for one in pool], np.bool_)
-    candidate = np.array([one.candidate for one in pool], np.bool_) | back
-    covered = np.array([one.covered for one in pool], np.bool_) & ~back
-    scored = np.array([np.nan if one.entropy is None else one.entropy for one in pool])
+    back = np.array([scan_id in waiting for scan_id in found.scan_ids], np.bool_)
+    candidate, covered = found.pool.candidate | back, found.pool.covered & ~back
+    entropy = found.pool.entropy
+    scored = np.full(len(back), np.nan) if entropy is None else entropy.astype(np.float64)
     if not np.isfinite(scored[candidate]).any():
         raise ColdalError(
             f"no candidate has an entropy of {row['run_id']}",
@@ -109,13 +108,13 @@ def read_bench(project: Project) -> Bench:
         round=row["round"],
         alpha=1.0 if row["strategy"] == "entropy" else row["alpha"],
         free=free,
-        scan_ids=tuple(one.scan_id for one in pool),
-        clusters=np.array([of.get(one.scan_id, -1) for one in pool], np.int64),
-        points=points,
+        scan_ids=found.scan_ids,
+        clusters=found.pool.clusters.astype(np.int64),
+        points=found.pool.points.astype(np.float64),
         candidate=candidate,
         covered=covered,
         entropy=scored,
-        coverage=cover(points, candidate, covered),
+        coverage=cover(found.pool.points, candidate, covered),
         stamp=stamp,
     )
 
@@ -150,16 +149,10 @@ def _stamp(project: Project) -> int:
     queue = store.rows(
         "SELECT scan_id, round, rank, status, pinned, assignee FROM queue ORDER BY scan_id"
     )
-    gone = store.rows(
-        "SELECT scan_id FROM scans WHERE state != 'present' OR excluded IS NOT NULL OR "
-        "duplicate_of IS NOT NULL ORDER BY scan_id"
-    )
     return hash(
         (
             tuple(tuple(row.values()) for row in queue),
-            frozenset(labelled_scans(project)),
-            frozenset(candidates.validation_patients(project)),
-            tuple(row["scan_id"] for row in gone),
+            tuple(candidates.scan_statuses(project).items()),
         )
     )
 

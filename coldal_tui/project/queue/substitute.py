@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.store import Row
+from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.coldstart import replacement
-from coldal_tui.selection.pool import Pick, Pool, patient_numbers, queue_row
+from coldal_tui.selection.pool import Pick, queue_row
 from coldal_tui.selection.projection import normalise
 from coldal_tui.selection.strategies import strategy
 
@@ -31,7 +33,7 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
     round_row = project.store.row("SELECT * FROM rounds WHERE round = ?", (item["round"],))
     if round_row is None:
         return None
-    scene = _scene(project, round_row)
+    scene = _assembled(project, round_row)
     if item["role"] == "validation":
         pick = _next_validation(project, scene, item, round_row["seed"])
     elif item["round"] == 0 and item["role"] != "random":
@@ -49,47 +51,31 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
     return row | {key: item[key] for key in ("round", "rank", "assignee")}
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """The pool on a round's map; ``scan_ids[n]`` is its row ``n``."""
-
-    scan_ids: list[str]
-    pool: Pool
-
-
-def _scene(project: Project, round_row: Row) -> _Scene:
+def _assembled(project: Project, round_row: Row) -> Assembly:
+    """The pool on a round's map, as far as the round has clustered it, for its strategy."""
     map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (round_row["map_id"],))
     placed = load_map(project.file_of(map_file))
-    clusters = load_clusters(project.file_of(round_row["clusters"]))
-    known = placed.index()
-    rows = [
-        row
-        for row in candidates.pool_rows(project, round_row["run_id"])
-        if row.scan_id in known and row.scan_id in clusters.of
-    ]
-    scored = [np.nan if row.entropy is None else row.entropy for row in rows]
-    pool = Pool(
-        points=placed.xy[[known[row.scan_id] for row in rows]],
-        clusters=np.array([clusters.of[row.scan_id] for row in rows], dtype=np.int64),
-        candidate=np.array([row.candidate for row in rows], dtype=np.bool_),
-        covered=np.array([row.covered for row in rows], dtype=np.bool_),
-        labelled=np.array([row.labelled for row in rows], dtype=np.bool_),
-        entropy=np.array(scored, dtype=np.float64) if round_row["run_id"] else None,
-        patients=(
-            patient_numbers([row.patient_id for row in rows])
-            if project.config.selection.one_per_patient
-            else None
-        ),
+    clusters = load_clusters(project.file_of(round_row["clusters"])).of
+    needs = strategy(round_row["strategy"]).needs
+    measured = round_row["run_id"] is not None
+    rows = candidates.pool_rows(project, round_row["run_id"], needs if measured else ())
+    found = assemble(
+        (row for row in rows if row.scan_id in clusters),
+        placed.index(),
+        placed.xy,
+        clusters,
         round=round_row["round"],
         clusters_by=round_row["strategy"],
     )
-    scan_ids = [row.scan_id for row in rows]
-    if "embeddings" in strategy(round_row["strategy"]).needs:
-        pool = replace(pool, embeddings=_vectors(project, round_row["map_id"], scan_ids))
-    return _Scene(scan_ids, pool)
+    if project.config.selection.one_per_patient:
+        found = found.one_per_patient()
+    if "embeddings" in needs:
+        vectors = _vectors(project, round_row["map_id"], found.scan_ids)
+        found = replace(found, pool=replace(found.pool, embeddings=vectors))
+    return found
 
 
-def _vectors(project: Project, map_id: int, scan_ids: list[str]) -> NDArray[np.float32]:
+def _vectors(project: Project, map_id: int, scan_ids: Sequence[str]) -> NDArray[np.float32]:
     """L2-normalised vectors of some scans by the encoder whose map the round stands on."""
     rows = project.store.rows(
         "SELECT e.scan_id, e.shard_row, s.file FROM embeddings e JOIN shards s "
@@ -129,9 +115,8 @@ def _no_vectors(where: str) -> ColdalError:
     )
 
 
-def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> Pick | None:
-    scans = project.scans()
-    patient_of = {scan.scan_id: scan.patient_id for scan in scans}
+def _next_validation(project: Project, scene: Assembly, item: Row, seed: int) -> Pick | None:
+    patient_of = dict(project.store.tuples("SELECT scan_id, patient_id FROM scans"))
     own = patient_of[item["scan_id"]]
     queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
     taken = queued | labelled_scans(project)
@@ -152,5 +137,5 @@ def _next_validation(project: Project, scene: _Scene, item: Row, seed: int) -> P
     return _validation_pick(scene, n, patient_of[scene.scan_ids[n]])
 
 
-def _validation_pick(scene: _Scene, n: int, patient: str) -> Pick:
+def _validation_pick(scene: Assembly, n: int, patient: str) -> Pick:
     return Pick(n, "validation", int(scene.pool.clusters[n]), {"patient": patient})

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array, load_map
 from coldal_tui.project.project import Project
-from coldal_tui.project.runs import latest_run
+from coldal_tui.project.queue.candidates import scan_statuses
+from coldal_tui.project.runs import latest_run, run_entropies
+from coldal_tui.selection.assembly import align
 
 STATUSES = ("candidate", "queued", "exported", "labelled", "skipped", "excluded")
 """Names of the codes in ``Scene.status``; ``excluded``: never a candidate (frozen patients too)."""
@@ -77,7 +79,7 @@ def read_scene(project: Project) -> Scene | None:
         xy=placed.xy.astype(np.float32),
         cluster=cluster,
         status=_statuses(project, index),
-        entropy=_entropies(project, index),
+        entropy=align(run_entropies(project, latest_run(project)), index).astype(np.float32),
         medoids=np.array([index[name] for (name,) in medoids if name in index], dtype=np.int64),
         method=str(json.loads(row["params"]).get("method", "")),
         encoder=str(encoder or ""),
@@ -86,41 +88,13 @@ def read_scene(project: Project) -> Scene | None:
     return scene
 
 
-def _entropies(project: Project, index: dict[str, int]) -> NDArray[np.float32]:
-    found = project.store.tuples(
-        "SELECT scan_id, entropy FROM scores WHERE run_id = ?", (latest_run(project),)
-    )
-    return _placed_values(found, index)
-
-
-def _placed_values(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.float32]:
-    """``(scan_id, number)`` pairs as an array in map order; NaN where there is none."""
-    values = np.full(len(index), np.nan, np.float32)
-    at = np.array([index.get(scan_id, -1) for scan_id, _ in found], dtype=np.int64)
-    given = np.array([value for _, value in found], dtype=np.float32)
-    values[at[at >= 0]] = given[at >= 0]
-    return values
-
-
 def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
-    """Later rules overrule earlier ones: a label is what counts most."""
-    status = np.zeros(len(index), np.uint8)
-    out = STATUSES.index("excluded")
-    sources = (
-        (
-            "SELECT scan_id, 'excluded' FROM scans WHERE state != 'present' OR "
-            "excluded IS NOT NULL OR duplicate_of IS NOT NULL OR patient_id IN "
-            "(SELECT patient_id FROM validation UNION SELECT s.patient_id FROM validation v "
-            "JOIN scans s ON s.scan_id = v.scan_id)"
-        ),
-        "SELECT scan_id, status FROM queue",
-        "SELECT scan_id, 'labelled' FROM labels WHERE state = 'active'",
-    )
+    """(N,) codes; whatever keeps a scan from being picked and is no name of its own: excluded."""
     codes = {name: code for code, name in enumerate(STATUSES)}
-    for sql in sources:
-        for scan_id, name in project.store.tuples(sql):
-            if scan_id in index:
-                status[index[scan_id]] = codes.get(name, out)
+    status = np.zeros(len(index), np.uint8)
+    for scan_id, name in scan_statuses(project).items():
+        if scan_id in index:
+            status[index[scan_id]] = codes.get(name, codes["excluded"])
     return status
 
 
@@ -197,7 +171,7 @@ def read_column(project: Project, scene: Scene, name: str) -> Column:
     validation. Metadata that are numbers throughout and more than ``FEW`` are read as numbers.
     """
     if name == DICE:
-        return Column(name, (), None, _placed_values(_dices(project), scene.index))
+        return Column(name, (), None, _small(_dices(project), scene.index))
     if name == PATIENT:
         # A scan without a known patient is a patient of its own, named after itself.
         found = project.store.tuples(
@@ -213,8 +187,12 @@ def read_column(project: Project, scene: Scene, name: str) -> Column:
     numbers = {value: _number(value) for value in distinct}
     if len(distinct) > FEW and all(number is not None for number in numbers.values()):
         pairs = [(scan_id, numbers[value]) for scan_id, value in kept]
-        return Column(name, (), None, _placed_values(pairs, scene.index))
+        return Column(name, (), None, _small(pairs, scene.index))
     return _named(name, kept, scene)
+
+
+def _small(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.float32]:
+    return align(found, index).astype(np.float32)
 
 
 def _named(name: str, found: list[tuple[Any, ...]], scene: Scene) -> Column:

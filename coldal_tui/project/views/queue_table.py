@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array
-from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.queue.budget import OUT_STATUSES, labelled_scans
+from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.runs import latest_run, run_entropies
 from coldal_tui.project.store import Row
+from coldal_tui.selection.acquisition import scaled_entropy
 from coldal_tui.visible import visible
 
 Scope = Literal["open", "rounds", "all"]
@@ -170,14 +170,10 @@ def _read_queue(project: Project, version: int, scope: Scope) -> ScanTable:
 
 def _read_scans(project: Project, version: int) -> ScanTable:
     store = project.store
-    scans = store.tuples(
-        "SELECT scan_id, rel_path, patient_id, meta, state, excluded, duplicate_of FROM scans "
-        "ORDER BY scan_id"
-    )
+    scans = store.tuples("SELECT scan_id, rel_path, patient_id, meta FROM scans ORDER BY scan_id")
     queue = {row["scan_id"]: row for row in store.rows(_QUEUE.format(where=""))}
-    labelled = labelled_scans(project)
-    frozen = candidates.validation_patients(project)
-    statuses = [_status(scan, queue.get(scan[0]), labelled, frozen) for scan in scans]
+    status_of = candidates.scan_statuses(project)
+    statuses = [status_of[scan[0]] for scan in scans]
     items = [queue.get(scan[0], _NOT_QUEUED) for scan in scans]
     return _table(project, version, "all", scans, items, statuses)
 
@@ -185,22 +181,6 @@ def _read_scans(project: Project, version: int) -> ScanTable:
 _NOT_QUEUED: Row = dict.fromkeys(
     ("round", "rank", "role", "cluster", "score", "entropy", "diversity", "assignee", "reason")
 ) | {"pinned": 0}
-
-
-def _status(scan: Scan, item: Row | None, labelled: set[str], frozen: set[str]) -> str:
-    """What counts most first: a label, then the queue, then why it can't be picked."""
-    scan_id, _, patient, _, state, excluded, duplicate_of = scan
-    if scan_id in labelled:
-        return "labelled"
-    if state != "present":
-        return "missing"
-    if excluded is not None:
-        return "excluded"
-    if item is not None:
-        return str(item["status"])
-    if duplicate_of is not None:
-        return "duplicate"
-    return "held out" if patient in frozen else "candidate"
 
 
 def _table(

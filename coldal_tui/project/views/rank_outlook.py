@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array, load_map
-from coldal_tui.project.entropy_scale import scaled_entropy
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import batch_size, labelled_scans, next_round
-from coldal_tui.project.runs import latest_run, run_entropies
-from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity
+from coldal_tui.project.runs import entropy_kind, latest_run, run_entropies
+from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity, scaled_entropy
+from coldal_tui.selection.assembly import align, assemble
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Floats, Indices
 
@@ -80,15 +80,20 @@ class Standings:
     def __init__(self) -> None:
         self._known: tuple[tuple[str, int], _Ground | None] | None = None
 
-    def of(self, project: Project, scan_id: str, run_id: str | None = None) -> Standing | None:
-        """Where a scan stands; None while it is on no map. ``run_id``: the run that picked it."""
+    def of(
+        self, project: Project, scan_id: str, run_id: str | None = None, kind: str | None = None
+    ) -> Standing | None:
+        """Where a scan stands; None while it is on no map.
+
+        ``run_id``: the run that picked it; ``kind``: which H (see ``runs.entropy_kind``).
+        """
         ground = self._ground(project)
         row = None if ground is None else ground.row(scan_id)
         if ground is None or row is None:
             return None
         cluster = int(ground.cluster[row])
         run = run_id or latest_run(project)
-        scores = ground.scores(project, run)
+        scores = ground.scores(project, run, kind or entropy_kind(project))
         place, among = ground.entropy_place(row, scores)
         others = ground.labelled[ground.labelled != row]
         return Standing(
@@ -99,7 +104,9 @@ class Standings:
             entropy_place=place,
             entropy_of=among,
             nearest_labelled=ground.nearest(row, others),
-            prospect=_prospect(project, row, ground) if _may_be_picked(project, scan_id) else None,
+            prospect=_prospect(project, row, ground)
+            if candidates.scan_status(project, scan_id) == candidates.CANDIDATE
+            else None,
         )
 
     def _ground(self, project: Project) -> _Ground | None:
@@ -134,8 +141,12 @@ class _Ground:
     ) -> None:
         self.scan_ids, self.xy, self.cluster = scan_ids, xy, cluster
         self.labelled: Indices = np.empty(0, np.int64)
-        self._scores: tuple[str | None, NDArray[np.float64]] | None = None
+        self._scores: tuple[tuple[str | None, str], NDArray[np.float64]] | None = None
         self._line: _Line | None = None
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
 
     def row(self, scan_id: str) -> int | None:
         found = bisect_left(self.scan_ids, scan_id)
@@ -146,15 +157,11 @@ class _Ground:
         found = (self.row(scan_id) for scan_id in scan_ids)
         return np.array(sorted(row for row in found if row is not None), np.int64)
 
-    def scores(self, project: Project, run: str | None) -> NDArray[np.float64]:
+    def scores(self, project: Project, run: str | None, kind: str) -> NDArray[np.float64]:
         """(N,) entropies of a run, NaN where it has none."""
-        if self._scores is None or self._scores[0] != run:
-            values = np.full(len(self.scan_ids), np.nan)
-            for scan_id, value in run_entropies(project, run).items():
-                row = self.row(scan_id)
-                if row is not None:
-                    values[row] = value
-            self._scores = run, values
+        if self._scores is None or self._scores[0] != (run, kind):
+            values = align(run_entropies(project, run, kind), self.index)
+            self._scores = (run, kind), values
         return self._scores[1]
 
     def entropy_place(self, row: int, scores: NDArray[np.float64]) -> tuple[int | None, int | None]:
@@ -203,38 +210,26 @@ class _Line:
 
 
 def _line_up(project: Project, ground: _Ground) -> _Line:
-    run = latest_run(project)
-    candidate = np.zeros(len(ground.scan_ids), np.bool_)
-    covered = candidate.copy()
-    for one in candidates.pool_rows(project):
-        row = ground.row(one.scan_id)
-        if row is not None:
-            candidate[row], covered[row] = one.candidate, one.covered
-    raw = ground.scores(project, run)
-    scored = bool(np.isfinite(raw[candidate]).any())
+    found = assemble(candidates.pool_rows(project, latest_run(project)), ground.index, ground.xy)
+    pool = found.pool
+    unknown = np.full(len(pool), np.nan)
+    raw = unknown if pool.entropy is None else pool.entropy.astype(np.float64)
+    scored = bool(np.isfinite(raw[pool.candidate]).any())
     alpha = _alpha(project) if scored else 0.0
-    batch = max(1, min(batch_size(project, next_round(project)), int(candidate.sum())))
-    coverage = cover(ground.xy, candidate, covered)
+    batch = max(1, min(batch_size(project, next_round(project)), int(pool.candidate.sum())))
+    coverage = cover(pool.points, pool.candidate, pool.covered)
     picks = entropy_diversity(
-        ground.xy, candidate, covered, raw if scored else None, batch, alpha, coverage
+        pool.points, pool.candidate, pool.covered, raw if scored else None, batch, alpha, coverage
     )
+    near = coverage.nearest[pool.candidate]
     return _Line(
         alpha=alpha,
         batch=batch,
-        rows=np.flatnonzero(candidate).astype(np.int64),
-        entropy=scaled_entropy(raw, candidate)[candidate],
-        gap=coverage.distance[candidate],
-        nearest=coverage.nearest[candidate],
-        picks=tuple(picks),
-    )
-
-
-def _may_be_picked(project: Project, scan_id: str) -> bool:
-    """Whether it is worth lining up the candidates: the scan is in no queue and has no label."""
-    return not project.store.value(
-        "SELECT (SELECT count(*) FROM queue WHERE scan_id = :s) + (SELECT count(*) FROM labels "
-        "WHERE scan_id = :s AND state = 'active')",
-        {"s": scan_id},
+        rows=found.on_map[pool.candidate],
+        entropy=scaled_entropy(raw, pool.candidate)[pool.candidate],
+        gap=coverage.distance[pool.candidate],
+        nearest=np.where(near >= 0, found.on_map[near], -1),
+        picks=tuple(replace(pick, index=int(found.on_map[pick.index])) for pick in picks),
     )
 
 

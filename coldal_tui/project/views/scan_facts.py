@@ -10,7 +10,7 @@ from typing import Any
 from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.runs import entropy_file, prediction_file, runs_newest_first
+from coldal_tui.project.runs import entropy_file, prediction_file, runs_newest_first, scan_entropies
 from coldal_tui.project.scans.left_out import read_left_out
 
 
@@ -105,11 +105,7 @@ def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) 
         "ORDER BY quarantine_id",
         (scan_id,),
     )
-    scored = store.row(
-        "SELECT s.run_id, s.entropy FROM scores s JOIN runs r ON r.run_id = s.run_id "
-        "WHERE s.scan_id = ? ORDER BY r.created_at DESC, r.run_id DESC LIMIT 1",
-        (scan_id,),
-    )
+    scored = next(reversed(scan_entropies(project, scan_id)), None)
     return ScanFacts(
         record=record,
         path=project.image_of(record.files[0]),

@@ -12,6 +12,7 @@ from coldal_tui.maps import load_cluster_array, load_cluster_sizes
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
+from coldal_tui.project.records import USABLE
 from coldal_tui.project.scans.left_out import LeftOut, read_left_out
 from coldal_tui.project.stale_runs import why_stale
 from coldal_tui.project.views.next_step import NextStep, next_step
@@ -143,9 +144,8 @@ def _take(project: Project) -> Snapshot:
     queue = read_queue(project)
     known = project.current_encoder_hash()
     embedded = store.value(
-        "SELECT count(*) FROM embeddings e JOIN scans s ON s.scan_id = e.scan_id "
-        "AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ? AND s.state = 'present' "
-        "AND s.excluded IS NULL AND s.duplicate_of IS NULL",
+        "SELECT count(*) FROM embeddings e JOIN scans ON scans.scan_id = e.scan_id "
+        f"AND scans.quick_hash = e.quick_hash WHERE e.encoder_hash = ? AND {USABLE}",
         (known,),
     )
     left_out = read_left_out(project)
@@ -177,12 +177,11 @@ def _take(project: Project) -> Snapshot:
 
 def _scan_counts(project: Project) -> dict[str, int]:
     """Counted by the database: a project may hold a million scans."""
-    usable = "state = 'present' AND excluded IS NULL AND duplicate_of IS NULL"
     row = project.store.row(
-        f"SELECT count(*) AS scans, count(*) FILTER (WHERE {usable}) AS usable, "
+        f"SELECT count(*) AS scans, count(*) FILTER (WHERE {USABLE}) AS usable, "
         "count(duplicate_of) AS duplicates, count(excluded) AS excluded, "
         "count(*) FILTER (WHERE state != 'present') AS missing, "
-        f"count(DISTINCT patient_id) FILTER (WHERE {usable}) AS patients FROM scans"
+        f"count(DISTINCT patient_id) FILTER (WHERE {USABLE}) AS patients FROM scans"
     )
     assert row is not None  # an aggregate always has a row
     return row

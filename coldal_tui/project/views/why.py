@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.queue.budget import labelled_scans
+from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.runs import entropy_kind, scan_entropies
 from coldal_tui.selection.needs import NEEDS
 
 if TYPE_CHECKING:
@@ -65,17 +66,16 @@ def explain(project: Project, scan_id: str, standings: Standings | None = None) 
 
             found["own_words"] = plugin_words(chosen["strategy"], found["terms"])
     else:
-        found["status"] = _why_not(project, scan_id, scan.patient_id)
+        found["status"] = _why_not(project, scan)
     label = project.store.row(
         "SELECT version, role, source, created_at FROM labels WHERE scan_id = ? "
         "AND state = 'active'",
         (scan_id,),
     )
     found["label"] = label
-    entropies = project.store.rows(
-        "SELECT run_id, entropy FROM scores WHERE scan_id = ? ORDER BY run_id", (scan_id,)
-    )
-    found["entropies"] = entropies
+    kind = entropy_kind(project, (found.get("selection") or {}).get("strategy"))
+    found["entropy_kind"] = kind
+    found["entropies"] = scan_entropies(project, scan_id, kind)
     found["standing"] = _standing(project, scan_id, found, standings)
     return found
 
@@ -86,26 +86,25 @@ def _standing(
     from coldal_tui.project.views.rank_outlook import Standings
 
     run_id = (found.get("selection") or {}).get("run_id")
-    where = (standings or Standings()).of(project, scan_id, run_id)
+    where = (standings or Standings()).of(project, scan_id, run_id, found["entropy_kind"])
     return None if where is None else asdict(where)
 
 
-def _why_not(project: Project, scan_id: str, patient_id: str) -> str:
-    scan = project.scan(scan_id)
-    if scan.state != "present":
-        return "missing: the file is no longer there"
-    if scan.duplicate_of is not None:
-        return f"not a candidate: an exact copy of {scan.duplicate_of}"
-    if scan.excluded is not None:
-        return f"not a candidate: excluded ({scan.excluded})"
-    if scan_id in labelled_scans(project):
-        return "labelled without having been queued"
-    if patient_id in candidates.validation_patients(project):
-        return "not a candidate: its patient is in the frozen validation set"
+def _why_not(project: Project, scan: ScanRecord) -> str:
+    status = candidates.scan_status(project, scan.scan_id)
+    reasons = {
+        "missing": "missing: the file is no longer there",
+        "duplicate": f"not a candidate: an exact copy of {scan.duplicate_of}",
+        "excluded": f"not a candidate: excluded ({scan.excluded})",
+        "labelled": "labelled without having been queued",
+        candidates.HELD_OUT: "not a candidate: its patient is in the frozen validation set",
+    }
+    if status in reasons:
+        return reasons[status]
     failed = project.store.value(
         "SELECT f.message FROM embed_failures f JOIN scans s ON s.scan_id = f.scan_id AND "
         "s.quick_hash = f.quick_hash WHERE f.encoder_hash = ? AND f.scan_id = ?",
-        (project.current_encoder_hash(), scan_id),
+        (project.current_encoder_hash(), scan.scan_id),
     )
     if failed is not None:
         return f"not a candidate: it could not be embedded ({failed})"

@@ -123,7 +123,7 @@ def test_evaluations_come_in_the_order_they_were_made(root: Path) -> None:
                 request={},
                 status="done",
                 depends_on=[],
-                folder="",
+                folder=".coldal/jobs/000001-evaluate",
                 backend="local",
                 created_at="",
                 ended_at=f"at {job}",

@@ -1,0 +1,28 @@
+"""One scan's state as selection sees it: light enough for a supervisor, which has no numpy."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PoolRow(msgspec.Struct, frozen=True):
+    """One scan's state as selection sees it, in scan_id order.
+
+    ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
+    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
+    ``class_entropy`` (p_c · H of each class but the background), ``bald`` (what an ensemble
+    disagrees about), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the
+    model's ``features``: where they were measured.
+    """
+
+    scan_id: str
+    patient_id: str
+    candidate: bool
+    covered: bool
+    labelled: bool
+    entropy: float | None = None
+    class_entropy: tuple[float, ...] | None = None
+    bald: float | None = None
+    foreground_entropy: float | None = None
+    boundary_entropy: float | None = None
+    features: tuple[float, ...] | None = None

@@ -25,7 +25,7 @@ from coldal_tui.imaging.dicom.series import Slice, group_slices
 from coldal_tui.imaging.image import ScanHeader, ScanRef, ScanUids
 from coldal_tui.imaging.readers import metaimage, nifti, nrrd, raster
 from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
-from coldal_tui.imaging.walk import found_files
+from coldal_tui.imaging.walk import FileFacts, Walk, found_files
 
 QUICK_BYTES = 64 * 1024
 
@@ -106,6 +106,7 @@ def index_folder(
     known: Mapping[str, KnownFile] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    walk: Walk | None = None,
     progress: Progress | None = None,
     workers: int = 4,
 ) -> IndexResult:
@@ -113,12 +114,14 @@ def index_folder(
 
     ``include`` and ``exclude`` are glob patterns: without a slash they match any folder or file
     name on the way, with one the path relative to ``root`` or a folder of it. Hidden files and
-    a project's own folders are passed over. ``workers`` threads read headers; the result does
+    a project's own folders are passed over. ``walk`` is what ``found_files`` found by them, where
+    the caller has walked already. ``workers`` threads read headers; the result does
     not depend on their number. ``progress`` gets (done, total, path).
     """
     root = Path(root)
     known = known or {}
-    walk = found_files(root, include=include, exclude=exclude)
+    if walk is None:
+        walk = found_files(root, include=include, exclude=exclude)
     records: dict[str, KnownFile] = {}
     todo: list[str] = []
     for rel_path, stat in walk.files.items():
@@ -182,7 +185,7 @@ def _paths(scan: FoundScan) -> list[Path]:
     return [root / stamp.rel_path for stamp in scan.files]
 
 
-def _unchanged(old: KnownFile, stat: os.stat_result, files: Mapping[str, os.stat_result]) -> bool:
+def _unchanged(old: KnownFile, stat: FileFacts, files: Mapping[str, FileFacts]) -> bool:
     if (old.stamp.size, old.stamp.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
         return False
     if old.problem is not None and old.problem.code in ("missing", "no-permission"):
@@ -194,7 +197,7 @@ def _unchanged(old: KnownFile, stat: os.stat_result, files: Mapping[str, os.stat
     return True
 
 
-def _examined(root: Path, rel_path: str, files: Mapping[str, os.stat_result]) -> KnownFile:
+def _examined(root: Path, rel_path: str, files: Mapping[str, FileFacts]) -> KnownFile:
     """What one file is. Whatever goes wrong with it becomes its problem."""
     stat = files[rel_path]
     stamp = FileStamp(rel_path, stat.st_size, stat.st_mtime_ns, "")

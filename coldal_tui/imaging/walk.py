@@ -8,17 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 _SILENT = ("thumbs.db", "desktop.ini", "__macosx")
 _PROJECT_FOLDERS = ("labels", "exports")
 _PROJECT_FILE = "coldal.toml"
 
 
+class FileFacts(NamedTuple):
+    """What tells whether a file has changed; a fifth of the memory of a whole stat."""
+
+    st_size: int
+    st_mtime_ns: int
+
+
 @dataclass
 class Walk:
-    """``files``: stat by relative path, in sorted order; ``lost``: path, code, reason."""
+    """``files``: facts by relative path, in sorted order; ``lost``: path, code, reason."""
 
-    files: dict[str, os.stat_result] = field(default_factory=dict)
+    files: dict[str, FileFacts] = field(default_factory=dict)
     lost: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -30,12 +38,15 @@ def found_files(root: Path, *, include: Sequence[str] = (), exclude: Sequence[st
     walk = Walk()
     seen: set[tuple[int, int]] = set()
     _enter(root, "", walk, seen, tuple(include), tuple(exclude))
-    walk.files = dict(sorted(walk.files.items(), key=lambda item: os.fsencode(item[0])))
+    names = sorted(walk.files, key=os.fsencode)
+    walk.files = {name: walk.files.pop(name) for name in names}
     return walk
 
 
 def matches(rel_path: str, patterns: Sequence[str]) -> bool:
     """Whether a glob pattern names the path, a folder on the way to it, or (no slash) any part."""
+    if not patterns:
+        return False
     path = PurePosixPath(rel_path)
     ways = [str(path), *(str(p) for p in path.parents if str(p) != ".")]
     for pattern in patterns:
@@ -83,7 +94,7 @@ def _enter(
         if stat.S_ISDIR(status.st_mode):
             _enter(folder / name, rel_path + "/", walk, seen, include, exclude)
         elif stat.S_ISREG(status.st_mode) and (not include or matches(rel_path, include)):
-            walk.files[rel_path] = status
+            walk.files[rel_path] = FileFacts(status.st_size, status.st_mtime_ns)
 
 
 def _reason(error: OSError) -> str:

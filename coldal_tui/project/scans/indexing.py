@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
 
 import msgspec
 
@@ -20,11 +21,13 @@ from coldal_tui.imaging.indexing import (
     find_duplicates,
     index_folder,
 )
+from coldal_tui.imaging.walk import found_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.scans.dicom_uids import write_uids
+from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
 from coldal_tui.project.scans.patients import PatientRule
+from coldal_tui.project.scans.unchanged import LastIndex, folder_digest, forget, remember, unchanged
 
 Progress = Callable[[int, int, str], None]
 
@@ -65,13 +68,13 @@ def reindex(
         )
     section = project.config.images
     patients = PatientRule(section, project.root)
-    result = index_folder(
-        images,
-        known=_known(project),
-        include=section.include,
-        exclude=(*section.exclude, *_own_folders(project)),
-        progress=progress,
-    )
+    exclude = (*section.exclude, *_own_folders(project))
+    walk = found_files(images, include=section.include, exclude=exclude)
+    digest = folder_digest(project, walk)
+    last = unchanged(project, digest)
+    if last is not None:
+        return _same_again(project, last)
+    result = index_folder(images, known=_known(project), walk=walk, progress=progress)
     before = {scan.scan_id: scan for scan in project.scans()}
     matches = _match(project, result.scans, before)
     present = [scan_id for scan_id, scan in before.items() if scan.state == "present"]
@@ -83,7 +86,27 @@ def reindex(
             "If they were really removed: index --accept-removals",
             code="all-gone",
         )
-    return _record(project, result, matches, before, patients)
+    return _record(project, result, matches, before, patients, digest)
+
+
+def _same_again(project: Project, last: LastIndex) -> IndexReport:
+    """The report of an index that found the folder as the last one left it."""
+    store = project.store
+    scans = store.value("SELECT count(*) FROM scans WHERE state = 'present'")
+    problems = store.rows("SELECT rel_path, code, reason, kind FROM problems ORDER BY rel_path")
+    with store.action("index", undoable=False) as action:
+        action.summary = f"indexed {scans} scans: nothing has changed"
+        action.params = {"images": str(project.images), "problems": len(problems)}
+    copies = store.tuples(
+        "SELECT scan_id, duplicate_of FROM scans "
+        "WHERE duplicate_of IS NOT NULL AND state = 'present'"
+    )
+    return IndexReport(
+        scans=scans,
+        duplicates=dict(copies),
+        problems=tuple(FileProblem(**row) for row in problems),
+        no_patient=last.no_patient,
+    )
 
 
 def _known(project: Project) -> dict[str, KnownFile]:
@@ -112,29 +135,32 @@ def _record(
     matches: Mapping[str, FoundScan],
     before: Mapping[str, ScanRecord],
     patients: PatientRule,
+    digest: str,
 ) -> IndexReport:
     duplicates = _duplicates(project, result.scans, matches, before)
     added, changed, moved, returned = [], [], [], []
+    for scan_id, found in sorted(matches.items()):
+        old = before.get(scan_id)
+        if old is None:
+            added.append(scan_id)
+            continue
+        if old.state != "present":
+            returned.append(scan_id)
+        if old.quick_hash != found.quick_hash:
+            changed.append(scan_id)
+        elif old.rel_path != found.rel_path:
+            moved.append(scan_id)
+    removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
     store = project.store
+    forget(project)
+    write_shortly(store, scan_writes(project, matches, duplicates, before, patients))
+    write_shortly(
+        store,
+        (partial(store.update, "scans", {"scan_id": one}, state="missing") for one in removed),
+    )
+    write_shortly(store, file_writes(store, result))
     with store.action("index", undoable=False) as action:
-        for scan_id, found in sorted(matches.items()):
-            old = before.get(scan_id)
-            _write_scan(project, scan_id, found, duplicates.get(scan_id), patients, old)
-            if old is None:
-                added.append(scan_id)
-                continue
-            if old.state != "present":
-                returned.append(scan_id)
-            if old.quick_hash != found.quick_hash:
-                changed.append(scan_id)
-                # What a run made of other bytes is no longer its opinion of this scan.
-                store.execute("DELETE FROM scores WHERE scan_id = ?", (scan_id,))
-            elif old.rel_path != found.rel_path:
-                moved.append(scan_id)
-        removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
-        for scan_id in removed:
-            store.update("scans", {"scan_id": scan_id}, state="missing")
-        _write_files(project, result)
+        remember(project, digest, len(result.known), len(patients.unmatched))
         action.summary = (
             f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
             f"{len(moved)} moved, {len(removed)} removed"
@@ -294,56 +320,3 @@ def _duplicates(
         kept = min(members, key=rank)
         duplicates |= {scan_id: kept for scan_id in members if scan_id != kept}
     return duplicates
-
-
-def _write_scan(
-    project: Project,
-    scan_id: str,
-    found: FoundScan,
-    duplicate_of: str | None,
-    patients: PatientRule,
-    old: ScanRecord | None,
-) -> None:
-    header = found.header
-    patient_id, extra = patients.patient(found.rel_path, scan_id, header.patient_id)
-    images = project.images
-    values = {
-        "rel_path": found.rel_path,
-        "kind": found.ref.kind,
-        "files": [Path(name).relative_to(images).as_posix() for name in found.ref.files],
-        "shape": list(header.shape),
-        "channels": header.channels,
-        "dtype": header.dtype,
-        "spacing": list(header.spacing) if header.spacing else None,
-        "affine": [list(row) for row in header.affine] if header.affine else None,
-        "modality": header.modality,
-        "patient_id": patient_id,
-        "meta": {**header.meta, **extra},
-        "quick_hash": found.quick_hash,
-        "size": found.size,
-        "duplicate_of": duplicate_of,
-        "state": "present",
-    }
-    if old is None:
-        project.store.insert("scans", scan_id=scan_id, added_at=project.store.now(), **values)
-    else:
-        if old.quick_hash != found.quick_hash:
-            values["sha256"] = None
-        project.store.update("scans", {"scan_id": scan_id}, **values)
-    write_uids(project, scan_id, found.uids)
-
-
-def _write_files(project: Project, result: IndexResult) -> None:
-    store = project.store
-    store.execute("DELETE FROM problems")
-    for problem in result.problems:
-        store.replace(
-            "problems",
-            rel_path=problem.rel_path,
-            kind=problem.kind,
-            code=problem.code,
-            reason=problem.reason,
-        )
-    store.execute("DELETE FROM files")
-    for rel_path, known in result.known.items():
-        store.insert("files", rel_path=rel_path, entry=msgspec.json.encode(known).decode())

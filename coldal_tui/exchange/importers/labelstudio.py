@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
+from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, PassedOver, ScanTarget
 from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
-from coldal_tui.exchange.importers.shared.json_files import outline, text, unique_keys
+from coldal_tui.exchange.importers.shared.json_files import objects, outline, text, unique_keys
 from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
-    image_of,
+    Annotation,
+    Picture,
+    Task,
     masks_of_tasks,
+    picture_of,
+    pictures_of,
     read_tasks,
+    scan_id_of,
 )
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch, fill_ellipse, read_points
@@ -34,7 +40,8 @@ _TASK_KEYS = frozenset({"data", "annotations"})
 _OLD_TASK_KEYS = frozenset({"data", "completions"})
 _ONE_KEYS = frozenset({"result", "task"})
 _LABELS = "labels"
-_AREAS = ("brush", "polygon", "ellipse", "bitmask")
+_AREAS = ("brush", "polygon", "ellipse", "bitmask", "vector outline")
+_CURVES = "curves"
 _DATA_URL = "base64,"
 
 
@@ -66,7 +73,8 @@ class LabelStudioImporter:
             tasks = read_tasks(path)
         except ImageError:
             return frozenset()
-        pictures = pictures_beside(path, [image_of(task)[0] for task in tasks])
+        named = [picture.name for task in tasks for picture in pictures_of(task)]
+        pictures = pictures_beside(path, named)
         drawn = {
             (one.task_id, one.annotation_id)
             for task in tasks
@@ -82,45 +90,82 @@ class LabelStudioImporter:
         return pictures | frozenset(masks)
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate per annotation: several people may have drawn one task."""
+        """One candidate per annotation and image: several people may have drawn one task."""
         tasks = read_tasks(path)
         drawn = [one for task in tasks for one in task.annotations]
         keys = iter(
             unique_keys([f"task {one.task_id} annotation {one.annotation_id}" for one in drawn])
         )
+        shown = _keys_drawn_on(tasks)
         for task in tasks:
-            name, scan_id = image_of(task)
             if not task.annotations:
                 yield PassedOver(path, f"task {task.task_id}", "nobody has drawn this task yet")
             for one in task.annotations:
                 key = next(keys)
                 if one.cancelled:
                     yield PassedOver(path, key, "the annotator skipped this task")
-                    continue
-                drawing = _Drawing(one.regions)
-                yield Candidate(
-                    path,
-                    name,
-                    "Label Studio",
-                    drawing.alone,
-                    names_image=True,
-                    scan_id=scan_id,
-                    author=one.author,
-                    tool="Label Studio",
-                    load_onto=drawing.onto,
-                    key=key,
-                    updated=one.updated,
-                )
+                else:
+                    yield from _candidates(path, key, task, one, shown)
 
 
 IMPORTER = LabelStudioImporter()
 
 
+def _keys_drawn_on(tasks: Sequence[Task]) -> frozenset[str]:
+    """The keys of pictures that anybody drew on: a task may hold others, only to look at."""
+    found = set()
+    for task in tasks:
+        pictures = pictures_of(task)
+        for region in (region for one in task.annotations for region in one.regions):
+            with contextlib.suppress(ImageError):
+                found.add(picture_of(region, pictures).key if pictures else "")
+    return frozenset(found)
+
+
+def _candidates(
+    path: Path, key: str, task: Task, one: Annotation, shown: frozenset[str]
+) -> Iterator[Candidate]:
+    """One person's drawings of a task, image by image; all as one where that can't be told."""
+    pictures = pictures_of(task)
+    by_picture: dict[Picture, list[Mapping[str, Any]]] = {}
+    drawings: dict[Picture, _Drawing]
+    if len(pictures) < 2:
+        picture = pictures[0] if pictures else Picture("", "")
+        drawings = {picture: _Drawing(one.regions)}
+    else:
+        kept = [one for one in pictures if one.key in shown] or pictures
+        by_picture = {picture: [] for picture in kept}
+        try:
+            for region in one.regions:
+                if isinstance(region.get("value"), Mapping):
+                    by_picture.setdefault(picture_of(region, pictures), []).append(region)
+            drawings = {picture: _Drawing(found) for picture, found in by_picture.items()}
+        except ImageError as error:
+            drawings = {kept[0]: _Drawing(one.regions, error)}
+    for picture, drawing in drawings.items():
+        several = len(drawings) > 1
+        yield Candidate(
+            path,
+            picture.name,
+            "Label Studio",
+            drawing.alone,
+            names_image=True,
+            scan_id=scan_id_of(task) if len(pictures) < 2 else None,
+            author=one.author,
+            tool="Label Studio",
+            load_onto=drawing.onto,
+            key=f"{key} {picture.place}" if several else key,
+            updated=one.updated,
+            weak=BLANK if several and not drawing.regions else "",
+        )
+
+
 @dataclass(frozen=True)
 class _Drawing:
-    """The regions of one annotation, undecoded."""
+    """The regions of one annotation on one image, undecoded; or why they can't be told apart."""
 
     regions: Sequence[Mapping[str, Any]]
+    fault: ImageError | None = None
 
     def alone(self) -> MaskPixels:
         rows, columns, _ = self._size()
@@ -132,6 +177,8 @@ class _Drawing:
 
     def _size(self) -> tuple[Any, Any, int]:
         """The picture's size, and how it was turned on the screen, as the regions state them."""
+        if self.fault is not None:
+            raise self.fault
         stated = {
             (one.get("original_height"), one.get("original_width"), _angle(one))
             for one in self.regions
@@ -148,14 +195,20 @@ class _Drawing:
     def _drawn(self, canvas: Canvas, turned: int = 0) -> MaskPixels:
         areas = [one for one in self.regions if _kind(one) in _AREAS]
         others = sorted({_kind(one) for one in self.regions if _kind(one) not in (*_AREAS, "")})
+        if _CURVES in others:
+            raise ImageError(
+                "it holds outlines of curves (Bezier), which are not drawn here",
+                remedy="Draw them with straight edges, or with a brush.",
+                code="unknown-shape",
+            )
         if others and not areas:
             raise ImageError(
-                f"none of its regions has an area: {', '.join(others)}",
-                remedy="Draw with a brush or polygons.",
+                f"none of its regions has an area that is read: {', '.join(others)}",
+                remedy="Draw with a brush or polygons; answers and boxes are no mask.",
                 code="no-outlines",
             )
         if others:
-            canvas.notes.append(f"regions without an area passed over: {', '.join(others)}")
+            canvas.notes.append(f"passed over, for they are no outlines: {', '.join(others)}")
         names = _names(self.regions)
         for region in areas:
             for name in names.get(_identity(region)) or _own_names(region) or [""]:
@@ -172,8 +225,9 @@ def _draw(canvas: Canvas, name: str, region: Mapping[str, Any]) -> None:
     elif kind == "bitmask":
         drawn = decode_alpha(_picture_bytes(value.get("imageDataURL")), canvas.rows, canvas.columns)
         canvas.patch(name, Patch(drawn))
-    elif kind == "polygon":
-        points = read_points(value.get("points")) * _percent(canvas)
+    elif kind in ("polygon", "vector outline"):
+        vertices = [(one.get("x"), one.get("y")) for one in objects(value.get("vertices"))]
+        points = read_points(value.get("points") or vertices) * _percent(canvas)
         canvas.polygon(name, points)
     else:
         numbers = [value.get(key, 0) for key in ("x", "y", "radiusX", "radiusY")]
@@ -199,7 +253,7 @@ def _picture_bytes(url: Any) -> bytes:
 
 
 def _kind(region: Mapping[str, Any]) -> str:
-    """``brush``, ``polygon`` …; empty for results that are no regions."""
+    """``brush``, ``polygon``, ``choices`` …; empty for results that say nothing by themselves."""
     value = region.get("value")
     if not isinstance(value, Mapping):
         return ""
@@ -211,8 +265,22 @@ def _kind(region: Mapping[str, Any]) -> str:
         return "polygon"
     if "radiusX" in value:
         return "ellipse"
-    kind = text(region.get("type")).lower().removesuffix("labels")
-    return kind if "x" in value and kind else ""
+    if isinstance(value.get("vertices"), list):
+        return _vector_kind(value)
+    kind = text(region.get("type")).lower()
+    if kind == _LABELS:
+        return ""  # the label of a region of its own
+    if not kind:
+        kind = next((key for key in value if isinstance(value[key], list)), "answer")
+    return kind.removesuffix(_LABELS)
+
+
+def _vector_kind(value: Mapping[str, Any]) -> str:
+    """A closed vector is an outline, an open one a line."""
+    if not value.get("closed"):
+        return "vector line"
+    curved = any(isinstance(one, Mapping) and one.get("isBezier") for one in value["vertices"])
+    return _CURVES if curved else "vector outline"
 
 
 def _identity(region: Mapping[str, Any]) -> str:

@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
 from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
+    Annotation,
     Task,
-    image_of,
     mask_name,
     masks_of_tasks,
+    picture_of,
+    pictures_of,
     read_tasks,
+    scan_id_of,
 )
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 from coldal_tui.imaging.readers.limits import MAX_PIXELS
@@ -64,10 +67,10 @@ class LabelStudioMaskImporter:
                 remedy="Export the project as JSON, too, and put that beside the masks.",
                 code="no-json",
             )
-        name, scan_id = image_of(task)
         annotation = next(
             (one for one in task.annotations if one.annotation_id == found["annotation"]), None
         )
+        name = _image_of(task, annotation, path)
         pictures = _Pictures(tuple(group))
         yield Candidate(
             path,
@@ -75,7 +78,7 @@ class LabelStudioMaskImporter:
             "Label Studio",
             pictures.alone,
             names_image=True,
-            scan_id=scan_id,
+            scan_id=scan_id_of(task),
             author=annotation.author if annotation else None,
             tool="Label Studio",
             load_onto=pictures.onto,
@@ -85,6 +88,26 @@ class LabelStudioMaskImporter:
 
 
 IMPORTER = LabelStudioMaskImporter()
+
+
+def _image_of(task: Task, annotation: Annotation | None, path: Path) -> str:
+    """The name of the image that an annotation was drawn on. Raises ImageError where it is of two.
+
+    The masks' own names say nothing of the image.
+    """
+    pictures = pictures_of(task)
+    if len(pictures) < 2:
+        return pictures[0].name if pictures else ""
+    found = {picture_of(region, pictures) for region in (annotation.regions if annotation else ())}
+    if len(found) != 1:
+        raise ImageError(
+            f"its task has {len(pictures)} images, and which one it is of does not stand in its "
+            "name",
+            where=str(path),
+            remedy="Export the project as JSON, and import that.",
+            code="several-images",
+        )
+    return found.pop().name
 
 
 def _group(path: Path) -> list[Path]:

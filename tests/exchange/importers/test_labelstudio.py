@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import examine
 from tests.support.import_plan import plan_import
 from tests.support.places import ROOT
@@ -294,3 +295,164 @@ def test_an_array_of_objects_is_never_loaded(tmp_path):
     np.save(path, np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
 
     assert plan_import(tmp_path, targets("a"), CLASSES, None).quarantined[0].code == "pickle"
+
+
+def two_images(to: str, kind: str = "polygonlabels", **more) -> dict:
+    """A quarter of the picture, drawn on the Image tag of a name."""
+    return region(polygon("lung", 0, 0, 50, 50), kind, to_name=to, **more)
+
+
+QUARTER = np.zeros(SHAPE, np.uint8)
+QUARTER[:10, :20] = 1
+REST = np.zeros(SHAPE, np.uint8)
+REST[10:, 20:] = 1
+
+
+def other_quarter(to: str, **more) -> dict:
+    return region(polygon("lung", 50, 50, 100, 100), to_name=to, id="r2", **more)
+
+
+def test_each_region_goes_to_the_image_of_its_tag(tmp_path):
+    one = annotation(9, two_images("ap"), other_quarter("lat"))
+    data = {"ap": "/data/upload/1/1234abcd-a.png", "lat": "/data/upload/1/1234abce-b.png"}
+    write(tmp_path / "x.json", [{"id": 1, "data": data, "annotations": [one]}])
+
+    found = labels(tmp_path, targets("a", "b"))
+
+    np.testing.assert_array_equal(found["a"], QUARTER)
+    np.testing.assert_array_equal(found["b"], REST)
+
+
+def test_each_region_goes_to_its_page(tmp_path):
+    one = annotation(9, two_images("img", item_index=1), other_quarter("img", item_index=0))
+    data = {"pages": ["/data/upload/1/1234abcd-a.png", "/data/upload/1/1234abce-b.png"]}
+    write(tmp_path / "x.json", [{"id": 1, "data": data, "annotations": [one]}])
+
+    found = labels(tmp_path, targets("a", "b"))
+
+    np.testing.assert_array_equal(found["a"], REST)
+    np.testing.assert_array_equal(found["b"], QUARTER)
+
+
+def test_of_two_images_the_one_without_a_drawing_is_empty_and_no_other(tmp_path):
+    both = annotation(9, two_images("ap"), other_quarter("lat"))
+    one = annotation(10, two_images("lat"))
+    first = {"ap": "a.png", "lat": "b.png", "old": "z.png"}
+    second = {"ap": "c.png", "lat": "d.png", "old": "z.png"}
+    tasks = [
+        {"id": 1, "data": first, "annotations": [both]},
+        {"id": 2, "data": second, "annotations": [one]},
+    ]
+    write(tmp_path / "x.json", tasks)
+
+    plan = plan_import(tmp_path, targets("a", "b", "c", "d", "z"), CLASSES, None)
+
+    assert sorted(v.scan_id for v in plan.accepted) == ["a", "b", "d"]
+    assert [(v.scan_id, v.code) for v in plan.quarantined] == [("c", "empty")]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"ap": "a.png", "lat": "b.png"}, "2 images (ap, lat), and a region is of img"),
+        ({"pages": ["a.png", "b.png"]}, "2 pages, and a region does not say which"),
+    ],
+)
+def test_an_image_that_can_t_be_told_is_not_guessed(tmp_path, data, told):
+    one = annotation(9, two_images("img"))
+    write(tmp_path / "x.json", [{"id": 1, "data": data, "annotations": [one]}])
+
+    plan = plan_import(tmp_path, targets("a", "b"), CLASSES, None)
+
+    assert plan.accepted == ()
+    (verdict,) = plan.quarantined
+    assert verdict.code == "several-images"
+    assert told in verdict.message
+
+
+def test_json_min_of_two_images_is_not_guessed(tmp_path):
+    shape = polygon("lung", 0, 0, 50, 50) | {"original_width": 40, "original_height": 20}
+    line = {
+        "id": 1,
+        "annotation_id": 2,
+        "annotator": 1,
+        "ap": "a.png",
+        "lat": "b.png",
+        "t": [shape],
+    }
+    write(tmp_path / "x.json", [line])
+
+    (verdict,) = plan_import(tmp_path, targets("a", "b"), CLASSES, None).quarantined
+
+    assert verdict.code == "several-images"
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [
+        ([region({"choices": ["normal"]}, "choices")], "choices"),
+        ([region({"text": ["no finding"]}, "textarea")], "textarea"),
+        (
+            [
+                region(
+                    {"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["lung"]},
+                    "rectanglelabels",
+                )
+            ],
+            "rectangle",
+        ),
+        (
+            [
+                region(
+                    {"vertices": [{"x": 1, "y": 1}, {"x": 9, "y": 9}], "closed": False},
+                    "vectorlabels",
+                )
+            ],
+            "vector line",
+        ),
+    ],
+)
+def test_answers_boxes_and_lines_are_never_read_as_empty(tmp_path, regions, told):
+    write(tmp_path / "x.json", [task(1, "a.png", annotation(9, *regions))])
+
+    found = list(
+        examine(tmp_path, targets("a"), CLASSES, None, options=ImportOptions(confirm_empty=True))
+    )
+
+    (verdict,) = found
+    assert (verdict.status, verdict.code) == ("quarantined", "no-outlines")
+    assert told in verdict.message
+
+
+def test_a_line_of_json_min_without_a_region_is_never_read_as_empty(tmp_path):
+    line = {"id": 1, "annotation_id": 2, "annotator": 1, "image": "a.png", "choice": "normal"}
+    write(tmp_path / "x.json", [line])
+
+    (verdict,) = examine(
+        tmp_path, targets("a"), CLASSES, None, options=ImportOptions(confirm_empty=True)
+    )
+
+    assert verdict.code == "no-outlines"
+
+
+def vector(*vertices: dict, closed: bool = True) -> dict:
+    return region(
+        {"vertices": list(vertices), "closed": closed, "vectorlabels": ["lung"]}, "vectorlabels"
+    )
+
+
+def test_a_closed_vector_of_straight_edges_is_an_outline(tmp_path):
+    corners = [(0, 0), (50, 0), (50, 50), (0, 50)]
+    drawn = vector(
+        *({"x": x, "y": y, "id": str(n), "isBezier": False} for n, (x, y) in enumerate(corners))
+    )
+    write(tmp_path / "x.json", [task(1, "a.png", annotation(9, drawn))])
+
+    np.testing.assert_array_equal(labels(tmp_path, targets("a"))["a"], QUARTER)
+
+
+def test_curves_are_refused_even_beside_other_drawings(tmp_path):
+    curve = vector({"x": 0, "y": 0, "isBezier": True}, {"x": 50, "y": 0}, {"x": 50, "y": 50})
+    write(tmp_path / "x.json", [task(1, "a.png", annotation(9, curve, two_images("image")))])
+
+    assert plan_import(tmp_path, targets("a"), CLASSES, None).quarantined[0].code == "unknown-shape"

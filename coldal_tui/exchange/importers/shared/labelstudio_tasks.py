@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +21,7 @@ _MASK = re.compile(
     r"(?P<label>.+)-\d+\.(?:png|npy)$",
     re.IGNORECASE,
 )
+_IMAGE_KEYS = ("image", "img")
 _NEAR = 2
 """How many folders below a JSON its masks may lie."""
 
@@ -113,25 +114,93 @@ def _minimal(entry: Mapping[str, Any]) -> Task:
     annotation = Annotation(
         task_id,
         text(entry.get("annotation_id")),
-        tuple(regions),
+        # A line without regions may hold an answer: it does not tell one from a task's data.
+        tuple(regions) or ({"type": "JSON-MIN line without a region", "value": {}},),
         text(entry.get("annotator")) or None,
         seconds(entry.get("updated_at")),
     )
-    data = {key: value for key, value in entry.items() if isinstance(value, str)}
+    data = {
+        key: value
+        for key, value in entry.items()
+        if isinstance(value, str) or (isinstance(value, list) and not objects(value))
+    }
     return Task(task_id, data, (annotation,))
 
 
-_FRAME = ("original_width", "original_height", "image_rotation")
+_FRAME = ("original_width", "original_height", "image_rotation", "item_index", "to_name")
 
 
-def image_of(task: Task) -> tuple[str, str | None]:
-    """The name of a task's image, and the scan id that an export of ours gave it."""
-    scan_id = text(task.data.get("scan_id")) or None
-    value = task.data.get("image") or task.data.get("img")
-    if not isinstance(value, str) or not value:
-        pictures = (one for one in task.data.values() if isinstance(one, str))
-        value = next((one for one in pictures if _PICTURE.search(_plain(one))), "")
-    return _plain(value) or text(task.data.get("file_upload")), scan_id
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a task: its name, the key in the task's data, its place in a list of pages."""
+
+    name: str
+    key: str
+    page: int | None = None
+
+    @property
+    def place(self) -> str:
+        """How to tell it from the task's other pictures."""
+        return self.key if self.page is None else f"{self.key} page {self.page + 1}"
+
+
+def scan_id_of(task: Task) -> str | None:
+    """The scan id that an export of ours gave a task, which has one picture then."""
+    return text(task.data.get("scan_id")) or None
+
+
+def pictures_of(task: Task) -> list[Picture]:
+    """The pictures of a task: single ones, and the pages of lists (``valueList``)."""
+    found: list[Picture] = []
+    for key, value in task.data.items():
+        if isinstance(value, str) and value and (key in _IMAGE_KEYS or _is_picture(value)):
+            found.append(Picture(_plain(value), key))
+        elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            pages = [Picture(_plain(one), key, page) for page, one in enumerate(value)]
+            found += pages if all(_is_picture(one) for one in value) else []
+    upload = text(task.data.get("file_upload"))
+    if not [one for one in found if one.name]:
+        return [Picture(_UPLOAD_PREFIX.sub("", upload), "file_upload")] if upload else []
+    # Label Studio repeats the name of an upload beside the data that was made of it.
+    return [one for one in found if one.key != "file_upload"] or found
+
+
+def picture_of(region: Mapping[str, Any], pictures: Sequence[Picture]) -> Picture:
+    """The picture that a region was drawn on: by ``to_name`` and ``item_index``.
+
+    ``to_name`` is the name of an Image tag, which is known by the key of its data where both are
+    called alike. A task with one picture needs neither.
+
+    Raises
+    ------
+    ImageError : ``several-images``, where the file does not tell which of them it was.
+    """
+    keys = list(dict.fromkeys(one.key for one in pictures))
+    name = text(region.get("to_name"))
+    key = name if name in keys else keys[0] if len(keys) == 1 else None
+    pages = [one for one in pictures if one.key == key]
+    if len(pages) == 1:
+        return pages[0]
+    index = region.get("item_index")
+    if pages and isinstance(index, int) and 0 <= index < len(pages):
+        return pages[index]
+    if pages:
+        raise ImageError(
+            f"its task has {len(pages)} pages, and a region does not say which one it is on",
+            remedy="Export the project as JSON (not JSON-MIN).",
+            code="several-images",
+        )
+    raise ImageError(
+        f"its task has {len(keys)} images ({', '.join(keys)}), and a region is of "
+        f"{name or 'none of them by name'}",
+        remedy='Name each Image tag like its data (<Image name="lat" value="$lat"/>) and export '
+        "JSON, or give every task one image.",
+        code="several-images",
+    )
+
+
+def _is_picture(address: str) -> bool:
+    return _PICTURE.search(_plain(address)) is not None
 
 
 def _plain(address: str) -> str:

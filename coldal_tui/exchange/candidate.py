@@ -100,6 +100,8 @@ class Candidate:
     export that it lies in. ``updated`` is when the mask was last changed, in seconds since 1970,
     where the format says so. ``weak`` is why it gives way to any other mask of the scan, such as an
     image that is listed without a drawing (``BLANK``). ``load`` decodes; it raises ``ImageError``.
+    ``other_names`` are what its image may be called besides, where the tool renames pictures; tried
+    in turn when ``name`` fits no scan.
     ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
     name the slices they lie on.
     ``decode`` does as ``load`` with the bytes of ``file``, where it needs nothing else.
@@ -110,6 +112,7 @@ class Candidate:
     format: str
     load: Callable[[], MaskPixels] = field(repr=False)
     names_image: bool = False
+    other_names: tuple[str, ...] = ()
     scan_id: str | None = None
     uids: tuple[str, ...] = ()
     author: str | None = None

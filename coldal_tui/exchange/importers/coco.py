@@ -5,8 +5,10 @@ An image is known by its ``file_name``, never by its ``id``; a class by its cate
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,16 @@ from coldal_tui.exchange.importers.shared.json_files import (
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 from coldal_tui.exchange.masks.rle import decode_coco
+from coldal_tui.visible import counted
 
 _TITLE = "COCO file"
+_LABEL_STUDIO = "Label Studio"
+_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+_ROBOFLOW = re.compile(
+    r"(?P<stem>.+)[_.](?P<ending>png|jpe?g|bmp|tiff?|webp)\.rf\.[0-9A-Za-z]+\.[a-z]+$",
+    re.IGNORECASE,
+)
+"""``photo_png.rf.<hash>.jpg``: what Roboflow makes of ``photo.png``."""
 
 
 class CocoImporter:
@@ -57,44 +67,124 @@ class CocoImporter:
         drawn = objects(document.get("annotations"))
         _check_kind(drawn, path)
         names = {
-            one.get("id"): text(one.get("name")) for one in objects(document.get("categories"))
+            _key(one.get("id")): text(one.get("name"))
+            for one in objects(document.get("categories"))
         }
-        by_image: dict[Any, list[dict[str, Any]]] = {}
+        by_image: dict[str, list[dict[str, Any]]] = {}
         for one in drawn:
             by_image.setdefault(_key(one.get("image_id")), []).append(one)
-        info = document.get("info")
-        updated = seconds(info.get("date_created")) if isinstance(info, dict) else None
+        listed = Counter(_key(image.get("id")) for image in images)
+        lost = {image_id: found for image_id, found in by_image.items() if image_id not in listed}
+        for image_id, shapes in lost.items():
+            reason = f"{counted(len(shapes), 'drawing')} of an image that it does not list"
+            yield PassedOver(path, f"image {image_id}", reason)
+        about = _About(document, sum(map(len, lost.values())))
         file_names = [text(image.get("file_name")) for image in images]
         for image, name, key in zip(images, file_names, unique_keys(file_names), strict=True):
-            shapes = by_image.pop(_key(image.get("id")), [])
-            picture = _Picture(image.get("height"), image.get("width"), shapes, names)
+            image_id = _key(image.get("id"))
             if not name:
                 yield PassedOver(path, key, "an image without a file name")
                 continue
-            yield Candidate(
-                path,
-                name,
-                "COCO",
-                picture.alone,
-                names_image=True,
-                tool="COCO",
-                load_onto=picture.onto,
-                key=key,
-                updated=updated,
-                weak="" if shapes else BLANK,
-            )
-        for image_id, shapes in by_image.items():
-            yield PassedOver(
-                path, "", f"{len(shapes)} drawings of image {image_id!r}, which is not listed"
-            )
+            shared = listed[image_id] if image_id in by_image else 1
+            for author, shapes in _by_annotator(by_image.get(image_id, [])).items():
+                picture = _Picture(
+                    image.get("height"),
+                    image.get("width"),
+                    shapes,
+                    names,
+                    about.fault(shapes, shared, image_id),
+                    about.warnings(shapes),
+                )
+                yield Candidate(
+                    path,
+                    name,
+                    "COCO",
+                    picture.alone,
+                    names_image=True,
+                    other_names=_other_names(image, name),
+                    author=author,
+                    tool=about.tool,
+                    load_onto=picture.onto,
+                    key=f"{key} by {author}" if author else key,
+                    updated=about.updated,
+                    weak="" if shapes or picture.fault else BLANK,
+                )
 
 
 IMPORTER = CocoImporter()
 
 
-def _key(value: Any) -> Any:
-    """Something that can be looked up: identifiers may be numbers or text."""
-    return value if isinstance(value, (int, float, str)) else repr(value)
+def _key(value: Any) -> str:
+    """An identifier as text: 1, 1.0 and "1" are the same image to those who write them."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip() if isinstance(value, (int, float, str)) else repr(value)
+
+
+def _by_annotator(shapes: list[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
+    """Drawings by who made them, where each one says so (Label Studio's "brush to COCO")."""
+    found: dict[str | None, list[dict[str, Any]]] = {}
+    for shape in shapes:
+        found.setdefault(text(shape.get("annotator")) or None, []).append(shape)
+    return found if found and None not in found else {None: shapes}
+
+
+def _other_names(image: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """What a picture may have been called before Roboflow or Label Studio renamed it."""
+    extra = image.get("extra")
+    before = text(extra.get("name")) if isinstance(extra, Mapping) else ""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    found = [before]
+    if match := _ROBOFLOW.match(base):
+        found.append(f"{match['stem']}.{match['ending']}")
+    elif _UPLOAD_PREFIX.match(base):
+        found.append(_UPLOAD_PREFIX.sub("", base))
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+class _About:
+    """What a document says of itself, and what its drawings can't be trusted to say."""
+
+    def __init__(self, document: Mapping[str, Any], lost: int) -> None:
+        info = document.get("info")
+        info = info if isinstance(info, Mapping) else {}
+        self.updated = seconds(info.get("date_created"))
+        self._label_studio = text(info.get("contributor")) == _LABEL_STUDIO
+        self._lost = lost
+        self.tool = _LABEL_STUDIO if self._label_studio else "COCO"
+
+    def fault(self, shapes: list[dict[str, Any]], shared: int, image_id: str) -> ImageError | None:
+        """Why an image's drawings, or their lack, say nothing of it."""
+        if shared > 1:
+            return ImageError(
+                f"{shared} images have the id {image_id}, so whose its drawings are is not known",
+                remedy="Export it again, with an id for each image.",
+                code="damaged",
+            )
+        if shapes:
+            return None
+        if self._label_studio:
+            return ImageError(
+                "Label Studio's COCO leaves brush drawings out, and shows none here",
+                remedy="Export the project as JSON, and import that.",
+                code="no-outlines",
+            )
+        if self._lost:
+            return ImageError(
+                f"nothing is drawn on it, but {counted(self._lost, 'drawing')} of the file "
+                f"belong{'s' if self._lost == 1 else ''} to images that it does not list",
+                remedy="Export it again, whole; its ids of images and drawings do not agree.",
+                code="lost-drawings",
+            )
+        return None
+
+    def warnings(self, shapes: list[dict[str, Any]]) -> tuple[str, ...]:
+        """What the way of the export has cost."""
+        if any(text(shape.get("annotator")) for shape in shapes):
+            return (
+                "contours made of brush drawings: holes are lost, and edges moved; export JSON",
+            )
+        return ()
 
 
 def _check_kind(drawn: list[dict[str, Any]], path: Path) -> None:
@@ -119,7 +209,9 @@ class _Picture:
     rows: Any
     columns: Any
     shapes: list[dict[str, Any]]
-    names: Mapping[Any, str]
+    names: Mapping[str, str]
+    fault: ImageError | None = None
+    warnings: tuple[str, ...] = ()
 
     def alone(self) -> MaskPixels:
         return self._drawn(Canvas(self.rows, self.columns))
@@ -128,6 +220,8 @@ class _Picture:
         return self._drawn(Canvas.onto(target, self.rows, self.columns))
 
     def _drawn(self, canvas: Canvas) -> MaskPixels:
+        if self.fault is not None:
+            raise self.fault
         without = 0
         for shape in self.shapes:
             category = shape.get("category_id")
@@ -142,7 +236,11 @@ class _Picture:
                 remedy="Draw or export polygons or masks.",
                 code="no-outlines",
             )
-        return canvas.pixels()
+        return _with(canvas.pixels(), self.warnings)
+
+
+def _with(pixels: MaskPixels, warnings: tuple[str, ...]) -> MaskPixels:
+    return replace(pixels, warnings=(*pixels.warnings, *warnings))
 
 
 def _draw(canvas: Canvas, name: str, segmentation: Any) -> bool:

@@ -7,6 +7,7 @@ and read other files.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,22 +54,29 @@ class CvatImporter:
         return pictures_beside(path, [image.name for image in images])
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate per image, also for those without a drawing."""
-        task = read_images(path)
-        keys = unique_keys([image.name for image in task.images])
-        for image, key in zip(task.images, keys, strict=True):
+        """One candidate per image, also for those without a drawing.
+
+        Tasks of one project may have images of the same name: their task's name stands for the
+        folder then, and one without a drawing does not give way to the other's.
+        """
+        document = read_images(path)
+        names = [image.name for image in document.images]
+        often = Counter(names)
+        placed = [document.placed_name(image) for image in document.images]
+        keys = unique_keys(placed if len(often) < len(names) else names)
+        for image, name, key in zip(document.images, placed, keys, strict=True):
             yield Candidate(
                 path,
-                image.name,
+                name,
                 "CVAT",
                 image.alone,
                 names_image=True,
-                author=task.assignee,
+                author=document.assignee_of(image),
                 tool="CVAT",
                 load_onto=image.onto,
                 key=key,
-                updated=task.updated,
-                weak="" if image.shapes else BLANK,
+                updated=document.updated,
+                weak="" if image.shapes or often[image.name] > 1 else BLANK,
             )
 
 
@@ -82,6 +90,7 @@ class _Image:
     name: str
     columns: str | None
     rows: str | None
+    task: str = ""
     shapes: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
     def alone(self) -> MaskPixels:
@@ -144,15 +153,39 @@ def _numbers(text: str) -> list[float]:
 
 
 @dataclass
-class Task:
-    """What an XML holds: its images, who had to draw them, when that changed last."""
+class _Task:
+    """One task of a project: its number, its name, who had to draw it."""
 
-    images: list[_Image] = field(default_factory=list)
+    number: str = ""
+    name: str = ""
+    assignee: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """What an XML holds: its images, the tasks they are of, who drew, when that changed last."""
+
+    images: tuple[_Image, ...]
+    tasks: Mapping[str, _Task]
     assignee: str | None = None
     updated: float | None = None
 
+    def placed_name(self, image: _Image) -> str:
+        """The image's name below its task's, where the document has several tasks."""
+        task = self.tasks.get(image.task)
+        return (
+            f"{task.name}/{image.name}"
+            if task and task.name and len(self.tasks) > 1
+            else image.name
+        )
 
-def read_images(path: Path) -> Task:
+    def assignee_of(self, image: _Image) -> str | None:
+        """Who had to draw an image: its task's assignee, else the only one of the document."""
+        task = self.tasks.get(image.task)
+        return (task.assignee if task and len(self.tasks) > 1 else None) or self.assignee
+
+
+def read_images(path: Path) -> Document:
     """The images of a file with their drawings, undecoded.
 
     Raises
@@ -187,7 +220,7 @@ def read_images(path: Path) -> Task:
             remedy="Export or copy it again.",
             code="unreadable",
         ) from error
-    return reader.task()
+    return reader.document()
 
 
 class _Reader:
@@ -200,6 +233,7 @@ class _Reader:
         self._open: list[str] = []
         self._text: list[str] = []
         self._assignees: set[str] = set()
+        self._tasks: list[_Task] = []
         self._times: list[float] = []
         self._tracks = 0
 
@@ -208,8 +242,11 @@ class _Reader:
         self._text = []
         if tag == "image":
             name = attributes.get("name", "")
-            self._current = _Image(name, attributes.get("width"), attributes.get("height"))
+            size = attributes.get("width"), attributes.get("height")
+            self._current = _Image(name, *size, attributes.get("task_id", ""))
             self._images.append(self._current)
+        elif tag == "task":
+            self._tasks.append(_Task())
         elif tag == "track":
             self._tracks += 1
         elif self._current is not None and self._open[-2:-1] == ["image"]:
@@ -230,6 +267,21 @@ class _Reader:
             self._times.append(moment)
         elif word and (tag == "assignee" or (tag == "username" and inside == ["assignee"])):
             self._assignees.add(word)
+        if self._tasks and "task" in self._open:
+            self._tell_task(tag, word, inside)
+
+    def _tell_task(self, tag: str, word: str, inside: list[str]) -> None:
+        """A field of the task that is being read; segments and jobs have fields of these names."""
+        task = self._tasks[-1]
+        if inside == ["task"] and tag == "id":
+            task.number = word
+        elif inside == ["task"] and tag == "name":
+            task.name = word
+        elif word and (
+            (tag == "assignee" and inside == ["task"])
+            or (tag == "username" and self._open[-2:] == ["task", "assignee"])
+        ):
+            task.assignee = word
 
     def refuse(self, *_declaration: Any) -> None:
         raise ImageError(
@@ -239,7 +291,7 @@ class _Reader:
             code="entities",
         )
 
-    def task(self) -> Task:
+    def document(self) -> Document:
         if self._tracks and not self._images:
             raise ImageError(
                 "it is CVAT for video: its tracks name frames, not images",
@@ -248,4 +300,10 @@ class _Reader:
                 code="video",
             )
         assignee = self._assignees.pop() if len(self._assignees) == 1 else None
-        return Task(self._images, assignee, max(self._times, default=None))
+        tasks = {task.number: task for task in self._tasks}
+        return Document(
+            tuple(self._images),
+            tasks,
+            assignee,
+            max(self._times, default=None),
+        )

@@ -150,6 +150,7 @@ def _candidates(
             "Label Studio",
             drawing.alone,
             names_image=True,
+            other_names=(picture.name,),
             scan_id=scan_id_of(task) if len(pictures) < 2 else None,
             author=one.author,
             tool="Label Studio",

@@ -78,6 +78,7 @@ class LabelStudioMaskImporter:
             "Label Studio",
             pictures.alone,
             names_image=True,
+            other_names=(name,),
             scan_id=scan_id_of(task),
             author=annotation.author if annotation else None,
             tool="Label Studio",

@@ -28,12 +28,14 @@ from coldal_tui.exchange.incoming.decide_scan import (
     settle,
 )
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.matching import Match, Matcher
+from coldal_tui.exchange.incoming.matching import Match, Matcher, NoMatch
 from coldal_tui.exchange.incoming.own_files import Digests, OwnFiles, SeenLabels
 from coldal_tui.exchange.incoming.prefetch import decoded, read_small
+from coldal_tui.exchange.incoming.renamed import RenamedPictures
 from coldal_tui.exchange.incoming.slice_masks import joined
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.exchange.manifest import Manifest
 
 __all__ = ["ImportOptions", "Verdict", "examine", "examine_file"]
 
@@ -106,6 +108,7 @@ def examine(
         Rules(classes, ignore_value, options or ImportOptions()),
         digests,
         finish or _as_it_is,
+        RenamedPictures(targets),
     )
     return run.verdicts(progress or _silent, threads)
 
@@ -188,6 +191,7 @@ class _Import:
     rules: Rules
     digests: Digests
     finish: Finish
+    renamed: RenamedPictures
 
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
         _let_memory_be_reused()
@@ -234,6 +238,8 @@ class _Import:
         file = candidate.file
         manifest = self.own.covering(file)
         found = self.matcher.match(candidate, manifest)
+        if isinstance(found, NoMatch) and found.code == "unmatched" and candidate.other_names:
+            found = self._match_renamed(candidate, manifest) or found
         if isinstance(found, Match):
             person = manifest.person if manifest else None
             if author := candidate.author or found.author or person:
@@ -258,6 +264,15 @@ class _Import:
             key=candidate.key,
             format=importer.name,
         )
+
+    def _match_renamed(self, candidate: Candidate, manifest: Manifest | None) -> Match | None:
+        """The scan of a picture that its tool renamed, by what it may have been called before."""
+        for name in candidate.other_names:
+            found = self.matcher.match(replace(candidate, name=name), manifest)
+            if isinstance(found, Match):
+                return replace(found, how=f"{found.how}, as its tool renamed it")
+        scan_id = self.renamed.find(candidate.other_names)
+        return Match(scan_id, "image name, as its tool renamed it") if scan_id else None
 
     def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
         """Finished verdicts of every scan, in the scans' order."""

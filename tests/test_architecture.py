@@ -95,17 +95,100 @@ def ours(*names: str) -> tuple[str, ...]:
 
 BACKENDS = ("coldal_compute", "coldal_launch")
 DEEP_LEARNING = ("torch", "monai", "lightning")
+SCREENS = ours("tui", "cli")
+ABOVE_PROJECT = (*ours("scheduler"), *SCREENS)
 ARROWS = {
     "coldal_tui": BACKENDS,
-    "coldal_tui.selection": ours("project", "imaging", "jobs", "exchange", "tui", "cli"),
-    "coldal_tui.imaging": ours("project", "jobs", "exchange", "selection", "tui", "cli"),
-    "coldal_tui.exchange": ours("project", "jobs", "selection", "tui", "cli"),
-    "coldal_tui.project": ours("tui", "cli"),
-    "coldal_tui.jobs": ours("tui", "cli"),
+    "coldal_tui.selection": (
+        *ours("project", "imaging", "jobs", "exchange", "encoders", "simulation"),
+        *ABOVE_PROJECT,
+    ),
+    "coldal_tui.imaging": (
+        *ours("project", "jobs", "exchange", "selection", "encoders", "simulation"),
+        *ABOVE_PROJECT,
+    ),
+    "coldal_tui.jobs": (*ours("project", "exchange", "encoders", "selection"), *ABOVE_PROJECT),
+    "coldal_tui.encoders": (*ours("project", "exchange", "selection"), *ABOVE_PROJECT),
+    "coldal_tui.simulation": (*ours("project", "exchange", "encoders"), *ABOVE_PROJECT),
+    "coldal_tui.exchange": (
+        *ours("project", "jobs", "selection", "encoders", "simulation"),
+        *ABOVE_PROJECT,
+    ),
+    "coldal_tui.project": ABOVE_PROJECT,
+    "coldal_tui.scheduler": SCREENS,
     "coldal_tui.tui": ours("cli"),
-    "coldal_compute": (*ours("project", "cli", "tui"), "apsw", "coldal_launch"),
-    "coldal_launch": ours("project", "cli", "tui"),
+    "coldal_compute": (*ours("project", "scheduler", "cli", "tui"), "apsw", "coldal_launch"),
+    "coldal_launch": (*ours("project", "scheduler", "cli", "tui"), "apsw"),
 }
+"""What no module of a package may import, not even inside a function or for a type alone."""
+
+BETWEEN = {
+    ("project", "export", "queue"): "an export hands out what is queued, shared among people",
+    ("project", "export", "scans"): "names of files are made as those of scans",
+    ("project", "export", "views"): "an export's rows are those that the queue shows",
+    ("project", "labels", "queue"): "what is labelled is read where budgets are",
+    ("project", "labels", "scans"): "masks are matched to the scans' names, UIDs and patients",
+    ("project", "scans", "queue"): "a scan that is labelled is never dropped by an index",
+    ("project", "views", "labels"): "views read all of the project and change nothing",
+    ("project", "views", "queue"): "views read all of the project and change nothing",
+    ("project", "views", "scans"): "views read all of the project and change nothing",
+    ("exchange", "exporters", "masks"): "one codec for masks that come and masks that go",
+    ("exchange", "importers", "masks"): "one codec for masks that come and masks that go",
+    ("exchange", "incoming", "masks"): "what was drawn is compared on the scan's grid",
+    ("exchange", "incoming", "importers"): "an import asks the formats for what they find",
+    ("exchange", "exporters", "deidentify"): "images are cleaned as they are copied",
+    **{
+        ("tui", pane, below): "panes are made of widgets and drawings"
+        for pane in ("budget", "clusters", "jobs", "labels", "loop", "map", "queue", "runs", "scan")
+        for below in ("widgets", "drawing")
+    },
+    **{
+        ("tui", "shell", pane): "the shell puts the app together"
+        for pane in ("budget", "clusters", "jobs", "labels", "loop", "map", "queue", "runs", "scan")
+    },
+    ("tui", "shell", "widgets"): "the shell puts the app together",
+    ("tui", "shell", "drawing"): "the shell puts the app together",
+    ("tui", "widgets", "drawing"): "a widget shows what is drawn",
+}
+"""Sub-folders that import others of their package: which, and why. Never both ways."""
+
+MOST_MODULES = 17
+"""In a folder; about 15 are still looked over at once."""
+FULL_FOLDERS = {
+    "coldal_tui/cli": "a file for each command",
+    "coldal_tui/exchange/importers": "a file for each format",
+    "coldal_tui/exchange/exporters": "a file for each format",
+    "coldal_tui/project": "the state that all of its sub-folders stand on",
+    "coldal_tui/project/views": "a file for each view",
+    "coldal_tui/selection": "a file for each family of strategies",
+}
+SAME_NAMES = {
+    "pane.py": "each pane of the app, and what all panes are",
+    "rows.py": "the rows of a pane's table; of selection: the rows of the pool",
+    "text.py": "a pane's words",
+    "columns.py": "columns of the queue, and of any table",
+    "changes.py": "what people change in the queue; what changed since an export",
+    "files.py": "files in general, of labels, of encoders",
+    "geometry.py": "of an image's grid, and of points",
+    "picture.py": "a scan as an image: its pixels, its cells, its widget",
+    "indexing.py": "files to scans, and scans into the project",
+    "importing.py": "masks to verdicts, and verdicts into the project",
+    "journal.py": "of the database; of a step's progress",
+    "layout.py": "of the project's folder; of the panes",
+    "queue.py": "the command; the queue of jobs",
+    "steps.py": "commands that run a step; the steps",
+    "why.py": "the facts; the pane that shows them",
+    "simulation_view.py": "the facts; the command line's table of them",
+    "grids.py": "of a simulation's cells; of a network's input",
+    "folder.py": "the format; a job's folder",
+    "charts.py": "cells of a terminal; shapes of a picture file",
+    **dict.fromkeys(
+        ("coco.py", "cvat.py", "dicom_seg.py", "metaimage.py", "monai_label.py", "nifti.py",
+         "nnunet.py", "nrrd.py", "raster.py", "seg_nrrd.py"),
+        "one format, read as an image, as a mask, and written",
+    ),
+}  # fmt: skip
+"""File names that occur more than once, and what they mean there."""
 
 
 @pytest.mark.parametrize("source", ARROWS)
@@ -178,3 +261,94 @@ def test_every_module_says_what_it_is_for() -> None:
         if text.strip() and not ast.get_docstring(ast.parse(text)):
             silent.append(str(path.relative_to(ROOT)))
     assert silent == []
+
+
+def module_of(name: str, known: frozenset[str]) -> str:
+    """The module that an imported name belongs to; empty for other packages' names."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other (strongly connected, Tarjan 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    waiting: list[str] = []
+    found = []
+
+    def visit(one: str) -> None:
+        number[one] = lowest[one] = len(number)
+        waiting.append(one)
+        for other in sorted(edges.get(one, ())):
+            if other not in number:
+                visit(other)
+                lowest[one] = min(lowest[one], lowest[other])
+            elif other in waiting:
+                lowest[one] = min(lowest[one], number[other])
+        if lowest[one] == number[one]:
+            at = waiting.index(one)
+            group = waiting[at:]
+            del waiting[at:]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for one in sorted(edges):
+        if one not in number:
+            visit(one)
+    return found
+
+
+def test_circles_are_seen() -> None:
+    edges = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "f": {"d"}}
+    assert circles(edges) == [["a", "b", "c"]]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = frozenset(module for module, _ in modules())
+    edges: dict[str, set[str]] = {module: set() for module in known}
+    for one in IMPORTS:
+        other = module_of(one.name, known)
+        if other and other != one.importer:
+            edges[one.importer].add(other)
+    assert circles(edges) == []
+
+
+def between_folders() -> dict[tuple[str, str, str], list[str]]:
+    """Where a sub-folder of a package imports another one."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for package in ("project", "tui", "exchange"):
+        inside = {p.name for p in (ROOT / "coldal_tui" / package).iterdir() if p.is_dir()}
+        for one in IMPORTS:
+            source, target = one.importer.split("."), one.name.split(".")
+            if source[:2] == target[:2] == ["coldal_tui", package]:
+                pair = (package, *source[2:3], *target[2:3])
+                if len(pair) == 3 and pair[1] != pair[2] and inside.issuperset(pair[1:]):
+                    found.setdefault(pair, []).append(one.place)
+    return found
+
+
+def test_sub_folders_import_each_other_as_is_written_down() -> None:
+    assert {k: v for k, v in between_folders().items() if k not in BETWEEN} == {}
+
+
+def test_no_two_sub_folders_import_each_other() -> None:
+    assert [one for one in BETWEEN if (one[0], one[2], one[1]) in BETWEEN] == []
+
+
+def test_a_folder_can_be_looked_over() -> None:
+    counts: dict[str, int] = {}
+    for _, path in modules():
+        folder = str(path.parent.relative_to(ROOT))
+        counts[folder] = counts.get(folder, 0) + (path.name != "__init__.py")
+    full = {folder: count for folder, count in counts.items() if count > MOST_MODULES}
+    assert {folder: n for folder, n in full.items() if folder not in FULL_FOLDERS} == {}
+
+
+def test_a_file_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for _, path in modules():
+        if path.name != "__init__.py":
+            places.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert {name: where for name, where in twice.items() if name not in SAME_NAMES} == {}

@@ -23,7 +23,7 @@ from coldal_tui.cli.machine import (
     slurm_findings,
     torch_finding,
 )
-from coldal_tui.cli.plugins import plugin_findings
+from coldal_tui.cli.plugin_findings import plugin_findings
 from coldal_tui.project.layout import is_project
 from coldal_tui.visible import counted
 

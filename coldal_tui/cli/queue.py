@@ -221,7 +221,7 @@ def show_queue(items: Sequence[QueueItem]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def why_command(targets: tuple[str, ...], as_json: bool) -> None:
     """The numbers behind a pick, or why a scan is not in the queue."""
-    from coldal_tui.project.queue.actions import explain
+    from coldal_tui.project.views.why import explain
 
     project, rest = common.open_with_rest(targets)
     with project:

@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 
-from coldal_tui.cli import doctor, machine, plugins
+from coldal_tui.cli import doctor, machine, plugin_findings
 from coldal_tui.cli.machine import Finding
 from coldal_tui.project import file_systems
 from tests.support.small_projects import Call, set_config
@@ -376,7 +376,7 @@ def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("lab_package")
 def test_other_packages_plug_ins_and_what_is_wrong_with_them() -> None:
     remedy = "mend or remove the package lab-tools"
-    assert plugins.plugin_findings() == [
+    assert plugin_findings.plugin_findings() == [
         Finding(
             "problem",
             "the backend 'pbs' can't be loaded: AttributeError: "

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui import plugins
-from coldal_tui.cli.plugins import plugin_findings
+from coldal_tui.cli.plugin_findings import plugin_findings
 from coldal_tui.encoders.catalogue import encoder_info, encoder_plugin, list_encoders
 from coldal_tui.exchange.importers import load_registry
 from coldal_tui.jobs.spec import EncoderChoice

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta
 from coldal_tui.exchange.exporters.atomic_folder import Stage
-from coldal_tui.exchange.exporters.companions import companion_files
+from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.names import image_ending
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import STORED_DTYPE, ScanHeader, ScanImage

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange.exporters.companions import companion_files
+from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.files import atomic_write, disk_error, sha256_file
 from coldal_tui.project.project import Project

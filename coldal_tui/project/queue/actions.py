@@ -10,10 +10,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, read_budget
 from coldal_tui.project.store import Row
-from coldal_tui.project.views.why import explain
 from coldal_tui.visible import listed
-
-__all__ = ["Change", "assign", "exclude", "explain", "pin", "reopen", "skip"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue.rerank import Bench, Place, apply, read_bench, rerank
+from coldal_tui.project.views.why import explain
 from coldal_tui.selection.acquisition import cover, entropy_diversity
 from tests.support.second_round import RUN, add_label, queue, second_round
 
@@ -88,7 +89,7 @@ def test_apply_writes_terms_and_alpha_and_undo_takes_it_all_back(project: Projec
     row = project.store.row("SELECT * FROM rounds WHERE round = 1")
     assert row is not None
     assert (row["alpha"], row["strategy"]) == (1.0, "entropy-diversity")
-    first = actions.explain(project, found.rows[0]["scan_id"])
+    first = explain(project, found.rows[0]["scan_id"])
     assert (first["terms"]["alpha"], first["status"], first["role"]) == (1.0, "queued", "acquired")
     assert read_bench(project).alpha == 1.0
     project.store.undo_last()

@@ -11,7 +11,7 @@ from typing import Any
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
-from coldal_tui.exchange.exporters.companions import companion_files
+from coldal_tui.exchange.header_parts import companion_files
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _MOST_TEXT = 1 << 25

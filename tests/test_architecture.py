@@ -107,7 +107,7 @@ ARROWS = {
         *ours("project", "jobs", "exchange", "selection", "encoders", "simulation"),
         *ABOVE_PROJECT,
     ),
-    "coldal_tui.jobs": (*ours("project", "exchange", "encoders", "selection"), *ABOVE_PROJECT),
+    "coldal_tui.jobs": (*ours("project", "exchange", "encoders"), *ABOVE_PROJECT),
     "coldal_tui.encoders": (*ours("project", "exchange", "selection"), *ABOVE_PROJECT),
     "coldal_tui.simulation": (*ours("project", "exchange", "encoders"), *ABOVE_PROJECT),
     "coldal_tui.exchange": (

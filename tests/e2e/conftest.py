@@ -80,7 +80,7 @@ def processes_below(folder: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            ours = any(word.startswith(("coldal_tui.jobs", "coldal_launch")) for word in words)
+            ours = any(word.startswith(("coldal_tui.scheduler", "coldal_launch")) for word in words)
             if ours and any(word.startswith(str(folder)) for word in words):
                 found.append(process)
         except psutil.Error:
@@ -94,7 +94,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("e2e")
     yield folder
     # An idle supervisor goes after two seconds; a worker has nothing left to do.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while (left := processes_below(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
     told = [" ".join(process.cmdline()) for process in left]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from coldal_tui.processors import share_processors
 
 share_processors(os.environ, threads=1)
+
+# What a person trusts is kept in their state folder: tests and their processes have their own.
+os.environ["XDG_STATE_HOME"] = _state = tempfile.mkdtemp(prefix="coldal-state-")
+atexit.register(shutil.rmtree, _state, ignore_errors=True)

@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry, first."),
     "undo": ("queue", "Take back the last action."),
     "encoder": ("encoder", "Encoders and their weights: list, install, use."),
+    "trust": ("trust", "What a project would run; agree to it."),
+    "backup": ("backup", "Copy the project's database, verified; list the copies."),
+    "restore": ("backup", "Put a copy of the database back."),
+    "export-project": ("export_project", "Everything in plain files that outlive this tool."),
     "doctor": ("doctor", "Check the machine and the project; say what to do."),
 }
 

@@ -91,6 +91,46 @@ def open_project(targets: Sequence[str]) -> Project:
     return Project(root)
 
 
+def open_reading(targets: Sequence[str]) -> Project:
+    """The project for a command that only looks: nothing on the disk is made or changed.
+
+    Where its schema is older and it may be written, it is brought up to date first.
+    """
+    root, _ = split_project(targets)
+    return reading(root)
+
+
+def reading_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
+    """As :func:`open_reading`, with the words that follow the project."""
+    root, left = split_project(targets, rest=True)
+    return reading(root), left
+
+
+def reading(root: Path) -> Project:
+    """As :func:`open_reading`, by the project's folder."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.identity import lost_actions, rolled_back
+    from coldal_tui.project.project import Project
+
+    try:
+        project = Project(root, readonly=True)
+    except ColdalError as error:
+        if error.code != "old-schema":
+            raise
+        return Project(root)
+    lost = lost_actions(project.store)
+    if lost is not None:
+        say(f"Warning: {rolled_back(project.store.path, lost)}")
+    return project
+
+
+def writing(root: Path) -> Project:
+    """The project in this folder, for a command that changes something."""
+    from coldal_tui.project.project import Project
+
+    return Project(root)
+
+
 def open_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
     from coldal_tui.project.project import Project
 

@@ -24,6 +24,8 @@ from coldal_tui.cli.machine import (
     torch_finding,
 )
 from coldal_tui.cli.plugin_findings import plugin_findings
+from coldal_tui.cli.repair import repair_project, safety_findings
+from coldal_tui.errors import UsageError
 from coldal_tui.project.layout import is_project
 from coldal_tui.visible import counted
 
@@ -38,11 +40,20 @@ TORCH_WAIT_S = 120
 @click.command("doctor")
 @common.project_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor_command(targets: tuple[str, ...], as_json: bool) -> None:
-    """Check the machine and the project; say what to do. Exit 1 when something is wrong."""
+@click.option("--repair", is_flag=True, help="Make the database and the label files agree again.")
+def doctor_command(targets: tuple[str, ...], as_json: bool, repair: bool) -> None:
+    """Check the machine and the project; say what to do. Exit 1 when something is wrong.
+
+    --repair puts the newest copy of a lost or damaged database back, or makes a new one, and takes
+    in label files that it does not know. It deletes nothing.
+    """
     from coldal_tui.errors import ColdalError
 
     root = _root(targets)
+    if repair:
+        if root is None:
+            raise UsageError("no project here", remedy="coldal-tui doctor PROJECT --repair")
+        repair_project(root)
     findings = machine_findings(_backend_section(root))
     if root is None:
         findings.append(Finding("note", "no project here: only the machine was checked"))
@@ -144,13 +155,14 @@ def project_findings(root: Path) -> list[Finding]:
     """The project's file, database, file system, disk, images and stored files."""
     from coldal_tui.project.project import Project
 
-    with Project(root) as project:
+    with Project(root, readonly=True) as project:
         findings = [Finding("ok", f"project {project.name}: {project.layout.config} is valid")]
         check = project.store.value("PRAGMA quick_check(1)")
+        damage = f"the database is damaged: {check}"
         findings.append(
             Finding("ok", "the database is sound")
             if check == "ok"
-            else Finding("problem", f"the database is damaged: {check}", "put back a copy")
+            else Finding("problem", damage, "coldal-tui doctor --repair")
         )
         findings.append(file_system_finding(project.layout.database))
         free = shutil.disk_usage(project.root).free
@@ -168,6 +180,7 @@ def project_findings(root: Path) -> list[Finding]:
                 )
             )
         findings += [*_weights_finding(project), *_file_findings(project)]
+        findings += safety_findings(project)
     return findings
 
 
@@ -191,19 +204,20 @@ def _weights_finding(project: Project) -> list[Finding]:
 
 def _file_findings(project: Project) -> list[Finding]:
     from coldal_tui.files import sha256_file
+    from coldal_tui.project.labels.files import stored_file as label_file
 
     findings = []
     used = "shard_id IN (SELECT shard_id FROM embeddings)"
     for table, one, where, remedy in (
         ("shards", "file of embeddings", used, "coldal-tui embed --again"),
         ("maps", "map", "1", "coldal-tui map --rebuild"),
-        ("labels", "label", "state = 'active'", "import those masks again"),
+        ("labels", "label", "state = 'active'", "coldal-tui doctor --repair"),
     ):
-        rows = project.store.rows(f"SELECT file, sha256 FROM {table} WHERE {where}")
+        rows = project.store.rows(f"SELECT * FROM {table} WHERE {where}")
         bad = []
         for row in rows:
-            path = project.file_of(row["file"])
-            if not path.is_file() or sha256_file(path) != row["sha256"]:
+            path = label_file(project, row) if table == "labels" else project.file_of(row["file"])
+            if path is None or not path.is_file() or sha256_file(path) != row["sha256"]:
                 bad.append(row["file"])
         if bad:
             what = f"{len(bad)} of {_files(len(rows), one)} missing or changed, first {bad[0]}"

@@ -34,10 +34,11 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
     """
     from coldal_tui.scheduler.follow import revive
 
-    project, rest = common.open_with_rest(targets)
-    with project:
+    root, rest = common.split_project(targets, rest=True)
+    action, words = common.split_action(rest, ACTIONS, "list")
+    looks = action in ("list", "show", "logs")
+    with common.reading(root) if looks else common.writing(root) as project:
         revive(project)
-        action, words = common.split_action(rest, ACTIONS, "list")
         if len(words) > (0 if action == "list" else 1):
             raise click.UsageError(f"unexpected argument {words[-1]!r}")
         if follow and action != "logs":

@@ -54,9 +54,9 @@ def labels_command(
     """
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 
-    project, rest = common.open_with_rest(targets)
-    with project:
-        action, words = common.split_action(rest, ACTIONS, "list")
+    root, rest = common.split_project(targets, rest=True)
+    action, words = common.split_action(rest, ACTIONS, "list")
+    with common.reading(root) if action == "list" else common.writing(root) as project:
         words = list(dict.fromkeys(words))
         if action in ("list", "check"):
             if words:

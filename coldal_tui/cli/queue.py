@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number
+from coldal_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -70,12 +72,13 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
     coldal-tui queue rerank --alpha 0.3 --dry-run
     """
     options = Options(**given)
-    project, rest = common.open_with_rest(targets)
-    with project:
-        if not rest:
-            _check_options(None, options)
+    root, rest = common.split_project(targets, rest=True)
+    if not rest:
+        _check_options(None, options)
+        with common.reading(root) as project:
             _list(project, options, as_json)
-            return
+        return
+    with common.writing(root) as project:
         action, scans = _action(rest)
         _check_options(action, options)
         if action == "rerank":
@@ -223,7 +226,7 @@ def why_command(targets: tuple[str, ...], as_json: bool) -> None:
     """The numbers behind a pick, or why a scan is not in the queue."""
     from coldal_tui.project.views.why import explain
 
-    project, rest = common.open_with_rest(targets)
+    project, rest = common.reading_with_rest(targets)
     with project:
         if len(rest) != 1:
             raise click.UsageError("which scan? coldal-tui why [PROJECT] SCAN")
@@ -249,16 +252,27 @@ def why_lines(found: dict[str, Any]) -> list[str]:
 
 @click.command("undo")
 @common.project_argument()
-def undo_command(targets: tuple[str, ...]) -> None:
-    """Take back the last selection, queue change, import, label change or export record."""
-    from coldal_tui.project.labels.files import reconcile_label_files
+@click.option("--yes", is_flag=True, help="Also what somebody else did.")
+def undo_command(targets: tuple[str, ...], yes: bool) -> None:
+    """Take back the last selection, queue change, import, label change or export record.
+
+    What somebody else did is taken back only after a question, or with --yes.
+    """
+    from coldal_tui.project.labels.files import tidy_label_files
+    from coldal_tui.project.store import is_anothers
 
     with common.open_project(targets) as project:
-        undone = project.store.undo_last()
+        last = project.store.last_undoable()
+        if last is None:
+            common.echo("there is nothing to take back")
+            return
+        if not yes and is_anothers(last):
+            _ask_for_anothers(last, project.name)
+        undone = project.store.undo_last(last["audit_id"])
         if undone is None:
             common.echo("there is nothing to take back")
             return
-        reconcile_label_files(project)
+        tidy_label_files(project)
         common.echo(
             f"took back: {undone['summary'] or undone['action']} ({undone['at']}, {undone['who']})"
         )
@@ -308,3 +322,12 @@ def _show_reranked(bench: Bench, found: Reranked) -> None:
     common.console().print(table)
     if found.left:
         common.echo(f"leaving: {', '.join(found.left)}")
+
+
+def _ask_for_anothers(last: dict[str, Any], name: str) -> None:
+    """Name who did it and ask; UsageError where nobody is there to answer."""
+    did = f"{last['who']} did this ({last['at']}): {last['summary'] or last['action']}"
+    if not sys.stdin.isatty():
+        raise UsageError(did, where=name, remedy="coldal-tui undo --yes takes it back all the same")
+    common.say(did)
+    click.confirm("Take back what somebody else did?", abort=True)

@@ -33,7 +33,7 @@ def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None
     from coldal_tui.project.views.snapshot import take_snapshot
     from coldal_tui.scheduler.follow import revive
 
-    with common.open_project(targets) as project:
+    with common.open_reading(targets) as project:
         revive(project)
         if not watch:
             show(take_snapshot(project), as_json)

@@ -29,10 +29,14 @@ class ScanInput(msgspec.Struct, frozen=True):
 
 
 class LabelledScan(msgspec.Struct, frozen=True):
-    """A scan with the label file on its own grid (see ``coldal_tui.imaging.labelfile``)."""
+    """A scan with the label file on its own grid (see ``coldal_tui.imaging.labelfile``).
+
+    ``sha256`` is what the file has to have; empty where nobody has told.
+    """
 
     scan: ScanInput
     label: str
+    sha256: str = ""
 
 
 class EncoderChoice(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.config_backends import CLUSTERS_TEMPLATE, RaySection, SlurmSection
+from coldal_tui.project.config_backends import CLUSTERS_TEMPLATE, OPTION, RaySection, SlurmSection
 from coldal_tui.project.config_problems import bad_toml, bad_value, problem
 
 MOST_CLASSES = 254
@@ -288,6 +288,15 @@ def _check_keys(
 
 def _check_meaning(text: str, where: str, config: Config) -> None:
     _check_classes(text, where, config.classes)
+    for option in config.backend.slurm.extra:
+        if not OPTION.fullmatch(option):
+            raise problem(
+                text,
+                where,
+                ("backend.slurm", "extra"),
+                f"{option!r} is no name of an option of sbatch",
+                "letters, digits, - and _",
+            )
     budget, images = config.budget, config.images
     if budget.round0 is not None and budget.round0 > budget.total:
         raise problem(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
-Word = Annotated[str, Meta(min_length=1)]
+_LINE = r"^[^\x00-\x1f\x7f]+$"
+Word = Annotated[str, Meta(pattern=_LINE, description="one line of text")]
+OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+"""The name of an option of sbatch: a second line in it would be a line of the job's script."""
+Value = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*$", description="one line of text")]
 Minutes = Annotated[int, Meta(ge=1)]
 SlurmTime = Annotated[
     str,
@@ -42,9 +47,9 @@ class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     array: Count = 1
     signal_s: Count = 90
     timeouts: Annotated[int, Meta(ge=0)] = 20
-    setup: tuple[str, ...] = ()
+    setup: tuple[Value, ...] = ()
     python: Word | None = None
-    extra: dict[str, str | int | float | bool] = {}
+    extra: dict[str, Value | int | float | bool] = {}
 
 
 class RaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,25 +21,30 @@ from coldal_tui.project.config import Config, load_config, render_template
 from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled_back
 from coldal_tui.project.layout import Layout, is_project, make_folder
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.store import Store
+from coldal_tui.project.store import Store, told
+from coldal_tui.project.trust import linked_folders, require_trust
+from coldal_tui.trust_store import TrustStore
 
 
 class Project:
     """An open project: its layout, its configuration as read now, its store.
 
-    ``readonly``: nothing on the disk is made or changed, whatever is called.
+    ``readonly``: nothing on the disk is made or changed, whatever is called. ``repairing``: also a
+    database that has lost actions is opened for writing.
     """
 
-    def __init__(self, root: Path, *, readonly: bool = False) -> None:
+    def __init__(self, root: Path, *, readonly: bool = False, repairing: bool = False) -> None:
         self.layout = Layout(root.absolute())
         self.config: Config = load_config(self.layout.config)
         self._images: tuple[Config, Path] | None = None
         if not readonly:
+            if linked_folders(self.layout):
+                require_trust(self.layout, self.config)
             self.layout.make_folders()
         self.store = Store(self.layout.database, readonly=readonly)
         try:
             check_identity(self.store, self.config.project.id)
-            if not readonly:
+            if not (readonly or repairing):
                 check_not_rolled_back(self.store)
         except BaseException:
             self.store.close()
@@ -81,6 +86,10 @@ class Project:
         with contextlib.closing(Store(layout.database, create=True)) as store:
             store.replace("meta", key=ID_KEY, value=project_id)
         atomic_write(config, lambda stream: stream.write(text.encode()))
+        try:
+            TrustStore().note_made(root, project_id)
+        except (ColdalError, OSError, RuntimeError) as error:
+            told(f"that you made this project can't be noted for you: {error}")
         try:
             return cls(root)
         except BaseException:

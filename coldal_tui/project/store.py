@@ -369,10 +369,13 @@ class Store:
             "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT 1"
         )
 
-    def undo_last(self) -> Row | None:
+    def undo_last(self, expected: int | None = None) -> Row | None:
         """Take back the last undoable action that still stands; returns its audit row.
 
-        Raises ColdalError (code ``undo-conflict``) when later changes stand on it.
+        ``expected``: the one that a person has seen, by its ``audit_id``.
+
+        Raises ColdalError when later changes stand on it (code ``undo-conflict``), or when it is
+        not the expected one any more (``stale``).
         """
         with self._immediate() as written:
             last = self.row(
@@ -381,6 +384,14 @@ class Store:
             )
             if last is None:
                 return None
+            if expected is not None and last["audit_id"] != expected:
+                raise ColdalError(
+                    f"{last['who']} has meanwhile done something else: "
+                    f"{last['summary'] or last['action']}",
+                    where=str(self.path),
+                    remedy="nothing was changed; look, then undo again",
+                    code="stale",
+                )
             inverse = apsw.Changeset.invert(last["changes"])
             conflicts: list[str] = []
 
@@ -404,6 +415,12 @@ class Store:
             self.update("audit", {"audit_id": last["audit_id"]}, undone_by=undo_id)
         self._after(written)
         return last
+
+
+def is_anothers(action: Row) -> bool:
+    """Whether an audit row is of somebody else; the uid says so where it was noted."""
+    uid = action["uid"]
+    return bool(action["who"] != current_user() if uid is None else uid != os.getuid())
 
 
 def told(what: str) -> None:

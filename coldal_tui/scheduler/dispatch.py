@@ -22,6 +22,7 @@ from coldal_tui.project.job_rows import (
     list_jobs,
 )
 from coldal_tui.project.project import Project
+from coldal_tui.project.trust import require_trust
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.failures import dependency_error, failure
@@ -120,6 +121,7 @@ class Starter:
             self._config_seen = seen
 
     def _launch(self, job: Job, backend: Backend, ask: Ask, running: list[Running]) -> Wait | None:
+        require_trust(self._project.layout, self._project.config)
         spec = build_spec(self._project, job.kind, job.request)
         if spec is None:
             result = {"nothing_to_do": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,7 +28,12 @@ def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]
 
 
 def revive(project: Project) -> None:
-    """Start a supervisor where jobs are open and none runs: the last one was killed."""
+    """Start a supervisor where jobs are open and none runs: the last one was killed.
+
+    Whoever may not write here only looks.
+    """
+    if not os.access(project.layout.state, os.W_OK):
+        return
     if list_jobs(project, OPEN) and not supervisor_running(project.layout):
         ensure_supervisor(project.layout)
 

@@ -12,7 +12,7 @@ from coldal_tui.jobs.spec import (
     ScoreSpec,
     TrainSpec,
 )
-from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project.labels.files import checked_labels, tidy_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.records import ScanRecord
@@ -37,7 +37,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
     further labels of those patients are used for nothing.
     """
     # A process that was killed after it committed labels has not moved their files yet.
-    reconcile_label_files(project)
+    tidy_label_files(project)
     config = project.config
     images = project.images
     frozen = candidates.validation_patients(project)
@@ -45,8 +45,9 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
     labelled: list[LabelledScan] = []
     validation: list[LabelledScan] = []
     labels = _active_labels(project)
+    digests = {row["scan_id"]: row["sha256"] for row in labels}
     for scan, label in _labelled_records(project, labels):
-        case = LabelledScan(scan=scan.input(images), label=label)
+        case = LabelledScan(scan=scan.input(images), label=label, sha256=digests[scan.scan_id])
         if scan.scan_id in drawn:
             validation.append(case)
         elif scan.patient_id not in frozen:
@@ -66,7 +67,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         options=train_options(project, request),
         seed=seed_of(project, request),
         cache=str(project.layout.cache),
-        labels={row["scan_id"]: row["sha256"] for row in labels},
+        labels=digests,
         networks=_networks(project, request),
     )
 
@@ -88,18 +89,24 @@ def _strategy(project: Project, request: Request) -> str:
 
 
 def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
-    """Present scans with an active label and its absolute file, in ``scan_id`` order."""
-    files = {row["scan_id"]: str(project.file_of(row["file"])) for row in labels}
-    return [
-        (scan, files[scan.scan_id])
+    """Present scans with an active label and its absolute file, in ``scan_id`` order.
+
+    Raises ColdalError (code ``label-changed``) where a file is not the one that was accepted.
+    """
+    named = {row["scan_id"]: row for row in labels}
+    scans = [
+        scan
         for scan in project.scans()
-        if scan.scan_id in files and scan.state == "present" and scan.excluded is None
+        if scan.scan_id in named and scan.state == "present" and scan.excluded is None
     ]
+    files = checked_labels(project, [named[scan.scan_id] for scan in scans])
+    return [(scan, str(files[scan.scan_id])) for scan in scans]
 
 
 def _active_labels(project: Project) -> list[Row]:
     return project.store.rows(
-        "SELECT scan_id, file, sha256 FROM labels WHERE state = 'active' ORDER BY scan_id"
+        "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active' "
+        "ORDER BY scan_id"
     )
 
 

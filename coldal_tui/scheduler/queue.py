@@ -24,6 +24,7 @@ from coldal_tui.project.job_rows import (
     list_jobs,
 )
 from coldal_tui.project.project import Project
+from coldal_tui.project.trust import require_trust
 from coldal_tui.scheduler.request import check_device
 
 
@@ -37,6 +38,7 @@ def submit(
 ) -> int:
     """Add a job; it starts when the jobs it depends on are done. Returns its number."""
     check_device(request or {})
+    require_trust(project.layout, project.config)
     store = project.store
     needed = list(depends_on)
     with store.transaction():

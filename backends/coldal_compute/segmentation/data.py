@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from coldal_compute.segmentation.grids import resize_image, resize_label
 from coldal_compute.segmentation.metrics import IGNORE, surface
 from coldal_compute.segmentation.plan import Plan
-from coldal_tui.errors import ImageError
-from coldal_tui.files import atomic_write
+from coldal_tui.errors import ColdalError, ImageError
+from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import ScanImage, ScanRef
 from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
 
@@ -119,8 +119,16 @@ def read_native_label(labelled: LabelledScan, readers: Readers) -> NDArray[np.ui
     Raises
     ------
     ImageError : the file can't be read, or its shape is not the scan's (code ``geometry``).
+    ColdalError : its bytes are not those that the job was given (code ``label-changed``).
     """
     path = Path(labelled.label)
+    if labelled.sha256 and path.is_file() and sha256_file(path) != labelled.sha256:
+        raise ColdalError(
+            "this label has changed since the job was planned",
+            where=str(path),
+            remedy="coldal-tui doctor --repair, then run the job again",
+            code="label-changed",
+        )
     label = readers.label(path)
     if label.shape != labelled.scan.shape:
         raise ImageError(

@@ -94,7 +94,7 @@ class Samples:
 
     def _labelled(self, scan_id: str) -> LabelledScan:
         one = self.scans[scan_id]
-        return LabelledScan(one.scan, one.label)
+        return LabelledScan(one.scan, one.label, one.sha256)
 
 
 class _Kept(Generic[Value]):

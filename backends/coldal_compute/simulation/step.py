@@ -111,7 +111,7 @@ def shared_plan(
     """
     if not (store / PLAN_FILE).exists():
         training = [one for one in spec.scans if one.patient_id not in spec.rule.test_patients]
-        labelled = [LabelledScan(one.scan, one.label) for one in training]
+        labelled = [LabelledScan(one.scan, one.label, one.sha256) for one in training]
         thickness = measure_thickness(labelled, len(spec.classes), readers)
         inputs = [one.scan for one in training]
         save_plan(

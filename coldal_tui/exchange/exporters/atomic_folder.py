@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import sha256_file
+from coldal_tui.files import fsync_folder, sha256_file
 
 _BLOCK = 1 << 20
+_PARTIAL = re.compile(r"^\..*\.[0-9a-f]{12}\.partial$")
+_JUST_MADE_S = 60
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -90,15 +95,48 @@ def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
     stage = Stage(out.with_name(f".{out.name}.{secrets.token_hex(6)}.partial"))
     try:
         stage.folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(stage.folder.parent)
         _check_room(stage.folder.parent, bytes_needed)
         stage.folder.mkdir()
-        yield stage
-        _sync_tree(stage.folder)
-        stage.folder.rename(out)
+        with _held(stage.folder):
+            yield stage
+            _sync_tree(stage.folder)
+            stage.folder.rename(out)
+            fsync_folder(out.parent)
     except OSError as error:
         raise _disk_error(out, error) from error
     finally:
         shutil.rmtree(stage.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """While the folder's lock says that somebody works in it; it ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network disks know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what exports into ``folder`` that were killed had written: images of patients."""
+    try:
+        found = [path for path in folder.iterdir() if _PARTIAL.match(path.name)]
+    except OSError:
+        return
+    for path in found:
+        with contextlib.suppress(OSError):
+            if path.is_symlink() or time.time() - path.stat().st_mtime < _JUST_MADE_S:
+                continue
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _check_room(folder: Path, bytes_needed: int) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coldal_tui.errors import UsageError
+from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.deidentify.keys import Dates
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import Delivery, deliver
+from coldal_tui.files import disk_error
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
+from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import Shares, by_person, deal, is_shared, people_of
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run, prediction_file
 from coldal_tui.project.scans.indexing import safe_name
-from coldal_tui.project.store import current_user
+from coldal_tui.project.store import UNSURE, current_user
 from coldal_tui.project.views.snapshot import QueueItem, read_queue
 
 Progress = Callable[[int, int, str], None]
@@ -122,15 +125,27 @@ def export_queue(
             plan.check,
         )
         try:
-            return _record(project, format, delivery, handed, plan)
-        except BaseException:
+            again = wanted.again or wanted.changed
+            return _record(project, format, delivery, handed, plan, again=again)
+        except BaseException as error:
             # An export that nobody knows of would be drawn twice.
-            shutil.rmtree(delivery.folder, ignore_errors=True)
+            if not _unsure(error):
+                shutil.rmtree(delivery.folder, ignore_errors=True)
             raise
-    except BaseException:
-        if plan.key_file is not None:
-            plan.key_file.unlink(missing_ok=True)
+    except BaseException as error:
+        if not _unsure(error):
+            if plan.key_file is not None:
+                plan.key_file.unlink(missing_ok=True)
+            if out is None:
+                # The name that was taken for it, where nothing came.
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
         raise
+
+
+def _unsure(error: BaseException) -> bool:
+    """Whether the export may be stored: then its folder and its keys must stay."""
+    return isinstance(error, ColdalError) and error.code == UNSURE
 
 
 def _meta(project: Project, wanted: Wanted, plan: Plan) -> ExportMeta:
@@ -201,10 +216,16 @@ def _default_folder(project: Project) -> Path:
     stamp = project.store.now()[:19].replace(":", "").replace("-", "")
     base = f"{stamp}-{safe_name(project.name)}"
     folder, number = project.layout.exports / base, 2
-    while folder.exists():
-        folder = project.layout.exports / f"{base}-{number}"
-        number += 1
-    return folder
+    while True:
+        try:
+            # An empty folder holds the name against an export of the same second.
+            folder.mkdir()
+        except FileExistsError:
+            folder, number = project.layout.exports / f"{base}-{number}", number + 1
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        else:
+            return folder
 
 
 def _export_items(
@@ -248,13 +269,36 @@ def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[
     return found | ({"nobody": rest} if rest else {})
 
 
+def _check_still_there(project: Project, ids: Sequence[str], *, again: bool) -> None:
+    """ColdalError (code ``stale``) where another export has handed one of them out meanwhile."""
+    out = {
+        row["scan_id"]
+        for row in project.store.rows("SELECT scan_id FROM queue WHERE status = 'exported'")
+    }
+    twice = [scan_id for scan_id in ids if scan_id in out]
+    if twice and not again:
+        raise ColdalError(
+            f"another export has handed out {listed(twice)} meanwhile",
+            where=project.name,
+            remedy="run this one again: it takes what is still queued",
+            code="stale",
+        )
+
+
 def _record(
-    project: Project, format: str, delivery: Delivery, handed: Mapping[str, Handed], plan: Plan
+    project: Project,
+    format: str,
+    delivery: Delivery,
+    handed: Mapping[str, Handed],
+    plan: Plan,
+    *,
+    again: bool,
 ) -> ExportReport:
     store, folder = project.store, delivery.folder
     inside = folder.is_relative_to(project.root)
     ids = tuple(handed)
     with store.action("export", folder=str(folder), scans=list(ids)) as action:
+        _check_still_there(project, ids, again=again)
         export_id = store.insert(
             "exports",
             folder=project.layout.relative(folder) if inside else str(folder),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
+from coldal_tui.project.store import Row, told
 
 SUFFIXES = (".nii.gz", ".png")
 STAGED = "staged-"
 _ABANDONED_S = 24 * 3600
+_NAMED = 5
 
 
 def label_name(scan_id: str, suffix: str, version: str = "") -> str:
@@ -29,11 +33,96 @@ def stored_file(project: Project, row: Row) -> Path | None:
     return active if row["state"] == "active" and active.exists() else None
 
 
+def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
+    """The files of rows of ``labels`` by scan, each with the bytes that were accepted.
+
+    Raises ColdalError (code ``label-changed``) that names labels whose file is gone or another.
+    """
+    found: dict[str, Path] = {}
+    wrong: list[str] = []
+    for row in rows:
+        path = stored_file(project, row)
+        try:
+            whole = path is not None and sha256_file(path) == row["sha256"]
+        except OSError:
+            whole = False
+        if path is not None and whole:
+            found[row["scan_id"]] = path
+        else:
+            wrong.append(f"{row['scan_id']} ({'changed' if path is not None else 'gone'})")
+    if wrong:
+        raise ColdalError(
+            f"{len(wrong)} of {len(wrong) + len(found)} label files are not the ones that were "
+            f"accepted: {', '.join(wrong[:_NAMED])}{', …' if len(wrong) > _NAMED else ''}",
+            where=str(project.layout.labels),
+            remedy="coldal-tui doctor --repair puts back what was accepted where that file is "
+            "still there, and takes in as a new version what was changed by hand",
+            code="label-changed",
+        )
+    return found
+
+
+def unknown_files(project: Project) -> list[Path]:
+    """Label files that should have a row and have none; what an undo took back is kept for good."""
+    known = set(project.store.tuples("SELECT scan_id, version FROM labels"))
+    active = {
+        str(file).rpartition("/")[2]
+        for (file,) in project.store.tuples("SELECT file FROM labels WHERE state = 'active'")
+    }
+    found = []
+    for path in sorted(_entries(project.layout.labels)):
+        if _is_label(path) and path.name not in active:
+            found.append(path)
+    for path in sorted(_entries(project.layout.label_versions)):
+        stem, suffix = split_name(path.name)
+        scan_id, _, kind = stem.rpartition(".")
+        numbered = kind[:1] == "v" and kind[1:].isdigit()
+        if suffix and numbered and (scan_id, int(kind[1:])) not in known:
+            found.append(path)
+    return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
 def remove_abandoned(project: Project) -> None:
-    """Remove what an import that was killed had staged; an import may be at work now, so by age."""
-    for path in project.layout.label_versions.glob(f"*.{STAGED}*"):
-        if time.time() - path.stat().st_mtime > _ABANDONED_S:
-            path.unlink(missing_ok=True)
+    """Remove what an import that was killed had staged; an import may be at work now, so by age.
+
+    A staged file that a row has is a label whose renaming the disk has lost: it gets its name.
+    """
+    staged = list(project.layout.label_versions.glob(f"*.{STAGED}*"))
+    rows = _rows_by_content(project) if staged else {}
+    for path in staged:
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime <= _ABANDONED_S:
+                continue
+            stem, _ = split_name(path.name)
+            row = rows.get((stem.rpartition(".")[0], sha256_file(path)))
+            if row is None:
+                path.unlink()
+            elif stored_file(project, row) is None:
+                path.replace(project.layout.label_versions / _version_name(row))
+
+
+def _rows_by_content(project: Project) -> dict[tuple[str, str], Row]:
+    rows = project.store.rows("SELECT scan_id, version, sha256, state, file FROM labels")
+    return {(row["scan_id"], row["sha256"]): row for row in rows}
+
+
+def tidy_label_files(project: Project) -> None:
+    """As ``reconcile_label_files``, after an action that is stored already.
+
+    Trouble here is told and is no failure: whoever uses labels finds them wherever they lie, and
+    the next import, training or undo tidies up again.
+    """
+    try:
+        reconcile_label_files(project)
+    except (ColdalError, OSError) as error:
+        told(f"it is done, but the label files could not be moved to their places yet: {error}")
 
 
 def reconcile_label_files(project: Project) -> None:

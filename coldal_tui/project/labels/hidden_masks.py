@@ -22,7 +22,7 @@ from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
 from coldal_tui.project.labels.align import Progress, place_masks
-from coldal_tui.project.labels.files import label_name, reconcile_label_files
+from coldal_tui.project.labels.files import checked_labels, label_name, tidy_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 
@@ -57,10 +57,13 @@ def hide_labels(project: Project) -> HiddenMasks:
 
     Raises ColdalError (code ``no-cases``) when there is none.
     """
-    reconcile_label_files(project)
-    rows = project.store.rows("SELECT scan_id, file FROM labels WHERE state = 'active'")
-    files = {row["scan_id"]: project.file_of(row["file"]) for row in rows}
-    scans = [scan for scan in project.scans() if scan.usable and scan.scan_id in files]
+    tidy_label_files(project)
+    rows = project.store.rows(
+        "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active'"
+    )
+    named = {row["scan_id"]: row for row in rows}
+    scans = [scan for scan in project.scans() if scan.usable and scan.scan_id in named]
+    files = checked_labels(project, [named[scan.scan_id] for scan in scans])
     with _staged(project) as folder:
         for scan in scans:
             shutil.copyfile(files[scan.scan_id], folder / _name(scan))

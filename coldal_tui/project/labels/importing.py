@@ -18,7 +18,7 @@ from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.processors import usable_processors
 from coldal_tui.project.labels.class_map import with_class_map
-from coldal_tui.project.labels.files import reconcile_label_files, remove_abandoned
+from coldal_tui.project.labels.files import remove_abandoned, tidy_label_files
 from coldal_tui.project.labels.quarantine import put_in_quarantine, resolve_quarantine
 from coldal_tui.project.labels.source import Opened, open_source
 from coldal_tui.project.labels.staging import KnownLabels, LabelWriter, Staged, Stager
@@ -108,7 +108,7 @@ def import_masks(
                 f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
             )
             action.inputs = {v.scan_id or v.shown: v.sha256 for v in report.accepted}
-    reconcile_label_files(project)
+    tidy_label_files(project)
     return report
 
 
@@ -178,6 +178,7 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
         outcomes.append((status, verdict))
     resolve_quarantine(project, labelled)
+    writer.sync()
     return outcomes
 
 
@@ -225,7 +226,7 @@ def reject_labels(project: Project, scan_ids: Sequence[str], reason: str | None)
         for scan_id in wanted:
             _reject_one(project, scan_id, reason)
         action.summary = f"rejected the labels of {listed(wanted)}"
-    reconcile_label_files(project)
+    tidy_label_files(project)
 
 
 def _reject_one(project: Project, scan_id: str, reason: str | None) -> None:

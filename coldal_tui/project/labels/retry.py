@@ -13,7 +13,7 @@ from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import examine_file
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.project.labels.class_map import with_class_map
-from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.quarantine import RESOLVED, resolve_quarantine
 from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
 from coldal_tui.project.labels.targets import targets
@@ -53,9 +53,10 @@ def retry_quarantined(
         with project.store.action("quarantine retry") as action:
             writer = LabelWriter(project)
             results = [_settle(project, writer, row, one) for row, one in decided]
+            writer.sync()
             done = sum(result.accepted for result in results)
             action.summary = f"tried {len(rows)} quarantined masks again, {done} accepted"
-    reconcile_label_files(project)
+    tidy_label_files(project)
     return results
 
 

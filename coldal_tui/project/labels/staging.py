@@ -226,8 +226,17 @@ class LabelWriter:
         self._roles = dict(asked) | dict(earlier)
         self._queued = {scan_id for scan_id, _ in store.tuples("SELECT scan_id, role FROM queue")}
         self._now = store.now()
+        self._stored = False
         self._folder = project.layout.label_versions
         self._labels = project.layout.relative(project.layout.labels)
+
+    def sync(self) -> None:
+        """Make the names durable that were given; before the COMMIT that speaks of them."""
+        if self._stored:
+            try:
+                fsync_folder(self._folder)
+            except OSError as error:
+                raise disk_error(error, self._folder) from error
 
     def store(self, verdict: Verdict, staged: Staged) -> None:
         """Store one label. ``verdict`` is an accepted or kept one."""
@@ -257,6 +266,7 @@ class LabelWriter:
             voxels=staged.voxels,
             created_at=self._now,
         )
+        self._stored = True
         self._versions[scan_id] = version
         self._roles.setdefault(scan_id, "manual")
         if scan_id in self._queued:

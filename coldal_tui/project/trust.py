@@ -1,0 +1,131 @@
+"""What a project would run or reach outside itself, and whether this person has agreed to it.
+
+A project may come from anybody. Its own files are read as data; what follows here is more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldal_tui.files import sha256_file
+from coldal_tui.project.config import BackendSection, Config
+from coldal_tui.project.layout import Layout
+from coldal_tui.trust_store import TrustStore, not_trusted
+
+READ_AS_DATA = (".onnx", ".safetensors")
+"""Endings of weights in which no code runs."""
+SHIPPED_BACKENDS = ("local", "slurm", "ray")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One thing: what it is in a person's words, and the content that is agreed to."""
+
+    what: str
+    content: str
+
+
+def reaches(layout: Layout, config: Config) -> list[Reach]:
+    """All that the project would run, or read and write outside itself, in a fixed order."""
+    return [*_of_backend(config.backend), *_of_weights(layout, config), *linked_folders(layout)]
+
+
+def _of_backend(backend: BackendSection) -> list[Reach]:
+    """A waiting job may name any backend: what stands in a section counts, whichever is chosen."""
+    found = []
+    if backend.name not in SHIPPED_BACKENDS:
+        what = f"run jobs by the plug-in backend {backend.name!r}"
+        found.append(Reach(what, f"backend={backend.name}"))
+    for line in backend.slurm.setup:
+        found.append(Reach(f"run this shell line before every job: {line}", f"setup={line}"))
+    for program in (backend.slurm.python, backend.ray.python):
+        if program:
+            found.append(Reach(f"run jobs by this program: {program}", f"python={program}"))
+    for key, value in sorted(backend.slurm.extra.items()):
+        found.append(Reach(f"give sbatch the option {key} = {value}", f"extra={key}={value}"))
+    if backend.ray.address:
+        what = f"send jobs to the cluster at {backend.ray.address}"
+        found.append(Reach(what, f"address={backend.ray.address}"))
+    return found
+
+
+def _of_weights(layout: Layout, config: Config) -> list[Reach]:
+    section = config.encoder
+    if section.name != "file" or not section.weights or section.weights.endswith(READ_AS_DATA):
+        return []
+    file = Path(layout.root, section.weights)
+    try:
+        digest = sha256_file(file)
+    except OSError:
+        # There is nothing to run; the embedding says what is missing.
+        return []
+    return [Reach(f"run the network in {file} (TorchScript is a program)", f"weights={digest}")]
+
+
+def linked_folders(layout: Layout) -> list[Reach]:
+    """Folders of the project that are links to places outside it."""
+    home = os.path.realpath(layout.root).rstrip("/") + "/"
+    found = []
+    for folder in layout.folders():
+        real = os.path.realpath(folder)
+        if not real.startswith(home):
+            what = f"read and write {real} ({layout.relative(folder)} is a link)"
+            found.append(Reach(what, f"link={real}"))
+    return found
+
+
+def digest_of(found: list[Reach]) -> str:
+    """What an agreement is bound to: another content is another question."""
+    return hashlib.sha256(json.dumps([one.content for one in found]).encode()).hexdigest()
+
+
+def open_questions(layout: Layout, config: Config, store: TrustStore | None = None) -> list[Reach]:
+    """What nobody has agreed to yet; empty for a project that this person made by ``init``."""
+    found = reaches(layout, config)
+    if not found:
+        return []
+    store = store or TrustStore()
+    if store.is_own(layout.root, config.project.id) and not _others_may_write(layout.config):
+        return []
+    return [] if store.is_trusted(layout.root, digest_of(found)) else found
+
+
+def _others_may_write(config: Path) -> bool:
+    """Whether somebody else could have written what this person is taken to have meant."""
+    found = config.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o002:
+        return True
+    return bool(found.st_mode & 0o020) and not _private_group(found.st_gid)
+
+
+def _private_group(gid: int) -> bool:
+    """Whether the group is this person's alone, as most systems make one for everybody."""
+    import grp
+    import pwd
+
+    try:
+        person, group = pwd.getpwuid(os.getuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return gid == person.pw_gid and set(group.gr_mem) <= {person.pw_name}
+
+
+def require_trust(layout: Layout, config: Config, store: TrustStore | None = None) -> None:
+    """ColdalError (code ``not-trusted``) where the project would do what nobody agreed to."""
+    found = open_questions(layout, config, store)
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        command = f"coldal-tui trust {shlex.quote(str(layout.root))}"
+        raise not_trusted(f"{found[0].what}{more}", layout.root, command)
+
+
+def agree(layout: Layout, config: Config, store: TrustStore | None = None) -> list[Reach]:
+    """Trust the project as it is now; what that is."""
+    found = reaches(layout, config)
+    (store or TrustStore()).agree(layout.root, digest_of(found))
+    return found

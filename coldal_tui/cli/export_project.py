@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.errors import UsageError
+from coldal_tui.visible import counted
 
 
 @click.command("export-project")
@@ -30,6 +30,6 @@ def export_project_command(targets: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         common.print_json({"folder": str(Path(rest[0]).absolute()), **counts})
         return
-    labels = plural(counts["label files"], "label file")
-    scans = plural(counts["scans"], "scan")
+    labels = counted(counts["label files"], "label file")
+    scans = counted(counts["scans"], "scan")
     common.echo(f"wrote {rest[0]}: {scans}, {labels}, {len(counts) - 1} tables")

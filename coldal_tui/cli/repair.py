@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
 from coldal_tui.cli.machine import Finding
 from coldal_tui.errors import ColdalError
+from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -48,7 +48,7 @@ def repair_project(root: Path) -> None:
     with Project(root, repairing=True) as project:
         if not project.scans():
             report = reindex(project)
-            common.echo(f"{plural(report.scans, 'scan')} indexed anew")
+            common.echo(f"{counted(report.scans, 'scan')} indexed anew")
         done = repair_labels(project)
     for scans, what in (
         (done.taken_in, "taken in from files that the database did not know"),
@@ -58,7 +58,7 @@ def repair_project(root: Path) -> None:
     ):
         if scans:
             names = ", ".join(scans[:5]) + (", …" if len(scans) > 5 else "")
-            common.echo(f"{plural(len(scans), 'label')} {what}: {names}")
+            common.echo(f"{counted(len(scans), 'label')} {what}: {names}")
     for file in done.unusable[:20]:
         common.echo(f"not a label of a scan that is known, left as it is: {file}")
     if not any((done.taken_in, done.put_back, done.as_changed, done.lost, done.unusable)):
@@ -79,7 +79,7 @@ def safety_findings(project: Project) -> list[Finding]:
         findings.append(Finding("problem", error.what, error.remedy or ""))
     unknown = unknown_files(project)
     if unknown:
-        what = f"the database does not know {plural(len(unknown), 'label file')}"
+        what = f"the database does not know {counted(len(unknown), 'label file')}"
         findings.append(
             Finding("problem", f"{what}, first {unknown[0].name}", "coldal-tui doctor --repair")
         )
@@ -89,7 +89,7 @@ def safety_findings(project: Project) -> list[Finding]:
     else:
         at = there[-1].at
         old = datetime.now(UTC) - at > OLD_BACKUP
-        copies = plural(len(there), "copy", "copies")
+        copies = counted(len(there), "copy", "copies")
         what = f"{copies} of the database, the newest of {at:%Y-%m-%d %H:%M} UTC"
         findings.append(Finding("note" if old else "ok", what, "coldal-tui backup" if old else ""))
     asked = open_questions(project.layout, project.config)

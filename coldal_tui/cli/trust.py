@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.cli.common import plural
+from coldal_tui.visible import counted
 
 
 @click.command("trust")
@@ -45,7 +45,7 @@ def trust_command(targets: tuple[str, ...], yes: bool, forget: bool, as_json: bo
     if not found:
         common.echo("it runs nothing of its own and reaches nothing outside: nothing to agree to")
         return
-    common.echo(f"it would do {plural(len(found), 'thing')} beyond that:")
+    common.echo(f"it would do {counted(len(found), 'thing')} beyond that:")
     for one in found:
         common.echo(f"  {one.what}")
     if not asked:

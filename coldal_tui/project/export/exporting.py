@@ -16,7 +16,6 @@ from coldal_tui.exchange.exporters.delivering import Delivery, deliver
 from coldal_tui.files import disk_error
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
-from coldal_tui.project.naming import listed
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import Shares, by_person, deal, is_shared, people_of
 from coldal_tui.project.records import ScanRecord
@@ -24,6 +23,7 @@ from coldal_tui.project.runs import latest_run, prediction_file
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.store import UNSURE, current_user
 from coldal_tui.project.views.snapshot import QueueItem, read_queue
+from coldal_tui.visible import listed
 
 Progress = Callable[[int, int, str], None]
 

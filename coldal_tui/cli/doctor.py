@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.cli.doctor_repair import repair_project, safety_findings
 from coldal_tui.cli.machine import (
     Finding,
     file_system_finding,
@@ -24,7 +25,6 @@ from coldal_tui.cli.machine import (
     torch_finding,
 )
 from coldal_tui.cli.plugin_findings import plugin_findings
-from coldal_tui.cli.repair import repair_project, safety_findings
 from coldal_tui.errors import UsageError
 from coldal_tui.project.layout import is_project
 from coldal_tui.visible import counted

@@ -26,7 +26,7 @@ def trust_command(targets: tuple[str, ...], yes: bool, forget: bool, as_json: bo
     from coldal_tui.errors import UsageError
     from coldal_tui.project.config import load_config
     from coldal_tui.project.layout import Layout
-    from coldal_tui.project.trust import agree, open_questions, reaches
+    from coldal_tui.project.trust_questions import agree, open_questions, reaches
     from coldal_tui.trust_store import TrustStore
 
     root, _ = common.split_project(targets)

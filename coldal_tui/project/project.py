@@ -22,7 +22,7 @@ from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled
 from coldal_tui.project.layout import Layout, is_project, make_folder
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.store import Store, told
-from coldal_tui.project.trust import linked_folders, require_trust
+from coldal_tui.project.trust_questions import linked_folders, require_trust
 from coldal_tui.trust_store import TrustStore
 
 

@@ -22,7 +22,7 @@ from coldal_tui.project.job_rows import (
     list_jobs,
 )
 from coldal_tui.project.project import Project
-from coldal_tui.project.trust import require_trust
+from coldal_tui.project.trust_questions import require_trust
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.failures import dependency_error, failure

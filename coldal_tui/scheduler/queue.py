@@ -24,7 +24,7 @@ from coldal_tui.project.job_rows import (
     list_jobs,
 )
 from coldal_tui.project.project import Project
-from coldal_tui.project.trust import require_trust
+from coldal_tui.project.trust_questions import require_trust
 from coldal_tui.scheduler.request import check_device
 
 

@@ -14,11 +14,11 @@ from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label, write_label
 from coldal_tui.project.backups import put_back
 from coldal_tui.project.export.plain_files import export_project
+from coldal_tui.project.label_repair import repair_labels, restore_database
 from coldal_tui.project.labels.files import checked_labels, remove_abandoned, unknown_files
 from coldal_tui.project.labels.hidden_masks import hide_labels
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
-from coldal_tui.project.repair import repair_labels, restore_database
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler.planning import build_spec
 

@@ -22,9 +22,9 @@ def repair_project(root: Path) -> None:
     """Make the database and the label files agree again; say what was done."""
     from coldal_tui.files import is_locked
     from coldal_tui.project.config import load_config
+    from coldal_tui.project.label_repair import repair_labels, restore_database
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
-    from coldal_tui.project.repair import repair_labels, restore_database
     from coldal_tui.project.scans.indexing import reindex
 
     layout = Layout(root)
@@ -70,7 +70,7 @@ def safety_findings(project: Project) -> list[Finding]:
     from coldal_tui.project.backups import backups
     from coldal_tui.project.identity import lost_actions, rolled_back
     from coldal_tui.project.labels.files import unknown_files
-    from coldal_tui.project.trust import open_questions
+    from coldal_tui.project.trust_questions import open_questions
 
     findings = []
     lost = lost_actions(project.store)

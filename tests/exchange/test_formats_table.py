@@ -48,6 +48,8 @@ IMPORT: dict[str, dict[str, str]] = {
     "nifti": in_space("nifti", f"{PICTURE}[nifti]"),
     "seg-nrrd": in_space("seg-nrrd")
     | {"overlap": "test_seg_nrrd::test_segments_are_told_by_layer_and_value"},
+    "mitk": in_space("mitk")
+    | {"overlap": "test_header_names::test_groups_of_mitk_are_layers_with_names_of_their_own"},
     "nrrd": in_space("nrrd"),
     "metaimage": in_space("metaimage"),
     "dicom-seg": {

@@ -26,6 +26,7 @@ HEAD_BYTES = 4096
 _BUILT_IN = (
     "coldal_tui.exchange.importers.nifti:IMPORTER",
     "coldal_tui.exchange.importers.seg_nrrd:IMPORTER",
+    "coldal_tui.exchange.importers.mitk:IMPORTER",
     "coldal_tui.exchange.importers.nnunet:IMPORTER",
     "coldal_tui.exchange.importers.nnunet:PREDICTIONS",
     "coldal_tui.exchange.importers.monai_label:IMPORTER",

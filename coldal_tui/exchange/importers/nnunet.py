@@ -62,7 +62,7 @@ class NnunetImporter:
             yield PassedOver(path, "", "it says what the values of a data set mean")
         elif key_file.parent == path.parent and not self._predictions:
             reason = "a prediction, which nobody drew (--format nnunet-predictions takes it)"
-            yield PassedOver(path, "", reason)
+            yield PassedOver(path, path.name, reason)
         else:
             names = _names(key_file)
             yield volume_candidate(path, "nnU-Net", read_any, names, tool="nnU-Net")
@@ -115,7 +115,10 @@ def _fields(path: Path) -> dict[str, Any] | None:
 
 
 def _names(path: Path) -> Names | None:
-    """What the values mean. Regions (``whole tumour: [1, 2]``) name no single value: then None."""
+    """What the values mean; a region of several (``whole tumour: [1, 2]``) names none of them.
+
+    None where no value has a name of its own.
+    """
     fields = _fields(path)
     if fields is None:
         return None
@@ -124,7 +127,7 @@ def _names(path: Path) -> Names | None:
         # Version 2 maps names to values, version 1 values to names.
         name, value = (right, left) if isinstance(right, str) and left.isdigit() else (left, right)
         if isinstance(value, list) and len(value) != 1:
-            return None
+            continue
         try:
             names[int(value[0] if isinstance(value, list) else value)] = str(name)
         except (TypeError, ValueError):

@@ -144,7 +144,7 @@ class Meaning:
         if numbers:
             self._apply_numbers(table, values)
         if others is not None:
-            rest = [value for value in values if value not in table]
+            rest = [v for v in values if v not in table and not self._is_misnamed(v)]
             table |= dict.fromkeys(rest, others)
             self.used.update([OTHERS] if rest else [])
         return table
@@ -158,6 +158,10 @@ class Meaning:
             table[raw] = index
             if raw in values:
                 self.used.add(raw)
+
+    def _is_misnamed(self, value: int) -> bool:
+        """Whether the user mapped a number that the file names: it has to be said by name."""
+        return value in self.value_map and value in (self.names or {})
 
     def _is_exported(self, value: int) -> bool:
         return 1 <= value <= len(self.exported)

@@ -337,6 +337,21 @@ def seg_nrrd(source: Path, label: np.ndarray) -> None:
     nrrd.write(str(source / "brain.seg.nrrd"), label, header)
 
 
+def mitk(source: Path, label: np.ndarray) -> None:
+    image = scans.oblique()
+    directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    labels = [{"name": name, "value": n} for n, name in enumerate(CLASSES, start=1)]
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": directions.T,
+        "space origin": np.array(image.GetOrigin()),
+        "kinds": ["domain", "domain", "domain"],
+        "modality": "org.mitk.multilabel.segmentation",
+        "org.mitk.multilabel.segmentation.labelgroups": json.dumps([{"labels": labels}]),
+    }
+    nrrd.write(str(source / "brain.nrrd"), label, header)
+
+
 def nnunet_volume(source: Path, label: np.ndarray) -> None:
     nnunet(source, {})
     written_by_itk(".nii.gz", "labelsTr")(source, label)
@@ -352,6 +367,7 @@ VOLUMES = {
     "nrrd": written_by_itk(".nrrd"),
     "metaimage": written_by_itk(".mha"),
     "seg-nrrd": seg_nrrd,
+    "mitk": mitk,
     "nnunet": nnunet_volume,
     "monai-label": monai_label_volume,
 }

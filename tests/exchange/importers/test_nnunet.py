@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import examine_file
 from tests.support.import_plan import plan_import
 
@@ -111,13 +112,16 @@ def test_what_is_to_be_ignored_is_ignored(tmp_path, targets):
     assert verdict.label[3, 4, 1] == 255
 
 
-def test_regions_name_no_single_value(tmp_path, targets):
-    fields = VERSION_2 | {"labels": {"background": 0, "whole": [1, 2], "core": [2]}}
-    root = raw_set(tmp_path / "set", fields)
+def test_regions_leave_the_names_of_single_values(tmp_path, targets):
+    """The value 1 has no name of its own, and its number is not the project's: 1 = tumour."""
+    fields = VERSION_2 | {"labels": {"background": 0, "whole": [1, 2], "tumour": [2]}}
+    mask = raw_set(tmp_path / "set", fields) / "labelsTr" / "case_1.nii.gz"
 
-    verdict = examine_file(root / "labelsTr" / "case_1.nii.gz", targets[0], CLASSES, None)
+    asked = examine_file(mask, targets[0], CLASSES, None)
+    told = examine_file(mask, targets[0], CLASSES, None, ImportOptions(values={1: "liver"}))
 
-    np.testing.assert_array_equal(verdict.label, drawn(1))
+    assert (asked.status, asked.code, asked.unknown) == ("quarantined", "unknown-value", ("1",))
+    np.testing.assert_array_equal(told.label, np.choose(drawn(1), [0, 2, 1]))
 
 
 def predictions(root):
@@ -136,6 +140,7 @@ def test_predictions_are_told_and_left_out(tmp_path, targets):
     assert plan.accepted == ()
     reasons = {v.file.name: v.message for v in plan.ignored}
     assert "nobody drew (--format nnunet-predictions takes it)" in reasons["case_1.nii.gz"]
+    assert all(v.key for v in plan.ignored if "nobody drew" in v.message)
 
 
 def test_predictions_are_taken_where_they_are_asked_for(tmp_path, targets):

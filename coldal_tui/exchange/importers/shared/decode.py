@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import MaskPixels
-from coldal_tui.exchange.importers import raster, seg_nrrd
+from coldal_tui.exchange.importers import mitk, raster, seg_nrrd
+from coldal_tui.exchange.importers.shared.label_xml import caret_labels
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.readers import metaimage, nrrd
 from coldal_tui.imaging.readers.limits import DEFLATE_RATIO, MAX_VOLUME_BYTES
@@ -68,6 +69,8 @@ def is_nrrd(head: bytes) -> bool:
 def read_nifti_mask(path: Path) -> MaskPixels:
     """Decode a NIfTI label map in file order, with ``scl_slope`` and ``scl_inter`` applied.
 
+    Names come from a label table in the header's extensions, as TotalSegmentator writes one.
+
     Returns
     -------
     ``(i, j)`` or ``(i, j, k)`` values, the RAS affine, and whether the header states a position
@@ -91,7 +94,16 @@ def read_nifti_mask(path: Path) -> MaskPixels:
     values = _drop_single_axes(_check_plain(values, path), path)
     affine = _affine_of(header)
     placed = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
-    return MaskPixels(values, "ijk", affine, placed and affine is not None)
+    held = (one.get_content() for one in header.extensions)
+    names = caret_labels(content for content in held if isinstance(content, bytes))
+    return MaskPixels(
+        values,
+        "ijk",
+        affine,
+        placed and affine is not None,
+        names=names,
+        notes=("class names from the label table in its header",) if names else (),
+    )
 
 
 def read_nrrd_mask(path: Path) -> MaskPixels:
@@ -238,7 +250,8 @@ def _promised_size(head: bytes, path: Path) -> int:
         )
     kind: Any = nib.Nifti2Header if _header_size(head) == 540 else nib.Nifti1Header
     try:
-        header = kind.from_fileobj(io.BytesIO(head), check=False)
+        # Without the extensions, which are not in ``head`` as a whole.
+        header = kind.from_fileobj(io.BytesIO(head[: _header_size(head)]), check=False)
         items = int(np.prod([max(int(axis), 0) for axis in header.get_data_shape()], dtype=object))
         size = int(header["vox_offset"]) + items * int(header.get_data_dtype().itemsize)
     except (nib.spatialimages.HeaderDataError, ValueError, KeyError) as error:
@@ -281,6 +294,7 @@ def _unreadable(path: Path, why: str) -> ImageError:
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], MaskPixels]], ...] = (
     (nrrd.is_segmentation, seg_nrrd.read_segmentation),
+    (mitk.is_mitk, mitk.read_mitk_segmentation),
     (is_nifti, read_nifti_mask),
     (is_nrrd, read_nrrd_mask),
     (is_metaimage, read_metaimage_mask),

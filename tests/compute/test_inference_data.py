@@ -168,3 +168,9 @@ def test_the_cache_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
         os.utime(path, (1000 - age, 1000 - age))
     trim_cache(tmp_path, 200)
     assert {path.stem for path in tmp_path.iterdir()} == {"new", "middle"}
+
+
+@pytest.mark.parametrize(("own", "wanted"), [(2, 1), (4, 3), (1, 2), (3, 4), (2, 4)])
+def test_no_channel_is_dropped_or_made_up(own: int, wanted: int) -> None:
+    with pytest.raises(ImageError, match=f"a scan of {own} channel.*takes {wanted}"):
+        fit_channels(np.zeros((4, 4, own), np.float32), wanted)

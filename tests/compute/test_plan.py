@@ -144,3 +144,15 @@ def test_a_plan_that_can_not_be_read_is_an_error(tmp_path: Path, content: bytes 
     with pytest.raises(ColdalError) as caught:
         load_plan(tmp_path)
     assert caught.value.code == "run"
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(1, 1), (2, 2), (3, 3), (4, 4), (7, 7)])
+def test_every_channel_reaches_the_network(channels: int, expected: int) -> None:
+    assert _plan(_scan(64, 64, channels=channels)).in_channels == expected
+
+
+def test_scans_of_another_number_of_channels_are_told() -> None:
+    plan = _plan(*[_scan(64, 64, channels=4)] * 2, _scan(64, 64), _scan(64, 64, channels=2))
+    assert plan.in_channels == 4
+    assert "2 of 4 scans have another number of channels" in plan.reasons
+    assert "the network takes all 4 channels" in plan.reasons

@@ -90,18 +90,26 @@ def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
 
 
 def fit_channels(array: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Bring channels-last pixels to 1 or 3 channels: grey is repeated, colour becomes luma."""
-    if array.shape[-1] == channels:
+    """Bring channels-last pixels to ``channels``: grey is repeated for colour, colour becomes luma.
+
+    Raises
+    ------
+    ImageError : another number of channels (code ``channels``): none is ever dropped.
+    """
+    own = array.shape[-1]
+    if own == channels:
         return array
-    if channels == 1:
-        if array.shape[-1] < 3:
-            return array[..., :1]
+    if (own, channels) == (3, 1):
         # Luma of ITU-R BT.601, as Pillow's convert("L").
-        grey = array[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+        grey = array @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
         return np.asarray(grey[..., np.newaxis], dtype=np.float32)
-    if array.shape[-1] > channels:
-        return array[..., :channels]
-    return np.repeat(array[..., :1], channels, axis=-1)
+    if (own, channels) == (1, 3):
+        return np.repeat(array, 3, axis=-1)
+    raise ImageError(
+        f"a scan of {own} channel{'' if own == 1 else 's'}, and the network takes {channels}",
+        remedy="exclude it, keep scans of other channels in a project of their own, or train again",
+        code="channels",
+    )
 
 
 def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:

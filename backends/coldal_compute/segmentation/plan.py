@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,8 @@ def _plan_2d(
             f"the thinnest class is about {thickness * longest:.0f} pixels wide: "
             f"working image {side:.0f}, trained on patches"
         )
+    channels, why = _channels(scans)
+    reasons += why
     window = min(float(cost.image_side), side)
     levels = _levels(window)
     unit = 2**levels
@@ -186,7 +189,7 @@ def _plan_2d(
     return Plan(
         classes=tuple(classes),
         ndim=2,
-        in_channels=3 if any(scan.channels >= 3 for scan in scans) else 1,
+        in_channels=channels,
         patch=patch,
         batch_size=options.batch_size or cost.batch_2d,
         steps=options.steps or cost.steps_2d,
@@ -214,12 +217,14 @@ def _plan_3d(
     if excess > 1:
         spacing, median = _coarsen(spacing, median, cost.volume_voxels)
         reasons.append(f"volumes are large for this device: spacing {_times(spacing)}")
+    channels, why = _channels(scans)
+    reasons += why
     wanted = np.array(options.patch, dtype=float) if options.patch else median
     patch, strides = _patch_3d(wanted, spacing, None if options.patch else cost.patch_voxels)
     return Plan(
         classes=tuple(classes),
         ndim=3,
-        in_channels=3 if any(scan.channels >= 3 for scan in scans) else 1,
+        in_channels=channels,
         patch=patch,
         batch_size=options.batch_size or 2,
         steps=options.steps or cost.steps_3d,
@@ -231,6 +236,23 @@ def _plan_3d(
         reasons=tuple(reasons),
         intensity=options.intensity,
     )
+
+
+def _channels(scans: Sequence[ScanInput]) -> tuple[int, list[str]]:
+    """Channels of the network's input, and why: those of most scans; grey and colour mix as 3.
+
+    Scans of another number are left out of training, each with its reason.
+    """
+    counts = Counter(3 if scan.channels in (1, 3) else scan.channels for scan in scans)
+    most = max(counts, key=lambda count: (counts[count], count))
+    if most == 3 and not any(scan.channels == 3 for scan in scans):
+        most = 1
+    reasons = [f"the network takes all {most} channels"] if most not in (1, 3) else []
+    others = sum(count for channels, count in counts.items() if channels not in (most, 3))
+    others += counts[3] if most not in (1, 3) else 0
+    if others:
+        reasons.append(f"{others} of {len(scans)} scans have another number of channels")
+    return most, reasons
 
 
 def _coarsen(spacing: np.ndarray, shape: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:

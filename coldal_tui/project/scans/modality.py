@@ -95,8 +95,9 @@ def _look(project: Project, scans: Sequence[ScanRecord], channels: int) -> list[
 def _reasons(asked: int, found: Sequence[Looked]) -> tuple[str, ...]:
     files = f"{asked:,} file{'' if asked == 1 else 's'} without a stated modality"
     reasons = []
-    for number, one in enumerate(found, start=1):
-        where = f"channel {number}: " if len(found) > 1 else ""
+    alike = len(set(found)) == 1
+    for number, one in enumerate(found[:1] if alike else found, start=1):
+        where = "" if alike else f"channel {number}: "
         looked = f"{where}of {one.files} looked at, {one.sure}"
         if one.word == "ct":
             reasons.append(f"{looked} read like CT in Hounsfield units, so all are taken for CT")

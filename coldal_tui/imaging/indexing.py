@@ -327,7 +327,7 @@ def _name(root: Path, files: Sequence[str], dicom: DicomObject | None) -> str:
     """The file's stem; for a stack its folder and series number; never a header's text."""
     path = Path(files[0])
     folder = path.parent.name or root.name
-    if dicom is not None and dicom.stackable:
+    if dicom is not None and dicom.stackable and not (dicom.capture and len(files) == 1):
         return f"{folder}-s{dicom.series_number or '0'}"
     for suffix in _DOUBLE_SUFFIXES:
         if path.name.lower().endswith(suffix):

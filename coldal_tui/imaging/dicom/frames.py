@@ -132,6 +132,13 @@ def even_step(points: NDArray[Any], heights: NDArray[Any]) -> tuple[NDArray[Any]
         usual = float(np.median(gaps))
         worst = int(np.argmax(gaps))
         times = float(gaps[worst]) / usual
+        change = _one_change(gaps)
+        if change is not None:
+            first, then = float(np.median(gaps[:change])), float(np.median(gaps[change:]))
+            return step, (
+                f"the step between slices changes from {first:.2f} to {then:.2f} mm at "
+                f"{heights[change]:.2f} mm along the normal, so they are not one even volume"
+            )
         where = f"between {heights[worst]:.2f} and {heights[worst + 1]:.2f} mm along the normal"
         if times > 1.5 and abs(times - round(times)) < 0.15:
             missing = round(times) - 1
@@ -143,6 +150,15 @@ def even_step(points: NDArray[Any], heights: NDArray[Any]) -> tuple[NDArray[Any]
     if stray > max(LATTICE_TOLERANCE * float(np.linalg.norm(step)), 0.5):
         return step, f"the slices do not lie on one line (up to {stray:.2f} mm beside it)"
     return step, ""
+
+
+def _one_change(gaps: NDArray[Any]) -> int | None:
+    """Where even steps of one width become even steps of another (two or more of each), if so."""
+    for change in range(2, len(gaps) - 1):
+        first, then = gaps[:change], gaps[change:]
+        if all(np.ptp(part) < LATTICE_TOLERANCE * part.min() for part in (first, then)):
+            return change
+    return None
 
 
 def frame_item(dataset: Any, frame: int, sequence: str) -> Any:

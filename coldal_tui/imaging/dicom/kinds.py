@@ -51,12 +51,17 @@ _NOT_IMAGE_CLASSES: dict[str, str] = {
 def is_stack_slice(sop_class: str, modality: str | None) -> bool:
     """Whether a single-frame object is a slice of an axial stack.
 
-    The SOP class decides; the modality only where the class is none of the standard's, so a
-    secondary capture of a CT is a picture by itself.
+    The SOP class decides; the modality only where the class is none of the standard's. A
+    secondary capture is one only where it has a position (``is_capture``).
     """
     if sop_class.startswith(_CLASSES):
         return sop_class in _STACK_CLASSES
     return modality in _STACK_MODALITIES
+
+
+def is_capture(sop_class: str) -> bool:
+    """Whether a single-frame object is a secondary capture, which may carry a slice's geometry."""
+    return sop_class == _CLASSES + "7"
 
 
 def refuse_non_images(path: str | Path, dataset: Any, has_pixels: bool) -> None:

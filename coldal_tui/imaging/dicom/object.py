@@ -20,7 +20,7 @@ from coldal_tui.imaging.dicom.attributes import (
     transfer_syntax,
 )
 from coldal_tui.imaging.dicom.frames import frame_stack
-from coldal_tui.imaging.dicom.kinds import is_stack_slice, refuse_non_images
+from coldal_tui.imaging.dicom.kinds import is_capture, is_stack_slice, refuse_non_images
 from coldal_tui.imaging.image import STORED_DTYPE, ScanHeader
 from coldal_tui.imaging.readers.limits import check_bytes, check_picture, decoding, truncated
 
@@ -54,8 +54,9 @@ class DicomObject(msgspec.Struct, frozen=True):
 
     ``series`` identifies the series (patient and series UID; the folder where a file has no
     UID), ``series_uid`` is the bare UID. ``stackable``: belongs to a stack of slices; else each
-    file is a scan of its own. ``hard`` values always separate stacks, ``soft`` ones (name, value)
-    only where slices repeat a position. ``position`` and ``orientation`` are in LPS mm
+    file is a scan of its own; a secondary ``capture`` with a position may be either. ``hard``
+    values separate stacks where slices repeat a position, then ``soft`` ones (name, value).
+    ``position`` and ``orientation`` are in LPS mm
     (PS3.3 C.7.6.2).
     """
 
@@ -73,6 +74,7 @@ class DicomObject(msgspec.Struct, frozen=True):
     soft: tuple[tuple[str, str], ...] = ()
     series_uid: str = ""
     frame_of_reference: str = ""
+    capture: bool = False
 
 
 def read_object(path: str | Path) -> DicomObject:
@@ -167,8 +169,10 @@ def _object(path: Path, dataset: Any) -> DicomObject:
     modality = str(dataset.get("Modality") or "") or None
     sop_class = str(dataset.get("SOPClassUID") or "")
     frames = frames_of(dataset)
-    stackable = frames == 1 and is_stack_slice(sop_class, modality)
     header, orientation, position = _header(path, dataset, frames, modality)
+    placed = None not in (orientation, position, header.spacing)
+    capture = frames == 1 and placed and is_capture(sop_class)
+    stackable = capture or (frames == 1 and is_stack_slice(sop_class, modality))
     series_uid = str(dataset.get("SeriesInstanceUID") or "")
     uid = series_uid or f"folder {path.parent}"
     return DicomObject(
@@ -177,6 +181,7 @@ def _object(path: Path, dataset: Any) -> DicomObject:
         instance=str(dataset.get("SOPInstanceUID") or ""),
         order=_integer(dataset.get("InstanceNumber")),
         stackable=stackable,
+        capture=capture,
         header=header,
         orientation=orientation,
         position=position,

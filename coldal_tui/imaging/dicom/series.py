@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 
 from coldal_tui.errors import ImageError
-from coldal_tui.imaging.dicom.frames import SAME_DIRECTION
+from coldal_tui.imaging.dicom.frames import SAME_DIRECTION, even_step
 from coldal_tui.imaging.dicom.object import DicomObject
 from coldal_tui.imaging.dicom.read import stack_header
 from coldal_tui.imaging.image import ScanHeader
@@ -49,10 +51,13 @@ PixelHash = Callable[[str], str]
 def group_slices(slices: Sequence[Slice], pixel_hash: PixelHash) -> Grouped:
     """Scans from all DICOM image files of a folder tree.
 
-    Files of one series that may be stacked are split by orientation, grid size, echo, time
-    point, b-value and image type, and sorted by position along the normal. A stack with a
-    missing slice, or with two different slices at one place that nothing tells apart, is
-    refused. A file that repeats the pixels of an instance already there is listed as its copy.
+    Geometry comes first. Files of one series with one grid size and orientation that lie evenly
+    on one line are one volume, whatever else their headers say. Where positions repeat, what the
+    headers say (echo, time point, b-value, image type, time) tells the volumes apart, each with
+    all positions. A stack with a missing slice, or with two different slices at one place that
+    nothing tells apart, is refused. Secondary captures with positions are a volume where they lie
+    evenly, else pictures. A file that repeats the pixels of an instance already there is listed
+    as its copy.
     """
     out = Grouped()
     series: dict[str, list[Slice]] = defaultdict(list)
@@ -64,13 +69,16 @@ def group_slices(slices: Sequence[Slice], pixel_hash: PixelHash) -> Grouped:
         for one in alone:
             if one.object.stackable:
                 header = one.object.header
-                stacks[(header.shape, header.channels, one.object.hard)].append(one)
+                stacks[(header.shape, header.channels)].append(one)
             else:
                 out.scans.append(((one.path,), one.object.header))
         found: list[list[Slice]] = []
         for group in stacks.values():
             for same in _by_orientation(group):
-                found.extend(_by_time(same, out))
+                if all(one.object.capture for one in same) and not _is_volume(same):
+                    out.scans.extend(((one.path,), one.object.header) for one in same)
+                else:
+                    found.extend(_volumes(same, out))
         _finish(found, out)
     return out
 
@@ -124,11 +132,14 @@ def _by_orientation(group: list[Slice]) -> list[list[Slice]]:
     return parts
 
 
-def _by_time(group: list[Slice], out: Grouped) -> list[list[Slice]]:
-    """Stacks in which no position repeats, each sorted along the normal."""
+def _volumes(group: list[Slice], out: Grouped) -> list[list[Slice]]:
+    """Stacks in which no position repeats, each sorted along the normal; the rest is refused."""
     if len(group) == 1:
         return [group]
     if any(s.object.position is None or s.object.orientation is None for s in group):
+        parts = _split_by(group, _said)
+        if len(parts) > 1:
+            return [stack for part in parts for stack in _volumes(part, out)]
         out.refuse(
             group,
             "no-position",
@@ -137,11 +148,14 @@ def _by_time(group: list[Slice], out: Grouped) -> list[list[Slice]]:
         return []
     group = sorted(group, key=lambda s: (_height(s), s.object.order, s.path))
     if not _repeats(group):
-        return [group]
-    for name in dict.fromkeys(key for s in group for key, _ in s.object.soft):
-        parts = _split(group, name)
+        return _stretches(group)
+    for parts in _ways_apart(group):
         if len(parts) > 1 and not any(_repeats(p) for p in parts) and _same_places(parts):
             return parts
+    for said in (_said, _exactly_said):
+        parts = _split_by(group, said)
+        if len(parts) > 1:  # volumes of several sizes, such as one without and many with contrast
+            return [stack for part in parts for stack in _volumes(part, out)]
     turns = _split_by_order(group)
     if turns:
         return turns
@@ -158,11 +172,71 @@ def _by_time(group: list[Slice], out: Grouped) -> list[list[Slice]]:
     return []
 
 
-def _split(group: list[Slice], name: str) -> list[list[Slice]]:
-    parts: dict[str, list[Slice]] = defaultdict(list)
+def _is_volume(group: list[Slice]) -> bool:
+    """Whether slices lie evenly on one line, each position once."""
+    if len(group) < 2 or any(s.object.position is None for s in group):
+        return False
+    group = sorted(group, key=_height)
+    return not _repeats(group) and not _unevenness(group)
+
+
+def _unevenness(group: list[Slice]) -> str:
+    points = np.asarray([s.object.position for s in group], dtype=np.float64)
+    return even_step(points, np.asarray([_height(s) for s in group]))[1]
+
+
+def _stretches(group: list[Slice]) -> list[list[Slice]]:
+    """One volume; where it is uneven, parts that the headers tell apart and that do not interleave.
+
+    Interleaved parts would each be an even volume with half of the slices: then the whole is
+    left together, and its unevenness is told.
+    """
+    if not _unevenness(group):
+        return [group]
+    parts = _split_by(group, _said)
+    lowest = sorted((_height(part[0]), _height(part[-1])) for part in parts)
+    apart = all(a[1] < b[0] for a, b in pairwise(lowest))
+    return parts if len(parts) > 1 and apart and min(map(len, parts)) > 1 else [group]
+
+
+def _ways_apart(group: list[Slice]) -> Iterator[list[list[Slice]]]:
+    """Splits by what headers say, the surest first: all of it, each part of it, then times."""
+    for said in (_exactly_said, _said):
+        yield _split_by(group, said)
+        for number in range(len(said(group[0]))):
+            yield _split_by(group, partial(_nth, said=said, number=number))
+    for name in dict.fromkeys(key for s in group for key, _ in s.object.soft):
+        yield _split(group, name)
+
+
+def _nth(one: Slice, said: Callable[[Slice], tuple[str, ...]], number: int) -> str:
+    return said(one)[number]
+
+
+def _exactly_said(one: Slice) -> tuple[str, ...]:
+    return one.object.hard
+
+
+def _said(one: Slice) -> tuple[str, ...]:
+    """What separates volumes at the same positions; echo times to two digits.
+
+    Of the image type, whether pixels are original or derived says nothing of the volume.
+    """
+    echo, time, *rest, kind = one.object.hard or ("",) * 5
+    with suppress(ValueError):
+        time = f"{float(time):.2g}"
+    return (echo, time, *rest, "\\".join(kind.split("\\")[1:]))
+
+
+def _split_by(group: list[Slice], key: Callable[[Slice], object]) -> list[list[Slice]]:
+    parts: dict[object, list[Slice]] = defaultdict(list)
     for one in group:
-        parts[dict(one.object.soft).get(name, "")].append(one)
+        parts[key(one)].append(one)
     return list(parts.values())
+
+
+def _split(group: list[Slice], name: str) -> list[list[Slice]]:
+    return _split_by(group, lambda one: dict(one.object.soft).get(name, ""))
 
 
 def _split_by_order(group: list[Slice]) -> list[list[Slice]]:
@@ -179,8 +253,10 @@ def _split_by_order(group: list[Slice]) -> list[list[Slice]]:
 
 
 def _same_places(parts: list[list[Slice]]) -> bool:
-    """Whether all parts cover the same number of positions, so that each is a whole volume."""
-    return len({len(p) for p in parts}) == 1 and len(parts[0]) > 1
+    """Whether all parts cover the same positions, so that each is a whole volume."""
+    if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:
+        return False
+    return all(_near(a, b) for part in parts[1:] for a, b in zip(parts[0], part, strict=True))
 
 
 def _finish(stacks: list[list[Slice]], out: Grouped) -> None:

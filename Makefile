@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras demo test lint types bench soak lock clean
+.PHONY: venv extras demo test quick lint types bench soak lock clean
 
 venv: $(STAMP)
 
@@ -34,6 +34,13 @@ demo: venv
 
 test: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# What a change needs while it is made: whole folders without worker processes, training or screens.
+QUICK := tests/test_architecture.py tests/test_documents.py tests/test_visible.py tests/selection \
+  tests/jobs tests/encoders tests/plugins tests/imaging tests/simulation tests/project tests/cli
+
+quick: venv
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not e2e and not real" $(QUICK)
 
 lint: venv
 	$(BIN)/ruff check .

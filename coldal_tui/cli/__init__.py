@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -53,8 +54,8 @@ Decide which scans to label next.
 \b
 The loop:  init → select → export-queue → (label) → import-masks → next → …
 
-PROJECT comes first in every command and defaults to the nearest folder upward
-that holds a coldal.toml.
+PROJECT is a folder with a coldal.toml. It comes before or right after an action;
+else it is what -C names, then COLDAL_PROJECT, then the nearest folder upward.
 """
 
 
@@ -97,9 +98,11 @@ def _hint(name: str) -> str:
 
 @click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks; may stand after the command, too.")
+@click.option("-C", "project", metavar="PROJECT", help="The project, for commands that name none.")
 @click.version_option(package_name="coldal-tui", message="coldal-tui %(version)s")
-def cli(debug: bool) -> None:
-    pass
+@click.pass_context
+def cli(context: click.Context, debug: bool, project: str | None) -> None:
+    context.obj = project
 
 
 def main() -> None:
@@ -129,16 +132,27 @@ def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
     return len(kept) < end, [*kept, *arguments[end:]]
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a script reads what comes: then an error is a document, too."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return "--json" in arguments[:end]
+
+
 def _run(arguments: list[str], debug: bool) -> int:
     stdout = sys.stdout
+    as_json = wants_json(arguments)
     try:
         status = cli.main(arguments, prog_name="coldal-tui", standalone_mode=False)
     except click.ClickException as error:
         _trace(debug)
         error.show()
+        if as_json:
+            _print_error(code="usage", what=error.format_message())
         return error.exit_code
     except click.Abort:
         click.echo("Aborted.", err=True)
+        if as_json:
+            _print_error(code="interrupted", what="interrupted")
         return INTERRUPTED
     except SystemExit as end:
         # Where the reader of a pipe has gone, click wraps stdout and ends with 1; but that is no
@@ -146,8 +160,20 @@ def _run(arguments: list[str], debug: bool) -> int:
         return PIPE_CLOSED if sys.stdout is not stdout else int(end.code or 0)
     except Exception as error:
         _trace(debug)
-        return _explain(error)
+        return _explain(error, as_json)
     return status if isinstance(status, int) else 0
+
+
+def _print_error(
+    *, code: str, what: str, where: str | None = None, remedy: str | None = None
+) -> None:
+    """The one document of a call that failed; the message for people is on stderr."""
+    import json
+
+    told = {"error": {"code": code, "what": what, "where": where, "remedy": remedy}}
+    # A pipe whose reader has gone is dealt with when the program ends.
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(json.dumps(told, indent=2))
 
 
 def _trace(debug: bool) -> None:
@@ -157,21 +183,27 @@ def _trace(debug: bool) -> None:
         traceback.print_exc()
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, as_json: bool) -> int:
     from coldal_tui.errors import ColdalError
     from coldal_tui.visible import visible
 
     known = error if isinstance(error, ColdalError) else _from_system(error)
-    if known is not None:
-        mark = click.style("Error:", fg="red", bold=True)
-        click.echo(f"{mark} {visible(known, keep=chr(10))}", err=True)
-        return known.exit_code
-    click.echo(
-        f"Error: {type(error).__name__}: {visible(error)}\n  → this is a defect of coldal-tui; "
-        "run again with --debug to see where",
-        err=True,
+    mark = click.style("Error:", fg="red", bold=True) if known is not None else "Error:"
+    told = known if known is not None else _defect(error)
+    click.echo(f"{mark} {visible(told, keep=chr(10))}", err=True)
+    if as_json:
+        _print_error(code=told.code, what=told.what, where=told.where, remedy=told.remedy)
+    return told.exit_code
+
+
+def _defect(error: Exception) -> ColdalError:
+    from coldal_tui.errors import ColdalError
+
+    return ColdalError(
+        f"{type(error).__name__}: {error}",
+        remedy="this is a defect of coldal-tui; run again with --debug to see where",
+        code="defect",
     )
-    return 1
 
 
 def _from_system(error: Exception) -> ColdalError | None:
@@ -183,11 +215,13 @@ def _from_system(error: Exception) -> ColdalError | None:
             error.strerror,
             where=os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None,
             remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
+            code="system",
         )
     if any(f"apsw.{name}" == _full_name(type(error)) for name in REFUSALS):
         return ColdalError(
             f"the project's database refuses: {error}",
             remedy="check the permissions and the free space there; coldal-tui doctor looks, too",
+            code="database",
         )
     return None
 

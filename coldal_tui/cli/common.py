@@ -37,21 +37,73 @@ def project_argument(metavar: str = "[PROJECT]") -> Callable[[Command], Command]
     return click.argument("targets", nargs=-1, metavar=metavar)
 
 
+PROJECT_VARIABLE = "COLDAL_PROJECT"
+
+
 def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, list[str]]:
     """The project folder and what follows it.
 
-    The first word is the project when it is a folder with a ``coldal.toml``; otherwise the
-    nearest folder upward is, and all words are left for the command (``rest``).
+    The first word is the project when it is a folder with a ``coldal.toml``; with ``rest``, the
+    second word is, too, after one that is no path (``jobs cancel PROJECT 2``). Otherwise it is the
+    one of ``-C``, of the variable COLDAL_PROJECT, or the nearest folder upward, and all words are
+    left for the command.
     """
-    if targets and is_project(Path(targets[0])):
-        root, left = Path(targets[0]).resolve(), list(targets[1:])
+    named, others = take_project(targets) if rest else take_project(targets[:1])
+    if named:
+        root, left = Path(named[0]).resolve(), list(others) if rest else list(targets[1:])
     elif targets and not rest:
         raise _no_project(targets[0])
     else:
-        root, left = _nearest(targets), list(targets)
+        root, left = _standing(targets), list(targets)
     if left and not rest:
         raise click.UsageError(f"unexpected argument {left[0]!r}")
     return root, left
+
+
+def take_project(targets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The word that names a project, where one does, and the other words; opens nothing."""
+    if targets and is_project(Path(targets[0])):
+        return (targets[0],), tuple(targets[1:])
+    if _second_is_project(targets):
+        return (targets[1],), (targets[0], *targets[2:])
+    return (), tuple(targets)
+
+
+def _second_is_project(targets: Sequence[str]) -> bool:
+    return len(targets) > 1 and not is_path(targets[0]) and is_project(Path(targets[1]))
+
+
+def standing_project() -> Path | None:
+    """The project of a call that names none, by ``-C`` or COLDAL_PROJECT; None: the nearest one.
+
+    Raises UsageError where it is no project.
+    """
+    context = click.get_current_context(silent=True)
+    named = context.find_root().obj if context is not None else None
+    where = "-C"
+    if not named:
+        named, where = os.environ.get(PROJECT_VARIABLE), PROJECT_VARIABLE
+    if not named:
+        return None
+    if not is_project(Path(named)):
+        raise _no_project(named, f" ({where} names it)")
+    return Path(named).resolve()
+
+
+def _standing(targets: Sequence[str]) -> Path:
+    found = standing_project()
+    if found is None:
+        return _nearest(targets)
+    near = nearest_project()
+    if near is not None and near.resolve() != found:
+        say(f"working on {found}, not on the project here")
+    return found
+
+
+def nearest_project() -> Path | None:
+    """The nearest folder upward that is a project."""
+    cwd = Path.cwd()
+    return next((folder for folder in (cwd, *cwd.parents) if is_project(folder)), None)
 
 
 def _nearest(targets: Sequence[str]) -> Path:
@@ -154,22 +206,13 @@ def split_action(
                 remedy=f"a project folder holds a {CONFIG_NAME}; the action is {allowed}",
             )
         raise UsageError(f"no such action {action!r}", remedy=allowed)
-    if words and is_project(Path(words[0])):
-        raise UsageError(
-            "the project comes before the action",
-            where=words[0],
-            remedy=f"… {shlex.join([words[0], action, *words[1:]])}",
-        )
     return action, words
 
 
 def paste(command: str, root: Path) -> str:
     """``command`` as it can be pasted here: with PROJECT unless this is the nearest one."""
-    from coldal_tui.project.layout import Layout
-
     cwd = Path.cwd()
-    nearest = next((p for p in (cwd, *cwd.parents) if Layout(p).config.is_file()), None)
-    if not command or nearest == root.resolve():
+    if not command or nearest_project() == root.resolve():
         return command
     near = root.resolve()
     shown = str(near.relative_to(cwd)) if near.is_relative_to(cwd) else str(near)

@@ -26,7 +26,6 @@ from coldal_tui.cli.machine import (
 )
 from coldal_tui.cli.plugin_findings import plugin_findings
 from coldal_tui.errors import UsageError
-from coldal_tui.project.layout import is_project
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
@@ -79,8 +78,7 @@ def _root(targets: tuple[str, ...]) -> Path | None:
     """The project to check; None where none is named and none is near."""
     if targets:
         return common.split_project(targets)[0]
-    cwd = Path.cwd()
-    return next((folder for folder in (cwd, *cwd.parents) if is_project(folder)), None)
+    return common.standing_project() or common.nearest_project()
 
 
 def _backend_section(root: Path | None) -> BackendSection:

@@ -60,10 +60,7 @@ def encoder_command(
     coldal-tui encoder use dinov2-small
     coldal-tui encoder use file --weights model.onnx --size 224 --channels L --layer mean
     """
-    from coldal_tui.project.layout import is_project
-
-    named = bool(targets) and is_project(Path(targets[0]))
-    project, rest = (targets[:1], targets[1:]) if named else ((), targets)
+    project, rest = common.take_project(targets)
     action, words = common.split_action(rest, ACTIONS, "list")
     if len(words) > 1:
         raise click.UsageError(f"unexpected argument {words[-1]!r}")
@@ -104,15 +101,12 @@ def _list(project: tuple[str, ...], name: str | None, as_json: bool) -> None:
 
 def _used(project: tuple[str, ...]) -> str | None:
     """The encoder of the project that is named, or that this is called in; None outside one."""
-    from coldal_tui.errors import UsageError
     from coldal_tui.project.config import load_config
-    from coldal_tui.project.layout import CONFIG_NAME, find_project
+    from coldal_tui.project.layout import CONFIG_NAME
 
-    try:
-        root = Path(project[0]) if project else find_project(Path.cwd())
-    except UsageError:
-        return None
-    return load_config(root / CONFIG_NAME).encoder.name
+    named = Path(project[0]) if project else None
+    root = named or common.standing_project() or common.nearest_project()
+    return None if root is None else load_config(root / CONFIG_NAME).encoder.name
 
 
 def _show_all(

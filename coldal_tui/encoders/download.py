@@ -1,4 +1,9 @@
-"""Fetches one file over HTTP: resumed where it broke off, whole or absent, checked by its hash."""
+"""Fetches one file over HTTP: resumed where it broke off, whole or absent, checked by its hash.
+
+The hub's own library tells the address, the hash and the token, and its ``hf_hub_download`` is not
+used: of version 2.4 on it throws away what a broken download brought, it only warns of a full disk,
+and it takes no address but the hub's.
+"""
 
 from __future__ import annotations
 

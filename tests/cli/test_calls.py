@@ -72,10 +72,53 @@ def test_a_file_is_no_project(call: Call, project: Path) -> None:
     assert "a file, not a project folder" in done.err
 
 
-def test_the_project_belongs_before_the_action(call: Call, project: Path, tmp_path: Path) -> None:
-    done = call("queue", "skip", project, "scan_0", cwd=project)
+def test_the_project_may_follow_the_action(call: Call, queued: Path, tmp_path: Path) -> None:
+    assert call("queue", "pin", queued, "scan_0", cwd=tmp_path).status == 0
+    assert call("why", "scan_0", queued, "--json", cwd=tmp_path).json["scan_id"] == "scan_0"
+    assert call("labels", "list", queued, "--json", cwd=tmp_path).status == 0
+    assert call("encoder", "use", queued, "efficientnet-lite0", cwd=tmp_path).status == 0
+    missing = call("jobs", "cancel", queued, "2", cwd=tmp_path)
+    assert missing.status == 2
+    assert "no such job" in missing.err
+
+
+def test_a_project_can_be_named_for_all_commands(
+    call: Call, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = call("-C", project, "status", "--json", cwd=tmp_path)
+    assert (found.json["root"], found.err) == (str(project), "")
+    monkeypatch.setenv("COLDAL_PROJECT", str(project))
+    assert call("status", "--json", cwd=tmp_path).json["root"] == str(project)
+    assert call("jobs", "list", "--json", cwd=tmp_path).status == 0
+
+
+def test_what_names_the_project_nearer_to_the_command_wins(
+    call: Call, project: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        call("init", tmp_path / name, "--images", images)
+    monkeypatch.setenv("COLDAL_PROJECT", str(tmp_path / "one"))
+    roots = [
+        call("-C", tmp_path / "two", "status", tmp_path / "three", "--json", cwd=project),
+        call("-C", tmp_path / "two", "status", "--json", cwd=project),
+        call("status", "--json", cwd=project),
+    ]
+    assert [Path(one.json["root"]).name for one in roots] == ["three", "two", "one"]
+    # Nobody is left to believe that the project around is meant.
+    assert [one.err for one in roots] == [
+        "",
+        f"working on {tmp_path / 'two'}, not on the project here\n",
+        f"working on {tmp_path / 'one'}, not on the project here\n",
+    ]
+
+
+def test_a_variable_that_names_no_project_is_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDAL_PROJECT", str(tmp_path / "gone"))
+    done = call("status", cwd=tmp_path)
     assert done.status == 2
-    assert f"{project} skip scan_0" in done.err
+    assert "gone: no such project (COLDAL_PROJECT names it)" in done.err
 
 
 def test_import_masks_takes_a_folder_inside_a_project(
@@ -136,13 +179,36 @@ def test_json_is_one_document_and_nothing_else(words: list[str], call: Call, que
         ["labels", "accept", "9", "--json"],
         ["select", "--json"],
         ["evaluate", "--masks", "labels", "--json"],
+        ["queue", "--rund", "1", "--json"],
+        ["status", "more", "words", "--json"],
     ],
 )
-def test_a_failure_leaves_stdout_empty(words: list[str], call: Call, queued: Path) -> None:
+def test_a_failure_is_a_document_too(words: list[str], call: Call, queued: Path) -> None:
     done = call(*words, cwd=queued)
-    assert done.out == ""
     assert done.status in (1, 2)
-    assert done.err.startswith("Error: ")
+    assert done.err.startswith(("Error: ", "Usage: "))
+    error = done.json["error"]
+    assert set(error) == {"code", "what", "where", "remedy"}
+    assert error["what"] in done.err.replace("\n", " ")
+    without = call(*[word for word in words if word != "--json"], cwd=queued)
+    assert (without.out, without.status) == ("", done.status)
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("open", "demo")])
+def test_every_command_answers_a_wrong_call_in_json(command: str, call: Call) -> None:
+    done = call(command, "--no-such-option", "--json")
+    assert (done.status, done.json["error"]["code"]) == (2, "usage")
+
+
+def test_what_the_error_document_says(call: Call, tmp_path: Path) -> None:
+    assert call("status", "--json", cwd=tmp_path).json == {
+        "error": {
+            "code": "no-project",
+            "what": "no coldal.toml here or in any folder above",
+            "where": str(tmp_path),
+            "remedy": "name the project folder, or make one: coldal-tui init PROJECT --images DIR",
+        }
+    }
 
 
 def test_json_has_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,6 +263,7 @@ def test_a_defect_says_so_and_how_to_see_more(
     done = call("status", project)
     assert done.status == 1
     assert "KeyError: 'missing'" in done.err
+    assert call("status", project, "--json").json["error"]["code"] == "defect"
     assert "defect of coldal-tui" in done.err
     assert "Traceback" not in done.err
 
@@ -232,7 +299,7 @@ def test_a_broken_project_file_has_line_key_and_what_is_allowed(call: Call, proj
     set_config(project, "[budget]", "[budgets]")
     done = call("queue", project, "--json")
     number = (project / "coldal.toml").read_text().splitlines().index("[budgets]") + 1
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.json["error"]["code"]) == (1, "bad-config")
     assert f"line {number}" in done.err
     assert "budgets" in done.err
     assert "[budget]" in done.err

@@ -138,6 +138,8 @@ class Command:
     def __init__(self, words: Sequence[str], root: Path, width: int = 100) -> None:
         settings = {"NO_COLOR": "1", "COLUMNS": str(width), "PYTHONUNBUFFERED": "1"}
         environment = os.environ | settings
+        # It means the project of this app, whatever the shell says.
+        environment.pop("COLDAL_PROJECT", None)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "coldal_tui", *words],
             cwd=root,

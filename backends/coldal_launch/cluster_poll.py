@@ -1,6 +1,6 @@
-"""Asking a cluster how its jobs are: in a thread, and the less often the less changes.
+"""Polls a cluster for job states in a thread, less often while nothing changes.
 
-Whoever looks after many jobs must not be held up by one cluster that is slow to answer.
+So that one slow cluster never blocks a supervisor with many jobs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Asker(Generic[Answer]):
         self._question: _Question[Answer] | None = None
 
     def look(self) -> None:
-        """Ask when it is time, and take in what has been answered meanwhile."""
+        """Poll when it is due, and store an answer that has arrived."""
         now = self._clock()
         if self._question is None:
             if self._last is not None and now - self._last < self._pause:
@@ -59,11 +59,11 @@ class Asker(Generic[Answer]):
         self._pause = SOONEST_S if changed else min(LATEST_S, max(SOONEST_S, self._pause * 1.5))
 
     def soon(self, after_s: float = 0.0) -> None:
-        """Something has happened: the newest answer is good for no more than ``after_s``."""
+        """Poll again within ``after_s``: something has happened."""
         self._pause = min(self._pause, after_s)
 
     def knows_of(self, moment: float) -> bool:
-        """Whether the newest answer was asked for after a moment of this clock."""
+        """Whether the newest answer was requested after ``moment``."""
         return self.asked_at is not None and self.asked_at > moment
 
 

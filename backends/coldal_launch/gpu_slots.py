@@ -1,4 +1,4 @@
-"""Where a job of this machine runs: on the CPU, on which GPU, or not yet and why."""
+"""Chooses where a local job runs: the CPU, a GPU, or nowhere yet and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL_SHARE = 0.8
 
 @dataclass
 class Place:
-    """Where a job may start now. ``locks`` are the slots that are his while they are open."""
+    """Where a job may start now. It holds the slots of ``locks`` while these files are open."""
 
     gpus: tuple[Gpu, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
@@ -176,7 +176,7 @@ def _names(gpu: Gpu, running: Sequence[Running]) -> list[str]:
 
 
 def _reason(gpu: Gpu, names: list[str], most: int, ask: Ask) -> str | None:
-    """Why nothing more may start on this GPU; None when something may."""
+    """Why no job may start on this GPU now; None when one may."""
     if len(names) >= most:
         return f"GPU {gpu.label} runs {_listed(names)}"
     if gpu.free is None or gpu.total is None:

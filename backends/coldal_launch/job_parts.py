@@ -1,4 +1,4 @@
-"""One job as several: its work dealt out to parts that run side by side, and joined again.
+"""Splits one job into parts that run side by side, and joins their results.
 
 A part is a job folder of its own below the job's, with a specification of some of the scans, or of
 some of a simulation's cells. What the parts have done is taken into the job's folder as if an
@@ -24,7 +24,7 @@ from coldal_tui.simulation.design import CellId
 
 
 def split(job: JobFolder, most: int) -> list[JobFolder]:
-    """At most so many parts of what is left to do; none where the work can't be shared.
+    """At most ``count`` parts of the remaining work; none when it can't be split.
 
     Parts hold whole shards, in order: joined, they are the shards of one worker.
     """
@@ -44,7 +44,7 @@ def split(job: JobFolder, most: int) -> list[JobFolder]:
 
 
 def gather(job: JobFolder) -> None:
-    """Take in what the parts have done, and remove them."""
+    """Move the parts' results into the job's folder and remove the parts."""
     folder = job.parts
     if not folder.is_dir():
         return
@@ -102,7 +102,7 @@ def _score_piece(spec: ScoreSpec, scans: Sequence[ScanInput]) -> ScoreSpec:
 
 
 def _deal(scans: Sequence[ScanInput], most: int, unit: int) -> list[Sequence[ScanInput]]:
-    """Runs of neighbours, each a multiple of ``unit`` long (but for the last), nearly equal."""
+    """Nearly equal runs of neighbours, each (but the last) a multiple of ``unit`` long."""
     units = [scans[first : first + unit] for first in range(0, len(scans), unit)]
     count = min(most, len(units))
     bounds = [len(units) * n // count * unit for n in range(count + 1)] if count else []
@@ -110,7 +110,7 @@ def _deal(scans: Sequence[ScanInput], most: int, unit: int) -> list[Sequence[Sca
 
 
 def _copy_fit(job: JobFolder, part: JobFolder) -> None:
-    """What was made smaller after the memory ran out holds for the parts as well."""
+    """Copy reductions made after memory ran out to the parts."""
     if job.fit_file.exists():
         content = job.fit_file.read_bytes()
         atomic_write(part.fit_file, lambda stream: stream.write(content))

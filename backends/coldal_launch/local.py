@@ -1,4 +1,4 @@
-"""The local backend: each job a process group of its own that outlives whoever started it."""
+"""The local backend: each job is a process group that outlives the process that started it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class LocalBackend:
             return self._start(JobFolder(folder), place, int(ask.settings.get("nice", 0)))
 
     def find(self, folder: Path) -> JobHandle | None:
-        """What the worker itself wrote, as the first thing it did."""
+        """The identity that the worker wrote when it started."""
         return JobFolder(folder).handle()
 
     def alive(self, handle: JobHandle) -> bool:
@@ -90,7 +90,7 @@ class LocalBackend:
             return False
 
     def waits(self, handle: JobHandle) -> str | None:
-        """Whether somebody has stopped the worker: it lives, and does nothing."""
+        """Whether the worker is stopped by a signal (SIGSTOP)."""
         try:
             stopped = psutil.Process(handle.pid).status() == psutil.STATUS_STOPPED
             if not stopped or not is_it(handle):

@@ -1,4 +1,4 @@
-"""What to say where a backend's package is not installed."""
+"""The error for a backend whose package is not installed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A job that holds several GPUs of this machine: a worker on each, for a part of its work.
+"""Runs one job on several GPUs of this machine: a worker on each, for a part of its work.
 
-Embedding, scoring and simulating can be shared so; a training has ways of its own.
+For embedding, scoring and simulation; a training uses DDP instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GRACE_S = 5.0
 
 
 def run_parts(job: JobFolder, uuids: Sequence[str], report: Reporter) -> None:
-    """Do what can be shared on these GPUs; what parts have not done is left for the caller.
+    """Run the parts on these GPUs; what they have not done is left for the caller.
 
     Returns when every part has ended, well or not, and what it did is taken in. Whatever ends this
     process ends the parts.

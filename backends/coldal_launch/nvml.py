@@ -1,4 +1,4 @@
-"""The GPUs of this machine as NVML tells of them, without touching any of them."""
+"""Reads this machine's GPUs through NVML, without making a CUDA context."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _ready() -> Any:
 
 
 def _shut(nvml: Any) -> None:
-    """After an error (the driver was updated, say) the next look begins afresh."""
+    """Close NVML after an error (a driver update, for example); the next call starts anew."""
     with contextlib.suppress(nvml.NVMLError):
         nvml.nvmlShutdown()
 

@@ -1,4 +1,4 @@
-"""Which process a job is: the machine's boot, a pid, and when that process started."""
+"""Identifies a job's process: boot id, pid and start time."""
 
 from __future__ import annotations
 

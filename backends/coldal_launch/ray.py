@@ -83,7 +83,7 @@ class RayBackend:
         return _handle(noted["address"], noted["number"])
 
     def alive(self, handle: JobHandle) -> bool:
-        """While the cluster does not answer, a job counts as alive: it must not be run twice."""
+        """A job counts as alive while the cluster does not answer: it must not run twice."""
         cluster = self._cluster(handle.host)
         job = cluster.job(handle.native_id)
         if job is not None and job.alive and job.folder and JobFolder(Path(job.folder)).told:

@@ -1,4 +1,4 @@
-"""Work shared by actors on a Ray cluster: dealt out in pieces, done again where an actor dies.
+"""Shares work among Ray actors, in pieces that are repeated when an actor dies.
 
 An actor has its network loaded once and is given one piece of scans after the other. Results come
 in the order of the scans, so that what is written is what one process would have written.
@@ -76,7 +76,7 @@ class _Actor:
 
 
 class Sharing(Generic[Result]):
-    """Has scans worked on by actors.
+    """Runs scans through actors.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class Sharing(Generic[Result]):
         ]
 
     def _again(self, piece: Piece, results: dict[int, list[Result]]) -> list[Piece]:
-        """What to do with a piece whose actor died: again, then scan by scan, then never more."""
+        """A piece whose actor died is repeated, then split into single scans, then given up."""
         if piece.deaths < MOST_DEATHS:
             return [piece]
         if len(piece.scans) == 1:

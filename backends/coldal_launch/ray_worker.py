@@ -1,4 +1,4 @@
-"""The worker of an embedding or a scoring on Ray: it deals the scans out to actors.
+"""The worker of an embedding or scoring job on Ray: it shares the scans among actors.
 
 Run as ``python -m coldal_launch.ray_worker FOLDER`` by Ray's Jobs API: the same folder in, the
 same receipt out as every worker's.

@@ -1,4 +1,4 @@
-"""The Slurm backend: each job a batch job, whose state is Slurm's to tell."""
+"""The Slurm backend: each job is a batch job, and Slurm alone knows its state."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class SlurmBackend:
         return _handle(name, row.number if row else "?")
 
     def alive(self, handle: JobHandle) -> bool:
-        """While Slurm does not answer, a job counts as alive: it must not be run twice."""
+        """A job counts as alive while Slurm does not answer: it must not run twice."""
         name = handle.boot_id
         since = self._since.setdefault(name, self._clock())
         row = self._row(name)
@@ -186,7 +186,7 @@ def _split(job: JobFolder, most: int) -> list[JobFolder]:
 
 
 def _error_of(state: str, number: str, log: str) -> JobError | None:
-    """What Slurm's word for an end means where the worker itself could not tell."""
+    """The error for Slurm's final state when the worker wrote none."""
     if state == "OUT_OF_MEMORY":
         what = "the job used more memory than Slurm gave it"
         remedy = "raise [backend.slurm] mem_gb in coldal.toml"

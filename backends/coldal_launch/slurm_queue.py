@@ -1,4 +1,4 @@
-"""What Slurm says of jobs: its commands, the state of a job, and its reasons in plain words."""
+"""Reads job states from Slurm's commands, and puts its reasons in plain words."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Row:
 
 
 def in_words(reason: str) -> str:
-    """Slurm's reason for a pending job; its own word where we know none better."""
+    """Slurm's reason for a pending job in plain words, or its own word when unknown."""
     said = reason.strip("()")
     return _REASONS.get(said, said)
 
@@ -106,7 +106,7 @@ def _by_name(found: Sequence[Row]) -> dict[str, tuple[Row, ...]]:
 
 
 def accounted(number: str, name: str) -> Row | None:
-    """A job that the controller has forgotten, where the cluster keeps accounts of it."""
+    """A job that the controller has forgotten, from the accounting database if there is one."""
     if shutil.which("sacct") is None or not number.isdigit():
         return None
     fields = "--format=JobID,State,JobName,Reason,WorkDir"

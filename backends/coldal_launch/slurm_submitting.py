@@ -111,7 +111,7 @@ def minutes(time: int | str) -> int:
 
 
 def refusal(text: str) -> ColdalError:
-    """What sbatch said, out of the text that submitit makes of it."""
+    """The message of sbatch, taken from submitit's error text."""
     said = [line for line in text.splitlines() if re.match(r"\s*sbatch: ", line)]
     reason = first_line(said[0].replace("Batch job submission failed: ", "")) if said else text
     return ColdalError(

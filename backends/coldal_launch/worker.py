@@ -92,7 +92,7 @@ def main(arguments: list[str], step: Step | None = None) -> int:
 
 
 def _bind_part() -> None:
-    """Have a part's worker end with the one that began it; does nothing in any other worker."""
+    """Make the worker of a part end with its parent; does nothing in any other worker."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return
@@ -115,7 +115,7 @@ def _keep(slots: list[str]) -> None:
 
 
 def _say_who(folder: JobFolder) -> None:
-    """Leave this process's identity: whoever launched it may die before noting it."""
+    """Write this process's identity, since its launcher may die before recording it."""
     folder.write_handle(handle_of(os.getpid(), _gpus()))
 
 
@@ -131,7 +131,7 @@ def _gpus() -> tuple[str, ...]:
 
 
 def _guarded(folder: JobFolder, step: Step | None) -> int:
-    """Run the step; whatever it ends with is told in ``error.json``."""
+    """Run the step; any failure is written to ``error.json``."""
     scheduled = SCHEDULED_VARIABLE in os.environ
     try:
         signal.signal(signal.SIGTERM, _on_terminate)
@@ -164,7 +164,7 @@ def _tell(folder: JobFolder, error: JobError) -> None:
 
 
 def _described(error: Exception, folder: JobFolder) -> JobError:
-    """What an error that no step expected means for a person."""
+    """An unexpected error in words for people."""
     log = str(folder.log)
     if isinstance(error, MemoryError):
         remedy = "close other programs, or lower [train] batch_size or patch in coldal.toml"
@@ -232,7 +232,7 @@ def _on_terminate(_number: int, _frame: FrameType | None) -> None:
 
 
 def _hear_no_more() -> None:
-    """Being told to end once is enough; a scheduler says it by several signals."""
+    """Ignore further signals to end: schedulers send several."""
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,1 +1,1 @@
-"""Encoders: which there are, their files, and how weights are fetched."""
+"""Encoders: the catalogue, their files, and how weights are downloaded."""

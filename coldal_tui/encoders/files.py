@@ -1,4 +1,4 @@
-"""The encoders' weights on this machine: where they lie, how they come, what is here."""
+"""Encoder weights on this machine: where they are stored, and how they are installed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def encoders_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def installed(info: EncoderInfo, folder: Path) -> Installed | None:
-    """What is here of an encoder; None where there is nothing, or not all of it.
+    """The installed weights of an encoder; None when they are missing or incomplete.
 
     Size and receipt are compared; the hash is checked when the weights are loaded.
     """
@@ -85,7 +85,7 @@ def checked_weights(info: EncoderInfo, folder: Path) -> Path | None:
 def install_from_file(
     info: EncoderInfo, source: Path, folder: Path, sha256: str | None = None
 ) -> Installed:
-    """Copy a file of weights to where encoders lie; whole or not at all.
+    """Copy a weights file to the encoders' folder, completely or not at all.
 
     Raises
     ------

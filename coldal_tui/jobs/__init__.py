@@ -1,1 +1,1 @@
-"""What a job is, the queue of jobs, the supervisor, and the protocol of a backend."""
+"""The contract between a project and a worker: specification, folder, receipt, backend protocol."""

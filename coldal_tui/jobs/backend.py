@@ -57,7 +57,7 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Not now; ``reason`` is shown ("GPU 0 is held by others: 2.1 of 80 GB free")."""
+    """Not yet; ``reason`` is shown ("GPU 0 is held by others: 2.1 of 80 GB free")."""
 
     reason: str
 
@@ -78,8 +78,10 @@ class Backend(Protocol):
     def launch(self, folder: Path, ask: Ask, running: Sequence[Running]) -> JobHandle | Wait:
         """Start the worker for ``folder`` and return at once, or say what it has to wait for.
 
-        A backend with a queue of its own never says ``Wait``: it answers a handle, and tells by
-        ``waits`` what the job waits for there. Raises ColdalError for what no waiting will mend.
+        A backend with its own queue (Slurm, Ray) never returns ``Wait``: it returns a handle,
+        and ``waits`` says what the job waits for there.
+
+        Raises ColdalError when waiting would not help.
         """
 
     def find(self, folder: Path) -> JobHandle | None:
@@ -90,7 +92,7 @@ class Backend(Protocol):
         """
 
     def alive(self, handle: JobHandle) -> bool:
-        """Whether that very job still runs, or still waits in the backend's own queue."""
+        """Whether exactly this job still runs, or waits in the backend's own queue."""
 
     def waits(self, handle: JobHandle) -> str | None:
         """What a launched job still waits for in the backend's own queue; None when it runs."""
@@ -98,7 +100,7 @@ class Backend(Protocol):
     def cancel(self, handle: JobHandle, grace_s: float) -> None:
         """End the job and everything that it started; returns when nothing is left.
 
-        Of a job that has ended by itself, what it left running is ended.
+        Also ends processes that a finished job has left running.
         """
 
 

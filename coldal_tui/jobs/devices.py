@@ -44,14 +44,14 @@ FIRST_LOOK_S = 0.1
 
 
 class DeviceReader:
-    """Looks at the devices as often as it is asked; not for the thread that draws."""
+    """Reads the state of GPUs, processors and memory. Slow: don't call it from the UI thread."""
 
     def __init__(self) -> None:
         self._backends: dict[str, Any] = {}
         self._times: tuple[float, float] | None = None
 
     def devices(self, backend: str) -> tuple[Device, ...]:
-        """The GPUs that a backend tells of; none where it has none, tells none or is gone."""
+        """The GPUs that a backend reports; empty when it reports none or can't be loaded."""
         if backend not in self._backends:
             try:
                 self._backends[backend] = load_backend(backend)

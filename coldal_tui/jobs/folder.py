@@ -81,7 +81,7 @@ class JobFolder:
 
     @property
     def told(self) -> bool:
-        """Whether the worker has said how it ended."""
+        """Whether there is a receipt or an error file."""
         return self.receipt_file.exists() or self.error_file.exists()
 
     @property
@@ -90,7 +90,7 @@ class JobFolder:
 
     @property
     def handle_file(self) -> Path:
-        """Written by the worker when it begins: its identity, should nobody else know it."""
+        """The worker's identity, which it writes when it starts: its launcher may have died."""
         return self.path / "handle.json"
 
     @property
@@ -123,7 +123,7 @@ class JobFolder:
         atomic_write(self.spec, lambda stream: stream.write(encoded))
 
     def holds(self, spec: JobSpec) -> bool:
-        """Whether the folder was prepared for exactly this work."""
+        """Whether the folder was prepared with exactly this specification."""
         try:
             return self.spec.read_bytes() == msgspec.json.encode(spec)
         except FileNotFoundError:
@@ -141,9 +141,9 @@ class JobFolder:
                 path.unlink()
 
     def write_fit(self, fit: Fit) -> None:
-        """Have the next attempt do with less memory.
+        """Make the next attempt use less memory.
 
-        A training begins anew with it: one network is trained on one kind of batch.
+        A training starts again from the beginning: a network is trained with one batch size.
         """
         atomic_write(self.fit_file, lambda stream: stream.write(msgspec.json.encode(fit)))
         if isinstance(self.read_spec(), TrainSpec):
@@ -163,7 +163,7 @@ class JobFolder:
         return spec
 
     def reserve(self) -> None:
-        """Put some bytes by, so that on a full disk a worker can still say what it ended of."""
+        """Reserve some bytes, so that a worker can still write its error when the disk is full."""
         with contextlib.suppress(OSError):
             self.reserve_file.write_bytes(bytes(RESERVED_BYTES))
 
@@ -235,7 +235,7 @@ class JobFolder:
         return None
 
     def note(self, message: str) -> None:
-        """One line of the supervisor's in the job's log, between two attempts."""
+        """Write one line of the supervisor into the job's log, between two attempts."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with self.log.open("a", encoding="utf-8") as stream:
             stream.write(f"{stamp} {message}\n")

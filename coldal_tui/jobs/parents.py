@@ -1,4 +1,4 @@
-"""For processes that must not outlive the one that started them."""
+"""Ends a process together with the process that started it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Have Linux end this process with the one that started it (prctl(2)).
+    """Ask Linux to end this process when its parent ends (prctl(2)).
 
     That one may have ended before: see afterwards whether it still is the parent.
     """

@@ -1,4 +1,4 @@
-"""How a specification is fitted to the machine that it runs on: its device, its memory.
+"""Adapts a specification to the machine: its device, and less memory after it ran out.
 
 The specification on disk stays as it was planned: by it an attempt knows the work of another.
 """
@@ -30,7 +30,7 @@ _SMALLEST = 16
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """What was made smaller after the memory ran out; ``reasons`` says it in words, in order."""
+    """What was reduced after memory ran out; ``reasons`` says so in words, oldest first."""
 
     batch_size: int | None = None
     patch: tuple[int, ...] | None = None
@@ -39,7 +39,7 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 def on_device(spec: JobSpec, device: str | None) -> JobSpec:
-    """The specification for the device that the backend gave the job; None: as it was asked.
+    """The specification with the device that the backend assigned; None leaves it as requested.
 
     A worker that was given one GPU of several sees it as the first and only one.
     """
@@ -54,7 +54,7 @@ def on_device(spec: JobSpec, device: str | None) -> JobSpec:
 
 
 def fitted(spec: JobSpec, fit: Fit) -> JobSpec:
-    """The specification with what was made smaller."""
+    """The specification with the reductions of ``fit``."""
     if isinstance(spec, TrainSpec):
         options = msgspec.structs.replace(
             spec.options,
@@ -70,7 +70,7 @@ def fitted(spec: JobSpec, fit: Fit) -> JobSpec:
 
 
 def smaller(spec: JobSpec, fit: Fit, folder: Path) -> Fit | None:
-    """The next smaller step: half the batch, then a smaller patch; None when nothing is left.
+    """The next reduction: half the batch, then a smaller patch; None when nothing is left.
 
     ``folder`` is where a training that decided its batch and patch by itself has written them.
     """

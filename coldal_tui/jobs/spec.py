@@ -1,4 +1,4 @@
-"""Job specifications and receipts: the whole conversation between the project and a worker.
+"""Job specifications and receipts: everything that a project and a worker exchange.
 
 A specification is frozen JSON; a worker reads it, writes only into its own job folder, and ends
 with a receipt that lists its outputs with their SHA-256.
@@ -237,7 +237,7 @@ class FailedScan(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What a finished job hands back. ``result`` is the step's own summary, JSON types only."""
+    """What a finished job returns. ``result`` is the step's own summary, JSON types only."""
 
     job_id: str
     kind: str
@@ -256,7 +256,7 @@ class StepResult(msgspec.Struct, frozen=True):
 
 
 class Reporter(Protocol):
-    """Where a step tells how far it is; the worker writes it to ``progress.jsonl``."""
+    """Receives a step's progress; the worker writes it to ``progress.jsonl``."""
 
     def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
         """``done`` of ``total`` units (scans, steps); ``metrics`` such as loss or dice."""
@@ -266,7 +266,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """A ``Reporter`` that nobody reads: for a step within another, which tells for both."""
+    """A ``Reporter`` that discards everything: for a step that runs inside another step."""
 
     def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
         pass

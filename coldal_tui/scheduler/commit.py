@@ -1,6 +1,6 @@
-"""Receipts become state: outputs are verified, moved to their place, and recorded in one step.
+"""Commits receipts: verifies outputs, moves them to their place and records them.
 
-Committing twice is harmless: whoever comes second finds the job done and changes nothing.
+Committing twice is harmless: the second commit finds the job done and changes nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def commit_receipt(project: Project, job_id: int) -> None:
 
 
 class _EndedBeforeError(Exception):
-    """Another process has ended the job first: all of the transaction is rolled back."""
+    """Another process has ended the job first; the whole transaction is rolled back."""
 
 
 def _verify(folder: Path, receipt: Receipt) -> None:
@@ -70,7 +70,7 @@ def _verify(folder: Path, receipt: Receipt) -> None:
 
 
 def _place(source: Path, target: Path, sha256: str) -> None:
-    """Move an output to its final path; done already is done."""
+    """Move an output to its final path, unless it is there already."""
     if source.exists():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -340,7 +340,7 @@ def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt)
 
 
 def _scores(path: Path) -> dict[str, ScanScores]:
-    """What a scoring found beside the entropies; nothing where an older worker did it."""
+    """All scores besides the mean entropy; empty when an older worker wrote none."""
     if not path.is_file():
         return {}
     return msgspec.json.decode(path.read_bytes(), type=dict[str, ScanScores])

@@ -1,4 +1,4 @@
-"""Waiting jobs: which may start now, where, and what the others are told that they wait for."""
+"""Starts waiting jobs where there is room, and records why the others wait."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Starter:
         return f"{rival.name} writes to the same place" if rival else None
 
     def _try(self, job: Job, running: list[Job], full: dict[tuple[str, str], str]) -> str | None:
-        """Start the job; or what it waits for. None as well when it has ended without a worker."""
+        """Start the job, or return what it waits for. None also when it ended without a worker."""
         if self._ended(job):
             return None
         self._reload_config()
@@ -141,9 +141,9 @@ class Starter:
         return None
 
     def _with_earlier_work(self, job: Job, spec: JobSpec) -> Job:
-        """The job, in the folder of an earlier one that began this very work and ended badly.
+        """The job, moved to the folder of a failed earlier job with the same specification.
 
-        Who ends ``train`` by Ctrl-C and calls it again goes on from the last checkpoint.
+        So ``train`` after Ctrl-C continues from the last checkpoint.
         """
         if job.attempts:
             return job
@@ -155,9 +155,9 @@ class Starter:
         return job
 
     def _taken_in(self, job: Job, spec: JobSpec) -> bool:
-        """Commit what an earlier attempt has finished of this very work (the disk was full, say).
+        """Commit the receipt of an earlier attempt at the same work (after a full disk, say).
 
-        A receipt that still can't be taken in is left to be replaced by the new attempt's.
+        A receipt that still can't be committed is replaced by that of the new attempt.
         """
         try:
             if not job.folder.holds(spec) or job.folder.receipt() is None:

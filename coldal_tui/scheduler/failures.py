@@ -1,4 +1,4 @@
-"""What a job that ended badly is told to have ended of."""
+"""Builds the error that is recorded for a failed job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldal_tui.project.project import Project
 
 
 def failure(error: Exception, project: Project) -> JobError:
-    """What a job failed of. The database's own trouble is no job's fault: it is raised again."""
+    """The error of a failed job. An error of the database itself is raised again."""
     if isinstance(error, (apsw.BusyError, apsw.LockedError)) or _of_the_database(error, project):
         raise error
     if isinstance(error, ColdalError):
@@ -32,14 +32,14 @@ def failure(error: Exception, project: Project) -> JobError:
 
 
 def _of_the_database(error: Exception, project: Project) -> bool:
-    """Busy, on a full disk, not to be written: a job that runs goes on running meanwhile."""
+    """Whether the database is busy, read-only or on a full disk; running jobs continue."""
     if not isinstance(error, ColdalError):
         return False
     return error.code in ("busy", "other-host") or error.where == str(project.store.path)
 
 
 def interruption(job: Job, how: str) -> JobError:
-    """What is known of a worker that nobody here ended."""
+    """The error of a worker that stopped without a receipt and without being cancelled."""
     tail = [line for line in job.folder.log_tail() if line.strip()]
     return JobError(
         f"the worker {how} (killed, or the machine went down)"
@@ -51,7 +51,7 @@ def interruption(job: Job, how: str) -> JobError:
 
 
 def memory_kills() -> int:
-    """How many processes the system has ended for lack of memory since the boot; 0 if untold."""
+    """Processes that the kernel killed for lack of memory since boot; 0 when unknown."""
     found = 0
     for file in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         with contextlib.suppress(OSError, ValueError):
@@ -62,7 +62,7 @@ def memory_kills() -> int:
 
 
 def dependency_error(broken: Job) -> JobError:
-    """Why a job can't start: the first cause, not the chain that led from it."""
+    """Why a job can't start: the first failed job, not the chain between."""
     if broken.error is not None and broken.error.code == "dependency":
         return broken.error
     what = f"{broken.name}, which it needs, {broken.status}"

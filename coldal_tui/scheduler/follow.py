@@ -1,4 +1,4 @@
-"""Submit jobs and follow them to their end: what the command line and the app share."""
+"""Submits jobs and waits for them, for the command line and the app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Watcher = Callable[[Job, Progress | None], None]
 
 
 def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> list[int]:
-    """Submit steps that each depend on the one before, and see that a supervisor runs."""
+    """Submit steps, each depending on the one before, and start a supervisor if none runs."""
     numbers: list[int] = []
     for kind, request in steps:
         numbers.append(queue.submit(project, kind, request, numbers[-1:]))
@@ -28,7 +28,7 @@ def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]
 
 
 def revive(project: Project) -> None:
-    """Start a supervisor where jobs are open and none runs: the last one was killed.
+    """Start a supervisor when jobs are open and none runs (the last one was killed).
 
     Whoever may not write here only looks.
     """
@@ -41,7 +41,7 @@ def revive(project: Project) -> None:
 def wait_for(
     project: Project, numbers: Iterable[int], watch: Watcher, poll_s: float = 0.1
 ) -> list[Job]:
-    """Follow jobs in order until each has ended; ``watch`` sees every change of progress.
+    """Wait for jobs in order until each has ended; ``watch`` is called at every progress change.
 
     Raises ColdalError of the first job that did not end well.
     """
@@ -74,7 +74,7 @@ def wait_for(
 
 
 def job_failure(job: Job) -> ColdalError:
-    """The error of a job that ended badly, with its log's name."""
+    """The error of a failed job, with the name of its log."""
     if job.error is None:
         return ColdalError(
             f"{job.kind} {job.status}", where=str(job.folder.log), remedy="see the log"

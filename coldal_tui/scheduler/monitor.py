@@ -1,4 +1,4 @@
-"""Running jobs: whether each still lives, and what is done when it has ended."""
+"""Watches running jobs and commits, retries or fails each when it has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEASE_S = 60.0
 
 
 class Watch:
-    """Looks after the running jobs; what it knows of them beside the database is in memory."""
+    """Watches running jobs; what is not in the database is kept in memory."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Watch:
 
     @property
     def ending(self) -> bool:
-        """Whether a job is being ended just now."""
+        """Whether a job is being cancelled now."""
         return bool(self._endings)
 
     def look(self) -> None:
@@ -93,7 +93,7 @@ class Watch:
         return handle
 
     def _go_on_ending(self, job: Job) -> None:
-        """Collect the job as soon as nothing of it is left; the other jobs don't wait for that."""
+        """Collect the job when all its processes have ended, without making other jobs wait."""
         ending = self._endings[job.job_id]
         if not ending.over(CANCEL_LOOK_S):
             return
@@ -105,7 +105,7 @@ class Watch:
         self._collect(job)
 
     def _lingers(self, job: Job) -> bool:
-        """Whether a worker that has told its end has had long enough to leave."""
+        """Whether a worker still runs too long after it wrote its receipt or error."""
         since = self._told_at.setdefault(job.job_id, self._clock())
         return self._clock() - since >= LINGER_S
 
@@ -158,7 +158,7 @@ class Watch:
         return smaller(folder.read_spec(), folder.fit(), folder.path)
 
     def _interrupted(self, job: Job, how: str) -> None:
-        """It goes on by itself, a few times; then a person has to look."""
+        """Retry automatically a few times; then mark the job as interrupted."""
         error = interruption(job, how)
         most = self._project.config.backend.retries
         if job.interruptions >= most:
@@ -180,7 +180,7 @@ class Watch:
 
 
 class _Ending:
-    """A job that is being ended in a thread: that may take as long as its grace.
+    """A job that is being cancelled in a thread, which takes up to its grace period.
 
     ``error`` is what its backend said when it could not end it.
     """

@@ -41,12 +41,12 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
 
 
 def shard_size(scans: int) -> int:
-    """Rows of a shard: what a kill costs at most. A sixty-fourth of the work, within bounds."""
+    """Rows of a shard, the most that a kill can lose: a sixty-fourth of the work, within bounds."""
     return min(LARGEST_SHARD, max(SMALLEST_SHARD, scans // 64))
 
 
 def _whole_vectors(project: Project, encoder_hash: str, *, verify: bool) -> set[str]:
-    """Scans whose vector is there: its shard exists and, with ``verify``, has not changed."""
+    """Scans with a usable vector: its shard exists and, with ``verify``, has its recorded hash."""
     vectors = embedded_scans(project, encoder_hash)
     whole = {
         row["shard_id"]
@@ -58,7 +58,7 @@ def _whole_vectors(project: Project, encoder_hash: str, *, verify: bool) -> set[
 
 
 def _failed_before(project: Project, encoder_hash: str) -> set[str]:
-    """Scans whose bytes, as they are now, could not be embedded the last time."""
+    """Scans whose current bytes could not be embedded before."""
     rows = project.store.rows(
         "SELECT f.scan_id FROM embed_failures f JOIN scans s ON s.scan_id = f.scan_id "
         "AND s.quick_hash = f.quick_hash WHERE f.encoder_hash = ?",
@@ -118,7 +118,7 @@ def latest_map(project: Project, encoder_hash: str) -> dict[str, Any] | None:
 
 
 def plan_map(project: Project, request: Request) -> MapSpec | None:
-    """A new map version, unless the newest one shows exactly these vectors.
+    """A new map version, unless the newest one was made from exactly these vectors.
 
     Once a round stands on a map, new scans are placed into it; ``rebuild`` starts afresh.
     """

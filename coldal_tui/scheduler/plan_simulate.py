@@ -1,4 +1,4 @@
-"""Planning of simulations: what is compared with what, checked before hours are spent on it."""
+"""Planning of simulations: which arms are compared, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIMULATION = 1
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person asks to be replayed; None and empty: decided from the project."""
+    """What to replay; None and empty values are decided from the project."""
 
     strategies: tuple[str, ...] = ()
     budgets: tuple[int, ...] = ()
@@ -47,7 +47,7 @@ class Wish:
 
 
 def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
-    """The cells that a wish comes to. ``random`` is always among the arms.
+    """The cells that a wish needs. ``random`` is always among the arms.
 
     Without rounds: strategies of the first queue at each label count. With rounds: strategies of
     later rounds, all from one first queue; those of the first queue are compared as well when
@@ -113,7 +113,7 @@ def _sorted_out(project: Project, wish: Wish) -> tuple[tuple[str, ...], tuple[Ar
 
 
 def _with_random(names: Sequence[str]) -> tuple[str, ...]:
-    """``random`` last, and always there: without it nothing can be said."""
+    """The arms with ``random`` last: it is always there, since all are compared with it."""
     return (*(name for name in names if name != RANDOM), RANDOM)
 
 
@@ -198,7 +198,7 @@ def _setup(
     encoder_hash: str,
     shards: tuple[ShardRows, ...],
 ) -> Setup:
-    """What two cells have to share to be compared. Where they run, and how fast, is none of it."""
+    """What two cells must have in common to be compared; device and speed are not part of it."""
     encoder = project.store.row(
         "SELECT name, record FROM encoders WHERE encoder_hash = ?", (encoder_hash,)
     )

@@ -73,7 +73,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
 
 
 def _networks(project: Project, request: Request) -> int:
-    """As many as the project says, else what the strategy of the rounds needs."""
+    """The configured number of networks, else what the strategy of later rounds needs."""
     if project.config.train.networks is not None:
         return project.config.train.networks
     try:
@@ -118,7 +118,7 @@ def _next_run_id(project: Project) -> str:
 def plan_score(project: Project, request: Request) -> ScoreSpec | None:
     """Candidates not yet scored, and queued scans without a prediction, their pre-label.
 
-    For a strategy on the network's features also what is covered: new scans are to differ from it.
+    For a strategy on the network's features, covered scans too: picks are compared with them.
     """
     run_id = _run(project, request, "score with")
     scored = run_entropies(project, run_id)
@@ -171,7 +171,7 @@ def _forward(
 
 
 def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
-    """Cases were matched and put on their grids before the job was submitted."""
+    """Masks were matched and put on their scans' grids before the job was submitted."""
     run_id = _run(project, request, "evaluate")
     listing = project.file_of(request["cases"])
     try:

@@ -1,4 +1,4 @@
-"""From a job's request and the project as it is now to the frozen specification of its work.
+"""Builds a job's frozen specification from its request and the project's current state.
 
 ``build_spec`` runs when the job is about to start, not when it is submitted: by then the jobs it
 depends on have been committed. It returns None when there is nothing left to do.

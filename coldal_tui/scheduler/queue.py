@@ -61,10 +61,10 @@ def submit(
 
 
 def abandoned(project: Project, kind: str, newest: int = 5) -> list[Job]:
-    """The newest jobs of a kind whose work can be gone on with: cancelled, or cut off from outside.
+    """The newest jobs of a kind whose work can be continued: cancelled or interrupted.
 
-    Of a job that failed by itself, what it left may be the cause; and a folder that another job
-    has taken over is that one's.
+    A failed job is left out, since its files may be the cause, and so is one whose folder another
+    job has taken over.
     """
     rows = project.store.rows(
         "SELECT * FROM jobs AS one WHERE kind = ? AND status IN (?, ?, ?) AND NOT EXISTS "
@@ -77,7 +77,7 @@ def abandoned(project: Project, kind: str, newest: int = 5) -> list[Job]:
 
 
 def take_over(project: Project, job_id: int, earlier: Job) -> None:
-    """Give a waiting job the folder of an earlier one, with all that this one has done."""
+    """Give a waiting job the folder of an earlier job, with the work done in it."""
     folder = project.layout.relative(earlier.folder.path)
     with project.store.transaction():
         project.store.update("jobs", {"job_id": job_id}, folder=folder)
@@ -93,7 +93,7 @@ def _successor(project: Project, job: Job) -> int | None:
 
 
 def put_first(project: Project, job_id: int) -> Job:
-    """Let a waiting job, and the waiting jobs that it needs, start before all others."""
+    """Make a waiting job, and the waiting jobs it depends on, start before all others."""
     store = project.store
     with store.transaction():
         job = get_job(project, job_id)
@@ -109,7 +109,7 @@ def put_first(project: Project, job_id: int) -> Job:
 
 
 def cancel(project: Project, job_id: int) -> Job:
-    """Ask for an end. A waiting job ends here; a running one is ended by the supervisor."""
+    """Cancel a job: a waiting one ends now, a running one is ended by the supervisor."""
     store = project.store
     with store.transaction():
         job = get_job(project, job_id)
@@ -128,7 +128,7 @@ def cancel(project: Project, job_id: int) -> Job:
 
 
 def retry(project: Project, job_id: int) -> Job:
-    """Run an ended job again in its own folder: it goes on from what is already there.
+    """Run an ended job again in its own folder, continuing from what is there.
 
     Jobs that it needs and that ended badly are run again first; those that were cancelled because
     it ended badly wait for it once more.
@@ -166,7 +166,7 @@ def retry(project: Project, job_id: int) -> Job:
 
 
 def _needed(project: Project, job: Job, statuses: tuple[str, ...]) -> list[int]:
-    """What the job depends on, directly and through others, as far as it has such a status."""
+    """All jobs with one of ``statuses`` that the job depends on, directly or indirectly."""
     found: list[int] = []
     for number in job.depends_on:
         dependency = get_job(project, number)
@@ -176,7 +176,7 @@ def _needed(project: Project, job: Job, statuses: tuple[str, ...]) -> list[int]:
 
 
 def _cancelled_dependants(project: Project, reopened: set[int]) -> list[int]:
-    """Jobs, by number, that only wait no more because one of ``reopened`` ended badly."""
+    """Numbers of jobs that were cancelled only because one of ``reopened`` failed."""
     found: list[int] = []
     for job in list_jobs(project, (CANCELLED,)):
         of_its_own = job.error is None or job.error.code != "dependency"
@@ -187,7 +187,7 @@ def _cancelled_dependants(project: Project, reopened: set[int]) -> list[int]:
 
 
 def start(project: Project, job_id: int) -> bool:
-    """Note that a waiting job starts now; False when it waits no more (someone cancelled it)."""
+    """Mark a waiting job as running; False when it no longer waits (it was cancelled)."""
     store = project.store
     with store.transaction():
         job = get_job(project, job_id)
@@ -199,13 +199,13 @@ def start(project: Project, job_id: int) -> bool:
 
 
 def note_handle(project: Project, job_id: int, handle: JobHandle) -> None:
-    """Note which process, or which job of a scheduler, a running job is."""
+    """Record the process, or the cluster's job, that runs this job."""
     with project.store.transaction():
         project.store.update("jobs", {"job_id": job_id}, handle=msgspec.to_builtins(handle))
 
 
 def put_back(project: Project, job_id: int, reason: str) -> None:
-    """A job that was about to start has to wait after all: nothing was attempted."""
+    """Return a job that could not be launched to waiting, without counting an attempt."""
     with project.store.transaction():
         job = get_job(project, job_id)
         if job.status == RUNNING:
@@ -214,7 +214,7 @@ def put_back(project: Project, job_id: int, reason: str) -> None:
 
 
 def go_on(project: Project, job_id: int, reason: str, *, interrupted: bool = False) -> None:
-    """Let a job wait for its next attempt, which goes on from where it was."""
+    """Return a running job to waiting for its next attempt, which continues its work."""
     with project.store.transaction():
         job = get_job(project, job_id)
         if job.status == RUNNING:
@@ -223,7 +223,7 @@ def go_on(project: Project, job_id: int, reason: str, *, interrupted: bool = Fal
 
 
 def tell(project: Project, job: Job, reason: str | None) -> None:
-    """Note what an open job waits for; the database is touched only when that has changed."""
+    """Record why an open job waits; written only when the reason has changed."""
     if job.waiting_for != reason:
         with project.store.transaction():
             if not get_job(project, job.job_id).ended:
@@ -231,7 +231,7 @@ def tell(project: Project, job: Job, reason: str | None) -> None:
 
 
 def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
-    """Note how an open job ended; False when it has ended before, and nothing is changed."""
+    """Record how an open job ended; False, with no change, when it had ended before."""
     with project.store.transaction():
         if get_job(project, job_id).ended:
             return False
@@ -240,7 +240,7 @@ def end(project: Project, job_id: int, status: str, **values: Any) -> bool:
 
 
 def set_status(project: Project, job_id: int, status: str, **values: Any) -> None:
-    """Bookkeeping inside a transaction that the caller holds."""
+    """Set a job's status inside the caller's transaction."""
     if status not in OPEN:
         values |= {"ended_at": project.store.now(), "waiting_for": None}
     project.store.update("jobs", {"job_id": job_id}, status=status, **values)

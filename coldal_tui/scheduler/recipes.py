@@ -1,4 +1,4 @@
-"""Chains of jobs behind one wish: the first queue, the next batch; checked before they run."""
+"""Chains of jobs for one command: the first queue, the next batch; checked before they run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Steps = list[tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Chain:
-    """``steps`` in the order they depend on each other, for round ``round``; what to tell first."""
+    """``steps`` in order of dependency, for round ``round``; ``notes`` to show first."""
 
     round: int
     steps: Steps
@@ -39,7 +39,7 @@ def first_queue(
 ) -> Chain:
     """Embed and map what is missing, cluster, select.
 
-    Raises UsageError or ColdalError for what would only fail hours later.
+    Raises UsageError or ColdalError for errors that would otherwise show hours later.
     """
     number = next_round(project)
     if number > 0:
@@ -100,7 +100,7 @@ def next_batch(
 
 
 def check_selecting(project: Project) -> None:
-    """Two selections at once would make two rounds of one."""
+    """Refuse a second selection while one is open: it would make two rounds."""
     for job in list_jobs(project, OPEN):
         if job.kind == "select":
             raise UsageError(
@@ -112,7 +112,7 @@ def check_selecting(project: Project) -> None:
 
 
 def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
-    """A wrong name is answered now, not after an hour of embedding or training."""
+    """Check the strategy's name now, not after an hour of embedding or training."""
     from coldal_tui.selection.strategies import strategy
 
     if asked is not None:
@@ -128,7 +128,7 @@ def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:
 
 
 def check_run(project: Project, asked: str | None) -> None:
-    """Whether there is a run to work with, before any hour is spent."""
+    """Check that there is a run to work with."""
     runs = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]
     if not runs:
         raise ColdalError("there is no run yet", where=project.name, remedy="coldal-tui train")
@@ -137,7 +137,7 @@ def check_run(project: Project, asked: str | None) -> None:
 
 
 def clipped(project: Project, size: int | None) -> tuple[str, ...]:
-    """What to tell of a batch that is larger than what is left, or comes before earlier labels.
+    """Notes about a batch larger than the budget left, or picked before earlier labels are in.
 
     Raises ColdalError (code ``budget-spent``) when nothing is left.
     """

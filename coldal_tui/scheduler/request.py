@@ -1,4 +1,4 @@
-"""What a job was asked for: its own words first, then coldal.toml's."""
+"""Parameters of a job: from its request first, then from coldal.toml."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def device_of(project: Project, request: Request) -> str:
 
 
 def train_options(project: Project, request: Request) -> TrainOptions:
-    """How to train: what the request says of steps and device, else ``[train]``."""
+    """Training options: steps and device from the request, the rest from ``[train]``."""
     section = project.config.train
     return TrainOptions(
         steps=request.get("steps") or section.steps,
@@ -51,7 +51,7 @@ def train_options(project: Project, request: Request) -> TrainOptions:
 
 
 def needs_of(strategy: str) -> tuple[str, ...]:
-    """What a strategy needs to know of the scans. UsageError: there is no such strategy."""
+    """The fields of the pool that a strategy needs. Raises UsageError for an unknown strategy."""
     if strategy in NEEDS:
         return NEEDS[strategy]
     # Only here, for it loads numpy, which would make a supervisor half as large again.
@@ -61,12 +61,12 @@ def needs_of(strategy: str) -> tuple[str, ...]:
 
 
 def needs_ensemble(strategy: str) -> bool:
-    """Whether a strategy asks what several networks disagree about; errors as ``needs_of``."""
+    """Whether a strategy needs an ensemble of networks. Raises as ``needs_of``."""
     return "bald" in needs_of(strategy)
 
 
 def check_device(request: Request) -> None:
-    """UsageError when the request names a device in words that mean none."""
+    """Raise UsageError when the request names an invalid device."""
     device = request.get("device")
     if device is not None and not _DEVICE.fullmatch(str(device)):
         raise UsageError(
@@ -88,7 +88,7 @@ def _gpus_of(project: Project, kind: str, request: Request) -> int:
 
 
 def ask_of(project: Project, kind: str, request: Request) -> Ask:
-    """What a job of this kind asks of its backend."""
+    """The resources that a job of this kind asks its backend for."""
     check_device(request)
     return Ask(
         kind=kind,

@@ -1,6 +1,6 @@
-"""One supervisor per project: launches jobs whose dependencies are done, commits receipts.
+"""The supervisor, one per project: starts jobs whose dependencies are done, commits receipts.
 
-Started by whoever submits a job, gone when nothing is left to do; a file lock keeps it single.
+Started by the process that submits a job; exits when nothing is left; a file lock keeps it single.
 Run as ``python -m coldal_tui.scheduler.supervisor PROJECT``.
 """
 
@@ -100,7 +100,7 @@ def supervisor_running(layout: Layout) -> bool:
 
 
 def run(root: Path, tick_s: float = TICK_S, idle_s: float = IDLE_S) -> int:
-    """The supervisor process: until nothing has been open for ``idle_s`` seconds."""
+    """Run the supervisor until no job has been open for ``idle_s`` seconds."""
     layout = Layout(root.absolute())
     while True:
         with layout.supervisor_lock.open("ab") as lock:
@@ -122,7 +122,7 @@ def _any_open(root: Path) -> bool:
 
 
 def _loop(project: Project, tick_s: float, idle_s: float) -> bool:
-    """Work until nothing is left to do; True when it gave up over failures instead."""
+    """Work until nothing is left; True when it stopped because of repeated failures."""
     supervisor = Supervisor(project)
     idle_since, failures = time.monotonic(), 0
     while time.monotonic() - idle_since < idle_s:
@@ -146,7 +146,7 @@ def _loop(project: Project, tick_s: float, idle_s: float) -> bool:
 
 
 def _rest(supervisor: Supervisor, tick_s: float) -> None:
-    """Until something happens, or it is time for a look anyway."""
+    """Wait until something happens or the next regular look is due."""
     for _ in range(round(LOOK_S / TICK_S)):
         time.sleep(tick_s)
         if supervisor.called():

@@ -8,7 +8,7 @@ one another cut holes, be it by XOR or as one line with a keyhole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.importers.shared.contour_slices import Slices, place
 from coldal_tui.exchange.importers.shared.dicom_header import (
     drawn_on,
     items,
@@ -28,21 +29,15 @@ from coldal_tui.exchange.importers.shared.dicom_header import (
     uids_of,
 )
 from coldal_tui.exchange.masks.grid_canvas import Canvas, grid_shape, pixels_on
-from coldal_tui.exchange.masks.scanline import fill_rings
 from coldal_tui.imaging.affines import LPS_TO_RAS
-from coldal_tui.imaging.geometry import Triple
+from coldal_tui.imaging.labelfile import BACKGROUND
 from coldal_tui.imaging.readers.limits import decoding
 from coldal_tui.visible import counted
 
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _TITLE = "DICOM structure set"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
-_OFF_PLANE = 0.25
-"""How far from a slice's plane a contour may lie, in slices: planning systems round positions."""
-
-_OFF_GRID = 1.0
-"""How far a contour may leave the grid, in voxels: a body's outline may touch the last one."""
-
+_SHOWN = 4
 _CONTOUR_DATA = 0x30060050
 
 
@@ -90,12 +85,15 @@ class Structure:
 
 
 def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
-    """Draw all structures on a scan's slices; values number the structures from 1.
+    """Draw structures on a scan's slices; values number the structures from 1.
+
+    Those that mean background are not drawn. What leaves the scan (couch, body) is cut at its rim
+    and told. Contours on every n-th slice are interpolated between: see ``Slices``.
 
     Raises
     ------
-    ImageError : damaged; the scan has no world coordinates; contours between or outside its
-        slices.
+    ImageError : damaged; the scan has no world coordinates; contours of a class of the project
+        between its slices, or mostly outside.
     """
     structures = read_structures(path)
     if target.affine is None:
@@ -105,16 +103,29 @@ def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
             remedy="Import the mask in the scan's own pixels, such as NIfTI or PNG.",
             code="no-position",
         )
-    to_voxels = np.linalg.inv(np.asarray(target.affine)) @ LPS_TO_RAS
+    affine = np.asarray(target.affine)
+    to_voxels = np.linalg.inv(affine) @ LPS_TO_RAS
     shape = grid_shape(target)
+    steps = np.linalg.norm(affine[:3, :2], axis=0)
     canvas = Canvas(shape, max(len(structures), 1))
+    told = _Told()
     for number, structure in enumerate(structures, start=1):
+        meaning = target.meanings.label(structure.name) if target.meanings else None
+        if meaning == BACKGROUND:
+            told.left_out.append(structure.name)
+            continue
         rings = [contour @ to_voxels[:3, :3].T + to_voxels[:3, 3] for contour in structure.contours]
-        for k, group in _by_slice(rings, shape, structure.name).items():
-            _draw(canvas, k, group, number)
+        wanted = target.meanings is None or meaning is not None
+        placed = place(rings, shape, structure.name, wanted=wanted)
+        slices = Slices(placed, shape, (float(steps[0]), float(steps[1])))
+        for k, (left, right, top, bottom), drawn in slices.drawn():
+            window = slice(left, right), slice(top, bottom), slice(k, k + 1)
+            canvas.draw(window, drawn[:, :, None], number)
+        told.learn(structure, slices)
     names = {number: one.name for number, one in enumerate(structures, start=1)}
     # The numbers are ours: nobody can mean a structure by its value.
-    return replace(pixels_on(target, canvas, names, tuple(_notes(structures))), numbered=False)
+    pixels = pixels_on(target, canvas, names, tuple(told.notes()))
+    return replace(pixels, numbered=False, warnings=tuple(told.warnings))
 
 
 def read_structures(path: Path) -> tuple[Structure, ...]:
@@ -167,59 +178,51 @@ def _distinct(contours: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return list({contour.tobytes(): contour for contour in contours}.values())
 
 
-def _by_slice(
-    rings: list[NDArray[np.float64]], shape: Triple, name: str
-) -> dict[int, list[NDArray[np.float64]]]:
-    """Rings ``(n, 2)`` of (i, j) by slice; every ring lies in the plane of one."""
-    groups: dict[int, list[NDArray[np.float64]]] = {}
-    for ring in rings:
-        k = round(float(ring[:, 2].mean()))
-        stray = float(np.abs(ring[:, 2] - k).max())
-        if stray > _OFF_PLANE:
-            raise _misplaced(name, f"lies between the scan's slices ({stray:.2f} slices off)")
-        beyond = float(np.maximum(-ring[:, :2], ring[:, :2] - (np.array(shape[:2]) - 1)).max())
-        if not 0 <= k < shape[2]:
-            raise _misplaced(name, f"lies on slice {k + 1}; the scan has {shape[2]}")
-        if beyond > _OFF_GRID:
-            raise _misplaced(name, f"reaches {beyond:.0f} voxels beyond the scan")
-        groups.setdefault(k, []).append(ring[:, :2])
-    return groups
+@dataclass
+class _Told:
+    """What there is to tell of a structure set."""
 
+    drawn: list[Structure] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
-def _misplaced(name: str, what: str) -> ImageError:
-    return ImageError(
-        f"a contour of {name!r} {what}",
-        remedy="Check that it was drawn on this series, and not on a reformatted one.",
-        code="geometry",
-    )
+    def learn(self, structure: Structure, slices: Slices) -> None:
+        """A structure that was drawn: what was cut, filled, and left empty."""
+        name, placed = structure.name, slices.placed
+        self.drawn.append(structure)
+        if placed.outside:
+            what = counted(placed.outside, "contour")
+            self.warnings.append(f"{name!r}: {what} outside the scan's slices left out")
+        if placed.cut:
+            self.warnings.append(
+                f"{name!r}: {counted(placed.cut, 'contour')} cut at the scan's rim"
+            )
+        if slices.between:
+            what = counted(slices.between, "slice")
+            self.warnings.append(f"{name!r}: {what} between contours interpolated")
+        if slices.gaps:
+            shown = ", ".join(f"{a + 1} and {b + 1}" for a, b in slices.gaps[:_SHOWN])
+            more = f" and {len(slices.gaps) - _SHOWN} more" if len(slices.gaps) > _SHOWN else ""
+            self.warnings.append(
+                f"{name!r}: nothing is drawn between its contours on slices {shown}{more}"
+            )
 
-
-def _draw(canvas: Canvas, k: int, rings: list[NDArray[np.float64]], number: int) -> None:
-    """Fill the rings of one slice, within the box around them."""
-    points = np.concatenate(rings)
-    room = canvas.layers[0].shape
-    low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, room[:2])
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    if min(size) < 1:
-        return
-    drawn = fill_rings([ring - low for ring in rings], size, edges_inside=True)
-    window = (slice(low[0], high[0]), slice(low[1], high[1]), slice(k, k + 1))
-    canvas.draw(window, drawn[:, :, None], number)
-
-
-def _notes(structures: tuple[Structure, ...]) -> Iterator[str]:
-    drawn = [one for one in structures if one.contours]
-    contours = sum(len(one.contours) for one in drawn)
-    yield (
-        f"{counted(contours, 'contour')} of {counted(len(drawn), 'structure')} "
-        "drawn on the scan's slices"
-    )
-    others = sum(one.others for one in structures)
-    if others == 1:
-        yield "1 point or open contour encloses nothing and was left out"
-    elif others:
-        yield f"{others} points and open contours enclose nothing and were left out"
+    def notes(self) -> Iterator[str]:
+        drawn = [one for one in self.drawn if one.contours]
+        contours = sum(len(one.contours) for one in drawn)
+        yield (
+            f"{counted(contours, 'contour')} of {counted(len(drawn), 'structure')} "
+            "drawn on the scan's slices"
+        )
+        others = sum(one.others for one in self.drawn)
+        if others == 1:
+            yield "1 point or open contour encloses nothing and was left out"
+        elif others:
+            yield f"{others} points and open contours enclose nothing and were left out"
+        if self.left_out:
+            shown = ", ".join(map(repr, self.left_out[:_SHOWN]))
+            more = f" and {len(self.left_out) - _SHOWN} more" if len(self.left_out) > _SHOWN else ""
+            yield f"background, not drawn: {shown}{more}"
 
 
 def _without_scan(path: Path) -> MaskPixels:

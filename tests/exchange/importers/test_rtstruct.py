@@ -8,7 +8,8 @@ import pytest
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.rtstruct import read_onto, read_structures
-from coldal_tui.exchange.incoming.geometry_policy import Accepted, decide
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
+from coldal_tui.exchange.incoming.importing import examine
 from tests.support import dicom_files as made
 from tests.support.import_plan import plan_import
 
@@ -229,3 +230,110 @@ def test_contours_too_long_for_their_type_are_read(ct, tmp_path):
     i, j = np.indices(GRID[:2])
     inside = ((i - 4) / 3.2) ** 2 + ((j - 2.5) / 2.2) ** 2 < 1
     np.testing.assert_array_equal(pixels.array[:, :, 2], inside)
+
+
+ORGAN = box(2, 1, 1, 6, 4)
+ORGAN_VOXELS = (slice(1, 7), slice(1, 5), 2)
+
+
+@pytest.mark.parametrize(
+    "couch",
+    [
+        box(2, -40, 3, 60, 40),  # beyond the rim on all sides
+        box(11, 0, 0, 4, 4),  # below the last slice
+        box(2.5, 0, 0, 4, 4),  # between two slices
+    ],
+)
+def test_what_is_mapped_to_background_leaves_the_others_alone(ct, tmp_path, couch):
+    ds = made.structure_set({"organ": [ORGAN], "Couch": [couch]})
+    made.save(ds, tmp_path / "masks" / "rs.dcm")
+    options = ImportOptions(values={"couch": "background"})
+
+    (verdict,) = examine(tmp_path / "masks", [ct.target], ("organ",), None, options=options)
+
+    np.testing.assert_array_equal(verdict.label, voxels(ORGAN_VOXELS))
+    assert "background, not drawn: 'Couch'" in verdict.notes
+    assert verdict.warnings == ()
+
+
+def test_a_structure_wholly_outside_need_not_be_explained(judged):
+    ds = made.structure_set(
+        {"organ": [ORGAN], "couch": [box(11, 0, 0, 4, 4), box(2.5, 0, 0, 1, 1)]}
+    )
+
+    decision = judged(ds)
+
+    np.testing.assert_array_equal(decision.label, voxels(ORGAN_VOXELS))
+    assert decision.warnings == ("'couch': 2 contours outside the scan's slices left out",)
+
+
+def test_a_class_that_leaves_the_scan_a_little_is_cut_and_told(judged):
+    contours = [box(2, 1, 1, 12, 4), box(3, 1, 1, 6, 4), box(4, 1, 1, 6, 4), box(5, 1, 1, 6, 4)]
+
+    decision = judged(made.structure_set({"organ": contours}))
+
+    expected = voxels(
+        (slice(1, 9), slice(1, 5), 2), *((slice(1, 7), slice(1, 5), k) for k in (3, 4))
+    )
+    np.testing.assert_array_equal(decision.label, expected)
+    assert decision.warnings == (
+        "'organ': 1 contour outside the scan's slices left out",
+        "'organ': 1 contour cut at the scan's rim",
+    )
+
+
+def test_contours_on_every_second_slice_are_filled_between_and_told(judged):
+    contours = [box(k, 1, 1, 6, 4) for k in (0, 2, 4)]
+
+    decision = judged(made.structure_set({"organ": contours}))
+
+    expected = voxels(*((slice(1, 7), slice(1, 5), k) for k in range(5)))
+    np.testing.assert_array_equal(decision.label, expected)
+    assert decision.warnings == ("'organ': 2 slices between contours interpolated",)
+
+
+def signed_by_hand(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """Distance to the nearest pixel of the other kind, by trying all of them."""
+    places = np.argwhere(np.ones_like(mask))
+    wide = np.pad(mask, 1)
+    kinds = {kind: np.argwhere(wide == kind) - 1 for kind in (False, True)}
+    half = min(spacing) / 2
+    found = np.zeros(mask.shape)
+    for place in places:
+        here = bool(mask[tuple(place)])
+        steps = (kinds[not here] - place) * spacing
+        distance = np.sqrt((steps**2).sum(axis=1)).min() - half
+        found[tuple(place)] = distance if here else -distance
+    return found
+
+
+def test_shapes_between_are_blended_by_their_distances(judged, ct):
+    big, small = box(1, 0, 0, 8, 5), box(3, 3, 2, 5, 3)
+
+    decision = judged(made.structure_set({"organ": [big, small]}))
+
+    ends = [np.zeros(GRID[:2], bool), np.zeros(GRID[:2], bool)]
+    ends[0][0:9, 0:6], ends[1][3:6, 2:4] = True, True
+    steps = np.linalg.norm(np.asarray(ct.target.affine)[:3, :2], axis=0)
+    middle = sum(signed_by_hand(one, tuple(steps)) for one in ends) > 0
+    np.testing.assert_array_equal(decision.label[:, :, 2].astype(bool), middle)
+    assert 6 < middle.sum() < 54
+
+
+@pytest.mark.parametrize(
+    ("contours", "gap"),
+    [
+        # Every slice has one, but for one: a gap, not thinned out.
+        ([box(k, 1, 1, 6, 4) for k in (0, 1, 2, 4)], "3 and 5"),
+        # One outline, then two.
+        ([box(0, 0, 0, 8, 5), box(2, 0, 0, 2, 4), box(2, 5, 0, 8, 4)], "1 and 3"),
+        # Two shapes with nothing in common.
+        ([box(0, 0, 0, 2, 2), box(2, 5, 3, 8, 5)], "1 and 3"),
+    ],
+)
+def test_any_other_gap_stays_empty_and_is_told(judged, contours, gap):
+    decision = judged(made.structure_set({"organ": contours}))
+
+    between = int(gap.partition(" ")[0])
+    assert not decision.label[:, :, between].any()
+    assert decision.warnings == (f"'organ': nothing is drawn between its contours on slices {gap}",)

@@ -57,6 +57,7 @@ bench: venv
 	$(BIN)/python benchmarks/jobs.py
 
 soak: venv
+	$(BIN)/python scripts/calibration.py --out docs/soak
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
 	$(BIN)/python scripts/soak_hostile.py --cases 1000 --out docs/soak/hostile.md
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from coldal_tui.project.project import Project
     from coldal_tui.scheduler.plan_simulate import Wish
 
-_BESIDE_RESUME = {"targets", "resume", "out", "device", "shards", "as_json", "detach"}
+_ASKED = ("cases", "design", "rule", "steps", "image_size")
+_BESIDE_RESUME = {"targets", "resume", "out", "by", "device", "shards", "as_json", "detach"}
 
 
 class _Listed(click.ParamType):  # type: ignore[type-arg]  # older click has none
@@ -67,7 +68,17 @@ _WEIGHTS = _Listed("X,Y", click.FloatRange(0, 1))
 @click.option("--test", type=click.Path(path_type=Path), help="CSV of the patients to test on.")
 @click.option("--validation", type=click.IntRange(min=0), help="Patients that watch the training.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps of each training.")
+@click.option("--image-size", type=click.IntRange(min=16), help="Long side of working images.")
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Random draws of each split.",
+)
+@click.option("--random-budgets", type=_COUNTS, help="More label counts of random: 8,17,34")
 @click.option("--full/--no-full", default=True, help="Also train on all labels, once a seed.")
+@click.option("--by", help="Metadata column: Dice of each kind of scan too.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.")
 @click.option("--shards", type=click.IntRange(min=1), default=1, help="Jobs that share the cells.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
@@ -88,6 +99,8 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
     with common.open_project(targets) as project:
         request = _newest(ctx, project) if asked["resume"] else _new(project, asked)
         request |= {"parts": asked["shards"], "device": asked["device"]}
+        if asked["by"] is not None:
+            request["by"] = asked["by"]
         if asked["out"] is not None:
             request["out"] = str(asked["out"].absolute())
         elif asked["resume"]:
@@ -151,6 +164,10 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
     design, rule = plan_design(project, wish)
     for seed in design.seeds:
         check_sizes(hidden.patients, rule, seed, design.largest)
+    if asked["by"] is not None:
+        from coldal_tui.project.views.simulation_view import kinds_of
+
+        kinds_of(project, asked["by"], hidden.patients)
     cells = len(design.all_cells())
     patients = counted(len(set(hidden.patients.values())), "patient")
     scans = counted(len(hidden.scans), "scan")
@@ -161,6 +178,7 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
         "design": msgspec.to_builtins(design),
         "rule": msgspec.to_builtins(rule),
         "steps": asked["steps"],
+        "image_size": asked["image_size"],
         "masks": None if asked["masks"] is None else str(asked["masks"].absolute()),
         "match": asked["match"],
         "test": None if asked["test"] is None else str(asked["test"].absolute()),
@@ -189,6 +207,8 @@ def _wish(asked: dict[str, Any], test_patients: tuple[str, ...] = ()) -> Wish:
         test_fraction=asked["test_fraction"],
         test_patients=test_patients,
         full=asked["full"],
+        draws=asked["draws"],
+        random_budgets=asked["random_budgets"] or (),
     )
 
 
@@ -233,7 +253,7 @@ def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("cases", "design", "rule", "steps"))
+    return all(one.get(key) == other.get(key) for key in _ASKED)
 
 
 def _say_failed(jobs: list[Job]) -> None:

@@ -11,6 +11,8 @@ from coldal_tui.cli.common import number
 from coldal_tui.simulation.words import (
     caveats,
     difference_words,
+    headlines,
+    kind_words,
     needed_words,
     with_interval,
 )
@@ -33,8 +35,12 @@ def show(out: Console, results: dict[str, Any], files: Sequence[Path]) -> None:
         _show_chart(out, found)
     if results["full"] is not None:
         out.print(f"all labels of the pool: Dice {with_interval(results['full']['dice'])}")
+    for text in headlines(results):
+        out.print(f"\n{text}")
     for one in results["answers"]:
         out.print(f"\n{one['text']}")
+    for text in kind_words(results):
+        out.print(f"\n{text}")
     out.print()
     for one in caveats(results):
         out.print(f"· {one}")

@@ -124,7 +124,8 @@ class TrainOptions(msgspec.Struct, frozen=True):
     """How to train; None means: decided from the data and recorded in the run's plan.
 
     ``patch`` is the training patch in pixels or voxels per axis; ``spacing`` the working grid in
-    mm per axis; ``steps`` optimiser steps in all. ``intensity`` is the project's rule.
+    mm per axis; ``steps`` optimiser steps in all; ``image_size`` the long side of a 2-D plan's
+    working image in pixels. ``intensity`` is the project's rule.
     """
 
     steps: int | None = None
@@ -136,6 +137,7 @@ class TrainOptions(msgspec.Struct, frozen=True):
     workers: int = 0
     amp: bool = True
     intensity: IntensityChoice = BY_FILE
+    image_size: int | None = None
 
 
 class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):

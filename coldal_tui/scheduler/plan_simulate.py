@@ -44,6 +44,8 @@ class Wish:
     test_fraction: float = 0.3
     test_patients: tuple[str, ...] = ()
     full: bool = True
+    draws: int = 3
+    random_budgets: tuple[int, ...] = ()
 
 
 def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
@@ -71,6 +73,8 @@ def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
         batch=(wish.batch or batch_size(project, 1)) if active else 0,
         rounds=wish.rounds if active else 0,
         full=wish.full,
+        draws=wish.draws,
+        further=tuple(sorted(set(wish.random_budgets) - set(budgets))) if cold else (),
     )
     validation = wish.validation
     if validation is None:
@@ -168,6 +172,8 @@ def plan_simulate(project: Project, request: Request) -> SimulateSpec:
     shards = shard_rows(project, {k: v for k, v in vectors.items() if k in here})
     config = project.config
     options = train_options(project, request)
+    # A small training gains nothing from a second thread: a second job (--shards) does.
+    options = msgspec.structs.replace(options, threads=options.threads or 1)
     setup = _setup(project, scans, rule, options, encoder_hash, shards)
     store = store_of(project, setup.setup)
     if not (store / SETUP_FILE).exists():
@@ -207,6 +213,8 @@ def _setup(
         del training[key]
     if options.intensity == BY_FILE:
         del training["intensity"]  # cells from before there was a choice stay good
+    if options.image_size is None:
+        del training["image_size"]
     vectors = {
         scan_id: (shard.sha256, row)
         for shard in shards

@@ -47,6 +47,7 @@ def train_options(project: Project, request: Request) -> TrainOptions:
         workers=section.workers,
         amp=section.amp,
         intensity=project.intensity,
+        image_size=request.get("image_size"),
     )
 
 

@@ -348,6 +348,39 @@ def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
 
 
 @register(
+    "herding",
+    rounds=("cold", "active"),
+    description="the scans whose mean comes closest to that of the pool (kernel herding)",
+)
+def _herding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.herding import herding
+
+    return herding(pool, batch, seed)
+
+
+@register(
+    "maxherding",
+    rounds=("cold", "active"),
+    description="the scans that together lie near all others (MaxHerding)",
+)
+def _max_herding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.herding import max_herding
+
+    return max_herding(pool, batch, seed)
+
+
+@register(
+    "uherding",
+    rounds=("active",),
+    description="the same, each scan weighted by its entropy (UHerding)",
+)
+def _uherding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+    from coldal_tui.selection.herding import uherding
+
+    return uherding(pool, batch, seed)
+
+
+@register(
     "entropy-diversity",
     rounds=("active",),
     description="entropy of the last run plus distance on the map to what is covered",

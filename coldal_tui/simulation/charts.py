@@ -98,6 +98,21 @@ def series_of(group: dict[str, Any], measure: str) -> list[Series]:
     return found
 
 
+def differences_of(group: dict[str, Any]) -> list[Series]:
+    """Each arm's Dice less that of random, with the interval that its verdict comes from."""
+    found = []
+    for arm in group["arms"]:
+        stats = [(point["labels"], point.get("minus_random")) for point in arm["points"]]
+        points = tuple(
+            (float(labels), stat["mean"], stat["low"], stat["high"])
+            for labels, stat in stats
+            if stat is not None and stat["low"] is not None
+        )
+        if points:
+            found.append(Series(arm["arm"], points))
+    return found
+
+
 def draw(
     curves: Sequence[Series], title: str, y_label: str, *, level: tuple[str, float] | None = None
 ) -> Picture:

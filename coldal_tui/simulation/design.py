@@ -42,6 +42,7 @@ class CellId(msgspec.Struct, frozen=True):
     round: int = 0
     start: str = ""
     round0: int = 0
+    draw: int = 0
 
     @property
     def arm(self) -> str:
@@ -55,6 +56,7 @@ class CellId(msgspec.Struct, frozen=True):
             return seed
         weight = "" if self.alpha is None else f"-a{self.alpha:g}"
         arm = f"{self.strategy}{weight}-{self.labels:04d}"
+        arm += f"-d{self.draw}" if self.draw else ""
         if self.group == "cold":
             return f"{seed}-{arm}"
         return f"{seed}-{self.start}-{self.round0:04d}-{arm}-r{self.round}"
@@ -91,6 +93,8 @@ class Design(msgspec.Struct, frozen=True):
     batch: int = 0
     rounds: int = 0
     full: bool = True
+    draws: int = 1
+    further: tuple[int, ...] = ()
 
     def cells(self, seed: int) -> list[CellId]:
         """The cells of one seed, each after the one that it goes on from."""
@@ -101,17 +105,27 @@ class Design(msgspec.Struct, frozen=True):
 
     def _cells(self, seed: int) -> Iterator[CellId]:
         for labels in self.budgets:
-            yield from (CellId(seed, "cold", strategy, labels) for strategy in self.cold)
+            for strategy in self.cold:
+                yield from self.cold_cells(seed, strategy, labels)
+        if RANDOM in self.cold:
+            for labels in self.further:
+                yield from self.cold_cells(seed, RANDOM, labels)
         for arm in self.active:
-            yield from (self.active_cell(seed, arm, number) for number in range(self.rounds + 1))
+            for number in range(self.rounds + 1):
+                yield from self.active_cells(seed, arm, number)
         if self.full:
             yield CellId(seed, "full")
 
-    def active_cell(self, seed: int, arm: Arm, number: int) -> CellId:
-        """The cell of one round of an arm; round 0 is the first queue that all arms share."""
+    def cold_cells(self, seed: int, strategy: str, labels: int) -> tuple[CellId, ...]:
+        """The cells of a first queue: one, and of ``random`` one for each draw."""
+        count = self.draws if strategy == RANDOM else 1
+        return tuple(CellId(seed, "cold", strategy, labels, draw=n) for n in range(count))
+
+    def active_cells(self, seed: int, arm: Arm, number: int) -> tuple[CellId, ...]:
+        """The cells of one round of an arm; round 0 is the first queue that all arms share."""
         if number == 0:
-            return CellId(seed, "cold", self.start, self.round0)
-        return CellId(
+            return (CellId(seed, "cold", self.start, self.round0),)
+        first = CellId(
             seed=seed,
             group="active",
             strategy=arm.strategy,
@@ -121,26 +135,35 @@ class Design(msgspec.Struct, frozen=True):
             start=self.start,
             round0=self.round0,
         )
+        count = self.draws if arm.strategy == RANDOM else 1
+        return tuple(msgspec.structs.replace(first, draw=n) for n in range(count))
 
-    def curves(self, group: Group, seed: int) -> dict[str, list[CellId]]:
-        """The cells of each arm of a group, by label count."""
+    def active_cell(self, seed: int, arm: Arm, number: int) -> CellId:
+        """The cell of one round of an arm; of ``random`` that of its first draw."""
+        return self.active_cells(seed, arm, number)[0]
+
+    def curves(self, group: Group, seed: int) -> dict[str, list[tuple[CellId, ...]]]:
+        """The cells of each arm of a group, by label count; several where an arm is drawn."""
         if group == "cold":
-            return {
-                strategy: [CellId(seed, "cold", strategy, n) for n in self.label_counts("cold")]
-                for strategy in self.cold
-            }
+            counts = self.label_counts("cold")
+            return {name: [self.cold_cells(seed, name, n) for n in counts] for name in self.cold}
         if group == "active":
             return {
-                arm.name: [self.active_cell(seed, arm, n) for n in range(self.rounds + 1)]
+                arm.name: [self.active_cells(seed, arm, n) for n in range(self.rounds + 1)]
                 for arm in self.active
             }
-        return {FULL: [CellId(seed, "full")]} if self.full else {}
+        return {FULL: [(CellId(seed, "full"),)]} if self.full else {}
 
     def label_counts(self, group: Group) -> list[int]:
         """The label counts at which the arms of a group are measured, ascending."""
         if group == "cold":
             return sorted(set(self.budgets))
         return [self.round0 + n * self.batch for n in range(self.rounds + 1)]
+
+    @property
+    def random_counts(self) -> list[int]:
+        """The label counts of the first queue at which ``random`` is measured, ascending."""
+        return sorted({*self.budgets, *self.further}) if RANDOM in self.cold else []
 
     @property
     def smallest(self) -> int:
@@ -150,7 +173,8 @@ class Design(msgspec.Struct, frozen=True):
     @property
     def largest(self) -> int:
         """The most labels of any cell, but for the whole pool."""
-        counts = [*self.budgets, *(self.label_counts("active") if self.active else [])]
+        counts = [*self.budgets, *self.further]
+        counts += self.label_counts("active") if self.active else []
         return max(counts, default=0)
 
     def share(self, part: int, of: int) -> list[CellId]:
@@ -168,7 +192,10 @@ class Design(msgspec.Struct, frozen=True):
     def _chains(self, seed: int) -> list[list[CellId]]:
         """Cells that need each other, in order; what needs nothing is a chain of its own."""
         active = [
-            [self.active_cell(seed, arm, n) for n in range(self.rounds + 1)] for arm in self.active
+            [cells[draw % len(cells)] for cells in rounds]
+            for arm in self.active
+            for rounds in [[self.active_cells(seed, arm, n) for n in range(self.rounds + 1)]]
+            for draw in range(len(rounds[-1]))
         ]
         within = {cell for chain in active for cell in chain}
         return [*active, *([cell] for cell in self.cells(seed) if cell not in within)]

@@ -1,6 +1,6 @@
-"""The numbers of a comparison: means with intervals, areas, penalties, efficiency, savings.
+"""The numbers of a comparison: means, areas under curves, efficiency, labels that are needed.
 
-Pure functions on arrays. Axes: A arms, B label counts, S seeds, P test patients, R resamples.
+Pure functions on arrays. Axes: A arms, B label counts, S seeds, P test patients.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coldal_tui.simulation.clustered import Estimate, estimate
+
 Floats = NDArray[np.float64]
 
-DRAWS = 10_000
-CONFIDENCE = 0.95
 _ROUNDING = 1e-9
 """Of means that are added up in another order."""
 
@@ -25,7 +25,8 @@ class Outcomes:
     """One measure of every arm at every label count, on the same test scans.
 
     ``sums`` is (A, B, S, P): the measure summed over a patient's scans, for each seed. ``counts``
-    is (S, P): how many scans of a patient a seed tests on; 0 where it does not.
+    is (S, P): how many scans of a patient a seed tests on (or their summed weight); 0 where it
+    does not.
     """
 
     sums: Floats
@@ -41,85 +42,9 @@ class Outcomes:
         """(A, B): the mean over seeds of their means."""
         return np.asarray(self.seed_means.mean(axis=2), dtype=np.float64)
 
-
-@dataclass(frozen=True)
-class Resamples:
-    """How often each seed (R, S) and each patient (R, P) was drawn."""
-
-    seeds: Floats
-    patients: Floats
-
-
-def resample(seeds: int, patients: int, draws: int = DRAWS, seed: int = 0) -> Resamples:
-    """Draw seeds, and independently patients, with replacement (Owen 2007, "The pigeonhole
-    bootstrap"): a patient whom several seeds test on is drawn for all of them alike.
-    """
-    rng = np.random.default_rng(seed)
-    return Resamples(
-        rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws).astype(np.float64),
-        rng.multinomial(patients, np.full(patients, 1 / patients), size=draws).astype(np.float64),
-    )
-
-
-def replicates(outcomes: Outcomes, drawn: Resamples) -> Floats:
-    """(R, A, B): ``Outcomes.means`` of each resample; the same draw for all arms, so paired.
-
-    A seed none of whose test patients was drawn leaves that resample; NaN where all do.
-    """
-    arms, budgets, seeds, patients = outcomes.sums.shape
-    flat = outcomes.sums.reshape(-1, patients).T
-    sums = (drawn.patients @ flat).reshape(-1, arms, budgets, seeds)
-    counts = drawn.patients @ outcomes.counts.T
-    weights = np.where(counts > 0, drawn.seeds, 0.0)
-    means = sums / np.where(counts > 0, counts, 1.0)[:, None, None, :]
-    total = weights.sum(axis=1)
-    weighted = np.einsum("rabs,rs->rab", means, weights)
-    safe = np.where(total > 0, total, 1.0)[:, None, None]
-    return np.where(total[:, None, None] > 0, weighted / safe, np.nan)
-
-
-def interval(found: Floats, seeds: int) -> tuple[Floats, Floats]:
-    """Both ends of the 95 % interval of (R, …) replicates; NaN replicates are left out.
-
-    The expanded percentile interval (Hesterberg 2015, "What teachers should know about the
-    bootstrap"): a bootstrap over few seeds is too narrow, so that the tails are cut at
-    Φ(−√(n/(n−1))·t) instead of 2.5 %, with t of n − 1 degrees of freedom. One seed says nothing
-    about the chance in selection and training: its interval is over patients alone, not widened.
-    """
-    tail = _tail(seeds)
-    with np.errstate(invalid="ignore"):
-        low, high = _quantiles(found, tail), _quantiles(found, 1 - tail)
-    return low, high
-
-
-def _tail(seeds: int) -> float:
-    from scipy.special import ndtr, stdtrit
-
-    if seeds < 2:
-        return (1 - CONFIDENCE) / 2
-    t = float(stdtrit(seeds - 1, (1 + CONFIDENCE) / 2))
-    return float(ndtr(-math.sqrt(seeds / (seeds - 1)) * t))
-
-
-def _quantiles(found: Floats, share: float) -> Floats:
-    """Linear, as ``nanquantile``, but infinities stay infinities (no 0 · ∞)."""
-    ordered = np.sort(found, axis=0)
-    known = np.sum(~np.isnan(ordered), axis=0)
-    place = share * np.maximum(known - 1, 0)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(known - 1, 0))
-    part = place - below
-    a = np.take_along_axis(ordered, below[None], axis=0)[0]
-    b = np.take_along_axis(ordered, above[None], axis=0)[0]
-    mixed = np.where((a == b) | (part == 0), a, (1 - part) * a + part * b)
-    return np.asarray(np.where(known > 0, mixed, np.nan), dtype=np.float64)
-
-
-def verdict(low: float, high: float, seeds: int) -> str:
-    """``better``, ``worse``, or ``can't tell``: when the interval spans 0, or of one seed."""
-    if seeds < 2 or not (low > 0 or high < 0):
-        return "can't tell"
-    return "better" if low > 0 else "worse"
+    def of(self, sums: Floats) -> Estimate:
+        """The estimate of (S, P) ``sums``: those of one cell, or any linear combination."""
+        return estimate(sums, self.counts)
 
 
 def aubc(values: Floats, labels: Sequence[int]) -> Floats:
@@ -141,36 +66,13 @@ def spread(seed_means: Floats) -> Floats:
     return np.asarray(seed_means.std(axis=-1, ddof=1), dtype=np.float64)
 
 
-def penalties(seed_means: Floats, compared: Sequence[int], p: float = 0.05) -> Floats:
-    """The pairwise penalty matrix (A, A): in which share of label counts row beats column.
-
-    A two-sided paired t-test over seeds at each of the label counts ``compared`` (Ash et al.,
-    "Deep batch active learning by diverse, uncertain gradient lower bounds", ICLR 2020; nnActive's
-    ``PairwisePenaltyMatrix``, whose rows are beaten). ``seed_means`` is (A, B, S).
-    """
-    arms = seed_means.shape[0]
-    matrix = np.zeros((arms, arms))
-    for row in range(arms):
-        for column in range(arms):
-            for budget in compared:
-                gap = seed_means[row, budget] - seed_means[column, budget]
-                if row != column and gap.mean() > 0 and paired_p(gap) < p:
-                    matrix[row, column] += 1 / len(compared)
-    return matrix
-
-
-def paired_p(differences: Floats) -> float:
-    """p of a two-sided t-test that paired differences have mean 0; 1 where it can't be tested."""
-    from scipy.special import stdtr
-
-    count = len(differences)
-    if count < 2 or not np.any(differences):
-        return 1.0
-    deviation = float(differences.std(ddof=1))
-    if deviation == 0:
-        return 0.0
-    t = abs(float(differences.mean())) / deviation * math.sqrt(count)
-    return float(2 * stdtr(count - 1, -t))
+def trapezia(labels: Sequence[int]) -> Floats:
+    """(B,) weights that add up to 1: a curve times them is its ``aubc``."""
+    if len(labels) == 1:
+        return np.ones(1)
+    widths = np.diff(np.asarray(labels, dtype=np.float64))
+    sides = np.concatenate([[0.0], widths]) + np.concatenate([widths, [0.0]])
+    return np.asarray(sides / 2 / widths.sum(), dtype=np.float64)
 
 
 def rising(values: Floats) -> Floats:

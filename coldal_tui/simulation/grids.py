@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,36 +14,52 @@ from coldal_tui.simulation.figures import Floats, Outcomes
 
 Value = Callable[[dict[str, Measured]], float]
 """One number of a test scan, from the measures of its classes."""
+Weight = Callable[[int, str], float]
+"""What a test scan counts, from the place of its seed and its id."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a group as arms × label counts × seeds, and the axes of its outcomes."""
+    """The cells of a group as arms × label counts × seeds, and the axes of its outcomes.
+
+    An arm that is drawn several times in a split has several cells there: its value is their mean.
+    """
 
     arms: tuple[str, ...]
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
     patients: tuple[str, ...]
-    cells: list[list[list[Cell]]]
+    cells: list[list[list[tuple[Cell, ...]]]]
     tested: list[dict[str, str]]
     """Of each seed: test scan → patient, of those that every cell of the seed has measured."""
 
-    def outcomes(self, value: Value) -> Outcomes:
+    def outcomes(self, value: Value, weight: Weight | None = None) -> Outcomes:
+        """A measure of every arm, label count, seed and patient; ``weight`` of each scan (1)."""
         place = {name: n for n, name in enumerate(self.patients)}
         shape = len(self.arms), len(self.labels), len(self.seeds), len(place)
         sums, counts = np.zeros(shape), np.zeros(shape[2:])
         for s, tested in enumerate(self.tested):
             for scan_id, patient in tested.items():
-                counts[s, place[patient]] += 1
+                share = 1.0 if weight is None else weight(s, scan_id)
+                counts[s, place[patient]] += share
                 for a in range(shape[0]):
                     for b in range(shape[1]):
-                        found = self.cells[a][b][s].scans[scan_id]
-                        sums[a, b, s, place[patient]] += value(found)
+                        found = self.cells[a][b][s]
+                        mean = math.fsum(value(cell.scans[scan_id]) for cell in found) / len(found)
+                        sums[a, b, s, place[patient]] += share * mean
         return Outcomes(sums, counts)
 
     def each(self, value: Callable[[Cell], float]) -> Floats:
         """(A, B, S) of what a whole cell has one of."""
-        return np.array([[[value(cell) for cell in at] for at in arm] for arm in self.cells])
+        return np.array(
+            [
+                [
+                    [math.fsum(value(cell) for cell in found) / len(found) for found in at]
+                    for at in arm
+                ]
+                for arm in self.cells
+            ]
+        )
 
     @property
     def unit(self) -> str | None:
@@ -52,7 +68,8 @@ class Grid:
             one.unit
             for arm in self.cells
             for at in arm
-            for cell in at
+            for cells in at
+            for cell in cells
             for found in cell.scans.values()
             for one in found.values()
         }
@@ -70,7 +87,7 @@ def lay_out(
     curves = {seed: design.curves(group, seed) for seed in design.seeds}
 
     def whole(seed: int, arm: str) -> bool:
-        return all(id in cells for id in curves[seed][arm])
+        return all(id in cells for drawn in curves[seed][arm] for id in drawn)
 
     names = list(curves[design.seeds[0]]) if design.seeds else []
     arms = tuple(arm for arm in names if any(whole(seed, arm) for seed in design.seeds))
@@ -80,7 +97,9 @@ def lay_out(
     tested: dict[int, dict[str, str]] = {}
     for seed in design.seeds:
         if all(whole(seed, arm) for arm in arms):
-            measured = [set(cells[id].scans) for arm in arms for id in curves[seed][arm]]
+            measured = [
+                set(cells[id].scans) for arm in arms for drawn in curves[seed][arm] for id in drawn
+            ]
             shared = sorted(set.intersection(*measured))
             tested |= {seed: {scan_id: patient_of[scan_id] for scan_id in shared}} if shared else {}
     if not tested:
@@ -94,11 +113,32 @@ def lay_out(
             sorted({patient for scans in tested.values() for patient in scans.values()})
         ),
         cells=[
-            [[cells[curves[seed][arm][b]] for seed in tested] for b in range(len(counts))]
+            [
+                [tuple(cells[id] for id in curves[seed][arm][b]) for seed in tested]
+                for b in range(len(counts))
+            ]
             for arm in arms
         ],
         tested=list(tested.values()),
     )
+
+
+def random_curve(grid: Grid, design: Design, cells: Mapping[CellId, Cell]) -> Grid:
+    """``random`` alone at all of its label counts, on the seeds and test scans of ``grid``.
+
+    A label count that one of the seeds lacks is left out.
+    """
+    found: dict[int, list[tuple[Cell, ...]]] = {}
+    for labels in design.random_counts:
+        drawn = [design.cold_cells(seed, RANDOM, labels) for seed in grid.seeds]
+        made = [tuple(cells[id] for id in ids if id in cells) for ids in drawn]
+        whole = all(
+            len(done) == len(ids) and all(scans.keys() <= cell.scans.keys() for cell in done)
+            for done, ids, scans in zip(made, drawn, grid.tested, strict=True)
+        )
+        if whole:
+            found[labels] = made
+    return replace(grid, arms=(RANDOM,), labels=tuple(found), cells=[list(found.values())])
 
 
 def mean_of(measure: str) -> Value:

@@ -9,7 +9,10 @@ from coldal_tui.simulation.words import (
     Document,
     caveats,
     difference_words,
+    headlines,
+    kind_words,
     needed_words,
+    visible_words,
     with_interval,
 )
 from coldal_tui.visible import counted
@@ -22,23 +25,29 @@ the start of the training anew; the arms of one seed share all of it, and one tr
 that differences are paired. Labels are counted with those for validation.
 
 Dice and Hausdorff distances are measured on each test scan's own grid and averaged over classes, \
-scans, then seeds. Intervals are 95 %: a paired bootstrap over seeds and test patients \
-(pigeonhole; 10,000 draws), widened for few seeds (expanded percentiles). AUBC is the area under \
-Dice over label counts, by trapezia, over their range. *Random needs* is the number of labels at \
-which random's monotone, linearly interpolated curve reaches the same Dice. FG-Eff is nnActive's \
-foreground efficiency (arXiv 2511.19183): γ of the exponential approach to the Dice of full \
-labelling over the share of the pool's foreground that is labelled{start}. The penalty matrix \
-counts the share of label counts at which the row beats the column in a two-sided paired t-test \
-over seeds (p < 0.05; Ash et al. 2020), without correction for the number of comparisons."""
+scans, then seeds. {draws}Intervals and verdicts come from one test: the paired difference of each \
+test scan, its variance clustered by seed and by test patient (Cameron, Gelbach and Miller 2011), \
+with t of as many degrees of freedom as seeds less one. Verdicts are at p < 0.05 after Holm's \
+correction over the arms; intervals are 95 % each. *Visible* is the difference that four such \
+studies in five would show. AUBC is the area under Dice over label counts, by trapezia, over their \
+range; its difference from random leaves out a first queue that all arms share. *Random needs* is \
+the number of labels at which random's monotone, linearly interpolated curve reaches the same \
+Dice; its interval holds the counts at which the test does not tell random from the arm. FG-Eff is \
+nnActive's foreground efficiency (arXiv 2511.19183): γ of the exponential approach to the Dice of \
+full labelling over the share of the pool's foreground that is labelled{start}. The penalty matrix \
+counts the share of label counts at which the row beats the column by the same test (the form of \
+Ash et al. 2020)."""
 
 
 def page(results: Document, pictures: Sequence[tuple[str, str]] = ()) -> str:
     """The report of a simulation; ``pictures`` are (file name, what it shows)."""
     about = results["about"]
     lines = [f"# Would this have beaten random here? {about['project']}", ""]
+    lines += [f"**{one}**\n" for one in headlines(results)]
     lines += [f"- {one['text']}" for one in results["answers"]] or [
         "- Nothing can be compared yet: no seed has all its cells."
     ]
+    lines += [f"- {one}" for one in kind_words(results)]
     lines += ["", *(f"> {one}\n>" for one in caveats(results))]
     lines[-1] = lines[-1].removesuffix("\n>")
     for group, found in results["groups"].items():
@@ -88,7 +97,37 @@ def _group(found: Document) -> list[str]:
     if len(found["arms"][0]["points"][0]["classes"]) > 1:
         lines += ["", "By class:", "", *_by_class(found, unit)]
     lines += ["", *_penalties(found["penalties"])]
+    if len(found["random"]) > len(found["labels"]):
+        shown = [[str(one["labels"]), with_interval(one["dice"])] for one in found["random"]]
+        lines += ["", "random at all its label counts:", "", *_table(["labels", "Dice"], shown)]
+    if "by_kind" in found:
+        lines += ["", *_by_kind(found["by_kind"])]
+    if told := visible_words(found):
+        lines += ["", told]
     return lines
+
+
+def _by_kind(found: Document) -> list[str]:
+    kinds = list(found["kinds"])
+    rows = [
+        [
+            arm["arm"],
+            str(point["labels"]),
+            with_interval(point["mean"]),
+            difference_words(point.get("minus_random")),
+            f"{point['worst']['dice']:.3f} ({point['worst']['kind']})",
+            *(f"{point['kinds'][kind]:.3f}" for kind in kinds),
+        ]
+        for arm in found["arms"]
+        for point in arm["points"]
+    ]
+    counted = [f"{kind} ({found['kinds'][kind]})" for kind in kinds]
+    head = ["arm", "labels", "mean of kinds [95 %]", "minus random", "worst kind", *counted]
+    return [
+        f"Dice by {found['column']} (test scans of all seeds in brackets):",
+        "",
+        *_table(head, rows),
+    ]
 
 
 def _by_class(found: Document, unit: str) -> list[str]:
@@ -136,7 +175,13 @@ def _method(results: Document) -> str:
     start = ""
     if "cold" in results["groups"]:
         start = " (for the first queue, all arms start from no label and Dice 0)"
-    return _METHOD.format(tested=tested, validation=validation, start=start)
+    draws = about["design"].get("draws", 1)
+    drawn = (
+        f"Random is drawn {draws} times in each split; its value is the mean of the draws. "
+        if draws > 1
+        else ""
+    )
+    return _METHOD.format(tested=tested, validation=validation, start=start, draws=drawn)
 
 
 def _facts(results: Document) -> list[str]:

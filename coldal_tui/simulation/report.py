@@ -13,7 +13,7 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, disk_error
 from coldal_tui.simulation.cells import Cell
-from coldal_tui.simulation.charts import Picture, draw, series_of
+from coldal_tui.simulation.charts import Picture, differences_of, draw, series_of
 from coldal_tui.simulation.design import FULL, CellId
 from coldal_tui.simulation.page import TITLES, page
 from coldal_tui.simulation.words import Document
@@ -66,6 +66,12 @@ def charts(results: Document) -> dict[str, tuple[str, Picture]]:
                 level=_level(results) if measure == "dice" else None,
             )
             found[f"{measure}-{group}"] = (words, picture)
+        apart = differences_of(compared)
+        if apart:
+            title = f"{TITLES[group]}: Dice less that of random"
+            words = f"{title}, with 95 % intervals of the paired difference"
+            picture = draw(apart, title, "Dice", level=("random", 0.0))
+            found[f"difference-{group}"] = (words, picture)
     return found
 
 
@@ -79,7 +85,8 @@ def _point_rows(results: Document) -> Iterable[Sequence[Any]]:
     head = ["group", "arm", "labels", "class"]
     head += [f"{measure}_{stat}" for measure in ("dice", "hd", "hd95") for stat in stats]
     head += ["unit", "dice_sd_of_seeds", "minus_random", "minus_random_low", "minus_random_high"]
-    head += ["verdict", "random_needs", "foreground", "seconds", "seeds"]
+    head += ["p", "verdict", "random_needs", "random_needs_low", "random_needs_high"]
+    head += ["foreground", "seconds", "seeds"]
     yield head
     for group, compared in results["groups"].items():
         for arm in compared["arms"]:
@@ -93,13 +100,16 @@ def _point_rows(results: Document) -> Iterable[Sequence[Any]]:
 def _of_mean(point: Document, name: str, seeds: int) -> list[Any]:
     """What is known of the mean over classes alone."""
     if name != "mean":
-        return [None] * 8 + [seeds]
+        return [None] * 11 + [seeds]
     gap = point.get("minus_random") or {}
     needs = point.get("random_needs") or {}
     return [
         point["spread"],
-        *(gap.get(key) for key in ("mean", "low", "high", "verdict")),
-        f"> {needs['most']}" if needs and needs["labels"] is None else needs.get("labels"),
+        *(gap.get(key) for key in ("mean", "low", "high", "p", "verdict")),
+        *(
+            f"> {needs['most']}" if needs and needs[key] is None else needs.get(key)
+            for key in ("labels", "low", "high")
+        ),
         point["foreground"],
         point["seconds"],
         seeds,

@@ -8,14 +8,12 @@ from coldal_tui.visible import counted
 
 Document = dict[str, Any]
 
-_SAYS = {
-    "better": "Yes",
-    "worse": "No: random was better",
-}
+_SMALL = 0.01
+"""Dice within which scans are said to look alike: less than most networks' own chance."""
 
 
 def answers(results: Document) -> list[Document]:
-    """One for each arm but random: ``group``, ``arm``, ``verdict``, ``text``."""
+    """One for each arm but random: ``group``, ``arm``, ``verdict``, ``text``; numbers in each."""
     found = []
     for group, compared in results["groups"].items():
         for arm in compared["arms"]:
@@ -33,26 +31,130 @@ def answers(results: Document) -> list[Document]:
     return found
 
 
+def headlines(results: Document) -> list[str]:
+    """The answer of each group of arms in one or two sentences, and what it could have shown."""
+    return [_headline(group, compared) for group, compared in results["groups"].items()]
+
+
+def kind_words(results: Document) -> list[str]:
+    """Of each group and arm: what choosing changes where every kind of scan counts alike."""
+    found = []
+    for group, compared in results["groups"].items():
+        kinds = compared.get("by_kind")
+        for arm in kinds["arms"] if kinds else []:
+            gap = arm.get("minus_random")
+            if gap is not None:
+                found.append(
+                    f"Over the {len(kinds['kinds'])} kinds of {kinds['column']} alike "
+                    f"({_WHAT[group]}): {arm['arm']} differs from random by "
+                    f"{signed(gap['mean'])} Dice ({ends_of(gap)}; p {p_words(gap['p'])}): "
+                    f"{gap['verdict'] if gap['verdict'] != 'undecided' else 'not told apart'}."
+                )
+    return found
+
+
+def _headline(group: str, compared: Document) -> str:
+    arms = [arm for arm in compared["arms"] if "minus_random" in arm["aubc"]]
+    better = [arm for arm in arms if arm["aubc"]["minus_random"]["verdict"] == "better"]
+    seeds = counted(len(compared["seeds"]), "seed")
+    where = f"{_WHAT[group]}, {_labels(compared['compared'])} labels"
+    if better:
+        best = max(better, key=lambda arm: arm["aubc"]["minus_random"]["mean"])
+        gap = best["aubc"]["minus_random"]
+        first = (
+            f"Yes ({where}): {best['arm']} beats random by {signed(gap['mean'])} Dice "
+            f"({ends_of(gap)}; {seeds})."
+        )
+        return " ".join([first, *_best_saving(best)])
+    ends = [
+        abs(end)
+        for arm in arms
+        for end in (arm["aubc"]["minus_random"]["low"], arm["aubc"]["minus_random"]["high"])
+        if end is not None
+    ]
+    if len(compared["seeds"]) < 2 or not ends:
+        return (
+            f"One seed ({where}) can't tell choosing from the chance of one split and one "
+            "training; its differences stand below. Two seeds or more can."
+        )
+    bound = max(ends)
+    if bound < _SMALL:
+        return (
+            f"These scans look alike ({where}): choosing changes Dice by less than {bound:.3f} "
+            f"({seeds}). Label in random order over many patients."
+        )
+    first = (
+        f"No strategy beats random here ({where}): choosing changes Dice by less than {bound:.3f}"
+    )
+    return f"{first} ({seeds}). {visible_words(compared)}".strip()
+
+
+def _best_saving(arm: Document) -> list[str]:
+    """The sentence of labels saved, of the label count that saves the largest share of them."""
+    told = [
+        (point["random_needs"]["labels"] / point["labels"], point)
+        for point in arm["points"]
+        if point.get("random_needs")
+        and point["random_needs"]["labels"] is not None
+        and (point.get("minus_random") or {}).get("verdict") == "better"
+    ]
+    return [saved_words(arm["arm"], max(told, key=lambda one: one[0])[1])] if told else []
+
+
+def saved_words(arm: str, point: Document) -> str:
+    """``kmeans reaches with 12 labels what random reaches with 19 (15 to 26): 37 % fewer.``"""
+    needs = point["random_needs"]
+    low = "more" if needs["low"] is None else f"{needs['low']:.0f}"
+    high = f"more than {needs['most']}" if needs["high"] is None else f"{needs['high']:.0f}"
+    fewer = 100 * (1 - point["labels"] / needs["labels"])
+    return (
+        f"{arm} reaches with {point['labels']} labels what random reaches with "
+        f"{needs['labels']:.0f} ({low} to {high}): {fewer:.0f} % fewer."
+    )
+
+
+def visible_words(compared: Document) -> str:
+    """What differences these cells show, and those of more seeds would; empty for one seed."""
+    found = compared["visible"]
+    if found is None:
+        return ""
+    seeds = len(compared["seeds"])
+    more = [(int(count), value) for count, value in found["seeds"].items() if int(count) > seeds]
+    words = (
+        f"With these scans, {counted(seeds, 'seed')} show a difference of {found['now']:.3f} Dice"
+    )
+    words += "".join(f"; {count} seeds {value:.3f}" for count, value in more)
+    return f"{words} (four times in five)."
+
+
+_WHAT = {"cold": "the first queue", "active": "later rounds"}
+
+
 def _answer(group: str, compared: Document, arm: Document, difference: Document) -> str:
     seeds = len(compared["seeds"])
-    where = f"{_labels(compared['labels'])} labels"
-    over = "Dice averaged over these label counts" if len(compared["labels"]) > 1 else "Dice"
-    what = "the first queue" if group == "cold" else "later rounds"
-    head = f"Would {arm['arm']} have beaten random here ({what}, {where})?"
-    gap = signed(difference["mean"])
-    ends = f"95 % interval {signed(difference['low'])} to {signed(difference['high'])}"
+    counts = compared["compared"]
+    over = "Dice averaged over these label counts" if len(counts) > 1 else "Dice"
+    head = f"{arm['arm']} against random ({_WHAT[group]}, {_labels(counts)} labels):"
     basis = f"{counted(seeds, 'seed')}, {counted(compared['test_patients'], 'test patient')}"
-    verdict = difference["verdict"]
-    if verdict in _SAYS:
-        return f"{head} {_SAYS[verdict]}: {over} differs by {gap} ({ends}; {basis})."
+    gap = f"{over} differs by {signed(difference['mean'])} ({ends_of(difference)}"
+    arms = sum("minus_random" in one["aubc"] for one in compared["arms"])
+    corrected = f" after Holm over {arms} arms" if arms > 1 else ""
     if seeds < 2:
-        return (
-            f"{head} Can't tell from one seed: {over} differs by {gap}, which may be the chance of "
-            f"one draw and one training ({basis})."
-        )
-    return (
-        f"{head} Can't tell: {over} differs by {gap}, and the interval spans 0 ({ends}; {basis})."
-    )
+        return f"{head} {gap}, over test patients alone; {basis}: one draw and one training)."
+    gap = f"{gap}; p {p_words(difference['p'])}{corrected}; {basis})."
+    if difference["verdict"] == "undecided":
+        bound = max(abs(difference["low"]), abs(difference["high"]))
+        return f"{head} a change of less than {bound:.3f} either way. {gap}"
+    return f"{head} {difference['verdict']}. {gap}"
+
+
+def ends_of(difference: Document) -> str:
+    return f"95 % interval {signed(difference['low'])} to {signed(difference['high'])}"
+
+
+def p_words(p: float) -> str:
+    """``0.03``; ``< 0.001`` below that."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.01 else f"= {p:.2f}"
 
 
 def _labels(counts: list[int]) -> str:
@@ -78,33 +180,31 @@ def with_interval(stat: Document | None, digits: int = 3) -> str:
 
 
 def difference_words(stat: Document | None) -> str:
-    """``+0.012 [−0.003, +0.027] can't tell``."""
+    """``+0.012 [+0.003, +0.021] better``; the interval alone where it is undecided."""
     if stat is None:
         return ""
     ends = f"[{signed(stat['low'])}, {signed(stat['high'])}]"
-    return f"{signed(stat['mean'])} {ends} {stat['verdict']}"
+    word = "" if stat["verdict"] == "undecided" else f" {stat['verdict']}"
+    return f"{signed(stat['mean'])} {ends}{word}"
 
 
 def needed_words(needed: Document | None) -> str:
-    """``27 [19, > 40]``: the labels that random needs; ``> 40`` where 40 did not suffice."""
+    """``27 [19, > 40]``: the labels that random needs; ``> 40`` where 40 did not suffice, and
+    ``≤ 6`` where 6, its fewest, may be more than enough."""
     if needed is None:
         return ""
     words = [
         f"> {needed['most']}" if needed[key] is None else f"{needed[key]:.0f}"
         for key in ("labels", "low", "high")
     ]
+    if needed["low"] == needed["least"]:
+        words[1] = f"≤ {needed['least']}"
     return f"{words[0]} [{words[1]}, {words[2]}]"
 
 
 def caveats(results: Document) -> list[str]:
     """What a reader has to know before believing a number; only what applies here."""
     found = []
-    comparisons = len(answers(results))
-    if comparisons > 1:
-        found.append(
-            f"{comparisons} arms are compared with random, each at 95 %: of twenty that are as "
-            "good as random, one looks better or worse by chance."
-        )
     seeds = [len(group["seeds"]) for group in results["groups"].values()]
     if seeds and min(seeds) < 5:
         found.append(f"Few seeds ({min(seeds)}): with 5 or more the answer is steadier.")

@@ -100,6 +100,13 @@ def test_options_win_over_what_the_data_suggest() -> None:
     assert plan.learning_rate == 0.5
 
 
+def test_a_smaller_working_image_can_be_asked_for() -> None:
+    """Even where the classes are thin, and in the images' own aspect."""
+    plan = _plan(_scan(512, 256), image_size=96)
+    assert (plan.image_size, plan.patch) == ((96, 48), (96, 48))
+    assert plan.reasons == ("working image 96, as asked",)
+
+
 @pytest.mark.parametrize("patch", [(64,), (0, 64)])
 def test_a_patch_that_does_not_fit_is_refused(patch: tuple[int, ...]) -> None:
     with pytest.raises(ColdalError) as caught:

@@ -226,6 +226,16 @@ def test_random_picks_are_the_seeds_permutation(cold) -> None:
     assert list(cell.train) == [split.pool[n] for n in drawn]
 
 
+def test_each_draw_of_random_picks_anew(new_spec, report, tmp_path) -> None:
+    design = Design(seeds=(1,), cold=("random",), budgets=(5,), full=False, draws=2)
+    spec = new_spec(design)
+    run(spec, report, tmp_path / "job")
+    first, second = (cells_of(spec)[id] for id in design.all_cells())
+    assert (first.labels, second.labels) == (5, 5)
+    assert set(first.train) != set(second.train)
+    assert set(first.scans) == set(second.scans)
+
+
 def test_the_same_seed_gives_the_same_picks_and_figures(new_spec, new_report, tmp_path) -> None:
     both = []
     for store in ("one", "other"):

@@ -29,7 +29,7 @@ pytestmark = [
 
 ASKED = (
     *("--strategies", "coldstart", "--budgets", 5, "--seeds", 2, "--validation", 2),
-    *("--steps", 2, "--no-full"),
+    *("--steps", 2, "--no-full", "--draws", 1),
 )
 CELLS = [
     CellId(seed, "cold", strategy, 5) for seed in (0, 1) for strategy in ("coldstart", "random")

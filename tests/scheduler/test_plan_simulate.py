@@ -32,7 +32,7 @@ DESIGN = Design(seeds=(0, 1), cold=("kmeans", "random"), budgets=(2, 3), full=Tr
 def test_the_projects_own_strategy_is_compared_with_random(project) -> None:
     design, rule = plan_design(project, Wish())
     assert design == Design(
-        seeds=(0, 1, 2, 3, 4), cold=("coldstart", "random"), budgets=(20, 40), full=True
+        seeds=(0, 1, 2, 3, 4), cold=("coldstart", "random"), budgets=(20, 40), full=True, draws=3
     )
     assert rule == SplitRule(validation=4, test_fraction=0.3)
 

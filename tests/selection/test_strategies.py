@@ -21,7 +21,16 @@ def _pool() -> Pool:
 
 
 def test_strategies_are_listed_by_round() -> None:
-    both = ["facility-location", "k-center", "kmeans", "probcover", "random", "random-stratified"]
+    both = [
+        "facility-location",
+        "herding",
+        "k-center",
+        "kmeans",
+        "maxherding",
+        "probcover",
+        "random",
+        "random-stratified",
+    ]
     cold = ["coldstart", "coldstart-embeddings", "typiclust"]
     active = [
         "bald",
@@ -34,6 +43,7 @@ def test_strategies_are_listed_by_round() -> None:
         "power-bald",
         "power-entropy",
         "typiclust",
+        "uherding",
     ]
     assert [known.name for known in strategies("cold")] == sorted(both + cold)
     assert [known.name for known in strategies("active")] == sorted(both + active)

@@ -49,7 +49,7 @@ def test_arms_are_called_by_strategy_and_weight() -> None:
     assert list(ROUNDS.curves("active", 1)) == ["entropy-diversity α=0.5", "random"]
     assert list(ROUNDS.curves("full", 1)) == [FULL]
     assert {cells[0] for cells in ROUNDS.curves("active", 2).values()} == {
-        CellId(2, "cold", "coldstart", 10)
+        (CellId(2, "cold", "coldstart", 10),)
     }
 
 
@@ -82,3 +82,34 @@ def test_more_parts_than_seeds_part_the_arms_but_no_chain() -> None:
 
 def test_more_parts_than_chains_leave_some_empty() -> None:
     assert Design(seeds=(1,), cold=("random",), budgets=(5,), full=False).share(3, 4) == []
+
+
+def test_random_is_drawn_several_times_and_at_more_label_counts() -> None:
+    design = Design(seeds=(3,), cold=("kmeans", "random"), budgets=(6, 12), draws=2, further=(8,))
+    assert [cell.name for cell in design.cells(3)] == [
+        "s003-cold-kmeans-0006",
+        "s003-cold-random-0006",
+        "s003-cold-random-0006-d1",
+        "s003-cold-kmeans-0012",
+        "s003-cold-random-0012",
+        "s003-cold-random-0012-d1",
+        "s003-cold-random-0008",
+        "s003-cold-random-0008-d1",
+        "s003-full",
+    ]
+    assert design.random_counts == [6, 8, 12]
+    assert [len(cells) for cells in design.curves("cold", 3)["random"]] == [2, 2]
+    assert design.largest == 12
+
+
+def test_each_draw_of_random_goes_its_own_way_through_the_rounds() -> None:
+    design = Design(
+        seeds=(1,), active=(Arm("random"),), start="kmeans", round0=4, batch=2, rounds=2, draws=2
+    )
+    last = design.active_cells(1, Arm("random"), 2)
+    assert [cell.draw for cell in last] == [0, 1]
+    assert [cell.before.draw for cell in last] == [0, 1]
+    assert {cell.before.before for cell in last} == {CellId(1, "cold", "kmeans", 4)}
+    # Shared among three jobs, each draw's chain stays whole.
+    parts = [design.share(n, 3) for n in range(3)]
+    assert [[cell.round for cell in part] for part in parts] == [[0, 1, 2], [0, 1, 2], [0]]

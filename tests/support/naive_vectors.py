@@ -7,10 +7,11 @@ k-means is given: what a library clusters is no matter of a strategy.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 
 Row = Sequence[float]
-CLOSE = 1e-9
+CLOSE = 1e-11
 
 
 def distance(a: Row, b: Row) -> float:
@@ -160,4 +161,48 @@ def highest(values: list[float], field: Field, batch: int) -> list[int]:
     while field.left and len(picks) < batch:
         top = max(values[i] for i in field.open())
         picks.append(field.take(min(i for i in field.open() if values[i] == top)))
+    return picks
+
+
+def kernel(a: Row, b: Row, width: float) -> float:
+    return math.exp(-((distance(a, b) / width) ** 2))
+
+
+def median_distance(rows: list[Row]) -> float:
+    gaps = [distance(a, b) for i, a in enumerate(rows) for b in rows[:i]]
+    gaps = [gap for gap in gaps if gap > 1e-6]
+    return statistics.median(gaps) if gaps else 1.0
+
+
+def herding(rows: list[Row], field: Field, everyone: list[int], batch: int) -> list[int]:
+    width = median_distance([rows[i] for i in everyone])
+
+    def value(i: int) -> float:
+        typical = math.fsum(kernel(rows[i], rows[j], width) for j in everyone) / len(everyone)
+        crowd = math.fsum(kernel(rows[i], rows[j], width) for j in field.taken)
+        return typical - crowd / (len(field.taken) + 1)
+
+    picks: list[int] = []
+    while field.left and len(picks) < batch:
+        picks.append(field.take(first_largest(field.open(), value)))
+    return picks
+
+
+def coverage(
+    rows: list[Row],
+    field: Field,
+    everyone: list[int],
+    batch: int,
+    weight: Callable[[int], float],
+    width: float,
+) -> list[int]:
+    def value(chosen: list[int]) -> float:
+        return math.fsum(
+            weight(x) * max((kernel(rows[x], rows[s], width) for s in chosen), default=0.0)
+            for x in everyone
+        ) / len(everyone)
+
+    picks: list[int] = []
+    while field.left and len(picks) < batch:
+        picks.append(field.take(first_largest(field.open(), lambda i: value([*field.taken, i]))))
     return picks

@@ -165,7 +165,10 @@ def _plan_2d(
     ratio = float(np.exp(np.median(np.log(shapes[:, 0] / shapes[:, 1]))))
     side = min(float(cost.image_side), longest)
     reasons = [f"images are about {longest:.0f} pixels long: working image {side:.0f}"]
-    if thickness and thickness * side < _FINE_PIXELS:
+    if options.image_size is not None:
+        side = float(options.image_size)
+        reasons = [f"working image {side:.0f}, as asked"]
+    elif thickness and thickness * side < _FINE_PIXELS:
         side = min(_FINE_PIXELS / thickness, longest, float(_LARGEST_IMAGE))
         reasons.append(
             f"the thinnest class is about {thickness * longest:.0f} pixels wide: "

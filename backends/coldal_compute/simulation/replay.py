@@ -29,6 +29,8 @@ from coldal_tui.selection.strategies import strategy
 from coldal_tui.simulation.cells import Cell, Measured, ScanScores, read_cell
 from coldal_tui.simulation.design import CellId
 
+_SEED_OF_DRAW = 1_000_003
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -115,7 +117,7 @@ class Replay:
             strategy=cell.strategy,
             budget=wanted,
             validation=0,
-            seed=cell.seed + cell.round,
+            seed=cell.seed + cell.round + cell.draw * _SEED_OF_DRAW,
             map=str(scene.map),
             pool=scene.rows(before.train, before.scores or {}) if before else scene.first_rows(),
             shards=scene.shards,

@@ -21,8 +21,10 @@ from coldal_compute.simulation.samples import Samples
 from coldal_compute.simulation.seed_setup import Scene, prepare_scene
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import LabelledScan, Reporter, SimulateSpec, StepResult
-from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, write_cell
+from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, read_setup, write_cell
 from coldal_tui.simulation.design import CellId
+from coldal_tui.simulation.results import read_cells, summarise
+from coldal_tui.simulation.words import visible_words
 
 WORK = "work"
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "scikit-learn", "scipy")
@@ -72,10 +74,30 @@ def simulate(
             continue
         done += 1
         report.log(_told(made))
+        if _last_of_seed(spec, number):
+            for words in seen_so_far(spec):
+                report.log(words)
+                told.progress(1, 1, words)
     if first is not None and not done and not reused:
         raise first
     result = {"cells": len(spec.cells), "done": done, "reused": reused, "failed_cells": failed}
     return StepResult((), result)
+
+
+def _last_of_seed(spec: SimulateSpec, number: int) -> bool:
+    after = spec.cells[number + 1 :][:1]
+    return not after or after[0].seed != spec.cells[number].seed
+
+
+def seen_so_far(spec: SimulateSpec) -> list[str]:
+    """What difference the cells so far show and more seeds would, by group; nothing before two
+    seeds have all their cells."""
+    setup = read_setup(Path(spec.store))
+    if setup is None:
+        return []
+    cells = read_cells(Path(spec.store), spec.design, spec.setup)
+    groups = summarise(setup, spec.design, cells)["groups"].values()
+    return [words for group in groups if (words := visible_words(group))]
 
 
 def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:

@@ -59,6 +59,27 @@ def _alike(terms: Terms) -> list[str]:
     ]
 
 
+def _herded(terms: Terms) -> list[str]:
+    return [
+        "with it, the picked scans come closest to what the pool is like on average",
+        f"typical of the pool {terms['typical']:.2f}, less {terms['crowded']:.2f} for the likeness "
+        "to what was picked before",
+    ]
+
+
+def _near_all(terms: Terms) -> list[str]:
+    weighed = (
+        [f"each scan counts by its entropy (this one {terms['weight']:.2f})"]
+        if "weight" in terms
+        else []
+    )
+    return [
+        "of all scans the one that brings most others near to something picked "
+        f"(gain {terms['gain']:.3f}; coverage with it {terms['coverage']:.2f})",
+        *weighed,
+    ]
+
+
 def _middle(terms: Terms) -> list[str]:
     return [f"the nearest to the middle of all scans ({terms['distance_to_mean']:.2f} away)"]
 
@@ -109,6 +130,8 @@ _WORDS: tuple[tuple[tuple[str, ...], Callable[[Terms], list[str]]], ...] = (
     (("covers", "radius", "covered_share"), _covering),
     (("covers", "distance"), _covering),
     (("gain", "similarity"), _alike),
+    (("gain", "coverage"), _near_all),
+    (("typical", "crowded"), _herded),
     (("distance_to_mean",), _middle),
     (("by_class", "class_entropy", "noise", "beta"), _of_class),
     (("bald", "noise", "beta"), _noisy),

@@ -43,7 +43,8 @@ def check_strategy(strategy: Strategy) -> None:
     score; the same seed must give the same picks; the pool must stay as it was; terms must fit
     into JSON, and ``explain`` must make sentences of them.
     """
-    from coldal_tui.selection.strategies import as_strategy, wrong_picks
+    from coldal_tui.selection.pool import wrong_picks
+    from coldal_tui.selection.strategies import as_strategy
 
     as_strategy(strategy)
     for said, pool, batch, fewest in _pools(strategy):

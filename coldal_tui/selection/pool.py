@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -98,6 +99,42 @@ class Pick:
     role: str
     cluster: int
     terms: Mapping[str, Term] = field(default_factory=dict)
+
+
+ROLES = ("medoid", "farthest-point", "acquired", "random")
+"""What the picks of a strategy may be; validation scans are drawn elsewhere."""
+
+
+def wrong_picks(picks: list[Pick], pool: Pool, batch: int) -> str:
+    """What is wrong with a strategy's picks, in words; empty where nothing is.
+
+    They are at most ``batch`` picks of candidates, each once, with terms that JSON can hold.
+    """
+    if not all(isinstance(pick, Pick) for pick in picks):
+        return "it returned something else than picks"
+    if len(picks) > batch:
+        return f"it returned {len(picks)} picks, and {batch} were asked for"
+    seen: set[int] = set()
+    for pick in picks:
+        index = pick.index
+        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(pool):
+            return f"pick {index!r} is no row of the pool, which has {len(pool)}"
+        if not pool.candidate[index]:
+            return f"it picked row {index}, which is no candidate"
+        if index in seen:
+            return f"it picked row {index} twice"
+        seen.add(int(index))
+        if not isinstance(pick.cluster, (int, np.integer)):
+            return f"the cluster {pick.cluster!r} is no number"
+        if pick.role not in ROLES:
+            return f"the role {pick.role!r} is none of {', '.join(ROLES)}"
+        for name, value in pick.terms.items():
+            # numpy's float64 is a float, its integers and float32 are neither, and JSON says no.
+            if not isinstance(value, (bool, int, float, str)):
+                return f"its term {name} is a {type(value).__name__}, not a number or a text"
+            if isinstance(value, float) and not math.isfinite(value):
+                return f"its term {name} is {value}"
+    return ""
 
 
 def queue_row(pick: Pick, scan_ids: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ objects of the class ``Strategy``. Its picks are checked each time before anybod
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
@@ -22,7 +21,7 @@ from coldal_tui.selection.coldstart import cold_start
 from coldal_tui.selection.draws import drawn_at_random, drawn_by_cluster
 from coldal_tui.selection.needs import NEEDS, Need
 from coldal_tui.selection.noise import class_power, highest, power
-from coldal_tui.selection.pool import Floats, Pick, Pool
+from coldal_tui.selection.pool import Floats, Pick, Pool, wrong_picks
 
 Rounds = Literal["cold", "active"]
 Clusterer = Callable[[Floats, int, int], Clustering]
@@ -96,41 +95,6 @@ class Strategy:
             code="plug-in",
         )
 
-
-def wrong_picks(picks: list[Pick], pool: Pool, batch: int) -> str:
-    """What is wrong with a strategy's picks, in words; empty where nothing is.
-
-    They are at most ``batch`` picks of candidates, each once, with terms that JSON can hold.
-    """
-    if not all(isinstance(pick, Pick) for pick in picks):
-        return "it returned something else than picks"
-    if len(picks) > batch:
-        return f"it returned {len(picks)} picks, and {batch} were asked for"
-    seen: set[int] = set()
-    for pick in picks:
-        index = pick.index
-        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(pool):
-            return f"pick {index!r} is no row of the pool, which has {len(pool)}"
-        if not pool.candidate[index]:
-            return f"it picked row {index}, which is no candidate"
-        if index in seen:
-            return f"it picked row {index} twice"
-        seen.add(int(index))
-        if not isinstance(pick.cluster, (int, np.integer)):
-            return f"the cluster {pick.cluster!r} is no number"
-        if pick.role not in ROLES:
-            return f"the role {pick.role!r} is none of {', '.join(ROLES)}"
-        for name, value in pick.terms.items():
-            # numpy's float64 is a float, its integers and float32 are neither, and JSON says no.
-            if not isinstance(value, (bool, int, float, str)):
-                return f"its term {name} is a {type(value).__name__}, not a number or a text"
-            if isinstance(value, float) and not math.isfinite(value):
-                return f"its term {name} is {value}"
-    return ""
-
-
-ROLES = ("medoid", "farthest-point", "acquired", "random")
-"""What the picks of a strategy may be; validation scans are drawn elsewhere."""
 
 _REMEDIES = {
     "entropy": "train and score first",

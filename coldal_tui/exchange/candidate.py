@@ -30,6 +30,8 @@ class ScanTarget:
     export gave in their place to the scan's own. ``prelabel`` is the label file that was exported
     with the scan, to notice masks that nobody edited. ``meanings`` is what class names mean in the
     project, for formats in which that decides what is drawn; None where nobody asks for a label.
+    ``patient`` is the patient's id. The last
+    ``pseudonyms`` of the names are what de-identified exports called it.
     """
 
     scan_id: str
@@ -44,6 +46,8 @@ class ScanTarget:
     instances: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     meanings: NameMeanings | None = field(default=None, repr=False, compare=False)
+    patient: str | None = None
+    pseudonyms: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Candidate:
     ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
     name the slices they lie on.
     ``decode`` does as ``load`` with the bytes of ``file``, where it needs nothing else.
+    ``together``: it is one mask of several that came back, and none of its file alone.
     """
 
     file: Path
@@ -124,6 +129,7 @@ class Candidate:
     weak: str = ""
     exported: tuple[str, ...] = ()
     decode: Callable[[bytes], MaskPixels] | None = field(default=None, repr=False)
+    together: bool = False
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """The mask for a scan, decoded. Raises ``ImageError``."""

@@ -38,7 +38,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,15 @@ class Manifest:
         stack = entry.slices if entry else None
         return stack if stack is not None and same_name(stem) in stack.indices else None
 
+    def with_people(self, names: Mapping[str, str]) -> Manifest:
+        """The same manifest with people under other names."""
+        entries = tuple(
+            replace(entry, assignee=names.get(entry.assignee or "", entry.assignee))
+            for entry in self.entries
+        )
+        person = names.get(self.person or "", self.person)
+        return replace(self, entries=entries, person=person, _by_stem={})
+
     def images(self) -> Iterable[Path]:
         """Where the exported images lie: those are never masks."""
         for entry in self.entries:
@@ -141,9 +150,10 @@ class Manifest:
 class ManifestFinder:
     """Finds the manifest that covers a mask: beside it or above it, near the imported folder."""
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, above: int = _LEVELS_ABOVE) -> None:
+        """``above``: how far above the source it is looked for."""
         folder = source if source.is_dir() else source.parent
-        self._highest = len(folder.resolve().parts) - _LEVELS_ABOVE
+        self._highest = len(folder.resolve().parts) - above
         self._known: dict[Path, Manifest | None] = {}
 
     def covering(self, folder: Path) -> Manifest | None:

@@ -18,9 +18,10 @@ from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.names import folders, same_name
 
-Kind = Literal["quarantine", "newest", "annotator", "majority", "staple"]
-_KINDS = ("quarantine", "newest", "annotator", "majority", "staple")
+Kind = Literal["quarantine", "newest", "annotator", "majority", "staple", "union"]
+_KINDS = ("quarantine", "newest", "annotator", "majority", "staple", "union")
 _SHOWN = 4
+_FOLDERS = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ConflictRule:
                 return ConflictRule(known, name.strip())  # type: ignore[arg-type]
         raise UsageError(
             f"no rule for several masks of a scan is called {text!r}",
-            remedy="Use quarantine, newest, annotator:NAME, majority or staple.",
+            remedy="Use quarantine, newest, annotator:NAME, majority, staple or union.",
             code="conflict-rule",
         )
 
@@ -59,7 +60,7 @@ class Rival:
 
     @property
     def rater(self) -> str:
-        """Who drew it, else its file: how people tell the masks apart."""
+        """Who drew it, else its file."""
         return self.candidate.author or self.verdict.shown
 
     @property
@@ -68,7 +69,12 @@ class Rival:
 
 
 def settle_conflict(
-    rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str], rule: ConflictRule
+    rivals: Sequence[Rival],
+    target: ScanTarget,
+    classes: Sequence[str],
+    rule: ConflictRule,
+    *,
+    confirm_empty: bool = False,
 ) -> list[Verdict]:
     """Verdicts for all masks of one scan, the one that counts last.
 
@@ -78,7 +84,7 @@ def settle_conflict(
     if rule.kind == "quarantine":
         return _unsettled(rivals, "")
     if rule.kind in ("majority", "staple"):
-        return _consensus(rivals, target, classes, rule.kind)
+        return _consensus(rivals, target, classes, rule.kind, confirm_empty)
     chosen, why = _newest(rivals) if rule.kind == "newest" else _by_name(rivals, rule.annotator)
     if chosen is None:
         return _unsettled(rivals, why)
@@ -122,7 +128,11 @@ def _by_name(rivals: Sequence[Rival], name: str) -> tuple[Rival | None, str]:
 
 
 def _consensus(
-    rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str], kind: str
+    rivals: Sequence[Rival],
+    target: ScanTarget,
+    classes: Sequence[str],
+    kind: str,
+    confirm_empty: bool,
 ) -> list[Verdict]:
     if len(rivals) > MOST_RATERS:
         return _unsettled(rivals, f"a consensus takes at most {MOST_RATERS}")
@@ -135,7 +145,15 @@ def _consensus(
     else:
         label, undecided = majority(labels)
         notes = (f"{undecided} pixels had no majority: background",) if undecided else ()
-    raters = ", ".join(rival.rater for rival in rivals)
+    drawn = Drawn.of(label)
+    if drawn.classes == 0 and not confirm_empty:
+        return _unsettled(
+            rivals,
+            f"their {kind} is empty: nothing is drawn alike in enough of them. If they are parts "
+            "of one mask, use --conflict union or {class} in --match; if the scan truly shows "
+            "none of the classes, --confirm-empty",
+        )
+    raters = ", ".join(_raters(rivals))
     verdict = replace(
         rivals[0].verdict,
         sha256=_joint_hash(rivals, kind),
@@ -143,7 +161,7 @@ def _consensus(
         source=f"{kind} of {raters}",
         parts=(),
         label=label,
-        drawn=Drawn.of(label),
+        drawn=drawn,
         notes=(f"the {kind} of {len(rivals)} masks: {raters}", *notes),
         warnings=(),
         author=None,
@@ -156,7 +174,10 @@ def _consensus(
 def _with_agreement(
     verdict: Verdict, rivals: Sequence[Rival], target: ScanTarget, classes: Sequence[str]
 ) -> Verdict:
-    labels = [(rival.rater, _label(rival)) for rival in rivals[:MOST_RATERS]]
+    names = _raters(rivals)
+    labels = [
+        (name, _label(rival)) for name, rival in zip(names, rivals[:MOST_RATERS], strict=False)
+    ]
     spacing = _grid_spacing(target)
     found = compare_labels(target.scan_id, labels, classes, spacing)
     masks = [(rival.verdict.sha256 or "", rival.verdict.key) for rival in rivals]
@@ -186,10 +207,25 @@ def _label(rival: Rival) -> NDArray[np.uint8]:
     return rival.verdict.label
 
 
+def _raters(rivals: Sequence[Rival]) -> list[str]:
+    """How people tell the masks apart: by who drew them, else by file, with folders if needed."""
+    raters = [rival.rater for rival in rivals]
+    if len(set(raters)) == len(raters):
+        return raters
+    files = tell_apart([rival.candidate for rival in rivals])
+    return [
+        f"{rival.candidate.author} ({file})" if rival.candidate.author else file
+        for rival, file in zip(rivals, files, strict=True)
+    ]
+
+
 def _unsettled(rivals: Sequence[Rival], why: str) -> list[Verdict]:
     return [
         conflict_verdict(
-            rival.verdict, [other.candidate for other in rivals if other is not rival], why
+            rival.verdict,
+            [other.candidate for other in rivals if other is not rival],
+            why,
+            own=rival.candidate,
         )
         if rival.good
         else rival.verdict
@@ -197,24 +233,44 @@ def _unsettled(rivals: Sequence[Rival], why: str) -> list[Verdict]:
     ]
 
 
-def conflict_verdict(verdict: Verdict, others: Sequence[Candidate], why: str = "") -> Verdict:
+def conflict_verdict(
+    verdict: Verdict, others: Sequence[Candidate], why: str = "", own: Candidate | None = None
+) -> Verdict:
     """The verdict of a mask that is one of several, none of which is known to count."""
-    names = sorted(_describe(candidate) for candidate in others)
-    shown = ", ".join(names[:_SHOWN])
-    shown += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    every = [own, *others] if own is not None else list(others)
+    names = dict(zip((id(one) for one in every), tell_apart(every), strict=True))
+    described = sorted(_describe(one, names[id(one)]) for one in others)
+    mine = f" ({names[id(own)]})" if own is not None else ""
+    shown = ", ".join(described[:_SHOWN])
+    shown += f" and {len(described) - _SHOWN} more" if len(described) > _SHOWN else ""
     because = f"; {why}" if why else ""
     return replace(
         verdict,
         status="quarantined",
         code="conflict",
-        message=f"{len(names) + 1} masks claim scan {verdict.scan_id!r}: this one and {shown}"
-        f"{because}",
+        message=f"{len(described) + 1} masks claim scan {verdict.scan_id!r}: this one{mine} and "
+        f"{shown}{because}",
         remedy="Accept the one that counts, pick a rater with --match '{stem}_suffix', or say "
-        "what counts with --conflict newest, annotator:NAME, majority or staple.",
+        "what counts with --conflict newest, annotator:NAME, majority or staple. Parts of one mask "
+        "are joined with --conflict union, files of one class each with --match '{stem}_{class}'.",
         label=None,
     )
 
 
-def _describe(candidate: Candidate) -> str:
-    name = f"{candidate.file.name} [{candidate.key}]" if candidate.key else candidate.file.name
+def _describe(candidate: Candidate, name: str) -> str:
     return f"{name} by {candidate.author}" if candidate.author else name
+
+
+def tell_apart(masks: Sequence[Candidate]) -> list[str]:
+    """Short names of masks: the file, and as many of its folders as tell them apart."""
+    names = [_tail(one, 1) for one in masks]
+    for levels in range(2, _FOLDERS):
+        if len(set(names)) == len(names):
+            break
+        names = [_tail(one, levels) for one in masks]
+    return names
+
+
+def _tail(candidate: Candidate, levels: int) -> str:
+    name = "/".join(candidate.file.parts[-levels:])
+    return f"{name} [{candidate.key}]" if candidate.key else name

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import BLANK, Candidate, ScanTarget
+from coldal_tui.exchange.incoming.claim import Claim, Rules
 from coldal_tui.exchange.incoming.conflicts import Rival, conflict_verdict, settle_conflict
-from coldal_tui.exchange.incoming.geometry_policy import Accepted, ImportOptions, decide
-from coldal_tui.exchange.incoming.matching import Match
+from coldal_tui.exchange.incoming.geometry_policy import Accepted, Rejected, decide
+from coldal_tui.exchange.incoming.mask_parts import together
 from coldal_tui.exchange.incoming.own_files import Digests, prelabel_warnings
 from coldal_tui.exchange.incoming.verdict import Status, Verdict
+from coldal_tui.imaging.labelfile import BACKGROUND
 
 IMAGE_ITSELF = "it is the image itself"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the project calls a label, and what the user allows."""
-
-    classes: Sequence[str]
-    ignore_value: int | None
-    options: ImportOptions = field(default_factory=ImportOptions)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A candidate, the scan that it says it belongs to, and the importer that found it."""
-
-    candidate: Candidate
-    match: Match
-    format: str = ""
 
 
 def settle(
@@ -50,13 +34,22 @@ def settle(
     ]
     if len(rivals) == 1:
         return [*left_out, decide_claim(rivals[0], target, rules, digests)]
+    if rules.options.conflict.kind == "union":
+        whole = together(rivals, target, rules, digests)
+        return [*left_out, decide_claim(whole, target, rules, digests)]
     if rules.options.conflict.kind == "quarantine":
         return [*left_out, *_alike_or_conflict(rivals, target, rules, digests)]
     decided = [
         Rival(claim.candidate, decide_claim(claim, target, rules, digests), _changed(claim))
         for claim in rivals
     ]
-    settled = settle_conflict(decided, target, rules.classes, rules.options.conflict)
+    settled = settle_conflict(
+        decided,
+        target,
+        rules.classes,
+        rules.options.conflict,
+        confirm_empty=rules.options.confirm_empty,
+    )
     return [*left_out, *settled]
 
 
@@ -77,7 +70,12 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
                 drawn=decision.drawn,
                 geometry=decision.geometry,
                 notes=decision.notes,
-                warnings=decision.warnings + prelabel_warnings(decision.label, target),
+                warnings=(
+                    *claim.warnings,
+                    *decision.warnings,
+                    *prelabel_warnings(decision.label, target),
+                ),
+                named=decision.named,
             )
         return _verdict(
             claim,
@@ -86,7 +84,7 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
             status="quarantined",
             code=decision.code,
             message=decision.message,
-            remedy=decision.remedy,
+            remedy=_remedy(decision, candidate),
             unknown=decision.unknown,
         )
     except UsageError:
@@ -98,7 +96,21 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
             key=candidate.key,
             format=claim.format,
             parts=candidate.parts,
+            author=candidate.author,
+            class_name=_class_name(claim),
         )
+
+
+def _remedy(decision: Rejected, candidate: Candidate) -> str | None:
+    """A mask of several files can't be confirmed by one of them."""
+    if decision.code == "empty" and candidate.together:
+        return "If the scan truly shows none of the classes, import it again with --confirm-empty."
+    return decision.remedy
+
+
+def _class_name(claim: Claim) -> str:
+    part = claim.match.part
+    return "" if part is None or claim.candidate.together else part.class_name or ""
 
 
 def _verdict(
@@ -116,6 +128,7 @@ def _verdict(
         key=candidate.key,
         format=claim.format,
         parts=candidate.parts,
+        class_name=_class_name(claim),
         **more,
     )
 
@@ -157,26 +170,53 @@ def _alike_or_conflict(
 ) -> list[Verdict]:
     """Masks that give the very same label are no conflict: the first one counts.
 
-    One label is in memory at a time; the first that differs ends the comparison.
+    One label is in memory at a time; the first that differs ends the comparison. Files that name
+    what they show and show different classes are parts of one mask.
     """
     first = decide_claim(rivals[0], target, rules, digests)
-    others = rivals[1:] if first.drawn is not None else ()
-    if others and all(
-        verdict.drawn == first.drawn
-        for verdict in (decide_claim(claim, target, rules, digests) for claim in others)
-    ):
+    alike, apart = first.drawn is not None, first.named
+    seen = _classes_in(first)
+    apart = apart and bool(seen)
+    for claim in rivals[1:]:
+        if not alike and not apart:
+            break
+        verdict = decide_claim(claim, target, rules, digests)
+        alike = alike and verdict.drawn == first.drawn
+        apart = (
+            apart
+            and verdict.named
+            and _come_together(claim.candidate, rivals[0].candidate)
+            and bool(drawn := _classes_in(verdict))
+            and seen.isdisjoint(drawn)
+        )
+        seen = seen | drawn if apart else seen
+    if alike:
         copies = [
             ignored(claim.candidate.file, f"it gives the very same label as {first.shown}")
-            for claim in others
+            for claim in rivals[1:]
         ]
         return [*copies, first]
+    if apart:
+        # A structure in each file, all of them named in the files: no two say anything else.
+        return [decide_claim(together(rivals, target, rules, digests), target, rules, digests)]
     return [
         conflict_verdict(
             _verdict(claim, target, digests.try_of(claim.candidate.file)),
             [other.candidate for other in rivals if other is not claim],
+            own=claim.candidate,
         )
         for claim in rivals
     ]
+
+
+def _come_together(one: Candidate, other: Candidate) -> bool:
+    """Whether nothing says that two people drew them."""
+    return one.author == other.author and one.file.parent == other.file.parent
+
+
+def _classes_in(verdict: Verdict) -> set[int]:
+    """The values of the classes that are drawn."""
+    return set(verdict.drawn.pixels) - {BACKGROUND} if verdict.drawn is not None else set()
 
 
 def _changed(claim: Claim) -> float | None:

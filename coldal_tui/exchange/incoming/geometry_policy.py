@@ -55,13 +55,17 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A label on the scan's grid (uint8), how its grid lay, and what is worth knowing."""
+    """A label on the scan's grid (uint8), how its grid lay, and what is worth knowing.
+
+    ``named``: the mask itself names what it shows.
+    """
 
     label: NDArray[np.uint8]
     geometry: str
     drawn: Drawn
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def decide(
     if is_empty:
         notes += ("no class is drawn: confirmed as a negative case",)
     warnings = pixels.warnings + fitted.warnings
-    return Accepted(fitted.label, fitted.geometry, drawn, notes, warnings)
+    named = pixels.names is not None
+    return Accepted(fitted.label, fitted.geometry, drawn, notes, warnings, named)
 
 
 @dataclass(frozen=True)

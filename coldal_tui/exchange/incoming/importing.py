@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,19 +17,21 @@ import numpy as np
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers import Importer, load_registry
+from coldal_tui.exchange.incoming.claim import Claim, Rules
 from coldal_tui.exchange.incoming.class_values import check_classes
 from coldal_tui.exchange.incoming.decide_scan import (
     IMAGE_ITSELF,
-    Claim,
-    Rules,
     decide_claim,
     failed,
     ignored,
     settle,
 )
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.matching import Match, Matcher, NoMatch
-from coldal_tui.exchange.incoming.own_files import Digests, OwnFiles, SeenLabels
+from coldal_tui.exchange.incoming.mask_parts import joined_parts, with_class
+from coldal_tui.exchange.incoming.matching import SAID, Match, Matcher, NoMatch, Part
+from coldal_tui.exchange.incoming.name_readings import ClassWords
+from coldal_tui.exchange.incoming.other_classes import OtherClasses
+from coldal_tui.exchange.incoming.own_files import Digests, KnownExports, OwnFiles, SeenLabels
 from coldal_tui.exchange.incoming.prefetch import decoded, read_small
 from coldal_tui.exchange.incoming.renamed import RenamedPictures
 from coldal_tui.exchange.incoming.slice_masks import joined
@@ -72,7 +74,8 @@ def examine(
     only: Collection[Path] | None = None,
     finish: Finish | None = None,
     threads: int = 1,
-    unpacked_from: Path | None = None,
+    unpacked: Mapping[Path, Path] | None = None,
+    exports: KnownExports | None = None,
 ) -> Iterator[Verdict]:
     """Decide on every mask in a source, one scan at a time: few labels are in memory.
 
@@ -89,7 +92,9 @@ def examine(
     finish : gets each verdict with its label and returns it, best without; called in the thread
         that decided.
     threads : how many scans are worked on at once.
-    unpacked_from : the archive that ``source`` is unpacked from.
+    unpacked : folders of the source (or ``source`` itself) that archives were unpacked into, and
+        where these archives lie.
+    exports : what is known of the exports that masks come back from.
 
     Raises
     ------
@@ -97,18 +102,21 @@ def examine(
         list, ignore value or value map is wrong.
     """
     check_classes(classes, ignore_value)
-    matcher = Matcher(targets, match)
+    options, exports = options or ImportOptions(), exports or KnownExports()
+    words = ClassWords(classes, options.values)
+    matcher = Matcher(targets, match, words, exports.handed_out)
     if survey is None:
         survey = survey_source(source, load_registry().select(format))
     digests = Digests()
     run = _Import(
         survey if only is None else survey.limited(only),
         matcher,
-        OwnFiles(source, targets, digests, unpacked_from),
-        Rules(classes, ignore_value, options or ImportOptions()),
+        OwnFiles(source, targets, digests, unpacked or {}, exports),
+        Rules(classes, ignore_value, options),
         digests,
         finish or _as_it_is,
         RenamedPictures(targets),
+        source,
     )
     return run.verdicts(progress or _silent, threads)
 
@@ -122,10 +130,13 @@ def examine_file(
     *,
     key: str = "",
     format: str = "auto",
+    class_name: str = "",
+    author: str | None = None,
 ) -> Verdict:
     """Decide again on one mask for a known scan: a quarantined one that was mended or confirmed.
 
-    ``key`` names the mask within a file of many.
+    ``key`` names the mask within a file of many, ``class_name`` the one class that its name says
+    it shows, ``author`` who drew it.
 
     Raises
     ------
@@ -134,13 +145,23 @@ def examine_file(
     """
     check_classes(classes, ignore_value)
     survey = survey_source(path, load_registry().select(format))
+    rules = Rules(classes, ignore_value, options or ImportOptions())
+    part = Part("class", "", class_name, class_name, True) if class_name in classes else None
+    match = Match(target.scan_id, "named by the user", part=part)
     found = [
-        Claim(mask, Match(target.scan_id, "named by the user"), importer.name)
+        Claim(mask, match, importer.name)
         for file, importer in survey.files
         for mask in importer.candidates(file)
         if isinstance(mask, Candidate)
     ]
     chosen = [claim for claim in found if claim.candidate.key == key] if key else found
+    if key and not chosen and " files " in key:
+        raise UsageError(
+            "it is one mask of several files, and this is one of them",
+            where=str(path),
+            remedy="Import the folder with all of them again.",
+            code="not-one-mask",
+        )
     if len(chosen) != 1:
         named = f" of the name {key!r}" if key else ""
         raise UsageError(
@@ -149,8 +170,10 @@ def examine_file(
             remedy="Import the whole file again." if key else None,
             code="not-one-mask",
         )
-    rules = Rules(classes, ignore_value, options or ImportOptions())
-    return decide_claim(chosen[0], target, rules, Digests())
+    (claim,) = chosen
+    mask = with_class(claim.candidate, part, rules) if part else claim.candidate
+    mask = replace(mask, author=author or mask.author)
+    return decide_claim(replace(claim, candidate=mask), target, rules, Digests())
 
 
 def _silent(done: int, total: int, message: str) -> None:
@@ -181,6 +204,33 @@ def _as_it_is(verdict: Verdict) -> Verdict:
     return verdict
 
 
+def _author(candidate: Candidate, found: Match, manifest: Manifest | None) -> str | None:
+    """Who drew it: whom a person named, else whom it was handed to, else what its file says."""
+    if found.how in SAID:
+        return found.author or candidate.author
+    person = manifest.person if manifest else None
+    if found.how == "manifest":
+        return person or found.author or candidate.author
+    return person or candidate.author or found.author
+
+
+def _of_other_classes(claims: dict[str, list[Claim]], others: OtherClasses) -> Iterator[Verdict]:
+    """Verdicts on files whose folder names a class that is not asked for; they claim nothing."""
+    for scan_id, group in list(claims.items()):
+        kept: list[Claim] = []
+        for claim in group:
+            file = claim.candidate.file
+            why = others.matched(file, claim.match.part)
+            if why is None:
+                kept.append(claim)
+            else:
+                yield ignored(file, why, claim.candidate.key)
+        if kept:
+            claims[scan_id] = kept
+        else:
+            del claims[scan_id]
+
+
 @dataclass(frozen=True)
 class _Import:
     """Everything that one import works with."""
@@ -192,15 +242,19 @@ class _Import:
     digests: Digests
     finish: Finish
     renamed: RenamedPictures
+    source: Path
 
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
         _let_memory_be_reused()
         for left_out in self.survey.ignored:
             yield self.finish(ignored(left_out.path, left_out.reason))
         claims: dict[str, list[Claim]] = {}
-        for file, importer in self.survey.files:
-            for verdict in self._claim_file(file, importer, claims):
-                yield self.finish(verdict)
+        others = OtherClasses(self.source)
+        for verdict in self._all_claims(claims, others):
+            why = others.unmatched(verdict.file) if verdict.status == "unmatched" else None
+            yield self.finish(ignored(verdict.file, why, verdict.key) if why else verdict)
+        for verdict in _of_other_classes(claims, others):
+            yield self.finish(verdict)
         seen = SeenLabels()
         total = sum(len(group) for group in claims.values())
         done = 0
@@ -209,6 +263,16 @@ class _Import:
                 done += 1
                 progress(min(done, total), total, verdict.shown)
                 yield seen.check(verdict)
+
+    def _all_claims(self, claims: dict[str, list[Claim]], others: OtherClasses) -> list[Verdict]:
+        """Match all files; what belongs to no scan is known when all names have been seen."""
+        verdicts: list[Verdict] = []
+        for file, importer in self.survey.files:
+            verdicts += self._claim_file(file, importer, claims)
+        for group in claims.values():
+            for claim in group:
+                others.learn(claim.candidate.file, claim.match.part)
+        return verdicts
 
     def _claim_file(
         self, file: Path, importer: Importer, claims: dict[str, list[Claim]]
@@ -241,18 +305,18 @@ class _Import:
         if isinstance(found, NoMatch) and found.code == "unmatched" and candidate.other_names:
             found = self._match_renamed(candidate, manifest) or found
         if isinstance(found, Match):
-            person = manifest.person if manifest else None
-            if author := candidate.author or found.author or person:
-                candidate = replace(candidate, author=author)
+            candidate = replace(candidate, author=_author(candidate, found, manifest))
             if manifest is not None and manifest.classes:
                 candidate = replace(candidate, exported=manifest.classes)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
             return None
-        if found.code == "template":
+        if found.code in ("template", "other-class"):
             return ignored(file, found.message, candidate.key)
         digest = self.digests.of(file)
         if self.own.is_image(digest):
             return ignored(file, IMAGE_ITSELF)
+        if candidate.weak:
+            return ignored(file, f"{candidate.weak}, and no scan has its name", candidate.key)
         return Verdict(
             "unmatched",
             file,
@@ -263,6 +327,9 @@ class _Import:
             found.remedy,
             key=candidate.key,
             format=importer.name,
+            author=candidate.author or (manifest.person if manifest else None),
+            parts=candidate.parts,
+            nearest=found.nearest,
         )
 
     def _match_renamed(self, candidate: Candidate, manifest: Manifest | None) -> Match | None:
@@ -329,5 +396,6 @@ class _Import:
     def _settle(self, target: ScanTarget, group: Sequence[Claim]) -> list[Verdict]:
         empty = self.rules.options.confirm_empty
         whole = joined(group, target, self.digests, missing_is_empty=empty)
+        whole = joined_parts(whole, target, self.rules, self.digests)
         settled = settle(whole, target, self.rules, self.digests)
         return [self.finish(one) for one in settled]

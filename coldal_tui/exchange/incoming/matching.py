@@ -2,126 +2,98 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
+from coldal_tui.exchange.incoming.match_template import (
+    SCAN_FIELDS,
+    Said,
+    Table,
+    Template,
+    parse_match,
+)
+from coldal_tui.exchange.incoming.name_readings import (
+    ClassWords,
+    bids_label,
+    numbered,
+    side_of,
+    sided,
+)
+from coldal_tui.exchange.incoming.scan_names import SUFFIX, Found, ScanNames
 from coldal_tui.exchange.manifest import Manifest
 from coldal_tui.exchange.names import file_stem, folders, same_name
 from coldal_tui.exchange.slices import SliceStack
 
-_CHANNEL = re.compile(r"_\d{4}$")
-_SUFFIX = re.compile(
-    r"[ _.-](?:mask|masks|seg|segmentation|label|labels|labelmap|annotation|gt|manual)$",
-    re.IGNORECASE,
-)
 _SHOWN = 4
+_TABLE, _TEMPLATE = "--match table", "--match"
+SAID = frozenset({_TABLE, _TEMPLATE, f"{_TEMPLATE} and folder"})
+"""How a scan was found where a person said how masks are named."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a file is of a mask that several files make up.
+
+    ``kind`` is why: ``class``, ``side``, ``number`` or ``star``. Parts of one mask have the same
+    ``whole``; ``name`` tells them apart. ``class_name`` is the one class that the file shows;
+    ``certain`` that a person said so, or that nothing else is in its name.
+    """
+
+    kind: str
+    whole: str
+    name: str
+    class_name: str | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True)
 class Match:
     """The scan a mask belongs to, how that is known, and who drew it where that is known.
 
-    ``slices`` is the stack that its picture was cut from, where it is a slice of a volume.
+    ``slices`` is the stack that its picture was cut from, where it is a slice of a volume;
+    ``part`` is what the file is of a mask in several files.
     """
 
     scan_id: str
     how: str
     author: str | None = None
     slices: SliceStack | None = None
+    part: Part | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class NoMatch:
-    """Why a mask has no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``."""
+    """Why a mask has no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``.
+
+    ``other-class``: it shows a class that the project does not have. ``nearest`` are scan ids.
+    """
 
     code: str
     message: str
     remedy: str | None = None
-
-
-@dataclass(frozen=True)
-class Template:
-    """``--match``: how mask names are made of scan names, such as ``{stem}_1stHO``.
-
-    ``{stem}`` is the image's file name without its ending, ``{scan_id}`` the project's id. With
-    slashes the template covers the last folders too: ``{stem}/mask``. ``{annotator}`` is who drew
-    it: ``{stem}_{annotator}``.
-    """
-
-    field: str
-    parts: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-    @staticmethod
-    def parse(text: str) -> Template:
-        """Read a template.
-
-        Raises
-        ------
-        UsageError : not exactly one ``{stem}`` or ``{scan_id}``, or another field than
-            one ``{annotator}``.
-        """
-        fields = re.findall(r"\{([^{}]*)\}", text)
-        named = [field for field in fields if field in ("stem", "scan_id")]
-        if len(named) != 1 or fields.count("annotator") + 1 != len(fields) or len(fields) > 2:
-            raise UsageError(
-                f"the template {text!r} needs exactly one {{stem}} or {{scan_id}}, "
-                "and may have one {annotator}",
-                remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'.",
-                code="template",
-            )
-        whole = same_name(text.replace("\\", "/"))
-        words = re.split(r"(\{[^{}]*\})", whole)
-        pattern = "".join(
-            f"(?P<{word[1:-1]}>[^/]+)" if word.startswith("{") else re.escape(word)
-            for word in words
-        )
-        return Template(named[0], tuple(whole.split("/")), re.compile(pattern))
-
-    def apply(self, name: str) -> tuple[str, str | None] | None:
-        """The stem or scan id in a mask's name, and who drew it; None where it does not fit."""
-        parts = PurePosixPath(same_name(name.replace("\\", "/"))).parts[-len(self.parts) :]
-        if len(parts) < len(self.parts):
-            return None
-        # The template may name the ending or leave it out.
-        for last in (file_stem(parts[-1]), parts[-1]):
-            found = self.pattern.fullmatch("/".join((*parts[:-1], last)))
-            if found:
-                named = found.groupdict()
-                return named[self.field], named.get("annotator")
-        return None
+    nearest: tuple[str, ...] = ()
 
 
 class Matcher:
-    """Matches masks to scans. Build once per import; every look-up is a dictionary's."""
+    """Matches masks to scans. Build once per import; almost every look-up is a dictionary's."""
 
-    def __init__(self, targets: Iterable[ScanTarget], template: str | None = None) -> None:
-        self._targets: dict[str, ScanTarget] = {}
+    def __init__(
+        self,
+        targets: Iterable[ScanTarget],
+        template: str | None = None,
+        classes: ClassWords | None = None,
+        handed_out: Sequence[Manifest] = (),
+    ) -> None:
+        """``handed_out`` are the manifests of the project's own exports, the newest first."""
+        found = list(targets)
+        self._targets: dict[str, ScanTarget] = {target.scan_id: target for target in found}
+        self._names = ScanNames(found)
         self._uids: dict[str, tuple[str, ...]] | None = None
-        self._files: dict[str, set[str]] = {}
-        self._stems: dict[str, set[str]] = {}
-        self._aliases: dict[str, set[str]] = {}
-        self._folded: dict[str, set[str]] = {}
-        self._template = Template.parse(template) if template else None
-        for target in targets:
-            self._add(target)
-
-    def _add(self, target: ScanTarget) -> None:
-        scan_id = target.scan_id
-        self._targets[scan_id] = target
-        for name in target.names:
-            stem = same_name(file_stem(name))
-            file_name = same_name(PurePosixPath(name.replace("\\", "/")).name)
-            self._files.setdefault(file_name, set()).add(scan_id)
-            self._stems.setdefault(stem, set()).add(scan_id)
-            self._folded.setdefault(stem.casefold(), set()).add(scan_id)
-            if _CHANNEL.search(stem):
-                self._aliases.setdefault(_CHANNEL.sub("", stem), set()).add(scan_id)
-        self._folded.setdefault(same_name(scan_id).casefold(), set()).add(scan_id)
+        self._said = parse_match(template)
+        self._classes = classes or ClassWords()
+        self._handed_out = handed_out
 
     def target(self, scan_id: str) -> ScanTarget:
         """The scan of a match."""
@@ -129,25 +101,33 @@ class Matcher:
 
     def match(self, candidate: Candidate, manifest: Manifest | None = None) -> Match | NoMatch:
         """The scan of a mask, or why there is none."""
+        if isinstance(self._said, Table):
+            listed = self._by_table(self._said, candidate)
+            if listed is not None:
+                return listed
         by_uid = self._by_uid(candidate.uids)
         if by_uid is not None:
             return by_uid
         if candidate.scan_id is not None and candidate.scan_id in self._targets:
             return Match(candidate.scan_id, "scan id in the file")
-        if self._template is not None:
-            return self._by_template(self._template, candidate.name, manifest)
+        if isinstance(self._said, Table):
+            what = f"the table {self._said.path.name} does not list it"
+            return NoMatch("template", what)
+        if self._said is not None:
+            return self._by_template(candidate.name, manifest)
         stem = file_stem(candidate.name)
-        return self._by_manifest(stem, manifest) or self._unless_foreign(
-            self._by_name(candidate), candidate.uids
+        return (
+            self._by_manifest(stem, manifest)
+            or self._by_earlier_export(stem)
+            or self._unless_foreign(self._by_name(candidate), candidate.uids)
         )
 
     def _by_uid(self, uids: Sequence[str]) -> Match | NoMatch | None:
         """The scan that all known UIDs have: several scans may share a series, not an instance."""
         if not uids:
             return None
-        if self._uids is None:
-            self._uids = self._uid_table()
-        known = [set(self._uids[uid]) for uid in uids if uid in self._uids]
+        table = self._uid_table()
+        known = [set(table[uid]) for uid in uids if uid in table]
         if not known:
             return None
         found = set.intersection(*known) or set.union(*known)
@@ -157,12 +137,14 @@ class Matcher:
 
     def _uid_table(self) -> dict[str, tuple[str, ...]]:
         """Scans by UID; made when the first mask with UIDs comes, for a CT has one per slice."""
-        table: dict[str, tuple[str, ...]] = {}
-        for target in self._targets.values():
-            alone = (target.scan_id,)
-            for uid in dict.fromkeys((*target.uids, *target.renamed)):
-                table[uid] = table[uid] + alone if uid in table else alone
-        return table
+        if self._uids is None:
+            table: dict[str, tuple[str, ...]] = {}
+            for target in self._targets.values():
+                alone = (target.scan_id,)
+                for uid in dict.fromkeys((*target.uids, *target.renamed)):
+                    table[uid] = table[uid] + alone if uid in table else alone
+            self._uids = table
+        return self._uids
 
     def _unless_foreign(self, found: Match | NoMatch, uids: Sequence[str]) -> Match | NoMatch:
         """A mask that names its series never goes to another one because of a file name."""
@@ -178,30 +160,96 @@ class Matcher:
             f"no scan of the project has the series it was drawn on, UID {uids[0]}{also}",
             "Index that series; or, where its UIDs were replaced on the way, say how masks are "
             "named with --match '{scan_id}'.",
+            (found.scan_id,) if isinstance(found, Match) else found.nearest,
         )
 
-    def _by_template(
-        self, template: Template, name: str, manifest: Manifest | None
+    def _by_table(self, table: Table, candidate: Candidate) -> Match | NoMatch | None:
+        row = table.row(candidate.name) or table.row(candidate.file.as_posix())
+        if row is None:
+            return None
+        if row.scan_id not in self._targets:
+            return self._nothing(f"scan id {row.scan_id!r}, which the table gives it", row.scan_id)
+        part = None
+        if row.class_name:
+            class_name = self._classes.named(row.class_name)
+            if class_name is None:
+                return _other_class(row.class_name)
+            part = Part("class", f"{row.scan_id} {row.annotator}", class_name, class_name, True)
+        return Match(row.scan_id, _TABLE, row.annotator or None, part=part)
+
+    def _by_template(self, name: str, manifest: Manifest | None) -> Match | NoMatch:
+        assert isinstance(self._said, Template)  # the only case it is called in
+        said = self._said.apply(name)
+        if said is None:
+            return NoMatch("template", f"its name does not fit --match {self._said.text!r}")
+        author = said.fields.get("annotator")
+        part = None
+        if "class" in said.fields:
+            class_name = self._classes.named(said.fields["class"])
+            if class_name is None:
+                return _other_class(said.fields["class"])
+            part = Part("class", said.whole, said.part, class_name, True)
+        else:
+            part = self._class_said(name, said)
+        found = self._by_fields(said.fields, name, manifest)
+        if isinstance(found, Match):
+            return replace(found, author=author or found.author, part=part)
+        return found
+
+    def _class_said(self, name: str, said: Said) -> Part | None:
+        """The class in what a template leaves of a name: ``{stem}/spleen`` shows the spleen."""
+        stem, above = same_name(file_stem(name)), name.replace("\\", "/").rpartition("/")[0]
+        known = {same_name(value) for value in said.fields.values()}
+        class_name = None if stem in known else self._classes.named(stem)
+        if class_name is not None:
+            return Part("class", said.whole or above, class_name, class_name, True)
+        for rest, ending in self._classes.ending(stem):
+            if rest in known:
+                return Part("class", f"{above}/{rest}", ending, ending)
+        folder = self._part_of_folder(above, stem)
+        if folder is not None and folder.class_name and not known & {above.rpartition("/")[2]}:
+            return folder
+        return Part("star", said.whole, said.part) if said.part or said.whole else None
+
+    def _by_fields(
+        self, fields: Mapping[str, str], name: str, manifest: Manifest | None
     ) -> Match | NoMatch:
-        fields = template.apply(name)
-        if fields is None:
-            text = "/".join(template.parts)
-            return NoMatch("template", f"its name does not fit --match {text!r}")
-        key, author = fields
+        """The scan that everything said of it fits."""
+        key = fields.get("stem") or fields.get("scan_id")
+        if key is not None:
+            cut = self._cut(key, manifest)
+            if cut is not None:
+                return cut
+        scans: set[str] | None = None
+        for name_of, value in fields.items():
+            if name_of in SCAN_FIELDS:
+                fits = self._fitting(name_of, value)
+                scans = fits if scans is None else scans & fits
+        shown = ", ".join(f"{f} {v!r}" for f, v in fields.items() if f in SCAN_FIELDS)
+        shown = shown.replace("stem ", "file name ").replace("scan_id ", "scan id ")
+        if not scans:
+            return self._nothing(shown, *(v for f, v in fields.items() if f in SCAN_FIELDS))
+        return self._choose(Found(scans, _TEMPLATE), shown, name)
+
+    def _cut(self, key: str, manifest: Manifest | None) -> Match | None:
+        """The volume of which a picture of this name is a slice."""
         if manifest is not None and manifest.slice_for(key):
-            cut = self._by_manifest(key, manifest)
-            if isinstance(cut, Match):
-                return replace(cut, author=author or cut.author)
-        if template.field == "scan_id":
-            if key in self._targets:
-                return Match(key, "--match", author)
-            return _nothing(f"scan id {key!r}")
-        for table, look in ((self._stems, key), (self._aliases, key)):
-            found = table.get(look, set())
-            if found:
-                chosen = self._choose(key, found, name, "--match")
-                return replace(chosen, author=author) if isinstance(chosen, Match) else chosen
-        return _nothing(f"file name {key!r}")
+            found = self._by_manifest(key, manifest)
+        else:
+            found = self._by_earlier_export(key)
+        return found if isinstance(found, Match) and found.slices is not None else None
+
+    def _fitting(self, field: str, value: str) -> set[str]:
+        """The scans of which a field of a template may say this."""
+        if field == "scan_id":
+            return {value} & self._targets.keys()
+        if field == "patient":
+            return self._names.of_patient(value)
+        if field == "series_uid":
+            return set(self._uid_table().get(value, ()))
+        if field == "folder":
+            return self._names.in_folder(value)
+        return self._names.of_stem(value)
 
     def _by_manifest(self, stem: str, manifest: Manifest | None) -> Match | NoMatch | None:
         entry = manifest.entry_for(stem) if manifest else None
@@ -217,6 +265,7 @@ class Matcher:
                 f"it was drawn on another version of the image of scan {scan_id!r} "
                 "(the manifest's SHA-256 is not the scan's)",
                 "Export the scan again, or restore the image that was exported.",
+                (scan_id,),
             )
         return Match(scan_id, "manifest", entry.assignee, manifest.slice_for(stem))
 
@@ -224,44 +273,118 @@ class Matcher:
         """The scan that a manifest calls ``name``; its pseudonym is among the scan's names."""
         if not manifest.deidentified:
             return name if name in self._targets else None
-        found = self._stems.get(same_name(name), set())
-        return next(iter(found)) if len(found) == 1 else None
+        return self._names.only(name)
+
+    def _by_earlier_export(self, stem: str) -> Match | NoMatch | None:
+        """The volume of a slice that came back without the folder that it went out in."""
+        stacks = [
+            (manifest, stack)
+            for manifest in self._handed_out
+            if (stack := manifest.slice_for(stem)) is not None
+        ]
+        if not stacks:
+            return None
+        manifest, newest = stacks[0]
+        if any(_way_back(stack) != _way_back(newest) for _, stack in stacks[1:]):
+            scan_id = self._exported_as(newest.scan_id, manifest)
+            return NoMatch(
+                "ambiguous",
+                f"{stem!r} is a slice of {len(stacks)} exports that cut the volume differently",
+                "Put the file into the returned/ folder of its export and import that.",
+                (scan_id,) if scan_id else (),
+            )
+        found = self._by_manifest(stem, manifest)
+        return replace(found, how="an earlier export") if isinstance(found, Match) else found
 
     def _by_name(self, candidate: Candidate) -> Match | NoMatch:
         stem = same_name(file_stem(candidate.name))
         if candidate.names_image:
-            file_name = same_name(PurePosixPath(candidate.name).name)
-            found = self._files.get(file_name, set())
+            file_name = same_name(PurePosixPath(candidate.name.replace("\\", "/")).name)
+            found = self._names.of_file(file_name)
             if found:
-                return self._choose(file_name, found, candidate.name, "image name")
-        for found, how in self._levels(stem):
-            if found:
-                return self._choose(stem, found, candidate.name, how)
-        return _nothing(f"file name {stem!r}")
+                return self._choose(Found(found, "image name"), f"name {file_name!r}", file_name)
+        for reading, part in self._readings(stem, candidate.name):
+            if reading.scans:
+                chosen = self._choose(reading, f"name {stem!r}", candidate.name)
+                part = None if candidate.names_image else part
+                return replace(chosen, part=part) if isinstance(chosen, Match) else chosen
+        return self._nothing(f"file name {stem!r}", stem, *folders(candidate.name)[:2])
 
-    def _levels(self, stem: str) -> Iterable[tuple[set[str], str]]:
+    def _readings(self, stem: str, name: str) -> Iterator[tuple[Found, Part | None]]:
         """Scans by ever looser readings of a name; the first that finds any decides."""
-        exact = {stem} & self._targets.keys()
-        yield exact | self._stems.get(stem, set()), "scan id" if exact else "file name"
-        # case_0000.nii.gz is the image, case.nii.gz its mask; photo.jpg.png the mask of photo.jpg
-        yield self._aliases.get(stem, set()), "file name without its channel number"
-        yield self._files.get(stem, set()), "full image name"
-        yield self._folded.get(stem.casefold(), set()), "file name, other upper and lower case"
-        short = _SUFFIX.sub("", stem)
-        if short != stem:
-            how = f"file name without {stem[len(short) :]!r}"
-            yield {short} & self._targets.keys() | self._stems.get(short, set()), how
-            yield self._aliases.get(short, set()), how
-            yield self._folded.get(short.casefold(), set()), how
+        above = name.replace("\\", "/").rpartition("/")[0]
+        for found in self._names.plain(stem):
+            yield found, self._part_of_folder(above, stem) or self._first_of_many(above, stem)
+        for uid in self._names.series_in(stem):
+            scans = set(self._uid_table().get(uid, ()))
+            yield Found(scans, "series UID in its name"), self._part_of_folder(above, uid)
+        label = bids_label(stem)
+        if label is not None and (class_name := self._classes.named(label)):
+            part = Part(
+                "class", f"{above}/{stem.replace(label, '*')}", class_name, class_name, True
+            )
+            yield self._names.loose(stem, name), part
+        many = numbered(stem)
+        if many is not None:
+            for found in self._names.plain(many[0]):
+                yield found, Part("number", f"{above}/{many[0]}", many[1])
+        yield from self._by_class_word(stem, above)
+        yield from self._by_side(stem, above)
+        yield self._names.series_folder(stem), None
+        yield self._names.loose(stem, name), self._part_of_folder(above, stem)
 
-    def _choose(self, key: str, found: set[str], name: str, how: str) -> Match | NoMatch:
+    def _by_class_word(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
+        """``case_liver``, and ``case/liver``: a file for each class."""
+        for rest, class_name in self._classes.ending(stem):
+            part = Part("class", f"{above}/{rest}", class_name, class_name)
+            for found in (*self._names.plain(rest), self._names.series_folder(rest)):
+                yield found, part
+        whole = self._classes.named(stem)
+        if whole is not None:
+            part = Part("class", above, whole, whole, True)
+            yield self._names.by_folders(above), part
+
+    def _by_side(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
+        """``case_left`` and ``case_right``: a file for each side."""
+        side = sided(stem) or sided(SUFFIX.sub("", stem))
+        if side is not None:
+            part = self._side(f"{above}/{side[0]}", side[1], side[1])
+            if part is not None:
+                for found in self._names.plain(side[0]):
+                    yield found, part
+
+    def _part_of_folder(self, above: str, stem: str) -> Part | None:
+        """What the folder says: ``liver/case.nii.gz``, ``leftMask/case.png``."""
+        parent, _, folder = above.rpartition("/")
+        if not folder:
+            return None
+        class_name = self._classes.named(folder)
+        if class_name is not None:
+            return Part("class", f"{parent}/*/{stem}", folder, class_name)
+        side = side_of(folder)
+        return self._side(f"{parent}/*/{stem}", side, folder) if side is not None else None
+
+    def _side(self, whole: str, side: str, name: str) -> Part | None:
+        """A side of one mask; where classes name sides, the class of this one."""
+        has_sides, class_name = self._classes.of_side(side)
+        if not has_sides:
+            return Part("side", whole, name)
+        return Part("class", whole, name, class_name) if class_name is not None else None
+
+    def _first_of_many(self, above: str, stem: str) -> Part | None:
+        """``case_mask`` beside which ``case_mask_1`` may lie."""
+        with_number = numbered(f"{stem}_1")
+        return Part("number", f"{above}/{stem}", "") if with_number is not None else None
+
+    def _choose(self, reading: Found, what: str, name: str) -> Match | NoMatch:
+        found = reading.scans
         if len(found) == 1:
-            return Match(next(iter(found)), how)
+            return Match(next(iter(found)), reading.how)
         nearest = self._by_folder(found, name)
         if nearest is not None:
-            return Match(nearest, f"{how} and folder")
+            return Match(nearest, f"{reading.how} and folder")
         return _ambiguous(
-            f"the name {key!r}",
+            f"the {what}",
             found,
             "Name the mask by its scan id and use --match '{scan_id}', "
             "or keep the images' folders.",
@@ -281,6 +404,22 @@ class Matcher:
         winners = [scan_id for scan_id, value in depth.items() if value == best]
         return winners[0] if best > 0 and len(winners) == 1 else None
 
+    def _nothing(self, what: str, *looked_for: str) -> NoMatch:
+        near = self._names.nearest(*looked_for)
+        first = ", ".join(repr(scan_id) for scan_id in near or self._names.first())
+        known = f"; {'nearest' if near else 'the first scans'}: {first}" if first else ""
+        return NoMatch(
+            "unmatched",
+            f"no scan of the project has the {what}{known}",
+            "Index its image, rename the mask, say how masks are named with "
+            "--match '{stem}_suffix', or name its scan: labels accept NUMBER --scan SCAN.",
+            near,
+        )
+
+
+def _way_back(stack: SliceStack) -> tuple[object, ...]:
+    return stack.scan_id, stack.shape, stack.view, tuple(sorted(stack.indices.items()))
+
 
 def _common(left: tuple[str, ...], right: tuple[str, ...]) -> int:
     count = 0
@@ -291,17 +430,14 @@ def _common(left: tuple[str, ...], right: tuple[str, ...]) -> int:
     return count
 
 
-def _nothing(what: str) -> NoMatch:
-    return NoMatch(
-        "unmatched",
-        f"no scan of the project has the {what}",
-        "Index its image, rename the mask, or say how masks are named with "
-        "--match '{stem}_suffix'.",
-    )
+def _other_class(word: str) -> NoMatch:
+    return NoMatch("other-class", f"the project has no class {word!r}")
 
 
 def _ambiguous(what: str, found: set[str], remedy: str) -> NoMatch:
     names = sorted(found)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     listed = ", ".join(repr(name) for name in names[:_SHOWN]) + more
-    return NoMatch("ambiguous", f"{what} fits {len(names)} scans: {listed}", remedy)
+    return NoMatch(
+        "ambiguous", f"{what} fits {len(names)} scans: {listed}", remedy, tuple(names[:_SHOWN])
+    )

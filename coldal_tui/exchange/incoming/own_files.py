@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,22 @@ class Digests:
             return None
 
 
+def _nobody(_manifest: Manifest) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class KnownExports:
+    """What a project knows of what it handed out.
+
+    ``handed_out`` are the manifests of its exports, the newest first. ``people`` gives the names
+    behind the pseudonyms of people in a de-identified manifest.
+    """
+
+    handed_out: tuple[Manifest, ...] = ()
+    people: Callable[[Manifest], Mapping[str, str]] = _nobody
+
+
 class OwnFiles:
     """Files of the source that are ours, not a labeler's: images, and pre-labels as exported."""
 
@@ -77,13 +93,17 @@ class OwnFiles:
         source: Path,
         targets: Sequence[ScanTarget],
         digests: Digests,
-        unpacked_from: Path | None = None,
+        unpacked: Mapping[Path, Path] | None = None,
+        exports: KnownExports | None = None,
     ) -> None:
-        """``unpacked_from`` is the archive that the source came in: a manifest may lie beside."""
-        self._manifests = FolderMemory(ManifestFinder(source).covering)
-        self._beside = (
-            ManifestFinder(unpacked_from).covering(unpacked_from.parent) if unpacked_from else None
-        )
+        """``unpacked``: folders and the archives they came in, beside which a manifest may lie."""
+        self._unpacked = dict(unpacked or {})
+        self._finders = {root: ManifestFinder(root, above=0) for root in self._unpacked}
+        archive = self._unpacked.get(source)
+        self._finder = ManifestFinder(archive or source)
+        self._exports = exports or KnownExports()
+        self._named: dict[Path, Manifest] = {}
+        self._manifests = FolderMemory(self._nearest)
         self._digests = digests
         self._folders: dict[str, str] = {}
         self._images = {self._real(file) for target in targets for file in target.files}
@@ -93,8 +113,29 @@ class OwnFiles:
         self._read: set[Path] = set()
 
     def covering(self, file: Path) -> Manifest | None:
-        """The manifest that lists the scan of a mask."""
-        return self._manifests.of(file) or self._beside
+        """The manifest that lists the scan of a mask; its people under their own names."""
+        return self._manifests.of(file)
+
+    def _nearest(self, folder: Path) -> Manifest | None:
+        """In the folder or above it; of what was unpacked, beside the archive, too."""
+        found: Manifest | None = None
+        for _ in range(len(self._unpacked) + 1):
+            root = next((one for one in self._unpacked if folder.is_relative_to(one)), None)
+            found = (self._finders[root] if root else self._finder).covering(folder)
+            if found is not None or root is None:
+                break
+            folder = self._unpacked[root].parent
+        return None if found is None else self._under_own_names(found)
+
+    def _under_own_names(self, manifest: Manifest) -> Manifest:
+        if not manifest.deidentified:
+            return manifest
+        named = self._named.get(manifest.path)
+        if named is None:
+            named = self._named[manifest.path] = manifest.with_people(
+                self._exports.people(manifest)
+            )
+        return named
 
     def reason(self, file: Path) -> str | None:
         """Why the file is no mask, or None."""

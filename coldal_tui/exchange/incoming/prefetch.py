@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from coldal_tui.exchange.candidate import MaskPixels
-from coldal_tui.exchange.incoming.decide_scan import Claim
+from coldal_tui.exchange.incoming.claim import Claim
 from coldal_tui.exchange.incoming.own_files import Digests
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.incoming.decide_scan import Claim
+from coldal_tui.exchange.incoming.claim import Claim
 from coldal_tui.exchange.incoming.own_files import Digests
 from coldal_tui.exchange.masks.picture_size import turned_back
 from coldal_tui.exchange.names import file_stem, same_name
@@ -81,6 +81,7 @@ class _Sheaf:
             updated=max(times, default=None),
             exported=first.candidate.exported,
             load_onto=load_onto,
+            together=True,
         )
         return replace(first, candidate=whole)
 

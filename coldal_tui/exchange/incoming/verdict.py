@@ -28,8 +28,10 @@ class Verdict:
     grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
     importer's name. ``rivals`` (hash and key) are the masks among which a rule chose this one, and
     what other rules would have made of them. ``unknown`` are values, class names or colours that
-    nobody has explained: keys for a class map. ``stored`` is what the caller's ``finish`` made of
-    the label.
+    nobody has explained: keys for a class map. ``class_name`` is the one class that the mask's
+    name says it shows; ``named`` that the file itself names what it shows. ``nearest`` are the
+    scans whose names come nearest to that of a mask without one. ``stored`` is what the caller's
+    ``finish`` made of the label.
     """
 
     status: Status
@@ -53,6 +55,9 @@ class Verdict:
     agreement: tuple[Agreement, ...] = ()
     rivals: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
+    class_name: str = ""
+    named: bool = False
+    nearest: tuple[str, ...] = ()
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
 

@@ -151,7 +151,7 @@ def _examined(
         only=asked.only,
         finish=finish,
         threads=max(2, min(_MOST_THREADS, usable_processors())),
-        unpacked_from=opened.archive,
+        unpacked={} if opened.archive is None else {opened.path: opened.archive},
     )
 
 
@@ -168,7 +168,7 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for verdict in verdicts:
         staged, status = verdict.stored or Staged(), _status(verdict)
-        if status == "quarantined":
+        if status in ("quarantined", "unmatched"):
             put_in_quarantine(project, verdict, staged.kept)
         elif status in ("accepted", "kept") and verdict.scan_id is not None:
             if meanwhile.has_file(verdict, staged.sha256):

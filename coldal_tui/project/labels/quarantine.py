@@ -12,6 +12,7 @@ from pathlib import Path
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.incoming.importing import Verdict
+from coldal_tui.exchange.names import file_stem
 from coldal_tui.files import atomic_write, disk_error, sha256_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
@@ -19,6 +20,12 @@ from coldal_tui.project.store import Row
 WAITING, RESOLVED, REJECTED = "waiting", "resolved", "rejected"
 ARCHIVE = "archive"
 """The format of an archive that could not be unpacked."""
+
+_LONGEST_NAME = 200
+"""Bytes; file systems take 255, and a file is written beside its place first."""
+
+NO_SCAN = "no-scan"
+"""The code of a mask that found no scan."""
 
 
 def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
@@ -28,14 +35,22 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
     file can't be read, of the same file.
     """
     store = project.store
-    sha256, source = verdict.sha256 or "", verdict.origin
+    sha256, source = verdict.sha256 or "", _storable(verdict.origin)
     known = store.row(
         "SELECT quarantine_id, code, message, file FROM quarantine WHERE state = ? "
         "AND scan_id IS ? AND source_sha256 = ? AND source_key = ? AND (source = ? OR "
         "(scan_id IS NOT NULL AND source_sha256 != ''))",
         (WAITING, verdict.scan_id, sha256, verdict.key, source),
     )
-    reason = {"code": verdict.code, "message": verdict.explanation, "file": kept}
+    code = NO_SCAN if verdict.status == "unmatched" else verdict.code
+    reason = {"code": code, "message": _storable(verdict.explanation), "file": kept}
+    if verdict.scan_id is not None:
+        # It found no scan the last time.
+        store.execute(
+            "UPDATE quarantine SET state = ? WHERE state = ? AND scan_id IS NULL "
+            "AND source_sha256 = ? AND source_key = ? AND source_sha256 != ''",
+            (RESOLVED, WAITING, sha256, verdict.key),
+        )
     if known is None:
         store.insert(
             "quarantine",
@@ -46,6 +61,9 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
             format=verdict.format,
             state=WAITING,
             created_at=store.now(),
+            class_name=verdict.class_name,
+            author=verdict.author,
+            nearest=list(verdict.nearest),
             **reason,
         )
     elif any(known[key] != value for key, value in reason.items()):
@@ -63,8 +81,26 @@ def keep_copy(project: Project, verdict: Verdict) -> str:
     parts = verdict.parts or _companions(verdict.file)
     common = Path(os.path.commonpath([verdict.file.parent, *(part.parent for part in parts)]))
     folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
-    copied = [_copy(file, folder / file.relative_to(common)) for file in (*parts, verdict.file)]
-    return project.layout.relative(folder / verdict.file.relative_to(common)) if copied[-1] else ""
+    for file in parts:
+        _copy(file, folder / file.relative_to(common))
+    place = verdict.file.relative_to(common)
+    if not parts and not _is_plain(place.name):
+        place = Path(f"mask{_ending(place.name)}")
+    return project.layout.relative(folder / place) if _copy(verdict.file, folder / place) else ""
+
+
+def _storable(text: str) -> str:
+    """Text that any database holds: bytes of a name that are no UTF-8 become ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a file of this name can lie in any folder, and be written down."""
+    return name == _storable(name) and len(name.encode()) <= _LONGEST_NAME
+
+
+def _ending(name: str) -> str:
+    return name[len(file_stem(name)) :]
 
 
 def _companions(file: Path) -> tuple[Path, ...]:
@@ -121,7 +157,8 @@ def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None
 def waiting(project: Project) -> list[Row]:
     return project.store.rows(
         "SELECT quarantine_id, scan_id, file, source, source_key, format, code, message, "
-        "created_at FROM quarantine WHERE state = ? ORDER BY quarantine_id",
+        "created_at, class_name, author, nearest FROM quarantine WHERE state = ? "
+        "ORDER BY quarantine_id",
         (WAITING,),
     )
 

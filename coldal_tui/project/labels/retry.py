@@ -99,6 +99,8 @@ def _decide_all(
                 *rules,
                 key=row["source_key"],
                 format=row["format"] or "auto",
+                class_name=row["class_name"],
+                author=row["author"],
             )
             verdict = stager.finish(verdict, again=True)
         except ColdalError as error:

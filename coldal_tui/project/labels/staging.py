@@ -88,19 +88,21 @@ class Stager:
 
         ``again``: a label that the project has is written once more.
         """
+        verdict = self._known.told(verdict)
         known = not again and self._known.holds(verdict)
         stored = Staged(known=True) if known else self.stage(verdict)
         return replace(verdict, label=None, stored=stored)
 
     def preview(self, verdict: Verdict) -> Verdict:
         """As :meth:`finish`, with nothing written."""
-        return replace(verdict, label=None, stored=Staged(known=self._known.holds(verdict)))
+        known = self._known.holds(verdict)
+        return replace(self._known.told(verdict), label=None, stored=Staged(known=known))
 
     def stage(self, verdict: Verdict) -> Staged:
         """Write the label of an accepted mask, or the copy of one that goes to quarantine."""
         if verdict.label is None or verdict.scan_id is None:
-            kept = keep_copy(self._project, verdict) if verdict.status == "quarantined" else ""
-            return Staged(kept=kept)
+            waits = verdict.status in ("quarantined", "unmatched")
+            return Staged(kept=keep_copy(self._project, verdict) if waits else "")
         target = self._targets[verdict.scan_id]
         suffix = _suffix(target)
         version = f"{STAGED}{self._token}{next(self._numbers)}"
@@ -151,8 +153,9 @@ def _sync_files(paths: Iterable[Path]) -> None:
 class KnownLabels:
     """What the project's labels were made of, looked up once.
 
-    Versions of a scan whose label was rejected do not count: then the same file may come again.
-    Nor does an earlier version that a rule now chooses, where one of its rivals counts.
+    A mask that is to count is known where it counts: one that another has replaced since is used
+    again when it comes again. One that is kept beside the label is known by any version. Versions
+    of a scan whose label was rejected do not count: then the same file may come again.
     """
 
     def __init__(self, project: Project) -> None:
@@ -163,12 +166,9 @@ class KnownLabels:
         )
         self._project = project
         self._rows: dict[Source, list[dict[str, object]]] = {}
-        self._active: dict[str, tuple[str, str]] = {}
         for row in rows:
             mask = row["source_sha256"], row["source_key"]
             self._rows.setdefault((row["scan_id"], *mask), []).append(row)
-            if row["state"] == "active":
-                self._active[row["scan_id"]] = mask
 
     def holds(self, verdict: Verdict) -> bool:
         """Whether this mask has given this label before.
@@ -181,6 +181,16 @@ class KnownLabels:
         files = (stored_file(self._project, row) for row in self._versions(verdict))
         return any(_holds(file, verdict.label) for file in files)
 
+    def told(self, verdict: Verdict) -> Verdict:
+        """The verdict, with a warning where this mask counted once and was replaced since."""
+        if verdict.label is None or verdict.status != "accepted":
+            return verdict
+        found = self._rows.get(_source_of(verdict), ())
+        if not found or any(row["state"] == "active" for row in found):
+            return verdict
+        warning = "it was replaced by another mask since it was imported: it counts again"
+        return replace(verdict, warnings=(*verdict.warnings, warning))
+
     def has_file(self, verdict: Verdict, digest: str) -> bool:
         """Whether a label file with this hash was made of this mask and is there."""
         return any(
@@ -189,11 +199,14 @@ class KnownLabels:
         )
 
     def _versions(self, verdict: Verdict) -> Sequence[dict[str, object]]:
-        scan_id = verdict.scan_id or ""
-        found = self._rows.get((scan_id, verdict.sha256 or "", verdict.key), ())
-        if self._active.get(scan_id) in verdict.rivals:
-            return [row for row in found if row["state"] == "active"]
-        return found
+        found = self._rows.get(_source_of(verdict), ())
+        if verdict.status == "kept":
+            return found
+        return [row for row in found if row["state"] == "active"]
+
+
+def _source_of(verdict: Verdict) -> Source:
+    return verdict.scan_id or "", verdict.sha256 or "", verdict.key
 
 
 def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
@@ -239,14 +252,15 @@ class LabelWriter:
                 raise disk_error(error, self._folder) from error
 
     def store(self, verdict: Verdict, staged: Staged) -> None:
-        """Store one label. ``verdict`` is an accepted or kept one."""
+        """Store one label. ``verdict`` is an accepted one, or one to keep beside the label."""
         if staged.file is None or verdict.scan_id is None:
             raise ValueError("only an accepted mask that was staged can become a label")
         store, scan_id = self._project.store, verdict.scan_id
         version = 1 + (self._versions.get(scan_id) or 0)
         name = label_name(scan_id, staged.suffix, f"v{version}")
         os.replace(staged.file, f"{self._folder}/{name}")  # noqa: PTH105 - thousands of them
-        if version > 1:
+        counts = verdict.status == "accepted"
+        if version > 1 and counts:
             store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
         store.insert(
             "labels",
@@ -254,7 +268,7 @@ class LabelWriter:
             version=version,
             file=f"{self._labels}/{label_name(scan_id, staged.suffix)}",
             sha256=staged.sha256,
-            state="active",
+            state="active" if counts else "superseded",
             role=self._roles.get(scan_id, "manual"),
             source=verdict.origin,
             source_sha256=verdict.sha256,
@@ -269,5 +283,5 @@ class LabelWriter:
         self._stored = True
         self._versions[scan_id] = version
         self._roles.setdefault(scan_id, "manual")
-        if scan_id in self._queued:
+        if counts and scan_id in self._queued:
             store.update("queue", {"scan_id": scan_id}, status="labelled")

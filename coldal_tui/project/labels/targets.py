@@ -49,6 +49,8 @@ def targets(project: Project) -> list[ScanTarget]:
             uids=_all_uids(uids.get(scan.scan_id)),
             instances=uids[scan.scan_id].instances if scan.scan_id in uids else (),
             renamed=pseudonyms.renamed(_all_uids(uids.get(scan.scan_id))),
+            patient=scan.patient_id,
+            pseudonyms=len(pseudonyms.names(scan.scan_id)),
         )
         for scan in scans
         if scan.duplicate_of is None

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
@@ -122,15 +123,17 @@ def test_a_new_mask_is_a_new_version(lab, project):
     assert set(files(project)) == {"s00.png", "versions/s00.v1.png"}
 
 
-def test_an_older_mask_does_not_come_back(lab, project):
+def test_a_mask_that_comes_again_after_it_was_replaced_counts_again(lab, project):
     old = lab.mask("s00.png", slice(0, 3)).read_bytes()
     import_masks(project, lab.masks)
     lab.mask("s00.png", slice(0, 5))
     import_masks(project, lab.masks)
     (lab.masks / "s00.png").write_bytes(old)
     report = import_masks(project, lab.masks)
-    assert [v.scan_id for v in report.unchanged] == ["s00"]
-    assert drawn(project, "s00") == 5
+    (again,) = report.accepted
+    assert (report.unchanged, drawn(project, "s00")) == ((), 3)
+    assert "it counts again" in again.warnings[0]
+    assert [v.scan_id for v in import_masks(project, lab.masks).unchanged] == ["s00"]
 
 
 def test_the_same_file_under_other_values_is_another_label(lab, project):
@@ -369,3 +372,19 @@ def test_a_label_of_a_frozen_patients_other_scan_serves_for_nothing(lab):
 def test_a_source_that_is_not_there(lab, project):
     with pytest.raises(ColdalError, match="no such file or folder"):
         import_masks(project, lab.folder / "nowhere")
+
+
+def test_an_older_opinion_that_comes_later_is_kept_and_does_not_count(lab, project):
+    """The label that counts is there before; the one beside it is new."""
+    newest = ImportOptions(conflict=ConflictRule("newest"))
+    new = lab.mask("ben/s00.png", slice(0, 5))
+    os.utime(new, (2000, 2000))
+    import_masks(project, lab.masks, options=newest)
+    old = lab.mask("ana/s00.png", slice(0, 3))
+    os.utime(old, (1000, 1000))
+    report = import_masks(project, lab.masks, options=newest)
+    assert ([v.shown for v in report.kept], len(report.unchanged)) == (["s00.png"], 1)
+    assert drawn(project, "s00") == 5
+    states = project.store.rows("SELECT version, state FROM labels ORDER BY version")
+    assert [row["state"] for row in states] == ["active", "superseded"]
+    assert import_masks(project, lab.masks, options=newest).accepted == ()

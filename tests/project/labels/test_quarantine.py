@@ -257,3 +257,64 @@ def test_the_audit_trail_names_what_came_in(lab, project):
     assert row["summary"] == "imported 1 labels, 1 to quarantine"
     assert json.loads(row["inputs"]) == {"s00": sha256_file(lab.masks / "s00.png")}
     assert json.loads(row["params"])["source"] == str(lab.masks)
+
+
+def test_a_mask_without_a_scan_waits_until_a_person_names_it(lab, project):
+    content = lab.mask("thorax s1.png").read_bytes()
+    report = import_masks(project, lab.masks)
+    assert [v.code for v in report.unmatched] == ["unmatched"]
+    (row,) = waiting(project)
+    assert (row["scan_id"], row["code"]) == (None, "no-scan")
+    assert project.file_of(row["file"]).read_bytes() == content
+    assert "has the file name 'thorax s1'" in row["message"]
+    (lab.masks / "thorax s1.png").unlink()
+    (retried,) = retry_quarantined(project, [row], scan_id="s01")
+    assert (retried.accepted, labelled(project), waiting(project)) == (True, ["s01"], [])
+
+
+def test_the_nearest_scans_are_kept_with_a_mask_that_found_none(lab, project):
+    lab.mask("s07.png")
+    import_masks(project, lab.masks)
+    (row,) = waiting(project)
+    assert json.loads(row["nearest"]) == ["s00", "s01", "s02"]
+
+
+def test_a_mask_without_a_scan_is_settled_when_it_finds_one(lab, project):
+    mask = lab.mask("other.png")
+    import_masks(project, lab.masks)
+    mask.rename(lab.masks / "s02.png")
+    import_masks(project, lab.masks)
+    assert (labelled(project), waiting(project)) == (["s02"], [])
+
+
+def test_one_that_finds_its_scan_and_does_not_fit_waits_once(lab, project):
+    mask = lab.mask("other.png", value=9)
+    import_masks(project, lab.masks)
+    mask.rename(lab.masks / "s02.png")
+    import_masks(project, lab.masks)
+    assert [(row["scan_id"], row["code"]) for row in waiting(project)] == [("s02", "unknown-value")]
+
+
+def test_a_mask_of_one_class_stays_of_it_when_it_is_tried_again(lab, project):
+    """Else the heart would come out of quarantine as class 1, the lung."""
+    lab.configure("[classes]\nnames = ['lung', 'heart']\n")
+    project.reload_config()
+    lab.mask("s00_heart.png", value=7)
+    import_masks(project, lab.masks)
+    (row,) = waiting(project)
+    assert (row["code"], row["class_name"]) == ("class-unclear", "heart")
+    lab.mask("s00_heart.png", value=1)
+    (retried,) = retry_quarantined(project, [row])
+    assert retried.accepted
+    (label,) = list_labels(project)
+    assert label["voxels"] == {"lung": 0, "heart": 3}
+
+
+def test_a_person_stays_known_through_quarantine(lab, project):
+    mask = lab.mask("ana/s00.png", value=9)
+    import_masks(project, lab.masks, match="{annotator}/{stem}")
+    lab.mask("ana/s00.png")
+    (retried,) = retry_quarantined(project, waiting(project))
+    assert retried.accepted
+    assert project.store.value("SELECT author FROM labels") == "ana"
+    assert mask.is_file()

@@ -1,0 +1,192 @@
+"""``--match``: what a person says of how masks are named; a template, or a table of files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from coldal_tui.errors import UsageError
+from coldal_tui.exchange.names import file_stem, same_name
+
+SCAN_FIELDS = ("stem", "scan_id", "patient", "series_uid", "folder")
+_FIELDS = (*SCAN_FIELDS, "class", "annotator")
+_WORD = re.compile(r"(\{[^{}]*\}|\*)")
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a template reads in a mask's name.
+
+    ``fields`` name the scan, the class and who drew it. ``part`` tells the files of one mask
+    apart (its class, and what ``*`` stands for), ``whole`` is the name without that; both are
+    empty where one file is one mask.
+    """
+
+    fields: Mapping[str, str]
+    part: str = ""
+    whole: str = ""
+
+
+@dataclass(frozen=True)
+class Template:
+    """How mask names are made of what scans are called, such as ``{stem}_1stHO``.
+
+    ``{stem}`` is the image's file name without its ending, ``{scan_id}`` the project's id,
+    ``{patient}`` the patient's, ``{series_uid}`` a DICOM series', ``{folder}`` one of the image's
+    folders. ``{class}`` is the one class that a file shows, ``{annotator}`` who drew it, ``*`` any
+    text. With slashes the template covers the last folders too: ``{stem}/mask``. Files that differ
+    in ``{class}`` or ``*`` alone are parts of one mask.
+    """
+
+    text: str
+    levels: int
+    pattern: re.Pattern[str]
+    stars: int
+
+    @staticmethod
+    def parse(text: str) -> Template:
+        """Read a template.
+
+        Raises
+        ------
+        UsageError : a field that is none, one that stands twice, or nothing that names the scan.
+        """
+        fields = re.findall(r"\{([^{}]*)\}", text)
+        known = all(field in _FIELDS for field in fields) and len(set(fields)) == len(fields)
+        known = known and "}{" not in text
+        if not known or not any(field in SCAN_FIELDS for field in fields):
+            raise UsageError(
+                f"the template {text!r} needs one {{stem}} or {{scan_id}} (or {{patient}}, "
+                "{series_uid}, {folder}), and may have one {class}, one {annotator} and *",
+                remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'. A CSV of "
+                "mask,scan_id does the rest: --match masks.csv",
+                code="template",
+            )
+        whole = same_name(text.replace("\\", "/")).strip("/")
+        stars = 0
+        pattern = ""
+        for word in _WORD.split(whole):
+            if word == "*":
+                pattern += f"(?P<star{stars}>[^/]*)"
+                stars += 1
+            elif word.startswith("{"):
+                pattern += f"(?P<{word[1:-1]}>[^/]+)"
+            else:
+                pattern += re.escape(word)
+        return Template(whole, whole.count("/") + 1, re.compile(pattern), stars)
+
+    def apply(self, name: str) -> Said | None:
+        """What the template reads in a mask's name; None where it does not fit."""
+        every = PurePosixPath(same_name(name.replace("\\", "/"))).parts
+        parts = every[-self.levels :]
+        if len(parts) < self.levels:
+            return None
+        # The template may name the ending or leave it out.
+        for last in (file_stem(parts[-1]), parts[-1]):
+            found = self.pattern.fullmatch("/".join((*parts[:-1], last)))
+            if found:
+                return self._said(found, "/".join(every[: -self.levels]))
+        return None
+
+    def _said(self, found: re.Match[str], above: str) -> Said:
+        named = found.groupdict()
+        free = [name for name in named if name == "class" or name.startswith("star")]
+        fields = {name: value for name, value in named.items() if not name.startswith("star")}
+        if not free:
+            return Said(fields)
+        whole = found[0]
+        for start, end in sorted((found.span(name) for name in free), reverse=True):
+            whole = f"{whole[:start]}*{whole[end:]}"
+        return Said(fields, "/".join(named[name] for name in free), f"{above}/{whole}")
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line of a table: the scan of a mask, its class and who drew it, where they are given."""
+
+    scan_id: str
+    class_name: str = ""
+    annotator: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file ``mask,scan_id[,class][,annotator]``: masks by path, or by file name."""
+
+    path: Path
+    rows: Mapping[str, TableRow]
+
+    @staticmethod
+    def read(path: Path) -> Table:
+        """Read a table.
+
+        Raises
+        ------
+        UsageError : it can't be read, lacks a column, or says two things of one mask.
+        """
+        remedy = "It is a CSV file with a first line mask,scan_id (and class, annotator)."
+        try:
+            if path.stat().st_size > _MOST_BYTES:
+                raise UsageError("the table is too large", where=str(path), code="match-table")
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                reader = csv.DictReader(stream)
+                names = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
+                if not {"mask", "scan_id"} <= set(names):
+                    raise UsageError(
+                        "the table needs the columns mask and scan_id",
+                        where=str(path),
+                        remedy=remedy,
+                        code="match-table",
+                    )
+                lines = [
+                    {low: (line.get(name) or "").strip() for low, name in names.items()}
+                    for line in reader
+                ]
+        except (OSError, ValueError, csv.Error) as error:
+            raise UsageError(
+                f"the table can't be read: {error}",
+                where=str(path),
+                remedy=remedy,
+                code="match-table",
+            ) from error
+        rows: dict[str, TableRow] = {}
+        for line in lines:
+            mask = same_name(line["mask"].replace("\\", "/")).removeprefix("./").lstrip("/")
+            row = TableRow(line["scan_id"], line.get("class", ""), line.get("annotator", ""))
+            if not mask or not row.scan_id:
+                continue
+            if rows.setdefault(mask, row) != row:
+                raise UsageError(
+                    f"the table says two things of {mask!r}",
+                    where=str(path),
+                    remedy="Keep one line for each mask.",
+                    code="match-table",
+                )
+        return Table(path, rows)
+
+    def row(self, name: str) -> TableRow | None:
+        """The line of a mask: the longest ending of its path that the table lists."""
+        parts = [part for part in same_name(name.replace("\\", "/")).split("/") if part]
+        for first in range(len(parts)):
+            tail = "/".join(parts[first:])
+            found = self.rows.get(tail) or self.rows.get(tail[: len(tail) - len(_ending(tail))])
+            if found is not None:
+                return found
+        return None
+
+
+def _ending(name: str) -> str:
+    return name[len(name) - len(name.rpartition("/")[2]) + len(file_stem(name)) :]
+
+
+def parse_match(text: str | None) -> Template | Table | None:
+    """What ``--match`` says: a path that ends with ``.csv`` is a table, all else a template."""
+    if not text:
+        return None
+    if text.casefold().endswith(".csv") and "{" not in text:
+        return Table.read(Path(text))
+    return Template.parse(text)

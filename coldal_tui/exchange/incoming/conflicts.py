@@ -240,7 +240,8 @@ def conflict_verdict(
     every = [own, *others] if own is not None else list(others)
     names = dict(zip((id(one) for one in every), tell_apart(every), strict=True))
     described = sorted(_describe(one, names[id(one)]) for one in others)
-    mine = f" ({names[id(own)]})" if own is not None else ""
+    same = own is not None and any(one.file.name == own.file.name for one in others)
+    mine = f" ({names[id(own)]})" if same and len(set(names.values())) == len(names) else ""
     shown = ", ".join(described[:_SHOWN])
     shown += f" and {len(described) - _SHOWN} more" if len(described) > _SHOWN else ""
     because = f"; {why}" if why else ""
@@ -263,12 +264,11 @@ def _describe(candidate: Candidate, name: str) -> str:
 
 def tell_apart(masks: Sequence[Candidate]) -> list[str]:
     """Short names of masks: the file, and as many of its folders as tell them apart."""
-    names = [_tail(one, 1) for one in masks]
-    for levels in range(2, _FOLDERS):
-        if len(set(names)) == len(names):
-            break
+    for levels in range(1, _FOLDERS):
         names = [_tail(one, levels) for one in masks]
-    return names
+        if len(set(names)) == len(names):
+            return names
+    return [_tail(one, 1) for one in masks]
 
 
 def _tail(candidate: Candidate, levels: int) -> str:

@@ -88,7 +88,9 @@ def test_what_the_file_holds_is_said(tmp_path):
     assert plan.saw == "1 COCO file in a folder"
     assert by_key(plan.accepted) == {"a.png": "a"}
     assert by_key(plan.quarantined) == {"b.png": "empty"}
-    assert by_key(plan.unmatched) == {"c.png": "unmatched"}
+    assert plan.unmatched == ()
+    (c,) = plan.ignored
+    assert (c.key, c.message) == ("c.png", "nothing is drawn in it, and no scan has its name")
     assert plan.accepted[0].shown == "all.json [a.png]"
     assert plan.accepted[0].format == "coco"
 

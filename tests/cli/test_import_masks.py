@@ -102,7 +102,7 @@ def test_a_rule_that_there_is_not(call: Call, queued: Path, tmp_path: Path) -> N
     done = call("import-masks", queued, tmp_path, "--conflict", "oldest")
 
     assert done.status == 2
-    assert "annotator:NAME, majority or staple" in done.err
+    assert "annotator:NAME, majority, staple or union" in done.err
 
 
 def test_an_archive_is_a_path_like_any_other(call: Call, queued: Path, tmp_path: Path) -> None:
@@ -160,4 +160,4 @@ def test_what_to_do_about_many_masks_is_said_once(call: Call, queued: Path, tmp_
     assert out.count("Say what they mean with --map 7=CLASS") == 1
     assert "  → 3 of them: Say what they mean" in out
     assert "  scan_2.png (unknown-value): Unknown value 7 (12 pixels)" in out
-    assert "  nobody.png: No scan of the project has the file name 'nobody'. Index" in out
+    assert "  nobody.png: No scan of the project has the file name 'nobody';" in out

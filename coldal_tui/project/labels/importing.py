@@ -168,7 +168,7 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for verdict in verdicts:
         staged, status = verdict.stored or Staged(), _status(verdict)
-        if status in ("quarantined", "unmatched"):
+        if status == "quarantined":
             put_in_quarantine(project, verdict, staged.kept)
         elif status in ("accepted", "kept") and verdict.scan_id is not None:
             if meanwhile.has_file(verdict, staged.sha256):
@@ -177,6 +177,10 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
                 writer.store(verdict, staged)
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
         outcomes.append((status, verdict))
+    for status, verdict in outcomes:
+        # Last: what has a scan is sooner decided on.
+        if status == "unmatched":
+            put_in_quarantine(project, verdict, (verdict.stored or Staged()).kept)
     resolve_quarantine(project, labelled)
     writer.sync()
     return outcomes

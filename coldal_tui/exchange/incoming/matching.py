@@ -7,21 +7,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
-from coldal_tui.exchange.incoming.match_template import (
+from coldal_tui.exchange.incoming.names.match_template import (
     SCAN_FIELDS,
     Said,
     Table,
     Template,
     parse_match,
 )
-from coldal_tui.exchange.incoming.name_readings import (
+from coldal_tui.exchange.incoming.names.name_readings import (
     ClassWords,
     bids_label,
     numbered,
     side_of,
     sided,
 )
-from coldal_tui.exchange.incoming.scan_names import SUFFIX, Found, ScanNames
+from coldal_tui.exchange.incoming.names.scan_names import SUFFIX, Found, ScanNames
 from coldal_tui.exchange.manifest import Manifest
 from coldal_tui.exchange.names import file_stem, folders, same_name
 from coldal_tui.exchange.slices import SliceStack

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from coldal_tui.exchange.candidate import ScanTarget
-from coldal_tui.exchange.incoming.name_readings import (
+from coldal_tui.exchange.incoming.names.name_readings import (
     UID,
     Reading,
     is_general,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from coldal_tui.exchange.candidate import Candidate
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.matching import Match
+from coldal_tui.exchange.incoming.names.matching import Match
 
 
 @dataclass(frozen=True)

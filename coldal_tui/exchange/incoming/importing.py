@@ -28,9 +28,9 @@ from coldal_tui.exchange.incoming.decide_scan import (
 )
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.mask_parts import joined_parts, with_class
-from coldal_tui.exchange.incoming.matching import SAID, Match, Matcher, NoMatch, Part
+from coldal_tui.exchange.incoming.names.matching import SAID, Match, Matcher, NoMatch, Part
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
-from coldal_tui.exchange.incoming.other_classes import OtherClasses
+from coldal_tui.exchange.incoming.names.other_classes import OtherClasses
 from coldal_tui.exchange.incoming.own_files import Digests, KnownExports, OwnFiles, SeenLabels
 from coldal_tui.exchange.incoming.prefetch import decoded, read_small
 from coldal_tui.exchange.incoming.renamed import RenamedPictures

@@ -15,7 +15,7 @@ from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.incoming.claim import Claim, Rules
 from coldal_tui.exchange.incoming.conflicts import tell_apart
 from coldal_tui.exchange.incoming.geometry_policy import Rejected, decide
-from coldal_tui.exchange.incoming.matching import Part
+from coldal_tui.exchange.incoming.names.matching import Part
 from coldal_tui.exchange.incoming.own_files import Digests
 from coldal_tui.exchange.masks.overlap import merge_labels
 from coldal_tui.imaging.labelfile import IGNORE_LABEL

@@ -8,7 +8,7 @@ import pytest
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
-from coldal_tui.exchange.incoming.matching import Match, Matcher, NoMatch
+from coldal_tui.exchange.incoming.names.matching import Match, Matcher, NoMatch
 from coldal_tui.exchange.manifest import Manifest, ManifestEntry
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
-from coldal_tui.exchange.incoming.matching import Match, Matcher, NoMatch
+from coldal_tui.exchange.incoming.names.matching import Match, Matcher, NoMatch
 
 UID = "1.2.826.0.1.3680043.8.498.3839755272"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coldal_tui.exchange.incoming.matching import Part
+from coldal_tui.exchange.incoming.names.matching import Part
 from coldal_tui.exchange.incoming.names.name_readings import is_general
 from coldal_tui.exchange.names import file_stem
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.extras import install
 
 
 def missing_extra(package: str, extra: str) -> ColdalError:
@@ -10,6 +11,6 @@ def missing_extra(package: str, extra: str) -> ColdalError:
     return ColdalError(
         f"{package} is not installed",
         where="coldal.toml, backend.name",
-        remedy=f'pip install "coldal-tui[{extra}]"',
+        remedy=install(extra),
         code="no-backend",
     )

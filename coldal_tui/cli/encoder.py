@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.extras import install
 
 if TYPE_CHECKING:
     from coldal_tui.encoders.catalogue import EncoderInfo
@@ -156,7 +157,7 @@ def _show_one(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
         "licence": info.licence,
         "weights": weights,
         "SHA-256": digest or "pinned by the project that uses it",
-        "needs": f"pip install 'coldal-tui[{info.extra}]'" if info.extra else "",
+        "needs": install(info.extra) if info.extra else "",
     }
     grid = Table.grid(padding=(0, 2, 0, 0))
     for label, value in facts.items():

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from coldal_tui.extras import install
 from coldal_tui.visible import counted
 
 Level = Literal["ok", "note", "problem"]
@@ -192,7 +193,7 @@ def _ray_finding(address: str, token: str | None, wanted: bool) -> Finding:
 def _package(name: str, extra: str, wanted: bool) -> list[Finding]:
     if find_spec(name) is not None:
         return []
-    return [_trouble(f"{name} is not installed", f'pip install "coldal-tui[{extra}]"', wanted)]
+    return [_trouble(f"{name} is not installed", install(extra), wanted)]
 
 
 def _trouble(what: str, remedy: str, wanted: bool) -> Finding:

@@ -37,7 +37,7 @@ class EncoderInfo:
     same in words. ``needs_file``: the weights do not come with the package. ``hub`` and
     ``hub_file`` name the repository on the Hugging Face hub and the file in it that
     ``encoder install`` fetches; ``sha256`` is the file's, where we have checked it ourselves.
-    ``extra``: what to install besides, as in ``coldal-tui[encoders]``.
+    ``extra``: what to install besides, an extra of coldal-tui (``extras``).
     """
 
     name: str

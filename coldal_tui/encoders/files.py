@@ -14,6 +14,7 @@ import msgspec
 from coldal_tui.encoders.catalogue import OWN_FILE, EncoderInfo
 from coldal_tui.encoders.download import Progress, fetch
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.extras import install
 from coldal_tui.files import atomic_write, disk_error, sha256_file
 
 RECEIPT = "installed.json"
@@ -167,7 +168,7 @@ def hub_file(info: EncoderInfo) -> OnHub:
         raise ColdalError(
             "huggingface_hub is not installed, so the hub can't be asked",
             where=info.name,
-            remedy="pip install 'coldal-tui[encoders]', or bring the file yourself: "
+            remedy=f"{install('encoders')}, or bring the file yourself: "
             f"coldal-tui encoder install {info.name} --from FILE",
             code="no-hub",
         ) from error

@@ -69,7 +69,7 @@ class RaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 CLUSTERS_TEMPLATE = """\
 
-#: [backend.slurm]           # for name = "slurm": pip install "coldal-tui[slurm]"
+#: [backend.slurm]           # for name = "slurm": pip install '.[slurm]' in its source
 #: partition = "gpu"
 #: cpu_partition = "cpu"     # for jobs that use no GPU (default: the same)
 #: gres = "gpu:1"            # for jobs that use a GPU
@@ -85,7 +85,7 @@ CLUSTERS_TEMPLATE = """\
 #: python = "/opt/coldal/bin/python"   # on the cluster's nodes, where it is another than here
 #: extra = {{ constraint = "a100" }}   # any other options of sbatch
 
-#: [backend.ray]             # for name = "ray": pip install "coldal-tui[ray]"
+#: [backend.ray]             # for name = "ray": pip install '.[ray]' in its source
 #: address = "http://head:8265"
 #: python = "/opt/coldal/bin/python"   # on the cluster's nodes, where it is another than here
 # actors = 0                 # how many share an embedding or scoring; 0: one per GPU or node

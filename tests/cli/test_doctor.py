@@ -15,6 +15,7 @@ import pytest
 
 from coldal_tui.cli import doctor, machine, plugin_findings
 from coldal_tui.cli.machine import Finding
+from coldal_tui.extras import install
 from coldal_tui.project import file_systems
 from tests.support.small_projects import Call, set_config
 
@@ -252,7 +253,7 @@ def test_slurms_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "find_spec", lambda name: None)
     found = machine.slurm_findings(True)
     assert found[0] == Finding("ok", "Slurm answers; partitions: gpu*, cpu")
-    assert (found[1].level, found[1].remedy) == ("problem", 'pip install "coldal-tui[slurm]"')
+    assert (found[1].level, found[1].remedy) == ("problem", install("slurm"))
 
 
 @pytest.mark.parametrize(

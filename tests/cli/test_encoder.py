@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from coldal_tui.extras import install
 from coldal_tui.project.project import Project
 from tests.support.small_projects import Call
 
@@ -144,7 +145,7 @@ def test_one_encoder_states_what_a_record_needs(
     assert here["source"].startswith("RadImageNet (BMEII-AI/RadImageNet), doi:10.1148")
     gone = told("dinov2-small")
     assert gone["weights"].startswith("not here; coldal-tui encoder install dinov2-small")
-    assert gone["needs"] == "pip install 'coldal-tui[encoders]'"
+    assert gone["needs"] == install("encoders")
     assert told("efficientnet-lite0")["weights"] == "here, they come with coldal-tui"
 
 

@@ -150,4 +150,4 @@ def test_without_the_library_the_extra_is_named(
     with pytest.raises(ColdalError) as error:
         dinov2.load(catalogue.DINOV2_SMALL, path, None)
     assert error.value.code == "no-transformers"
-    assert "coldal-tui[encoders]" in (error.value.remedy or "")
+    assert "'.[encoders]'" in (error.value.remedy or "")

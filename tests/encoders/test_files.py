@@ -148,7 +148,7 @@ def test_without_the_hubs_library_the_extra_is_named(monkeypatch: pytest.MonkeyP
     with pytest.raises(ColdalError) as caught:
         hub_file(DINOV2_SMALL)
     assert caught.value.code == "no-hub"
-    assert "coldal-tui[encoders]" in (caught.value.remedy or "")
+    assert "'.[encoders]'" in (caught.value.remedy or "")
 
 
 def test_every_encoder_to_install_says_from_where() -> None:

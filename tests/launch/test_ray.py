@@ -12,6 +12,7 @@ from coldal_launch import ray as ray_backend
 from coldal_launch.ray import RayBackend
 from coldal_launch.ray_cluster import Cluster, RayJob, RaySilentError, address_of
 from coldal_tui.errors import ColdalError
+from coldal_tui.extras import install
 from coldal_tui.jobs.backend import Ask, JobHandle, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
 from tests.support.playing import Clock
@@ -203,5 +204,5 @@ def test_the_extra_to_install_is_named(monkeypatch) -> None:
         RayBackend()
     assert (caught.value.what, caught.value.remedy) == (
         "ray is not installed",
-        'pip install "coldal-tui[ray]"',
+        install("ray"),
     )

@@ -15,6 +15,7 @@ from coldal_launch.slurm import SlurmBackend
 from coldal_launch.slurm_queue import Row, SlurmSilentError, accounted, in_words, parse
 from coldal_launch.slurm_submitting import minutes, parameters, refusal
 from coldal_tui.errors import ColdalError
+from coldal_tui.extras import install
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.project.config_backends import SlurmSection
@@ -319,7 +320,7 @@ def test_the_extra_to_install_is_named(monkeypatch) -> None:
         load_backend("slurm")
     assert (caught.value.what, caught.value.remedy) == (
         "submitit is not installed",
-        'pip install "coldal-tui[slurm]"',
+        install("slurm"),
     )
 
 

@@ -18,7 +18,7 @@ STORE_BYTES = 100 * 2**20
 def missing_for_ray() -> str | None:
     """Why there can be no real Ray here; None when there can."""
     if find_spec("ray") is None:
-        return 'ray is not installed: pip install "coldal-tui[ray]"'
+        return "ray is not installed: make extras"
     return None
 
 

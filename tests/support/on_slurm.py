@@ -25,7 +25,7 @@ def missing_for_slurm() -> str | None:
     if absent:
         return f"no {absent} here: apt-get install slurm-wlm munge"
     if find_spec("submitit") is None:
-        return 'submitit is not installed: pip install "coldal-tui[slurm]"'
+        return "submitit is not installed: make extras"
     return None
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from coldal_compute.encoders.weights import Loaded, State, mismatch, read_weights
 from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
+from coldal_tui.extras import install
 
 _HEAD = 64
 _CLASS, _POSITIONS = "embeddings.cls_token", "embeddings.position_embeddings"
@@ -82,7 +83,7 @@ def _build(state: State, facts: dict[str, int], path: Path, info: EncoderInfo) -
         raise ColdalError(
             "transformers is not installed",
             where=info.name,
-            remedy="pip install 'coldal-tui[encoders]'",
+            remedy=install("encoders"),
             code="no-transformers",
         ) from error
     logging.set_verbosity_error()

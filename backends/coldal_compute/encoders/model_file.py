@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from coldal_compute.encoders.weights import Loaded, read_pinned
 from coldal_tui.encoders.catalogue import EncoderInfo
 from coldal_tui.errors import ColdalError
+from coldal_tui.extras import install
 
 ONNX_SUFFIX = ".onnx"
 
@@ -132,7 +133,7 @@ def _onnx(content: bytes, path: Path) -> nn.Module:
         raise ColdalError(
             "onnxruntime is not installed",
             where=str(path),
-            remedy="pip install 'coldal-tui[onnx]', or save the model as TorchScript",
+            remedy=f"{install('onnx')}, or save the model as TorchScript",
             code="no-onnxruntime",
         ) from error
     except Exception as error:

@@ -7,11 +7,12 @@ from typing import Any
 
 from textual.app import ComposeResult
 
+from coldal_tui.extras import install
 from coldal_tui.tui.drawing.picture import RGB, Edges, compose
 from coldal_tui.tui.drawing.picture_scaling import Frame, fit
 from coldal_tui.tui.widgets.picture import Picture, PictureView
 
-INSTALL = "pictures by sixel or kitty need one more package: pip install 'coldal-tui[graphics]'"
+INSTALL = f"pictures by sixel or kitty need one more package: {install('graphics')}"
 NO_PROTOCOL = "this terminal shows neither sixel nor kitty graphics: pictures are drawn in cells"
 _MODULE = "textual_image.widget"
 _STROKE = 240

@@ -51,6 +51,7 @@ def _read_map(path: Path, _stamp: int) -> Map:
 
 
 def save_map(path: Path, scan_ids: tuple[str, ...], xy: NDArray[np.float64]) -> None:
+    """Write a map: ``xy`` is (N, 2), row by row of ``scan_ids``."""
     _save(path, scan_ids=np.array(scan_ids, dtype=np.str_), xy=xy.astype(np.float64))
 
 
@@ -84,6 +85,7 @@ def load_cluster_sizes(path: Path) -> tuple[int, ...]:
 
 
 def save_clusters(path: Path, scan_ids: tuple[str, ...], labels: NDArray[np.int64], k: int) -> None:
+    """Write cluster numbers: ``labels`` is of shape (N,), ``k`` how many there are."""
     _save(
         path,
         scan_ids=np.array(scan_ids, dtype=np.str_),

@@ -158,6 +158,8 @@ def volume_of(
 ) -> MaskPixels:
     """One mask of a volume from the masks of its slices.
 
+    Returns a mask of the volume's shape (i, j, k).
+
     What values mean may differ from slice to slice; the volume's mask has one numbering. Slices
     that nobody was shown, and those that came back without a mask, are to be ignored: they are
     no background (a layer named ``ignore`` says so). With ``missing_is_empty`` exported slices

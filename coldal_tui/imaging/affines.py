@@ -14,7 +14,10 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def as_affine(matrix: NDArray[Any]) -> Affine | None:
-    """A 4×4 matrix as nested tuples; None when it is not finite or not invertible."""
+    """A 4×4 matrix as nested tuples; None when it is not finite or not invertible.
+
+    The matrix is (4, 4), voxel indices to mm.
+    """
     matrix = np.asarray(matrix, dtype=np.float64)
     if not np.isfinite(matrix).all():
         return None
@@ -27,6 +30,8 @@ def as_affine(matrix: NDArray[Any]) -> Affine | None:
 
 def lps_affine(directions: Sequence[NDArray[Any]], origin: NDArray[Any]) -> Affine | None:
     """RAS affine from step vectors per axis and an origin in LPS mm.
+
+    Vectors are of shape (3,), in mm.
 
     Two vectors (a picture in space) get their unit normal as the third axis.
     """

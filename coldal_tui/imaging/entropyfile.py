@@ -45,6 +45,8 @@ def write_entropy(path: Path, entropy: NDArray[np.uint8], affine: ArrayLike | No
 def read_entropy(path: Path) -> NDArray[np.uint8]:
     """What ``write_entropy`` wrote: uint8, 0 to 255 for 0 to 1, on the scan's grid.
 
+    Returns (rows, columns) or (i, j, k).
+
     Raises ImageError when the file is missing or damaged.
     """
     try:

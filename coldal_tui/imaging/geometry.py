@@ -134,6 +134,8 @@ def clip(
 ) -> tuple[NDArray[Any], tuple[slice, slice, slice]]:
     """The part of a mask that lies on the scan, in scan order, and where it lies there.
 
+    The mask is (i, j, k); so is the part.
+
     Parameters and errors as :func:`paste`.
     """
     aligned = reorient(array, match)

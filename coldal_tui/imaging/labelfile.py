@@ -37,7 +37,10 @@ _scratch = threading.local()
 
 
 def write_label(path: Path, array: NDArray[np.uint8], affine: ArrayLike | None) -> None:
-    """Write a label atomically; parameters and errors as :func:`encode_label`."""
+    """Write a label atomically; parameters and errors as :func:`encode_label`.
+
+    The label is (rows, columns) or (i, j, k) uint8.
+    """
     data = encode_label(path, array, affine)
     atomic_write(path, lambda stream: stream.write(data))
 

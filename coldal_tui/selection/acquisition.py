@@ -126,7 +126,10 @@ def entropy_diversity(
 
 
 def cover(points: Floats, candidate: Mask, covered: Mask) -> Coverage:
-    """Distance of every candidate to the nearest covered scan (ties: the lower index)."""
+    """Distance of every candidate to the nearest covered scan (ties: the lower index).
+
+    ``points`` (N, 2); both masks (N,) bool.
+    """
     check_scene(points, candidate, covered)
     distance = np.full(len(points), np.inf)
     which = np.full(len(points), -1, dtype=np.int64)
@@ -138,7 +141,10 @@ def cover(points: Floats, candidate: Mask, covered: Mask) -> Coverage:
 
 
 def unscored(candidate: Mask, entropy: Floats) -> list[int]:
-    """Candidates that have no entropy, which ``entropy_diversity`` therefore passes over."""
+    """Candidates that have no entropy, which ``entropy_diversity`` therefore passes over.
+
+    Both arrays are of shape (N,).
+    """
     return [int(n) for n in np.flatnonzero(candidate & ~np.isfinite(entropy))]
 
 

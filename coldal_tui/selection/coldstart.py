@@ -124,6 +124,8 @@ def _spread(
 def replacement(pool: Pool, cluster: int, points: Floats | None = None) -> Pick | None:
     """The next pick of one cluster, for a skipped item of round 0; None when it has no candidate.
 
+    ``points`` (N, d) float: the rows to measure in, where that is not the map.
+
     The candidate farthest from all covered scans of the cluster; its medoid when none is covered.
     With one scan a patient, the cluster's open scans come first.
     """
@@ -197,7 +199,10 @@ def _step(buckets: Buckets, open_: Mask) -> FarthestPoint | None:
 def farthest_points(
     points: Floats, members: Indices, starts: Indices, count: int
 ) -> list[FarthestPoint]:
-    """At most ``count`` steps of a ``Walk``."""
+    """At most ``count`` steps of a ``Walk``.
+
+    ``points`` (N, 2) float; ``members`` and ``starts`` are indices, of shapes (M,) and (S,).
+    """
     walk = Walk(points, members, starts)
     everyone = np.ones(len(points), np.bool_)
     steps: list[FarthestPoint] = []

@@ -132,6 +132,8 @@ def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) ->
 def purity_radius(rows: Rows, labels: Labels, purity: float = PURITY) -> float:
     """The largest δ at which at least ``purity`` of the open balls hold one cluster only.
 
+    ``rows`` (N, d) float of unit length; ``labels`` of shape (N,).
+
     A scan's ball is pure up to its distance to the nearest scan of another cluster; δ is the
     ⌈purity · n⌉-th largest of these. Infinite with one cluster.
     """

@@ -27,6 +27,8 @@ def highest(pool: Pool, scores: Floats, name: str, batch: int) -> list[Pick]:
 def power(pool: Pool, scores: Floats, name: str, batch: int, seed: int) -> list[Pick]:
     """The candidates with the highest log(score) + Gumbel(0, 1/β), β = 1.
 
+    ``scores`` is of shape (N,), NaN where a scan was not scored.
+
     Power sampling (Kirsch et al. 2023, "Stochastic batch acquisition", arXiv 2106.12059, section
     3): drawing without replacement with probabilities proportional to score^β, so that a batch
     is not the same scan many times over. The noise is added to the scan's score, not to its

@@ -165,7 +165,10 @@ def patient_numbers(patients: Sequence[str]) -> NDArray[np.int64]:
 
 
 def check_scene(points: Floats, candidate: Mask, covered: Mask) -> None:
-    """Refuse a map and masks that don't belong together (ColdalError, code ``pool``)."""
+    """Refuse a map and masks that don't belong together (ColdalError, code ``pool``).
+
+    ``points`` (N, 2) float; both masks of shape (N,), bool.
+    """
     if points.ndim != 2 or points.shape[1] != 2:
         raise _malformed(f"points have the shape {points.shape}, not (N, 2)")
     if not len(points) == len(candidate) == len(covered):

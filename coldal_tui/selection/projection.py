@@ -130,7 +130,10 @@ def normalise(embeddings: Floats) -> Rows:
 
 
 def distinct_rows(rows: Rows) -> tuple[Indices, Indices]:
-    """First index of each distinct row, in order of appearance, and each row's place among them."""
+    """First index of each distinct row, in order of appearance, and each row's place among them.
+
+    ``rows`` is (N, d); the answers are of shapes (M,) and (N,).
+    """
     seen: dict[bytes, int] = {}
     first: list[int] = []
     inverse = np.empty(len(rows), dtype=np.int64)

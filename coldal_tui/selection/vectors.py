@@ -46,12 +46,18 @@ def unit_rows(pool: Pool, index: Indices) -> Rows:
 
 
 def population(pool: Pool) -> Indices:
-    """Indices of the scans that a selection is to represent: candidates and covered ones."""
+    """Indices of the scans that a selection is to represent: candidates and covered ones.
+
+    Returns shape (M,) int64.
+    """
     return np.flatnonzero(pool.candidate | pool.covered).astype(np.int64)
 
 
 def tolerance(rows: Floats) -> float:
-    """How far distances of unit rows in tiles may be off, but for those of nearly equal rows."""
+    """How far distances of unit rows in tiles may be off, but for those of nearly equal rows.
+
+    ``rows`` is (N, d) float.
+    """
     return 1e-7 if len(rows) <= DOUBLE_ROWS else 2e-5
 
 

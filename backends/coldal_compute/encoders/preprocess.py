@@ -45,7 +45,10 @@ class Prepared:
 
 
 def to_encoder_input(image: ScanImage, info: EncoderInfo, how: IntensityChoice = BY_FILE) -> Tensor:
-    """The slices of ``prepare``."""
+    """The slices of ``prepare``.
+
+    Returns (slices, channels, size, size) float32.
+    """
     return prepare(image, info, how).slices
 
 

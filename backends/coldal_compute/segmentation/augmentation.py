@@ -109,7 +109,10 @@ class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 def cut_patch(
     sample: Sample, plan: Plan, rng: np.random.Generator
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """A patch of ``plan.patch``; where the scan is smaller it is padded, and the rest ignored."""
+    """A patch of ``plan.patch``; where the scan is smaller it is padded, and the rest ignored.
+
+    Returns (channels, *patch) float16 and (*patch) uint8.
+    """
     shape = sample.label.shape
     if shape == plan.patch:
         return sample.image, sample.label

@@ -92,6 +92,8 @@ def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
 def fit_channels(array: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     """Bring channels-last pixels to ``channels``: grey is repeated for colour, colour becomes luma.
 
+    ``array`` is (*grid, channels), and so is the result.
+
     Raises
     ------
     ImageError : another number of channels (code ``channels``): none is ever dropped.
@@ -151,6 +153,8 @@ def read_native_label(labelled: LabelledScan, readers: Readers) -> NDArray[np.ui
 def relative_thickness(labels: Iterable[NDArray[np.uint8]], classes: int) -> float | None:
     """The thinnest class's width as a share of the long side; None without any foreground.
 
+    Labels are uint8, each of its scan's shape.
+
     Width is 2·area / surface pixels: a long strip's width, a disc's radius. Per class the median
     over the labels, then the smallest class.
     """
@@ -208,7 +212,10 @@ def load_samples(
 
 
 def class_places(label: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
-    """Flat indices of at most 4096 pixels of each class that is present."""
+    """Flat indices of at most 4096 pixels of each class that is present.
+
+    Each of shape (M,).
+    """
     found = []
     for value in np.unique(label):
         if value not in (0, IGNORE):
@@ -227,7 +234,10 @@ def failure(scan: ScanInput, error: Exception) -> FailedScan:
 def cached_image(
     scan: ScanInput, plan: Plan, read: ReadScan, cache: Path | None
 ) -> NDArray[np.float16]:
-    """The preprocessed scan, from the cache folder where it has it (then memory-mapped)."""
+    """The preprocessed scan, from the cache folder where it has it (then memory-mapped).
+
+    Returns (channels, *grid) float16.
+    """
     if cache is None:
         return preprocess(read(scan.ref), plan)
     path = cache / f"{_cache_key(scan, plan)}.npy"

@@ -65,7 +65,10 @@ def native_logits(logits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 def native_labels(
     logits: torch.Tensor, shape: Sequence[int], values: int = _SLAB_VALUES
 ) -> NDArray[np.uint8]:
-    """The class of each pixel on the scan's own grid: argmax of the resampled logits."""
+    """The class of each pixel on the scan's own grid: argmax of the resampled logits.
+
+    ``logits`` is (classes, *grid); returns uint8 of the scan's shape.
+    """
     labels = np.empty(tuple(shape), dtype=np.uint8)
     for rows, slab in native_slabs(logits, shape, values):
         labels[rows] = slab.argmax(dim=0).to(torch.uint8).cpu().numpy()

@@ -121,7 +121,10 @@ def _load(plan: Plan, folder: Path, device: torch.device, windows: int) -> Model
 
 
 def predict(model: Model, scan: ScanImage) -> tuple[NDArray[np.uint8], float]:
-    """A scan's label map on its own grid, and its entropy H in [0, 1]."""
+    """A scan's label map on its own grid, and its entropy H in [0, 1].
+
+    The label map is uint8 of the scan's shape.
+    """
     logits = model.logits(scan)
     return model.labels(logits, scan.header.shape), mean_entropy(logits)
 

@@ -114,7 +114,10 @@ def measure_masks(
 def hausdorff(
     a: NDArray[np.bool_], b: NDArray[np.bool_], spacing: NDArray[np.floating]
 ) -> tuple[float, float]:
-    """HD and HD95 of two masks that are not empty, in the unit of ``spacing`` (per axis)."""
+    """HD and HD95 of two masks that are not empty, in the unit of ``spacing`` (per axis).
+
+    Masks are bool of one shape; ``spacing`` is of shape (axes,).
+    """
     points_a, points_b = surface(a) * spacing, surface(b) * spacing
     forth, back = _nearest(points_a, points_b), _nearest(points_b, points_a)
     hd95 = max(float(np.percentile(d, _PERCENTILE)) for d in (forth, back))

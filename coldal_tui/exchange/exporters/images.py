@@ -218,7 +218,10 @@ def _voxels(image: ScanImage, channel: int | None) -> NDArray[Any]:
 
 
 def placed_affine(header: ScanHeader) -> NDArray[np.float64]:
-    """The scan's affine; where it has none, that of ITK's identity directions, in its spacing."""
+    """The scan's affine; where it has none, that of ITK's identity directions, in its spacing.
+
+    Returns (4, 4) float64, voxel indices to mm.
+    """
     if header.affine is not None:
         return np.asarray(header.affine, dtype=np.float64)
     steps = header.spacing or (1.0,) * len(header.shape)
@@ -235,6 +238,8 @@ def _rigid(affine: NDArray[np.float64]) -> bool:
 
 def prelabel_of(item: ExportItem) -> NDArray[np.uint8] | None:
     """The pre-label on the scan's grid, or None.
+
+    Returns (rows, columns) or (i, j, k) uint8.
 
     Raises
     ------

@@ -141,7 +141,10 @@ def cut_axis(header: ScanHeader) -> int:
 def by_class(
     picture: Picture, classes: Sequence[str]
 ) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
-    """The classes drawn in a picture's pre-label: value, name, and where."""
+    """The classes drawn in a picture's pre-label: value, name, and where.
+
+    Each mask is (rows, columns) bool.
+    """
     if picture.label is None:
         return
     for value, name in enumerate(classes, start=1):

@@ -53,7 +53,10 @@ def write_segmentation(
 
 
 def segment_keys(label: NDArray[np.uint8], classes: Sequence[str]) -> dict[str, str]:
-    """The key-value pairs by which Slicer knows the segments of a label."""
+    """The key-value pairs by which Slicer knows the segments of a label.
+
+    The label is (i, j, k) uint8.
+    """
     segments = [(value, name, class_rgb(value)) for value, name in enumerate(classes, start=1)]
     if (label == IGNORE_LABEL).any():
         segments.append((IGNORE_LABEL, IGNORE_NAME, IGNORE_RGB))

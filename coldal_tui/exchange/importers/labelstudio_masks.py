@@ -180,6 +180,8 @@ def _read(file: Path) -> NDArray[np.bool_]:
 def read_array(file: Path) -> NDArray[np.generic]:
     """A 2-D NumPy array of numbers; its header is read first, and objects are never made.
 
+    Returns (rows, columns).
+
     Raises
     ------
     ImageError : ``damaged``, ``too-large``, ``wrong-dimensions``, ``pickle``.

@@ -61,6 +61,8 @@ def majority(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], in
 def staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """The most likely class of each pixel, where it is more likely than not; else background.
 
+    Returns uint8 of the masks' shape.
+
     Parameters as :func:`majority`.
     """
     votes = collect_votes(labels)
@@ -111,7 +113,10 @@ def _share(weights: NDArray[np.float64], answers: NDArray[np.bool_]) -> NDArray[
 
 
 def collect_votes(labels: Sequence[NDArray[np.uint8]]) -> Votes:
-    """Every combination of answers once: pixels number millions, combinations few."""
+    """Every combination of answers once: pixels number millions, combinations few.
+
+    Masks are uint8, all of one shape.
+    """
     keys = np.zeros(labels[0].size, dtype=np.intp)
     answers = np.zeros((1, 0), dtype=np.uint8)
     for label in labels:

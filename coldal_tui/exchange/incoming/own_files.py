@@ -197,7 +197,10 @@ class SeenLabels:
 
 
 def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:
-    """What a comparison of a label with the exported pre-label tells."""
+    """What a comparison of a label with the exported pre-label tells.
+
+    The label is uint8 of the scan's shape.
+    """
     if target.prelabel is None or not target.prelabel.exists():
         return ()
     prelabel = read_label(target.prelabel)

@@ -66,13 +66,19 @@ def compare_labels(
 
 
 def dice_of(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """2|A∩B| / (|A| + |B|); 1 where both are empty."""
+    """2|A∩B| / (|A| + |B|); 1 where both are empty.
+
+    Both are bool arrays of one shape.
+    """
     both = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
     return 2 * int(np.count_nonzero(a & b)) / both if both else 1.0
 
 
 def hd95_of(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing: Sequence[float] | None) -> float:
-    """The 95th percentile of the Hausdorff distance, in mm or pixels."""
+    """The 95th percentile of the Hausdorff distance, in mm or pixels.
+
+    Both are bool arrays of one shape; ``spacing`` is mm per axis.
+    """
     steps = np.ones(a.ndim) if spacing is None else np.asarray(spacing, dtype=float)
     drawn = bool(a.any()), bool(b.any())
     if not any(drawn):

@@ -40,7 +40,10 @@ def translate(raw: NDArray[Any], meanings_of: Translate) -> tuple[NDArray[np.uin
 
 
 def as_integers(raw: NDArray[Any]) -> NDArray[Any]:
-    """The array as whole numbers; ImageError (``not-integral``) where it holds others."""
+    """The array as whole numbers; ImageError (``not-integral``) where it holds others.
+
+    Keeps the shape.
+    """
     if raw.dtype == bool:
         return raw.astype(np.uint8)
     if np.issubdtype(raw.dtype, np.integer):

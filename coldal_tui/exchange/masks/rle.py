@@ -69,6 +69,8 @@ def decode_runs(counts: Any, rows: int, columns: int, *, by_column: bool) -> NDA
 def decode_coco(segmentation: Any) -> NDArray[np.bool_]:
     """COCO's code ``{"size": [rows, columns], "counts": …}``, compressed (text) or not (a list).
 
+    Returns (rows, columns) bool.
+
     Raises
     ------
     ImageError : ``damaged``, ``too-large``.
@@ -84,6 +86,8 @@ def decode_coco(segmentation: Any) -> NDArray[np.bool_]:
 
 def unpack_coco(text: bytes) -> NDArray[np.int64]:
     """The run lengths in COCO's compressed code.
+
+    Returns shape (runs,) int64.
 
     Each number takes characters of 6 bits from ``0`` on: 5 of value, lowest first, and one that
     says that more follow; from the fourth number on it is the difference to the last but one.

@@ -12,7 +12,10 @@ _RUN_BITS = (3, 4, 8, 16)
 
 
 def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
-    """Lengths of runs of False and True in turn, False first (possibly 0)."""
+    """Lengths of runs of False and True in turn, False first (possibly 0).
+
+    ``flat`` is of shape (pixels,).
+    """
     change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = np.concatenate(([0], change, [flat.size]))
     counts = [int(n) for n in np.diff(edges)]
@@ -52,6 +55,8 @@ class CvatMask:
 def cvat_mask(mask: NDArray[np.bool_]) -> CvatMask:
     """Row by row inside the bounding box, zeros first. ``mask`` has at least one pixel.
 
+    ``mask`` is (rows, columns).
+
     Source: CVAT documentation, "CVAT for images 1.1", element ``mask``.
     """
     top, left, height, width = bounding_box(mask)
@@ -69,6 +74,8 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 def brush_rle(mask: NDArray[np.bool_]) -> list[int]:
     """A mask as Label Studio's brush: RGBA pixels, 255 where drawn, packed into bytes.
+
+    ``mask`` is (rows, columns) bool.
 
     Source: rle-pack of thi.ng/umbrella, as label_studio_sdk.converter.brush decodes it: 32 bits
     number of values, 5 bits word size - 1, four times 4 bits count size - 1; then blocks of one

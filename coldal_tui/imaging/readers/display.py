@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 def composited(array: NDArray[Any]) -> NDArray[np.generic]:
     """Alpha, the last of the channels, composited over black; the stored type is kept.
 
+    ``array`` is (rows, columns, channels); the result has one channel less.
+
     Black is the background of medical pictures; where alpha is opaque nothing changes.
     """
     colour, alpha = array[..., :-1], array[..., -1:]

@@ -171,7 +171,10 @@ class Boxed:
 
 
 def boxed(labels: NDArray[np.uint8]) -> Boxed:
-    """Keep the part of ``labels`` that holds anything."""
+    """Keep the part of ``labels`` that holds anything.
+
+    ``labels`` is (rows, columns) or (i, j, k).
+    """
     start, box = [], labels
     for axis in range(labels.ndim):
         others = tuple(n for n in range(labels.ndim) if n != axis)

@@ -174,6 +174,8 @@ def compose(
 def outline(share: NDArray[np.float32], stroke: int = 1) -> NDArray[np.bool_]:
     """The pixels on which the rim of a class is drawn; ``share`` is what it covers of each.
 
+    ``share`` is (rows, columns) float32, and so is the result in bool.
+
     Found on the screen's own pixels, so that a rim is never thinner than one of them: what is too
     thin to have an inside is drawn whole, and not even a single covered point vanishes.
     """

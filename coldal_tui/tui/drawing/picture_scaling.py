@@ -189,7 +189,10 @@ class LabelLevels:
 
 
 def label_levels(labels: NDArray[np.uint8]) -> LabelLevels:
-    """A label map, ready to be drawn fast."""
+    """A label map, ready to be drawn fast.
+
+    The label map is (rows, columns) uint8.
+    """
     if labels.size <= LARGE:
         return LabelLevels(labels, {})
     present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))

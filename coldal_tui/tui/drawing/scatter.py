@@ -190,12 +190,17 @@ def braille(dots: NDArray[np.int64], most: NDArray[np.int64] | None = None) -> N
 
 
 def dominant(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The most frequent kind of each cell (the lower of equals), -1 where there is nothing."""
+    """The most frequent kind of each cell (the lower of equals), -1 where there is nothing.
+
+    ``kinds`` counts the points of each kind: (rows, columns, kinds); returns (rows, columns).
+    """
     return np.where(kinds.any(axis=2), kinds.argmax(axis=2), -1)
 
 
 def mean_kind(kinds: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
     """For kinds that are steps of a scale and one more for unknown: the mean step of each cell.
+
+    ``kinds`` counts the points of each kind: (rows, columns, kinds); returns (rows, columns).
 
     ``steps`` where nothing is known, -1 where there is nothing.
     """
@@ -222,7 +227,10 @@ EVEN, UNEVEN = 3.0, 60.0
 
 
 def density(counts: NDArray[np.int64]) -> Density:
-    """Levels on a logarithmic scale between the 5th and the 99th percentile of occupied cells."""
+    """Levels on a logarithmic scale between the 5th and the 99th percentile of occupied cells.
+
+    ``counts`` is (rows, columns).
+    """
     occupied = counts[counts > 0]
     if not occupied.size:
         return Density(np.zeros_like(counts), 0.0)
@@ -253,7 +261,10 @@ def steps_of(
 
 
 def inside(xy: Points, view: Viewport, one: tuple[int, int], other: tuple[int, int]) -> Cells:
-    """Indices of the points in the cells of a box between two corners, both included."""
+    """Indices of the points in the cells of a box between two corners, both included.
+
+    ``xy`` is (N, 2); returns shape (M,).
+    """
     columns, rows = view.cells_of(xy)
     left, right = sorted((one[0], other[0]))
     top, bottom = sorted((one[1], other[1]))
@@ -264,6 +275,8 @@ def inside(xy: Points, view: Viewport, one: tuple[int, int], other: tuple[int, i
 def pick(xy: Points, view: Viewport, column: int, row: int, rank: NDArray[np.uint8]) -> int | None:
     """The point that a cell shows: of those in it the highest ``rank``, then the nearest to its
     middle; where the cell is empty, the nearest of all. None without points.
+
+    ``xy`` is (N, 2), ``rank`` of shape (N,).
     """
     if not len(xy):
         return None

@@ -99,7 +99,10 @@ def by_number(name: str, values: NDArray[np.float32], look: Look) -> Colouring:
 
 
 def by_name(name: str, names: Sequence[str], codes: NDArray[np.int32], look: Look) -> Colouring:
-    """The most frequent names in colours of their own, the others together, the unknown."""
+    """The most frequent names in colours of their own, the others together, the unknown.
+
+    ``codes`` is of shape (N,).
+    """
     own = len(names) if len(names) <= MOST else MOST - 1
     of = np.where(codes < 0, own + 1, np.minimum(codes, own)).astype(np.uint8)
     counts = np.bincount(of, minlength=own + 2).tolist()

@@ -37,7 +37,10 @@ class Sort:
 
 
 def order(table: ScanTable, shown: NDArray[np.bool_], sort: Sort) -> Rows:
-    """Rows that are shown, sorted; ties and rows without a value keep their order, those last."""
+    """Rows that are shown, sorted; ties and rows without a value keep their order, those last.
+
+    ``shown`` is of shape (N,); returns shape (M,) row numbers.
+    """
     rows = np.flatnonzero(shown).astype(np.int64)
     if sort.is_rank:
         return rows

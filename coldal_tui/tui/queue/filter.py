@@ -84,6 +84,8 @@ def names(table: ScanTable) -> list[str]:
 def matching(table: ScanTable, text: str, *, typing: bool = False) -> Mask:
     """Which rows a filter lets through.
 
+    Returns bool of shape (N,).
+
     ``typing``: its last term may be unfinished (``cluster:``, ``clus``); then it is left out
     where it would let nothing through.
 

@@ -19,6 +19,8 @@ def decode_alpha(
 ) -> NDArray[np.bool_]:
     """The pixels of a PNG that are drawn: by its alpha channel, else by values above 0.
 
+    Returns (rows, columns) bool.
+
     Parameters
     ----------
     rows, columns : the size that the picture must have; any size where they are None.

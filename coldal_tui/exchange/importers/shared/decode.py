@@ -133,6 +133,8 @@ def read_metaimage_mask(path: Path) -> MaskPixels:
 def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixels:
     """A volume as read by ``imaging``: values in file order, one per voxel.
 
+    ``array`` is (i, j, k) or (i, j, k, channels).
+
     Raises
     ------
     ImageError : several channels.

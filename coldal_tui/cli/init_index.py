@@ -258,6 +258,14 @@ def _print_report(
         common.echo("intensities: " + "; ".join(decided.reasons))
         how = " ".join(f'"{word}"' for word in decided.modality)
         common.echo(f"  [images] modality = {how}; to change it, edit {project.layout.config}")
+    if report.suspended:
+        count = len(report.suspended)
+        named = ", ".join(report.suspended[:10]) + (", …" if count > 10 else "")
+        waits = "its label waits" if count == 1 else "their labels wait"
+        common.say(
+            f"{counted(count, 'labelled image')} changed, so {waits} in quarantine until somebody "
+            f"confirms or imports anew: {named}"
+        )
     show_problems(report, all_problems)
     if not first:
         _show_left_out(project, all_problems)
@@ -309,6 +317,7 @@ def report_json(report: IndexReport) -> dict[str, Any]:
         "scans": report.scans,
         "added": list(report.added),
         "changed": list(report.changed),
+        "suspended": list(report.suspended),
         "moved": list(report.moved),
         "returned": list(report.returned),
         "removed": list(report.removed),

@@ -173,10 +173,13 @@ def _retry(
     as_json: bool,
 ) -> None:
     """Exit 1 when not one mask came out of quarantine."""
+    from coldal_tui.project.changed_images import IMAGE_CHANGED
     from coldal_tui.project.labels.quarantine import select_waiting
     from coldal_tui.project.labels.retry import retry_quarantined
 
     rows = select_waiting(project, words)
+    if not words:  # a label whose image changed counts again only when a person names it
+        rows = [row for row in rows if row["code"] != IMAGE_CHANGED]
     if scan_id is not None:
         project.scan(scan_id)
     results = retry_quarantined(project, rows, options, scan_id=scan_id) if rows else []

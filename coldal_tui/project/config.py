@@ -177,7 +177,7 @@ name = "efficientnet-lite0"
 # `encoder use` pins the file by its hash:
 #: sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # batch_size = 16
-#: window = "lung"           # of projects from before [images] had one; meant for all, too
+#: window = "lung"           # of older projects; the one above counts for all, too
 # pooling = "mean"           # slices of a volume to one vector: mean, or by their foreground
 #: size = 224                # name = "file", a TorchScript or ONNX model: its square input …
 #: mean = [0.5]              # … what is subtracted from intensities in [0, 1]: one or three

@@ -12,10 +12,12 @@ from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import examine_file
 from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.project.changed_images import IMAGE_CHANGED
 from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.quarantine import RESOLVED, resolve_quarantine
 from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
+from coldal_tui.project.labels.suspended import confirm_label
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
@@ -41,23 +43,34 @@ def retry_quarantined(
 ) -> list[Retried]:
     """Decide again on quarantined masks: on the original file, which may be mended, else the copy.
 
+    A label whose image changed counts again as it is, where its grid still fits.
+
     One that can't be decided on stays, with the reason, and does not stop the others.
 
     Raises UsageError when ``scan_id`` is no scan that can have a label.
     """
     chosen = None if scan_id is None else _target_id(project, scan_id)
     scans = targets(project)
+    suspended = [row for row in rows if row["code"] == IMAGE_CHANGED]
+    rows = [row for row in rows if row["code"] != IMAGE_CHANGED]
     with Stager(project, scans) as stager:
         decided = list(_decide_all(project, scans, rows, options, chosen, stager))
         stager.sync()
         with project.store.action("quarantine retry") as action:
             writer = LabelWriter(project)
             results = [_settle(project, writer, row, one) for row, one in decided]
+            results += [_confirmed(project, row) for row in suspended]
             writer.sync()
             done = sum(result.accepted for result in results)
-            action.summary = f"tried {len(rows)} quarantined masks again, {done} accepted"
+            action.summary = f"tried {len(results)} quarantined masks again, {done} accepted"
     tidy_label_files(project)
     return results
+
+
+def _confirmed(project: Project, row: Row) -> Retried:
+    """A label whose image changed counts again: a person named it."""
+    why = confirm_label(project, row)
+    return Retried(row["quarantine_id"], row["scan_id"], not why, row["code"], why)
 
 
 def _target_id(project: Project, scan_id: str) -> str:

@@ -22,6 +22,7 @@ from coldal_tui.imaging.indexing import (
     index_folder,
 )
 from coldal_tui.imaging.walk import found_files
+from coldal_tui.project.changed_images import suspend_labels
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
@@ -34,7 +35,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an index found; ids of scans, and the files that are in none."""
+    """What an index found; ids of scans, and the files that are in none.
+
+    ``suspended`` are scans whose image changed after they were labelled.
+    """
 
     scans: int
     added: tuple[str, ...] = ()
@@ -46,6 +50,7 @@ class IndexReport:
     problems: tuple[FileProblem, ...] = ()
     no_patient: int = 0
     read: int = 0
+    suspended: tuple[str, ...] = ()
 
 
 def reindex(
@@ -153,6 +158,9 @@ def _record(
     removed = [s for s, old in before.items() if s not in matches and old.state == "present"]
     store = project.store
     forget(project)
+    with store.transaction():
+        # Before the scans are written: were this cut short, the next index sees the change again.
+        suspended = suspend_labels(project, changed)
     write_shortly(store, scan_writes(project, matches, duplicates, before, patients))
     write_shortly(
         store,
@@ -166,8 +174,12 @@ def _record(
             f"{len(moved)} moved, {len(removed)} removed"
         )
         action.params = {"images": str(project.images), "problems": len(result.problems)}
+        if suspended:
+            action.summary += f"; {len(suspended)} labels suspended"
+            action.params["suspended"] = list(suspended)
     return IndexReport(
         scans=len(matches),
+        suspended=suspended,
         added=tuple(added),
         changed=tuple(changed),
         moved=tuple(moved),

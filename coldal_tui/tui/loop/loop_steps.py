@@ -64,7 +64,10 @@ def index_images(project: Project, progress: Progress) -> str:
     from coldal_tui.project.scans.indexing import reindex
 
     report = reindex(project, progress=progress)
-    return f"{counted(report.scans, 'scan')} indexed, {len(report.added):,} added"
+    said = f"{counted(report.scans, 'scan')} indexed, {len(report.added):,} added"
+    if report.suspended:
+        said += f", {counted(len(report.suspended), 'labelled image')} changed: see quarantine"
+    return said
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from coldal_tui.project.project import Project
+    from coldal_tui.project.views.next_step import NextStep
     from coldal_tui.project.views.snapshot import Snapshot
 
 WATCH_S = 1.0
@@ -196,6 +197,8 @@ def show_runs(out: Console, s: Snapshot) -> None:
 
 
 def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:
+    from coldal_tui.project.views.next_step import failure_words
+
     facts = []
     for job in s.jobs:
         if job.status == "running":
@@ -203,9 +206,9 @@ def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:
             facts.append((f"job {job.job_id}", f"{job.kind} is running{share} {job.message}"))
         elif job.status == "waiting":
             facts.append((f"job {job.job_id}", f"{job.kind} waits"))
-    newest = s.jobs[-1] if s.jobs else None
-    if newest is not None and newest.status in ("failed", "interrupted"):
-        facts.append((f"job {newest.job_id}", f"{newest.kind} {newest.status}: {newest.error}"))
+    for job in s.failed:
+        look = common.paste(f"coldal-tui jobs logs {job.job_id}", Path(s.root))
+        facts.append((f"job {job.job_id}", f"{failure_words(job)} ({look})"))
     return facts
 
 
@@ -215,11 +218,17 @@ def _last_words(s: Snapshot) -> list[tuple[str, str]]:
         look = common.paste("coldal-tui labels list", Path(s.root))
         facts.append(("quarantine", f"{counted(s.quarantined, 'mask')} ({look})"))
     facts.append(("next", next_words(s)))
+    if s.then is not None:
+        facts.append(("then", step_words(s, s.then)))
     return facts
 
 
 def next_words(s: Snapshot) -> str:
     """The next step and the command for it, ready to paste."""
-    if not s.next.command:
-        return s.next.text
-    return f"{s.next.text}:  {common.paste(s.next.command, Path(s.root))}"
+    return step_words(s, s.next)
+
+
+def step_words(s: Snapshot, step: NextStep) -> str:
+    if not step.command:
+        return step.text
+    return f"{step.text}:  {common.paste(step.command, Path(s.root))}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from coldal_tui.project.job_rows import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, WAITING
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
 from coldal_tui.project.stale_runs import made_by_another_rule
@@ -22,7 +23,8 @@ class NextStep:
     """``command`` is empty when there is nothing to run (wait, or all is done).
 
     ``action`` says the same to a program: ``index``, ``select``, ``export``, ``import``,
-    ``next``, ``train``, ``quarantine``, ``skipped`` (look at them), ``wait`` or ``""``.
+    ``next``, ``train``, ``quarantine``, ``skipped`` (look at them), ``wait``, ``failed`` (a job
+    has failed: look at its log) or ``""``.
     """
 
     command: str
@@ -32,15 +34,57 @@ class NextStep:
 
 def next_step(project: Project, state: dict[str, Any]) -> NextStep:
     """The next sensible step for a project in ``state`` (the fields of a snapshot)."""
-    return _job_step(state["jobs"]) or _first_steps(state) or _queue_step(project, state)
+    return (
+        _job_step(state["jobs"])
+        or _failure_step(state["jobs"])
+        or step_after_failure(project, state)
+    )
+
+
+def step_after_failure(project: Project, state: dict[str, Any]) -> NextStep:
+    """The next step once a failed job has been looked at: as if there were no jobs."""
+    return _first_steps(state) or _queue_step(project, state)
+
+
+def failed_jobs(jobs: Sequence[JobState]) -> tuple[JobState, ...]:
+    """Jobs that failed or were interrupted, the newest first, for as long as no later job of
+    their kind waits, runs or is done. ``jobs`` are by number.
+    """
+    found: list[JobState] = []
+    redone: set[str] = set()
+    for job in sorted(jobs, key=lambda job: -job.job_id):
+        if job.status in (FAILED, INTERRUPTED) and job.kind not in redone:
+            found.append(job)
+        elif job.status != CANCELLED:
+            redone.add(job.kind)
+    return tuple(found)
+
+
+def failure_words(job: JobState) -> str:
+    """``embed failed: no CUDA device``."""
+    how = "failed" if job.status == FAILED else "was interrupted"
+    told = job.error if job.error and job.error != job.status else ""
+    return f"{job.kind} {how}: {told}" if told else f"{job.kind} {how}"
+
+
+def _failure_step(jobs: Sequence[JobState]) -> NextStep | None:
+    """The newest failure, unless other work was begun and done since."""
+    failed = failed_jobs(jobs)
+    if not failed:
+        return None
+    job = failed[0]
+    ended = job.ended_at or job.created_at
+    if any(other.status == DONE and other.created_at > ended for other in jobs):
+        return None
+    return NextStep(f"coldal-tui jobs logs {job.job_id}", failure_words(job), "failed")
 
 
 def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
     for job in jobs:
-        if job.status == "running":
+        if job.status == RUNNING:
             return NextStep("coldal-tui jobs logs -f", f"{job.kind} is running", "wait")
     for job in jobs:
-        if job.status == "waiting":
+        if job.status == WAITING:
             return NextStep("coldal-tui jobs list", f"{job.kind} waits for its turn", "wait")
     return None
 

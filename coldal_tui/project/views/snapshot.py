@@ -1,4 +1,4 @@
-"""The immutable picture of a project that ``status`` and the screens draw from."""
+"""An immutable snapshot of a project, which ``status`` and the screens draw from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans
 from coldal_tui.project.records import USABLE
 from coldal_tui.project.scans.left_out import LeftOut, read_left_out
 from coldal_tui.project.stale_runs import why_stale
-from coldal_tui.project.views.next_step import NextStep, next_step
+from coldal_tui.project.views.next_step import NextStep, failed_jobs, next_step, step_after_failure
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,13 @@ class Snapshot:
     runs: tuple[RunState, ...]
     jobs: tuple[JobState, ...]
     next: NextStep
+    then: NextStep | None = None
+    """What to do once the failure has been looked at, where ``next`` is to look at one."""
+
+    @property
+    def failed(self) -> tuple[JobState, ...]:
+        """Jobs that failed and whose work was not begun again since, the newest first."""
+        return failed_jobs(self.jobs)
 
     def as_json(self) -> dict[str, Any]:
         """``status --json``: plain types only."""
@@ -172,7 +179,9 @@ def _take(project: Project) -> Snapshot:
         "runs": _runs(project),
         "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),
     }
-    return Snapshot(**state, next=next_step(project, state))
+    step = next_step(project, state)
+    then = step_after_failure(project, state) if step.action == "failed" else None
+    return Snapshot(**state, next=step, then=then)
 
 
 def _scan_counts(project: Project) -> dict[str, int]:

@@ -12,6 +12,7 @@ from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.views.pace import LabelTimes, pace, read_label_times
 from coldal_tui.tui.budget.text import budget_content
 from coldal_tui.tui.pane import Pane, View, local_now
+from coldal_tui.visible import counted
 
 
 class BudgetPane(Pane):
@@ -29,7 +30,9 @@ class BudgetPane(Pane):
 
     def show(self, view: View) -> None:
         """Labels that came or went ask for a new look at when they came."""
-        budget = view.snapshot.budget
+        budget, refused = view.snapshot.budget, view.snapshot.unreadable
+        words = f"{counted(refused, 'file')} refused: F" if refused else ""
+        self.border_subtitle = Content(words)
         if budget == self._budget:
             return
         labels_changed = self._budget is None or budget.labelled != self._budget.labelled

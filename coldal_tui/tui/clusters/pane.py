@@ -128,7 +128,7 @@ class ClustersPane(WhileSeen, TablePane):
         if not snapshot.clusters:
             self.table.set_model(EMPTY)
             self.query_one("#silhouettes").display = False
-            empty.draw(Content(f"no clusters yet: {snapshot.next.text}"))
+            empty.draw(Content(f"no clusters yet: {(snapshot.then or snapshot.next).text}"))
             return
         room = self._place(scores, width, height)
         rows = ClusterRows(snapshot.clusters, known.coverage, self.look, room, self._here)

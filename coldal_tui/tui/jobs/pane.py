@@ -88,6 +88,7 @@ class JobsPane(WhileSeen, TablePane):
         self._found: _Look | None = None
         self._told: tuple[JobState, ...] | None = None
         self._wanted: int | None = None
+        self._log_wanted: int | None = None
         self._timer: Timer | None = None
         self._log_of: Job | None = None
         self._hint = ""
@@ -118,7 +119,8 @@ class JobsPane(WhileSeen, TablePane):
     # Looking
 
     def show(self, view: View) -> None:
-        self._hint = view.snapshot.next.text
+        snapshot = view.snapshot
+        self._hint = (snapshot.then or snapshot.next).text
         if view.snapshot.jobs != self._told:
             self._told = view.snapshot.jobs
             if self.seen:
@@ -212,6 +214,11 @@ class JobsPane(WhileSeen, TablePane):
         rows = JobRows(jobs, found.view.samples, self._clock(), self.look)
         with self.prevent(BigTable.Moved):
             self.jobs_table.set_model(rows, keep=keep)
+        if self._log_wanted is not None and self._current_id() == self._log_wanted:
+            self._log_wanted = None
+            self.action_log()
+            self._draw()
+            return
         self._draw_detail()
         self.refresh_bindings()
 
@@ -294,6 +301,11 @@ class JobsPane(WhileSeen, TablePane):
             inside = log.is_relative_to(root)
             self.log_view.open(log, str(log.relative_to(root) if inside else log))
             self._look()
+
+    def show_log(self, job_id: int) -> None:
+        """Go to a job and open its log, as soon as it has been read."""
+        self._wanted, self._log_wanted = job_id, job_id
+        self._look()
 
     def action_close_log(self) -> None:
         self._log_of = None

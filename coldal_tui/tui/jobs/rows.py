@@ -21,6 +21,7 @@ STATUS_STYLES = {
     "running": "accent",
     "ending": "warning",
     "done": "success",
+    "incomplete": "warning",
     "failed": "error",
     "interrupted": "warning",
     "cancelled": "muted",
@@ -84,13 +85,16 @@ def _widest(values: Iterable[object], least: int) -> int:
 
 
 def status_word(job: Job) -> str:
-    return "ending" if job.status in OPEN and job.cancel_asked else job.status
+    """``ending``: it was asked to; ``incomplete``: done without some of its scans."""
+    if job.status in OPEN and job.cancel_asked:
+        return "ending"
+    return "incomplete" if job.status == DONE and job.result.get("failed") else job.status
 
 
 def status_cell(job: Job, look: Look) -> Text:
     """``▶ running``."""
     word = status_word(job)
-    glyph = look.state("running" if word == "ending" else word)
+    glyph = look.state({"ending": "running", "incomplete": "interrupted"}.get(word, word))
     return Text(f"{glyph} {word}", style=STATUS_STYLES.get(word, "muted"))
 
 
@@ -182,7 +186,11 @@ def outcome(job: Job, look: Look) -> str:
         case _:
             words = ""
     failed = len(result.get("failed") or [])
-    return f"{words}, {counted(failed, 'scan')} failed" if failed else words
+    if not failed:
+        return words
+    unmeasured = job.kind == "train" and not (result.get("validation") or {}).get("dice")
+    measured = ", not measured" if unmeasured else ""
+    return f"{words}{measured}, {counted(failed, 'scan')} failed"
 
 
 def _dice(mean: Mapping[str, float] | None, look: Look) -> str:

@@ -12,6 +12,7 @@ from textual.app import App
 from coldal_tui.project.project import Project
 from coldal_tui.tui.loop.class_questions import Preview
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.loop.failures import SeenFailures
 from coldal_tui.tui.loop.loop_steps import (
     ExportWish,
     ImportWish,
@@ -55,9 +56,12 @@ class LoopActions:
         services: LoopServices,
         *,
         show_pane: Callable[[str], None],
+        show_log: Callable[[int], None],
         filter_queue: Callable[[str], None],
+        failures: SeenFailures,
     ) -> None:
         self._app, self._services = app, services
+        self._show_log, self._failures = show_log, failures
         self._show_pane, self._filter_queue = show_pane, filter_queue
         self._last_import = ""
 
@@ -66,7 +70,7 @@ class LoopActions:
         view = self._services.view
         if view is None:
             return
-        step = view.snapshot.next
+        step = self._failures.step(view.snapshot)
         does: dict[str, Callable[[], None]] = {
             "index": lambda: self._services.long_change("index", index_images),
             "select": partial(self._round, "Pick the first queue", submit_first_queue),
@@ -77,6 +81,7 @@ class LoopActions:
             "quarantine": lambda: self._show_pane("labels"),
             "skipped": lambda: self._filter_queue("status:skipped"),
             "wait": lambda: self._show_pane("jobs"),
+            "failed": lambda: self._show_log(view.snapshot.failed[0].job_id),
         }
         if step.action in does:
             does[step.action]()
@@ -95,7 +100,8 @@ class LoopActions:
         number = len(snapshot.rounds)
 
         def ask(found: Sizes) -> None:
-            prompt = f"{snapshot.next.text}\n\nHow many scans? {found.left:,} of the budget left."
+            why = self._failures.step(snapshot).text
+            prompt = f"{why}\n\nHow many scans? {found.left:,} of the budget left."
             then = partial(self._submit_round, title, submit)
             self._services.ask(title, prompt, then, value=str(found.default))
 

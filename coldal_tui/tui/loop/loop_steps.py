@@ -96,15 +96,18 @@ def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
     report = export_queue(
         project, format=wish.format, out=wish.out, wanted=wanted, progress=progress
     )
-    return export_words(report)
+    return export_words(report, project.root)
 
 
-def export_words(report: ExportReport) -> str:
-    lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
+def export_words(report: ExportReport, root: Path) -> str:
+    """``5 out (ana 3, ben 2) in exports/…``, and how many pre-labels went with them."""
+    folder = report.folder
+    where = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    people = ", ".join(f"{person} {count:,}" for person, count in report.assignees.items())
+    words = f"{len(report.scans):,} out{f' ({people})' if people else ''} in {where}"
     if report.prelabels:
-        lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
-    lines += [f"{person}: {count}" for person, count in report.assignees.items()]
-    return "\n".join(lines)
+        words += f"\nwith {counted(report.prelabels, 'pre-label')} by the newest run"
+    return words
 
 
 @dataclass(frozen=True)

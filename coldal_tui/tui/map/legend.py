@@ -216,4 +216,4 @@ def empty_lines(snapshot: Snapshot) -> list[Part]:
         return [*lines, (f"{job.kind} is running{share}", HERE)]
     if job is not None:
         return [*lines, (f"{job.kind} is running; after that press n", MUTED)]
-    return [*lines, (f"n  {visible(snapshot.next.text)}", MARK)]
+    return [*lines, (f"n  {visible((snapshot.then or snapshot.next).text)}", MARK)]

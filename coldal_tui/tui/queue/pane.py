@@ -11,7 +11,7 @@ import numpy as np
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from coldal_tui.errors import ColdalError
@@ -23,6 +23,7 @@ from coldal_tui.tui.queue.alpha_trial import AlphaTrial
 from coldal_tui.tui.queue.changes import QueueChanges
 from coldal_tui.tui.queue.columns import QueueModel, Rows, Sort, columns_of
 from coldal_tui.tui.queue.filter import complete
+from coldal_tui.tui.queue.queue_keys import QUEUE_KEYS
 from coldal_tui.tui.queue.row_choice import SCOPE_WORDS, RowChoice, no_rows_text, queue_title
 from coldal_tui.tui.queue.why import full_text, read_facts
 from coldal_tui.tui.widgets.alpha_line import AlphaLine
@@ -52,24 +53,7 @@ class QueuePane(TablePane):
         & > #queue-empty { height: 1fr; padding: 1 2; display: none; color: $text-muted; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="queue.open"),
-        Binding("slash", "filter", "filter", key_display="/", id="queue.filter"),
-        Binding("space", "mark", "mark", key_display="space", id="mark.row"),
-        Binding("s", "sort", "sort by a column", show=False, id="queue.sort"),
-        Binding("S", "reverse", "reverse the order", show=False, id="queue.reverse"),
-        Binding("A", "scope", "queue, every round, all scans", show=False, id="queue.all"),
-        Binding("escape", "clear", "clear marks, then the filter", show=False, id="queue.clear"),
-        Binding("x", "skip", "skip", id="queue.skip"),
-        Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
-        Binding("t", "assign", "assign", id="queue.assign"),
-        Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
-        Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
-        Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),
-        Binding("X", "exclude", "exclude for good", show=False, id="queue.exclude"),
-        Binding("a", "alpha", "α", id="queue.alpha"),
-        Binding("w", "why", "why this scan", show=False, id="queue.why"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = QUEUE_KEYS
 
     def __init__(self) -> None:
         super().__init__(id="queue")
@@ -158,9 +142,11 @@ class QueuePane(TablePane):
             # Another pane is on a scan that is not here: the cursor must not lead it away.
             with self.table.prevent(BigTable.Moved):
                 self.table.set_model(model)
+            self.table.hide_cursor(True)
         else:
             self.table.set_model(model, keep=keep)
             self._wanted = None
+            self.table.hide_cursor(False)
         sort = self._choice.sort
         self.table.show_sort(None if sort.is_rank else sort.column, descending=sort.descending)
         line = self.query_one(FilterLine)
@@ -199,6 +185,8 @@ class QueuePane(TablePane):
         if self._problem:
             return visible(self._problem)
         marked = len(self.table.marked)
+        if self._wanted is not None and self.table.row_count and not marked:
+            return f"{visible(self._wanted)} is in none of these rows"
         if self.table.ranging:
             return f"range of {marked:,}: v keeps it"
         return f"{marked:,} marked" if marked else ""
@@ -209,6 +197,8 @@ class QueuePane(TablePane):
     def _moved(self, message: BigTable.Moved) -> None:
         message.stop()
         self._wanted = None
+        self.table.hide_cursor(False)
+        self._show_titles()
         self.post_message(Pane.Chosen(self, message.key))
 
     @on(BigTable.Opened)
@@ -222,12 +212,23 @@ class QueuePane(TablePane):
         self._show_titles()
 
     def go_to(self, scan_id: str | None) -> None:
-        if scan_id is not None and not (self.is_mounted and self.table.go_to(scan_id)):
-            self._wanted = scan_id
+        """A scan that is in none of the rows: no row looks as if it were the current one."""
+        if scan_id is None:
+            return
+        found = self.is_mounted and self.table.go_to(scan_id)
+        self._wanted = None if found else scan_id
+        if self.is_mounted:
+            self.table.hide_cursor(not found)
+            self._show_titles()
+
+    @property
+    def current(self) -> str | None:
+        """The scan that the app is at, whether it is in one of the rows or not."""
+        return self._wanted or self.table.current
 
     def action_open(self) -> None:
-        if self.table.current is not None:
-            self.post_message(Pane.Opened(self.table.current))
+        if self.current is not None:
+            self.post_message(Pane.Opened(self.current))
 
     # Filter, sort, scope
 
@@ -360,7 +361,7 @@ class QueuePane(TablePane):
             self.services.tell("ranks can be moved while the queue is sorted by rank: s chooses")
 
     def action_why(self) -> None:
-        scan_id = self.table.current
+        scan_id = self.current
         if scan_id is not None:
             work = partial(read_facts, scan_id=scan_id)
             self.services.read("queue.why", work, self._explained)
@@ -430,12 +431,9 @@ class QueuePane(TablePane):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        scan, words, column = state.get("scan"), state.get("filter"), state.get("sort")
+        scan = state.get("scan")
         self._wanted = scan if isinstance(scan, str) else None
-        self._kept = words if isinstance(words, str) else ""
-        sort = Sort()
-        if isinstance(column, str):
-            sort = Sort(column, state.get("descending") is True)
-        self._choice = RowChoice(self._kept, sort=sort)
+        self._choice = RowChoice.restored(state)
+        self._kept = self._choice.filter
         if state.get("scope") in SCOPES:
             self._scope = state["scope"]

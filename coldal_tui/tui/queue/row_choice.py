@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,14 @@ class RowChoice:
     def narrows(self) -> bool:
         """Whether some scans may be left out."""
         return bool(self.filter or self.only)
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> RowChoice:
+        """As an earlier session kept it; what is unfit is ignored."""
+        words, column = state.get("filter"), state.get("sort")
+        descending = state.get("descending") is True
+        sort = Sort(column, descending) if isinstance(column, str) else Sort()
+        return cls(words if isinstance(words, str) else "", sort=sort)
 
     def rows(self, table: ScanTable, *, typing: bool = False) -> Rows:
         """Rows that are let through, sorted. A column that is no longer there sorts nothing.
@@ -75,5 +84,5 @@ def no_rows_text(snapshot: Snapshot | None, choice: RowChoice, problem: str) -> 
         return f"{problem or 'no scan is like that'}\n\nesc clears the filter"
     if snapshot is None or not snapshot.scans:
         return "no scan is indexed yet\n\nput images into the folder, then n reads it"
-    words = f"nothing is queued yet\n\nn  {snapshot.next.text}"
+    words = f"nothing is queued yet\n\nn  {(snapshot.then or snapshot.next).text}"
     return f"{words}\nA  shows all {snapshot.scans:,} scans"

@@ -160,7 +160,7 @@ class RunsPane(WhileSeen, TablePane):
         self.border_title = Content(f"{self.title}  {count:,}" if count else self.title)
         if not snapshot.runs:
             self.runs.set_model(EMPTY)
-            empty.draw(Content(f"no run yet: {snapshot.next.text}"))
+            empty.draw(Content(f"no run yet: {(snapshot.then or snapshot.next).text}"))
             return
         if self._base not in {run.run_id for run in snapshot.runs}:
             self._base = None

@@ -16,14 +16,16 @@ from textual.widgets import Static
 
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.loop.failures import SeenFailures
 from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.frame import FrameLines, Main
-from coldal_tui.tui.shell.help import binding_ids, help_text, key_name, keys_text
+from coldal_tui.tui.shell.help import binding_ids, key_name
 from coldal_tui.tui.shell.layout import COLUMNS, NUMBERED
 from coldal_tui.tui.shell.news import News, TaskMoved
+from coldal_tui.tui.shell.own_commands import OwnCommands
 from coldal_tui.tui.shell.palette import Palette
 from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.panes import PaneMaker
@@ -36,6 +38,7 @@ from coldal_tui.tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from coldal_tui.tui.clusters.pane import ClustersPane
+    from coldal_tui.tui.jobs.pane import JobsPane
     from coldal_tui.tui.map.pane import MapPane
     from coldal_tui.tui.queue.pane import QueuePane
 
@@ -56,6 +59,7 @@ class ColdalApp(App[None]):
             Binding(str(number), f"pane('{name}')", name, show=False, id=f"app.{name}")
             for number, name in enumerate(NUMBERED, 1)
         ),
+        Binding("F", "files", "files that were refused", show=False, id="app.files"),
         Binding("0", "home", "home", show=False, id="app.home"),
         Binding("plus", "zoom", "zoom the pane", show=False, id="app.zoom"),
         Binding("escape", "out", "back", show=False, id="app.back"),
@@ -93,10 +97,25 @@ class ColdalApp(App[None]):
         self.panes = PaneManager(
             self, make_pane or PaneMaker(graphics), restored, arranged=self._arranged
         )
+        self._failures = SeenFailures(restored.get("seen_failures"))
         self.loop = LoopActions(
-            self, self.services, show_pane=self.action_pane, filter_queue=self._filter_queue
+            self,
+            self.services,
+            show_pane=self.action_pane,
+            show_log=self._show_log,
+            filter_queue=self._filter_queue,
+            failures=self._failures,
         )
-        self.commands = CommandRunner(self, self.services, self._own_commands(), self.reader.look)
+        self.own = OwnCommands(
+            self,
+            self.services,
+            self.panes,
+            self.memory.keys_file,
+            quit=self.action_leave,
+            show_queue=self._filter_queue,
+            go_to=lambda scan_id: self._move_to(scan_id, None),
+        )
+        self.commands = CommandRunner(self, self.services, self.own.table, self.reader.look)
         self._saver = SessionSaver(self, self.memory, self._session, self.services.tasks.aside)
         self._restored = restored
         self._here: str | None = None
@@ -104,7 +123,7 @@ class ColdalApp(App[None]):
         self._stale = False
         self._drawable = False
         self._early: View | Exception | None = None
-        self._lines = FrameLines(self, self.services)
+        self._lines = FrameLines(self, self.services, self._failures)
         for theme in themes.THEMES:
             self.register_theme(theme)
         wanted = restored.get("theme")
@@ -175,6 +194,8 @@ class ColdalApp(App[None]):
         self.panes.follow_focus()
 
     def _arranged(self) -> None:
+        if self.view is not None and self.panes.last_focus == "jobs":
+            self._failures.see(self.view.snapshot)  # the jobs pane tells of them
         self._draw_lines()
         self._saver.soon()
 
@@ -217,8 +238,13 @@ class ColdalApp(App[None]):
         if not self.panes.complete:
             return None
         history = self.query_one(CommandLine).history
-        own = {"here": self._here, "theme": self.theme, "history": [*history]}
-        return {**self.panes.state(), **own}
+        return {
+            **self.panes.state(),
+            "here": self._here,
+            "theme": self.theme,
+            "history": [*history],
+            "seen_failures": self._failures.state(),
+        }
 
     # --- news
 
@@ -310,17 +336,6 @@ class ColdalApp(App[None]):
 
     # --- what is typed after ":"
 
-    def _own_commands(self) -> dict[str, Callable[[str], None]]:
-        return {
-            "quit": lambda _: self.action_leave(),
-            "help": lambda _: self.action_help(),
-            "keys": lambda _: self._show_key_names(),
-            "theme": self._use_theme,
-            "filter": self._filter_queue,
-            "goto": self._go_to,
-            "pane": self._show_named,
-        }
-
     def run_command(self, text: str) -> None:
         self.commands.run(text)
 
@@ -334,33 +349,6 @@ class ColdalApp(App[None]):
     @on(CommandLine.Left)
     def _left_command_line(self) -> None:
         self.panes.refocus()
-
-    def _show_key_names(self) -> None:
-        panes, file = self.panes.made.values(), self.memory.keys_file
-        self.services.read_text("keys", keys_text(type(self), panes, self._keymap, file))
-
-    def _use_theme(self, name: str) -> None:
-        if name in themes.NAMES:
-            self.theme = name
-        elif name:
-            names = ", ".join(themes.NAMES)
-            self.services.tell(f"no theme {name!r}: one of {names}", error=True)
-        else:
-            options = [(name, name) for name in themes.NAMES]
-            self.services.choose("theme", options, self._use_theme)
-
-    def _go_to(self, scan_id: str) -> None:
-        self.services.read(
-            "goto",
-            lambda project: project.scan(scan_id).scan_id,
-            lambda found: self._move_to(found, None),
-        )
-
-    def _show_named(self, name: str) -> None:
-        if name in NUMBERED:
-            self.action_pane(name)
-        else:
-            self.services.tell(f"no pane {name!r}: one of {', '.join(NUMBERED)}", error=True)
 
     # --- what keys do
 
@@ -379,6 +367,13 @@ class ColdalApp(App[None]):
     def action_pane(self, name: str) -> None:
         self.panes.show(name)
 
+    def _show_log(self, job_id: int) -> None:
+        self.action_pane("jobs")
+        cast("JobsPane", self.panes.made["jobs"]).show_log(job_id)
+
+    def action_files(self) -> None:
+        self.own.files()
+
     def action_home(self) -> None:
         self.panes.home()
 
@@ -395,8 +390,7 @@ class ColdalApp(App[None]):
         self.type_command("")
 
     def action_help(self) -> None:
-        text = help_text(type(self), self.panes.focused, self._keymap, self.services.look)
-        self.services.read_text("help", text)
+        self.own.help()
 
     def action_look(self) -> None:
         self.reader.look()

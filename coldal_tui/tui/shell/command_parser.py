@@ -17,6 +17,7 @@ OWN = {
     "quit": "leave the app (jobs go on)",
     "help": "the keys that work now",
     "keys": "all keys and their names, for re-mapping",
+    "files": "files that were refused, by reason",
     "theme": "theme dark | light | high-contrast | colour-blind",
     "filter": "filter cluster:3 entropy>0.6: what the queue shows",
     "goto": "goto SCAN: move to a scan",

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
+from coldal_tui.tui.loop.failures import SeenFailures
 from coldal_tui.tui.pane import Services
 from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
 from coldal_tui.tui.shell.layout import Screenful
@@ -29,8 +30,8 @@ class Main(Screen[None]):
 class FrameLines:
     """Draws the lines around the panes; only those whose text has changed."""
 
-    def __init__(self, app: App[None], services: Services) -> None:
-        self._app, self._services = app, services
+    def __init__(self, app: App[None], services: Services, failures: SeenFailures) -> None:
+        self._app, self._services, self._failures = app, services, failures
         self._drawn: dict[str, Text] = {}
 
     def draw(self, screenful: Screenful, width: int, *, stale: bool) -> None:
@@ -42,9 +43,10 @@ class FrameLines:
                 words = visible(f" {self._services.root}: can't be read")
                 self._line("head", Text(words, style="bold reverse", no_wrap=True))
             return
-        head = head_text(view.snapshot, look, width, readonly=readonly, stale=stale)
+        snapshot, failed = view.snapshot, self._failures.unseen(view.snapshot)
+        head = head_text(snapshot, look, width, readonly=readonly, stale=stale, failed=failed)
         self._line("head", head)
-        self._line("next", next_text(view.snapshot, compact=screenful.compact, readonly=readonly))
+        self._line("next", next_text(self._failures.step(snapshot), readonly=readonly))
 
     def _line(self, name: str, text: Text) -> None:
         if self._drawn.get(name) != text:

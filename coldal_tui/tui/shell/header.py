@@ -9,6 +9,7 @@ from datetime import datetime
 from rich.text import Text
 
 from coldal_tui.project.job_rows import JobState
+from coldal_tui.project.views.next_step import NextStep
 from coldal_tui.project.views.snapshot import Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.shell.layout import NUMBERED
@@ -16,6 +17,10 @@ from coldal_tui.tui.shell.tasks import Task
 from coldal_tui.visible import visible
 
 GAUGE = 16
+FAILED_STYLE = "bold #ffffff on #b00020"
+"""Seen on every theme; where there are no colours, bold and reverse are left of it."""
+READING = "reading"
+"""How a job's message begins while it reads its input: no measure of its work yet."""
 SURE = 0.05
 """Share of a job that must be done before what is left of it is told."""
 
@@ -27,13 +32,15 @@ def head_text(
     *,
     readonly: bool = False,
     stale: bool = False,
+    failed: Sequence[JobState] = (),
 ) -> Text:
     """Project, host, round and budget on the left; jobs and the age of the data on the right.
 
-    ``stale``: the project can't be read any more and this is what it was. What does not fit is
-    left out from the end of the left side, never the right one.
+    ``stale``: the project can't be read any more and this is what it was. ``failed``: jobs whose
+    failure nobody has looked at. What does not fit is left out from the end of the left side,
+    never the right one.
     """
-    right = _right(snapshot, look, stale=stale)
+    right = _right(snapshot, look, failed, stale=stale)
     left = [(f" {visible(snapshot.name)}", "bold")]
     if readonly:
         left.append((" · read only", "bold"))
@@ -41,6 +48,8 @@ def head_text(
         left.append((f" · {visible(snapshot.host)}", ""))
     left.append((_round(snapshot), ""))
     left.append((f" · {_budget(snapshot, look)}", ""))
+    if snapshot.unreadable:
+        left.append((f" · {snapshot.unreadable:,} refused (F)", ""))
     room = width - right.cell_len - 2
     text = Text(no_wrap=True)
     for words, style in left:
@@ -72,8 +81,13 @@ def _budget(snapshot: Snapshot, look: Look) -> str:
     return f"{budget.labelled:,}/{budget.total:,} {bar}"
 
 
-def _right(snapshot: Snapshot, look: Look, *, stale: bool) -> Text:
+def _right(snapshot: Snapshot, look: Look, failed: Sequence[JobState], *, stale: bool) -> Text:
     text = Text()
+    for job in failed[:1]:
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        words = f" {look.state('failed')} {job.kind} {job.job_id} failed{more} "
+        text.append(words, style=FAILED_STYLE)
+        text.append(" ")
     running = [job for job in snapshot.jobs if job.status == "running"]
     waiting = sum(job.status == "waiting" for job in snapshot.jobs)
     for job in running[:2]:
@@ -94,6 +108,8 @@ def job_words(job: JobState) -> str:
     """``train 62% · 4 m left``, as far as it is known: what is left at the pace since its start."""
     if job.fraction is None:
         return job.kind
+    if job.message.startswith(READING):
+        return f"{job.kind}: {job.message} {job.fraction:.0%}"
     words = f"{job.kind} {job.fraction:.0%}"
     if job.at is None or job.started_at is None or job.fraction < SURE:
         return words
@@ -129,15 +145,16 @@ def tabs_text(shown: Sequence[str], look: Look, width: int) -> Text:
     return text
 
 
-def next_text(snapshot: Snapshot, *, compact: bool, readonly: bool) -> Text:
+def next_text(step: NextStep, *, readonly: bool) -> Text:
     """The loudest line: what to do next, in words."""
     text = Text(no_wrap=True)
-    step = snapshot.next
+    if step.action == "failed":
+        text.append(f" {visible(step.text)} ", style=FAILED_STYLE)
+        text.append("  n: its log", style="bold")
+        return text
     if step.action and not readonly:
         text.append(" n ", style="reverse bold")
-        text.append(" next: ", style="bold")
-    else:
-        text.append(" next: ", style="bold")
+    text.append(" next: ", style="bold")
     text.append(visible(step.text), style="bold")
     return text
 

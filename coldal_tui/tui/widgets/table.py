@@ -130,6 +130,7 @@ class BigTable(ScrollView, can_focus=False):
         super().__init__(id=id, classes=classes)
         self._model: TableModel = model or EMPTY
         self._cursor = 0
+        self._hidden = False
         self._marks = Marks()
         self._sort: tuple[str, bool] | None = None
         self._skip = 0
@@ -264,8 +265,8 @@ class BigTable(ScrollView, can_focus=False):
         return self._marks.ranging
 
     def chosen(self) -> list[str]:
-        """What an action is meant for: the marked rows, else the cursor's."""
-        return self.marked or ([] if self.current is None else [self.current])
+        """What an action is meant for: the marked rows, else the cursor's where it is seen."""
+        return self.marked or ([] if self.current is None or self._hidden else [self.current])
 
     def toggle_mark(self) -> None:
         """Mark the cursor's row, or take its mark off, and go one down; a range is closed."""
@@ -358,7 +359,8 @@ class BigTable(ScrollView, can_focus=False):
         if not 0 <= row < self.row_count:
             return Strip.blank(self._width, self._style(""))
         marked = self._marks.holds(self._model, self._cursor, row)
-        cursor = "" if row != self._cursor else "cursor" if self._in_use else "cursor-away"
+        here = row == self._cursor and not self._hidden
+        cursor = "" if not here else "cursor" if self._in_use else "cursor-away"
         known = self._lines.get((row, cursor, marked))
         if known is None:
             base = self._style("")
@@ -374,6 +376,12 @@ class BigTable(ScrollView, can_focus=False):
         """Whether it, or what is around it (its pane), has the focus."""
         focused = self.screen.focused
         return focused is not None and focused in self.ancestors_with_self
+
+    def hide_cursor(self, hidden: bool) -> None:
+        """Draw no cursor, since what people look at is in none of the rows; or draw it again."""
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._refresh_row(self._cursor)
 
     def refresh_cursor(self) -> None:
         """The focus has come or gone: the cursor's row looks different."""

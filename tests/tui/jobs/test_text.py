@@ -152,6 +152,16 @@ def test_silence_is_told() -> None:
     assert lines(job(), samples=quiet)[1] == "training  1 of 10  no news for 1 m 00 s"
 
 
+def test_a_job_that_went_without_some_scans_is_not_told_to_be_done() -> None:
+    failed = [{"scan_id": "s1", "file": "f", "message": "cut short"}]
+    result = {"run_id": "run_2", "validation": {}, "failed": failed}
+    short = job(kind="train", status="done", result=result)
+    assert row(short)[2] == "! incomplete"
+    assert row(short)[3].endswith(", not measured, 1 scan failed")
+    whole = job(kind="train", status="done", result=result | {"failed": []})
+    assert row(whole)[2] == "✓ done"
+
+
 def test_a_failed_job_in_detail() -> None:
     failed = job(status="failed", error=ERROR, ended_at="2026-11-23T09:26:48+00:00")
     assert lines(failed) == [

@@ -572,6 +572,26 @@ def test_rows_that_come_do_not_lead_the_other_panes_away(root: Path) -> None:
     drive(root, pane, steps)
 
 
+def test_a_scan_of_another_pane_that_is_in_no_row_leaves_no_row_highlighted(root: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        assert "▸" in screen(app)
+        app.pane.go_to("s02")  # not in the open queue
+        await pilot.pause()
+        assert "▸" not in screen(app)
+        assert "s02 is in none of these rows" in screen(app)
+        assert table_of(app).chosen() == []
+        await press(app, pilot, "x")
+        assert app.questions == []  # nothing is asked about a row that is not highlighted
+        await press(app, pilot, "enter")
+        assert app.opened == [("s02", "scan")]
+        await press(app, pilot, "j")
+        assert "▸" in screen(app)
+        assert app.chosen[-1] == table_of(app).current
+
+    drive(root, bordered(), steps)
+
+
 def test_a_click_takes_the_focus_and_the_scan(root: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)

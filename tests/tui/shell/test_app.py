@@ -12,8 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import assign
+from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.shell.app import ColdalApp
@@ -326,6 +328,46 @@ def test_n_offers_the_next_step(queued: Path) -> None:
         assert not isinstance(app.screen, ExportWindow)
 
     drive(queued, press)
+
+
+def test_n_shows_the_log_of_a_failed_job_then_offers_the_step_again(project: Path) -> None:
+    with Project(project) as opened:
+        number = submit(opened, "embed")
+        folder = get_job(opened, number).folder
+        folder.log.parent.mkdir(parents=True, exist_ok=True)
+        folder.log.write_text("Traceback: the card is gone\n", "utf-8")
+        error = {"what": "no CUDA device"}
+        opened.store.update("jobs", {"job_id": number}, status="failed", error=error,
+            ended_at=opened.store.now())  # fmt: skip
+
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        assert "embed failed: no CUDA device   n: its log" in screen(app)
+        assert "✗ embed 1 failed" in screen(app).splitlines()[0]
+        await pilot.press("n")
+        await until(pilot, lambda: "the card is gone" in screen(app))
+        await until(pilot, lambda: "next: embed 6 scans and pick the first queue" in screen(app))
+        assert "failed" not in screen(app).splitlines()[0]
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+
+    drive(project, press)
+
+
+def test_refused_files_are_listed_by_reason(project: Path) -> None:
+    with Project(project) as opened:
+        for name in ("a.dcm", "b.dcm"):
+            opened.store.insert(
+                "problems", rel_path=name, kind="refused", code="x", reason="no pixels"
+            )
+
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        assert "2 refused (F)" in screen(app).splitlines()[0]
+        assert "2 files refused: F" in screen(app)
+        await pilot.press("F")
+        await until(pilot, lambda: "refused: no pixels  2" in screen(app))
+        assert "a.dcm" in screen(app)
+
+    drive(project, press)
 
 
 def test_n_on_an_untouched_project_asks_for_the_size_of_the_first_queue(project: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
+from coldal_tui.project.views.next_step import NextStep
 from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.shell.header import head_text, job_words, next_text, tabs_text, task_text
@@ -83,9 +84,28 @@ def test_the_tabs_fit_and_mark_the_one_that_is_shown(width: int) -> None:
 
 
 def test_the_next_step_is_in_words_with_its_key(snapshot: Snapshot) -> None:
-    shown = next_text(snapshot, compact=True, readonly=False).plain
+    shown = next_text(snapshot.next, readonly=False).plain
     assert shown == " n  next: hand 3 queued scans to labelers"
-    assert next_text(snapshot, compact=True, readonly=True).plain.startswith(" next: ")
+    assert next_text(snapshot.next, readonly=True).plain.startswith(" next: ")
+
+
+def test_a_job_that_reads_its_input_tells_no_share_of_its_work() -> None:
+    reading = replace(job(1.0, BEGAN_S + 60.0), message="reading scans")
+    assert job_words(reading) == "train: reading scans 100%"
+
+
+def test_a_failure_is_red_on_the_head_and_loud_on_the_next_line(snapshot: Snapshot) -> None:
+    failed = replace(job(None, status="failed"), error="no CUDA device")
+    text = head_text(snapshot, UNICODE, 80, failed=(failed,))
+    assert "✗ train 1 failed" in text.plain
+    assert any("#b00020" in str(span.style) for span in text.spans)
+    step = NextStep("coldal-tui jobs logs 1", "train failed: no CUDA device", "failed")
+    assert next_text(step, readonly=False).plain == " train failed: no CUDA device   n: its log"
+
+
+def test_refused_files_are_counted_in_the_head(snapshot: Snapshot) -> None:
+    assert "refused" not in head_text(snapshot, UNICODE, 120).plain
+    assert "31 refused (F)" in head_text(replace(snapshot, unreadable=31), UNICODE, 120).plain
 
 
 def test_a_task_with_its_share_and_how_to_cancel() -> None:

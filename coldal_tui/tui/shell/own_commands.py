@@ -1,0 +1,88 @@
+"""The app's own words after ``:``: help, keys, files, theme, filter, goto, pane, quit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from textual.app import App
+
+from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
+from coldal_tui.tui.drawing import themes
+from coldal_tui.tui.shell.help import help_text, keys_text
+from coldal_tui.tui.shell.layout import NUMBERED
+from coldal_tui.tui.shell.pane_manager import PaneManager
+from coldal_tui.tui.shell.services import AppServices
+from coldal_tui.tui.widgets.search_window import SearchRow, SearchWindow
+from coldal_tui.visible import counted
+
+
+class OwnCommands:
+    """What the app does by itself; ``table`` has it by its word, called with what follows."""
+
+    def __init__(
+        self,
+        app: App[None],
+        services: AppServices,
+        panes: PaneManager,
+        keys_file: Path,
+        *,
+        quit: Callable[[], None],
+        show_queue: Callable[[str], None],
+        go_to: Callable[[str], None],
+    ) -> None:
+        """``show_queue`` filters the queue and brings it up, ``go_to`` moves to a scan."""
+        self._app, self._services, self._panes = app, services, panes
+        self._keys_file, self._go_to = keys_file, go_to
+        self.table: Mapping[str, Callable[[str], None]] = {
+            "quit": lambda _: quit(),
+            "help": lambda _: self.help(),
+            "keys": lambda _: self.keys(),
+            "files": lambda _: self.files(),
+            "theme": self.theme,
+            "filter": show_queue,
+            "goto": self.goto,
+            "pane": self.pane,
+        }
+
+    def help(self) -> None:
+        keymap, look = self._app._keymap, self._services.look
+        self._services.read_text(
+            "help", help_text(type(self._app), self._panes.focused, keymap, look)
+        )
+
+    def keys(self) -> None:
+        """All keys with the names under which they can be re-mapped."""
+        panes, keymap = self._panes.made.values(), self._app._keymap
+        self._services.read_text("keys", keys_text(type(self._app), panes, keymap, self._keys_file))
+
+    def files(self) -> None:
+        """Files that were refused, by reason."""
+        self._services.read("files", read_file_problems, self._show_files)
+
+    def _show_files(self, found: tuple[FileProblem, ...]) -> None:
+        if not found:
+            self._services.tell("no file was refused")
+            return
+        rows = [SearchRow(f"{one.kind}: {one.reason}", one.file, "") for one in found]
+        title = f"{counted(len(found), 'file')} without a scan, or left out by a job"
+        self._app.push_screen(SearchWindow(title, rows, 0))
+
+    def theme(self, name: str) -> None:
+        if name in themes.NAMES:
+            self._app.theme = name
+        elif name:
+            names = ", ".join(themes.NAMES)
+            self._services.tell(f"no theme {name!r}: one of {names}", error=True)
+        else:
+            options = [(name, name) for name in themes.NAMES]
+            self._services.choose("theme", options, self.theme)
+
+    def goto(self, scan_id: str) -> None:
+        self._services.read("goto", lambda project: project.scan(scan_id).scan_id, self._go_to)
+
+    def pane(self, name: str) -> None:
+        if name in NUMBERED:
+            self._panes.show(name)
+        else:
+            self._services.tell(f"no pane {name!r}: one of {', '.join(NUMBERED)}", error=True)

@@ -12,7 +12,6 @@ from textual.app import App
 from coldal_tui.project.project import Project
 from coldal_tui.tui.loop.class_questions import Preview
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
-from coldal_tui.tui.loop.failures import SeenFailures
 from coldal_tui.tui.loop.loop_steps import (
     ExportWish,
     ImportWish,
@@ -26,6 +25,7 @@ from coldal_tui.tui.loop.loop_steps import (
     submit_next_batch,
     undo_last,
 )
+from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
 
 _TOLD = 2

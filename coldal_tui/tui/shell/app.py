@@ -16,8 +16,8 @@ from textual.widgets import Static
 
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
-from coldal_tui.tui.loop.failures import SeenFailures
 from coldal_tui.tui.loop.loop_actions import LoopActions
+from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
@@ -31,8 +31,7 @@ from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.panes import PaneMaker
 from coldal_tui.tui.shell.reader import Reader
 from coldal_tui.tui.shell.services import AppServices
-from coldal_tui.tui.shell.session_saver import SessionSaver
-from coldal_tui.tui.shell.session_state import Memory
+from coldal_tui.tui.shell.session_state import Memory, SessionSaver
 from coldal_tui.tui.shell.tasks import Task
 from coldal_tui.tui.widgets.key_line import KeyLine
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from coldal_tui.tui.loop.failures import SeenFailures
+from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Services
 from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
 from coldal_tui.tui.shell.layout import Screenful

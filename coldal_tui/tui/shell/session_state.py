@@ -11,13 +11,17 @@ import hashlib
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
+
 from coldal_tui.files import read_json_object
 
 MOST_HISTORY = 200
+SAVE_AFTER_S = 1.0
 
 
 def _folder(variable: str, fallback: str) -> Path:
@@ -81,3 +85,37 @@ class Memory:
         if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
             return {}, f'{self.keys_file}: under [keys] write lines like "queue.skip" = "d"'
         return {str(name): key for name, key in keys.items()}, ""
+
+
+class SessionSaver:
+    """Keeps what ``collect`` gives (None: not now) in ``memory``, in a thread of ``aside``."""
+
+    def __init__(
+        self,
+        app: App[None],
+        memory: Memory,
+        collect: Callable[[], dict[str, Any] | None],
+        aside: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._app, self._memory, self._collect, self._aside = app, memory, collect, aside
+        self._saved: dict[str, Any] | None = None
+        self._waiting = False
+
+    def soon(self) -> None:
+        """Something may have changed."""
+        if not self._waiting and self._app.is_running:
+            self._waiting = True
+            self._app.set_timer(SAVE_AFTER_S, self._save)
+
+    def _save(self) -> None:
+        self._waiting = False
+        state = self._collect()
+        if state is not None and state != self._saved:
+            self._saved = state
+            self._aside(lambda: self._memory.save(state))
+
+    def at_once(self) -> None:
+        """Before the app ends."""
+        state = self._collect()
+        if state is not None:
+            self._memory.save(state)

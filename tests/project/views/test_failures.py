@@ -8,7 +8,7 @@ from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.views.next_step import failed_jobs, failure_words
 from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.scheduler import queue
-from coldal_tui.tui.loop.failures import SeenFailures
+from coldal_tui.tui.loop.seen_failures import SeenFailures
 
 
 def job(number: int, kind: str, status: str, error: str | None = None) -> JobState:

@@ -11,6 +11,7 @@ those of a loop over all points, bit for bit. (Bucketed farthest-point sampling:
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask
 
@@ -59,7 +60,7 @@ class Buckets:
             gap = float(self.largest.max())
             if gap < 0.0:
                 return -1.0, 0, 0
-            groups = np.flatnonzero(self.largest == gap)
+            groups = (self.largest == gap).nonzero()[0]
             ids = self.ids[groups, self.first[groups]]
             shut = ~open_[ids]
             if not shut.any():
@@ -84,7 +85,7 @@ class Buckets:
         """Add a pick at (x, y). The groups whose gaps it changed, or may have."""
         dx = np.maximum(np.maximum(self.low_x - x, x - self.high_x), 0.0)
         dy = np.maximum(np.maximum(self.low_y - y, y - self.high_y), 0.0)
-        groups: Indices = np.flatnonzero(np.sqrt(dx * dx + dy * dy) < self.reach)
+        groups: Indices = (np.sqrt(dx * dx + dy * dy) < self.reach).nonzero()[0]
         dx, dy = self.x[groups], self.y[groups]
         dx -= x
         dy -= y
@@ -106,15 +107,23 @@ class Buckets:
 
 
 def _grouped(points: Floats64) -> Indices:
-    """(groups, size) indices: strips of equal count along x, cut to groups along y."""
+    """(groups, size) indices: strips of about equal count along x, cut to groups along y."""
     count = len(points)
     size = int(np.clip(np.sqrt(count) * 0.7, _SMALLEST, _LARGEST))
     groups = -(-count // size)
     columns = max(1, round(np.sqrt(groups)))
     strip = -(-groups // columns) * size
-    by_x = np.argsort(points[:, 0], kind="stable")
-    strips = np.empty(count, np.int64)
-    strips[by_x] = np.arange(count) // strip
-    order = np.lexsort((points[:, 1], strips)).astype(np.int64)
+    strips = np.empty(count, np.uint16)
+    strips[np.argsort(_steps(points[:, 0]), kind="stable")] = np.arange(count) // strip
+    by_y = np.argsort(_steps(points[:, 1]), kind="stable")
+    order = by_y[np.argsort(strips[by_y], kind="stable")].astype(np.int64)
     filled = np.concatenate([order, np.full(groups * size - count, order[-1])])
     return np.sort(filled.reshape(groups, size), axis=1)
+
+
+def _steps(values: Floats64) -> NDArray[np.uint16]:
+    """Values in 65,536 steps from the least to the largest: numpy sorts those in linear time."""
+    low, high = float(values.min()), float(values.max())
+    if not high > low:
+        return np.zeros(len(values), np.uint16)
+    return ((values / 2 - low / 2) / (high / 2 - low / 2) * 65_535).astype(np.uint16)

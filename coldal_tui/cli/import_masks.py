@@ -18,6 +18,7 @@ from coldal_tui.visible import counted, visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from coldal_tui.exchange.candidate import FramesBy
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.exchange.incoming.importing import Verdict
     from coldal_tui.project.labels.importing import ImportReport
@@ -45,6 +46,12 @@ SHOWN = 20
     default="quarantine",
     help="Of several masks of a scan: quarantine, newest, annotator:NAME, majority or staple.",
 )
+@click.option(
+    "--seg-frames",
+    "frames_by",
+    type=click.Choice(["position", "source"]),
+    help="Of a DICOM-SEG whose frames name other slices than they lie on: which of the two counts.",
+)
 @click.option("--resample", is_flag=True, help="Masks of the same extent may be resampled.")
 @click.option("--same-grid", is_flag=True, help="Trust the voxel order, not the masks' headers.")
 @click.option("--confirm-empty", is_flag=True, help="Empty masks are negative cases.")
@@ -59,6 +66,7 @@ def import_masks_command(
     match: str | None,
     values: tuple[str, ...],
     conflict: str,
+    frames_by: FramesBy | None,
     resample: bool,
     same_grid: bool,
     confirm_empty: bool,
@@ -85,6 +93,7 @@ def import_masks_command(
         said = parse_class_map(values, project.config.classes.names[0])
         options = ImportOptions(
             values=said,
+            frames_by=frames_by or "",
             resample=resample,
             same_grid=same_grid,
             confirm_empty=confirm_empty,

@@ -14,6 +14,9 @@ from coldal_tui.imaging.image import Affine
 
 Axes = Literal["ijk", "rows"]
 
+FramesBy = Literal["", "position", "source"]
+"""Whether a frame lies at its position, or on the image that it names; empty: they must agree."""
+
 BLANK = "nothing is drawn in it"
 
 
@@ -32,6 +35,7 @@ class ScanTarget:
     project, for formats in which that decides what is drawn; None where nobody asks for a label.
     ``patient`` is the patient's id. The last
     ``pseudonyms`` of the names are what de-identified exports called it.
+    ``frames_by`` says which of a DICOM-SEG's two readings counts where they contradict each other.
     """
 
     scan_id: str
@@ -48,6 +52,7 @@ class ScanTarget:
     meanings: NameMeanings | None = field(default=None, repr=False, compare=False)
     patient: str | None = None
     pseudonyms: int = 0
+    frames_by: FramesBy = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

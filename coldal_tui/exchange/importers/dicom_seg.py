@@ -7,6 +7,7 @@ the instance it was drawn on, and by its position where it names none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ class _Placing:
         self._slices = slices | given
         self._by_position = lru_cache(maxsize=None)(self._compare)
         self._worst = 0.0
+        self._torn = 0
 
     @property
     def foreign(self) -> bool:
@@ -136,19 +138,39 @@ class _Placing:
             raise self._misplaced(number, match.reason or "its pixels are not the scan's")
         self._worst = max(self._worst, match.error)
         thick = geometry.reoriented_shape(self._mask_shape, match)[2]
-        if k is not None and thick == 1 and match.offset[2] != k:
-            raise ImageError(
-                f"frame {number + 1} names slice {k + 1} as its source and lies on slice "
-                f"{match.offset[2] + 1}",
-                where=self._segmentation.path.name,
-                remedy="Export it again: which of the two is right can't be told.",
-                code="geometry",
-            )
-        return match
+        if k is None or thick != 1 or match.offset[2] == k:
+            return match
+        self._torn += 1
+        if self._target.frames_by == "position":
+            return match
+        if self._target.frames_by == "source":
+            return replace(match, start=(match.start[0], match.start[1], float(k)))
+        raise self._contradiction(number, k, match.offset[2])
+
+    def _contradiction(self, number: int, source: int, position: int) -> ImageError:
+        """Both readings of a frame that names one slice and lies on another."""
+        pairs = []
+        for frame in self._segmentation.frames:
+            k = self._named_slice(frame)
+            if k is not None and frame.plane is not None:
+                pairs.append((k, self._by_position(frame.plane).offset[2]))
+        reverse = len(set(pairs)) > 1 and len({a + b for a, b in pairs}) == 1
+        what = "its frames name the scan's slices in reverse of where they lie: " if reverse else ""
+        return ImageError(
+            f"{what}frame {number + 1} names slice {source + 1} as its source and lies on slice "
+            f"{position + 1}",
+            where=self._segmentation.path.name,
+            remedy="Look which of the two shows what was drawn, and import it again with "
+            "--seg-frames position or --seg-frames source.",
+            code="geometry",
+        )
 
     def notes(self) -> tuple[str, ...]:
         frames = len(self._segmentation.frames)
         found = [f"{counted(frames, 'frame')} placed on the scan's slices"]
+        if self._torn:
+            by = "positions" if self._target.frames_by == "position" else "sources"
+            found.append(f"{counted(self._torn, 'frame')} placed by their {by}, as asked")
         if self._worst > geometry.MATCH_TOLERANCE:
             found.append(f"frames lie up to {self._worst:.3f} voxels beside the scan's grid")
         return tuple(found)

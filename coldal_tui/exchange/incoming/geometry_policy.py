@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.candidate import Candidate, FramesBy, MaskPixels, ScanTarget
 from coldal_tui.exchange.incoming.class_values import Meaning, UnknownMeaningError
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.masks.grid_canvas import grid_shape
@@ -36,6 +36,7 @@ class ImportOptions:
 
     ``values`` : what raw values or names mean (see ``name_meanings.ValueMap``).
     ``kept`` : those keys of ``values`` that an earlier import left in ``coldal.toml``.
+    ``frames_by`` : what places the frames of a DICOM-SEG whose positions and sources disagree.
     ``resample`` : masks of the same extent with another spacing may be resampled.
     ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
     ``confirm_empty`` : an empty mask is a negative case.
@@ -46,6 +47,7 @@ class ImportOptions:
 
     values: Mapping[int | str, int | str] = field(default_factory=dict)
     kept: frozenset[int | str] = frozenset()
+    frames_by: FramesBy = ""
     resample: bool = False
     same_grid: bool = False
     confirm_empty: bool = False
@@ -107,7 +109,8 @@ def decide(
     """
     options = options or ImportOptions()
     try:
-        knowing = replace(target, meanings=NameMeanings(classes, options.values))
+        meanings = NameMeanings(classes, options.values)
+        knowing = replace(target, meanings=meanings, frames_by=options.frames_by)
         pixels = turned_back(candidate.load_for(knowing), target)
         rules = _Rules(classes, ignore_value, options, candidate.exported)
         fitted = _fit(target, pixels, rules)

@@ -97,6 +97,37 @@ def test_a_frame_in_two_places_at_once_is_refused(judged):
     assert decision.message == "frame 1 names slice 5 as its source and lies on slice 3"
 
 
+def reversed_sources() -> list[made.Drawing]:
+    """As OHIF has written them: positions right, the images that frames name in reverse."""
+    return [replace(made.on_slice(k, blob(k)), source=made.instance(4 - k)) for k in (0, 1, 3)]
+
+
+def test_reversed_references_are_refused_with_both_readings(judged):
+    decision = judged(made.segmentation(reversed_sources()))
+
+    assert decision.message == (
+        "its frames name the scan's slices in reverse of where they lie: "
+        "frame 1 names slice 5 as its source and lies on slice 1"
+    )
+    assert "--seg-frames position or --seg-frames source" in decision.remedy
+
+
+@pytest.mark.parametrize(
+    ("frames_by", "slices"),
+    [
+        ("position", {"s0": blob(0), "s1": blob(1), "s3": blob(3)}),
+        ("source", {"s4": blob(0), "s3": blob(1), "s1": blob(3)}),
+    ],
+)
+def test_of_two_readings_the_one_counts_that_is_asked_for(judged, frames_by, slices):
+    options = ImportOptions(frames_by=frames_by)
+
+    decision = judged(made.segmentation(reversed_sources()), options=options)
+
+    np.testing.assert_array_equal(decision.label, on_grid(**slices))
+    assert f"3 frames placed by their {frames_by}s, as asked" in decision.notes
+
+
 def test_pixels_moved_against_their_source_need_a_position(judged):
     ds = made.segmentation([replace(made.on_slice(2, blob(2)), place=None)])
     (source,) = (

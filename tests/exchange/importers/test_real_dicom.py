@@ -134,13 +134,13 @@ def test_rt_utils_contours_are_filled_with_their_hole(copied, recognised):
     np.testing.assert_array_equal(decision.label, expected)
 
 
-def test_contours_on_slices_that_the_project_lacks_are_refused(copied, recognised):
+def test_contours_on_slices_that_the_project_lacks_are_left_out_and_told(copied, recognised):
     target = copied("rt-utils/mock_data/ct_1.dcm", "rt-utils/mock_data/ct_2.dcm")
     path = DICOM / "rt-utils" / "empty" / "dummy_rt.dcm"
 
     decision = decide(target, recognised(path), ("ROI-1", "ROI-2", "ROI-3", "ROI-4"), None)
 
-    assert decision.message == "a contour of 'ROI-1' lies on slice 3; the scan has 2"
+    assert "'ROI-1': 1 contour outside the scan's slices left out" in decision.warnings
 
 
 def test_a_structure_set_without_a_preamble_is_an_orphan(three_slices):

@@ -302,7 +302,8 @@ class Matcher:
             file_name = same_name(PurePosixPath(candidate.name.replace("\\", "/")).name)
             found = self._names.of_file(file_name)
             if found:
-                return self._choose(Found(found, "image name"), f"name {file_name!r}", file_name)
+                what = f"name {file_name!r}"
+                return self._choose(Found(found, "image name"), what, candidate.name)
         for reading, part in self._readings(stem, candidate.name):
             if reading.scans:
                 chosen = self._choose(reading, f"name {stem!r}", candidate.name)

@@ -7,35 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.errors import ColdalError
-from coldal_tui.files import sha256_file
-from coldal_tui.jobs.spec import MapSpec, Reporter, ShardRows, StepResult
+from coldal_tui.encoders.stored_vectors import read_vectors
+from coldal_tui.jobs.spec import MapSpec, Reporter, StepResult
 from coldal_tui.maps import load_map, save_map
 from coldal_tui.selection.projection import place, project
 
 MAP_FILE = "map.npz"
-
-
-def read_vectors(shards: tuple[ShardRows, ...]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """The vectors of all shards in ``scan_id`` order: ids and an (N, d) float32 array.
-
-    Raises ColdalError (code ``shard``) when a shard is missing or was changed.
-    """
-    ids: list[str] = []
-    parts: list[NDArray[np.float32]] = []
-    for shard in shards:
-        path = Path(shard.file)
-        if not path.is_file() or sha256_file(path) != shard.sha256:
-            raise ColdalError(
-                "this shard of embeddings is missing or was changed",
-                where=shard.file,
-                remedy="put it back, or embed again: coldal-tui embed --again",
-                code="shard",
-            )
-        ids += shard.scan_ids
-        parts.append(np.load(path, allow_pickle=False)[list(shard.rows)])
-    order = np.argsort(np.array(ids), kind="stable")
-    return tuple(ids[n] for n in order), np.concatenate(parts)[order]
 
 
 def make_map(spec: MapSpec, folder: Path, report: Reporter) -> StepResult:

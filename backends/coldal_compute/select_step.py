@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_compute.map_step import read_vectors
+from coldal_tui.encoders.stored_vectors import read_vectors
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters

@@ -103,7 +103,7 @@ def _list(project: Project, options: Options, as_json: bool) -> None:
         if options.round in (None, item.round) and options.status in (None, item.status)
     ]
     if as_json:
-        common.print_json([item_json(item) for item in items])
+        common.print_json([item.as_json() for item in items])
     elif not items and (options.status is not None or options.round is not None):
         common.echo("no scan of the queue is like that")
     else:
@@ -168,26 +168,6 @@ def _report(changes: list[Change], as_json: bool, ranks: dict[str, int]) -> None
         more += f", rank {ranks[change.scan_id]}" if change.scan_id in ranks else ""
         common.echo(f"{change.scan_id}: {change.status}{more}")
     common.say("coldal-tui undo takes this back")
-
-
-def item_json(item: QueueItem) -> dict[str, Any]:
-    """A queue item with the names of keys that scripts rely on."""
-    return {
-        "scan_id": item.scan_id,
-        "rank": item.rank,
-        "round": item.round,
-        "role": item.role,
-        "cluster": item.cluster,
-        "score": item.score,
-        "entropy": item.entropy,
-        "diversity": item.diversity,
-        "status": item.status,
-        "path": item.path,
-        "assignee": item.assignee,
-        "pinned": item.pinned,
-        "reason": item.reason,
-        "terms": item.terms,
-    }
 
 
 def show_queue(items: Sequence[QueueItem]) -> None:

@@ -122,14 +122,14 @@ def _say_notes(chain: Chain) -> None:
 
 def show_round(project: Project, number: int, as_json: bool) -> None:
     """The picks of one round, with the clusters they came from."""
-    from coldal_tui.cli.queue import item_json, show_queue
+    from coldal_tui.cli.queue import show_queue
     from coldal_tui.cli.status import next_words, show_clusters
     from coldal_tui.project.views.snapshot import take_snapshot
 
     snapshot = take_snapshot(project)
     items = [item for item in snapshot.queue if item.round == number and item.status != "skipped"]
     if as_json:
-        common.print_json([item_json(item) for item in items])
+        common.print_json([item.as_json() for item in items])
         return
     out = common.console()
     show_clusters(out, snapshot)

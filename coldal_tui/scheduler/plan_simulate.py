@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from coldal_tui import __version__
 from coldal_tui.errors import UsageError
 from coldal_tui.imaging.intensity_choice import BY_FILE
 from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
@@ -22,6 +21,7 @@ from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, train_options
 from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
 from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule
+from coldal_tui.version import __version__
 
 _SIMULATION = 1
 """Counts changes to what a cell does, so that cells of older ones are not taken for new ones."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldal_compute.map_step import make_map, read_vectors
+from coldal_compute.map_step import make_map
+from coldal_tui.encoders.stored_vectors import read_vectors
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import MapSpec, ShardRows
 from coldal_tui.maps import load_map, save_map

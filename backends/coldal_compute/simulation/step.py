@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-import coldal_tui
 import coldal_tui.selection
 from coldal_compute.segmentation.data import Readers, file_readers, measure_thickness
 from coldal_compute.segmentation.network import device_limits, pick_device
@@ -25,6 +24,7 @@ from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, read_setup,
 from coldal_tui.simulation.design import CellId
 from coldal_tui.simulation.results import read_cells, summarise
 from coldal_tui.simulation.words import visible_words
+from coldal_tui.version import __version__
 
 WORK = "work"
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "scikit-learn", "scipy")
@@ -163,7 +163,7 @@ def _told(cell: Cell) -> str:
 def _made(device: torch.device) -> dict[str, str]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
-        "coldal-tui": coldal_tui.__version__,
+        "coldal-tui": __version__,
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
         "device": f"{device.type} ({name}, {torch.get_num_threads()} threads)",

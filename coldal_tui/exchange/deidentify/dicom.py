@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from coldal_tui import __version__
 from coldal_tui.exchange.deidentify.basic_profile import (
     DUMMIES,
     WELL_KNOWN_ROOT,
@@ -18,6 +17,7 @@ from coldal_tui.exchange.deidentify.basic_profile import (
 from coldal_tui.exchange.deidentify.keys import Keys
 from coldal_tui.imaging.dicom.attributes import quiet_pydicom, transfer_syntax
 from coldal_tui.imaging.readers.limits import decoding
+from coldal_tui.version import __version__
 
 _BASIC_PROFILE = ("113100", "DCM", "Basic Application Confidentiality Profile")
 _MODIFIED_DATES = (

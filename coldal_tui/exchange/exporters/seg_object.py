@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui import __version__
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.exporters.colours import class_rgb
+from coldal_tui.version import __version__
 
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 _PATIENT_AND_STUDY = (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-import coldal_tui
 from coldal_tui.imaging.walk import Walk
 from coldal_tui.project.project import Project
+from coldal_tui.version import __version__
 
 _KEY = "last_index"
 
@@ -35,7 +35,7 @@ def folder_digest(project: Project, walk: Walk) -> str:
     def add(*parts: object) -> None:
         digest.update("\0".join(map(str, parts)).encode("utf-8", "surrogateescape") + b"\n")
 
-    add(coldal_tui.__version__, project.images)
+    add(__version__, project.images)
     digest.update(msgspec.json.encode(section))
     if section.patients_csv:
         # The rule itself has read it and has told of a file that can't be read.

@@ -66,6 +66,25 @@ class QueueItem:
     reason: str | None
     terms: dict[str, Any]
 
+    def as_json(self) -> dict[str, Any]:
+        """With the names of keys that scripts rely on, in their order."""
+        return {
+            "scan_id": self.scan_id,
+            "rank": self.rank,
+            "round": self.round,
+            "role": self.role,
+            "cluster": self.cluster,
+            "score": self.score,
+            "entropy": self.entropy,
+            "diversity": self.diversity,
+            "status": self.status,
+            "path": self.path,
+            "assignee": self.assignee,
+            "pinned": self.pinned,
+            "reason": self.reason,
+            "terms": self.terms,
+        }
+
 
 @dataclass(frozen=True)
 class RunState:

@@ -1,0 +1,3 @@
+"""The version of coldal-tui."""
+
+__version__ = "0.1.0"

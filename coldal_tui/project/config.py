@@ -68,6 +68,13 @@ class SelectionSection(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     one_per_patient: bool = False
     entropy: Literal["mean", "foreground", "boundary"] = "mean"
+    within: Literal["farthest", "herding", "kmeans"] = "farthest"
+
+    @property
+    def first_strategy(self) -> str:
+        """The strategy of the first queue: ``coldstart`` by what it picks within its clusters."""
+        plain = self.strategy != "coldstart" or self.within == "farthest"
+        return self.strategy if plain else f"coldstart-{self.within}"
 
 
 class ValidationSection(Section, frozen=True):
@@ -162,6 +169,7 @@ total = 100                  # scans that may be labelled in all
 
 [selection]
 # strategy = "coldstart"
+# within = "farthest"        # of coldstart's clusters: farthest points (the paper), herding, kmeans
 # round_strategy = "entropy-diversity"
 # alpha = 0.5                # 1: only uncertainty, 0: only diversity
 # one_per_patient = false    # true: no second scan of a patient before everybody has one

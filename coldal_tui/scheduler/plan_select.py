@@ -31,7 +31,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     base = latest_map(project, encoder_hash)
     if base is None:
         raise ColdalError("there is no map yet", where=project.name, remedy="coldal-tui map")
-    default = config.selection.strategy if number == 0 else config.selection.round_strategy
+    default = config.selection.first_strategy if number == 0 else config.selection.round_strategy
     run_id = latest_run(project)
     name = request.get("strategy") or default
     needs = needs_of(name) if number > 0 else ()

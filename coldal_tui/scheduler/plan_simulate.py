@@ -95,7 +95,7 @@ def _sorted_out(project: Project, wish: Wish) -> tuple[tuple[str, ...], tuple[Ar
     from coldal_tui.selection.strategies import strategy
 
     section = project.config.selection
-    own = section.round_strategy if wish.rounds else section.strategy
+    own = section.round_strategy if wish.rounds else section.first_strategy
     names = list(dict.fromkeys(wish.strategies or (own,)))
     found = [strategy(name) for name in names]
     cold_only = [one.name for one in found if one.rounds == ("cold",)]
@@ -159,7 +159,7 @@ def weighs(name: str) -> bool:
 def _start(project: Project, wish: Wish) -> str:
     from coldal_tui.selection.strategies import strategy
 
-    return strategy(wish.start or project.config.selection.strategy, "cold").name
+    return strategy(wish.start or project.config.selection.first_strategy, "cold").name
 
 
 def plan_simulate(project: Project, request: Request) -> SimulateSpec:

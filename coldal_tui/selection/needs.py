@@ -24,6 +24,8 @@ ENSEMBLE = 3
 NEEDS: dict[str, tuple[Need, ...]] = {
     "coldstart": (),
     "coldstart-embeddings": ("embeddings",),
+    "coldstart-herding": ("embeddings",),
+    "coldstart-kmeans": ("embeddings",),
     "kmeans": ("embeddings",),
     "typiclust": ("embeddings",),
     "k-center": ("embeddings",),

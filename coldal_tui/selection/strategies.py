@@ -19,9 +19,11 @@ from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.clustering import Clustering
 from coldal_tui.selection.coldstart import cold_start
 from coldal_tui.selection.draws import drawn_at_random, drawn_by_cluster
+from coldal_tui.selection.herding import herding, max_herding, uherding
 from coldal_tui.selection.needs import NEEDS, Need
 from coldal_tui.selection.noise import class_power, highest, power
 from coldal_tui.selection.pool import Floats, Pick, Pool, wrong_picks
+from coldal_tui.selection.representative import within_by_herding, within_by_kmeans
 
 Rounds = Literal["cold", "active"]
 Clusterer = Callable[[Floats, int, int], Clustering]
@@ -312,39 +314,6 @@ def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
 
 
 @register(
-    "herding",
-    rounds=("cold", "active"),
-    description="the scans whose mean comes closest to that of the pool (kernel herding)",
-)
-def _herding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.herding import herding
-
-    return herding(pool, batch, seed)
-
-
-@register(
-    "maxherding",
-    rounds=("cold", "active"),
-    description="the scans that together lie near all others (MaxHerding)",
-)
-def _max_herding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.herding import max_herding
-
-    return max_herding(pool, batch, seed)
-
-
-@register(
-    "uherding",
-    rounds=("active",),
-    description="the same, each scan weighted by its entropy (UHerding)",
-)
-def _uherding(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.herding import uherding
-
-    return uherding(pool, batch, seed)
-
-
-@register(
     "entropy-diversity",
     rounds=("active",),
     description="entropy of the last run plus distance on the map to what is covered",
@@ -445,3 +414,39 @@ def _random(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
 )
 def _random_stratified(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     return drawn_by_cluster(pool, batch, seed)
+
+
+def _unweighed(select: Callable[[Pool, int, int], list[Pick]]) -> Selector:
+    """The selector of a function of pool, batch and seed."""
+
+    def made(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
+        return select(pool, batch, seed)
+
+    return made
+
+
+register(
+    "herding",
+    rounds=("cold", "active"),
+    description="the scans whose mean comes closest to that of the pool (kernel herding)",
+)(_unweighed(herding))
+register(
+    "maxherding",
+    rounds=("cold", "active"),
+    description="the scans that together lie near all others (MaxHerding)",
+)(_unweighed(max_herding))
+register(
+    "uherding",
+    rounds=("active",),
+    description="the same, each scan weighted by its entropy (UHerding)",
+)(_unweighed(uherding))
+register(
+    "coldstart-herding",
+    rounds=("cold",),
+    description="the clusters of coldstart, and kernel herding within each",
+)(_unweighed(within_by_herding))
+register(
+    "coldstart-kmeans",
+    rounds=("cold",),
+    description="the clusters of coldstart, and k-means within each",
+)(_unweighed(within_by_kmeans))

@@ -16,6 +16,7 @@ from coldal_tui.project.queue.budget import round0_size
 from coldal_tui.project.views.next_step import run_is_current
 from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.scheduler.plan_embed import shard_size
+from coldal_tui.scheduler.plan_simulate import Wish, plan_design
 from coldal_tui.scheduler.planning import build_spec
 from coldal_tui.scheduler.request import train_options
 
@@ -216,6 +217,17 @@ def test_the_first_selection_by_default(project, embedded) -> None:
     assert (spec.round, spec.strategy, spec.budget, spec.validation) == (0, "coldstart", 20, 2)
     assert [row.scan_id for row in spec.pool] == list(IDS)
     assert spec.clusters is None
+
+
+def test_coldstart_picks_within_its_clusters_as_the_project_says(project, embedded) -> None:
+    embedded()
+    _map(project)
+    edit_config(project.layout.config, {("selection", "within"): "herding"})
+    project.reload_config()
+    assert build_spec(project, "select", {}).strategy == "coldstart-herding"
+    # Named by itself it is the paper's.
+    assert build_spec(project, "select", {"strategy": "coldstart"}).strategy == "coldstart"
+    assert plan_design(project, Wish())[0].cold == ("coldstart-herding", "random")
 
 
 def test_later_selections_keep_the_clusters_and_move_the_seed(project, embedded) -> None:

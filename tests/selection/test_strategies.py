@@ -31,7 +31,13 @@ def test_strategies_are_listed_by_round() -> None:
         "random",
         "random-stratified",
     ]
-    cold = ["coldstart", "coldstart-embeddings", "typiclust"]
+    cold = [
+        "coldstart",
+        "coldstart-embeddings",
+        "coldstart-herding",
+        "coldstart-kmeans",
+        "typiclust",
+    ]
     active = [
         "bald",
         "clasp-pe",
@@ -51,7 +57,7 @@ def test_strategies_are_listed_by_round() -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        UsageError, match="bald, clasp-pe, coldstart, coldstart-embeddings, entropy"
+        UsageError, match="bald, clasp-pe, coldstart, coldstart-embeddings, coldstart-herding"
     ) as caught:
         strategy("cleverest")
     assert caught.value.code == "unknown-strategy"
@@ -59,7 +65,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_a_strategy_of_another_round_is_refused() -> None:
     with pytest.raises(
-        UsageError, match="coldstart, coldstart-embeddings, facility-location"
+        UsageError, match="coldstart, coldstart-embeddings, coldstart-herding"
     ) as caught:
         strategy("entropy-diversity", "cold")
     assert caught.value.code == "wrong-round"

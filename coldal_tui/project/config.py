@@ -70,12 +70,6 @@ class SelectionSection(Section, frozen=True):
     entropy: Literal["mean", "foreground", "boundary"] = "mean"
     within: Literal["farthest", "herding", "kmeans"] = "farthest"
 
-    @property
-    def first_strategy(self) -> str:
-        """The strategy of the first queue: ``coldstart`` by what it picks within its clusters."""
-        plain = self.strategy != "coldstart" or self.within == "farthest"
-        return self.strategy if plain else f"coldstart-{self.within}"
-
 
 class ValidationSection(Section, frozen=True):
     patients: Annotated[int, Meta(ge=0)] | Literal["auto"] = "auto"

@@ -14,6 +14,13 @@ from coldal_tui.selection.rows import PoolRow
 from coldal_tui.selection.validation import default_validation_count
 
 
+def first_strategy(project: Project) -> str:
+    """The strategy of the first queue: ``coldstart`` by what it picks within its clusters."""
+    section = project.config.selection
+    plain = section.strategy != "coldstart" or section.within == "farthest"
+    return section.strategy if plain else f"coldstart-{section.within}"
+
+
 def plan_select(project: Project, request: Request) -> SelectSpec:
     """One round: how many, from whom, by which strategy."""
     number = next_round(project)
@@ -31,7 +38,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     base = latest_map(project, encoder_hash)
     if base is None:
         raise ColdalError("there is no map yet", where=project.name, remedy="coldal-tui map")
-    default = config.selection.first_strategy if number == 0 else config.selection.round_strategy
+    default = first_strategy(project) if number == 0 else config.selection.round_strategy
     run_id = latest_run(project)
     name = request.get("strategy") or default
     needs = needs_of(name) if number > 0 else ()

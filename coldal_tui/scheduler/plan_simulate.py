@@ -18,6 +18,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import batch_size, round0_size
 from coldal_tui.project.views.simulation_view import store_of
 from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
+from coldal_tui.scheduler.plan_select import first_strategy
 from coldal_tui.scheduler.request import Request, train_options
 from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
 from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule
@@ -95,7 +96,7 @@ def _sorted_out(project: Project, wish: Wish) -> tuple[tuple[str, ...], tuple[Ar
     from coldal_tui.selection.strategies import strategy
 
     section = project.config.selection
-    own = section.round_strategy if wish.rounds else section.first_strategy
+    own = section.round_strategy if wish.rounds else first_strategy(project)
     names = list(dict.fromkeys(wish.strategies or (own,)))
     found = [strategy(name) for name in names]
     cold_only = [one.name for one in found if one.rounds == ("cold",)]
@@ -159,7 +160,7 @@ def weighs(name: str) -> bool:
 def _start(project: Project, wish: Wish) -> str:
     from coldal_tui.selection.strategies import strategy
 
-    return strategy(wish.start or project.config.selection.first_strategy, "cold").name
+    return strategy(wish.start or first_strategy(project), "cold").name
 
 
 def plan_simulate(project: Project, request: Request) -> SimulateSpec:

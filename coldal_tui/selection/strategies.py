@@ -435,18 +435,10 @@ register(
     rounds=("cold", "active"),
     description="the scans that together lie near all others (MaxHerding)",
 )(_unweighed(max_herding))
-register(
-    "uherding",
-    rounds=("active",),
-    description="the same, each scan weighted by its entropy (UHerding)",
-)(_unweighed(uherding))
-register(
-    "coldstart-herding",
-    rounds=("cold",),
-    description="the clusters of coldstart, and kernel herding within each",
-)(_unweighed(within_by_herding))
-register(
-    "coldstart-kmeans",
-    rounds=("cold",),
-    description="the clusters of coldstart, and k-means within each",
-)(_unweighed(within_by_kmeans))
+register("uherding", rounds=("active",), description="the same, weighted by entropy (UHerding)")(
+    _unweighed(uherding)
+)
+for _how, _select in (("herding", within_by_herding), ("kmeans", within_by_kmeans)):
+    register(
+        f"coldstart-{_how}", rounds=("cold",), description=f"coldstart's clusters, {_how} in each"
+    )(_unweighed(_select))

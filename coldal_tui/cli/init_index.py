@@ -77,10 +77,12 @@ def init_command(
             _configure(opened, changes)
             report = index(opened)
             decided = None if modality else _decide(opened)
+            dimensions = _dimensions(opened)
     except BaseException:
         _remove(layout, before)
         raise
-    _print_report(opened, report, as_json, first=True, decided=decided)
+    # Only now: a reader that hangs up must not take the project away.
+    _print_report(opened, report, as_json, dimensions, first=True, decided=decided)
 
 
 def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[str, str], Any]:
@@ -201,7 +203,8 @@ def index_command(
     """Look for added, changed, moved and removed scans."""
     with common.open_project(targets) as project:
         report = index(project, accept_removals=accept_removals)
-        _print_report(project, report, as_json, all_problems=problems)
+        dimensions = _dimensions(project)
+        _print_report(project, report, as_json, dimensions, all_problems=problems)
 
 
 def index(project: Project, *, accept_removals: bool = False) -> IndexReport:
@@ -217,6 +220,7 @@ def _print_report(
     project: Project,
     report: IndexReport,
     as_json: bool,
+    dimensions: dict[int, int],
     *,
     first: bool = False,
     all_problems: bool = False,
@@ -254,6 +258,7 @@ def _print_report(
             f"{counted(report.no_patient, 'scan')} without a patient by the rule: "
             "each counts as a patient of its own"
         )
+    _show_beside(report, dimensions)
     if decided is not None:
         common.echo("intensities: " + "; ".join(decided.reasons))
         how = " ".join(f'"{word}"' for word in decided.modality)
@@ -276,6 +281,54 @@ def _print_report(
         )
     elif first:
         common.echo(f"next: {common.paste('coldal-tui select', project.root)}")
+
+
+def _show_beside(report: IndexReport, dimensions: dict[int, int]) -> None:
+    """What lies beside the scans and was left out, and how the scans belong together."""
+    from coldal_tui.project.scans.not_scans import DERIVED, MASK, THUMBNAIL, pattern_of
+
+    found = {code: [p for p in report.problems if p.code == code] for code in (MASK, THUMBNAIL)}
+    masks = found[MASK]
+    if masks:
+        patterns = list(dict.fromkeys(pattern_of(one.rel_path) for one in masks))
+        look = "looks like a mask" if len(masks) == 1 else "look like masks"
+        named = ", ".join(patterns[:5]) + (", …" if len(patterns) > 5 else "")
+        common.echo(
+            f"{counted(len(masks), 'file')} {look} of other files ({visible(named)}: few values, "
+            "same grid) and left out; import them once their scans are queued: coldal-tui "
+            "import-masks; if they are scans: keep_masks = true under [images]"
+        )
+    others = len(found[THUMBNAIL]) + sum(p.code == DERIVED for p in report.problems)
+    if others:
+        common.echo(f"{counted(others, 'thumbnail or drawn picture')} left out (index --problems)")
+    if report.lookalikes:
+        common.echo(
+            f"{counted(len(report.lookalikes), 'scan')} of the project look like masks of others; "
+            f"to leave them out: coldal-tui queue exclude {' '.join(report.lookalikes[:3])} …"
+        )
+    if report.cases is not None:
+        ends = ", ".join(f"…{end}" for end in report.cases.endings[:8])
+        common.echo(
+            f"{counted(report.cases.count, 'case')} lie in several files ({ends}): each file is a "
+            "scan, and a patient, of its own now. To keep a case's files together: "
+            f"patients_pattern = '{report.cases.pattern}' under [images], then index"
+        )
+    if len(dimensions) > 1:
+        pictures, volumes = dimensions.get(2, 0), dimensions.get(3, 0)
+        common.say(
+            f"{counted(pictures, 'picture')} and {counted(volumes, 'volume')} in one "
+            "project: a model learns from one kind only. Leave one out with exclude under "
+            "[images], or keep a project for each"
+        )
+
+
+def _dimensions(project: Project) -> dict[int, int]:
+    """How many scans have two dimensions, and how many three."""
+    rows = project.store.tuples(
+        "SELECT json_array_length(shape), count(*) FROM scans "
+        "WHERE state = 'present' AND excluded IS NULL GROUP BY 1"
+    )
+    return dict(rows)
 
 
 def _show_left_out(project: Project, everything: bool) -> None:
@@ -318,6 +371,10 @@ def report_json(report: IndexReport) -> dict[str, Any]:
         "added": list(report.added),
         "changed": list(report.changed),
         "suspended": list(report.suspended),
+        "lookalikes": list(report.lookalikes),
+        "cases": None
+        if report.cases is None
+        else {**asdict(report.cases), "patients_pattern": report.cases.pattern},
         "moved": list(report.moved),
         "returned": list(report.returned),
         "removed": list(report.removed),

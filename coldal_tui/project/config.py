@@ -43,6 +43,7 @@ class ImagesSection(Section, frozen=True):
     patients_pattern: str | None = None
     modality: Modality | Annotated[tuple[Modality, ...], Meta(min_length=1, max_length=16)] = "auto"
     window: Window = "soft-tissue"
+    keep_masks: bool = False
 
 
 class ClassesSection(Section, frozen=True):
@@ -145,6 +146,7 @@ dir = {images}               # where the scans lie; relative to this file; never
 #: exclude = ["masks/*"]     # file patterns to leave out
 #: patients_csv = "meta.csv" # columns filename, patient_id; others are kept as metadata
 #: patients_pattern = '^(?P<patient>[^_]+)_'   # or: a pattern on the file's path below dir
+# keep_masks = false         # true: masks and thumbnails that lie beside scans are scans, too
 # How intensities are read, by embedding, training, scoring and the screen alike:
 # modality = "auto"          # of files that state none: ct, mr, pt, us, xr, other; or one a channel
 # window = "soft-tissue"     # of CT: soft-tissue, lung, bone, brain, liver

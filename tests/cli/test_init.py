@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from coldal_tui.project.project import Project
-from tests.support.small_projects import Call, set_config, write_image
+from tests.support.small_projects import Call, set_config, write_image, write_mask
 
 
 def tree(folder: Path) -> set[str]:
@@ -203,3 +205,19 @@ def test_a_budget_that_is_not_allowed_is_answered_with_line_key_and_what_is(
     assert f"coldal.toml, line {line + 1}" in done.err
     assert "budget.total: -3 is not allowed" in done.err
     assert "allowed: a whole number from 1 up" in done.err
+
+
+def test_init_says_what_it_left_out_and_what_does_not_belong_together(
+    call: Call, tmp_path: Path
+) -> None:
+    images = tmp_path / "mixed"
+    write_image(images / "a.png", 1)
+    write_mask(images / "a_mask.png")
+    volume = np.random.default_rng(0).integers(0, 900, (4, 4, 4)).astype(np.int16)
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), images / "v.nii.gz")
+    said = call("init", tmp_path / "p", "--images", images)
+    told = " ".join((said.out + said.err).split())
+    assert "1 file looks like a mask of other files (*_mask.png" in told
+    assert "1 picture and 1 volume in one project" in told
+    assert '[images] modality = "other"' in told
+    assert 'modality = "other"' in (tmp_path / "p" / "coldal.toml").read_text("utf-8")

@@ -6,7 +6,7 @@ import glob
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -27,6 +27,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
+from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
 from coldal_tui.project.scans.unchanged import LastIndex, folder_digest, forget, remember, unchanged
 
@@ -37,7 +38,9 @@ Progress = Callable[[int, int, str], None]
 class IndexReport:
     """What an index found; ids of scans, and the files that are in none.
 
-    ``suspended`` are scans whose image changed after they were labelled.
+    ``suspended`` are scans whose image changed after they were labelled. ``lookalikes`` are scans
+    that look like masks, but were scans before. ``cases``, of a first index: most files are parts
+    of cases.
     """
 
     scans: int
@@ -51,6 +54,8 @@ class IndexReport:
     no_patient: int = 0
     read: int = 0
     suspended: tuple[str, ...] = ()
+    lookalikes: tuple[str, ...] = ()
+    cases: Cases | None = None
 
 
 def reindex(
@@ -81,6 +86,7 @@ def reindex(
         return _same_again(project, last)
     result = index_folder(images, known=_known(project), walk=walk, progress=progress)
     before = {scan.scan_id: scan for scan in project.scans()}
+    result, lookalikes = _without_masks(project, result, before)
     matches = _match(project, result.scans, before)
     present = [scan_id for scan_id, scan in before.items() if scan.state == "present"]
     if present and not set(present) & set(matches) and not accept_removals:
@@ -91,7 +97,31 @@ def reindex(
             "If they were really removed: index --accept-removals",
             code="all-gone",
         )
-    return _record(project, result, matches, before, patients, digest)
+    report = _record(project, result, matches, before, patients, digest)
+    cases = None if before or section.patients_pattern else find_cases(result.scans)
+    return replace(report, lookalikes=lookalikes, cases=cases)
+
+
+def _without_masks(
+    project: Project, result: IndexResult, before: Mapping[str, ScanRecord]
+) -> tuple[IndexResult, tuple[str, ...]]:
+    """The index without masks and thumbnails that lie beside scans; they become problems.
+
+    Those that are scans of the project already stay, and are named: a stored project keeps its
+    scans.
+    """
+    if project.config.images.keep_masks:
+        return result, ()
+    known = {scan.rel_path: scan_id for scan_id, scan in before.items() if scan.state == "present"}
+    others = find_not_scans(result.scans)
+    left = {path: problem for path, problem in others.items() if path not in known}
+    problems = sorted((*result.problems, *left.values()), key=lambda problem: problem.rel_path)
+    kept = msgspec.structs.replace(
+        result,
+        scans=tuple(scan for scan in result.scans if scan.rel_path not in left),
+        problems=tuple(problems),
+    )
+    return kept, tuple(sorted(known[path] for path in others if path in known))
 
 
 def _same_again(project: Project, last: LastIndex) -> IndexReport:

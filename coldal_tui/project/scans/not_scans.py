@@ -1,0 +1,216 @@
+"""What lies beside scans and is none: masks, thumbnails, pictures drawn from scans; and cases."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from coldal_tui.imaging.indexing import FileProblem, FoundScan
+
+MASK, THUMBNAIL, DERIVED = "mask", "thumbnail", "derived-picture"
+CODES = (MASK, THUMBNAIL, DERIVED)
+
+_CHECKED = 5
+"""Files of each pattern whose values are read."""
+_MOST_VALUES = 32
+_SHARE = 0.99
+_MASK_WORDS = (
+    "masks?|segs?|segmentations?|seg[-_]?masks?|labels?|labelmaps?|gt|ground[-_]?truths?|"
+    "annotations?|rois?|lesions?"
+)
+_MASK_NAME = re.compile(rf"(?P<base>.+?)[ _.\-](?P<word>{_MASK_WORDS})(?:[_\-]?\d+)?", re.I)
+_MASK_FOLDER = re.compile(rf"(?:{_MASK_WORDS})(?:Tr|Ts|[_\- ]?\w{{0,6}})", re.I)
+_THUMB_NAME = re.compile(
+    r"(?:(?P<base>.+?)[ _.\-](?:thumb|thumbnail)|(?:thumb|thumbnail)[ _.\-](?P<after>.+))",
+    re.I,
+)
+_THUMB_FOLDER = re.compile(r"\.?thumb(?:nail)?s?", re.I)
+_DERIVED_NAME = re.compile(
+    r"(?P<base>.+?)[ _.\-](?:overlay|preview|heatmap|annotated|visuali[sz]ation|contours?)", re.I
+)
+_CHANNEL = re.compile(r"(?P<base>.+)(?P<end>_\d{4})")
+_SEQUENCE = re.compile(
+    r"(?P<base>.+)(?P<end>[_\-](?:t1|t1ce|t1gd|t1c|t1n|t1w|t2|t2w|t2f|flair|adc|dwi|pd|pdw|swi|"
+    r"hbv|ktrans|dce|ct|pet|suv))",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases that lie in several files: how the files' names end, and how many cases there are.
+
+    ``endings`` are in the order that channels would have.
+    """
+
+    endings: tuple[str, ...]
+    count: int
+
+    @property
+    def pattern(self) -> str:
+        """A ``patients_pattern`` that keeps the files of a case together."""
+        ends = "|".join(re.escape(end) for end in self.endings)
+        return rf"([^/]+)(?:{ends})\.[^/]*$"
+
+
+def find_not_scans(scans: Sequence[FoundScan]) -> dict[str, FileProblem]:
+    """Files of ``scans``, by path, that are masks, thumbnails or pictures drawn from others.
+
+    A mask has the name of another file and a word such as ``_mask`` or ``_seg``, or lies in a
+    folder of such a name; it has the other's grid; and of each such pattern a few files are read:
+    they hold few values. A thumbnail is smaller than the file that it is named after.
+    """
+    by_stem: dict[str, list[FoundScan]] = defaultdict(list)
+    for scan in scans:
+        for stem in {_stem(scan), _CHANNEL.sub(r"\g<base>", _stem(scan))}:
+            by_stem[stem.lower()].append(scan)
+    suspects: dict[str, list[tuple[FoundScan, FoundScan]]] = defaultdict(list)
+    found: dict[str, FileProblem] = {}
+    for scan in scans:
+        if len(scan.ref.files) > 1:
+            continue
+        other = _thumbnail_of(scan, by_stem)
+        if other is not None:
+            found[scan.rel_path] = _problem(scan, THUMBNAIL, "a smaller copy", other)
+            continue
+        match = _DERIVED_NAME.fullmatch(_stem(scan))
+        other = _partner(scan, match["base"], by_stem, beside=True) if match else None
+        if other is not None:
+            found[scan.rel_path] = _problem(scan, DERIVED, "a picture drawn", other)
+            continue
+        pattern, other = _mask_of(scan, by_stem)
+        if other is not None:
+            suspects[pattern].append((scan, other))
+    for pairs in suspects.values():
+        if _hold_few_values([scan for scan, _ in pairs]):
+            for scan, other in pairs:
+                found[scan.rel_path] = _problem(scan, MASK, "the mask", other)
+    return found
+
+
+def pattern_of(rel_path: str) -> str:
+    """How a mask's path shows that it is one: ``*_mask.png``, or its folder ``labelsTr/``."""
+    path = PurePosixPath(rel_path)
+    stem, ending = split(path.name)
+    match = _MASK_NAME.fullmatch(stem)
+    if match:
+        return f"*{stem[len(match['base']) : match.end('word')]}{ending}"
+    return f"{path.parent.name}/"
+
+
+def find_cases(scans: Sequence[FoundScan]) -> Cases | None:
+    """Whether most files are parts of cases: ``_0000``, ``_0001``, or ``_t1``, ``_t2``, ``_flair``.
+
+    The files of a case lie in one folder and have one grid.
+    """
+    for rule in (_CHANNEL, _SEQUENCE):
+        cases: dict[tuple[str, str, tuple[int, ...]], set[str]] = defaultdict(set)
+        for scan in scans:
+            match = rule.fullmatch(_stem(scan))
+            if match:
+                folder = str(PurePosixPath(scan.rel_path).parent)
+                cases[folder, match["base"], scan.header.shape].add(match["end"])
+        several = [ends for ends in cases.values() if len(ends) > 1]
+        if sum(map(len, several)) * 2 > len(scans):
+            return Cases(tuple(sorted(set().union(*several))), len(several))
+    return None
+
+
+def split(name: str) -> tuple[str, str]:
+    """A file's name before its ending, and the ending."""
+    for ending in (".nii.gz", ".ome.tif", ".ome.tiff"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)], name[-len(ending) :]
+    path = PurePosixPath(name)
+    return path.stem, path.suffix
+
+
+def _stem(scan: FoundScan) -> str:
+    return split(PurePosixPath(scan.rel_path).name)[0]
+
+
+def _problem(scan: FoundScan, code: str, what: str, other: FoundScan) -> FileProblem:
+    reason = f"looks like {what} of {other.rel_path}, so it is no scan"
+    return FileProblem(scan.rel_path, code, reason, "not-an-image")
+
+
+def _mask_of(
+    scan: FoundScan, by_stem: Mapping[str, list[FoundScan]]
+) -> tuple[str, FoundScan | None]:
+    """The pattern of a mask's path, and the file that it would be the mask of."""
+    if scan.header.channels not in (1, 3):
+        return "", None
+    match = _MASK_NAME.fullmatch(_stem(scan))
+    if match:
+        other = _partner(scan, match["base"], by_stem) or _sibling(scan, match["base"], by_stem)
+        if other is not None:
+            return pattern_of(scan.rel_path), other
+    folders = PurePosixPath(scan.rel_path).parts[:-1]
+    if any(_MASK_FOLDER.fullmatch(folder) for folder in folders):
+        base = match["base"] if match else _stem(scan)
+        other = _partner(scan, base, by_stem)
+        if other is not None and not _in_mask_folder(other):
+            return f"{folders[-1]}/", other
+    return "", None
+
+
+def _in_mask_folder(scan: FoundScan) -> bool:
+    return any(_MASK_FOLDER.fullmatch(part) for part in PurePosixPath(scan.rel_path).parts[:-1])
+
+
+def _partner(
+    scan: FoundScan, base: str, by_stem: Mapping[str, list[FoundScan]], *, beside: bool = False
+) -> FoundScan | None:
+    """Another file that is called ``base`` and has the same grid."""
+    folder = PurePosixPath(scan.rel_path).parent
+    for other in by_stem.get(base.lower(), ()):
+        near = not beside or PurePosixPath(other.rel_path).parent == folder
+        if other is not scan and near and other.header.shape == scan.header.shape:
+            return other
+    return None
+
+
+def _sibling(
+    scan: FoundScan, base: str, by_stem: Mapping[str, list[FoundScan]]
+) -> FoundScan | None:
+    """A file of the same case beside it, such as ``case_t1`` of ``case_seg``, with its grid."""
+    folder = PurePosixPath(scan.rel_path).parent
+    for end in ("t1", "t1ce", "t1c", "t1n", "t1w", "t2", "t2w", "t2f", "flair", "adc", "dwi", "ct"):
+        for mark in "_-":
+            for other in by_stem.get(f"{base}{mark}{end}".lower(), ()):
+                same = PurePosixPath(other.rel_path).parent == folder
+                if same and other.header.shape == scan.header.shape:
+                    return other
+    return None
+
+
+def _thumbnail_of(scan: FoundScan, by_stem: Mapping[str, list[FoundScan]]) -> FoundScan | None:
+    match = _THUMB_NAME.fullmatch(_stem(scan))
+    inside = any(_THUMB_FOLDER.fullmatch(part) for part in PurePosixPath(scan.rel_path).parts[:-1])
+    base = (match["base"] or match["after"]) if match else _stem(scan) if inside else None
+    for other in by_stem.get(base.lower(), ()) if base else ():
+        small, large = scan.header.shape, other.header.shape
+        if len(small) == len(large) and all(a < b for a, b in zip(small, large, strict=True)):
+            return other
+    return None
+
+
+def _hold_few_values(scans: Sequence[FoundScan]) -> bool:
+    """Whether a few of the files, evenly spread, all hold masks' values; unreadable ones don't."""
+    from coldal_tui.imaging.reading import read_scan
+
+    for n in np.unique(np.linspace(0, len(scans) - 1, _CHECKED).astype(int)):
+        try:
+            array = read_scan(scans[n].ref).array
+        except Exception:
+            return False
+        counts = np.unique(array, return_counts=True)[1]
+        most = np.sort(counts)[::-1][:_MOST_VALUES]
+        if most.sum() < _SHARE * array.size:  # a lossy file has a few values between
+            return False
+    return True

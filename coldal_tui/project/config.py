@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.config_backends import CLUSTERS_TEMPLATE, OPTION, RaySection, SlurmSection
+from coldal_tui.project.config_images import ImagesSection as ImagesSection
+from coldal_tui.project.config_images import Window
 from coldal_tui.project.config_problems import bad_toml, bad_value, problem
 
 MOST_CLASSES = 254
@@ -21,8 +23,6 @@ Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 _ID = "32 hexadecimal digits, as in the project's database"
-Modality = Literal["auto", "ct", "mr", "pt", "us", "xr", "other"]
-Window = Literal["soft-tissue", "lung", "bone", "brain", "liver"]
 _DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 
@@ -33,17 +33,6 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ProjectSection(Section, frozen=True):
     name: Annotated[str, Meta(min_length=1)] = "project"
     id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description=_ID)] | None = None
-
-
-class ImagesSection(Section, frozen=True):
-    dir: Annotated[str, Meta(min_length=1)]
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    patients_csv: str | None = None
-    patients_pattern: str | None = None
-    modality: Modality | Annotated[tuple[Modality, ...], Meta(min_length=1, max_length=16)] = "auto"
-    window: Window = "soft-tissue"
-    keep_masks: bool = False
 
 
 class ClassesSection(Section, frozen=True):

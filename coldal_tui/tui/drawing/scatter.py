@@ -110,10 +110,25 @@ def bounds_of(xy: Points) -> Bounds:
     return Bounds(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
 
 
-def fit(bounds: Bounds, columns: int, rows: int) -> Viewport:
-    """The window that shows all points, with a margin where there is room for one."""
+def _room(columns: int, rows: int) -> tuple[int, int]:
+    """Dots across and down for the points, within a margin where there is room for one."""
     wide = max(1, columns - 2 * MARGIN if columns > 4 * MARGIN else columns) * WIDE
     tall = max(1, rows - 2 * MARGIN if rows > 4 * MARGIN else rows) * HIGH
+    return wide, tall
+
+
+def filling(bounds: Bounds, columns: int, rows: int) -> float:
+    """By how much to multiply y so that the points fill the window both ways; 1 for a line."""
+    wide, tall = _room(columns, rows)
+    width, height = bounds.right - bounds.left, bounds.top - bounds.bottom
+    if width <= _LEAST_STEP or height <= _LEAST_STEP:
+        return 1.0
+    return (tall / height) / (wide / width)
+
+
+def fit(bounds: Bounds, columns: int, rows: int) -> Viewport:
+    """The window that shows all points, with a margin where there is room for one."""
+    wide, tall = _room(columns, rows)
     # The last dot's far side is open: a point on it would be beyond.
     width, height = bounds.right - bounds.left, bounds.top - bounds.bottom
     step = max(width / wide, height / tall) * 1.0005

@@ -41,11 +41,13 @@ class Canvas:
     marks: int
     depth: float
 
-    def runs(self, row: int, *over: tuple[int, str, int]) -> Iterator[tuple[str, int]]:
-        """A row as pieces of text of one ink each; ``over`` it ``(column, glyph, mark)``."""
+    def runs(self, row: int, *, over: tuple[int, int] | None = None) -> Iterator[tuple[str, int]]:
+        """A row as pieces of text of one ink each; ``over``: a column with another mark's ink,
+        its character as it is.
+        """
         ink, letters = self.ink[row].copy(), self.text[row].tolist()
-        for column, glyph, mark in over:
-            letters[column], ink[column] = glyph, self.marks + mark
+        if over is not None:
+            ink[over[0]] = self.marks + over[1]
         text = "".join(letters)
         ends = [*(np.flatnonzero(np.diff(ink)) + 1).tolist(), len(ink)]
         start = 0
@@ -53,12 +55,13 @@ class Canvas:
             yield text[start:end], int(ink[start])
             start = end
 
-    def stamp(self, columns: Cells, rows: Cells, glyph: str, mark: int) -> None:
-        """The same glyph in many cells; those outside are passed over."""
+    def stamp(self, columns: Cells, rows: Cells, glyph: str, mark: int | Cells) -> None:
+        """The same glyph in many cells, in one ink or (N,) inks; those outside are ignored."""
         high, wide = self.text.shape
         kept = (columns >= 0) & (columns < wide) & (rows >= 0) & (rows < high)
         self.text[rows[kept], columns[kept]] = glyph
-        self.ink[rows[kept], columns[kept]] = self.marks + mark
+        marks = np.broadcast_to(np.asarray(mark, np.int64), columns.shape)
+        self.ink[rows[kept], columns[kept]] = self.marks + marks[kept]
 
     def write(self, column: int, row: int, words: str, ink: int) -> None:
         self.text[row, column : column + len(words)] = list(words)

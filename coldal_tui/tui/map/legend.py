@@ -140,7 +140,7 @@ def about_entries(about: About, look: Look) -> list[Entry]:
         entries.append(((glyph, f"cluster:{about.cluster}"), (name, PLAIN)))
     status = about.status
     if about.item is not None and about.item.status == status:
-        status = f"{status}, {about.item.role}, rank {about.item.round}.{about.item.rank}"
+        status = f"{status}, {about.item.role}, round {about.item.round}, rank {about.item.rank}"
     entries.append(((look.state(about.status), MARK), (f" {status}", PLAIN)))
     entries += [((f"{word} ", MUTED), (visible(value), PLAIN)) for word, value in about.facts]
     if about.others:

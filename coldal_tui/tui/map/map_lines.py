@@ -66,8 +66,8 @@ class MapLines:
             segments = [Segment(text, inks.style(ink)) for line in parts for text, ink in line]
             return Strip(segments).adjust_cell_length(width, self._widget.rich_style)
         here = model.cell_of_cursor()
-        over = [(here[0], look.here, MARKS.index("here"))] if here and here[1] == y else []
-        runs = model.canvas.runs(y, *over)
+        over = (here[0], MARKS.index("here")) if here and here[1] == y else None
+        runs = model.canvas.runs(y, over=over)
         return Strip([Segment(text, inks.style(ink)) for text, ink in runs], width)
 
     def _drawn_inks(self, model: MapModel, look: Look) -> Inks:
@@ -88,7 +88,10 @@ class MapLines:
 
     def _named(self) -> Mapping[str, Style]:
         widget = self._widget
-        return {name: widget.get_component_rich_style(f"map--{name}") for name in self._names}
+        named = {name: widget.get_component_rich_style(f"map--{name}") for name in self._names}
+        if widget.app.no_color:
+            named["here"] += Style(reverse=True)
+        return named
 
     def centred(self, y: int, lines: Sequence[tuple[str, str]]) -> Strip:
         """Row ``y`` of words in the middle, each with the name of its style."""

@@ -18,6 +18,7 @@ from coldal_tui.tui.drawing.scatter import (
     Raster,
     Viewport,
     bounds_of,
+    filling,
     fit,
     inside,
     pick,
@@ -39,8 +40,12 @@ MARKS = ("labelled", "exported", "queued", "same", "medoid", "box", "here")
 cursor. Names of clusters are written in the marks after these."""
 STATES = ("labelled", "exported", "queued")
 MOST_ZOOM = 4096.0
-FEW_CELLS = 3
-"""Points are few when there are so many cells for each of them."""
+FEW_CELLS, STILL_FEW_CELLS, AGAIN_FEW_CELLS = 3, 2, 4
+"""Points are few when there are so many cells for each of them. Those that were few stay so a
+little longer, those that were many as well: a row less does not change how a map is drawn.
+"""
+MOST_STRETCH = 8.0
+"""How much higher or flatter than it is a map is drawn at most, to fill its pane."""
 FARTHEST = 0.15
 """How near the edge, as a share of the window, the cursor may come by moving."""
 
@@ -79,6 +84,8 @@ class MapModel:
         self.marks = True
         self.colourless = False
         self._points: Points = np.empty((0, 2), np.float32)
+        self._stretch = 1.0
+        self._few: bool | None = None
         self._rank: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._marked: dict[str, NDArray[np.int64]] = {}
         self._centre: tuple[float, float] | None = None
@@ -95,8 +102,8 @@ class MapModel:
         here = None if self.here is None else self.scene.scan_ids[self.here]
         if self.scene.map_id != scene.map_id:
             self.fit_all()
-        self._points = np.asfortranarray(scene.xy)
-        self.bounds = bounds_of(self._points)
+            self._few = None
+        self._fill(scene)
         self._view = None
         self.scene = scene
         self.here = None if here is None else scene.index.get(here)
@@ -110,6 +117,18 @@ class MapModel:
                 self._rank[self._marked[name]] = rank + 1
         self.recolour(colouring)
 
+    def _fill(self, scene: Scene) -> None:
+        """Stretch the map's y axis so that the points fill the window: t-SNE has no scale."""
+        before, self._stretch = self._stretch, 1.0
+        bounds = bounds_of(scene.xy)
+        columns, rows = self._size
+        if columns and rows:
+            self._stretch = min(MOST_STRETCH, max(1 / MOST_STRETCH, filling(bounds, columns, rows)))
+        self._points = np.asfortranarray(scene.xy * np.array([1.0, self._stretch], np.float32))
+        self.bounds = bounds_of(self._points)
+        if self._centre is not None:
+            self._centre = (self._centre[0], self._centre[1] * self._stretch / before)
+
     def recolour(self, colouring: Colouring) -> None:
         self.colouring = colouring
         self._changed(raster=True)
@@ -117,6 +136,7 @@ class MapModel:
     def resize(self, columns: int, rows: int) -> None:
         if (columns, rows) != self._size:
             self._size = (columns, rows)
+            self._fill(self.scene)
             self.box = None
             self._changed(view=True)
 
@@ -197,7 +217,7 @@ class MapModel:
     def state(self) -> dict[str, Any]:
         """Where it looks and how points are drawn (JSON types only)."""
         view = self.view
-        place = {"zoom": self.zoom, "x": view.x, "y": view.y}
+        place = {"zoom": self.zoom, "x": view.x, "y": view.y / self._stretch}
         return {"map": self.scene.map_id, **place, "glyphs": self.glyphs, "marks": self.marks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -209,7 +229,7 @@ class MapModel:
         place = [state.get(key) for key in ("zoom", "x", "y")]
         if state.get("map") == self.scene.map_id and all(_is_number(value) for value in place):
             zoom, x, y = (float(value) for value in place if value is not None)
-            self.look_back(zoom, x, y)
+            self.look_back(zoom, x, y * self._stretch)
 
     # The cursor
 
@@ -333,7 +353,9 @@ class MapModel:
         return not self._are_few() and (self.colouring.name == CLUSTER or not self.colourless)
 
     def _are_few(self) -> bool:
-        return self.in_view() * FEW_CELLS <= self.view.columns * self.view.rows
+        cells = {None: FEW_CELLS, True: STILL_FEW_CELLS, False: AGAIN_FEW_CELLS}[self._few]
+        self._few = self.in_view() * cells <= self.view.columns * self.view.rows
+        return self._few
 
     @property
     def painted(self) -> bool:
@@ -374,10 +396,16 @@ class MapModel:
         glyphs = {name: look.state(name) for name in STATES}
         glyphs |= {"medoid": look.medoid, "same": look.mark}
         marked = self._marked | {"same": self.same()}
+        cluster = self.scene.cluster.astype(np.int64)
         for mark, name in enumerate(MARKS):
             if name in marked and len(marked[name]):
-                columns, rows = self.view.cells_of(self._points[marked[name]])
-                canvas.stamp(columns, rows, glyphs[name], mark)
+                found = marked[name]
+                inks: Cells = np.full(len(found), mark)
+                if self.colouring.name == CLUSTER:
+                    # The shape tells the status, the colour the cluster.
+                    inks = np.where(cluster[found] >= 0, len(MARKS) + cluster[found], mark)
+                columns, rows = self.view.cells_of(self._points[found])
+                canvas.stamp(columns, rows, glyphs[name], inks)
         return np.asarray(canvas.ink >= canvas.marks)
 
     def same(self) -> NDArray[np.int64]:

@@ -322,8 +322,8 @@ def test_a_row_is_cut_where_the_ink_changes() -> None:
         ("#", ink_of(0, top)),
         (" " * 7, 0),
     ]
-    over = list(canvas.runs(0, (1, "@", 6)))
-    assert over[1] == ("@", canvas.marks + 6)
+    over = list(canvas.runs(0, over=(1, 6)))
+    assert over[1] == ("^", canvas.marks + 6)
 
 
 def test_names_stand_beside_their_cells_and_not_on_marks() -> None:

@@ -227,7 +227,7 @@ def test_the_line_about_a_queued_scan_says_its_role_and_rank() -> None:
         4, "scan_1", 1, "acquired", 2, "queued", None, None, None, "", None, False, None, {}
     )
     told = about(status="queued", item=item, facts=(), others=0, cluster=None)
-    assert text_of(about_line(told, 90, UNICODE)) == "◎ scan_1  ○ queued, acquired, rank 1.4"
+    assert text_of(about_line(told, 90, UNICODE)) == "◎ scan_1  ○ queued, acquired, round 1, rank 4"
 
 
 def test_a_long_name_gives_way_to_what_is_known() -> None:

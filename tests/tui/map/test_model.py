@@ -10,7 +10,7 @@ import pytest
 from coldal_tui.project.views.map_view import STATUSES, Column, Scene
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
 from coldal_tui.tui.map.colouring import by_cluster, by_name, by_number
-from coldal_tui.tui.map.model import MapModel
+from coldal_tui.tui.map.model import MARKS, MapModel
 
 
 def scene_of(
@@ -70,16 +70,60 @@ def test_what_the_cell_shows_is_what_is_picked() -> None:
 
 
 def test_the_whole_map_fills_the_window() -> None:
-    # A cell is half as wide as high: ten units are ten columns and five rows.
+    # Each axis is stretched by itself: 24 by 7 cells less a margin of one are 22 by 5.
     assert drawn(model_of(scene_of([(0, 0), (10, 0), (0, 10), (10, 10)], [0, 0, 1, 1]))) == [
         "",
-        "       ^C2      ^",
+        " ^C2                  ^",
         "",
         "",
         "",
-        "       #C1      #",
+        " #C1                  #",
         "",
     ]
+
+
+def test_points_on_a_line_or_nearly_so_are_not_stretched_without_end() -> None:
+    line = model_of(scene_of([(0, 0), (10, 0)]))
+    assert (line.bounds.bottom, line.bounds.top) == (0, 0)
+    # 20 dots of height for 0.01 and 44 of width for 10 would be a stretch of 454.
+    flat = model_of(scene_of([(0, 0), (10, 0.01)]))
+    assert flat.bounds.top == pytest.approx(0.01 * 8)
+
+
+def test_another_size_keeps_the_place_that_is_looked_at() -> None:
+    model = model_of(scene_of(SQUARE))
+    model.go_to(3)
+    model.zoom_by(4)
+    kept = model.state()
+    model.resize(40, 7)
+    assert model.state()["x"] == pytest.approx(kept["x"])
+    assert model.state()["y"] == pytest.approx(kept["y"])
+    other = model_of(scene_of(SQUARE), 50, 20)
+    other.restore(kept)
+    assert other.state()["y"] == pytest.approx(kept["y"])
+
+
+def test_a_row_less_does_not_change_how_points_are_drawn() -> None:
+    few = model_of(scene_of(SQUARE * 11), 24, 7, look=UNICODE)  # 55 points in 168 cells
+    assert not few.in_dots
+    few.resize(24, 6)  # 144 cells: fewer than three for each point, more than two
+    assert not few.in_dots
+    few.resize(24, 4)  # 96 cells
+    assert few.in_dots
+    few.resize(24, 7)  # more than three again, fewer than four
+    assert few.in_dots
+    few.resize(24, 10)
+    assert not few.in_dots
+
+
+def test_the_shape_of_a_mark_tells_the_status_and_its_colour_the_cluster() -> None:
+    model = model_of(scene_of(SQUARE, [0, 0, 1, 1, 1], status={2: "labelled", 3: "queued"}))
+    canvas = model.canvas
+    inks = {
+        canvas.text[row, column]: canvas.ink[row, column] - canvas.marks
+        for row, column in np.argwhere(canvas.ink >= canvas.marks).tolist()
+    }
+    assert inks["L"] == inks["o"] == len(MARKS) + 1
 
 
 def test_few_points_are_glyphs_and_many_are_dots() -> None:
@@ -128,7 +172,8 @@ def test_panning_stops_at_the_outermost_points() -> None:
     assert model.view.x == 10
     for _ in range(50):
         model.pan(0, -5)
-    assert (model.view.x, model.view.y) == (10, 10)
+    # Stretched to 20 dots of height for 44 of width.
+    assert (model.view.x, model.view.y) == (10, pytest.approx(10 * 20 / 44))
 
 
 def test_a_cursor_that_leaves_the_window_takes_it_along() -> None:
@@ -160,10 +205,10 @@ def test_the_cursor_walks_from_scan_to_scan() -> None:
         found = model.beside(way)
         walked.append(found)
         model.go_to(found if found is not None else model.here)
-    # It begins in the middle, a column to the right: the lower right corner is nearer than the
-    # left one. Nothing is right of that. Above it, 16 dots up count 256, and the middle, 8 up
-    # and 8 aside, 320. From there 18 dots to the left count 324, the middle 320.
-    assert walked == [4, 1, None, 3, 4, 3]
+    # It begins in the middle; corners are 22 dots aside and 10 up or down. Both below are as far:
+    # the first of them. Right of that the middle is nearer than the other corner, above it the
+    # first of two again, left of and above which there is nothing.
+    assert walked == [4, 0, 4, 2, None, None]
 
 
 def test_a_box_selects_what_lies_in_its_cells() -> None:

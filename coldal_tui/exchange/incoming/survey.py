@@ -43,6 +43,9 @@ class Survey:
         return Survey(files, (), self.saw)
 
 
+_LEADS_OUT = "a link that leads out of the folder: put the file itself there"
+
+
 @dataclass(frozen=True)
 class _Known:
     path: Path
@@ -53,8 +56,8 @@ class _Known:
 def survey_source(source: Path, importers: Sequence[Importer], place: str = "a folder") -> Survey:
     """Walk a file or folder and recognise mask files by content.
 
-    Links are followed, each folder once; hidden and special files are not opened. ``place`` says
-    in words what a folder is.
+    Links are followed within the source, each folder once; hidden and special files are not
+    opened. ``place`` says in words what a folder is.
 
     Raises
     ------
@@ -95,11 +98,16 @@ def _walk(source: Path) -> Iterator[Path | Ignored]:
         raise UsageError(
             f"the folder can't be listed: {error.strerror}", where=str(source), code="unreadable"
         ) from error
-    yield from _walk_folder(source, set())
+    yield from _walk_folder(source, set(), f"{os.path.realpath(source).rstrip('/')}/")
 
 
-def _walk_folder(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path | Ignored]:
-    """Files below ``folder`` in name order."""
+def _walk_folder(
+    folder: Path, visited: set[tuple[int, int]], home: str
+) -> Iterator[Path | Ignored]:
+    """Files below ``folder`` in name order; no link leads out of ``home``.
+
+    Whoever filled the folder may have linked to a file of whoever imports it.
+    """
     try:
         status = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -114,8 +122,11 @@ def _walk_folder(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path |
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name in _DESKTOP_FILES:
             yield Ignored(path, "hidden")
+        elif entry.is_symlink() and not f"{os.path.realpath(path)}/".startswith(home):
+            gone = not path.exists()
+            yield Ignored(path, "a broken link" if gone else _LEADS_OUT)
         elif entry.is_dir():
-            yield from _walk_folder(path, visited)
+            yield from _walk_folder(path, visited, home)
         else:
             yield path if entry.is_file() else _no_file(path)
 

@@ -14,6 +14,7 @@ from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.names import file_stem
 from coldal_tui.files import atomic_write, disk_error, sha256_file
+from coldal_tui.project.layout import make_folder
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row
 
@@ -80,6 +81,9 @@ def keep_copy(project: Project, verdict: Verdict) -> str:
         return ""
     parts = verdict.parts or _companions(verdict.file)
     common = Path(os.path.commonpath([verdict.file.parent, *(part.parent for part in parts)]))
+    # A part that is a link out of the source is somebody else's file, not the labeler's.
+    home = f"{os.path.realpath(common).rstrip('/')}/"
+    parts = tuple(part for part in parts if os.path.realpath(part).startswith(home))
     folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
     for file in parts:
         _copy(file, folder / file.relative_to(common))
@@ -130,7 +134,7 @@ def _copy(source: Path, target: Path) -> bool:
         return False
     with stream:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
         except OSError as error:
             raise disk_error(error, target.parent) from error
         atomic_write(target, lambda copy: shutil.copyfileobj(stream, copy))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -28,8 +30,12 @@ from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.labels.files import STAGED, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
 from coldal_tui.project.project import Project
+from coldal_tui.project.store import told
+from coldal_tui.visible import counted
 
 _SYNC_THREADS = 32
+_ARCHIVE_KEPT_BYTES = 1 << 30
+_KEPT_SHARE = 0.1
 
 Source = tuple[str, str, str]
 """What a label was made of: scan, hash of the file, mask within it."""
@@ -70,6 +76,8 @@ class Stager:
         self._token = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._files: list[Path] = []
+        self._counting = threading.Lock()
+        self._kept = self._not_kept = 0
 
     def __enter__(self) -> Stager:
         return self
@@ -82,6 +90,11 @@ class Stager:
     ) -> None:
         for file in self._files:
             file.unlink(missing_ok=True)
+        if self._not_kept:
+            told(
+                f"of {counted(self._not_kept, 'mask')} in quarantine no copy was kept, they are "
+                "too large: keep the files that you imported"
+            )
 
     def finish(self, verdict: Verdict, *, again: bool = False) -> Verdict:
         """The verdict without its pixels; ``stored`` is what became of them.
@@ -102,7 +115,7 @@ class Stager:
         """Write the label of an accepted mask, or the copy of one that goes to quarantine."""
         if verdict.label is None or verdict.scan_id is None:
             waits = verdict.status in ("quarantined", "unmatched")
-            return Staged(kept=keep_copy(self._project, verdict) if waits else "")
+            return Staged(kept=self._keep(verdict) if waits else "")
         target = self._targets[verdict.scan_id]
         suffix = _suffix(target)
         version = f"{STAGED}{self._token}{next(self._numbers)}"
@@ -117,6 +130,25 @@ class Stager:
             raise disk_error(error, path) from error
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
         return Staged(path, suffix, sha256(data).hexdigest(), voxels)
+
+    def _keep(self, verdict: Verdict) -> str:
+        """The copy of a mask for quarantine; none where it would fill the disk for good.
+
+        What an archive unpacks to may be a thousand times its size: of one import's archive so
+        much is kept at most, and of any file no more than a share of what is free.
+        """
+        try:
+            size = sum(file.stat().st_size for file in (verdict.file, *verdict.parts))
+        except OSError:
+            return keep_copy(self._project, verdict)
+        free = shutil.disk_usage(self._project.layout.quarantine).free
+        with self._counting:
+            room = _ARCHIVE_KEPT_BYTES - self._kept if verdict.source else free
+            if size > min(room, free * _KEPT_SHARE):
+                self._not_kept += 1
+                return ""
+            self._kept += size if verdict.source else 0
+        return keep_copy(self._project, verdict)
 
     def sync(self) -> None:
         """Make all that was staged durable.

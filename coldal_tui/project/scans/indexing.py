@@ -97,6 +97,7 @@ def reindex(
             "If they were really removed: index --accept-removals",
             code="all-gone",
         )
+    patients.prepare([found.rel_path for found in matches.values()])
     report = _record(project, result, matches, before, patients, digest)
     cases = None if before or section.patients_pattern else find_cases(result.scans)
     return replace(report, lookalikes=lookalikes, cases=cases)

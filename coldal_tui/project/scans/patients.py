@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.names import file_stem, same_name
 from coldal_tui.project.config import ImagesSection, check_pattern
+from coldal_tui.project.scans.pattern_search import search_in_time
 
 Entry = tuple[str, dict[str, str]]
 """A patient and the further columns of the row."""
@@ -84,7 +85,16 @@ class PatientRule:
             if section.patients_pattern
             else None
         )
+        self._found: dict[str, str | None] = {}
         self.unmatched: list[str] = []
+
+    def prepare(self, rel_paths: Sequence[str]) -> None:
+        """Ask the pattern about all paths at once, in a process of its own with a time limit.
+
+        Raises ColdalError (code ``slow-pattern``).
+        """
+        if self._pattern is not None:
+            self._found |= search_in_time(self._pattern.pattern, rel_paths)
 
     def patient(
         self, rel_path: str, scan_id: str, header_patient: str | None
@@ -106,11 +116,11 @@ class PatientRule:
     def _by_rule(self, rel_path: str) -> Entry | None:
         if self._table is not None:
             return self._table.lookup(rel_path)
-        match = self._pattern.search(rel_path) if self._pattern is not None else None
-        if match is None:
+        if self._pattern is None:
             return None
-        named = match.groupdict().get("patient")
-        value = named or next((group for group in match.groups() if group), None)
+        if rel_path not in self._found:
+            self.prepare([rel_path])
+        value = self._found.get(rel_path)
         return (value, {}) if value else None
 
 

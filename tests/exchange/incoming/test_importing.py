@@ -328,6 +328,21 @@ def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     assert "too big for this machine" in result.quarantined[0].message
 
 
+def test_no_link_is_followed_out_of_the_folder(tmp_path):
+    draw(tmp_path / "home" / "secret.png", 5)
+    folder = tmp_path / "m"
+    draw(folder / "deep" / "b.png", 5)
+    (folder / "a.png").symlink_to(tmp_path / "home" / "secret.png")
+    (folder / "all").symlink_to(tmp_path / "home")
+    (folder / "c.png").symlink_to(folder / "deep" / "b.png")
+
+    result = plan(folder, "a", "b", "c")
+
+    told = "a link that leads out of the folder: put the file itself there"
+    assert {v.file.name: v.message for v in result.ignored} == {"a.png": told, "all": told}
+    assert sorted(v.file.name for v in result.accepted) == ["b.png", "c.png"]
+
+
 def test_a_scan_may_lie_in_the_labelers_folder_by_link(tmp_path):
     draw(tmp_path / "images" / "a.png", 5)
     (tmp_path / "m").mkdir()
@@ -336,4 +351,6 @@ def test_a_scan_may_lie_in_the_labelers_folder_by_link(tmp_path):
 
     result = plan(tmp_path / "m", targets=[replace(scan)])
 
-    assert [v.message for v in result.ignored] == ["it is the image itself"]
+    assert [v.message for v in result.ignored] == [
+        "a link that leads out of the folder: put the file itself there"
+    ]

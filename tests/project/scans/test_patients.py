@@ -149,3 +149,17 @@ def test_without_a_rule_the_header_decides(tmp_path):
     assert none.patient("b.dcm", "s1", "H9") == ("H9", {})
     assert none.patient("b.png", "s1", None) == ("scan:s1", {})
     assert none.unmatched == []
+
+
+def test_a_pattern_that_blows_up_is_stopped_and_named():
+    from coldal_tui.project.scans.pattern_search import search_in_time
+
+    assert search_in_time(r"^(?P<patient>p\d+)_|(x)", ["p7_a.png", "x", "none"], 20) == {
+        "p7_a.png": "p7",
+        "x": "x",
+        "none": None,
+    }
+    with pytest.raises(ColdalError) as caught:
+        search_in_time(r"^(a+)+$", ["a" * 60 + "b"], 0.5)
+    assert caught.value.code == "slow-pattern"
+    assert "(a+)+$" in str(caught.value)

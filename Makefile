@@ -60,6 +60,7 @@ soak: venv
 	$(BIN)/python scripts/calibration.py --out docs/soak
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
 	$(BIN)/python scripts/soak_hostile.py --cases 1000 --out docs/soak/hostile.md
+	$(BIN)/python scripts/soak_faults.py --out docs/soak/faults.md
 
 lock:
 	scripts/lock.sh

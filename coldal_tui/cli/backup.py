@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.cli.doctor_repair import say_repaired
 from coldal_tui.errors import ColdalError, UsageError
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ def backup_command(targets: tuple[str, ...], only_list: bool, as_json: bool) -> 
 def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> None:
     """Put a copy of the database back: the newest that is whole, or COPY by its name.
 
-    The database that it replaces is kept beside the copies. Labels that came since stay as files:
-    coldal-tui doctor --repair takes them in again.
+    The database that it replaces is kept beside the copies. Labels that came since are taken in
+    again from their files.
     """
     from coldal_tui.files import is_locked
     from coldal_tui.project.backups import backups, be_alone, put_back
+    from coldal_tui.project.label_repair import repair_labels
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
 
@@ -77,15 +79,13 @@ def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> Non
         click.confirm(f"Put back the copy of {chosen.at:%Y-%m-%d %H:%M} UTC?", abort=True)
     be_alone(layout.database)
     aside = put_back(chosen.file, layout.database)
-    with (
-        Project(root, repairing=True) as project,
-        project.store.action("restore", undoable=False, copy=chosen.file.name) as action,
-    ):
-        action.summary = f"put back the copy {chosen.file.name}"
-    common.echo(f"put back {chosen.file.name}")
-    if aside is not None:
-        common.echo(f"what was there is kept: {aside}")
-    common.echo(f"then: {common.paste('coldal-tui doctor --repair', root)}")
+    with Project(root, repairing=True) as project:
+        with project.store.action("restore", undoable=False, copy=chosen.file.name) as action:
+            action.summary = f"put back the copy {chosen.file.name}"
+        common.echo(f"put back {chosen.file.name}")
+        if aside is not None:
+            common.echo(f"what was there is kept: {aside}")
+        say_repaired(repair_labels(project))
 
 
 def _chosen(there: list[Backup], name: str | None, state: Path) -> Backup:

@@ -137,10 +137,8 @@ def is_path(word: str) -> bool:
 
 
 def open_project(targets: Sequence[str]) -> Project:
-    from coldal_tui.project.project import Project
-
     root, _ = split_project(targets)
-    return Project(root)
+    return writing(root)
 
 
 def open_reading(targets: Sequence[str]) -> Project:
@@ -178,16 +176,21 @@ def reading(root: Path) -> Project:
 
 def writing(root: Path) -> Project:
     """The project in this folder, for a command that changes something."""
+    from coldal_tui.project.labels.files import tidy_if_left
     from coldal_tui.project.project import Project
 
-    return Project(root)
+    project = Project(root)
+    try:
+        tidy_if_left(project)
+    except BaseException:
+        project.close()
+        raise
+    return project
 
 
 def open_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
-    from coldal_tui.project.project import Project
-
     root, left = split_project(targets, rest=True)
-    return Project(root), left
+    return writing(root), left
 
 
 def split_action(

@@ -12,6 +12,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
+    from coldal_tui.project.label_repair import Repaired
     from coldal_tui.project.project import Project
 
 LOST = ("no-database", "damaged", "other-project", "foreign-schema", "old-schema")
@@ -49,7 +50,11 @@ def repair_project(root: Path) -> None:
         if not project.scans():
             report = reindex(project)
             common.echo(f"{counted(report.scans, 'scan')} indexed anew")
-        done = repair_labels(project)
+        say_repaired(repair_labels(project))
+
+
+def say_repaired(done: Repaired) -> None:
+    """What a repair has done, a line for each kind."""
     for scans, what in (
         (done.taken_in, "taken in from files that the database did not know"),
         (done.put_back, "put back where the file was gone or another one"),

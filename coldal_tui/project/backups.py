@@ -19,6 +19,8 @@ from coldal_tui.project.foreign_schema import harden
 
 KEPT = {"daily": 7, "migration": 3, "asked": 10, "restore": 3}
 """How many of each kind stay; the oldest go."""
+UNTIDY_KEY = "untidy"
+"""Under this ``meta`` key stands that label files have yet to follow their rows."""
 EVERY = timedelta(hours=24)
 _NAME = re.compile(r"^project-(\d{8}T\d{6})(?:-(\d+))?-(daily|migration|asked|restore)\.db$")
 
@@ -92,6 +94,8 @@ def _copy(connection: apsw.Connection, file: Path) -> None:
             with target.backup("main", connection, "main") as copying:
                 while not copying.done:
                     copying.step(10_000)
+            # What lies in folders when it is put back is not what lay there when it was made.
+            target.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,)).fetchall()
             # One file by itself, that a reader of a read-only disk can open, too.
             target.execute("PRAGMA journal_mode=DELETE").fetchall()
             found = target.execute("PRAGMA quick_check(1)").fetchall()

@@ -14,13 +14,14 @@ from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.backups import backups, be_alone, put_back, verify
-from coldal_tui.project.identity import ID_KEY
+from coldal_tui.project.identity import ID_KEY, lost_actions
 from coldal_tui.project.journal import labels_in
 from coldal_tui.project.labels.files import (
     STAGED,
     label_name,
     split_name,
     stored_file,
+    tidy_if_left,
     tidy_label_files,
 )
 from coldal_tui.project.labels.staging import count_voxels
@@ -88,6 +89,8 @@ def repair_labels(project: Project) -> Repaired:
     No file is deleted. What a person changed in place becomes a new version of the label, unless
     the file that was accepted is still there under another name.
     """
+    if lost_actions(project.store) is None:
+        tidy_if_left(project)
     done = Repaired()
     scans = {scan.scan_id: scan for scan in project.scans()}
     files = list(_label_files(project))

@@ -19,7 +19,7 @@ import apsw
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project import connecting
-from coldal_tui.project.backups import Backup, back_up, is_due
+from coldal_tui.project.backups import UNTIDY_KEY, Backup, back_up, is_due
 from coldal_tui.project.database_errors import database_errors
 from coldal_tui.project.file_systems import on_network_file_system
 from coldal_tui.project.foreign_schema import check_schema
@@ -311,6 +311,7 @@ class Store:
                 yield action
                 changes = b""
             self._audit(name, action, changes or None, written)
+            self._note_untidy(changes)
         self._after(written)
 
     def _audit(self, name: str, action: Action, changes: bytes | None, written: _Written) -> int:
@@ -332,6 +333,11 @@ class Store:
             changes=changes,
         )
         return written.audit_id
+
+    def _note_untidy(self, changes: bytes) -> None:
+        """Label files follow their rows after the COMMIT; where that fails, the next start does."""
+        if changes and any(change.name == "labels" for change in apsw.Changeset.iter(changes)):
+            self.replace("meta", key=UNTIDY_KEY, value="1")
 
     def _after(self, written: _Written) -> None:
         """What follows a COMMIT: it is done, so that trouble here is told and never raised."""
@@ -412,6 +418,7 @@ class Store:
             action = Action(summary=f"took back: {last['summary'] or last['action']}")
             action.params = {"audit_id": last["audit_id"]}
             undo_id = self._audit("undo", action, None, written)
+            self._note_untidy(last["changes"])
             self.update("audit", {"audit_id": last["audit_id"]}, undone_by=undo_id)
         self._after(written)
         return last

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
+from coldal_tui.project.backups import UNTIDY_KEY
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row, told
 
@@ -64,6 +65,9 @@ def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
 
 def unknown_files(project: Project) -> list[Path]:
     """Label files that should have a row and have none; what an undo took back is kept for good."""
+    if project.meta(UNTIDY_KEY) is not None:
+        # They have yet to follow their rows; the next command that writes sees to that.
+        return []
     known = set(project.store.tuples("SELECT scan_id, version FROM labels"))
     active = {
         str(file).rpartition("/")[2]
@@ -113,6 +117,12 @@ def _rows_by_content(project: Project) -> dict[tuple[str, str], Row]:
     return {(row["scan_id"], row["sha256"]): row for row in rows}
 
 
+def tidy_if_left(project: Project) -> None:
+    """Have the label files follow their rows where an earlier process could not."""
+    if project.meta(UNTIDY_KEY) is not None:
+        tidy_label_files(project)
+
+
 def tidy_label_files(project: Project) -> None:
     """As ``reconcile_label_files``, after an action that is stored already.
 
@@ -150,6 +160,8 @@ def reconcile_label_files(project: Project) -> None:
             version = _version_name(row)
             if version in waiting and name not in there:
                 os.replace(f"{versions}/{version}", f"{labels}/{name}")  # noqa: PTH105 - thousands
+        if project.meta(UNTIDY_KEY) is not None:
+            project.store.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,))
 
 
 def _is_label(path: Path) -> bool:

@@ -5,6 +5,7 @@ Staging touches no database, so that several threads may do it; storing does, in
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -89,7 +90,9 @@ class Stager:
         trace: TracebackType | None,
     ) -> None:
         for file in self._files:
-            file.unlink(missing_ok=True)
+            # Most have got a name by now. What can't be removed goes by its age, some day.
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
         if self._not_kept:
             told(
                 f"of {counted(self._not_kept, 'mask')} in quarantine no copy was kept, they are "

@@ -1,0 +1,39 @@
+"""A few faults of every kind in every command; ``make soak`` tries all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scenes import FAULTS, SCENES, Scene, Stage
+from tests.faults.server import Server, build
+
+POINTS = 3
+"""Of all the calls of a command, so many are hit by each kind of fault, spread evenly."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("faults")
+    library = build(folder)
+    if library is None:
+        pytest.skip("the shim needs Linux and a C compiler (gcc)")
+    with Server(library, folder) as made:
+        yield made
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_after_a_fault_nothing_is_lost_half_done_or_untrue(
+    scene: Scene, server: Server, tmp_path: Path
+) -> None:
+    stage = Stage(scene, tmp_path / scene.name, server)
+    assert stage.calls > POINTS
+    wrong = []
+    for kind, (how, error) in enumerate(FAULTS):
+        for point in range(POINTS):
+            # Each kind of fault at other places.
+            share = (point + (kind + 0.5) / len(FAULTS)) / POINTS
+            wrong += stage.hit(how, 1 + int(share * stage.calls), error)
+    assert wrong == [], "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""``backup``, ``restore``, ``doctor --repair``, ``trust``, ``export-project`` as they are called."""
+"""``backup``, ``restore``, ``doctor --repair``, ``trust``, ``export-project``."""
 
 from __future__ import annotations
 

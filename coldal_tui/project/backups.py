@@ -22,7 +22,7 @@ KEPT = {"daily": 7, "migration": 3, "asked": 10, "restore": 3}
 UNTIDY_KEY = "untidy"
 """Under this ``meta`` key stands that label files have yet to follow their rows."""
 EVERY = timedelta(hours=24)
-_NAME = re.compile(r"^project-(\d{8}T\d{6})(?:-(\d+))?-(daily|migration|asked|restore)\.db$")
+_NAME = re.compile(r"^project-(\d{8}T\d{6})(?:-\d+)?-(daily|migration|asked|restore)\.db$")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def backups(database: Path) -> list[Backup]:
             match = _NAME.match(file.name)
             if match:
                 at = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-                found.append((at, int(match[2] or 1), Backup(file, at, match[3])))
+                # Of one second, the files themselves tell which is newer.
+                made = file.stat().st_mtime_ns
+                found.append((at, made, Backup(file, at, match[2])))
     return [backup for *_, backup in sorted(found, key=lambda one: one[:2])]
 
 

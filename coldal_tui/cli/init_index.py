@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--patients", help="CSV with filename and patient_id, or a pattern on the path.")
 @click.option("--include", multiple=True, help="Only files that match this pattern.")
 @click.option("--exclude", multiple=True, help="Leave out files or folders that match.")
+@click.option("--channels", help="Ends of the names of a case's files, in order: _t1,_t2,_flair.")
 @click.option(
     "--modality",
     help="Of files that state none: auto, ct, mr, pt, us, xr, other; or one for each channel: "
@@ -48,6 +49,7 @@ def init_command(
     patients: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    channels: str | None,
     modality: str | None,
     window: str | None,
     as_json: bool,
@@ -71,6 +73,9 @@ def init_command(
         )
     changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
     changes |= _intensity_settings(modality, window)
+    if channels is not None:
+        ends = (end.strip() for end in channels.split(","))
+        changes["images", "channels"] = tuple(end for end in ends if end)
     before = _existing(layout)
     try:
         with Project.create(root, images) as opened:
@@ -310,9 +315,12 @@ def _show_beside(report: IndexReport, dimensions: dict[int, int]) -> None:
         ends = ", ".join(f"…{end}" for end in report.cases.endings[:8])
         common.echo(
             f"{counted(report.cases.count, 'case')} lie in several files ({ends}): each file is a "
-            "scan, and a patient, of its own now. To keep a case's files together: "
-            f"patients_pattern = '{report.cases.pattern}' under [images], then index"
+            "scan, and a patient, of its own now. Under [images] in coldal.toml, before you select:"
         )
+        channels = ", ".join(f'"{end}"' for end in report.cases.endings)
+        common.echo(f"  to make each case one scan of several channels: channels = [{channels}]")
+        pattern = report.cases.pattern
+        common.echo(f"  to keep its files with one patient: patients_pattern = '{pattern}'")
     if len(dimensions) > 1:
         pictures, volumes = dimensions.get(2, 0), dimensions.get(3, 0)
         common.say(

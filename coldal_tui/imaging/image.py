@@ -24,7 +24,8 @@ class ScanRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the pixels of one scan lie.
 
     ``kind`` is one of ``raster``, ``nifti``, ``dicom``, ``nrrd``, ``metaimage``.
-    ``files`` are absolute paths; more than one only for a DICOM series (sorted by position).
+    ``files`` are absolute paths; more than one for a DICOM series (sorted by position), and for
+    the channels of a case (in their order).
     """
 
     kind: str

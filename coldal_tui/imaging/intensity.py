@@ -189,7 +189,8 @@ def limits(
     - ``ct-window``: level ∓ half the width.
     - ``percentile-0.5-99.5``: of the finite values; colour channels share one pair.
     - ``foreground-percentile-0.5-99.5``: of the finite values above the channel's minimum, which
-      is the background of MR and of masked volumes; each channel by itself, colour shares.
+      is the background of MR and of masked volumes; each channel by itself, colour (pictures and
+      8-bit volumes of three channels) shares.
 
     Percentiles of more than 2 million values are taken from an even subset of them. Where the
     percentiles coincide, minimum and maximum take their place.
@@ -202,7 +203,8 @@ def limits(
     if rule == CT_WINDOW:
         width, level = window
         return ((level - width / 2, level + width / 2),) * channels
-    if channels == 3 and array.dtype.kind in "ui":
+    colour = array.ndim < 4 or array.dtype.itemsize == 1
+    if channels == 3 and array.dtype.kind in "ui" and colour:
         return (_percentiles(array, rule),) * channels
     return tuple(_percentiles(array[..., c], rule) for c in range(channels))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,11 +34,43 @@ def read_header(ref: ScanRef) -> ScanHeader:
     _check(ref)
     if ref.kind == "dicom":
         return dicom.read_header(ref)
-    return _HEADERS[ref.kind](ref.files[0])
+    headers = [_HEADERS[ref.kind](file) for file in ref.files]
+    return joined_header(headers, ref.files) if len(headers) > 1 else headers[0]
+
+
+def joined_header(headers: Sequence[ScanHeader], files: Sequence[str]) -> ScanHeader:
+    """The header of one scan whose channels lie in several files, in their order.
+
+    Raises
+    ------
+    ImageError : a file has another grid than the first (code ``grid``).
+    """
+    first = headers[0]
+    for header, file in zip(headers[1:], files[1:], strict=True):
+        if header.shape != first.shape or not _same_place(header, first):
+            raise ImageError(
+                f"another grid than {Path(files[0]).name}, so they are not channels of one scan",
+                where=Path(file).name,
+                remedy="bring them to one grid, or take channels out of [images]",
+                code="grid",
+            )
+    dtype = np.result_type(*(np.dtype(header.dtype) for header in headers))
+    channels = sum(header.channels for header in headers)
+    return msgspec.structs.replace(first, channels=channels, dtype=dtype.name)
+
+
+def _same_place(one: ScanHeader, other: ScanHeader) -> bool:
+    if one.affine is None or other.affine is None:
+        return one.affine is other.affine
+    return bool(np.allclose(one.affine, other.affine, atol=1e-2))
 
 
 def read_scan(ref: ScanRef) -> ScanImage:
     """Header and pixels of a scan on its own grid. Raises ImageError."""
+    if ref.kind != "dicom" and len(ref.files) > 1:
+        header = read_header(ref)
+        parts = [read_scan(ScanRef(ref.kind, (file,))).array for file in ref.files]
+        return ScanImage(header, np.concatenate(parts, axis=-1, dtype=np.dtype(header.dtype)))
     header = read_header(ref)
     array = _PIXELS[ref.kind](ref, header)
     expected = (*header.shape, header.channels)

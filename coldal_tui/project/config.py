@@ -135,6 +135,7 @@ dir = {images}               # where the scans lie; relative to this file; never
 #: exclude = ["masks/*"]     # file patterns to leave out
 #: patients_csv = "meta.csv" # columns filename, patient_id; others are kept as metadata
 #: patients_pattern = '^(?P<patient>[^_]+)_'   # or: a pattern on the file's path below dir
+#: channels = ["_t1", "_t2"] # files of a folder that differ only in these ends are one scan
 # keep_masks = false         # true: masks and thumbnails that lie beside scans are scans, too
 # How intensities are read, by embedding, training, scoring and the screen alike:
 # modality = "auto"          # of files that state none: ct, mr, pt, us, xr, other; or one a channel

@@ -22,3 +22,4 @@ class ImagesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modality: Modality | Annotated[tuple[Modality, ...], Meta(min_length=1, max_length=16)] = "auto"
     window: Window = "soft-tissue"
     keep_masks: bool = False
+    channels: tuple[Annotated[str, Meta(min_length=1)], ...] = ()

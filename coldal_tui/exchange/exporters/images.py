@@ -108,7 +108,8 @@ def place_nifti(stage: Stage, item: ExportItem, meta: ExportMeta, relative: str)
     differently what such a header means.
     """
     source = Path(item.ref.files[0])
-    plain = source.name.endswith(".nii.gz") and item.ref.kind == "nifti"
+    one = item.ref.kind == "nifti" and len(item.ref.files) == 1
+    plain = source.name.endswith(".nii.gz") and one
     if plain and meta.deidentifier is None and is_placed(item.header):
         return PlacedImage(relative, stage.copy(source, relative))
     image = read_to_hand_out(item.ref)

@@ -77,7 +77,7 @@ def _is_plain(item: ExportItem, source: Path) -> bool:
     from PIL import Image
 
     kind = _SHOWN_AS_THEY_ARE.get(source.suffix.lower())
-    if item.ref.kind != "raster" or kind is None:
+    if item.ref.kind != "raster" or kind is None or len(item.ref.files) > 1:
         return False
     header = read_header(source)
     if header.meta.get("format") != kind or "exif_orientation" in header.meta:

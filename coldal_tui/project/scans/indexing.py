@@ -26,6 +26,7 @@ from coldal_tui.project.changed_images import suspend_labels
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
+from coldal_tui.project.scans.cases import join_cases
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
@@ -87,6 +88,11 @@ def reindex(
     result = index_folder(images, known=_known(project), walk=walk, progress=progress)
     before = {scan.scan_id: scan for scan in project.scans()}
     result, lookalikes = _without_masks(project, result, before)
+    if section.channels:
+        scans, problems = join_cases(result.scans, section.channels)
+        result = msgspec.structs.replace(
+            result, scans=scans, problems=tuple(sorted((*result.problems, *problems), key=_path))
+        )
     matches = _match(project, result.scans, before)
     present = [scan_id for scan_id, scan in before.items() if scan.state == "present"]
     if present and not set(present) & set(matches) and not accept_removals:
@@ -99,8 +105,13 @@ def reindex(
         )
     patients.prepare([found.rel_path for found in matches.values()])
     report = _record(project, result, matches, before, patients, digest)
-    cases = None if before or section.patients_pattern else find_cases(result.scans)
+    told = before or section.patients_pattern or section.channels
+    cases = None if told else find_cases(result.scans)
     return replace(report, lookalikes=lookalikes, cases=cases)
+
+
+def _path(problem: FileProblem) -> str:
+    return problem.rel_path
 
 
 def _without_masks(
@@ -116,7 +127,7 @@ def _without_masks(
     known = {scan.rel_path: scan_id for scan_id, scan in before.items() if scan.state == "present"}
     others = find_not_scans(result.scans)
     left = {path: problem for path, problem in others.items() if path not in known}
-    problems = sorted((*result.problems, *left.values()), key=lambda problem: problem.rel_path)
+    problems = sorted((*result.problems, *left.values()), key=_path)
     kept = msgspec.structs.replace(
         result,
         scans=tuple(scan for scan in result.scans if scan.rel_path not in left),

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -166,6 +167,8 @@ def _tell(folder: JobFolder, error: JobError) -> None:
 def _described(error: Exception, folder: JobFolder) -> JobError:
     """An unexpected error in words for people."""
     log = str(folder.log)
+    if isinstance(error, ModuleNotFoundError) and not _ours(error.name):
+        return _not_installed(error.name, log)
     if isinstance(error, MemoryError):
         remedy = "close other programs, or lower [train] batch_size or patch in coldal.toml"
         return JobError("the machine ran out of memory", log, remedy, OUT_OF_MEMORY)
@@ -182,6 +185,25 @@ def _described(error: Exception, folder: JobFolder) -> JobError:
         "the log holds the details; coldal-tui jobs retry runs it again",
         "crash",
     )
+
+
+def _ours(module: str | None) -> bool:
+    return module is None or module.partition(".")[0].startswith("coldal_")
+
+
+def _not_installed(module: str | None, log: str) -> JobError:
+    """A light installation runs no jobs: where they can run instead."""
+    what = (
+        f"{(module or '').partition('.')[0]} is not installed in {sys.prefix} on "
+        f"{socket.gethostname()}, where this job ran"
+    )
+    remedy = (
+        "retry it where coldal-tui is wholly installed (coldal-tui jobs retry there; several "
+        "machines may share the project's disk), or set [backend] name to slurm or ray in "
+        "coldal.toml, with the python of their nodes; or install it here, in the folder of "
+        "coldal-tui's source: make venv"
+    )
+    return JobError(what, log, remedy, "light-install")
 
 
 def _run(folder: JobFolder, step: Step | None) -> int:

@@ -113,7 +113,7 @@ def machine_findings(section: BackendSection) -> list[Finding]:
     return [
         *findings,
         *gpus,
-        _torch_finding(seen),
+        _torch_finding(seen, section.name != "local"),
         *logout_findings(),
         *slurm_findings(section.name == "slurm"),
         *ray_findings(section.name == "ray", section.ray.address),
@@ -121,8 +121,8 @@ def machine_findings(section: BackendSection) -> list[Finding]:
     ]
 
 
-def _torch_finding(gpus: int = 0) -> Finding:
-    """Ask in another process: this one never imports torch."""
+def _torch_finding(gpus: int = 0, elsewhere: bool = False) -> Finding:
+    """Ask in another process: this one never imports torch. ``elsewhere``: jobs run there."""
     code = (
         "import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; "
         "print(torch.__version__, '|', ', '.join(f'{torch.cuda.get_device_name(i)} '"
@@ -144,6 +144,13 @@ def _torch_finding(gpus: int = 0) -> Finding:
         )
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        if last[0].startswith("ModuleNotFoundError: No module named 'torch'"):
+            what = "torch is not installed here: all commands work, but no job runs on this machine"
+            remedy = (
+                "run jobs where it is, or set [backend] name to slurm or ray; "
+                "to install it here: make venv in the folder of coldal-tui's source"
+            )
+            return Finding("note" if elsewhere else "problem", what, remedy)
         return Finding("problem", f"torch can't be imported: {last[0]}", "install torch==2.13.0")
     version, _, devices = (part.strip() for part in done.stdout.partition("|"))
     return torch_finding(version, devices, gpus)

@@ -25,7 +25,7 @@ GB = 2**30
 @pytest.fixture(autouse=True)
 def _quick_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The import of torch in another process takes seconds, and this machine is not the subject."""
-    monkeypatch.setattr(doctor, "_torch_finding", lambda gpus: Finding("ok", "torch"))
+    monkeypatch.setattr(doctor, "_torch_finding", lambda gpus, elsewhere: Finding("ok", "torch"))
     for name in ("gpu_findings", "logout_findings", "slurm_findings", "ray_findings"):
         monkeypatch.setattr(doctor, name, lambda *_: [])
 
@@ -120,6 +120,18 @@ def test_what_torch_answers(
     monkeypatch.setattr(subprocess, "run", answer)
     found = ASK_TORCH()
     assert (found.level, found.what) == (level, what)
+
+
+@pytest.mark.parametrize(("elsewhere", "level"), [(True, "note"), (False, "problem")])
+def test_an_installation_without_torch_says_what_works(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: bool, level: str
+) -> None:
+    told = "Traceback …\nModuleNotFoundError: No module named 'torch'\n"
+    absent = subprocess.CompletedProcess([], 1, "", told)
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *args, **options: absent)
+    found = ASK_TORCH(0, elsewhere)
+    assert found.level == level
+    assert found.what.startswith("torch is not installed here: all commands work")
 
 
 def test_a_torch_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 from coldal_launch.worker import REFUSED
 from coldal_tui.files import try_lock
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.spec import SelectSpec
+from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, SelectSpec
 from coldal_tui.maps import load_clusters, save_map
 from coldal_tui.selection.rows import PoolRow
 
@@ -89,6 +89,33 @@ def test_a_crash_is_told_with_its_name_and_its_log(folder, tmp_path) -> None:
     assert error is not None
     assert error.code == "crash"
     assert error.what.startswith("IndexError: ")
+
+
+def test_where_a_library_is_absent_it_says_where_the_job_can_run(folder, tmp_path) -> None:
+    # As on a login node: the command line is there, what jobs use is not.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+    )
+    folder.prepare(EmbedSpec((), EncoderChoice("efficientnet-lite0"), device="cpu"))
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "coldal_launch.worker", str(folder.path)],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 1
+    error = folder.error()
+    assert error is not None
+    assert error.code == "light-install"
+    assert error.what.startswith(f"torch is not installed in {sys.prefix} on ")
+    assert "[backend] name to slurm or ray" in (error.remedy or "")
 
 
 def test_a_damaged_specification_is_told(folder) -> None:

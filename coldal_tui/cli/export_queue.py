@@ -9,7 +9,6 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.progress import file_progress, run_steps
-from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.keys import Dates
@@ -136,19 +135,10 @@ def _print_json(report: ExportReport, format_: str) -> None:
 
 
 def _show(report: ExportReport, root: Path) -> None:
-    common.echo(f"exported {counted(len(report.scans), 'scan')} to {report.folder}")
-    if report.prelabels:
-        common.echo(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
-    for person, count in report.assignees.items():
-        known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
-        common.echo(f"  {person}{known}: {count}")
-    if report.shared:
-        common.echo(
-            f"{counted(report.shared, 'scan')} went to two people: a folder for each person"
-        )
-    if report.key_file:
-        common.echo(f"who is who, to keep: {report.key_file}")
-        common.echo("not removed: text that is burned into pixels, and faces; look before you send")
+    from coldal_tui.project.report_words import export_lines
+
+    for line in export_lines(report):
+        common.echo(line)
     back = common.paste("coldal-tui import-masks DIR", root)
     common.echo(f"when masks are back: {back}")
 

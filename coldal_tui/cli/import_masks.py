@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +23,17 @@ if TYPE_CHECKING:
     from coldal_tui.project.labels.watch_folder import Arrival
     from coldal_tui.project.project import Project
 
-SHOWN = 20
-
 
 @click.command("import-masks")
 @common.project_argument("[PROJECT] PATH")
 @click.option(
     "--format", "format_", default="auto", help="An importer's name; default: by content."
 )
-@click.option("--match", help="How masks are named: '{stem}_mask', '{annotator}/{stem}'.")
+@click.option(
+    "--match",
+    help="How masks are named: '{stem}_mask', '{stem}/{class}', '{annotator}/{stem}', '{patient}', "
+    "'{series_uid}', '{folder}/*'; or a CSV of mask,scan_id[,class].",
+)
 @click.option(
     "--map",
     "values",
@@ -44,7 +44,7 @@ SHOWN = 20
 @click.option(
     "--conflict",
     default="quarantine",
-    help="Of several masks of a scan: quarantine, newest, annotator:NAME, majority or staple.",
+    help="Of several masks of a scan: quarantine, newest, annotator:NAME, majority, staple, union.",
 )
 @click.option(
     "--seg-frames",
@@ -87,6 +87,7 @@ def import_masks_command(
     from coldal_tui.exchange.incoming.conflicts import ConflictRule
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.labels.class_map import for_once, keep_class_map, parse_class_map
+    from coldal_tui.project.report_words import came_in
 
     project, rest = common.open_with_rest(targets)
     with project:
@@ -118,8 +119,7 @@ def import_masks_command(
             common.echo(f"kept in coldal.toml: {', '.join(kept)}")
         if once:
             common.echo(f"for this import only: {', '.join(once)}")
-    lost = report.quarantined or report.unmatched
-    if lost and not (report.accepted or report.unchanged):
+    if not came_in(report):
         sys.exit(1)
 
 
@@ -232,87 +232,7 @@ def import_json(report: ImportReport) -> dict[str, Any]:
 
 
 def show_report(report: ImportReport) -> None:
-    would = "would be " if report.dry_run else ""
-    common.echo(f"saw {report.saw}")
-    common.echo(f"{would}accepted: {counted(len(report.accepted), 'mask')}")
-    if report.kept:
-        common.echo(f"{would}kept as versions beside the one that counts: {len(report.kept)}")
-    if report.unchanged:
-        common.echo(f"in the project before, unchanged: {len(report.unchanged)}")
-    if report.manual:
-        common.echo(
-            f"of these, {len(report.manual)} for scans that nobody queued (role manual; they "
-            "count in the budget)"
-        )
-    geometries = {v.geometry for v in report.accepted} - {"match", ""}
-    for geometry in sorted(geometries):
-        count = sum(v.geometry == geometry for v in report.accepted)
-        common.echo(f"  {count} with another grid: {geometry}")
-    warned = [(v, text) for v in report.accepted for text in v.warnings]
-    _list([f"warning: {v.shown}: {text}" for v, text in warned], "warnings")
-    _show_agreement(report)
-    if report.quarantined:
-        common.echo(f"{would}quarantined: {len(report.quarantined)}")
-        _list(_reasons(report.quarantined, codes=True), "coldal-tui labels list")
-        _show_unknown(report)
-    if report.unmatched:
-        common.echo(f"no scan found for: {len(report.unmatched)}")
-        _list(_reasons(report.unmatched), "--json lists all")
-    files = [verdict for verdict in report.ignored if not verdict.key]
-    if files:
-        what = counted(len(files), "file that is no mask", "files that are no masks")
-        common.echo(f"passed over: {what}")
-    within = Counter(verdict.message for verdict in report.ignored if verdict.key)
-    _list([f"{count} within files: {why}" for why, count in within.most_common()], "--json")
-    if report.dry_run:
-        common.echo("nothing was changed (--dry-run)")
+    from coldal_tui.project.report_words import import_lines
 
-
-def _show_unknown(report: ImportReport) -> None:
-    """What a class map has to explain, ready to be completed."""
-    if report.unknown:
-        words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:SHOWN]]
-        common.echo(f"say once what they mean, and it is kept: {' '.join(words)}")
-
-
-def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:
-    """A line for each mask; what to do about many of them is said once, above them."""
-    groups: dict[tuple[str, str | None], list[Verdict]] = {}
-    for one in verdicts:
-        groups.setdefault((one.code, one.remedy), []).append(one)
-    lines: list[str] = []
-    for (code, remedy), found in groups.items():
-        shown = f" ({code})" if codes else ""
-        if remedy is None or len(found) == 1:
-            lines += [f"{one.shown}{shown}: {one.explanation}" for one in found]
-            continue
-        lines.append(f"→ {len(found):,} of them: {remedy}")
-        lines += [f"{one.shown}{shown}: {one.sentence}" for one in found]
-    return lines
-
-
-def _list(lines: Sequence[str], further: str) -> None:
-    for line in lines[:SHOWN]:
-        common.echo(f"  {visible(line)}")
-    if len(lines) > SHOWN:
-        common.echo(f"  … and {len(lines) - SHOWN} more: {further}")
-
-
-def _show_agreement(report: ImportReport) -> None:
-    """Means over scans for every pair of raters and class."""
-    groups: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
-    for one in report.agreement:
-        pair = one.first, one.second, one.name, one.unit
-        groups.setdefault(pair, []).append((one.dice, one.hd95))
-    if not groups:
-        return
-    common.echo("agreement of the raters (means)")
-    lines = []
-    for (first, second, name, unit), found in groups.items():
-        dice = sum(d for d, _ in found) / len(found)
-        hd95 = sum(h for _, h in found) / len(found)
-        scans = counted(len(found), "scan")
-        lines.append(
-            f"{first} and {second}, {name}: Dice {dice:.3f}, HD95 {hd95:.1f} {unit} ({scans})"
-        )
-    _list(lines, "--json lists all")
+    for line in import_lines(report):
+        common.echo(visible(line))

@@ -147,7 +147,7 @@ def test_what_is_no_mask_within_a_file_is_told(call: Call, queued: Path, tmp_pat
 
     done = call("import-masks", queued, tmp_path / "tasks.json")
 
-    assert "3 within files: nobody has drawn this task yet" in done.out
+    assert "  3: nobody has drawn this task yet" in done.out
 
 
 def test_what_to_do_about_many_masks_is_said_once(call: Call, queued: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_import_in_words(call: Call, queued: Path, drawn: Path) -> None:
     done = call("import-masks", queued, drawn)
     assert "accepted: 1 mask\n" in done.out
     assert "quarantined: 2\n" in done.out
-    assert "no scan found for: 1\n" in done.out
+    assert "no scan found for: 1 (they wait in quarantine)\n" in done.out
 
 
 def test_a_dry_run_changes_nothing(call: Call, queued: Path, drawn: Path) -> None:

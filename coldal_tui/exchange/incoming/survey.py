@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,10 @@ from coldal_tui.exchange.importers import HEAD_BYTES, Importer
 from coldal_tui.exchange.incoming.archives import archive_kind
 from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
 from coldal_tui.visible import counted
+
+_ARCHIVE = "an archive in a folder: import it by its own path"
+_NO_ARCHIVES = frozenset({".npz", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".whl", ".jar"})
+"""Endings of files that are ZIPs by their content, and archives to nobody."""
 
 _DESKTOP_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
@@ -53,11 +57,21 @@ class _Known:
     title: str
 
 
-def survey_source(source: Path, importers: Sequence[Importer], place: str = "a folder") -> Survey:
+OpenArchive = Callable[[Path], Path | str]
+"""Unpacks an archive: the folder with what was in it, or why it was not opened."""
+
+
+def survey_source(
+    source: Path,
+    importers: Sequence[Importer],
+    place: str = "a folder",
+    open_archive: OpenArchive | None = None,
+) -> Survey:
     """Walk a file or folder and recognise mask files by content.
 
     Links are followed within the source, each folder once; hidden and special files are not
-    opened. ``place`` says in words what a folder is.
+    opened. ``place`` says in words what a folder is. Archives on the way are unpacked by
+    ``open_archive`` and walked, too.
 
     Raises
     ------
@@ -71,12 +85,20 @@ def survey_source(source: Path, importers: Sequence[Importer], place: str = "a f
             forget()
     known: list[_Known] = []
     ignored: list[Ignored] = []
-    for found in _walk(source):
-        if isinstance(found, Ignored):
-            ignored.append(found)
+    waiting = [_walk(source)]
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
             continue
-        recognised = _recognise(found, importers)
+        recognised = found if isinstance(found, Ignored) else _recognise(found, importers)
         if isinstance(recognised, Ignored):
+            if recognised.reason == _ARCHIVE and open_archive is not None:
+                folder = open_archive(recognised.path)
+                if isinstance(folder, Path):
+                    waiting.append(_walk(folder))
+                    continue
+                recognised = Ignored(recognised.path, folder)
             ignored.append(recognised)
         else:
             known.append(recognised)
@@ -150,8 +172,8 @@ def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
         for ending, title in importer.endings.items():
             if path.name.lower().endswith(ending):
                 return _Known(path, importer, title)
-    if archive_kind(head) is not None:
-        return Ignored(path, "an archive in a folder: import it by its own path")
+    if archive_kind(head) is not None and path.suffix.lower() not in _NO_ARCHIVES:
+        return Ignored(path, _ARCHIVE)
     return Ignored(path, "no mask format that is known")
 
 

@@ -18,6 +18,7 @@ from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.processors import usable_processors
 from coldal_tui.project.labels.class_map import with_class_map
+from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.files import remove_abandoned, tidy_label_files
 from coldal_tui.project.labels.quarantine import put_in_quarantine, resolve_quarantine
 from coldal_tui.project.labels.source import Opened, open_source
@@ -92,7 +93,9 @@ def import_masks(
     asked = _Asked(format, match, with_class_map(project, options), only, progress)
     scans = targets(project)
     with open_source(project, source) as opened, Stager(project, scans) as stager:
-        survey = survey_source(opened.path, load_registry().select(format), opened.place)
+        # A watched folder's archives are imported by themselves, as they arrive.
+        inside = opened.open if only is None else None
+        survey = survey_source(opened.path, load_registry().select(format), opened.place, inside)
         found = _examined(project, scans, opened, survey, asked, stager, dry_run=dry_run)
         if dry_run:
             outcomes = [(_status(verdict), verdict) for verdict in found]
@@ -133,7 +136,7 @@ def _examined(
 ) -> Iterator[Verdict]:
     """Verdicts without their pixels; ``stored`` says what was written for each."""
     classes = project.config.classes
-    yield from opened.left_out
+    yield from [opened.named(verdict) for verdict in opened.left_out]
 
     def finish(verdict: Verdict) -> Verdict:
         named = opened.named(verdict)
@@ -151,7 +154,8 @@ def _examined(
         only=asked.only,
         finish=finish,
         threads=max(2, min(_MOST_THREADS, usable_processors())),
-        unpacked={} if opened.archive is None else {opened.path: opened.archive},
+        unpacked=opened.unpacked,
+        exports=known_exports(project),
     )
 
 

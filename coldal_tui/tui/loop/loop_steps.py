@@ -16,7 +16,6 @@ from coldal_tui.tui.pane import Progress
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
-    from coldal_tui.project.export.exporting import ExportReport
     from coldal_tui.project.labels.importing import ImportReport
     from coldal_tui.scheduler.recipes import Chain
 
@@ -153,30 +152,9 @@ def import_returned(
 
 def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
     """Lines of a report: the counts, and for ``shown`` masks each why they were not taken."""
-    would = "would be " if report.dry_run else ""
-    lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
-    if report.unchanged:
-        lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
-    if report.manual:
-        lines.append(
-            f"of these, {len(report.manual):,} for scans that nobody queued (they count in the "
-            "budget)"
-        )
-    warned = [(v.file.name, note) for v in report.accepted for note in v.warnings]
-    lines += [f"  warning: {name}: {note}" for name, note in warned[:shown]]
-    for word, verdicts in (
-        (f"{would}quarantined", report.quarantined),
-        ("no scan found for", report.unmatched),
-    ):
-        if verdicts:
-            lines.append(f"{word}: {len(verdicts):,}")
-            lines += [f"  {v.file.name}: {v.explanation}" for v in verdicts[:shown]]
-            if len(verdicts) > shown:
-                lines.append(f"  … and {len(verdicts) - shown:,} more")
-    if report.ignored:
-        kind = "is no mask" if len(report.ignored) == 1 else "are no masks"
-        lines.append(f"passed over: {counted(len(report.ignored), 'file')} that {kind}")
-    return lines
+    from coldal_tui.project.report_words import import_lines
+
+    return import_lines(report, shown)
 
 
 def undo_last(project: Project) -> str:

@@ -380,7 +380,7 @@ def test_hostile_input(case: int, project: Project, tmp_path: Path, monkeypatch)
     limits = Limits(free_growth=8 << 20)
     monkeypatch.setattr(
         "coldal_tui.project.labels.source.unpack",
-        lambda archive, folder: unpack(archive, folder, limits),
+        lambda archive, folder, _own: unpack(archive, folder, limits),
     )
     maker = MAKERS[case % len(MAKERS)]
     source = tmp_path / "source"

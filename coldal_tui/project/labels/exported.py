@@ -1,0 +1,46 @@
+"""What an import is told of the project's exports: their manifests, and whom pseudonyms hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from coldal_tui.exchange.incoming.own_files import KnownExports
+from coldal_tui.exchange.manifest import Manifest, read_manifest
+from coldal_tui.project.project import Project
+from coldal_tui.project.pseudonyms import all_keys
+
+
+def known_exports(project: Project) -> KnownExports:
+    """The manifests of all exports that still lie where they were written, the newest first."""
+    people = _people(project)
+
+    def named(manifest: Manifest) -> Mapping[str, str]:
+        for entry in manifest.entries:
+            if entry.scan_id in people:
+                return people[entry.scan_id]
+        return {}
+
+    found = [
+        manifest.with_people(named(manifest)) if manifest.deidentified else manifest
+        for manifest in _manifests(project)
+    ]
+    return KnownExports(tuple(found), named)
+
+
+def _people(project: Project) -> dict[str, dict[str, str]]:
+    """The people of a de-identified export, by the pseudonym of each of its scans."""
+    return {scan: keys.people for keys in all_keys(project) for scan in keys.scans}
+
+
+def _manifests(project: Project) -> Iterator[Manifest]:
+    for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id DESC"):
+        folder = Path(project.root, row["folder"])
+        try:
+            inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        except OSError:
+            continue  # sent away, or on a disk that is not there
+        for place in (folder, *inside):
+            manifest = read_manifest(place)
+            if manifest is not None:
+                yield manifest

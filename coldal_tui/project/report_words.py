@@ -1,0 +1,179 @@
+"""What an import or an export did, in lines for people: the command line's and the app's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from coldal_tui.exchange.importers import load_registry
+from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.project.export.exporting import ExportReport
+from coldal_tui.project.labels.importing import ImportReport
+from coldal_tui.visible import counted
+
+_SHOWN = 20
+_T = TypeVar("_T")
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+
+def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
+    """The counts, and for ``shown`` masks of each kind why they were taken so, or not taken."""
+    would = "would be " if report.dry_run else ""
+    lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
+    if report.kept:
+        lines.append(f"{would}kept as versions beside the one that counts: {len(report.kept):,}")
+    if report.unchanged:
+        lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
+    if report.manual:
+        lines.append(
+            f"of these, {len(report.manual):,} for scans that nobody queued (role manual; they "
+            "count in the budget)"
+        )
+    for geometry in sorted({v.geometry for v in report.accepted} - {"match", ""}):
+        count = sum(v.geometry == geometry for v in report.accepted)
+        lines.append(f"  {count:,} with another grid: {geometry}")
+    lines += _notes(report, shown)
+    warned = [f"warning: {v.shown}: {text}" for v in report.accepted for text in v.warnings]
+    lines += _cut(warned, shown, "warnings")
+    lines += _agreement(report, shown)
+    if report.quarantined:
+        lines.append(f"{would}quarantined: {len(report.quarantined):,}")
+        lines += _cut(_reasons(report.quarantined, codes=True), shown, "coldal-tui labels list")
+        lines += _unknown(report, shown)
+    if report.unmatched:
+        kept = "" if report.dry_run else " (they wait in quarantine)"
+        lines.append(f"no scan found for: {len(report.unmatched):,}{kept}")
+        lines += _cut(_reasons(report.unmatched), shown, "--json lists all")
+    lines += _passed_over(report, shown)
+    if not came_in(report):
+        lines.append(f"nothing came in. Formats that are known: {', '.join(_formats())}")
+    if report.dry_run:
+        lines.append("nothing was changed (--dry-run)")
+    return lines
+
+
+def came_in(report: ImportReport) -> bool:
+    """Whether the import found a mask that is a label now, or was one before."""
+    return bool(report.accepted or report.unchanged or report.kept)
+
+
+def export_lines(report: ExportReport) -> list[str]:
+    """What was handed out, to whom, and what to keep."""
+    lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
+    if report.prelabels:
+        lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
+    for person, count in report.assignees.items():
+        known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
+        lines.append(f"  {person}{known}: {count:,}")
+    if report.shared:
+        scans = counted(report.shared, "scan")
+        lines.append(f"{scans} went to two people: a folder for each person")
+    if report.key_file:
+        lines.append(f"who is who, to keep: {report.key_file}")
+        lines.append(
+            "not removed: text that is burned into pixels, and faces; look before you send"
+        )
+    return lines
+
+
+def _formats() -> list[str]:
+    return sorted(importer.name for importer in load_registry().importers)
+
+
+def _notes(report: ImportReport, shown: int) -> list[str]:
+    """What was done to masks that were taken: joined, overlaps decided, gaps filled, turned."""
+    agreed = {str(one) for one in report.agreement}
+    told = [(v, note) for v in report.accepted for note in v.notes if note not in agreed]
+    lines = [
+        f"{v.shown}: {note}{_more(count)}"
+        for (v, note), count in _alike(told, lambda one: one[1].partition(":")[0])
+    ]
+    return _cut(lines, shown, "--json lists all")
+
+
+def _passed_over(report: ImportReport, shown: int) -> list[str]:
+    """What took no part, by reason, with one file each."""
+    if not report.ignored:
+        return []
+    files = [verdict for verdict in report.ignored if not verdict.key]
+    within = [verdict for verdict in report.ignored if verdict.key]
+    lines: list[str] = []
+    for group, what in ((files, "file"), (within, "mask")):
+        if not group:
+            continue
+        where = " within files" if group is within else ""
+        lines.append(f"passed over: {counted(len(group), what)}{where}")
+        reasons = [
+            f"{count:,}: {verdict.message} (such as {_name(verdict)})"
+            if count > 1
+            else f"{_name(verdict)}: {verdict.message}"
+            for verdict, count in _alike(group, lambda one: one.message)
+        ]
+        lines += _cut(reasons, shown, "--json lists all")
+    return lines
+
+
+def _name(verdict: Verdict) -> str:
+    name = verdict.origin.rpartition("/")[2]
+    return f"{name} [{verdict.key}]" if verdict.key else name
+
+
+def _alike(found: Iterable[_T], words: Callable[[_T], str]) -> list[tuple[_T, int]]:
+    """The first of those whose words differ in numbers alone, and how many they are."""
+    groups: dict[str, list[_T]] = {}
+    for one in found:
+        groups.setdefault(_NUMBER.sub("#", words(one)), []).append(one)
+    ordered = sorted(groups.values(), key=lambda group: -len(group))
+    return [(group[0], len(group)) for group in ordered]
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1:,} more like it)" if count > 1 else ""
+
+
+def _unknown(report: ImportReport, shown: int) -> list[str]:
+    """What a class map has to explain, ready to be completed."""
+    words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:shown]]
+    return [f"say once what they mean, and it is kept: {' '.join(words)}"] if words else []
+
+
+def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:
+    """A line for each mask; what to do about many of them is said once, above them."""
+    groups: dict[tuple[str, str | None], list[Verdict]] = {}
+    for one in verdicts:
+        groups.setdefault((one.code, one.remedy), []).append(one)
+    lines: list[str] = []
+    for (code, remedy), found in groups.items():
+        shown = f" ({code})" if codes else ""
+        if remedy is None or len(found) == 1:
+            lines += [f"{one.shown}{shown}: {one.explanation}" for one in found]
+            continue
+        lines.append(f"→ {len(found):,} of them: {remedy}")
+        lines += [f"{one.shown}{shown}: {one.sentence}" for one in found]
+    return lines
+
+
+def _cut(lines: Sequence[str], shown: int, further: str) -> list[str]:
+    cut = [f"  {line}" for line in lines[:shown]]
+    return cut + [f"  … and {len(lines) - shown:,} more: {further}"] * (len(lines) > shown)
+
+
+def _agreement(report: ImportReport, shown: int) -> list[str]:
+    """Means over scans for every pair of raters and class."""
+    groups: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
+    for one in report.agreement:
+        pair = one.first, one.second, one.name, one.unit
+        groups.setdefault(pair, []).append((one.dice, one.hd95))
+    if not groups:
+        return []
+    lines = []
+    for (first, second, name, unit), found in groups.items():
+        dice = sum(d for d, _ in found) / len(found)
+        hd95 = sum(h for _, h in found) / len(found)
+        scans = counted(len(found), "scan")
+        lines.append(
+            f"{first} and {second}, {name}: Dice {dice:.3f}, HD95 {hd95:.1f} {unit} ({scans})"
+        )
+    return ["agreement of the raters (means)", *_cut(lines, shown, "--json lists all")]

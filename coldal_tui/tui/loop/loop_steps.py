@@ -16,6 +16,7 @@ from coldal_tui.tui.pane import Progress
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
+    from coldal_tui.project.export.exporting import ExportReport
     from coldal_tui.project.labels.importing import ImportReport
     from coldal_tui.scheduler.recipes import Chain
 

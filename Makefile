@@ -49,12 +49,9 @@ lint: venv
 types: venv
 	$(BIN)/mypy
 
+# Every benchmark; --quick in BENCH takes small sizes. Figures: docs/benchmarks.md.
 bench: venv
-	$(BIN)/python benchmarks/cli_startup.py
-	$(BIN)/python benchmarks/embedding.py
-	$(BIN)/python benchmarks/tui.py
-	$(BIN)/python benchmarks/importing.py
-	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/all.py $(BENCH)
 
 soak: venv
 	$(BIN)/python scripts/calibration.py --out docs/soak

@@ -24,6 +24,8 @@ from coldal_tui.selection.vectors import (
 
 PURITY = 0.95
 """Share of the balls that may hold no scan of another cluster (ProbCover, section 3.2)."""
+EXACT_COVER, COVER_SAMPLE = 20_000, 4_000
+"""Scans up to which covers are measured on all of them; above, on so many drawn ones."""
 _FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
 
 
@@ -96,20 +98,24 @@ def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) ->
     another cluster, not on a grid. (3) Where all is covered the paper's degrees are all 0; here
     the scans farthest from everything covered come next.
 
-    O(N · d) memory: no graph is kept; each scan's neighbours are looked up twice.
+    O(N · d) memory: no graph is kept; each scan's neighbours are looked up twice. Above 20,000
+    scans δ and what balls hold are estimated on 4,000 drawn ones (``measured_on``): a share of
+    p of all scans has the standard error √(p (1 - p) / 4,000), at most 0.8 %. Every scan may
+    still be picked; one whose ball holds none of the drawn ones waits until no other is left.
 
     Terms: ``step``, ``covers`` (scans newly covered), ``covered_share`` (after the pick),
-    ``radius``; ``distance`` and ``nearest`` of picks after all was covered.
+    ``radius``; ``distance`` and ``nearest`` of picks after all was covered; ``estimated_on``.
     """
     index = population(pool)
     batch = min(batch, int(pool.candidate.sum()))
     if batch <= 0:
         return []
     rows = unit_rows(pool, index)
+    measured = measured_on(len(rows), seed)
     if delta is None:
         groups = max(2, len(np.unique(pool.clusters[index])))
-        delta = purity_radius(rows, kmeans(rows, groups, seed)[0])
-    balls = _Balls(rows, delta)
+        delta = purity_radius(rows, kmeans(rows, groups, seed)[0], measured=measured)
+    balls = _Balls(rows, delta, measured)
     balls.cover(np.flatnonzero(pool.covered[index]).astype(np.int64))
     balls.count()
     turns = Turns.of(pool)
@@ -120,37 +126,58 @@ def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) ->
         if degree[best] <= 0:
             break
         terms: dict[str, Term] = {
-            "covers": balls.take(best),
+            "covers": round(balls.take(best) * len(rows) / len(measured)),
             "covered_share": float(balls.covered.mean()),
             "radius": float(delta),
+            **_estimate(rows, measured),
         }
         picks.append(_pick(pool, index, best, len(picks) + 1, terms))
         turns.take(int(index[best]))
     return picks + _farthest(pool, index, rows, picks, turns, batch - len(picks))
 
 
-def purity_radius(rows: Rows, labels: Labels, purity: float = PURITY) -> float:
+def measured_on(count: int, seed: int) -> Indices:
+    """Rows on which covers are measured: all, and above 20,000 a random 4,000 of them."""
+    if count <= EXACT_COVER:
+        return np.arange(count, dtype=np.int64)
+    drawn = np.random.default_rng(seed).choice(count, COVER_SAMPLE, replace=False)
+    return np.sort(drawn).astype(np.int64)
+
+
+def _estimate(rows: Rows, measured: Indices) -> dict[str, Term]:
+    return {"estimated_on": len(measured)} if len(measured) < len(rows) else {}
+
+
+def purity_radius(
+    rows: Rows, labels: Labels, purity: float = PURITY, measured: Indices | None = None
+) -> float:
     """The largest δ at which at least ``purity`` of the open balls hold one cluster only.
 
     ``rows`` (N, d) float of unit length; ``labels`` of shape (N,).
 
     A scan's ball is pure up to its distance to the nearest scan of another cluster; δ is the
-    ⌈purity · n⌉-th largest of these. Infinite with one cluster.
+    ⌈purity · n⌉-th largest of these. Infinite with one cluster. Of the ``measured`` scans only,
+    where they are given, in balls of all.
     """
-    reach = np.empty(len(rows))
-    for part, gaps in distance_tiles(rows, rows, double=len(rows) <= DOUBLE_ROWS):
-        gaps[labels[part, None] == labels[None, :]] = np.inf
+    asked = np.arange(len(rows)) if measured is None else measured
+    reach = np.empty(len(asked))
+    for part, gaps in distance_tiles(rows[asked], rows, double=len(rows) <= DOUBLE_ROWS):
+        gaps[labels[asked[part], None] == labels[None, :]] = np.inf
         reach[part] = gaps.min(axis=1)
-    wanted = int(np.ceil(purity * len(rows)))
+    wanted = int(np.ceil(purity * len(asked)))
     return float(np.sort(reach)[::-1][wanted - 1])
 
 
 @dataclass
 class _Balls:
-    """Which scans the balls so far hold, and how many more each scan's ball would."""
+    """Which scans the balls so far hold, and how many more each scan's ball would.
+
+    ``covered`` (m,) of the ``measured`` scans (m,), ascending; ``degree`` (n,) counts these.
+    """
 
     rows: Rows
     delta: float
+    measured: Indices
     covered: Mask = field(init=False)
     degree: Labels = field(init=False)
 
@@ -158,18 +185,20 @@ class _Balls:
         self._double = len(self.rows) <= DOUBLE_ROWS
         # A pair at δ itself is outside, however its distance was rounded.
         self._inner = self.delta - tolerance(self.rows)
-        self.covered = np.zeros(len(self.rows), np.bool_)
+        everyone = len(self.measured) == len(self.rows)
+        self._seen = self.rows if everyone else self.rows[self.measured]
+        self.covered = np.zeros(len(self.measured), np.bool_)
         self.degree = np.zeros(len(self.rows), np.int64)
 
     def cover(self, centres: Indices) -> None:
         """Cover the balls of some scans, before degrees are counted."""
-        for _, gaps in distance_tiles(self.rows[centres], self.rows, double=self._double):
+        for _, gaps in distance_tiles(self.rows[centres], self._seen, double=self._double):
             self.covered |= self._inside(gaps).any(axis=0)
-        self.covered[centres] = True
+        self.covered |= np.isin(self.measured, centres)
 
     def count(self) -> None:
         """Count every scan's neighbours that are not covered, itself included."""
-        waiting = np.flatnonzero(~self.covered)
+        waiting = self.measured[~self.covered]
         for part, gaps in distance_tiles(self.rows, self.rows[waiting], double=self._double):
             self.degree[part] = self._inside(gaps).sum(axis=1)
             own = np.isin(waiting, np.arange(part.start, part.stop))
@@ -178,11 +207,11 @@ class _Balls:
 
     def take(self, centre: int) -> int:
         """Cover one scan's ball; nobody else's can cover again what it holds. How many it held."""
-        gap = distances(self.rows[centre : centre + 1], self.rows)[0]
-        fresh = ~self.covered & self._inside(gap)
-        fresh[centre] = not self.covered[centre]
+        gap = distances(self.rows[centre : centre + 1], self._seen)[0]
+        own = self.measured == centre
+        fresh = ~self.covered & (self._inside(gap) | own)
         self.covered |= fresh
-        new = np.flatnonzero(fresh)
+        new = self.measured[fresh]
         for part, gaps in distance_tiles(self.rows[new], self.rows, double=self._double):
             inside = self._inside(gaps)
             inside[np.arange(len(inside)), new[part]] = True
@@ -214,7 +243,7 @@ def _farthest(
     return more
 
 
-def facility_location(pool: Pool, batch: int) -> list[Pick]:
+def facility_location(pool: Pool, batch: int, seed: int = 0) -> list[Pick]:
     """The scan that most raises the summed similarity of all scans to the nearest chosen one.
 
     Greedy maximisation of f(S) = Σ_x max_{s ∈ S} (1 + cos(x, s)) / 2 (Wei, Iyer and Bilmes 2015,
@@ -226,7 +255,12 @@ def facility_location(pool: Pool, batch: int) -> list[Pick]:
     Gains only fall as S grows, so each step looks again only at those that could still win
     (Minoux 1978), in O(N · d) memory. Gains closer than rounding are ties: the lower index.
 
-    Terms: ``step``, ``gain``, and ``similarity``, the mean over all scans after the pick.
+    Above 20,000 scans f is estimated on 4,000 drawn ones (``measured_on``): a mean similarity has
+    the standard error of a mean of 4,000, 1.6 % of the similarities' spread. Every scan may
+    still be picked.
+
+    Terms: ``step``, ``gain``, and ``similarity``, the mean over all scans after the pick;
+    ``estimated_on``.
     """
     index = population(pool)
     batch = min(batch, int(pool.candidate.sum()))
@@ -234,12 +268,17 @@ def facility_location(pool: Pool, batch: int) -> list[Pick]:
         return []
     rows = unit_rows(pool, index)
     turns = Turns.of(pool)
-    gains = _Gains(rows, np.flatnonzero(pool.covered[index]).astype(np.int64))
+    measured = measured_on(len(rows), seed)
+    gains = _Gains(rows, np.flatnonzero(pool.covered[index]).astype(np.int64), measured)
     picks: list[Pick] = []
     for step in range(1, batch + 1):
         best, gain = gains.largest(turns.open[index])
         gains.take(best)
-        terms: dict[str, Term] = {"gain": gain, "similarity": float(gains.best.mean())}
+        terms: dict[str, Term] = {
+            "gain": gain * len(rows) / len(measured),
+            "similarity": float(gains.best.mean()),
+            **_estimate(rows, measured),
+        }
         picks.append(_pick(pool, index, best, step, terms))
         turns.take(int(index[best]))
     return picks
@@ -248,18 +287,19 @@ def facility_location(pool: Pool, batch: int) -> list[Pick]:
 class _Gains:
     """What each scan would add to f(S): bounds from earlier steps, sharpened where it matters."""
 
-    def __init__(self, rows: Rows, chosen: Indices) -> None:
+    def __init__(self, rows: Rows, chosen: Indices, measured: Indices) -> None:
         self._double = len(rows) <= DOUBLE_ROWS
         self._rows = rows.astype(np.float64) if self._double else rows
-        self.best = np.zeros(len(rows))
-        """(n,) similarity of each scan to the nearest chosen one, 0 while there is none."""
+        self._seen = self._rows if len(measured) == len(rows) else self._rows[measured]
+        self.best = np.zeros(len(measured))
+        """(m,) similarity of each measured scan to the nearest chosen one, 0 while none is."""
         for scan in chosen.tolist():
             self.take(scan)
         self._bound = np.full(len(rows), np.inf)
         if not len(chosen):
-            total = rows.sum(axis=0, dtype=np.float64)
-            self._bound = (len(rows) + np.einsum("ij,j->i", rows, total)) / 2
-        self._tie = len(rows) * (1e-10 if self._double else 1e-8)
+            total = rows[measured].sum(axis=0, dtype=np.float64)
+            self._bound = (len(measured) + np.einsum("ij,j->i", rows, total)) / 2
+        self._tie = len(measured) * (1e-10 if self._double else 1e-8)
 
     def largest(self, open_: Mask) -> tuple[int, float]:
         """The open scan with the largest gain, and its gain."""
@@ -280,12 +320,12 @@ class _Gains:
 
     def take(self, scan: int) -> None:
         """Choose one scan."""
-        products = np.einsum("ij,j->i", self._rows, self._rows[scan].astype(np.float64))
+        products = np.einsum("ij,j->i", self._seen, self._rows[scan].astype(np.float64))
         np.maximum(self.best, self._similarity(products), out=self.best)
 
     def _gain(self, asked: Indices) -> Floats64:
         gains = np.empty(len(asked))
-        for part, products in product_tiles(self._rows[asked], self._rows, double=self._double):
+        for part, products in product_tiles(self._rows[asked], self._seen, double=self._double):
             more = self._similarity(products) - self.best[None, :]
             np.maximum(more, 0.0, out=more)
             gains[part] = more.sum(axis=1)

@@ -310,7 +310,7 @@ def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick
 def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     from coldal_tui.selection.covering import facility_location
 
-    return facility_location(pool, batch)
+    return facility_location(pool, batch, seed)
 
 
 @register(

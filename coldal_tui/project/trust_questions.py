@@ -5,6 +5,7 @@ A project may come from anybody. Its own files are read as data; what follows he
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -60,11 +61,18 @@ def _of_weights(layout: Layout, config: Config) -> list[Reach]:
         return []
     file = Path(layout.root, section.weights)
     try:
-        digest = sha256_file(file)
+        found = file.stat()
+        digest = _digest(file, found.st_size, found.st_mtime_ns)
     except OSError:
         # There is nothing to run; the embedding says what is missing.
         return []
     return [Reach(f"run the network in {file} (TorchScript is a program)", f"weights={digest}")]
+
+
+@functools.lru_cache(maxsize=16)
+def _digest(file: Path, _size: int, _time: int) -> str:
+    """The hash of a file that is asked for at every look at the jobs that wait."""
+    return sha256_file(file)
 
 
 def linked_folders(layout: Layout) -> list[Reach]:
@@ -86,11 +94,11 @@ def digest_of(found: list[Reach]) -> str:
 
 def open_questions(layout: Layout, config: Config, store: TrustStore | None = None) -> list[Reach]:
     """What nobody has agreed to yet; empty for a project that this person made by ``init``."""
-    found = reaches(layout, config)
-    if not found:
-        return []
     store = store or TrustStore()
     if store.is_own(layout.root, config.project.id) and not _others_may_write(layout.config):
+        return []
+    found = reaches(layout, config)
+    if not found:
         return []
     return [] if store.is_trusted(layout.root, digest_of(found)) else found
 

@@ -84,6 +84,7 @@ class Starter:
         if self._ended(job):
             return None
         self._reload_config()
+        require_trust(self._project.layout, self._project.config)
         backend = self._backend(job.backend)
         ask = ask_of(self._project, job.kind, job.request)
         # Who comes later must not take what an earlier one waits for, a GPU at a time.
@@ -121,7 +122,6 @@ class Starter:
             self._config_seen = seen
 
     def _launch(self, job: Job, backend: Backend, ask: Ask, running: list[Running]) -> Wait | None:
-        require_trust(self._project.layout, self._project.config)
         spec = build_spec(self._project, job.kind, job.request)
         if spec is None:
             result = {"nothing_to_do": True}

@@ -78,6 +78,10 @@ IMPORT: dict[str, dict[str, str]] = {
     "labelstudio": drawn("labelstudio"),
     "labelstudio-masks": drawn("labelstudio-masks"),
     "labelme": drawn("labelme"),
+    "labelme-xml": drawn("labelme-xml"),
+    "darwin": drawn("darwin"),
+    "datumaro": drawn("datumaro"),
+    "qupath": drawn("qupath"),
     "supervisely": drawn("supervisely"),
     "raster": drawn("raster", overlap=False),
 }

@@ -211,6 +211,23 @@ class Canvas:
         """Draw an outline by COCO's rule. Raises ImageError."""
         self.patch(name, fill_polygon(self.points(points), self.rows, self.columns))
 
+    def outlines(self, name: str, paths: Sequence[Any]) -> None:
+        """Draw several outlines as one shape: what lies in two of them is a hole."""
+        found = [fill_polygon(self.points(path), self.rows, self.columns) for path in paths]
+        patches = [one for one in found if one is not None]
+        if len(patches) < 2:
+            self.patch(name, patches[0] if patches else None)
+            return
+        top, left = min(one.row for one in patches), min(one.column for one in patches)
+        height = max(one.row + one.drawn.shape[0] for one in patches) - top
+        width = max(one.column + one.drawn.shape[1] for one in patches) - left
+        inside = np.zeros((height, width), dtype=bool)
+        for one in patches:
+            row, column = one.row - top, one.column - left
+            rows, columns = one.drawn.shape
+            inside[row : row + rows, column : column + columns] ^= one.drawn
+        self.patch(name, Patch(inside, top, left))
+
     def patch(self, name: str, patch: Patch | None) -> None:
         """Draw pixels of a class; what lies outside the picture is cut off."""
         number = self._numbers.setdefault(name, len(self._numbers) + 1)

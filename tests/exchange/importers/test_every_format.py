@@ -177,6 +177,100 @@ def labelme(folder: Path, drawn: Mapping[str, Drawn]) -> None:
         (folder / f"{stem(file)}.json").write_text(json.dumps(document))
 
 
+def runs_of(mask: np.ndarray) -> list[list[tuple[int, int]]]:
+    """A mask as rectangles, one for each run of a row: a hole is what they leave out."""
+    found = []
+    for row, line in enumerate(mask):
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], line.astype(int), [0]))))
+        for left, right in edges.reshape(-1, 2).tolist():
+            found.append([(left, row), (right, row), (right, row + 1), (left, row + 1)])
+    return found
+
+
+def darwin(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    """Version 2, as https://docs.v7labs.com/reference/darwin-json describes it."""
+    for file, one in drawn.items():
+        rows, columns = one[0][1].shape
+        annotations = [
+            {
+                "id": f"a{n}",
+                "name": name,
+                "slot_names": ["0"],
+                "bounding_box": {"x": 0, "y": 0, "w": columns, "h": rows},
+                "polygon": {
+                    "paths": [[{"x": x, "y": y} for x, y in path] for path in runs_of(mask)]
+                },
+            }
+            for n, (name, mask) in enumerate(one)
+            if mask.any()
+        ]
+        slot = {"slot_name": "0", "width": columns, "height": rows}
+        slot |= {"source_files": [{"file_name": file}]}
+        document = {"version": "2.0", "item": {"name": file, "slots": [slot]}}
+        document |= {"annotations": annotations}
+        (folder / f"{stem(file)}.json").write_text(json.dumps(document))
+
+
+def datumaro(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    items = []
+    for file, one in drawn.items():
+        rows, columns = one[0][1].shape
+        annotations = []
+        for name, mask in one:
+            flat = mask.ravel(order="F").astype(int)
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], flat, [2]))))
+            counts = np.diff(np.concatenate(([0], edges))).tolist()
+            code = {"counts": counts, "size": [rows, columns]}
+            annotations.append(
+                {"type": "mask", "label_id": CLASSES.index(name), "rle": code, "z_order": 0}
+            )
+        image = {"path": file, "size": [rows, columns]}
+        items.append({"id": stem(file), "annotations": annotations, "image": image})
+    labels = [{"name": name, "parent": "", "attributes": []} for name in CLASSES]
+    document = {"info": {}, "categories": {"label": {"labels": labels}}, "items": items}
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "annotations" / "default.json").write_text(json.dumps(document))
+
+
+def labelme_xml(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    (folder / "Masks").mkdir(parents=True)
+    for file, one in drawn.items():
+        rows, columns = one[0][1].shape
+        told = ""
+        for n, (name, mask) in enumerate(one):
+            picture = f"{stem(file)}_mask_{n}.png"
+            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "Masks" / picture)
+            told += (
+                f"<object><name>{name}</name><deleted>0</deleted><id>{n}</id>"
+                f"<segm><username>ada</username><mask>{picture}</mask></segm></object>"
+            )
+        size = f"<imagesize><nrows>{rows}</nrows><ncols>{columns}</ncols></imagesize>"
+        text = f"<annotation><filename>{file}</filename><folder/>{size}{told}</annotation>"
+        (folder / f"{stem(file)}.xml").write_text(text)
+
+
+def qupath(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    for file, one in drawn.items():
+        features = [
+            {
+                "type": "Feature",
+                "id": f"id-{n}",
+                "geometry": {
+                    "type": "MultiPolygon",
+                    "coordinates": [[[*path, path[0]]] for path in runs_of(mask)],
+                },
+                "properties": {
+                    "objectType": "annotation",
+                    "classification": {"name": name, "color": [1, 2, 3]},
+                },
+            }
+            for n, (name, mask) in enumerate(one)
+            if mask.any()
+        ]
+        document = {"type": "FeatureCollection", "features": features}
+        (folder / f"{stem(file)}.geojson").write_text(json.dumps(document))
+
+
 def supervisely(folder: Path, drawn: Mapping[str, Drawn]) -> None:
     (folder / "ann").mkdir()
     for file, one in drawn.items():
@@ -240,6 +334,10 @@ FLAT_WRITERS: dict[str, Writer] = {
     "labelstudio": label_studio,
     "labelstudio-masks": label_studio_masks,
     "labelme": labelme,
+    "labelme-xml": labelme_xml,
+    "darwin": darwin,
+    "datumaro": datumaro,
+    "qupath": qupath,
     "supervisely": supervisely,
     "nnunet": nnunet,
     "monai-label": monai_label,
@@ -248,7 +346,18 @@ FLAT_WRITERS: dict[str, Writer] = {
 SLICED = [
     name for name in FLAT_WRITERS if name not in ("nifti", "nnunet", "monai-label", "raster (TIFF)")
 ]
-OVERLAPPING = ("coco", "cvat", "labelstudio", "labelstudio-masks", "labelme", "supervisely")
+OVERLAPPING = (
+    "coco",
+    "cvat",
+    "labelstudio",
+    "labelstudio-masks",
+    "labelme",
+    "labelme-xml",
+    "darwin",
+    "datumaro",
+    "qupath",
+    "supervisely",
+)
 
 
 def imported(source: Path, targets: list, classes: Sequence[str] = CLASSES) -> list:

@@ -66,6 +66,29 @@ def test_v7_s_coco_gives_the_masks_that_v7_drew():
     assert np.median(scores) >= 0.995
 
 
+def test_v7_s_darwin_gives_the_same_masks_as_its_coco_in_every_pixel():
+    images = pictures(DATA / "cxr_originals" / "images")
+    by_coco = labels(there(EXPORTS / "v7_coco"), images, ("lung",))
+    by_darwin = labels(there(EXPORTS / "v7_darwin"), images, ("lung",))
+
+    assert len(by_darwin) == 26
+    for scan_id, label in by_darwin.items():
+        np.testing.assert_array_equal(label, by_coco[scan_id])
+
+
+def test_datumaro_s_example_of_labelme_xml():
+    """Polygons, and masks whose alpha is drawn; the box is left out."""
+    folder = there(EXPORTS / "datumaro_assets" / "labelme_dataset")
+    classes = ("window", "license plate", "o1", "q1", "m1", "hg")
+
+    found = labels(folder / "img1.xml", [ScanTarget("img1", (77, 102), ("img1.png",))], classes)
+
+    counts = np.bincount(found["img1"].ravel(), minlength=7)
+    plate = np.asarray(Image.open(folder / "Masks" / "img1_mask_1.png"))[..., 3] > 0
+    assert counts[1:3].tolist() == [2 * 3, np.count_nonzero(plate)]
+    assert all(counts[3:])
+
+
 @pytest.fixture(scope="module")
 def brain_mri(tmp_path_factory) -> dict[str, Path]:
     """CVAT's exports of the same task; the zips were packed again, their label map beside them."""

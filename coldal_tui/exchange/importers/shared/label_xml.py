@@ -1,4 +1,4 @@
-"""Class names that headers hold as XML: Caret's label table in NIfTI, MITK's labels in NRRD."""
+"""XML without declarations: class names in headers (Caret's tables, MITK's labels), documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def caret_labels(extensions: Iterable[bytes]) -> dict[int, str] | None:
         start, end = content.find(b"<LabelTable"), content.find(b"</LabelTable>")
         if start < 0 or end < start:
             continue
-        root = _parsed(content[start : end + len(b"</LabelTable>")].decode("utf-8", "replace"))
+        root = parsed_xml(content[start : end + len(b"</LabelTable>")].decode("utf-8", "replace"))
         found = {
             value: (label.text or "").strip()
             for label in (root.iter("Label") if root is not None else ())
@@ -36,7 +36,7 @@ def mitk_label(text: str) -> tuple[int, str] | None:
 
     ``<Label><property key="name" …><string value="liver"/></property>…``; None for other XML.
     """
-    root = _parsed(text[text.find("<Label") :] if "<Label" in text else "")
+    root = parsed_xml(text[text.find("<Label") :] if "<Label" in text else "")
     if root is None:
         return None
     fields = {
@@ -49,7 +49,7 @@ def mitk_label(text: str) -> tuple[int, str] | None:
     return (value, name) if value is not None and name else None
 
 
-def _parsed(text: str) -> Any:
+def parsed_xml(text: str) -> Any:
     """The root of an XML text; None where it is damaged, too long, or declares entities."""
     if not text or len(text) > _MOST_TEXT or any(word in text for word in _DECLARATIONS):
         return None

@@ -15,6 +15,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
+    from coldal_tui.imaging.indexing import FileProblem
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import IndexReport
@@ -263,6 +264,12 @@ def _print_report(
             f"{counted(report.no_patient, 'scan')} without a patient by the rule: "
             "each counts as a patient of its own"
         )
+    if report.patients_alike:
+        alike = "; ".join(" = ".join(names) for names in report.patients_alike[:5])
+        common.say(
+            f"patients that differ only in case or blanks count as several: {visible(alike)}; if "
+            "they are one person, mend the rule or the table, or one person may train and validate"
+        )
     _show_beside(report, dimensions)
     if decided is not None:
         common.echo("intensities: " + "; ".join(decided.reasons))
@@ -361,16 +368,30 @@ def show_problems(report: IndexReport, everything: bool) -> None:
     listed = [p for p in report.problems if everything or p.kind != "not-an-image"]
     others = len(report.problems) - len(listed)
     out = common.console()
-    limit = len(listed) if everything else 20
-    for problem in listed[:limit]:
+    if everything:
+        _show_by_reason(report)
+        return
+    for problem in listed[:20]:
         out.print(f"  {visible(problem.rel_path)}: {problem.kind}: {visible(problem.reason)}")
-    if len(listed) > limit:
-        out.print(f"  … and {len(listed) - limit} more: coldal-tui index --problems")
+    if len(listed) > 20:
+        out.print(f"  … and {len(listed) - 20} more: coldal-tui index --problems")
     if others:
         kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
         words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
         what = ("file passed over that is no image", "files passed over that are no images")
         out.print(f"{counted(others, *what)} to label ({words})")
+
+
+def _show_by_reason(report: IndexReport) -> None:
+    """Every problem, those of one reason together, what is commonest first."""
+    out = common.console()
+    groups: dict[tuple[str, str], list[FileProblem]] = {}
+    for problem in report.problems:
+        groups.setdefault((problem.kind, problem.code), []).append(problem)
+    for (kind, code), found in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        out.print(f"{counted(len(found), 'file')}: {code} ({kind})")
+        for problem in found:
+            out.print(f"  {visible(problem.rel_path)}: {kind}: {visible(problem.reason)}")
 
 
 def report_json(report: IndexReport) -> dict[str, Any]:
@@ -380,6 +401,7 @@ def report_json(report: IndexReport) -> dict[str, Any]:
         "changed": list(report.changed),
         "suspended": list(report.suspended),
         "lookalikes": list(report.lookalikes),
+        "patients_alike": [list(names) for names in report.patients_alike],
         "cases": None
         if report.cases is None
         else {**asdict(report.cases), "patients_pattern": report.cases.pattern},

@@ -33,7 +33,7 @@ ProblemKind = Literal["unreadable", "not-an-image", "refused"]
 Progress = Callable[[int, int, str], None]
 
 _READERS = {"raster": raster, "nifti": nifti, "nrrd": nrrd, "metaimage": metaimage}
-_UNREADABLE = ("damaged", "truncated", "empty", "missing", "no-permission")
+_UNREADABLE = ("damaged", "truncated", "empty", "missing", "no-permission", "lfs-pointer")
 _NOT_IMAGES = ("not-an-image", "no-pixels", "segmentation", "unknown-format")
 
 

@@ -22,6 +22,11 @@ class Recognised:
 
 
 _OTHERS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "lfs-pointer",
+        "a Git LFS pointer: the file itself was not fetched; run git lfs pull in its repository",
+    ),
     (b"GIF8", "unsupported-format", "a GIF picture; save it as PNG"),
     (b"\x00\x00\x00\x0cjP  ", "unsupported-format", "a JPEG 2000 picture; save it as PNG or TIFF"),
     (b"\xff\x4f\xff\x51", "unsupported-format", "a JPEG 2000 codestream; save it as PNG or TIFF"),

@@ -169,6 +169,7 @@ def test_index_problems_lists_every_file_and_why(call: Call, project: Path, imag
     assert "notes.txt" not in short
     assert "1 file passed over" in short
     assert "notes.txt: not-an-image" in full
+    assert "1 file: truncated (unreadable)\n  broken.png" in full
 
 
 STRANGE = (
@@ -221,3 +222,10 @@ def test_init_says_what_it_left_out_and_what_does_not_belong_together(
     assert "1 picture and 1 volume in one project" in told
     assert '[images] modality = "other"' in told
     assert 'modality = "other"' in (tmp_path / "p" / "coldal.toml").read_text("utf-8")
+
+
+def test_patients_that_differ_only_in_case_are_said(call: Call, tmp_path: Path) -> None:
+    for name in ("P1_a.png", "p1_b.png", "P2_a.png"):
+        write_image(tmp_path / "images" / name, len(name))
+    done = call("init", tmp_path / "p", "--images", tmp_path / "images", "--patients", "^(.*)_")
+    assert "differ only in case or blanks count as several: P1 = p1;" in done.err

@@ -61,6 +61,11 @@ def test_the_result_does_not_depend_on_threads(tmp_path: Path, workers: int) -> 
         ("README", b"hello\n", ("not-an-image", "not-an-image")),
         ("empty.png", b"", ("empty", "unreadable")),
         ("text.png", b"not a picture at all", ("damaged", "unreadable")),
+        (
+            "lfs.nii.gz",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+            ("lfs-pointer", "unreadable"),
+        ),
         ("a.gif", b"GIF89a" + bytes(20), ("unsupported-format", "refused")),
         ("a.zip", b"PK\x03\x04" + bytes(20), ("not-an-image", "not-an-image")),
         ("a.gz", gzip.compress(b"hello", mtime=0), ("not-an-image", "not-an-image")),

@@ -33,6 +33,14 @@ from coldal_tui.project.scans.patients import PatientRule
 from coldal_tui.project.scans.unchanged import LastIndex, folder_digest, forget, remember, unchanged
 
 Progress = Callable[[int, int, str], None]
+_MOST_BYTES = 160
+"""Of a scan's id: files are named after it, with an ending, and a name has at most 255."""
+_GENERIC = re.compile(
+    r"(?:img|image|im|i|slice|frame|scan|volume|vol|series|ser|file|data|raw|orig|original|ct|mr|"
+    r"mri|t1|t2|flair|xray|x-ray)?[-_. ]?\d*(?:[-_. ]\d+)*",
+    re.I,
+)
+"""Names that a scanner or a script gives, the same in every folder."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class IndexReport:
 
     ``suspended`` are scans whose image changed after they were labelled. ``lookalikes`` are scans
     that look like masks, but were scans before. ``cases``, of a first index: most files are parts
-    of cases.
+    of cases. ``patients_alike`` differ only in case or blanks.
     """
 
     scans: int
@@ -57,6 +65,7 @@ class IndexReport:
     suspended: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
     cases: Cases | None = None
+    patients_alike: tuple[tuple[str, ...], ...] = ()
 
 
 def reindex(
@@ -107,7 +116,18 @@ def reindex(
     report = _record(project, result, matches, before, patients, digest)
     told = before or section.patients_pattern or section.channels
     cases = None if told else find_cases(result.scans)
-    return replace(report, lookalikes=lookalikes, cases=cases)
+    alike = _patients_alike(project)
+    return replace(report, lookalikes=lookalikes, cases=cases, patients_alike=alike)
+
+
+def _patients_alike(project: Project) -> tuple[tuple[str, ...], ...]:
+    """Patients whose names differ only in case or blanks, such as P1 and p1."""
+    groups: dict[str, list[str]] = {}
+    for (name,) in project.store.tuples(
+        "SELECT DISTINCT patient_id FROM scans WHERE state = 'present' ORDER BY patient_id"
+    ):
+        groups.setdefault("".join(str(name).casefold().split()), []).append(str(name))
+    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
 
 
 def _path(problem: FileProblem) -> str:
@@ -316,7 +336,8 @@ def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[st
     given: dict[str, FoundScan] = {}
     for name, found in zip(names, new, strict=True):
         candidate = name
-        if folded[name.lower()] > 1 or name.lower() in used:
+        generic = "/" in found.rel_path and _GENERIC.fullmatch(found.name)
+        if folded[name.lower()] > 1 or name.lower() in used or generic:
             candidate = safe_name(f"{_telling_folder(project, found)}-{name}")
         given[unique_name(candidate, used)] = found
     return given
@@ -329,12 +350,26 @@ def _telling_folder(project: Project, found: FoundScan) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Letters, digits, ``.``, ``_`` and ``-`` of a name; at most 80 characters; never empty."""
+    """Letters, digits, ``.``, ``_`` and ``-`` of a name; at most 80 characters; never empty.
+
+    Latin letters lose their accents; letters of other scripts stay, so that names stay readable.
+    """
     import unicodedata
 
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")
-    return kept[:80].rstrip("._-") or "scan"
+    composed = unicodedata.normalize("NFC", name)
+    kept = re.sub(r"[^\w.-]+", "_", "".join(map(_plain, composed))).strip("._-")
+    cut = kept[:80]
+    while len(cut.encode()) > _MOST_BYTES:
+        cut = cut[:-1]
+    return cut.rstrip("._-") or "scan"
+
+
+def _plain(char: str) -> str:
+    """A character without accents; one of another script as it is; what is no letter: a space."""
+    import unicodedata
+
+    latin = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
+    return latin or (char if char.isalnum() else "" if unicodedata.combining(char) else " ")
 
 
 def unique_name(name: str, used: set[str]) -> str:

@@ -125,11 +125,15 @@ class PatientRule:
 
 
 def read_patients_csv(path: Path) -> PatientTable:
-    """Read ``filename, patient_id, …``; comma, semicolon or tab; UTF-8 with or without BOM.
+    """Read ``filename, patient_id, …``; comma, semicolon or tab; UTF-8 with or without BOM;
+    Excel's first line ``sep=;`` is passed over.
 
     Raises ColdalError with the line for a missing column, an empty patient or a doubled file.
     """
     text = _read(path)
+    first, newline, rest = text.partition("\n")
+    marked = bool(newline) and first.strip().lower().startswith("sep=")
+    text, above = (rest, 1) if marked else (text, 0)
     first = text.splitlines()[0] if text.strip() else ""
     delimiter = max(",;\t", key=first.count)
     reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter)
@@ -139,18 +143,18 @@ def read_patients_csv(path: Path) -> PatientTable:
     if missing:
         raise ColdalError(
             f"no column called {' or '.join(missing)}; it has: {', '.join(columns) or 'nothing'}",
-            where=f"{path}, line 1",
+            where=f"{path}, line {1 + above}",
             remedy="name the columns filename and patient_id",
             code="bad-patients",
         )
     rows: dict[str, Entry] = {}
     try:
         for record in reader:
-            _add(rows, record, f"{path}, line {reader.line_num}")
+            _add(rows, record, f"{path}, line {reader.line_num + above}")
     except csv.Error as error:
         raise ColdalError(
             f"not a CSV file: {error}",
-            where=f"{path}, line {reader.line_num}",
+            where=f"{path}, line {reader.line_num + above}",
             remedy="mend that line",
             code="bad-patients",
         ) from error

@@ -25,11 +25,20 @@ def table(tmp_path):
         "filename,patient_id,sex\na.png,P1,F\n",
         "\ufefffilename,patient_id,sex\na.png,P1,F\n",
         "filename;patient_id;sex\r\na.png;P1;F\r\n",
+        "sep=;\r\nfilename;patient_id;sex\r\na.png;P1;F\r\n",
         "filename\tpatient_id\tsex\na.png\tP1\tF\n",
         ' FileName , Patient_ID ,sex\n"a.png" , P1 , F \n'.replace('"a.png" ', '"a.png"'),
         'sex,"patient_id","filename"\nF,P1,a.png',
     ],
-    ids=["plain", "bom", "semicolon and crlf", "tab", "other case and blanks", "order and quotes"],
+    ids=[
+        "plain",
+        "bom",
+        "semicolon and crlf",
+        "Excel says which",
+        "tab",
+        "other case and blanks",
+        "order and quotes",
+    ],
 )
 def test_ways_to_write_the_table(table, text):
     assert table(text).lookup("a.png") == ("P1", {"sex": "F"})

@@ -16,7 +16,6 @@ PACKAGES = {
     "coldal_compute": ROOT / "backends" / "coldal_compute",
     "coldal_launch": ROOT / "backends" / "coldal_launch",
 }
-MOST_LINES = 450
 
 
 @dataclass(frozen=True)
@@ -246,12 +245,6 @@ def test_nothing_prints_but_the_command_line() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
                 printed.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert printed == []
-
-
-def test_no_file_is_too_long_to_read() -> None:
-    lengths = {path: len(path.read_text("utf-8").splitlines()) for _, path in modules()}
-    long = {str(p.relative_to(ROOT)): n for p, n in lengths.items() if n > MOST_LINES}
-    assert long == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:

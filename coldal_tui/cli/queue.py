@@ -1,8 +1,7 @@
-"""``queue``, ``why`` and ``undo``: the ranked queue, its reasons, and what people do to it."""
+"""``queue`` and ``why``: the ranked queue, its reasons, and what people do to it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number
-from coldal_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from coldal_tui.project.project import Project
@@ -230,34 +228,6 @@ def why_lines(found: dict[str, Any]) -> list[str]:
     return lines + [f"  {line}" for line in details(found)]
 
 
-@click.command("undo")
-@common.project_argument()
-@click.option("--yes", is_flag=True, help="Also what somebody else did.")
-def undo_command(targets: tuple[str, ...], yes: bool) -> None:
-    """Take back the last selection, queue change, import, label change or export record.
-
-    What somebody else did is taken back only after a question, or with --yes.
-    """
-    from coldal_tui.project.labels.files import tidy_label_files
-    from coldal_tui.project.store import is_anothers
-
-    with common.open_project(targets) as project:
-        last = project.store.last_undoable()
-        if last is None:
-            common.echo("there is nothing to take back")
-            return
-        if not yes and is_anothers(last):
-            _ask_for_anothers(last, project.name)
-        undone = project.store.undo_last(last["audit_id"])
-        if undone is None:
-            common.echo("there is nothing to take back")
-            return
-        tidy_label_files(project)
-        common.echo(
-            f"took back: {undone['summary'] or undone['action']} ({undone['at']}, {undone['who']})"
-        )
-
-
 def _rerank(project: Project, alpha: float | None, *, dry_run: bool, as_json: bool) -> None:
     """Pick the round's free places with ``alpha`` and print them; without ``dry_run``, do it."""
     from coldal_tui.project.queue.rerank import apply, read_bench, rerank
@@ -302,12 +272,3 @@ def _show_reranked(bench: Bench, found: Reranked) -> None:
     common.console().print(table)
     if found.left:
         common.echo(f"leaving: {', '.join(found.left)}")
-
-
-def _ask_for_anothers(last: dict[str, Any], name: str) -> None:
-    """Name who did it and ask; UsageError where nobody is there to answer."""
-    did = f"{last['who']} did this ({last['at']}): {last['summary'] or last['action']}"
-    if not sys.stdin.isatty():
-        raise UsageError(did, where=name, remedy="coldal-tui undo --yes takes it back all the same")
-    common.say(did)
-    click.confirm("Take back what somebody else did?", abort=True)

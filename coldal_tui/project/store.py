@@ -383,45 +383,61 @@ class Store:
         Raises ColdalError when later changes stand on it (code ``undo-conflict``), or when it is
         not the expected one any more (``stale``).
         """
-        with self._immediate() as written:
+        if self.last_undoable() is None:
+            return None
+        with self.recording("undo") as action:
             last = self.row(
                 "SELECT audit_id, at, who, uid, action, summary, params, changes FROM audit "
                 "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT 1"
             )
-            if last is None:
-                return None
-            if expected is not None and last["audit_id"] != expected:
+            if last is None or expected not in (None, last["audit_id"]):
+                newer = self.row("SELECT * FROM audit ORDER BY audit_id DESC LIMIT 1") or {}
                 raise ColdalError(
-                    f"{last['who']} has meanwhile done something else: "
-                    f"{last['summary'] or last['action']}",
+                    f"{newer.get('who')} has meanwhile done something else: "
+                    f"{newer.get('summary') or newer.get('action')}",
                     where=str(self.path),
                     remedy="nothing was changed; look, then undo again",
                     code="stale",
                 )
             inverse = apsw.Changeset.invert(last["changes"])
-            conflicts: list[str] = []
-
-            def on_conflict(_reason: int, change: apsw.TableChange) -> int:
-                conflicts.append(change.name)
-                return apsw.SQLITE_CHANGESET_ABORT
-
-            try:
-                apsw.Changeset.apply(inverse, self._connection, conflict=on_conflict)
-            except apsw.AbortError as error:
-                raise ColdalError(
-                    f"can't take back {last['action']!r}: later changes in "
-                    f"{', '.join(sorted(set(conflicts)))} stand on it",
-                    where=str(self.path),
-                    remedy="nothing was changed",
-                    code="undo-conflict",
-                ) from error
-            action = Action(summary=f"took back: {last['summary'] or last['action']}")
+            self.apply_changes(inverse, f"can't take back {last['action']!r}")
+            action.summary = f"took back: {last['summary'] or last['action']}"
             action.params = {"audit_id": last["audit_id"]}
-            undo_id = self._audit("undo", action, None, written)
-            self._note_untidy(last["changes"])
-            self.update("audit", {"audit_id": last["audit_id"]}, undone_by=undo_id)
-        self._after(written)
         return last
+
+    @contextlib.contextmanager
+    def recording(self, name: str) -> Iterator[Action]:
+        """A write that the audit trail records without changes of its own: an undo, a redo."""
+        action = Action(params={})
+        with self._immediate() as written:
+            yield action
+            number = self._audit(name, action, None, written)
+            if name == "undo":
+                self.update("audit", {"audit_id": action.params["audit_id"]}, undone_by=number)
+        self._after(written)
+
+    def apply_changes(self, changes: bytes, failed: str) -> None:
+        """Apply a changeset inside the caller's transaction.
+
+        Raises ColdalError (code ``undo-conflict``, beginning with ``failed``) when what is there
+        now is not what the changeset was made on.
+        """
+        self._note_untidy(changes)
+        conflicts: list[str] = []
+
+        def on_conflict(_reason: int, change: apsw.TableChange) -> int:
+            conflicts.append(change.name)
+            return apsw.SQLITE_CHANGESET_ABORT
+
+        try:
+            apsw.Changeset.apply(changes, self._connection, conflict=on_conflict)
+        except apsw.AbortError as error:
+            raise ColdalError(
+                f"{failed}: later changes in {', '.join(sorted(set(conflicts)))} stand on it",
+                where=str(self.path),
+                remedy="nothing was changed",
+                code="undo-conflict",
+            ) from error
 
 
 def is_anothers(action: Row) -> bool:

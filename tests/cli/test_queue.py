@@ -154,7 +154,8 @@ def test_skip_says_how_to_take_it_back_and_undo_does(call: Call, queued: Path) -
 
 def test_undo_in_an_empty_project_takes_nothing_back(call: Call, project: Path) -> None:
     done = call("undo", project)
-    assert (done.status, done.out) == (0, "there is nothing to take back\n")
+    assert (done.status, done.out) == (1, "")
+    assert "there is nothing to take back" in done.err
 
 
 def test_pinned_scans_come_first(call: Call, queued: Path) -> None:

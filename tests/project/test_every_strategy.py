@@ -21,8 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from coldal_compute.select_step import select
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import Silent
-from coldal_tui.project.labels.files import reconcile_label_files
+from coldal_tui.project import history
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.queue import actions, rerank
 from coldal_tui.project.queue.add import queue_by_hand
@@ -123,8 +124,14 @@ class Game:
         import_masks(self.project, self.lab.masks)
 
     def undo(self) -> None:
-        self.project.store.undo_last()
-        reconcile_label_files(self.project)
+        history.undo(self.project, history.next_undo(self.project)["audit_id"])
+
+    def labels_lie_right(self) -> bool:
+        """Whether ``labels/`` holds exactly the active labels, each with its recorded content."""
+        rows = self.project.store.rows("SELECT file, sha256 FROM labels WHERE state = 'active'")
+        wanted = {row["file"].rpartition("/")[2]: row["sha256"] for row in rows}
+        folder = self.project.layout.labels
+        return {p.name: sha256_file(p) for p in folder.iterdir() if p.is_file()} == wanted
 
     def state(self) -> dict[str, list[Any]]:
         """Everything that an undo has to give back."""
@@ -215,9 +222,16 @@ class Queues(RuleBasedStateMachine):
     @precondition(lambda self: self.ready and self.states)
     @rule()
     def undo(self) -> None:
-        before = self.states.pop()
+        before, now = self.states.pop(), self.game.state()
         self.game.undo()
         assert self.game.state() == before
+        assert self.game.labels_lie_right()
+        history.redo(self.game.project)
+        assert self.game.state() == now
+        assert self.game.labels_lie_right()
+        self.game.undo()
+        assert self.game.state() == before
+        assert self.game.labels_lie_right()
 
     @invariant()
     def budget_adds_up(self) -> None:

@@ -152,6 +152,7 @@ def reconcile_label_files(project: Project) -> None:
         by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
         labels, versions = layout.labels, layout.label_versions
         waiting = {entry.name for entry in os.scandir(versions)}
+        waiting |= _bring_back(rows, waiting, versions)
         for path in sorted(labels.iterdir()):
             if _is_label(path) and not _in_place(path, active, waiting):
                 _put_away(path, by_hash, versions)
@@ -162,6 +163,21 @@ def reconcile_label_files(project: Project) -> None:
                 os.replace(f"{versions}/{version}", f"{labels}/{name}")  # noqa: PTH105 - thousands
         if project.meta(UNTIDY_KEY) is not None:
             project.store.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,))
+
+
+def _bring_back(rows: list[Row], waiting: set[str], versions: Path) -> set[str]:
+    """Names of versions whose files were withdrawn by an undo and have a row again by a redo."""
+    found = set()
+    for row in rows:
+        name = _version_name(row)
+        stem, suffix = split_name(row["file"].rpartition("/")[2])
+        withdrawn = f"{stem}.withdrawn-{row['sha256'][:8]}{suffix}"
+        if withdrawn in waiting and name not in waiting:
+            path = versions / withdrawn
+            if sha256_file(path) == row["sha256"]:
+                path.replace(versions / name)
+                found.add(name)
+    return found
 
 
 def _is_label(path: Path) -> bool:

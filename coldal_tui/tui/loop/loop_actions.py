@@ -20,6 +20,7 @@ from coldal_tui.tui.loop.loop_steps import (
     import_returned,
     import_words,
     index_images,
+    redo_last,
     round_sizes,
     submit_first_queue,
     submit_next_batch,
@@ -90,6 +91,9 @@ class LoopActions:
 
     def undo(self) -> None:
         self._services.change("undo", undo_last)
+
+    def redo(self) -> None:
+        self._services.change("redo", redo_last)
 
     def _round(self, title: str, submit: Callable[[Project, int | None], str]) -> None:
         """Ask for the size of the round with the default filled in."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import read_budget
 from coldal_tui.tui.pane import Progress
@@ -159,19 +158,13 @@ def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
 
 
 def undo_last(project: Project) -> str:
-    from coldal_tui.project.labels.files import tidy_label_files
-    from coldal_tui.project.store import is_anothers
+    from coldal_tui.project import history
 
-    seen = project.store.last_undoable()
-    if seen is None:
-        return "nothing to take back"
-    if is_anothers(seen):
-        raise ColdalError(
-            f"{seen['who']} did this ({seen['at']}): {seen['summary'] or seen['action']}",
-            where=project.name,
-            remedy="coldal-tui undo --yes takes back what somebody else did",
-            code="anothers",
-        )
-    last = project.store.undo_last(seen["audit_id"]) or seen
-    tidy_label_files(project)
-    return f"took back: {last['summary'] or last['action']}"
+    last = history.undo(project, history.next_undo(project)["audit_id"])
+    return f"took back: {history.told(last)}"
+
+
+def redo_last(project: Project) -> str:
+    from coldal_tui.project import history
+
+    return f"did again: {history.told(history.redo(project))}"

@@ -54,6 +54,7 @@ class ColdalApp(App[None]):
         Binding("e", "export", "export", id="app.export"),
         Binding("i", "import", "import", id="app.import"),
         Binding("z", "undo", "undo", id="app.undo"),
+        Binding("Z", "redo", "redo", show=False, id="app.redo"),
         *(
             Binding(str(number), f"pane('{name}')", name, show=False, id=f"app.{name}")
             for number, name in enumerate(NUMBERED, 1)
@@ -363,6 +364,9 @@ class ColdalApp(App[None]):
     def action_undo(self) -> None:
         self.loop.undo()
 
+    def action_redo(self) -> None:
+        self.loop.redo()
+
     def action_pane(self, name: str) -> None:
         self.panes.show(name)
 
@@ -416,6 +420,6 @@ class ColdalApp(App[None]):
         return binding.key_display or key_name(binding.key.split(",")[0])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self.services.readonly and action in ("step", "export", "import", "undo"):
+        if self.services.readonly and action in ("step", "export", "import", "undo", "redo"):
             return None
         return True

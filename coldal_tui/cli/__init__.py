@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from coldal_tui.errors import ColdalError
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
@@ -47,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Copy the project's database, verified; list the copies."),
     "restore": ("backup", "Put a copy of the database back."),
     "export-project": ("export_project", "Everything in plain files that outlive this tool."),
+    "completion": ("completion", "Completion for bash, zsh and fish: print or install it."),
     "doctor": ("doctor", "Check the machine and the project; say what to do."),
 }
 
@@ -73,6 +76,14 @@ class LazyGroup(click.Group):
         module = import_module(f"coldal_tui.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_") + "_command")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table: no command is imported to complete its name."""
+        from click.shell_completion import CompletionItem
+
+        found = [(n, told) for n, (_, told) in COMMANDS.items() if n.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=told) for name, told in found), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.cli.doctor_repair import say_repaired
 from coldal_tui.errors import ColdalError, UsageError
 
@@ -57,7 +57,7 @@ def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> Non
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
 
-    root, rest = common.split_project(targets, rest=True)
+    root, rest = which_project.split_project(targets, rest=True)
     layout = Layout(root)
     there = backups(layout.database)
     if only_list:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from coldal_tui.cli import PIPE_CLOSED
+from coldal_tui.cli import PIPE_CLOSED, completers
+from coldal_tui.cli.which_project import is_path, nearest_project, split_project
 from coldal_tui.errors import UsageError
-from coldal_tui.project.layout import CONFIG_NAME, find_project, is_project
+from coldal_tui.project.layout import CONFIG_NAME
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
@@ -34,106 +35,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def project_argument(metavar: str = "[PROJECT]") -> Callable[[Command], Command]:
     """Positional arguments of which the first may be the project."""
-    return click.argument("targets", nargs=-1, metavar=metavar)
-
-
-PROJECT_VARIABLE = "COLDAL_PROJECT"
-
-
-def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, list[str]]:
-    """The project folder and what follows it.
-
-    The first word is the project when it is a folder with a ``coldal.toml``; with ``rest``, the
-    second word is, too, after one that is no path (``jobs cancel PROJECT 2``). Otherwise it is the
-    one of ``-C``, of the variable COLDAL_PROJECT, or the nearest folder upward, and all words are
-    left for the command.
-    """
-    named, others = take_project(targets) if rest else take_project(targets[:1])
-    if named:
-        root, left = Path(named[0]).resolve(), list(others) if rest else list(targets[1:])
-    elif targets and not rest:
-        raise _no_project(targets[0])
-    else:
-        root, left = _standing(targets), list(targets)
-    if left and not rest:
-        raise click.UsageError(f"unexpected argument {left[0]!r}")
-    return root, left
-
-
-def take_project(targets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The word that names a project, where one does, and the other words; opens nothing."""
-    if targets and is_project(Path(targets[0])):
-        return (targets[0],), tuple(targets[1:])
-    if _second_is_project(targets):
-        return (targets[1],), (targets[0], *targets[2:])
-    return (), tuple(targets)
-
-
-def _second_is_project(targets: Sequence[str]) -> bool:
-    return len(targets) > 1 and not is_path(targets[0]) and is_project(Path(targets[1]))
-
-
-def standing_project() -> Path | None:
-    """The project of a call that names none, by ``-C`` or COLDAL_PROJECT; None: the nearest one.
-
-    Raises UsageError where it is no project.
-    """
-    context = click.get_current_context(silent=True)
-    named = context.find_root().obj if context is not None else None
-    where = "-C"
-    if not named:
-        named, where = os.environ.get(PROJECT_VARIABLE), PROJECT_VARIABLE
-    if not named:
-        return None
-    if not is_project(Path(named)):
-        raise _no_project(named, f" ({where} names it)")
-    return Path(named).resolve()
-
-
-def _standing(targets: Sequence[str]) -> Path:
-    found = standing_project()
-    if found is None:
-        return _nearest(targets)
-    near = nearest_project()
-    if near is not None and near.resolve() != found:
-        say(f"working on {found}, not on the project here")
-    return found
-
-
-def nearest_project() -> Path | None:
-    """The nearest folder upward that is a project."""
-    cwd = Path.cwd()
-    return next((folder for folder in (cwd, *cwd.parents) if is_project(folder)), None)
-
-
-def _nearest(targets: Sequence[str]) -> Path:
-    try:
-        return find_project(Path.cwd())
-    except UsageError as error:
-        if targets and is_path(targets[0]):
-            raise _no_project(
-                targets[0], ", nor is there one here or in any folder above"
-            ) from error
-        raise
-
-
-def _no_project(word: str, further: str = "") -> UsageError:
-    path = Path(word)
-    if path.is_dir():
-        what = f"no {CONFIG_NAME} in this folder"
-    else:
-        what = "a file, not a project folder" if path.exists() else "no such project"
-    return UsageError(
-        what + further,
-        where=word,
-        remedy="name a project folder, or make one: coldal-tui init PROJECT --images DIR",
-        code="no-project",
+    return click.argument(
+        "targets", nargs=-1, metavar=metavar, shell_complete=completers.complete_targets
     )
-
-
-def is_path(word: str) -> bool:
-    """Whether a word of the call is rather a path than an action or a scan."""
-    return "/" in word or Path(word).exists()
 
 
 def open_project(targets: Sequence[str]) -> Project:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.cli.doctor_repair import repair_project, safety_findings
 from coldal_tui.cli.machine import (
     Finding,
@@ -77,8 +77,8 @@ def doctor_command(targets: tuple[str, ...], as_json: bool, repair: bool) -> Non
 def _root(targets: tuple[str, ...]) -> Path | None:
     """The project to check; None where none is named and none is near."""
     if targets:
-        return common.split_project(targets)[0]
-    return common.standing_project() or common.nearest_project()
+        return which_project.split_project(targets)[0]
+    return which_project.standing_project() or which_project.nearest_project()
 
 
 def _backend_section(root: Path | None) -> BackendSection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.extras import install
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def encoder_command(
     coldal-tui encoder use dinov2-small
     coldal-tui encoder use file --weights model.onnx --size 224 --channels L --layer mean
     """
-    project, rest = common.take_project(targets)
+    project, rest = which_project.take_project(targets)
     action, words = common.split_action(rest, ACTIONS, "list")
     if len(words) > 1:
         raise click.UsageError(f"unexpected argument {words[-1]!r}")
@@ -106,7 +106,7 @@ def _used(project: tuple[str, ...]) -> str | None:
     from coldal_tui.project.layout import CONFIG_NAME
 
     named = Path(project[0]) if project else None
-    root = named or common.standing_project() or common.nearest_project()
+    root = named or which_project.standing_project() or which_project.nearest_project()
     return None if root is None else load_config(root / CONFIG_NAME).encoder.name
 
 

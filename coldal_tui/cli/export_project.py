@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted
 
@@ -22,7 +22,7 @@ def export_project_command(targets: tuple[str, ...], as_json: bool) -> None:
     """
     from coldal_tui.project.export.plain_files import export_project
 
-    root, rest = common.split_project(targets, rest=True)
+    root, rest = which_project.split_project(targets, rest=True)
     if len(rest) != 1:
         raise UsageError("where to?", remedy="coldal-tui export-project [PROJECT] OUT")
     with common.open_reading([str(root)]) as project:

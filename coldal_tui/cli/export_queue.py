@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, completers
 from coldal_tui.cli.progress import file_progress, run_steps
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "format_",
     default="folder",
     show_default=True,
+    shell_complete=completers.complete_export_formats,
     help="folder, nifti (ITK-SNAP), slicer, monai-label, nnunet, cvat, label-studio, coco or "
     "dicom-seg.",
 )
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 @click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
 @click.option("--round", "round_", type=int, help="Only this round.")
 @click.option("--cluster", type=int, help="Only this cluster.")
-@click.option("--assign", help="Deal out to these people in turn: ana,ben")
+@click.option(
+    "--assign",
+    help="Deal out to these people in turn: ana,ben",
+    shell_complete=completers.complete_people,
+)
 @click.option(
     "--overlap",
     type=click.IntRange(min=0),

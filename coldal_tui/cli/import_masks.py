@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, completers
 from coldal_tui.cli.progress import file_progress
 from coldal_tui.visible import counted, visible
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @click.command("import-masks")
 @common.project_argument("[PROJECT] PATH")
 @click.option(
-    "--format", "format_", default="auto", help="An importer's name; default: by content."
+    "--format",
+    "format_",
+    default="auto",
+    help="An importer's name; default: by content.",
+    shell_complete=completers.complete_mask_formats,
 )
 @click.option(
     "--match",

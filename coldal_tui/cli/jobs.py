@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, visible
 
@@ -34,7 +34,7 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
     """
     from coldal_tui.scheduler.follow import revive
 
-    root, rest = common.split_project(targets, rest=True)
+    root, rest = which_project.split_project(targets, rest=True)
     action, words = common.split_action(rest, ACTIONS, "list")
     looks = action in ("list", "show", "logs")
     with common.reading(root) if looks else common.writing(root) as project:

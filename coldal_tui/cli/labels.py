@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, visible
 
@@ -54,7 +54,7 @@ def labels_command(
     """
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 
-    root, rest = common.split_project(targets, rest=True)
+    root, rest = which_project.split_project(targets, rest=True)
     action, words = common.split_action(rest, ACTIONS, "list")
     with common.reading(root) if action == "list" else common.writing(root) as project:
         words = list(dict.fromkeys(words))

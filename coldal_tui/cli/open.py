@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 
 
 @click.command("open")
@@ -26,7 +26,7 @@ def open_command(
     from coldal_tui.errors import UsageError
     from coldal_tui.project.project import Project
 
-    root, _ = common.split_project(targets)
+    root, _ = which_project.split_project(targets)
     Project(root, readonly=readonly).close()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, completers, which_project
 from coldal_tui.cli.common import number
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ BELONGS: dict[str, tuple[str | None, ...]] = {
 @click.option("--round", type=int, help="Only this round.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only scans in this state.")
 @click.option("--reason", help="Why, for skip and exclude.")
-@click.option("--to", help="Who, for assign (without it the name is taken off); move: which rank.")
+@click.option(
+    "--to",
+    help="Who, for assign (without it the name is taken off); move: which rank.",
+    shell_complete=completers.complete_people,
+)
 @click.option("--no-replace", is_flag=True, help="skip: do not pick another scan instead.")
 @click.option("--alpha", type=float, help="rerank: 0 is pure diversity, 1 pure entropy.")
 @click.option("--dry-run", is_flag=True, help="rerank: show the new order, change nothing.")
@@ -70,7 +74,7 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
     coldal-tui queue rerank --alpha 0.3 --dry-run
     """
     options = Options(**given)
-    root, rest = common.split_project(targets, rest=True)
+    root, rest = which_project.split_project(targets, rest=True)
     if not rest:
         _check_options(None, options)
         with common.reading(root) as project:

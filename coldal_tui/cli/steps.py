@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, completers
 from coldal_tui.cli.progress import run_steps
 from coldal_tui.visible import counted
 
@@ -75,7 +75,9 @@ def map_command(targets: tuple[str, ...], rebuild: bool, seed: int | None, detac
 @click.command("select")
 @common.project_argument()
 @click.option("--budget", type=click.IntRange(min=1), help="Size of this queue.")
-@click.option("--strategy", help="Default: coldal.toml.")
+@click.option(
+    "--strategy", help="Default: coldal.toml.", shell_complete=completers.complete_strategies
+)
 @click.option("--validation", type=click.IntRange(min=0), help="Patients to keep for validation.")
 @_seed
 @_device
@@ -203,7 +205,9 @@ def score_command(
 @click.command("next")
 @common.project_argument()
 @click.option("--batch", type=click.IntRange(min=1), help="Size of the batch.")
-@click.option("--strategy", help="Default: coldal.toml.")
+@click.option(
+    "--strategy", help="Default: coldal.toml.", shell_complete=completers.complete_strategies
+)
 @_alpha
 @_seed
 @_device

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from coldal_tui.cli import common
+from coldal_tui.cli import common, which_project
 from coldal_tui.visible import counted
 
 
@@ -29,7 +29,7 @@ def trust_command(targets: tuple[str, ...], yes: bool, forget: bool, as_json: bo
     from coldal_tui.project.trust_questions import agree, open_questions, reaches
     from coldal_tui.trust_store import TrustStore
 
-    root, _ = common.split_project(targets)
+    root, _ = which_project.split_project(targets)
     layout = Layout(root)
     config = load_config(layout.config)
     if forget:

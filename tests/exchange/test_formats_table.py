@@ -83,7 +83,8 @@ IMPORT: dict[str, dict[str, str]] = {
     "datumaro": drawn("datumaro"),
     "qupath": drawn("qupath"),
     "supervisely": drawn("supervisely"),
-    "raster": drawn("raster", overlap=False),
+    "raster": drawn("raster", overlap=False)
+    | {"3-D": "test_tiff_stacks::test_a_stack_lies_on_the_stack_it_was_drawn_on"},
 }
 
 SPACE = "test_volume_exports::test_image_and_prelabel_lie_where_they_were_for_simpleitk"

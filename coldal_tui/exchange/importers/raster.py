@@ -88,6 +88,8 @@ def is_picture(head: bytes) -> bool:
 def read_picture_mask(path: Path) -> MaskPixels:
     """Decode a label picture: ``(rows, columns)`` of the values stored, EXIF rotation applied.
 
+    A TIFF of several pages is a volume ``(i, j, k)`` = (column, row, page) without a position.
+
     Raises
     ------
     ImageError : lossy, too colourful, transparent, several pages, reversed palette, or damaged.
@@ -113,8 +115,15 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
         if _is_plain_grey(data):
             return MaskPixels(_decode_plain_grey(data), "rows")
         if kind == "TIFF":
-            from coldal_tui.exchange.importers.shared.tiff_values import read_tiff_values
+            from coldal_tui.exchange.importers.shared.tiff_values import (
+                read_tiff_values,
+                read_tiff_volume,
+            )
 
+            volume = read_tiff_volume(data, path)
+            if volume is not None:
+                note = f"a TIFF of {volume.shape[2]} pages: slices in the order of the pages"
+                return MaskPixels(volume, "ijk", placed=False, notes=(note,))
             values, colours, orientation = read_tiff_values(data, path)
         else:
             values, colours, orientation = _read_values(data, path)

@@ -174,14 +174,18 @@ def test_float_tiff_is_fine_when_whole(picture, drawn, tmp_path, as_picture):
     assert_label(judge(picture, as_picture(tmp_path / "photo.tif")), drawn)
 
 
-@pytest.mark.parametrize("name", ["photo.tif", "photo.gif", "photo.png"])
-def test_several_pages_are_not_one_mask(picture, drawn, save_picture, name):
+@pytest.mark.parametrize(
+    ("name", "code"),
+    # Pages of a TIFF are slices: 9×6×2 voxels for a picture of 9×6.
+    [("photo.tif", "wrong-size"), ("photo.gif", "several-pages"), ("photo.png", "several-pages")],
+)
+def test_several_pages_are_not_one_mask(picture, drawn, save_picture, name, code):
     other = Image.fromarray(drawn[::-1].copy())
 
     decision = judge(picture, save_picture(drawn, name, save_all=True, append_images=[other]))
 
-    assert decision.code == "several-pages"
-    assert "2 pictures" in decision.message
+    assert decision.code == code
+    assert ("9×6×2 voxels" if name.endswith("tif") else "2 pictures") in decision.message
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_an_export_that_fails_changes_nothing(lab, project, statuses):
 
 
 def test_an_export_that_can_not_be_recorded_leaves_no_folder(lab, project, monkeypatch):
-    def busy(*_args: object) -> None:
+    def busy(*_args: object, **_more: object) -> None:
         raise ColdalError("another process holds the project's database", code="busy")
 
     monkeypatch.setattr(exporting, "_record", busy)
@@ -137,9 +137,9 @@ def test_a_label_that_comes_during_an_export_stays_a_label(lab, project, statuse
     lab.mask("s01.png")
     record = exporting._record
 
-    def late(*args):
+    def late(*args, **more):
         import_masks(project, lab.masks)
-        return record(*args)
+        return record(*args, **more)
 
     monkeypatch.setattr(exporting, "_record", late)
     export_queue(project)
@@ -289,3 +289,41 @@ def test_a_mask_that_equals_its_pre_label_is_noticed_in_every_format(lab, projec
     (lab.masks / "s01.png").write_bytes(predicted.read_bytes())
     (verdict,) = import_masks(project, lab.masks / "s01.png").accepted
     assert verdict.warnings == ("it equals the exported pre-label: accepted without edits",)
+
+
+def test_two_exports_at_once_hand_nothing_out_twice(lab, project, statuses, monkeypatch):
+    record = exporting._record
+
+    def late(*args, **more):
+        monkeypatch.setattr(exporting, "_record", record)
+        export_queue(project, top=1)
+        return record(*args, **more)
+
+    monkeypatch.setattr(exporting, "_record", late)
+    with pytest.raises(ColdalError, match="another export has handed out s00 meanwhile") as caught:
+        export_queue(project)
+    assert caught.value.code == "stale"
+    # Both were called in one second: each had a name of its own, and the second one's is gone.
+    (folder,) = project.layout.exports.iterdir()
+    assert (folder / "manifest.json").is_file()
+    assert list(statuses(project).values()).count("exported") == 1
+
+
+def test_what_a_killed_export_left_goes_with_the_next(lab, project):
+    import fcntl
+    import os
+    import time
+
+    killed = project.layout.exports / ".x.0123456789ab.partial"
+    working = project.layout.exports / ".y.0123456789ab.partial"
+    for folder in (killed, working):
+        folder.mkdir()
+        (folder / "image.png").write_bytes(b"of a patient")
+        os.utime(folder, (time.time() - 3600,) * 2)
+    held = os.open(working, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        export_queue(project)
+    finally:
+        os.close(held)
+    assert (killed.exists(), working.exists()) == (False, True)

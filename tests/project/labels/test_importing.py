@@ -300,7 +300,7 @@ def test_an_import_that_dies_before_its_commit_leaves_nothing(lab, project, monk
 def test_a_process_killed_after_the_commit_is_mended_by_the_next_import(lab, project, monkeypatch):
     lab.mask("s00.png")
     monkeypatch.setattr(
-        "coldal_tui.project.labels.importing.reconcile_label_files", lambda project: None
+        "coldal_tui.project.labels.importing.tidy_label_files", lambda project: None
     )
     import_masks(project, lab.masks)
     monkeypatch.undo()

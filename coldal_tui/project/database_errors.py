@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 
 from coldal_tui.errors import ColdalError
+
+_LEAST_BYTES = 256 * 1024
 
 _TROUBLES: dict[type[apsw.Error], tuple[str, str, str]] = {
     apsw.BusyError: (
@@ -52,5 +55,15 @@ def database_errors(path: Path) -> Iterator[None]:
         yield
     except tuple(_TROUBLES) as error:
         trouble = next(known for kind, known in _TROUBLES.items() if isinstance(error, kind))
+        if isinstance(error, apsw.IOError) and _is_full(path):
+            # Where there is no room for the files beside the database, it fails as if broken.
+            trouble = _TROUBLES[apsw.FullError]
         what, remedy, code = trouble
         raise ColdalError(what, where=str(path), remedy=remedy, code=code) from error
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_BYTES
+    except OSError:
+        return False

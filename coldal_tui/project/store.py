@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import logging
 import os
@@ -459,7 +458,10 @@ def pack(value: Any) -> Any:
 
 
 def current_user() -> str:
+    """The person's name as the system has it for the process's uid, whatever LOGNAME says."""
+    import pwd
+
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

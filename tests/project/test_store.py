@@ -275,3 +275,18 @@ def test_a_network_file_system_gets_no_wal(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "on_network_file_system", lambda path: True)
     store = Store(tmp_path / "project.db", create=True)
     assert store.value("PRAGMA journal_mode") == "delete"
+
+
+def test_the_name_is_that_of_the_uid(monkeypatch):
+    import os
+    import pwd
+
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    monkeypatch.setenv("USER", "somebody-else")
+    assert current_user() != "somebody-else"
+
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert current_user() == f"uid {os.getuid()}"

@@ -22,10 +22,15 @@ def make_map(spec: MapSpec, folder: Path, report: Reporter) -> StepResult:
     if spec.base is None:
         made = project(vectors, spec.seed, progress=report.progress)
         xy, placed = made.xy, 0
-        how = {"method": made.method, "perplexity": made.perplexity, "distinct": made.distinct}
+        how = {
+            "method": made.method,
+            "perplexity": made.perplexity,
+            "distinct": made.distinct,
+            "components": made.components,
+        }
     else:
         xy, placed = _place_new(scan_ids, vectors, Path(spec.base))
-        how = {"method": "placed", "perplexity": None, "distinct": None}
+        how = {"method": "placed", "perplexity": None, "distinct": None, "components": None}
     save_map(folder / MAP_FILE, scan_ids, xy)
     report.log(f"{len(scan_ids)} scans on the map, {how['method']}")
     return StepResult(

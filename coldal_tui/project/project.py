@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -162,6 +163,15 @@ class Project:
     def scans(self) -> list[ScanRecord]:
         """All indexed scans in ``scan_id`` order, missing ones included."""
         rows = self.store.rows("SELECT * FROM scans ORDER BY scan_id")
+        return [ScanRecord.from_row(row) for row in rows]
+
+    def scans_named(self, scan_ids: Iterable[str]) -> list[ScanRecord]:
+        """Those of some scans that are indexed, in ``scan_id`` order; the others are not read."""
+        rows = self.store.rows(
+            "SELECT * FROM scans WHERE scan_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY scan_id",
+            (json.dumps(list(scan_ids)),),
+        )
         return [ScanRecord.from_row(row) for row in rows]
 
     def scan(self, scan_id: str) -> ScanRecord:

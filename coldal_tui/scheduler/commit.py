@@ -178,6 +178,7 @@ def _commit_map(project: Project, job: Job, spec: MapSpec, receipt: Receipt) -> 
     with store.action("map", undoable=False) as action:
         _finish(project, job, receipt, {k: v for k, v in result.items() if k != "file"})
         params = {k: result[k] for k in ("method", "perplexity", "distinct", "placed")}
+        params["components"] = result.get("components")  # a job of an older version had none
         map_id = store.insert(
             "maps",
             encoder_hash=spec.encoder_hash,

@@ -96,8 +96,8 @@ def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRec
     named = {row["scan_id"]: row for row in labels}
     scans = [
         scan
-        for scan in project.scans()
-        if scan.scan_id in named and scan.state == "present" and scan.excluded is None
+        for scan in project.scans_named(named)
+        if scan.state == "present" and scan.excluded is None
     ]
     files = checked_labels(project, [named[scan.scan_id] for scan in scans])
     return [(scan, str(files[scan.scan_id])) for scan in scans]
@@ -158,8 +158,8 @@ def _forward(
     todo = sorted(candidates | unseen)
     if not todo:
         return None
-    scans = {scan.scan_id: scan for scan in project.scans()}
-    inputs: list[ScanInput] = [scans[name].input(project.images) for name in todo]
+    scans = project.scans_named(todo)
+    inputs: list[ScanInput] = [scan.input(project.images) for scan in scans]
     return ScoreSpec(
         run=str(project.run_folder(run_id)),
         run_id=run_id,

@@ -21,6 +21,8 @@ Rows = NDArray[np.float32]
 EXACT_LIMIT = 5000
 """Distinct rows up to which scikit-learn's t-SNE is used; openTSNE above."""
 FEWEST_FOR_TSNE = 4
+COMPONENTS = 50
+"""Principal components that openTSNE sees of wider rows."""
 _BLOCK_ROWS = 4096
 _ITERATIONS = 750  # openTSNE: 250 with early exaggeration, 500 without
 
@@ -30,12 +32,14 @@ class Projection:
     """``xy`` (N, 2) float64; ``distinct`` rows among the N; identical rows share one point.
 
     ``method`` and ``perplexity`` say how it was made; ``none`` and None below 4 distinct rows.
+    ``components`` is the number of principal components that t-SNE saw, None: the rows themselves.
     """
 
     xy: Floats64
     method: Method
     perplexity: float | None
     distinct: int
+    components: int | None = None
 
 
 def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> Projection:
@@ -43,7 +47,9 @@ def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> 
 
     Rows are L2-normalised in float64 and kept as float32; zero rows stay zero. Identical rows
     (after that) share one point. t-SNE runs on the M distinct rows with perplexity
-    min(30, (M - 1) / 3) and PCA initialisation. With fewer than 4 distinct rows there is no
+    min(30, (M - 1) / 3) and PCA initialisation. Above 5,000 distinct rows wider than 50 it sees
+    their 50 first principal components in their place (van der Maaten and Hinton 2008, section
+    4.2). With fewer than 4 distinct rows there is no
     t-SNE: they lie at their true distances, the first at the origin, the second on the x axis.
     ``progress(done, total, message)`` is called from the calling thread.
 
@@ -60,15 +66,18 @@ def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> 
     report(0.0, 1.0, f"projecting {len(rows)} distinct embeddings")
     method: Method = "none"
     perplexity: float | None = None
+    components: int | None = None
     if len(rows) < FEWEST_FOR_TSNE:
         points = _few(rows)
     else:
         perplexity = min(30.0, (len(rows) - 1) / 3)
         method = "sklearn-tsne" if len(rows) <= EXACT_LIMIT else "opentsne"
         run = _sklearn_tsne if method == "sklearn-tsne" else _opentsne
+        if method == "opentsne" and rows.shape[1] > COMPONENTS:
+            components, rows = COMPONENTS, _principal(rows)
         points = _finite(run(rows, perplexity, seed32(seed), report))
     report(1.0, 1.0, "projected")
-    return Projection(points[inverse], method, perplexity, len(rows))
+    return Projection(points[inverse], method, perplexity, len(rows), components)
 
 
 def place(base_embeddings: Floats, base_xy: Floats, new_embeddings: Floats, k: int = 5) -> Floats64:
@@ -189,6 +198,15 @@ def _sklearn_tsne(rows: Rows, perplexity: float, seed: int, report: Progress) ->
     with single_thread():
         model = TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
         return np.asarray(model.fit_transform(rows.astype(np.float64)), dtype=np.float64)
+
+
+def _principal(rows: Rows) -> Rows:
+    """(n, 50) coordinates of (n, d) rows along their first principal axes."""
+    from sklearn.decomposition import PCA
+
+    with single_thread():
+        model = PCA(COMPONENTS, svd_solver="covariance_eigh")
+        return np.ascontiguousarray(model.fit_transform(rows), dtype=np.float32)
 
 
 def _opentsne(rows: Rows, perplexity: float, seed: int, report: Progress) -> Floats64:

@@ -74,6 +74,7 @@ def test_two_scans_lie_at_their_true_distance(shard, report, tmp_path) -> None:
         "method": "none",
         "perplexity": None,
         "distinct": 2,
+        "components": None,
     }
 
 

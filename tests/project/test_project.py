@@ -10,6 +10,7 @@ import pytest
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.layout import Layout, find_project, is_project
 from coldal_tui.project.project import Project, encoder_key, relative_or_absolute
+from coldal_tui.project.records import ScanRecord
 
 
 def test_a_new_project_names_its_images_relative_to_itself(lab):
@@ -92,6 +93,22 @@ def test_a_project_without_a_scan_can_not_go_on(lab):
     with pytest.raises(ColdalError) as caught:
         lab.start().require_scans()
     assert caught.value.code == "no-scans"
+
+
+def test_some_scans_are_read_without_the_others(lab, monkeypatch):
+    lab.pictures("a", "b", "c", "d")
+    project = lab.start()
+    made = []
+    from_row = ScanRecord.from_row
+
+    def counting(row):
+        made.append(row["scan_id"])
+        return from_row(row)
+
+    monkeypatch.setattr(ScanRecord, "from_row", counting)
+    found = project.scans_named(["d", "b", "no such scan"])
+    assert [scan.scan_id for scan in found] == made == ["b", "d"]
+    assert project.scans_named([]) == []
 
 
 def test_the_encoders_weights_are_found_from_the_project(lab):

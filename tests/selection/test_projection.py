@@ -117,6 +117,29 @@ def test_opentsne_takes_over_above_the_limit(monkeypatch: pytest.MonkeyPatch) ->
     assert len(told) == 2 + 15
 
 
+def test_wide_rows_of_a_large_pool_are_seen_by_their_principal_components(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(projection, "EXACT_LIMIT", 100)
+    seen: list[np.ndarray] = []
+
+    def spy(rows: np.ndarray, *others: object) -> np.ndarray:
+        seen.append(rows)
+        return np.zeros((len(rows), 2)) + np.arange(len(rows))[:, None]
+
+    monkeypatch.setattr(projection, "_opentsne", spy)
+    rows = np.random.default_rng(6).normal(size=(150, 80)).astype(np.float32)
+    assert project(rows, 7).components == 50
+    # By hand: the unit rows less their mean, times the axes of their singular value decomposition.
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    centred = (unit - unit.mean(axis=0)).astype(np.float64)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:50]
+    assert np.abs(seen[0]) == pytest.approx(np.abs(centred @ axes.T), abs=1e-4)
+    assert project(rows[:, :50], 7).components is None
+    assert seen[1].shape == (150, 50)
+    assert project(rows[:90], 7).components is None
+
+
 _BITS = """
 import hashlib, numpy as np
 from coldal_tui.selection import clustering, projection

@@ -62,7 +62,7 @@ def hide_labels(project: Project) -> HiddenMasks:
         "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active'"
     )
     named = {row["scan_id"]: row for row in rows}
-    scans = [scan for scan in project.scans() if scan.usable and scan.scan_id in named]
+    scans = [scan for scan in project.scans_named(named) if scan.usable]
     files = checked_labels(project, [named[scan.scan_id] for scan in scans])
     with _staged(project) as folder:
         for scan in scans:
@@ -176,7 +176,7 @@ def patients_in(project: Project, table: Path, scans: tuple[SimulatedScan, ...])
         named = {by_scan[row["scan_id"]] for row in rows if row["scan_id"] in by_scan}
     elif "filename" in columns:
         listed = PatientTable({row["filename"]: ("", {}) for row in rows})
-        paths = {scan.scan_id: scan.rel_path for scan in project.scans()}
+        paths = {scan.scan_id: scan.rel_path for scan in project.scans_named(by_scan)}
         named = {by_scan[name] for name in by_scan if listed.lookup(paths[name]) is not None}
     else:
         raise UsageError(

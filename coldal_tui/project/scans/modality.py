@@ -52,14 +52,19 @@ def decide_modality(project: Project) -> Decision | None:
 
     Pictures of 8 bits and DICOM files need no decision. A file that can't be read is passed over.
     """
+    rows = project.store.tuples(
+        "SELECT scan_id, modality, dtype FROM scans WHERE state = 'present' "
+        "AND excluded IS NULL AND duplicate_of IS NULL ORDER BY scan_id"
+    )
     asked = [
-        scan
-        for scan in project.scans()
-        if scan.usable and scan.modality in _UNSAID and scan.dtype not in _EIGHT_BITS
+        scan_id
+        for scan_id, modality, dtype in rows
+        if modality in _UNSAID and dtype not in _EIGHT_BITS
     ]
     if not asked:
         return None
-    chosen = [asked[n] for n in np.unique(np.linspace(0, len(asked) - 1, MOST_READ).astype(int))]
+    few = np.unique(np.linspace(0, len(asked) - 1, MOST_READ).astype(int))
+    chosen = project.scans_named(asked[n] for n in few)
     channels = {scan.channels for scan in chosen}
     found = _look(project, chosen, channels.pop() if len(channels) == 1 else 1)
     if not found or not found[0].files:

@@ -90,7 +90,26 @@ def find_not_scans(scans: Sequence[FoundScan]) -> dict[str, FileProblem]:
         if _hold_few_values([scan for scan, _ in pairs]):
             for scan, other in pairs:
                 found[scan.rel_path] = _problem(scan, MASK, "the mask", other)
-    return found
+    return found | _orphans(scans, found)
+
+
+def _orphans(
+    scans: Sequence[FoundScan], found: Mapping[str, FileProblem]
+) -> dict[str, FileProblem]:
+    """Masks whose scan is not there: they lie in a folder that holds masks for the most part."""
+    members: dict[PurePosixPath, list[FoundScan]] = defaultdict(list)
+    for scan in scans:
+        members[PurePosixPath(scan.rel_path).parent].append(scan)
+    orphans = {}
+    for folder, inside in members.items():
+        masks = [scan for scan in inside if scan.rel_path in found]
+        if not _MASK_FOLDER.fullmatch(folder.name) or 2 * len(masks) <= len(inside):
+            continue
+        for scan in inside:
+            if scan.rel_path not in found and _hold_few_values([scan]):
+                reason = f"lies among masks in {folder.name}/ and has few values, so it is no scan"
+                orphans[scan.rel_path] = FileProblem(scan.rel_path, MASK, reason, "not-an-image")
+    return orphans
 
 
 def pattern_of(rel_path: str) -> str:

@@ -137,3 +137,21 @@ def test_masks_that_are_scans_of_a_project_stay_and_are_named(tmp_path: Path) ->
         write_image(images / "b.png", 3)
         _mask(images / "b_mask.png")
         assert reindex(project).added == ("b",)
+
+
+def test_a_mask_whose_scan_is_missing_is_no_scan(tmp_path: Path) -> None:
+    """``c`` has a mask and no image (a download cut off); ``d`` is an image in a wrong place."""
+    for name, seed in (("a", 1), ("b", 2), ("e", 3)):
+        write_image(tmp_path / "images" / f"{name}.png", seed)
+        _mask(tmp_path / "labels" / f"{name}.png")
+    _mask(tmp_path / "labels" / "c.png")
+    pixels = np.random.default_rng(9).integers(0, 255, (8, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "labels" / "d.png")
+    masks = {f"labels/{name}.png": "mask" for name in "abce"}
+    assert _found(tmp_path) == masks
+
+
+def test_a_folder_of_that_name_may_hold_scans(tmp_path: Path) -> None:
+    for name in "abc":
+        _mask(tmp_path / "lesions" / f"{name}.png", shape=(8, 8 + ord(name) % 5))
+    assert _found(tmp_path) == {}

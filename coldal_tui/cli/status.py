@@ -191,6 +191,14 @@ def show_runs(out: Console, s: Snapshot) -> None:
             *[number(run.classes.get(name, {}).get("dice"), 3) for name in classes if columns],
         )
     common.print_table(out, "Runs, measured on the validation scans", table)
+    absent = [
+        name
+        for name, one in s.runs[-1].classes.items()
+        if 0 < one.get("scans", 0) <= one.get("both_empty", 0) + one.get("spurious", 0)
+    ]
+    if 0 < len(absent) < len(s.runs[-1].classes):
+        said = f"no validation label holds {', '.join(absent)}: left out of the mean"
+        _facts(out, [(s.runs[-1].run_id, said)])
     stale = [(run.run_id, f"old: {run.stale}") for run in s.runs[-3:] if run.stale]
     if stale:
         _facts(out, stale)

@@ -146,3 +146,16 @@ def test_scans_that_a_job_left_out_are_said(call: Call, queued: Path) -> None:
     assert "1 file unreadable or refused, 1 of them left out by a job" in " ".join(said.split())
     listed = call("index", queued, "--problems").out
     assert "scan_0 (/data/scan_0.png): left out of training: cut short (job 3)" in listed
+
+
+def test_a_class_that_no_validation_label_holds_is_said(call: Call, queued: Path) -> None:
+    add_run(queued, "run-001", ("lung", "rare"))
+    with Project(queued) as project, project.store.transaction():
+        for name, empty in (("lung", 0), ("rare", 1)):
+            where = f"$.validation.classes.{name}"
+            project.store.execute(
+                "UPDATE runs SET summary = json_set(summary, ?, 1, ?, ?)",
+                (f"{where}.scans", f"{where}.both_empty", empty),
+            )
+    said = " ".join(call("status", queued).out.split())
+    assert "run-001 no validation label holds rare: left out of the mean" in said

@@ -175,3 +175,27 @@ def test_the_result_is_finite_for_single_pixels_at_opposite_corners() -> None:
     a, b = np.zeros((2, 300, 400), dtype=bool)
     a[0, 0], b[-1, -1] = True, True
     assert measure_masks(a, b, None).hd == pytest.approx(math.hypot(299, 399))
+
+
+def test_a_class_that_no_label_holds_is_in_no_mean() -> None:
+    """Dice 0.5 of the one class; the other is empty in both labels, predicted once."""
+    seen = ClassMetrics(0.5, 4.0, 2.0, "px")
+    scans = {
+        "a": {"seen": seen, "rare": ClassMetrics(1.0, 0.0, 0.0, "px", "both-empty")},
+        "b": {"seen": seen, "rare": ClassMetrics(0.0, 9.0, 9.0, "px", "spurious")},
+    }
+    classes, mean = summarise(scans, ["seen", "rare"])
+    assert mean is not None
+    assert (mean.dice, mean.hd, mean.hd95) == (0.5, 4.0, 2.0)
+    assert (classes["rare"].dice, classes["rare"].both_empty, classes["rare"].spurious) == (
+        0.5,
+        1,
+        1,
+    )
+
+
+def test_where_no_label_holds_anything_all_classes_count() -> None:
+    empty = ClassMetrics(1.0, 0.0, 0.0, "px", "both-empty")
+    _, mean = summarise({"a": {"x": empty, "y": empty}}, ["x", "y"])
+    assert mean is not None
+    assert mean.dice == 1.0

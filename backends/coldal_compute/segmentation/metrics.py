@@ -147,11 +147,16 @@ def _nearest(points: NDArray[np.floating], others: NDArray[np.floating]) -> NDAr
 def summarise(
     scans: Mapping[str, Mapping[str, ClassMetrics]], classes: Sequence[str]
 ) -> tuple[dict[str, ClassSummary], MeanMetrics | None]:
-    """Means per class over scans, and over the classes; None where there is no scan."""
+    """Means per class over scans, and over the classes; None where there is no scan.
+
+    A class that no label holds is left out of the mean over classes: Dice 1 of two empty masks
+    says nothing of it. Where no label holds any class, all count.
+    """
     if not scans:
         return {}, None
     summary = {name: _summary([found[name] for found in scans.values()]) for name in classes}
-    every = list(summary.values())
+    held = [one for one in summary.values() if one.both_empty + one.spurious < one.scans]
+    every = held or list(summary.values())
     return summary, MeanMetrics(
         dice=_mean([one.dice for one in every]),
         hd=_mean_or_none([one.hd for one in every]),

@@ -15,6 +15,15 @@ from coldal_tui.project.views.snapshot import RunState
 
 VALIDATION = "validation"
 """The split of the frozen validation scans; others are ``evaluation-JOB``."""
+_WITH_HELD = (
+    "WITH held AS MATERIALIZED (SELECT DISTINCT run_id, split, class FROM metrics "
+    "WHERE note IN ('', 'missed')) "
+)
+_HELD = (
+    "((m.run_id, m.split, m.class) IN (SELECT run_id, split, class FROM held) "
+    "OR (m.run_id, m.split) NOT IN (SELECT run_id, split FROM held))"
+)
+"""Classes that a label of the split holds, all where none does; others are in no mean."""
 SAME = 0.0005
 """Two Dice that differ by less look the same with three decimals, and count as such."""
 
@@ -165,8 +174,9 @@ def _measures(run_id: str, splits: Sequence[SplitState], coverage: float | None)
 def read_scores(project: Project, run_id: str, split: str) -> tuple[ScanScore, ...]:
     """Every scan of a split under a run, the worst first: by Dice, then by HD95, then by name."""
     rows = project.store.rows(
-        "SELECT m.*, s.scan_id IS NOT NULL AS known FROM metrics m LEFT JOIN scans s "
-        "ON s.scan_id = m.scan_id WHERE m.run_id = ? AND m.split = ? ORDER BY m.scan_id, m.rowid",
+        f"{_WITH_HELD}SELECT m.*, s.scan_id IS NOT NULL AS known FROM metrics m LEFT JOIN scans s "
+        f"ON s.scan_id = m.scan_id WHERE m.run_id = ? AND m.split = ? AND {_HELD} "
+        "ORDER BY m.scan_id, m.rowid",
         (run_id, split),
     )
     classes: dict[str, dict[str, ClassScore]] = {}
@@ -253,8 +263,9 @@ def _splits(project: Project) -> dict[str, list[SplitState]]:
         for row in project.store.rows("SELECT job_id, ended_at FROM jobs WHERE kind = 'evaluate'")
     }
     rows = project.store.rows(
-        "SELECT run_id, split, avg(dice) AS dice, avg(hd95) AS hd95, min(unit) AS unit, "
-        "min(unit) != max(unit) AS mixed FROM metrics GROUP BY run_id, split, scan_id"
+        f"{_WITH_HELD}SELECT run_id, split, avg(dice) AS dice, avg(hd95) AS hd95, "
+        "min(unit) AS unit, min(unit) != max(unit) AS mixed FROM metrics m "
+        f"WHERE {_HELD} GROUP BY run_id, split, scan_id"
     )
     splits: dict[tuple[str, str], list[Row]] = {}
     for row in rows:

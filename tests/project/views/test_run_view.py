@@ -266,3 +266,17 @@ def test_an_evaluation_is_not_compared_with_validation(root: Path) -> None:
         measure(project, "old", "validation", x=0.5)
         measure(project, "new", "evaluation-6", x=0.7)
         assert read_comparison(project, "old", "new", "evaluation-6")[1] is None
+
+
+def test_a_class_that_no_label_of_a_split_holds_is_in_no_mean(root: Path) -> None:
+    with Project(root) as project:
+        add_run(project, "run-001", ["s00"], ["s01"])
+        measure(project, "run-001", "validation", s01=(0.5, 1.0))
+        with project.store.transaction():
+            project.store.execute("UPDATE metrics SET note = 'both-empty' WHERE dice = 1.0")
+        (score,) = read_scores(project, "run-001", "validation")
+        assert (score.dice, len(score.classes)) == (0.5, 1)
+        runs = take_snapshot(project).runs
+        state = read_measures(project, runs, None, ())["run-001"].validation
+        assert state is not None
+        assert state.dice == 0.5

@@ -7,7 +7,10 @@
 - ``person``: whom this folder is for, where several people got one each;
 - ``deidentified``: true where every ``scan_id`` is a pseudonym of the project's key map;
 - ``annotations``: files that hold pre-labels of many scans, with their SHA-256 as exported;
-- ``items``: one object per scan, with these fields (``manifest.csv`` has the first fifteen).
+- ``items``: one object per scan, with these fields (``manifest.csv`` has the first ones).
+
+Labelers are blind: why a scan is in the queue stands only in the project's own copy of the
+manifest, which lies beside the export's folder and holds the scans of all people.
 
 ======================  ===========================================================================
 ``rank``                place in the queue, 1 first
@@ -17,7 +20,7 @@
 ``modality``            such as CT; null where unknown
 ``shape``               the scan's grid: ``[rows, columns]`` or ``[i, j, k]``
 ``spacing``             mm per grid axis, or null
-``role``, ``cluster``,  why the scan is in the queue
+``role``, ``cluster``,  why the scan is in the queue: in the project's own copy alone
 ``score``, ``round``,
 ``strategy``
 ``run``                 which model made the pre-label
@@ -57,15 +60,16 @@ COLUMNS = (
     "modality",
     "shape",
     "spacing",
-    "role",
-    "cluster",
-    "score",
-    "round",
-    "strategy",
     "run",
     "prelabel",
     "assignee",
 )
+OWN_COLUMNS = (*COLUMNS, "role", "cluster", "score", "round", "strategy")
+"""Of the project's own copy."""
+
+OWN_JSON, OWN_CSV = ".manifest.json", ".manifest.csv"
+"""Endings of the project's own copy: ``exports/NAME.manifest.json`` beside ``exports/NAME/``."""
+
 _LEVELS_ABOVE = 2
 """How far above the imported folder a manifest is looked for: ``export/masks/anna``."""
 
@@ -182,6 +186,15 @@ def read_manifest(folder: Path) -> Manifest | None:
     return None
 
 
+def read_own_manifest(path: Path) -> Manifest | None:
+    """The project's own copy of a manifest; None where the file is none."""
+    try:
+        document = _read_json(path)
+    except (OSError, ValueError):
+        return None
+    return _manifest(path, document) if document is not None else None
+
+
 def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
     items = document.get("items")
     rows = [row for row in items if isinstance(row, dict)] if isinstance(items, list) else []
@@ -206,12 +219,12 @@ def to_json(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The manifest as CSV text with ``COLUMNS``; sizes as ``512x381``, absent values empty."""
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
+    """The manifest as CSV text with ``columns``; sizes as ``512x381``, absent values empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(row.get(column)) for column in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return stream.getvalue()
 
 

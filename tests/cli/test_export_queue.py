@@ -88,7 +88,7 @@ def test_a_de_identified_export_says_where_its_keys_are(
     (key_line,) = [line for line in done.out.splitlines() if line.startswith("who is who")]
     keys = json.loads(Path(key_line.partition(": ")[2]).read_text())
     assert {key["scan_id"] for key in keys["scans"].values()} == {"scan_0", "scan_1", "scan_2"}
-    names = {path.stem for path in (out / "images").iterdir()}
+    names = {path.stem for path in (out / "labeler-1" / "images").iterdir()}
     assert names == set(keys["scans"])
 
 

@@ -76,9 +76,9 @@ class ExportMeta:
     """What the whole export says about itself, and how it is made.
 
     ``created`` is ISO 8601 with its offset, or empty where dates are left out. ``person`` is whom
-    this folder is for, where several people get one each. ``slices`` says which slices of a
-    volume 2-D tools get. ``deidentifier`` cleans images where it is given. ``intensity`` is how
-    pictures are made of what is none.
+    this folder is for, ``place`` what it is called beside those of others. ``slices`` says which
+    slices of a volume 2-D tools get. ``deidentifier`` cleans images where it is given.
+    ``intensity`` is how pictures are made of what is none.
     """
 
     project: str
@@ -87,6 +87,7 @@ class ExportMeta:
     ignore_value: int | None = None
     exported_by: str | None = None
     person: str | None = None
+    place: str = ""
     slices: SliceChoice = field(default_factory=SliceChoice)
     deidentifier: Deidentifier | None = None
     intensity: IntensityChoice = BY_FILE

@@ -57,7 +57,7 @@ def deliver(
         for name, items in shares.items():
             told = _counted(progress, sum(len(r.images) for r in results), total)
             person = next((item.assignee for item in items if item.assignee), None)
-            own = replace(meta, person=person) if name else meta
+            own = replace(meta, person=person, place=name) if name else meta
             results.append(export(stage.folder / name, items, own, told))
         if list(shares) != [""]:
             stage.write_text("README.md", _index(shares, meta))
@@ -89,22 +89,31 @@ def _index(shares: Mapping[str, Sequence[ExportItem]], meta: ExportMeta) -> str:
         {item.scan_id for items in shares.values() for item in items}
     )
     rows = [f"| `{name}/` | {len(items)} |" for name, items in shares.items()]
-    return "\n".join(
-        [
-            f"# Scans to label: {meta.project}",
-            "",
-            "Each person gets the folder with their name, and nothing else; it holds everything.",
-            "",
-            "| folder | scans |",
-            "|---|---|",
-            *rows,
-            "",
-            f"{twice} scans lie in two folders: they are drawn twice, by different people who "
-            "don't see each other's masks, so that raters can be compared.",
-            "",
-            "When the masks are back, put them into the folders they came from and import this "
-            "folder as a whole: each mask is then known by its author. Say what counts where two "
-            "people drew one scan with `--conflict` (annotator:NAME, majority or staple).",
+    lines = [
+        f"# Scans to label: {meta.project}",
+        "",
+        "Each person gets the folder with their name, and nothing else; it holds everything.",
+        "",
+        "| folder | scans |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
+    if twice:
+        scans = "1 scan lies" if twice == 1 else f"{twice} scans lie"
+        lines += [
+            f"{scans} in two folders, to be drawn twice, by different people who don't see each "
+            "other's masks, so that raters can be compared.",
             "",
         ]
+    lines.append(
+        "When the masks are back, put them into the folders they came from and import this folder "
+        "as a whole: each mask is then known by its author."
+        + (
+            " Say what counts where two people drew one scan with `--conflict` (annotator:NAME, "
+            "majority or staple)."
+            if twice
+            else ""
+        )
     )
+    return "\n".join([*lines, ""])

@@ -118,11 +118,17 @@ def place_nifti(stage: Stage, item: ExportItem, meta: ExportMeta, relative: str)
 
 
 def place_picture(
-    stage: Stage, item: ExportItem, *, stem: str | None = None, eight_bit: bool = False
+    stage: Stage,
+    item: ExportItem,
+    *,
+    stem: str | None = None,
+    eight_bit: bool = False,
+    channels: int = 1,
 ) -> PlacedImage:
     """A picture's pixels as displayed, as a PNG without any text; a TIFF where PNG can't hold it.
 
-    ``eight_bit`` is not lossless: 16-bit pictures are shown in their usual window.
+    ``eight_bit`` is not lossless: 16-bit pictures are shown in their usual window. A grey picture
+    gets ``channels`` of them, all alike.
     """
     image = read_to_hand_out(item.ref)
     base = stem or f"images/{item.scan_id}"
@@ -131,7 +137,9 @@ def place_picture(
 
         return _stored(stage, item, f"{base}.png", png_bytes(picture(image)))
     if fits_png(image.header):
-        return _stored(stage, item, f"{base}.png", png_of(image.array))
+        grey = image.array.shape[-1] == 1
+        pixels = np.repeat(image.array, channels, axis=-1) if grey else image.array
+        return _stored(stage, item, f"{base}.png", png_of(pixels))
     digest = stage.write(f"{base}.tif", lambda path: _write_tiff(path, image))
     return PlacedImage(f"{base}.tif", source_sha256(item), digest)
 

@@ -19,7 +19,7 @@ from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page
 from coldal_tui.exchange.masks.rle_encode import brush_rle
 
 TASKS, CONFIG = "tasks.json", "labeling_config.xml"
-_LOCAL = "/data/local-files/?d=images/"
+_LOCAL = "/data/local-files/?d="
 _TAG, _IMAGE = "tag", "image"
 
 
@@ -41,15 +41,20 @@ class _LabelStudio(FlatLayout):
     annotations = TASKS
 
     def finish(self, stage: Stage, placed: Sequence[Placed], meta: ExportMeta) -> Mapping[str, str]:
-        tasks = [task_of(picture, meta.classes) for picture in self.pictures]
+        tasks = [task_of(picture, meta.classes, meta.place) for picture in self.pictures]
         stage.write_text(CONFIG, labeling_config(meta.classes))
         return {TASKS: stage.write_text(TASKS, json.dumps(tasks, ensure_ascii=False) + "\n")}
 
     def page(self, placed: Sequence[Placed], meta: ExportMeta) -> Page:
         return Page(
             opening=[
-                "Label Studio serves local files only where it is told to. Start it in this "
-                "folder:",
+                "Label Studio serves local files only where it is told to. Start it in "
+                + (
+                    f"the folder that `{meta.place}/` lies in; those of other people may lie "
+                    "beside it, in one server:"
+                    if meta.place
+                    else "this folder:"
+                ),
                 "```\n"
                 "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true \\\n"
                 'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT="$PWD" label-studio start\n'
@@ -89,9 +94,13 @@ def labeling_config(classes: Sequence[str]) -> str:
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
 
-def task_of(picture: Picture, classes: Sequence[str]) -> dict[str, Any]:
-    """One task (labelstud.io, "Import pre-annotated data"); its prediction where there is one."""
-    data = {"image": _LOCAL + quote(picture.file), "scan_id": picture.name}
+def task_of(picture: Picture, classes: Sequence[str], place: str = "") -> dict[str, Any]:
+    """One task (labelstud.io, "Import pre-annotated data"); its prediction where there is one.
+
+    ``place`` is the person's folder: several people's then lie side by side in one server.
+    """
+    where = f"{place}/images" if place else "images"
+    data = {"image": _LOCAL + quote(f"{where}/{picture.file}"), "scan_id": picture.name}
     task: dict[str, Any] = {"data": data}
     if picture.label is not None:
         result = [

@@ -48,25 +48,30 @@ def export_nnunet(
     else NIfTI. Each channel is a file (``_0000``, ``_0001``, …); a PNG holds its colours. Masks
     come into ``labelsTs/<scan_id>…``.
 
+    Where some are grey and the others have one number of channels, the grey ones get that number,
+    all alike.
+
     Raises
     ------
-    UsageError : the scans differ in their number of channels.
+    UsageError : the scans differ in their number of channels otherwise.
     """
     png = all(item.header.affine is None and fits_png(item.header) for item in items)
-    return pack(_Nnunet(".png" if png else ".nii.gz"), out, items, meta, progress)
+    channels = max((item.header.channels for item in items), default=1)
+    return pack(_Nnunet(".png" if png else ".nii.gz", channels), out, items, meta, progress)
 
 
 class _Nnunet:
     empty = (_LABELS,)
 
-    def __init__(self, ending: str) -> None:
+    def __init__(self, ending: str, channels: int) -> None:
         self._ending = ending
+        self._channels = channels
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
         """All cases of a data set have the same channels."""
-        channels = items[0].header.channels
+        channels = self._channels
         refuse(
-            [item for item in items if item.header.channels != channels],
+            [item for item in items if item.header.channels not in (1, channels)],
             f"an nnU-Net data set has one number of channels (here {channels}), and these differ",
             "Export them apart, or use --to nifti.",
         )
@@ -80,9 +85,10 @@ class _Nnunet:
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         base = f"{_IMAGES}/{item.scan_id}"
         if self._ending == ".png":
-            image = place_picture(stage, item, stem=f"{base}_0000")
+            stem, channels = f"{base}_0000", self._channels
+            image = place_picture(stage, item, stem=stem, channels=channels)
             prelabel = copy_prelabel(stage, item, _PRELABELS)
-        elif item.header.channels == 1:
+        elif self._channels == 1:
             image = place_nifti(stage, item, meta, f"{base}_0000.nii.gz")
             prelabel = nifti_prelabel(stage, item, _PRELABELS)
         else:
@@ -94,9 +100,10 @@ class _Nnunet:
     def _place_channels(self, stage: Stage, item: ExportItem, base: str) -> Placed:
         scan = read_to_hand_out(item.ref)
         digests = []
-        for channel in range(scan.header.channels):
+        for channel in range(self._channels):
             name = f"{base}_{channel:04d}.nii.gz"
-            write = partial(write_nifti, image=scan, channel=channel)
+            own = channel if scan.header.channels > 1 else 0
+            write = partial(write_nifti, image=scan, channel=own)
             digests.append(stage.write(name, write))
         prelabel = nifti_prelabel(stage, item, _PRELABELS)
         image = f"{base}_0000.nii.gz"
@@ -108,12 +115,12 @@ class _Nnunet:
 
     def _dataset_json(self, placed: Sequence[Placed], meta: ExportMeta) -> str:
         header = placed[0].item.header
-        if self._ending == ".png" and header.channels == 3:
+        if self._ending == ".png" and self._channels == 3:
             channels = ["R", "G", "B"]
-        elif header.channels == 1:
+        elif self._channels == 1:
             channels = [header.modality or "image"]
         else:
-            channels = [f"channel {number}" for number in range(header.channels)]
+            channels = [f"channel {number}" for number in range(self._channels)]
         labels = {"background": 0} | {n: v for v, n in enumerate(meta.classes, start=1)}
         if meta.ignore_value is not None:
             labels[IGNORE_NAME] = _ignore_value(meta)

@@ -189,6 +189,7 @@ def write_about(
 
 
 def _row(placed: Placed, meta: ExportMeta, annotations: Mapping[str, str]) -> dict[str, Any]:
+    """A scan in the labeler's manifest; why it is in the queue is none of their business."""
     item, header = placed.item, placed.item.header
     shared = annotations.get(placed.prelabel or "")
     row = {
@@ -200,11 +201,6 @@ def _row(placed: Placed, meta: ExportMeta, annotations: Mapping[str, str]) -> di
         "modality": header.modality,
         "shape": list(header.shape),
         "spacing": None if header.spacing is None else list(header.spacing),
-        "role": item.role,
-        "cluster": item.cluster,
-        "score": item.score,
-        "round": item.round,
-        "strategy": item.strategy,
         "run": item.run,
         "prelabel": placed.prelabel,
         "assignee": item.assignee,

@@ -16,8 +16,9 @@ from coldal_tui.exchange.exporters.delivering import Delivery, deliver
 from coldal_tui.files import disk_error
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
+from coldal_tui.project.own_manifests import write_own_manifest
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.assign import Shares, by_person, deal, is_shared, people_of
+from coldal_tui.project.queue.assign import Shares, by_person, deal, people_of
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run, prediction_file
 from coldal_tui.project.scans.indexing import safe_name
@@ -116,21 +117,26 @@ def export_queue(
         plan = Plan(_default_folder(project), shares, items)
     folder = out.absolute() if out is not None else plan.folder
     try:
+        folders = _folders(plan.shares, plan.items)
         delivery = deliver(
             exporter(format),
             folder,
-            _folders(plan.shares, plan.items),
+            folders,
             _meta(project, wanted, plan),
             progress,
             plan.check,
         )
+        own: tuple[Path, ...] = ()
         try:
+            own = write_own_manifest(project, delivery.folder, folders)
             again = wanted.again or wanted.changed
             return _record(project, format, delivery, handed, plan, again=again)
         except BaseException as error:
             # An export that nobody knows of would be drawn twice.
             if not _unsure(error):
                 shutil.rmtree(delivery.folder, ignore_errors=True)
+                for path in own:
+                    path.unlink(missing_ok=True)
             raise
     except BaseException as error:
         if not _unsure(error):
@@ -253,11 +259,9 @@ def _export_items(
 
 
 def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[ExportItem]]:
-    """What goes into which folder; the only one has no name."""
-    if not is_shared(shares):
-        return {
-            "": [replace(items[scan], assignee="".join(shares[scan]) or None) for scan in items]
-        }
+    """What goes into which folder: one for each person; where nobody is named, one for all."""
+    if not any(shares.values()):
+        return {"": list(items.values())}
     found: dict[str, list[ExportItem]] = {}
     for person, scans in by_person(shares).items():
         name, number = safe_name(person), 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coldal_tui.exchange.incoming.own_files import KnownExports
 from coldal_tui.exchange.manifest import Manifest, read_manifest
+from coldal_tui.project.own_manifests import own_manifests
 from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import all_keys
 
@@ -34,13 +35,19 @@ def _people(project: Project) -> dict[str, dict[str, str]]:
 
 
 def _manifests(project: Project) -> Iterator[Manifest]:
+    """As they were handed out, for each person; of those that are gone, the project's own copy."""
+    there: set[Path] = set()
     for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id DESC"):
         folder = Path(project.root, row["folder"])
         try:
             inside = sorted(path for path in folder.iterdir() if path.is_dir())
         except OSError:
             continue  # sent away, or on a disk that is not there
+        there.add(folder)
         for place in (folder, *inside):
             manifest = read_manifest(place)
             if manifest is not None:
                 yield manifest
+    for folder, own in own_manifests(project):
+        if folder not in there:
+            yield own

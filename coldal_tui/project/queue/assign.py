@@ -59,8 +59,3 @@ def by_person(shares: Shares) -> dict[str, list[str]]:
         for name in share:
             found.setdefault(name, []).append(scan)
     return found
-
-
-def is_shared(shares: Shares) -> bool:
-    """Whether a scan goes to more than one person: then each needs a folder of their own."""
-    return any(len(share) > 1 for share in shares.values())

@@ -124,13 +124,12 @@ def test_the_csv_manifest(tmp_path, photo, brain):
         rows = list(csv.reader(stream))
 
     assert " ".join(rows[0]) == (
-        "rank scan_id image sha256 modality shape spacing role cluster score round strategy run "
-        "prelabel assignee"
+        "rank scan_id image sha256 modality shape spacing run prelabel assignee"
     )
     brain_sha, photo_sha = (sha(Path(item.ref.files[0])) for item in (brain, photo))
     assert [",".join(row) for row in rows[1:]] == [
-        f"1,brain,images/brain.nii.gz,{brain_sha},MR,4x5x6,1.0x1.0x1.5,validation,,,0,,,,Ben",
-        f"2,photo,images/photo.JPG,{photo_sha},CR,6x9,,medoid,3,0.25,0,coldstart,,,",
+        f"1,brain,images/brain.nii.gz,{brain_sha},MR,4x5x6,1.0x1.0x1.5,,,Ben",
+        f"2,photo,images/photo.JPG,{photo_sha},CR,6x9,,,,",
     ]
 
 
@@ -141,7 +140,7 @@ def test_the_json_manifest_says_the_same_and_more(tmp_path, photo):
 
     assert (document["format"], document["project"]) == ("coldal-tui queue", "lungs")
     assert document["items"][0]["shape"] == [6, 9]
-    assert document["items"][0]["cluster"] == 3
+    assert "cluster" not in document["items"][0]
 
 
 def test_the_label_values(tmp_path, photo):

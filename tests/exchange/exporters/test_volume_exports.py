@@ -14,7 +14,6 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from coldal_tui.errors import UsageError
 from coldal_tui.exchange.exporters import exporter
 from coldal_tui.exchange.manifest import read_manifest
 from coldal_tui.files import sha256_file
@@ -266,12 +265,14 @@ def test_pictures_of_colour_are_nnunet_pngs(tmp_path):
     assert names == {"0": "R", "1": "G", "2": "B"}
 
 
-def test_nnunet_refuses_scans_of_different_channels(tmp_path):
+def test_a_grey_picture_beside_colour_ones_gets_their_channels(tmp_path):
     grey, colour = scans.picture(tmp_path), scans.picture(tmp_path, "RGB", name="coloured")
-    with pytest.raises(UsageError, match="differ: photo") as caught:
-        export("nnunet", tmp_path / "out", grey, colour)
-    assert caught.value.code == "wrong-format"
-    assert not (tmp_path / "out").exists()
+    out = export("nnunet", tmp_path / "out", grey, colour)
+    written = np.asarray(Image.open(out / f"imagesTs/{grey.scan_id}_0000.png"))
+    source = np.asarray(Image.open(grey.ref.files[0]))
+    np.testing.assert_array_equal(written, np.stack([source] * 3, axis=-1))
+    document = json.loads((out / "dataset.json").read_text())
+    assert document["channel_names"] == {"0": "R", "1": "G", "2": "B"}
 
 
 def test_channels_of_a_volume_are_nnunet_files_of_their_own(tmp_path):

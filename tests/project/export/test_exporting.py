@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 
 import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.exporters import export_formats
 from coldal_tui.files import sha256_file
 from coldal_tui.project.export import exporting
 from coldal_tui.project.export.exporting import Wanted, export_queue
+from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.importing import import_masks, list_labels
 from coldal_tui.project.queue.actions import assign, pin, skip
 from coldal_tui.project.scans.indexing import reindex
@@ -80,9 +84,56 @@ def test_people_are_dealt_scans_in_turn_and_keep_what_they_had(project):
     rows = project.store.rows("SELECT scan_id, assignee FROM queue ORDER BY scan_id")
     assert [row["assignee"] for row in rows] == ["ana", "carla", "ben"]
     assert report.assignees == {"ana": 1, "carla": 1, "ben": 1}
-    assert {item["scan_id"]: item["assignee"] for item in manifest(report.folder)} == {
-        row["scan_id"]: row["assignee"] for row in rows
-    }
+    for person, scan_id in (("ana", "s00"), ("carla", "s01"), ("ben", "s02")):
+        (item,) = manifest(report.folder / person)
+        assert (item["scan_id"], item["assignee"]) == (scan_id, person)
+        assert (report.folder / person / "README.md").is_file()
+
+
+WHY = ("role", "cluster", "score", "round", "strategy", "entropy", "medoid", "validation")
+
+
+@pytest.mark.parametrize("format", export_formats())
+def test_labelers_are_not_told_why_a_scan_is_in_the_queue(lab, format):
+    """Nor that it is one for validation: not one word of it lies in what they get."""
+    if format == "dicom-seg":
+        pytest.skip("it takes no plain pictures")
+    project = lab.line(3, [("s00", "medoid"), ("s01", "validation")])
+    report = export_queue(project, format=format, assign=("ana",))
+    (ours,) = project.layout.exports.glob("*.manifest.json")
+    told = json.loads(ours.read_text())["items"]
+    assert [(row["scan_id"], row["role"]) for row in told] == [
+        ("s00", "medoid"),
+        ("s01", "validation"),
+    ]
+    assert "role,cluster,score" in ours.with_suffix(".csv").read_text().splitlines()[0]
+    for path in report.folder.rglob("*"):
+        if path.suffix in (".json", ".csv", ".md", ".txt", ".xml"):
+            text = path.read_text()
+            if path.name == "README.md":
+                text = text.partition("## How to open")[0]
+            assert not [word for word in WHY if re.search(rf"\b{word}\b", text)], path
+
+
+def test_two_people_s_pictures_lie_side_by_side_in_one_label_studio(project):
+    wanted = Wanted(people=("ana", "ben"), overlap=1)
+    folder = export_queue(project, format="label-studio", wanted=wanted).folder
+    served = []
+    for person in ("ana", "ben"):
+        for task in json.loads((folder / person / "tasks.json").read_text()):
+            url = task["data"]["image"]
+            assert url.startswith(f"/data/local-files/?d={person}/images/")
+            served.append(url.partition("?d=")[2])
+        assert f"the folder that `{person}/` lies in" in (folder / person / "README.md").read_text()
+    assert len(set(served)) == 4  # s00 twice
+    assert all((folder / path).is_file() for path in served)
+
+
+def test_the_own_copy_leads_back_when_the_folder_is_gone(lab, project):
+    folder = export_queue(project, format="coco", out=lab.folder / "sent").folder
+    shutil.rmtree(folder)
+    (known,) = known_exports(project).handed_out
+    assert [entry.scan_id for entry in known.entries] == ["s00", "s01", "s02"]
 
 
 def test_what_is_out_goes_out_again_only_when_asked(project):
@@ -179,7 +230,7 @@ def test_an_export_is_undone_and_its_folder_stays(project, statuses):
     assert set(statuses(project).values()) == {"queued"}
     assert project.store.rows("SELECT * FROM exports") == []
     assert project.scan("s00").sha256 is None
-    assert (folder / "manifest.json").is_file()
+    assert (folder / "ana" / "manifest.json").is_file()
 
 
 def test_the_audit_trail_has_the_manifest(project):

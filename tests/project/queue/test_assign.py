@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coldal_tui.errors import UsageError
-from coldal_tui.project.queue.assign import by_person, deal, is_shared, people_of
+from coldal_tui.project.queue.assign import by_person, deal, people_of
 
 NOBODY = dict.fromkeys(["s0", "s1", "s2", "s3", "s4"])
 
@@ -61,7 +61,7 @@ def test_an_overlap_needs_two(people):
 
 
 def test_more_overlap_than_scans_shares_them_all():
-    assert is_shared(deal({"s0": None}, ("ana", "ben"), overlap=5))
+    assert deal({"s0": None}, ("ana", "ben"), overlap=5) == {"s0": ("ana", "ben")}
 
 
 def test_names_are_read_from_an_assignee():

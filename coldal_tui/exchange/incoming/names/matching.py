@@ -294,7 +294,12 @@ class Matcher:
                 (scan_id,) if scan_id else (),
             )
         found = self._by_manifest(stem, manifest)
-        return replace(found, how="an earlier export") if isinstance(found, Match) else found
+        if not isinstance(found, Match):
+            return found
+        # Handed to several people, it may be any of theirs.
+        people = {entry.assignee for one, _ in stacks if (entry := one.entry_for(stem))}
+        author = found.author if len(people) == 1 else None
+        return replace(found, how="an earlier export", author=author)
 
     def _by_name(self, candidate: Candidate) -> Match | NoMatch:
         stem = same_name(file_stem(candidate.name))

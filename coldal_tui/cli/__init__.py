@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("init_index", "Look for added, changed and removed scans."),
     "embed": ("steps", "Embed scans with the project's encoder."),
     "map": ("steps", "Project the embeddings to two dimensions."),
+    "advise": ("advise", "What the pool is like, and which first strategy follows."),
     "select": ("steps", "Pick the first queue (embeds and maps what is missing)."),
     "queue": ("queue", "The ranked queue; skip, pin, assign, reopen or exclude scans."),
     "why": ("queue", "The numbers behind a pick."),

@@ -59,6 +59,7 @@ class SelectionSection(Section, frozen=True):
     one_per_patient: bool = False
     entropy: Literal["mean", "foreground", "boundary"] = "mean"
     within: Literal["farthest", "herding", "kmeans"] = "farthest"
+    aim: Literal["average", "every-kind"] = "average"
 
 
 class ValidationSection(Section, frozen=True):
@@ -156,6 +157,7 @@ total = 100                  # scans that may be labelled in all
 [selection]
 # strategy = "coldstart"
 # within = "farthest"        # of coldstart's clusters: farthest points (the paper), herding, kmeans
+# aim = "average"            # what advise looks to: Dice over all scans, or over every kind alike
 # round_strategy = "entropy-diversity"
 # alpha = 0.5                # 1: only uncertainty, 0: only diversity
 # one_per_patient = false    # true: no second scan of a patient before everybody has one
@@ -215,9 +217,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise ColdalError(
-            "the project file is missing", where=str(path), remedy="coldal-tui init"
-        ) from error
+        what = "the project file is missing"
+        raise ColdalError(what, where=str(path), remedy="coldal-tui init") from error
     except OSError as error:
         raise ColdalError(
             f"the project file can't be read: {error.strerror}",
@@ -261,9 +262,8 @@ def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
             allowed = ", ".join(f"[{name}]" for name in sections)
             raise problem(text, where, (table,), "unknown table", f"allowed: {allowed}")
         if not isinstance(value, dict):
-            raise problem(
-                text, where, (table,), "must be a table", f"write [{table}] above its keys"
-            )
+            remedy = f"write [{table}] above its keys"
+            raise problem(text, where, (table,), "must be a table", remedy)
         _check_keys(text, where, (table,), value, sections[table])
 
 

@@ -179,7 +179,7 @@ def by_kind(
     for a, name in enumerate(grid.arms):
         made = []
         for b, labels in enumerate(grid.labels):
-            means = {kind: found[kind][a, b] for kind in kinds}
+            means = {kind: float(found[kind][a, b]) for kind in kinds}
             worst = min(means, key=lambda kind: means[kind])
             point: Document = {
                 "labels": labels,

@@ -83,10 +83,13 @@ def _headline(group: str, compared: Document) -> str:
             f"These scans look alike ({where}): choosing changes Dice by less than {bound:.3f} "
             f"({seeds}). Label in random order over many patients."
         )
+    best = max(arms, key=lambda arm: arm["aubc"]["minus_random"]["mean"])
+    gap = best["aubc"]["minus_random"]
     first = (
-        f"No strategy beats random here ({where}): choosing changes Dice by less than {bound:.3f}"
+        f"No strategy is shown to beat random here ({where}): the best, {best['arm']}, differs "
+        f"by {signed(gap['mean'])} Dice ({ends_of(gap)}; {seeds})."
     )
-    return f"{first} ({seeds}). {visible_words(compared)}".strip()
+    return f"{first} {visible_words(compared)}".strip()
 
 
 def _best_saving(arm: Document) -> list[str]:

@@ -79,7 +79,9 @@ def test_kinds_count_alike_whatever_their_number(setup, cold_cells) -> None:
         if id.strategy == "random":
             cold_cells[id] = msgspec.structs.replace(cell, scans=cell.scans | {"c1": rare})
     kinds = Kinds("style", dict.fromkeys(("a1", "a2", "b1", "b2"), "common") | {"c1": "rare"})
-    found = summarise(setup, COLD, cold_cells, kinds)["groups"]["cold"]["by_kind"]
+    document = summarise(setup, COLD, cold_cells, kinds)
+    found = document["groups"]["cold"]["by_kind"]
+    assert msgspec.json.decode(msgspec.json.encode(document))["groups"]["cold"]["by_kind"] == found
     assert (found["column"], found["kinds"]) == ("style", {"common": 4, "rare": 2})
     kmeans, random = found["arms"]
     point = random["points"][0]

@@ -1,0 +1,74 @@
+"""``advise``: what the pool is like, from embeddings alone, and which first strategy follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common
+from coldal_tui.cli.progress import run_steps
+
+if TYPE_CHECKING:
+    from coldal_tui.project.project import Project
+    from coldal_tui.selection.advice import PoolLooks
+
+RESULTS = "docs/results/README.md"
+
+
+@click.command("advise")
+@common.project_argument()
+@click.option(
+    "--aim",
+    type=click.Choice(["average", "every-kind"]),
+    help="Dice over all scans, or every kind alike; default: coldal.toml.",
+)
+@click.option("--device", help="auto, cpu, cuda or cuda:N; default: coldal.toml.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def advise_command(
+    targets: tuple[str, ...], aim: str | None, device: str | None, as_json: bool
+) -> None:
+    """What the pool is like, and which strategy of the first queue follows from that.
+
+    Looks at embeddings alone (and embeds what is missing). It changes nothing, and claims no gain
+    that was not measured: simulate measures on masks that you have.
+    """
+    import msgspec
+
+    from coldal_tui.selection.advice import advise
+
+    with common.open_project(targets) as project:
+        run_steps(project, [("embed", {"device": device})], detach=False)
+        looks = _looks(project)
+        wanted = project.config.selection.aim if aim is None else aim
+        advice = advise(looks, "every-kind" if wanted == "every-kind" else "average")
+        command = common.paste(f"coldal-tui select --strategy {advice.strategy}", project.root)
+    if as_json:
+        document: dict[str, Any] = {
+            "aim": wanted,
+            "looks": msgspec.to_builtins(looks) | {"has_kinds": looks.has_kinds},
+            "advice": msgspec.to_builtins(advice),
+            "results": RESULTS,
+        }
+        common.print_json(document)
+        return
+    for sentence in advice.because:
+        common.echo(f"· {sentence}")
+    common.echo(f"\nfor the aim {wanted!r}: {command}")
+    if advice.one_per_patient:
+        common.echo("with one_per_patient = true under [selection] in coldal.toml")
+    common.echo(f"measured: {advice.measured} ({RESULTS})")
+
+
+def _looks(project: Project) -> PoolLooks:
+    from coldal_tui.encoders.stored_vectors import read_vectors
+    from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
+    from coldal_tui.selection.advice import look
+
+    _, vectors = usable_vectors(project)
+    scan_ids, rows = read_vectors(shard_rows(project, vectors))
+    records = {scan.scan_id: scan for scan in project.scans()}
+    keys = sorted({key for scan_id in scan_ids for key in records[scan_id].meta})
+    columns = {key: [records[one].meta.get(key, "") for one in scan_ids] for key in keys}
+    patients = [records[scan_id].patient_id for scan_id in scan_ids]
+    return look(rows, patients, columns, project.config.selection.seed)

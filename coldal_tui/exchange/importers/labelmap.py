@@ -1,6 +1,7 @@
-"""Masks by colour: CVAT segmentation mask 1.1 and Pascal VOC, with their ``labelmap.txt``.
+"""Masks by colour: CVAT segmentation mask 1.1, Pascal VOC, CamVid, KITTI and Cityscapes.
 
-The colour of a pixel names its class through ``labelmap.txt``; its index in a palette does not.
+The colour of a pixel names its class through ``labelmap.txt`` (CVAT, VOC) or ``label_colors.txt``
+(CamVid, KITTI and Cityscapes as CVAT and datumaro write them); its index in a palette does not.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ from coldal_tui.exchange.importers.raster import read_picture_mask
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
 from coldal_tui.exchange.importers.shared.picture_values import pack_colours
 
-LABELMAP = "labelmap.txt"
+LABELMAP, COLOURS = "labelmap.txt", "label_colors.txt"
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
 _IMAGES = "JPEGImages"
 _LEVELS = 4
 _LONGEST = 1 << 20
 _VOID = 255
 _LINE = re.compile(r"\s*(.+?)\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::.*)?$")
+_COLOUR_LINE = re.compile(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s+(\S.*?)\s*$")
+_CAMVID, _KITTI, _CITYSCAPES = "annot", "semantic_rgb", "_gtFine_color"
+_NUMBERED_FOLDERS = ("semantic", "instance")
+_NUMBERED_ENDINGS = ("_labelIds", "_instanceIds", "_labelTrainIds")
+_CITYSCAPES_IMAGE = "_leftImg8bit"
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _VOC_COLOURS = 256
 
@@ -40,12 +47,18 @@ class LabelmapImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """A text of names and colours with the name that CVAT gives it."""
-        if path.name != LABELMAP or not read_labelmap(path):
+        if path.name not in (LABELMAP, COLOURS) or not read_labelmap(path):
             return None
-        return "CVAT label map file"
+        return "CVAT label map file" if path.name == LABELMAP else "label colours file"
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """The pictures that were exported with it, and the instances of the same classes."""
+        if path.name == COLOURS:
+            return frozenset(
+                file
+                for file in path.parent.rglob("*.*")
+                if file.suffix.lower() in _PICTURES and _colour_role(file) is None
+            )
         folders = [path.parent / _IMAGES]
         if (path.parent / CLASSES).is_dir():
             folders.append(path.parent / OBJECTS)
@@ -73,7 +86,10 @@ class ColourMaskImporter:
         """A PNG with a label map in a folder above, or in VOC's folder."""
         if not head.startswith(_PNG) or _IMAGES in path.parts[-_LEVELS:]:
             return None
-        if _labelmaps.of(path) is not None:
+        found = _labelmaps.of(path)
+        if found is not None and found.name == COLOURS:
+            return _colour_role(path)
+        if found is not None:
             return "CVAT segmentation"
         return "Pascal VOC" if CLASSES in path.parts[-_LEVELS:] else None
 
@@ -81,9 +97,24 @@ class ColourMaskImporter:
         """A mask stands alone."""
         return frozenset()
 
-    def candidates(self, path: Path) -> Iterator[Candidate]:
+    def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
         """One candidate, named by its file."""
         labelmap = _labelmaps.of(path)
+        role = _colour_role(path) if labelmap and labelmap.name == COLOURS else None
+        if role == _NUMBERS:
+            yield PassedOver(path, "", "numbers of what its coloured masks show")
+            return
+        if role is not None and labelmap is not None:
+            stem = path.stem.removesuffix(_CITYSCAPES)
+            yield Candidate(
+                path,
+                path.with_name(f"{stem}.png").as_posix(),
+                role,
+                partial(read_colour_mask, path, labelmap),
+                other_names=(f"{stem}{_CITYSCAPES_IMAGE}.png",) if stem != path.stem else (),
+                parts=(labelmap,),
+            )
+            return
         yield Candidate(
             path,
             path.as_posix(),
@@ -98,9 +129,29 @@ IMPORTER = ColourMaskImporter()
 MAP_IMPORTER = LabelmapImporter()
 
 
+_NUMBERS = "numbered mask"
+
+
+def _colour_role(path: Path) -> str | None:
+    """What a picture is that lies below ``label_colors.txt``: the format whose coloured mask it
+    is, or ``_NUMBERS``; None for an image.
+    """
+    above = path.parts[-_LEVELS:-1]
+    if path.stem.endswith(_CITYSCAPES):
+        return "Cityscapes"
+    if path.stem.endswith(_NUMBERED_ENDINGS):
+        return _NUMBERS
+    if _KITTI in above:
+        return "KITTI"
+    if path.parent.name in _NUMBERED_FOLDERS:
+        return _NUMBERS
+    return "CamVid" if any(part.endswith(_CAMVID) for part in above) else None
+
+
 def find_labelmap(folder: Path) -> Path | None:
-    """The nearest ``labelmap.txt`` at or above a folder, a few levels up at most."""
-    files = (one / LABELMAP for one in (folder, *folder.parents)[:_LEVELS])
+    """The nearest map of colours at or above a folder, a few levels up at most."""
+    folders = (folder, *folder.parents)[:_LEVELS]
+    files = (one / name for one in folders for name in (LABELMAP, COLOURS))
     return next((file for file in files if read_labelmap(file)), None)
 
 
@@ -124,11 +175,14 @@ def _labelmap(path: Path, _changed: int) -> Mapping[int, str]:
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = _LINE.match(line)
-        if found is None or any(int(part) > 255 for part in found.groups()[1:]):
+        found = _LINE.match(line) or _COLOUR_LINE.match(line)
+        if found is None:
             return {}
-        red, green, blue = (int(part) for part in found.groups()[1:])
-        names.setdefault(red << 16 | green << 8 | blue, found.group(1))
+        parts = found.groups() if found.re is _LINE else (found[4], found[1], found[2], found[3])
+        red, green, blue = (int(part) for part in parts[1:])
+        if max(red, green, blue) > 255:
+            return {}
+        names.setdefault(red << 16 | green << 8 | blue, parts[0])
     return names
 
 

@@ -125,6 +125,18 @@ def cvat_masks(folder: Path, drawn: Mapping[str, Drawn]) -> None:
         Image.fromarray(picture).save(folder / "SegmentationClass" / file)
 
 
+def mots(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    """As datumaro writes it: 1,000 × (1 + label) + track; the labels in an order of their own."""
+    order = list(reversed(CLASSES))
+    (folder / "instances").mkdir(parents=True)
+    (folder / "instances" / "labels.txt").write_text("\n".join(order))
+    for file, one in drawn.items():
+        picture = np.zeros(one[0][1].shape, np.uint16)
+        for name, mask in one:
+            picture[mask] = 1000 * (1 + order.index(name)) + 7
+        Image.fromarray(picture).save(folder / "instances" / file)
+
+
 def label_studio(folder: Path, drawn: Mapping[str, Drawn]) -> None:
     tasks = []
     for number, (file, one) in enumerate(drawn.items(), start=1):
@@ -339,6 +351,7 @@ FLAT_WRITERS: dict[str, Writer] = {
     "datumaro": datumaro,
     "qupath": qupath,
     "supervisely": supervisely,
+    "mots": mots,
     "nnunet": nnunet,
     "monai-label": monai_label,
     "nifti": one_slice,

@@ -456,3 +456,17 @@ def test_curves_are_refused_even_beside_other_drawings(tmp_path):
     write(tmp_path / "x.json", [task(1, "a.png", annotation(9, curve, two_images("image")))])
 
     assert plan_import(tmp_path, targets("a"), CLASSES, None).quarantined[0].code == "unknown-shape"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/data/upload/3/0a1b2c3d-cx01_äö_1.png",
+        "/data/upload/3/0a1b2c3d-cx01_%C3%A4%C3%B6_1.png",
+    ],
+)
+def test_an_upload_is_found_by_the_name_that_the_server_made_of_it(tmp_path, address):
+    """Uploaded as ``cx01 äö (1).png``; Label Studio 1.23 drops the blanks and brackets."""
+    write(tmp_path / "x.json", [task(1, address, annotation(9, two_images("image")))])
+
+    assert set(labels(tmp_path, targets("cx01 äö (1)", "cx01 ao 2"))) == {"cx01 äö (1)"}

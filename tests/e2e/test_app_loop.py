@@ -70,7 +70,7 @@ def test_from_an_empty_project_to_the_second_queue(new_project, cxr, labeler, tm
             await until(pilot, lambda: isinstance(app.screen, ExportWindow))
             await pilot.press("enter")
             await until(pilot, lambda: state().budget.exported == 6)
-            (folder,) = (root / "exports").iterdir()
+            (folder,) = (root / "exports").glob("*/")
             scans = [item.scan_id for item in state().queue]
             masks = labeler({"folder": folder, "scans": scans}, cxr / "masks")
 

@@ -185,7 +185,7 @@ def visible_wrong(root: Path) -> Iterator[str]:
         unknown = unknown_files(project)
         if unknown:
             yield f"no row knows {unknown}"
-        for folder in project.layout.exports.iterdir():
+        for folder in project.layout.exports.glob("*/"):
             hidden = folder.name.startswith(".")
             if not hidden and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
                 yield f"half an export is visible: {folder.name}"

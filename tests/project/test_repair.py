@@ -201,3 +201,19 @@ def test_plain_files_hold_everything(labelled, tmp_path):
     assert "labels/versions/a.v1.png" in {line.split("  ")[1] for line in sums}
     assert code(lambda: export_project(labelled, tmp_path / "out")) == "error"
     assert [path.name for path in tmp_path.glob(".*partial")] == []
+
+
+def test_what_comes_again_after_an_undo_leaves_no_file_that_no_row_knows(labelled, lab):
+    from coldal_tui.project.labels.files import reconcile_label_files as follow
+
+    for _ in range(2):
+        labelled.store.undo_last()
+    follow(labelled)
+    import_masks(labelled, lab.masks)
+    # As another import, which found nothing new, does beside it.
+    follow(labelled)
+    labelled.store.undo_last()
+    follow(labelled)
+    assert unknown_files(labelled) == []
+    names = sorted(path.name for path in labelled.layout.label_versions.iterdir())
+    assert [name for name in names if "withdrawn" not in name] == []

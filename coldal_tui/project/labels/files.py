@@ -11,6 +11,7 @@ from pathlib import Path
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.project.backups import UNTIDY_KEY
+from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 from coldal_tui.project.store import Row, told
 
@@ -152,7 +153,7 @@ def reconcile_label_files(project: Project) -> None:
         by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
         labels, versions = layout.labels, layout.label_versions
         waiting = {entry.name for entry in os.scandir(versions)}
-        waiting |= _bring_back(rows, waiting, versions)
+        waiting |= _bring_back(rows, waiting, layout)
         for path in sorted(labels.iterdir()):
             if _is_label(path) and not _in_place(path, active, waiting):
                 _put_away(path, by_hash, versions)
@@ -165,15 +166,21 @@ def reconcile_label_files(project: Project) -> None:
             project.store.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,))
 
 
-def _bring_back(rows: list[Row], waiting: set[str], versions: Path) -> set[str]:
-    """Names of versions whose files were withdrawn by an undo and have a row again by a redo."""
-    found = set()
+def _bring_back(rows: list[Row], waiting: set[str], layout: Layout) -> set[str]:
+    """Names of versions whose files were withdrawn by an undo and have a row again by a redo.
+
+    What was imported anew after the undo has its file already.
+    """
+    found, versions = set(), layout.label_versions
     for row in rows:
         name = _version_name(row)
         stem, suffix = split_name(row["file"].rpartition("/")[2])
         withdrawn = f"{stem}.withdrawn-{row['sha256'][:8]}{suffix}"
         if withdrawn in waiting and name not in waiting:
-            path = versions / withdrawn
+            path, there = versions / withdrawn, layout.labels / f"{stem}{suffix}"
+            anew = row["state"] == "active" and there.is_file()
+            if anew and sha256_file(there) == row["sha256"]:
+                continue
             if sha256_file(path) == row["sha256"]:
                 path.replace(versions / name)
                 found.add(name)

@@ -160,10 +160,10 @@ class ClustersPane(WhileSeen, TablePane):
         if beside:
             plot_width, lines = width - width // 2, min(height, 2 * PLOT_HEIGHT)
             plot.styles.width = plot_width
-        elif width >= PLOT_WIDTH and height >= 2 * PLOT_HEIGHT:
-            lines = max(PLOT_HEIGHT, min(2 * PLOT_HEIGHT, height - rows))
-            if rows + lines <= height:
-                self.table.styles.height = rows
+        elif width >= PLOT_WIDTH and height - rows >= PLOT_HEIGHT:
+            # Rows first: the chart has what they leave over.
+            lines = min(2 * PLOT_HEIGHT, height - rows)
+            self.table.styles.height = rows
         plot.styles.height = lines
         plot.draw(partial(silhouettes_content, scores, self.look))
         return width - plot_width if beside else width

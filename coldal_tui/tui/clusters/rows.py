@@ -150,7 +150,7 @@ def silhouette_line(known: Silhouettes, width: int, look: Look) -> Content:
         return Content.styled(f"silhouette {number(known.best, 2, look)} at k = {first}", MUTED)
     head, tail = f"silhouette by k: {first} ", f" {last}"
     room = width - len(head) - len(tail)
-    spark = sparkline(values, look, max(1, room))
+    spark = sparkline(values, look, max(1, room), zero=True)
     if len(spark) < len(values):
         return Content.assemble((head, MUTED), spark, (tail, MUTED))
     at = [k for k, _ in known.scores].index(known.k) if known.best is not None else -1
@@ -159,18 +159,18 @@ def silhouette_line(known: Silhouettes, width: int, look: Look) -> Content:
 
 
 def silhouette_plot(known: Silhouettes, width: int, height: int, look: Look) -> Content:
-    """Columns from the least to the greatest score, the chosen k in the accent's colour."""
+    """Columns from 0 to the greatest score, the chosen k in the accent's colour."""
     values = [score for _, score in known.scores]
     ks = [k for k, _ in known.scores]
     heading = _heading(known, width, look)
-    margin = max(len(f"{value:.2f}") for value in (min(values), max(values))) + 1
+    margin = max(len(f"{value:.2f}") for value in (min(*values, 0.0), max(values))) + 1
     step = next((s for s in (4, 3, 2, 1) if s * len(ks) <= width - margin), 1)
     shown = min(len(ks), max(0, width - margin) // step)
     rows = height - 2
     if rows < 2 or not shown:
         return lines([heading, silhouette_line(known, width, look)][:height])
     bars = chart_columns(values[:shown], rows, look)
-    names = {0: f"{max(values):.2f}", rows - 1: f"{min(values):.2f}"}
+    names = {0: f"{max(values):.2f}", rows - 1: f"{min(*values, 0.0):.2f}"}
     thick = max(1, step - 1)
     drawn = []
     for row, bar in enumerate(bars):

@@ -28,20 +28,24 @@ class Point:
     high: float
 
 
-def sparkline(values: Sequence[float], look: Look, width: int | None = None) -> str:
-    """A cell for each value, from the least to the greatest.
+def sparkline(
+    values: Sequence[float], look: Look, width: int | None = None, *, zero: bool = False
+) -> str:
+    """A cell for each value, from the least (``zero``: from 0, or below) to the greatest.
 
     With more values than ``width``, a cell shows the mean of its share of them.
     """
     values = _thinned(values, width) if width is not None else values
     levels = _levels(look)
-    return "".join(levels[n] for n in _steps(values, len(levels) - 1))
+    return "".join(levels[n] for n in _steps(values, len(levels) - 1, zero=zero))
 
 
 def columns(values: Sequence[float], height: int, look: Look) -> list[str]:
-    """Columns ``height`` cells high, the least value still visible; lines from the top."""
+    """Columns ``height`` cells high that stand on 0, or on the least where that is below 0; what
+    is least is still visible. Lines from the top.
+    """
     levels = _levels(look)
-    units = [step + 1 for step in _steps(values, height * len(levels) - 1)]
+    units = [step + 1 for step in _steps(values, height * len(levels) - 1, zero=True)]
     return [
         "".join(_cell(unit - row * len(levels), levels) for unit in units)
         for row in reversed(range(height))
@@ -56,11 +60,11 @@ def _cell(units: int, levels: str) -> str:
     return " " if units <= 0 else levels[min(units, len(levels)) - 1]
 
 
-def _steps(values: Sequence[float], most: int) -> list[int]:
-    """Each value as 0 to ``most``; all equal: all in the middle."""
+def _steps(values: Sequence[float], most: int, *, zero: bool) -> list[int]:
+    """Each value as 0 to ``most``, from the least or from 0; all equal: all in the middle."""
     if not values:
         return []
-    low, high = min(values), max(values)
+    low, high = min(*values, 0.0) if zero else min(values), max(values)
     if high <= low:
         return [most // 2] * len(values)
     return [round((value - low) / (high - low) * most) for value in values]

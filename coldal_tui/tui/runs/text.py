@@ -18,6 +18,8 @@ from coldal_tui.visible import counted, visible
 
 LEAST_HEIGHT, MOST_HEIGHT = 4, 20
 BESIDE_WIDTH = 76
+CURVE_FROM = 3
+"""Runs from which there is a curve to see; fewer are told as numbers."""
 
 
 def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:
@@ -61,8 +63,12 @@ def curve_content(
 ) -> Content:
     """Dice over labels, and HD95 beside or below where there is room for both.
 
-    ``bare``: Dice alone has no heading, since what is around it says what it is.
+    ``bare``: Dice alone has no heading, since what is around it says what it is; and fewer than
+    three runs are numbers.
     """
+    points = dice_points(runs, measures)
+    if bare and 0 < len(points) < CURVE_FROM:
+        return lines(_few_runs(runs, points, look)[: max(1, height)])
     charts = _charts(runs, measures, look)
     beside = width >= BESIDE_WIDTH and len(charts) == 2
     stacked = not beside and len(charts) == 2 and height >= 2 * (LEAST_HEIGHT + 2)
@@ -77,6 +83,22 @@ def curve_content(
     left, right = drawn
     rows = [one.pad_right(each_width + 3 - one.cell_length) for one in left]
     return lines([row + other for row, other in zip(rows, right, strict=True)])
+
+
+def _few_runs(runs: Sequence[RunState], points: Sequence[Point], look: Look) -> list[Content]:
+    """``8 labels  Dice 0.893 (0.86 to 0.91)``, a line for each measured run."""
+    rows = []
+    measured = [run for run in runs if run.mean is not None]
+    for run, point in zip(measured, points, strict=True):
+        spread = f" ({number(point.low, 2, look)} to {number(point.high, 2, look)})"
+        rows.append(
+            Content.assemble(
+                f"{counted(run.labels, 'label')}  Dice ",
+                (number(point.y, DICE, look), BOLD),
+                (spread if point.high > point.low else "", MUTED),
+            )
+        )
+    return [*rows, Content.styled(f"a curve from {CURVE_FROM} runs on", MUTED)]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,13 @@ def test_a_sparkline_goes_from_the_least_to_the_greatest() -> None:
     assert sparkline([0, 3, 6], ASCII) == ".=#"
 
 
+def test_bars_stand_on_zero_and_go_below_only_for_what_is_below() -> None:
+    # 0.5 of 0.75 is two thirds of seven steps; 1 of -1 to 1 is all of them, 0 the middle.
+    assert sparkline([0.75, 0.5], UNICODE, zero=True) == "█▆"
+    assert sparkline([-1, 0, 1], UNICODE, zero=True) == "▁▅█"
+    assert columns([15, 30], 1, ASCII) == ["=#"]
+
+
 def test_equal_values_are_drawn_in_the_middle() -> None:
     assert sparkline([2, 2], UNICODE) == "▄▄"
     assert sparkline([], UNICODE) == ""

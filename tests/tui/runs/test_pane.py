@@ -301,9 +301,8 @@ def test_a_state_that_does_not_fit_is_passed_over(trained: Path, state: dict[str
 
 def test_the_small_curve_shows_the_newest_distance(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
-        await ready(app, pilot, "●")
-        assert screen(app).count("●") == 2
-        assert screen(app).rstrip().endswith("labels")
+        await ready(app, pilot, "a curve from 3 runs on")
+        assert screen(app).count("Dice 0.") == 2
         assert str(app.pane.border_subtitle) == "HD95 5.0 px"
 
     drive(trained, CurvePane(), steps, size=(42, 8))
@@ -311,7 +310,7 @@ def test_the_small_curve_shows_the_newest_distance(trained: Path) -> None:
 
 def test_the_small_curve_follows_a_new_run(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
-        await ready(app, pilot, "●")
+        await ready(app, pilot, "a curve from 3 runs on")
         with Project(trained) as project:
             add_run(project, 3, 3, scan_2=0.9)
         app.refresh_view()

@@ -255,5 +255,10 @@ def test_a_curve_says_what_its_spread_is() -> None:
     assert heading.startswith("Dice  +- SD over 4 scans")
 
 
+def test_on_the_home_screen_one_run_is_a_number() -> None:
+    drawn = curve_content([ONE], {"run-001": measures("run-001")}, ASCII, 42, 6, bare=True).plain
+    assert drawn.splitlines() == ["16 labels  Dice 0.900 (0.85 to 0.94)", "a curve from 3 runs on"]
+
+
 def test_nothing_measured_is_nothing_drawn() -> None:
     assert curve_content([], {}, UNICODE, 40, 8).plain == ""

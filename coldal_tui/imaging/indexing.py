@@ -118,7 +118,7 @@ def index_folder(
     the caller has walked already. ``workers`` threads read headers; the result does
     not depend on their number. ``progress`` gets (done, total, path).
     """
-    root = Path(root)
+    root = Path(root).absolute()
     known = known or {}
     if walk is None:
         walk = found_files(root, include=include, exclude=exclude)
@@ -299,7 +299,7 @@ def _scan(
         digest = hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
     first = records[files[0]].dicom
     return FoundScan(
-        ref=ScanRef(kind, tuple(str((root / f).absolute()) for f in files)),
+        ref=ScanRef(kind, tuple(str(root / f) for f in files)),
         header=header,
         name=_name(root, files, first),
         rel_path=min(files),

@@ -113,11 +113,11 @@ def reindex(
             code="all-gone",
         )
     patients.prepare([found.rel_path for found in matches.values()])
-    report = _record(project, result, matches, before, patients, digest)
+    report = _record(project, result, matches, before, patients, digest, lookalikes)
     told = before or section.patients_pattern or section.channels
     cases = None if told else find_cases(result.scans)
     alike = _patients_alike(project)
-    return replace(report, lookalikes=lookalikes, cases=cases, patients_alike=alike)
+    return replace(report, cases=cases, patients_alike=alike)
 
 
 def _patients_alike(project: Project) -> tuple[tuple[str, ...], ...]:
@@ -173,6 +173,8 @@ def _same_again(project: Project, last: LastIndex) -> IndexReport:
         duplicates=dict(copies),
         problems=tuple(FileProblem(**row) for row in problems),
         no_patient=last.no_patient,
+        lookalikes=last.lookalikes,
+        patients_alike=_patients_alike(project),
     )
 
 
@@ -203,6 +205,7 @@ def _record(
     before: Mapping[str, ScanRecord],
     patients: PatientRule,
     digest: str,
+    lookalikes: tuple[str, ...],
 ) -> IndexReport:
     duplicates = _duplicates(project, result.scans, matches, before)
     added, changed, moved, returned = [], [], [], []
@@ -230,7 +233,7 @@ def _record(
     )
     write_shortly(store, file_writes(store, result))
     with store.action("index", undoable=False) as action:
-        remember(project, digest, len(result.known), len(patients.unmatched))
+        remember(project, LastIndex(digest, len(result.known), len(patients.unmatched), lookalikes))
         action.summary = (
             f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
             f"{len(moved)} moved, {len(removed)} removed"
@@ -250,6 +253,7 @@ def _record(
         duplicates=duplicates,
         problems=result.problems,
         no_patient=len(patients.unmatched),
+        lookalikes=lookalikes,
         read=result.read,
     )
 

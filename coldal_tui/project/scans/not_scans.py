@@ -145,12 +145,12 @@ def split(name: str) -> tuple[str, str]:
     for ending in (".nii.gz", ".ome.tif", ".ome.tiff"):
         if name.lower().endswith(ending):
             return name[: -len(ending)], name[-len(ending) :]
-    path = PurePosixPath(name)
-    return path.stem, path.suffix
+    dot = name.rfind(".")
+    return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
 
 
 def _stem(scan: FoundScan) -> str:
-    return split(PurePosixPath(scan.rel_path).name)[0]
+    return split(scan.rel_path.rpartition("/")[2])[0]
 
 
 def _problem(scan: FoundScan, code: str, what: str, other: FoundScan) -> FileProblem:
@@ -169,7 +169,7 @@ def _mask_of(
         other = _partner(scan, match["base"], by_stem) or _sibling(scan, match["base"], by_stem)
         if other is not None:
             return pattern_of(scan.rel_path), other
-    folders = PurePosixPath(scan.rel_path).parts[:-1]
+    folders = scan.rel_path.split("/")[:-1]
     if any(_MASK_FOLDER.fullmatch(folder) for folder in folders):
         base = match["base"] if match else _stem(scan)
         other = _partner(scan, base, by_stem)
@@ -179,7 +179,7 @@ def _mask_of(
 
 
 def _in_mask_folder(scan: FoundScan) -> bool:
-    return any(_MASK_FOLDER.fullmatch(part) for part in PurePosixPath(scan.rel_path).parts[:-1])
+    return any(_MASK_FOLDER.fullmatch(part) for part in scan.rel_path.split("/")[:-1])
 
 
 def _partner(
@@ -210,7 +210,7 @@ def _sibling(
 
 def _thumbnail_of(scan: FoundScan, by_stem: Mapping[str, list[FoundScan]]) -> FoundScan | None:
     match = _THUMB_NAME.fullmatch(_stem(scan))
-    inside = any(_THUMB_FOLDER.fullmatch(part) for part in PurePosixPath(scan.rel_path).parts[:-1])
+    inside = any(_THUMB_FOLDER.fullmatch(part) for part in scan.rel_path.split("/")[:-1])
     base = (match["base"] or match["after"]) if match else _stem(scan) if inside else None
     for other in by_stem.get(base.lower(), ()) if base else ():
         small, large = scan.header.shape, other.header.shape

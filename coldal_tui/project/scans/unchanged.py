@@ -20,11 +20,15 @@ _KEY = "last_index"
 
 
 class LastIndex(msgspec.Struct, frozen=True):
-    """What the last index found: the folder's digest, known files, scans without a patient."""
+    """What the last index found: the folder's digest, known files, scans without a patient.
+
+    ``lookalikes`` are scans that look like masks or thumbnails, and stay scans.
+    """
 
     digest: str
     files: int
     no_patient: int
+    lookalikes: tuple[str, ...] = ()
 
 
 def folder_digest(project: Project, walk: Walk) -> str:
@@ -73,10 +77,9 @@ def unchanged(project: Project, digest: str) -> LastIndex | None:
     return last
 
 
-def remember(project: Project, digest: str, files: int, no_patient: int) -> None:
+def remember(project: Project, found: LastIndex) -> None:
     """Keep what this index found (inside a transaction)."""
-    found = msgspec.json.encode(LastIndex(digest, files, no_patient)).decode()
-    project.store.replace("meta", key=_KEY, value=found)
+    project.store.replace("meta", key=_KEY, value=msgspec.json.encode(found).decode())
 
 
 def forget(project: Project) -> None:

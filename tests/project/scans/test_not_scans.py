@@ -134,6 +134,7 @@ def test_masks_that_are_scans_of_a_project_stay_and_are_named(tmp_path: Path) ->
         project.reload_config()
         report = reindex(project)
         assert (report.scans, report.lookalikes) == (2, ("a_mask",))
+        assert reindex(project).lookalikes == ("a_mask",)  # told again of an unchanged folder
         write_image(images / "b.png", 3)
         _mask(images / "b_mask.png")
         assert reindex(project).added == ("b",)

@@ -301,3 +301,14 @@ def test_an_entropy_map_is_interpolated_between_the_pixels_of_the_working_grid()
     logits = torch.tensor([[[0.0, 60.0]], [[0.0, 0.0]]])
     np.testing.assert_array_equal(entropy_map(logits, (1, 4)), [[255, 191, 64, 0]])
     np.testing.assert_array_equal(entropy_map(logits, (1, 4), values=1), [[255, 191, 64, 0]])
+
+
+def test_a_blank_image_is_not_the_most_uncertain(images: Any, tmp_path: Path) -> None:
+    """A network without a clue gives half and half everywhere, and there is nothing to see."""
+    model = load_model(_run(tmp_path / "run", images), _CPU)
+    shape = (1, *(model.plan.image_size or ()))
+    _, blank = scoring.score_image([model], np.zeros(shape, np.float16))
+    assert (blank.entropy, blank.class_entropy, blank.foreground) == (0.0, (0.0, 0.0), 0.0)
+    seen = np.zeros(shape, np.float16)
+    seen[0, 3:9, 3:9] = 1
+    assert scoring.score_image([model], seen)[1].entropy > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,16 +22,29 @@ def score_image(
     """The first network's logits ``(C, *grid)`` of a preprocessed image, and the scan's scores.
 
     Entropies and features are the first network's, which is the one that is measured and
-    predicts; ``bald`` is what all of them disagree about, and None where there is but one.
+    predicts; ``bald`` is what all of them disagree about, and None where there is but one. A blank
+    image (every channel constant) holds nothing to be unsure about: its scores are 0.
     """
     own, coarse = ensemble[0].logits_and_features(image)
     logits = [own, *(model.working_logits(image) for model in ensemble[1:])]
     near = focused(own)
-    return own, ScanScores(
+    scores = ScanScores(
         entropy=mean_entropy(own),
         class_entropy=class_entropies(own),
         bald=mutual_information(logits) if len(logits) > 1 else None,
         foreground=near.foreground,
         boundary=near.boundary,
         features=tuple(map(float, coarse)) if features else None,
+    )
+    return own, scores if np.any(image) else _certain(scores)
+
+
+def _certain(scores: ScanScores) -> ScanScores:
+    return msgspec.structs.replace(
+        scores,
+        entropy=0.0,
+        class_entropy=(0.0,) * len(scores.class_entropy),
+        bald=None if scores.bald is None else 0.0,
+        foreground=None if scores.foreground is None else 0.0,
+        boundary=None if scores.boundary is None else 0.0,
     )

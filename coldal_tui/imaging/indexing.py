@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from coldal_tui.imaging.recognise import HEAD_BYTES, recognise
 from coldal_tui.imaging.walk import FileFacts, Walk, found_files
 
 QUICK_BYTES = 64 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 
 ProblemKind = Literal["unreadable", "not-an-image", "refused"]
 Progress = Callable[[int, int, str], None]
@@ -153,6 +155,29 @@ def quick_hash(path: Path, size: int) -> str:
             stream.seek(max(QUICK_BYTES, size - QUICK_BYTES))
             digest.update(stream.read(QUICK_BYTES))
     return digest.hexdigest()
+
+
+def is_as_indexed(ref: ScanRef, digest: str) -> bool:
+    """Whether a scan's files still have the quick hash that the index gave it.
+
+    True where that can't be told: of scans whose voxels lie beside their header, and of a
+    ``digest`` that is none.
+    """
+    paired = ref.kind in ("nrrd", "metaimage") or (
+        ref.kind == "nifti" and not all(f.lower().endswith((".nii", ".nii.gz")) for f in ref.files)
+    )
+    if paired or not _DIGEST.fullmatch(digest):
+        return True
+    hashes = [quick_hash(Path(file), Path(file).stat().st_size) for file in ref.files]
+    return digest in (joined_digest(hashes), joined_digest(hashes, ordered=True))
+
+
+def joined_digest(hashes: Sequence[str], *, ordered: bool = False) -> str:
+    """The quick hash of a scan of several files (of one: the file's own); sorted by default."""
+    if len(hashes) == 1:
+        return hashes[0]
+    joined = "\n".join(hashes if ordered else sorted(hashes))
+    return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
 
 
 def find_duplicates(scans: Sequence[FoundScan]) -> dict[int, int]:
@@ -293,10 +318,7 @@ def _scan(
     records: Mapping[str, KnownFile],
 ) -> FoundScan:
     stamps = tuple(records[m].stamp for m in members)
-    digest = stamps[0].quick_hash
-    if len(stamps) > 1:
-        joined = "\n".join(sorted(s.quick_hash for s in stamps))
-        digest = hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+    digest = joined_digest([stamp.quick_hash for stamp in stamps])
     first = records[files[0]].dicom
     return FoundScan(
         ref=ScanRef(kind, tuple(str(root / f) for f in files)),

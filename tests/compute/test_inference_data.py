@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from coldal_compute.segmentation.augmentation import Patches, cut_patch
 from coldal_compute.segmentation.data import (
@@ -23,7 +24,9 @@ from coldal_compute.segmentation.data import (
 from coldal_compute.segmentation.plan import Plan
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanImage
+from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.labelfile import write_label
+from coldal_tui.jobs.spec import LabelledScan, ScanInput
 
 
 def _plan(patch: tuple[int, ...] = (16, 16), channels: int = 1, **changes: Any) -> Plan:
@@ -174,3 +177,18 @@ def test_the_cache_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
 def test_no_channel_is_dropped_or_made_up(own: int, wanted: int) -> None:
     with pytest.raises(ImageError, match=f"a scan of {own} channel.*takes {wanted}"):
         fit_channels(np.zeros((4, 4, own), np.float32), wanted)
+
+
+def test_an_image_that_changed_after_the_index_is_left_out_of_training(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(file)
+    (found,) = index_folder(tmp_path).scans
+    scan = ScanInput("a", found.ref, (8, 8), 1, None, None, found.quick_hash)
+    label = tmp_path / "label.png"
+    write_label(label, np.eye(8, dtype=np.uint8), None)
+    case, plan = LabelledScan(scan, str(label)), _plan((8, 8))
+    assert len(load_samples([case], plan, file_readers())[0]) == 1
+    Image.fromarray(np.arange(64, dtype=np.uint8)[::-1].reshape(8, 8)).save(file)
+    samples, (failed,) = load_samples([case], plan, file_readers())
+    assert samples == []
+    assert "changed after the last index" in failed.message

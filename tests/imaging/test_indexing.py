@@ -18,6 +18,7 @@ from coldal_tui.imaging.indexing import (
     IndexResult,
     find_duplicates,
     index_folder,
+    is_as_indexed,
     quick_hash,
 )
 from coldal_tui.imaging.reading import read_scan
@@ -313,3 +314,12 @@ def test_real_oblique_series_is_a_volume() -> None:
     lps = np.array(itk.TransformIndexToPhysicalPoint((7, 5, 2)))
     ours = np.asarray(scan.header.affine) @ [7, 5, 2, 1]
     np.testing.assert_allclose(ours[:3], lps * [-1, -1, 1], atol=1e-3)
+
+
+def test_a_scan_knows_whether_its_files_are_those_that_were_indexed(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    (scan,) = index_folder(tmp_path).scans
+    assert is_as_indexed(scan.ref, scan.quick_hash)
+    assert is_as_indexed(scan.ref, "made up")
+    Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / "a.png")
+    assert not is_as_indexed(scan.ref, scan.quick_hash)

@@ -199,7 +199,7 @@ def load_samples(
     for number, labelled in enumerate(scans, start=1):
         try:
             label = read_native_label(labelled, readers)
-            image = cached_image(labelled.scan, plan, readers.scan, cache)
+            image = cached_image(labelled.scan, plan, _checked(labelled.scan, readers.scan), cache)
         except Exception as error:
             # One bad file never stops a run; the true reason is kept.
             failed.append(failure(labelled.scan, error))
@@ -209,6 +209,27 @@ def load_samples(
             samples.append(Sample(labelled.scan.scan_id, image, small, class_places(small)))
         told(number)
     return samples, failed
+
+
+def _checked(scan: ScanInput, read: ReadScan) -> ReadScan:
+    """``read`` that raises ImageError where the scan's files are not those that the index knew.
+
+    A mask that was drawn on another image would teach nonsense without a word.
+    """
+    from coldal_tui.imaging.indexing import is_as_indexed
+
+    def read_checked(ref: ScanRef) -> ScanImage:
+        image = read(ref)
+        if not is_as_indexed(ref, scan.quick_hash):
+            raise ImageError(
+                "the image changed after the last index, so its label may not fit",
+                where=Path(ref.files[0]).name,
+                remedy="coldal-tui index takes the change in, and asks about the label",
+                code="changed",
+            )
+        return image
+
+    return read_checked
 
 
 def class_places(label: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:

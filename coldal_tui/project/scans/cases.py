@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanRef
-from coldal_tui.imaging.indexing import FileProblem, FoundScan
+from coldal_tui.imaging.indexing import FileProblem, FoundScan, joined_digest
 from coldal_tui.imaging.reading import joined_header
 from coldal_tui.project.scans.not_scans import split
 
@@ -59,14 +58,13 @@ def _joined(base: str, parts: dict[str, FoundScan], endings: Sequence[str]) -> F
     ordered = [parts[end] for end in endings]
     files = tuple(part.ref.files[0] for part in ordered)
     # In their order: the same files as other channels are another scan.
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update("\n".join(part.quick_hash for part in ordered).encode())
+    digest = joined_digest([part.quick_hash for part in ordered], ordered=True)
     return FoundScan(
         ref=ScanRef(ordered[0].ref.kind, files),
         header=joined_header([part.header for part in ordered], files),
         name=base.rstrip("_- ."),
         rel_path=min(part.rel_path for part in ordered),
-        quick_hash=digest.hexdigest(),
+        quick_hash=digest,
         size=sum(part.size for part in ordered),
         files=tuple(stamp for part in ordered for stamp in part.files),
     )

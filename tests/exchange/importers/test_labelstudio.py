@@ -470,3 +470,17 @@ def test_an_upload_is_found_by_the_name_that_the_server_made_of_it(tmp_path, add
     write(tmp_path / "x.json", [task(1, address, annotation(9, two_images("image")))])
 
     assert set(labels(tmp_path, targets("cx01 äö (1)", "cx01 ao 2"))) == {"cx01 äö (1)"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"image": "/data/upload/1/1234abcd-a.png", "filename": "a.png"},
+        {"image": "s3://set/a.png", "scan_id": "c.png"},
+    ],
+)
+def test_a_file_s_name_beside_its_address_is_no_second_image(tmp_path, data):
+    one = annotation(9, two_images("img-1"))
+    write(tmp_path / "x.json", [{"id": 1, "data": data, "annotations": [one]}])
+
+    np.testing.assert_array_equal(labels(tmp_path, targets("a", "b"))["a"], QUARTER)

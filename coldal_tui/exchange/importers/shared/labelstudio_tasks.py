@@ -21,6 +21,7 @@ _MASK = re.compile(
     r"(?P<label>.+)-\d+\.(?:png|npy)$",
     re.IGNORECASE,
 )
+_SCAN_ID = "scan_id"
 _IMAGE_KEYS = ("image", "img")
 _NEAR = 2
 """How many folders below a JSON its masks may lie."""
@@ -146,13 +147,15 @@ class Picture:
 
 def scan_id_of(task: Task) -> str | None:
     """The scan id that an export of ours gave a task, which has one picture then."""
-    return text(task.data.get("scan_id")) or None
+    return text(task.data.get(_SCAN_ID)) or None
 
 
 def pictures_of(task: Task) -> list[Picture]:
     """The pictures of a task: single ones, and the pages of lists (``valueList``)."""
     found: list[Picture] = []
     for key, value in task.data.items():
+        if key == _SCAN_ID:
+            continue
         if isinstance(value, str) and value and (key in _IMAGE_KEYS or _is_picture(value)):
             found.append(Picture(_plain(value), key))
         elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
@@ -161,8 +164,12 @@ def pictures_of(task: Task) -> list[Picture]:
     upload = text(task.data.get("file_upload"))
     if not [one for one in found if one.name]:
         return [Picture(_UPLOAD_PREFIX.sub("", upload), "file_upload")] if upload else []
-    # Label Studio repeats the name of an upload beside the data that was made of it.
-    return [one for one in found if one.key != "file_upload"] or found
+    # Label Studio repeats the name of an upload beside the data that was made of it, and people
+    # keep the file's name beside its address.
+    own = [one for one in found if one.key != "file_upload"] or found
+    single = [one for one in own if one.page is None]
+    seen = {PurePosixPath(one.name).name for one in single}
+    return single[:1] if len(seen) == 1 and len(single) == len(own) else own
 
 
 def picture_of(region: Mapping[str, Any], pictures: Sequence[Picture]) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -101,6 +102,9 @@ def _list(project: Project, as_json: bool) -> None:
             common.echo(f"{number:>3}  {scan}  ({row['code']})")
             source = row["source"] + (f" [{row['source_key']}]" if row["source_key"] else "")
             common.echo(f"     {visible(source)}\n     {visible(row['message'])}")
+            for near in json.loads(row["nearest"])[:1]:
+                words = f"coldal-tui labels accept {number} --scan {near}"
+                common.echo(f"     is it this one? {visible(words)}")
 
 
 def _check(project: Project, as_json: bool) -> None:

@@ -113,6 +113,7 @@ def decide(
         knowing = replace(target, meanings=meanings, frames_by=options.frames_by)
         pixels = turned_back(candidate.load_for(knowing), target)
         rules = _Rules(classes, ignore_value, options, candidate.exported)
+        pixels = _without_nan(pixels)
         fitted = _fit(target, pixels, rules)
     except ImageError as error:
         keys = error.keys if isinstance(error, UnknownMeaningError) else ()
@@ -225,6 +226,19 @@ class _Plain:
 
     transpose: bool = False
     notes: tuple[str, ...] = ()
+
+
+def _without_nan(pixels: MaskPixels) -> MaskPixels:
+    """Not a number outside of what was drawn is background, as masking tools write it."""
+    if not np.issubdtype(pixels.array.dtype, np.floating):
+        return pixels
+    missing = np.isnan(pixels.array)
+    count = int(np.count_nonzero(missing))
+    if count in (0, missing.size):
+        return pixels
+    note = f"{count} voxels hold no number (NaN): background"
+    array = np.where(missing, np.zeros((), pixels.array.dtype), pixels.array)
+    return replace(pixels, array=array, notes=(*pixels.notes, note))
 
 
 def _check_dimensions(pixels: MaskPixels) -> None:

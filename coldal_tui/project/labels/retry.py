@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.exchange.candidate import ScanTarget
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.exchange.incoming.names.matching import Match, Matcher
+from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.project.changed_images import IMAGE_CHANGED
 from coldal_tui.project.labels.class_map import with_class_map
@@ -96,9 +98,10 @@ def _decide_all(
     classes = project.config.classes
     rules = classes.names, classes.ignore_value, with_class_map(project, options)
     by_id = {target.scan_id: target for target in scans}
-    claims = Counter(chosen or row["scan_id"] for row in rows)
+    found = {} if chosen else _found_since(project, scans, rows, rules[2])
+    claims = Counter(_scan_of(row, chosen, found) for row in rows)
     for row in rows:
-        target = by_id.get(chosen or row["scan_id"] or "")
+        target = by_id.get(_scan_of(row, chosen, found) or "")
         if target is None:
             yield row, _without_scan(row)
             continue
@@ -112,7 +115,7 @@ def _decide_all(
                 *rules,
                 key=row["source_key"],
                 format=row["format"] or "auto",
-                class_name=row["class_name"],
+                class_name=row["class_name"] or _class_of(row, found),
                 author=row["author"],
             )
             verdict = stager.finish(verdict, again=True)
@@ -121,6 +124,39 @@ def _decide_all(
             yield row, Retried(row["quarantine_id"], target.scan_id, False, error.code, what)
         else:
             yield row, replace(verdict, source=row["source"])
+
+
+def _found_since(
+    project: Project, scans: Sequence[ScanTarget], rows: Sequence[Row], options: ImportOptions
+) -> dict[int, Match]:
+    """Masks without a scan that find one now, by their number: its image was indexed since."""
+    lost = [row for row in rows if row["scan_id"] is None and not row["source_key"]]
+    if not lost:
+        return {}
+    words = ClassWords(project.config.classes.names, options.values)
+    matcher = Matcher(scans, None, words)
+    found: dict[int, Match] = {}
+    for row in lost:
+        name = str(row["source"])
+        match = matcher.match(Candidate(Path(name), name, row["format"], _never))
+        if isinstance(match, Match):
+            found[row["quarantine_id"]] = match
+    return found
+
+
+def _never() -> MaskPixels:
+    raise ValueError("a name is matched, nothing is read")
+
+
+def _scan_of(row: Row, chosen: str | None, found: Mapping[int, Match]) -> str | None:
+    match = found.get(row["quarantine_id"])
+    known: str | None = row["scan_id"]
+    return chosen or known or (match.scan_id if match else None)
+
+
+def _class_of(row: Row, found: Mapping[int, Match]) -> str:
+    match = found.get(row["quarantine_id"])
+    return match.part.class_name or "" if match and match.part else ""
 
 
 def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | Retried) -> Retried:

@@ -324,3 +324,23 @@ def test_a_flat_scan_with_a_header_is_compared_through_it(oblique, save_volume, 
 
     assert decision.geometry == "flip"
     np.testing.assert_array_equal(decision.label, sitk.GetArrayFromImage(flat)[0])
+
+
+def test_no_number_around_what_is_drawn_is_background(volume, oblique, save_nibabel, ras_affine):
+    """As FSL and ANTs write masked floats."""
+    array = sitk.GetArrayFromImage(oblique).transpose(2, 1, 0).astype(np.float32)
+    outside = array == 0
+    array[outside] = np.nan
+    accepted = decide(volume, save_nibabel(array, ras_affine(oblique)), ("organ", "tumour"), None)
+    expected = np.where(outside, 0, array).astype(np.uint8)
+    np.testing.assert_array_equal(accepted.label, expected)
+    assert f"{int(outside.sum())} voxels hold no number (NaN): background" in accepted.notes
+
+
+def test_a_probability_map_is_none_in_spite_of_its_background(
+    volume, oblique, save_nibabel, ras_affine
+):
+    array = sitk.GetArrayFromImage(oblique).transpose(2, 1, 0).astype(np.float32) * 0.4
+    array[array == 0] = np.nan
+    rejected = decide(volume, save_nibabel(array, ras_affine(oblique)), ("organ", "tumour"), None)
+    assert rejected.code == "not-integral"

@@ -23,6 +23,7 @@ from coldal_tui.project.labels.quarantine import (
     waiting,
 )
 from coldal_tui.project.labels.retry import retry_quarantined
+from coldal_tui.project.scans.indexing import reindex
 
 
 @pytest.fixture
@@ -318,3 +319,14 @@ def test_a_person_stays_known_through_quarantine(lab, project):
     assert retried.accepted
     assert project.store.value("SELECT author FROM labels") == "ana"
     assert mask.is_file()
+
+
+def test_a_mask_without_a_scan_finds_one_that_was_indexed_since(lab, project):
+    lab.mask("late.png")
+    import_masks(project, lab.masks)
+    (retried,) = retry_quarantined(project, waiting(project))
+    assert (retried.accepted, retried.code) == (False, "no-scan")
+    lab.pictures("late")
+    reindex(project)
+    (retried,) = retry_quarantined(project, waiting(project))
+    assert (retried.accepted, retried.scan_id, labelled(project)) == (True, "late", ["late"])

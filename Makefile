@@ -35,12 +35,16 @@ demo: venv
 test: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# What a change needs while it is made: whole folders without worker processes, training or screens.
-QUICK := tests/test_architecture.py tests/test_documents.py tests/test_visible.py tests/selection \
-  tests/jobs tests/encoders tests/plugins tests/imaging tests/simulation tests/project tests/cli
+# What a change needs while it is made: the tests that train nothing, start no long worker and draw
+# no whole screen.
+QUICK := tests/test_*.py tests/api tests/cli tests/encoders tests/exchange/incoming \
+  tests/exchange/masks tests/imaging tests/jobs tests/plugins tests/project tests/selection \
+  tests/simulation tests/tui/drawing
+NOT_QUICK := --ignore tests/simulation/test_planted.py --ignore tests/selection/test_published.py \
+  --ignore tests/selection/test_projection.py --ignore tests/test_sample_data.py
 
 quick: venv
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not e2e and not real" $(QUICK)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not e2e and not real" $(QUICK) $(NOT_QUICK)
 
 lint: venv
 	$(BIN)/ruff check .

@@ -156,7 +156,12 @@ def _show_one(info: EncoderInfo, found: Installed | None, folder: Path) -> None:
         "source": info.source,
         "licence": info.licence,
         "weights": weights,
-        "SHA-256": digest or "pinned by the project that uses it",
+        "SHA-256": digest
+        or (
+            "of its parameters and its package's version, when it is loaded"
+            if info.family == "plug-in" and not info.needs_file
+            else "pinned by the project that uses it"
+        ),
         "needs": install(info.extra) if info.extra else "",
     }
     grid = Table.grid(padding=(0, 2, 0, 0))

@@ -20,7 +20,7 @@ from coldal_compute.segmentation.scoring import score_image
 from coldal_compute.segmentation.training import fit, seed_of_network
 from coldal_compute.select_step import CLUSTERS_FILE, select
 from coldal_compute.simulation.samples import Samples
-from coldal_compute.simulation.seed_setup import Scene
+from coldal_compute.simulation.seed_setup import SeedSetup
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, SelectSpec, Silent, SimulateSpec
 from coldal_tui.maps import load_clusters
@@ -46,7 +46,7 @@ class Replay:
     def store(self) -> Path:
         return Path(self.spec.store)
 
-    def run(self, cell: CellId, scene: Scene, folder: Path, report: Reporter) -> Cell:
+    def run(self, cell: CellId, shared: SeedSetup, folder: Path, report: Reporter) -> Cell:
         """Do one cell; ``folder`` is its own, and may hold a training that was cut off.
 
         Raises ColdalError where the scans don't suffice, the training fails, or memory runs out.
@@ -54,31 +54,31 @@ class Replay:
         clock = _Clock()
         before = self._before(cell)
         notes: list[str] = []
-        picks = self._picks(cell, scene, before, folder, notes)
+        picks = self._picks(cell, shared, before, folder, notes)
         earlier = before.train if before else ()
-        train = (*earlier, *(pick["scan_id"] for pick in picks)) if picks else scene.split.pool
+        train = (*earlier, *(pick["scan_id"] for pick in picks)) if picks else shared.split.pool
         clock.lap("select")
-        model, loss, failed = self._train(cell, scene, train, folder, report)
+        model, loss, failed = self._train(cell, shared, train, folder, report)
         clock.lap("train")
-        scans = self._measure(model, scene, failed, report)
+        scans = self._measure(model, shared, failed, report)
         clock.lap("measure")
         scores = None
         needs = scored(self.spec).get(cell)
         if needs is not None:
             ensemble = [model]
             if "bald" in needs:
-                ensemble += self._others(cell, scene, train, folder, report)
+                ensemble += self._others(cell, shared, train, folder, report)
                 clock.lap("ensemble")
-            scores = self._score(ensemble, scene, train, needs, failed, report)
+            scores = self._score(ensemble, shared, train, needs, failed, report)
             clock.lap("score")
         return Cell(
             id=cell,
             setup=self.spec.setup,
             train=tuple(train),
-            validation=scene.split.validation,
+            validation=shared.split.validation,
             picks=tuple(picks),
             scans=scans,
-            foreground=self._foreground(scene, train),
+            foreground=self._foreground(shared, train),
             seconds=clock.laps,
             steps=self.plan.steps,
             loss=loss,
@@ -102,25 +102,25 @@ class Replay:
         return found
 
     def _picks(
-        self, cell: CellId, scene: Scene, before: Cell | None, folder: Path, notes: list[str]
+        self, cell: CellId, shared: SeedSetup, before: Cell | None, folder: Path, notes: list[str]
     ) -> list[dict[str, Any]]:
         """The picks as rows of a queue, by the very step that ``select`` and ``next`` run."""
         if cell.group == "full":
             return []
-        watching = len(scene.split.validation)
+        watching = len(shared.split.validation)
         wanted = cell.batch if before else cell.labels - watching
         # Later rounds keep the clusters of the first queue, whoever made them.
         first, count = (cell.start, cell.round0) if before else (cell.strategy, cell.labels)
-        clusters = scene.clusters(first, count - watching)
+        clusters = shared.clusters(first, count - watching)
         spec = SelectSpec(
             round=cell.round,
             strategy=cell.strategy,
             budget=wanted,
             validation=0,
             seed=cell.seed + cell.round + cell.draw * _SEED_OF_DRAW,
-            map=str(scene.map),
-            pool=scene.rows(before.train, before.scores or {}) if before else scene.first_rows(),
-            shards=scene.shards,
+            map=str(shared.map),
+            pool=shared.rows(before.train, before.scores or {}) if before else shared.first_rows(),
+            shards=shared.shards,
             alpha=0.5 if cell.alpha is None else cell.alpha,
             clusters=str(clusters) if _readable(clusters) else None,
             run_id=before.id.name if before else None,
@@ -143,7 +143,7 @@ class Replay:
     def _train(
         self,
         cell: CellId,
-        scene: Scene,
+        shared: SeedSetup,
         train: tuple[str, ...],
         folder: Path,
         report: Reporter,
@@ -152,7 +152,7 @@ class Replay:
         # In the order of scan ids, as in a project: the patches that a training sees depend on
         # which scans there are, not on when they were picked.
         samples, failed = self.samples.training(sorted(train))
-        watched, bad = self.samples.training(scene.split.validation)
+        watched, bad = self.samples.training(shared.split.validation)
         if not samples:
             raise ColdalError(
                 "none of the picked scans can be read",
@@ -171,7 +171,7 @@ class Replay:
     def _others(
         self,
         cell: CellId,
-        scene: Scene,
+        shared: SeedSetup,
         train: tuple[str, ...],
         folder: Path,
         report: Reporter,
@@ -181,11 +181,11 @@ class Replay:
         for number in range(2, ENSEMBLE + 1):
             own = network_folder(folder, number)
             own.mkdir(exist_ok=True)
-            models.append(self._train(cell, scene, train, own, report, number)[0])
+            models.append(self._train(cell, shared, train, own, report, number)[0])
         return models
 
     def _measure(
-        self, model: Model, scene: Scene, failed: list[FailedScan], report: Reporter
+        self, model: Model, shared: SeedSetup, failed: list[FailedScan], report: Reporter
     ) -> dict[str, dict[str, Measured]]:
         found: dict[str, dict[str, Measured]] = {}
 
@@ -196,11 +196,11 @@ class Replay:
             measured = measure_scan(predicted, label, self.plan.classes, scan.spacing)
             found[scan_id] = {name: _plain(one) for name, one in measured.items()}
 
-        self._each(scene.split.test, measure, "measuring", failed, report)
+        self._each(shared.split.test, measure, "measuring", failed, report)
         if not found:
             raise ColdalError(
                 "not one test scan could be measured",
-                where=f"seed {scene.seed}",
+                where=f"seed {shared.seed}",
                 remedy=f"the first reason: {failed[0].message}" if failed else None,
                 code="nothing-measured",
             )
@@ -209,7 +209,7 @@ class Replay:
     def _score(
         self,
         ensemble: list[Model],
-        scene: Scene,
+        shared: SeedSetup,
         train: tuple[str, ...],
         needs: frozenset[str],
         failed: list[FailedScan],
@@ -226,9 +226,9 @@ class Replay:
             image = self.samples.image(scan_id)
             scores[scan_id] = score_image(ensemble, image, features="features" in needs)[1]
 
-        asked = set(scene.split.pool) - set(train)
+        asked = set(shared.split.pool) - set(train)
         if "features" in needs:
-            asked |= {*train, *scene.split.validation}
+            asked |= {*train, *shared.split.validation}
         self._each(sorted(asked), score, "scoring", failed, report)
         return scores
 
@@ -252,8 +252,8 @@ class Replay:
                 failed.append(failure(self.samples.scan(scan_id), error))
             report.progress(number, len(scan_ids), message)
 
-    def _foreground(self, scene: Scene, train: tuple[str, ...]) -> float:
-        split = scene.split
+    def _foreground(self, shared: SeedSetup, train: tuple[str, ...]) -> float:
+        split = shared.split
         every = self.samples.foreground((*split.pool, *split.validation, *split.unused))
         labelled = self.samples.foreground((*train, *split.validation))
         return labelled / every if every else 0.0

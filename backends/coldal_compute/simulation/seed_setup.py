@@ -22,7 +22,7 @@ from coldal_tui.simulation.splitting import draw_test_patients
 
 
 @dataclass(frozen=True)
-class Scene:
+class SeedSetup:
     """What all arms of one seed share. ``shards`` hold the vectors of the mapped scans alone."""
 
     seed: int
@@ -84,7 +84,7 @@ class Scene:
         return kinds.get(self.entropy, scores.entropy)
 
 
-def prepare_scene(spec: SimulateSpec, seed: int, report: Reporter) -> Scene:
+def prepare_seed(spec: SimulateSpec, seed: int, report: Reporter) -> SeedSetup:
     """Split the scans of a seed, and map what is not tested on.
 
     The split and the map are written below the simulation's folder; a map that lies there is
@@ -117,7 +117,7 @@ def prepare_scene(spec: SimulateSpec, seed: int, report: Reporter) -> Scene:
     )
     if read_split(Path(spec.store), seed) != split:
         write_json(split_file(Path(spec.store), seed), split)
-    return Scene(seed, split, folder, patients, mapped, shards, spec.entropy)
+    return SeedSetup(seed, split, folder, patients, mapped, shards, spec.entropy)
 
 
 def _restricted(shards: tuple[ShardRows, ...], kept: frozenset[str]) -> tuple[ShardRows, ...]:

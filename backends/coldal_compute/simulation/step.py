@@ -17,7 +17,7 @@ from coldal_compute.segmentation.network import device_limits, pick_device
 from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
 from coldal_compute.simulation.replay import Replay, forget, scored
 from coldal_compute.simulation.samples import Samples
-from coldal_compute.simulation.seed_setup import Scene, prepare_scene
+from coldal_compute.simulation.seed_setup import SeedSetup, prepare_seed
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import LabelledScan, Reporter, SimulateSpec, StepResult
 from coldal_tui.simulation.cells import Cell, ScanScores, read_cell, read_setup, write_cell
@@ -51,7 +51,7 @@ def simulate(
     plan = shared_plan(spec, store, device, readers, report)
     cache = Path(spec.cache) if spec.cache else None
     replay = Replay(spec, plan, Samples(spec.scans, plan, readers, cache), device, _made(device))
-    scenes: dict[int, Scene] = {}
+    by_seed: dict[int, SeedSetup] = {}
     failed: list[dict[str, Any]] = []
     done = reused = 0
     first: ColdalError | None = None
@@ -62,9 +62,9 @@ def simulate(
             told.progress(1, 1, "finished before")
             continue
         try:
-            if cell.seed not in scenes:
-                scenes[cell.seed] = prepare_scene(spec, cell.seed, told)
-            made = _one(replay, cell, scenes[cell.seed], folder, told)
+            if cell.seed not in by_seed:
+                by_seed[cell.seed] = prepare_seed(spec, cell.seed, told)
+            made = _one(replay, cell, by_seed[cell.seed], folder, told)
         except ColdalError as error:
             if error.code in _FATAL:
                 raise
@@ -145,10 +145,10 @@ def shared_plan(
     return plan
 
 
-def _one(replay: Replay, cell: CellId, scene: Scene, folder: Path, report: Reporter) -> Cell:
+def _one(replay: Replay, cell: CellId, shared: SeedSetup, folder: Path, report: Reporter) -> Cell:
     work = folder / WORK / cell.name
     work.mkdir(parents=True, exist_ok=True)
-    made = replay.run(cell, scene, work, report)
+    made = replay.run(cell, shared, work, report)
     write_cell(replay.store, made)
     forget(work)
     return made

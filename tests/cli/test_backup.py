@@ -76,7 +76,7 @@ def test_what_somebody_else_did_is_undone_after_a_question(call, labelled):
     with apsw.Connection(str(labelled / ".coldal" / "project.db")) as connection:
         connection.execute("UPDATE audit SET uid = 4711, who = 'ben'").fetchall()
     refused = call("undo", labelled)
-    assert refused.status == 2
+    assert refused.status == 1
     assert "ben did this" in refused.err
     assert "imported 1 labels" in refused.err
     assert labels(call, labelled) == ["a"]

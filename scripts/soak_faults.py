@@ -50,7 +50,7 @@ def main() -> int:
                 print(lines[-1], flush=True)
     print("\n".join(problems))
     if asked.out is not None:
-        share = "every call" if asked.every == 1 else f"every {asked.every}th call"
+        share = "every call" if asked.every == 1 else f"one call in {asked.every}"
         text = [
             "# Faults",
             "",

@@ -161,3 +161,33 @@ def test_what_to_do_about_many_masks_is_said_once(call: Call, queued: Path, tmp_
     assert "  → 3 of them: Say what they mean" in out
     assert "  scan_2.png (unknown-value): Unknown value 7 (12 pixels)" in out
     assert "  nobody.png: No scan of the project has the file name 'nobody';" in out
+
+
+def test_an_import_that_takes_nothing_says_why_and_is_a_failure(
+    call: Call, queued: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "returned"
+    source.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (source / name).write_text("no mask")
+    done = call("import-masks", queued, source)
+    assert done.status == 1
+    assert "passed over: 2 files\n  2: no mask format that is known (such as a.txt)\n" in done.out
+    assert "nothing came in. Formats that are known: " in done.out
+    assert call("import-masks", queued, source, "--dry-run").status == 1
+
+
+def test_what_was_joined_and_what_overlapped_is_told(
+    call: Call, queued: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "drawn"
+    for number in range(3):
+        write_mask(source / "left" / f"scan_{number}.png")
+        write_mask(source / "right" / f"scan_{number}.png")
+    (source / "notes.txt").write_text("done")
+    done = call("import-masks", queued, source)
+    assert done.status == 0
+    told = [line for line in done.out.splitlines() if "joined from 2 files" in line]
+    assert len(told) == 1
+    assert told[0].endswith("(and 2 more like it)")
+    assert "passed over: 1 file\n  notes.txt: no mask format that is known\n" in done.out

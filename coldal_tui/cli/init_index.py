@@ -219,7 +219,12 @@ def index(project: Project, *, accept_removals: bool = False) -> IndexReport:
     from coldal_tui.project.scans.indexing import reindex
 
     with file_progress("indexing") as advance:
-        return reindex(project, progress=advance, accept_removals=accept_removals)
+        report = reindex(project, progress=advance, accept_removals=accept_removals)
+    if report.suspended:
+        from coldal_tui.project.labels.files import tidy_label_files
+
+        tidy_label_files(project)
+    return report
 
 
 def _print_report(

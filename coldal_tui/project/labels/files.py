@@ -72,7 +72,9 @@ def unknown_files(project: Project) -> list[Path]:
     known = set(project.store.tuples("SELECT scan_id, version FROM labels"))
     active = {
         str(file).rpartition("/")[2]
-        for (file,) in project.store.tuples("SELECT file FROM labels WHERE state = 'active'")
+        for (file,) in project.store.tuples(
+            "SELECT file FROM labels WHERE state IN ('active', 'suspended')"
+        )
     }
     found = []
     for path in sorted(_entries(project.layout.labels)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldal_tui.project.labels.files import tidy_label_files, unknown_files
 from coldal_tui.project.labels.importing import import_masks, list_labels
 from coldal_tui.project.labels.quarantine import select_waiting, waiting
 from coldal_tui.project.labels.retry import retry_quarantined
@@ -52,6 +53,17 @@ def test_a_person_confirms_it(project, statuses):
     assert _labelled(project) == ["s00"]
     assert statuses(project)["s00"] == "labelled"
     assert waiting(project) == []
+    (label,) = list_labels(project)
+    assert project.file_of(label["file"]).is_file()
+
+
+def test_its_file_is_no_stranger_to_doctor(project):
+    _change(project)
+    assert unknown_files(project) == []
+    tidy_label_files(project)
+    assert unknown_files(project) == []
+    (done,) = retry_quarantined(project, select_waiting(project, ["s00"]))
+    assert done.accepted
     (label,) = list_labels(project)
     assert project.file_of(label["file"]).is_file()
 

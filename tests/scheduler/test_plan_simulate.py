@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from coldal_tui.jobs.spec import Receipt, SimulateSpec
 from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.hidden_masks import hide_masks
+from coldal_tui.project.views.simulation_view import command_words, kinds_of
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.plan_simulate import Wish, plan_design, weighs
@@ -205,3 +207,42 @@ def test_a_finished_part_is_recorded(planned, project) -> None:
     assert (job.status, job.result) == ("done", result | {"setup": spec.setup})
     summary = project.store.value("SELECT summary FROM audit ORDER BY audit_id DESC")
     assert summary == "simulated 4 of 10 cells"
+
+
+def test_kinds_of_scans_are_a_column_of_their_metadata(project) -> None:
+    for name, style in (("a", "grey"), ("b", "pink"), ("c", "grey")):
+        meta = json.dumps({"style": style, "file": name})
+        project.store.execute("UPDATE scans SET meta = ? WHERE scan_id = ?", (meta, name))
+    assert kinds_of(project, "style", ["a", "b", "d"]) == {"a": "grey", "b": "pink"}
+    with pytest.raises(UsageError, match="no scan has a value of 'stain'") as caught:
+        kinds_of(project, "stain", ["a", "b"])
+    assert caught.value.remedy == "name one of: file, format, style"
+
+
+def test_a_column_with_many_values_is_none_of_kinds(project, monkeypatch) -> None:
+    from coldal_tui.project.views import simulation_view
+
+    monkeypatch.setattr(simulation_view, "MOST_KINDS", 2)
+    for name in "abc":
+        meta = json.dumps({"file": name})
+        project.store.execute("UPDATE scans SET meta = ? WHERE scan_id = ?", (meta, name))
+    with pytest.raises(UsageError, match="'file' has 3 different values; at most 2"):
+        kinds_of(project, "file", "abc")
+
+
+def test_the_command_asks_for_the_same_again() -> None:
+    design = Design(
+        seeds=(3, 4), cold=("kmeans", "random"), budgets=(6, 12), full=False, draws=2, further=(8,)
+    )
+    request = {
+        "design": msgspec.to_builtins(design),
+        "rule": msgspec.to_builtins(SplitRule(0)),
+        "steps": 120,
+        "image_size": 96,
+        "by": "style",
+    }
+    assert command_words(request) == (
+        "coldal-tui simulate --strategies kmeans,random --budgets 6,12 --random-budgets 8 "
+        "--seeds 2 --seed 3 --draws 2 --validation 0 --test-fraction 0.3 --steps 120 "
+        "--image-size 96 --by style --no-full"
+    )

@@ -48,7 +48,9 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
         lines += _cut(_reasons(report.unmatched), shown, "--json lists all")
     lines += _passed_over(report, shown)
     if not came_in(report):
-        lines.append(f"nothing came in. Formats that are known: {', '.join(_formats())}")
+        waits = report.quarantined or report.unmatched
+        formats = "" if waits else f". Formats that are known: {', '.join(_formats())}"
+        lines.append(f"nothing came in{formats}")
     if report.dry_run:
         lines.append("nothing was changed (--dry-run)")
     return lines

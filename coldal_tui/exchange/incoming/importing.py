@@ -28,7 +28,7 @@ from coldal_tui.exchange.incoming.decide_scan import (
 )
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.mask_parts import joined_parts, with_class
-from coldal_tui.exchange.incoming.names.matching import SAID, Match, Matcher, NoMatch, Part
+from coldal_tui.exchange.incoming.names.matching import SAID, SURE, Match, Matcher, NoMatch, Part
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.names.other_classes import OtherClasses
 from coldal_tui.exchange.incoming.own_files import Digests, KnownExports, OwnFiles, SeenLabels
@@ -220,7 +220,8 @@ def _of_other_classes(claims: dict[str, list[Claim]], others: OtherClasses) -> I
         kept: list[Claim] = []
         for claim in group:
             file = claim.candidate.file
-            why = others.matched(file, claim.match.part)
+            own = claim.candidate.names_image or claim.candidate.key or claim.match.how in SURE
+            why = None if own else others.matched(file, claim.match.part)
             if why is None:
                 kept.append(claim)
             else:

@@ -293,3 +293,13 @@ def test_files_that_name_the_same_structure_are_two_opinions(
         save_segments(one, [("organ", 0, 1)], f"brain{'_seg' * (number - 1)}.seg.nrrd")
     verdicts = run(tmp_path, [volume], ("organ", "tumour"))
     assert [v.code for v in verdicts] == ["conflict"] * 2
+
+
+def test_what_a_person_said_is_not_left_out_beside_a_folder_of_a_class(tmp_path):
+    picture(tmp_path / "lung" / "m1.png", np.s_[0:2], np.s_[0:4])
+    picture(tmp_path / "later" / "m2.png", np.s_[0:3], np.s_[0:4])
+    by_name = run(tmp_path, XRAYS, ("lung",))
+    assert [(v.status, v.message) for v in by_name if v.status != "accepted"] == [
+        ("ignored", "the project has no class 'later'")
+    ]
+    assert accepted(run(tmp_path, XRAYS, ("lung",), match="*/{stem}")).keys() == {"m1", "m2"}

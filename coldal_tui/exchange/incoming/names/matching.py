@@ -30,6 +30,8 @@ _SHOWN = 4
 _TABLE, _TEMPLATE = "--match table", "--match"
 SAID = frozenset({_TABLE, _TEMPLATE, f"{_TEMPLATE} and folder"})
 """How a scan was found where a person said how masks are named."""
+SURE = SAID | {"UID", "manifest", "scan id in the file", "an earlier export"}
+"""How a scan was found without a reading of names."""
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,7 @@ def facility_location(pool: Pool, batch: int, seed: int = 0) -> list[Pick]:
         best, gain = gains.largest(turns.open[index])
         gains.take(best)
         terms: dict[str, Term] = {
-            "gain": gain * len(rows) / len(measured),
+            "gain": gain * (len(rows) / len(measured)),
             "similarity": float(gains.best.mean()),
             **_estimate(rows, measured),
         }

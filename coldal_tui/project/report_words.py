@@ -16,6 +16,7 @@ from coldal_tui.visible import counted
 _SHOWN = 20
 _T = TypeVar("_T")
 _NUMBER = re.compile(r"\d[\d.,]*")
+_MANY_KEYS = 6
 
 
 def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
@@ -137,8 +138,11 @@ def _more(count: int) -> str:
 
 def _unknown(report: ImportReport, shown: int) -> list[str]:
     """What a class map has to explain, ready to be completed."""
-    words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:shown]]
-    return [f"say once what they mean, and it is kept: {' '.join(words)}"] if words else []
+    few = min(shown, _MANY_KEYS) if len(report.unknown) > _MANY_KEYS else shown
+    words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:few]]
+    if len(report.unknown) > few:
+        words.append("… --map '*=background' (or '*=CLASS') for all others")
+    return [f"say what they mean: {' '.join(words)}"] if words else []
 
 
 def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_class_is_mapped_by_name_and_the_map_is_kept(
     mapping: str, call: Call, queued: Path, tmp_path: Path
 ) -> None:
     file = coco(tmp_path / "drawn" / "x.json", "scan_0.png", "scan_1.png")
-    assert "it is kept: --map Tumor=CLASS\n" in call("import-masks", queued, file).out
+    assert "say what they mean: --map Tumor=CLASS\n" in call("import-masks", queued, file).out
 
     done = call("import-masks", queued, file, "--map", mapping)
 

@@ -37,11 +37,11 @@ test: venv
 
 # What a change needs while it is made: the tests that train nothing, start no long worker and draw
 # no whole screen.
-QUICK := tests/test_*.py tests/api tests/cli tests/encoders tests/exchange/incoming \
+QUICK := $(filter-out tests/test_sample_data.py,$(wildcard tests/test_*.py)) tests/api tests/cli tests/encoders tests/exchange/incoming \
   tests/exchange/masks tests/imaging tests/jobs tests/plugins tests/project tests/selection \
   tests/simulation tests/tui/drawing
 NOT_QUICK := --ignore tests/simulation/test_planted.py --ignore tests/selection/test_published.py \
-  --ignore tests/selection/test_projection.py --ignore tests/test_sample_data.py
+  --ignore tests/selection/test_projection.py
 
 quick: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not e2e and not real" $(QUICK) $(NOT_QUICK)

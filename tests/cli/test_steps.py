@@ -155,8 +155,10 @@ def test_jobs_of_an_empty_project(call: Call, project: Path) -> None:
 )
 def test_a_wrong_call_of_jobs(words: list[str], reason: str, call: Call, project: Path) -> None:
     done = call("jobs", *words, cwd=project)
-    assert (done.status, done.out) == (2, "")
+    assert done.status == 2
     assert reason in done.err
+    told = done.json["error"]["what"] if "--json" in words else done.out
+    assert told == (reason + "; --json belongs to the other actions" if "--json" in words else "")
 
 
 @pytest.mark.usefixtures("idle")

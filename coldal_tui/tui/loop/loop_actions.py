@@ -156,13 +156,20 @@ class LoopActions:
         self._app.push_screen(window, self._import)
 
     def _returned(self) -> str:
-        """Where masks of the newest export are put, if it lies in the project."""
+        """Where masks of the newest export are put, if it lies in the project; of several
+        people's folders the first in which there is something.
+        """
         root = self._services.root
         exports = sorted(path for path in (root / "exports").glob("*") if path.is_dir())
-        for name in ("masks", "returned"):
-            if exports and (exports[-1] / name).is_dir():
-                return str((exports[-1] / name).relative_to(root))
-        return ""
+        if not exports:
+            return ""
+        newest, names = exports[-1], ("masks", "returned")
+        places = [
+            place for name in names for place in sorted([newest / name, *newest.glob(f"*/{name}")])
+        ]
+        folders = [place for place in places if place.is_dir()]
+        filled = [folder for folder in folders if any(folder.iterdir())]
+        return str((filled or folders)[0].relative_to(root)) if folders else ""
 
     def _import(self, wish: ImportWish | None) -> None:
         if wish is None:

@@ -245,11 +245,14 @@ class QueuePane(TablePane):
     @on(FilterLine.Kept)
     def _filter_kept(self, message: FilterLine.Kept) -> None:
         message.stop()
+        self._choice, self._problem = replace(self._choice, filter=message.text.strip()), ""
+        self._arrange()
+        if self._problem:  # the line stays, with what is wrong beside it
+            return
+        self._kept = self._choice.filter
         self.query_one(FilterLine).close()
         self.focus()
-        self._kept = message.text.strip()
-        self._choice, self._problem = replace(self._choice, filter=self._kept), ""
-        self._arrange()
+        self._show_titles()
 
     @on(FilterLine.Dropped)
     def _dropped(self, message: FilterLine.Dropped) -> None:

@@ -15,6 +15,7 @@ from coldal_tui.project.queue import actions
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.queue.pane import QueuePane
 from coldal_tui.tui.widgets.alpha_line import AlphaLine
+from coldal_tui.tui.widgets.filter_line import FilterLine
 from coldal_tui.tui.widgets.table import BigTable
 from tests.support.pane_app import PaneApp, drive, screen, until
 from tests.support.second_round import queue, second_round
@@ -588,6 +589,22 @@ def test_a_scan_of_another_pane_that_is_in_no_row_leaves_no_row_highlighted(root
         await press(app, pilot, "j")
         assert "▸" in screen(app)
         assert app.chosen[-1] == table_of(app).current
+
+    drive(root, bordered(), steps)
+
+
+def test_a_filter_that_cannot_be_read_keeps_its_line_open(root: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot)
+        await press(app, pilot, "slash", *"nonsense>1", "enter")
+        line = app.pane.query_one(FilterLine)
+        assert line.is_open
+        assert app.focused is not app.pane
+        await until(pilot, lambda: "nonsense" in screen(app).splitlines()[-2])
+        await press(app, pilot, *["backspace"] * 10, *"role:medoid", "enter")
+        assert not line.is_open
+        assert app.focused is app.pane
+        assert "Queue  3 of 8 · /role:medoid" in screen(app)
 
     drive(root, bordered(), steps)
 

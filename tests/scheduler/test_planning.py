@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, TrainSpec
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.config import edit_config
@@ -67,14 +69,14 @@ def _round(project: Project, number: int = 0) -> None:
 
 def _label(project: Project, scan_id: str) -> None:
     path = project.layout.labels / f"{scan_id}.png"
-    path.write_bytes(b"")
+    path.write_bytes(scan_id.encode())
     with project.store.transaction():
         project.store.insert(
             "labels",
             scan_id=scan_id,
             version=1,
             file=project.layout.relative(path),
-            sha256=scan_id * 64,
+            sha256=sha256_file(path),
             state="active",
             role="manual",
             source="x",
@@ -308,7 +310,8 @@ def test_a_run_knows_the_labels_there_were_when_it_began(project) -> None:
     _label(project, "b")
     spec = build_spec(project, "train", {})
     assert isinstance(spec, TrainSpec)
-    assert spec.labels == {"a": "a" * 64, "b": "b" * 64}
+    digest = {name: hashlib.sha256(name.encode()).hexdigest() for name in "ab"}
+    assert spec.labels == digest
 
 
 @pytest.mark.parametrize(

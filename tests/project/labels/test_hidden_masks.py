@@ -185,7 +185,8 @@ def test_the_command_of_a_report_asks_for_the_same_again() -> None:
     assert command_words(REQUEST) == (
         "coldal-tui simulate --strategies kmeans,random,entropy-diversity --budgets 10,20 "
         "--rounds 2 --batch 5 --round0 10 --start kmeans --alpha 0,0.5 --seeds 2 --seed 3 "
-        "--validation 2 --test-fraction 0.25 --masks '/data/my masks' --steps 12 --no-full"
+        "--draws 1 --validation 2 --test-fraction 0.25 --masks '/data/my masks' --steps 12 "
+        "--no-full"
     )
 
 

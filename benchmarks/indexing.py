@@ -21,9 +21,9 @@ from pathlib import Path
 
 from measuring import Result, compare, finish, machine
 
+from coldal_tui.project.database.store import Store
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
-from coldal_tui.project.store import Store
 
 A_FOLDER = 100
 

@@ -22,10 +22,10 @@ from coldal_compute.map_step import read_vectors
 from coldal_compute.simulation.step import simulate
 from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import EmbedSpec, ShardRows, SimulateSpec, TrainOptions
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.labels.hidden_masks import hide_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.sampledata import sample_data
 from coldal_tui.simulation.cells import read_cell
 from coldal_tui.simulation.design import Arm, CellId, Design, SplitRule

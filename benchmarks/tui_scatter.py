@@ -22,7 +22,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.map_view import MapView
 from coldal_tui.tui.drawing.glyphs import UNICODE
 from coldal_tui.tui.map.colouring import by_cluster
 from coldal_tui.tui.map.ink import Inks
@@ -31,7 +31,7 @@ from coldal_tui.tui.map.model import MapModel
 COLUMNS, ROWS, CLUSTERS = 120, 40, 8
 
 
-def scene(count: int) -> Scene:
+def map_view(count: int) -> MapView:
     """Overlapping clusters, one scan in a thousand queued, exported or labelled."""
     random = np.random.default_rng(0)
     cluster = random.integers(0, CLUSTERS, count)
@@ -40,7 +40,7 @@ def scene(count: int) -> Scene:
     status = np.zeros(count, np.uint8)
     picked = random.choice(count, count // 1000, replace=False)
     status[picked] = random.integers(1, 4, len(picked))
-    return Scene(
+    return MapView(
         map_id=1,
         scan_ids=tuple(f"scan_{n}" for n in range(count)),
         xy=xy.astype(np.float32),
@@ -51,7 +51,7 @@ def scene(count: int) -> Scene:
     )
 
 
-def frames(shown: Scene) -> Callable[[], list[Strip]]:
+def frames(shown: MapView) -> Callable[[], list[Strip]]:
     """Each call draws the whole map anew, at another zoom than before."""
     colouring = by_cluster(shown, UNICODE)
     model = MapModel(UNICODE, shown, colouring)
@@ -71,7 +71,7 @@ def frames(shown: Scene) -> Callable[[], list[Strip]]:
     return draw
 
 
-def plotext_frames(shown: Scene) -> Callable[[], str]:
+def plotext_frames(shown: MapView) -> Callable[[], str]:
     from plotext import figure
 
     parts = [shown.xy[shown.cluster == n].astype(float).T.tolist() for n in range(CLUSTERS)]
@@ -94,7 +94,7 @@ def seconds(draw: Callable[[], object]) -> float:
 
 def scatter(points: int = 1_000_000, theirs: int = 100_000, pairs: int = 5) -> float:
     """Measure and print; the median time of our frame in seconds."""
-    draw, other = frames(scene(points)), plotext_frames(scene(theirs))
+    draw, other = frames(map_view(points)), plotext_frames(map_view(theirs))
     draw()
     other()
     times, ratios = [], []

@@ -158,22 +158,22 @@ class OpenProject(Generic[Table]):
         ``entropy`` is that of the newest run, None where it scored nothing. Empty before there is
         a map.
         """
-        from coldal_tui.project.views.map_view import STATUSES, read_scene
+        from coldal_tui.project.views.map_view import STATUSES, read_map_view
 
-        scene = read_scene(self._project)
-        if scene is None:
+        map_view = read_map_view(self._project)
+        if map_view is None:
             return self._frame([], MAP_COLUMNS)
         return self._frame(
             [
                 {
                     "scan_id": scan_id,
-                    "x": float(scene.xy[n, 0]),
-                    "y": float(scene.xy[n, 1]),
-                    "cluster": int(scene.cluster[n]),
-                    "status": STATUSES[scene.status[n]],
-                    "entropy": _number(scene.entropy[n]),
+                    "x": float(map_view.xy[n, 0]),
+                    "y": float(map_view.xy[n, 1]),
+                    "cluster": int(map_view.cluster[n]),
+                    "status": STATUSES[map_view.status[n]],
+                    "entropy": _number(map_view.entropy[n]),
                 }
-                for n, scan_id in enumerate(scene.scan_ids)
+                for n, scan_id in enumerate(map_view.scan_ids)
             ],
             MAP_COLUMNS,
         )
@@ -205,7 +205,7 @@ class OpenProject(Generic[Table]):
 
     def why(self, scan_id: str) -> dict[str, Any]:
         """Why a scan is, or is not, in the queue: the document of ``why``."""
-        from coldal_tui.project.views.why import explain
+        from coldal_tui.project.views.why.explain import explain
 
         return explain(self._project, scan_id)
 

@@ -31,12 +31,12 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import DONE, Job, get_job, list_jobs
 from coldal_tui.project.labels.evaluation_masks import prepare_cases
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler.follow import revive, submit_chain, wait_for
 
 KINDS = ("embed", "map", "select", "train", "train-2", "predict", "score", "evaluate")

@@ -122,6 +122,11 @@ ARROWS = {
 """What no module of a package may import, not even inside a function or for a type alone."""
 
 BETWEEN = {
+    **{
+        ("project", folder, base): "the state that all of the project stands on"
+        for folder in ("scans", "queue", "labels", "export", "views")
+        for base in ("database", "settings")
+    },
     ("project", "export", "queue"): "an export hands out what is queued, shared among people",
     ("project", "export", "scans"): "names of files are made as those of scans",
     ("project", "export", "views"): "an export's rows are those that the queue shows",
@@ -157,9 +162,6 @@ FULL_FOLDERS = {
     "coldal_tui/cli": "a file for each command",
     "coldal_tui/exchange/importers": "a file for each format",
     "coldal_tui/exchange/exporters": "a file for each format",
-    "coldal_tui/project": "the state that all of its sub-folders stand on",
-    "coldal_tui/project/views": "a file for each view",
-    "coldal_tui/selection": "a file for each family of strategies",
 }
 SAME_NAMES = {
     "pane.py": "each pane of the app, and what all panes are",

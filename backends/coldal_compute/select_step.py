@@ -29,8 +29,8 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     ``picks`` (rows of the queue, in rank order), ``notes`` and ``clusters_file``.
     """
     placed = load_map(Path(spec.map))
-    scene = assemble(spec.pool, placed.index(), placed.xy)
-    if not scene.scan_ids:
+    assembled = assemble(spec.pool, placed.index(), placed.xy)
+    if not assembled.scan_ids:
         raise ColdalError(
             "no scan of the pool is on the map",
             where=spec.map,
@@ -38,26 +38,26 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             code="no-map",
         )
     if spec.one_per_patient:
-        scene = scene.one_per_patient()
+        assembled = assembled.one_per_patient()
     notes: list[str] = []
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
     patients = min(
         spec.validation,
         spec.budget - 1,
-        most_validation(scene.patients, scene.pool.candidate, scene.pool.covered),
+        most_validation(assembled.patients, assembled.pool.candidate, assembled.pool.covered),
     )
-    vectors = _vectors(spec, scene) if "embeddings" in chosen.needs else None
-    clustering = _clusters(spec, scene, spec.budget - patients, chosen, vectors)
+    vectors = _vectors(spec, assembled) if "embeddings" in chosen.needs else None
+    clustering = _clusters(spec, assembled, spec.budget - patients, chosen, vectors)
     report.progress(1, 3, "drawing validation patients" if spec.validation else "picking")
-    validation = _validation(spec, scene, clustering, patients, notes)
-    frozen = {scene.patients[pick.index] for pick in validation}
-    free = np.array([patient not in frozen for patient in scene.patients])
+    validation = _validation(spec, assembled, clustering, patients, notes)
+    frozen = {assembled.patients[pick.index] for pick in validation}
+    free = np.array([patient not in frozen for patient in assembled.patients])
     pool = replace(
-        scene.pool,
+        assembled.pool,
         clusters=clustering.labels,
-        candidate=scene.pool.candidate & free,
-        labelled=scene.pool.labelled & free,
+        candidate=assembled.pool.candidate & free,
+        labelled=assembled.pool.labelled & free,
         embeddings=vectors,
         round=spec.round,
         clusters_by=chosen.name if chosen.clusterer else "map",
@@ -76,7 +76,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         )
     _note_unscored(pool, spec, chosen, notes)
     ranked = interleave(picks, validation)
-    save_clusters(folder / CLUSTERS_FILE, scene.scan_ids, clustering.labels, clustering.k)
+    save_clusters(folder / CLUSTERS_FILE, assembled.scan_ids, clustering.labels, clustering.k)
     for note in notes:
         report.log(note)
     report.progress(3, 3, "picked")
@@ -90,7 +90,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             "sizes": np.bincount(clustering.labels, minlength=clustering.k).tolist(),
             "uses_alpha": any("alpha" in pick.terms for pick in picks),
             "picks": [
-                {"rank": rank} | queue_row(pick, scene.scan_ids)
+                {"rank": rank} | queue_row(pick, assembled.scan_ids)
                 for rank, pick in enumerate(ranked, start=1)
             ],
             "notes": notes,
@@ -98,16 +98,16 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
     )
 
 
-def _vectors(spec: SelectSpec, scene: Assembly) -> NDArray[np.float32]:
-    """The vectors of the scene's scans, row for row; the shards may hold others too."""
+def _vectors(spec: SelectSpec, assembled: Assembly) -> NDArray[np.float32]:
+    """The vectors of the assembled's scans, row for row; the shards may hold others too."""
     scan_ids, vectors = read_vectors(spec.shards)
     row = {scan_id: n for n, scan_id in enumerate(scan_ids)}
-    return vectors[[row[scan_id] for scan_id in scene.scan_ids]]
+    return vectors[[row[scan_id] for scan_id in assembled.scan_ids]]
 
 
 def _clusters(
     spec: SelectSpec,
-    scene: Assembly,
+    assembled: Assembly,
     batch: int,
     chosen: Strategy,
     vectors: NDArray[np.float32] | None,
@@ -117,38 +117,43 @@ def _clusters(
     if spec.clusters is None:
         if chosen.clusterer is not None and vectors is not None:
             return chosen.clusterer(vectors, max(1, batch), spec.seed)
-        return choose_clusters(scene.pool.points, max(1, batch), spec.seed)
+        return choose_clusters(assembled.pool.points, max(1, batch), spec.seed)
     earlier = load_clusters(Path(spec.clusters))
-    labels = np.array([earlier.of.get(name, -1) for name in scene.scan_ids], dtype=np.int64)
+    labels = np.array([earlier.of.get(name, -1) for name in assembled.scan_ids], dtype=np.int64)
     old, new = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
     if not len(old):
         # Every scan that was clustered is gone: there is nothing to join.
-        return choose_clusters(scene.pool.points, max(1, batch), spec.seed)
+        return choose_clusters(assembled.pool.points, max(1, batch), spec.seed)
     if len(new):
-        _, which = nearest(scene.pool.points[new], scene.pool.points[old])
+        _, which = nearest(assembled.pool.points[new], assembled.pool.points[old])
         labels[new] = labels[old[which]]
     return Clustering(labels, earlier.k, (), False)
 
 
 def _validation(
-    spec: SelectSpec, scene: Assembly, clustering: Clustering, patients: int, notes: list[str]
+    spec: SelectSpec, assembled: Assembly, clustering: Clustering, patients: int, notes: list[str]
 ) -> list[Pick]:
     if spec.validation == 0:
         return []
     drawn = draw_validation(
-        scene.patients,
+        assembled.patients,
         clustering.labels,
-        scene.pool.candidate,
+        assembled.pool.candidate,
         patients,
         spec.seed,
-        training=scene.pool.covered,
+        training=assembled.pool.covered,
     )
     if len(drawn) < spec.validation:
         # A fifth is never less than two, so fewer means that the patients have run out.
         why = "at most a fifth of the pool's are kept for it" if drawn[1:] else "there are not more"
         notes.append(f"validation: {len(drawn)} patients instead of {spec.validation}; {why}")
     return [
-        Pick(index, "validation", int(clustering.labels[index]), {"patient": scene.patients[index]})
+        Pick(
+            index,
+            "validation",
+            int(clustering.labels[index]),
+            {"patient": assembled.patients[index]},
+        )
         for index in drawn
     ]
 

@@ -14,7 +14,7 @@ from coldal_tui.errors import ColdalError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coldal_tui.project.backups import Backup
+    from coldal_tui.project.database.backups import Backup
 
 
 @click.command("backup")
@@ -27,7 +27,7 @@ def backup_command(targets: tuple[str, ...], only_list: bool, as_json: bool) -> 
     The first action of a day does that by itself, and so does every change of the schema. Labels
     and images are files of their own and not part of it.
     """
-    from coldal_tui.project.backups import backups
+    from coldal_tui.project.database.backups import backups
 
     if only_list:
         with common.open_reading(targets) as project:
@@ -52,7 +52,7 @@ def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> Non
     again from their files.
     """
     from coldal_tui.files import is_locked
-    from coldal_tui.project.backups import backups, be_alone, put_back
+    from coldal_tui.project.database.backups import backups, be_alone, put_back
     from coldal_tui.project.label_repair import repair_labels
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
@@ -89,7 +89,7 @@ def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> Non
 
 
 def _chosen(there: list[Backup], name: str | None, state: Path) -> Backup:
-    from coldal_tui.project.backups import verify
+    from coldal_tui.project.database.backups import verify
 
     if name is not None:
         found = next((one for one in there if one.file.name == name), None)

@@ -52,9 +52,9 @@ def demo_command(folder: Path | None, seed: int, no_open: bool) -> None:
 
 
 def _run(root: Path, seed: int) -> None:
-    from coldal_tui.project.config import edit_config
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import reindex
+    from coldal_tui.project.settings.config import edit_config
     from coldal_tui.sampledata import sample_data
 
     data = sample_data() / "cxr"

@@ -29,8 +29,8 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
-    from coldal_tui.project.config import BackendSection
     from coldal_tui.project.project import Project
+    from coldal_tui.project.settings.config import BackendSection
 
 LOW_DISK_BYTES = 2 * 1024**3
 TORCH_WAIT_S = 120
@@ -84,8 +84,8 @@ def _root(targets: tuple[str, ...]) -> Path | None:
 def _backend_section(root: Path | None) -> BackendSection:
     """What the project asks of a machine; the defaults where its file can't be read."""
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.config import BackendSection, load_config
     from coldal_tui.project.layout import Layout
+    from coldal_tui.project.settings.config import BackendSection, load_config
 
     if root is None:
         return BackendSection()

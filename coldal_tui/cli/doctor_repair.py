@@ -22,11 +22,11 @@ OLD_BACKUP = timedelta(days=8)
 def repair_project(root: Path) -> None:
     """Make the database and the label files agree again; say what was done."""
     from coldal_tui.files import is_locked
-    from coldal_tui.project.config import load_config
     from coldal_tui.project.label_repair import repair_labels, restore_database
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import reindex
+    from coldal_tui.project.settings.config import load_config
 
     layout = Layout(root)
     if is_locked(layout.supervisor_lock):
@@ -72,7 +72,7 @@ def say_repaired(done: Repaired) -> None:
 
 def safety_findings(project: Project) -> list[Finding]:
     """Lost actions, label files that no row knows, the age of the newest copy, open questions."""
-    from coldal_tui.project.backups import backups
+    from coldal_tui.project.database.backups import backups
     from coldal_tui.project.identity import lost_actions, rolled_back
     from coldal_tui.project.labels.files import unknown_files
     from coldal_tui.project.trust_questions import open_questions

@@ -102,8 +102,8 @@ def _list(project: tuple[str, ...], name: str | None, as_json: bool) -> None:
 
 def _used(project: tuple[str, ...]) -> str | None:
     """The encoder of the project that is named, or that this is called in; None outside one."""
-    from coldal_tui.project.config import load_config
     from coldal_tui.project.layout import CONFIG_NAME
+    from coldal_tui.project.settings.config import load_config
 
     named = Path(project[0]) if project else None
     root = named or which_project.standing_project() or which_project.nearest_project()
@@ -244,7 +244,7 @@ def _use(
     declared: dict[str, Any],
     as_json: bool,
 ) -> None:
-    from coldal_tui.project.config import edit_config
+    from coldal_tui.project.settings.config import edit_config
 
     choice = _choice(name, weights, declared)
     with common.open_project(targets) as project:

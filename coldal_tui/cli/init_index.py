@@ -145,7 +145,7 @@ def _settings(
 
 def _configure(project: Project, changes: dict[tuple[str, str], Any]) -> None:
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.config import edit_config
+    from coldal_tui.project.settings.config import edit_config
 
     if changes:
         try:
@@ -184,8 +184,8 @@ def _looks_like_file(patients: str) -> bool:
 
 def _patients_value(patients: str, root: Path) -> str:
     from coldal_tui.errors import ColdalError
-    from coldal_tui.project.config import check_pattern
     from coldal_tui.project.project import relative_or_absolute
+    from coldal_tui.project.settings.config import check_pattern
 
     if _looks_like_file(patients):
         if not Path(patients).is_file():

@@ -110,7 +110,7 @@ def _logind_files() -> list[Path]:
 
 def file_system_finding(database: Path) -> Finding:
     """What kind of disk a project lies on."""
-    from coldal_tui.project import file_systems
+    from coldal_tui.project.database import file_systems
 
     kind = file_systems.file_system(database) or "an unknown file system"
     if not file_systems.on_network_file_system(database):

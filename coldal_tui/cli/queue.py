@@ -174,7 +174,7 @@ def _report(changes: list[Change], as_json: bool, ranks: dict[str, int]) -> None
 
 def show_queue(items: Sequence[QueueItem]) -> None:
     """A table of the queue; columns in which nothing stands are left out."""
-    from coldal_tui.project.views.why_words import cluster_name
+    from coldal_tui.project.views.why.why_words import cluster_name
 
     out = common.console()
     if not items:
@@ -206,7 +206,7 @@ def show_queue(items: Sequence[QueueItem]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def why_command(targets: tuple[str, ...], as_json: bool) -> None:
     """The numbers behind a pick, or why a scan is not in the queue."""
-    from coldal_tui.project.views.why import explain
+    from coldal_tui.project.views.why.explain import explain
 
     project, rest = common.reading_with_rest(targets)
     with project:
@@ -222,7 +222,7 @@ def why_command(targets: tuple[str, ...], as_json: bool) -> None:
 
 def why_lines(found: dict[str, Any]) -> list[str]:
     """The explanation in words, one fact a line. ``found`` is what ``explain`` returns."""
-    from coldal_tui.project.views.why_words import because, details, place
+    from coldal_tui.project.views.why.why_words import because, details, place
 
     lines = [f"{found['scan_id']}: {found['status'].removesuffix(': not picked yet')}"]
     if "role" in found:
@@ -264,7 +264,7 @@ def _rerank(project: Project, alpha: float | None, *, dry_run: bool, as_json: bo
 
 
 def _show_reranked(bench: Bench, found: Reranked) -> None:
-    from coldal_tui.project.views.why_words import cluster_name
+    from coldal_tui.project.views.why.why_words import cluster_name
 
     was = {place.scan_id: place.rank for place in bench.free}
     table = common.table("rank>", "scan~", "cluster", "H>", "D>", "S>", "was>")

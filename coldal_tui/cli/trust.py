@@ -24,8 +24,8 @@ def trust_command(targets: tuple[str, ...], yes: bool, forget: bool, as_json: bo
     agreement is kept in your own folder, not in the project, and ends when any of it changes.
     """
     from coldal_tui.errors import UsageError
-    from coldal_tui.project.config import load_config
     from coldal_tui.project.layout import Layout
+    from coldal_tui.project.settings.config import load_config
     from coldal_tui.project.trust_questions import agree, open_questions, reaches
     from coldal_tui.trust_store import TrustStore
 

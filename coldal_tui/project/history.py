@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.database.store import Row, is_anothers
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row, is_anothers
 
 NOTHING = "nothing-to-undo"
 

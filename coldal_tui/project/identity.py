@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.journal import last_entry
+from coldal_tui.project.database.journal import last_entry
 
 if TYPE_CHECKING:
-    from coldal_tui.project.store import Store
+    from coldal_tui.project.database.store import Store
 
 ID_KEY = "project_id"
 """Under this ``meta`` key stands the id that ``coldal.toml`` has, too."""

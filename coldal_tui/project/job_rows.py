@@ -9,8 +9,8 @@ from typing import Any
 
 from coldal_tui.errors import UsageError
 from coldal_tui.jobs.folder import JobError, JobFolder
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
 
 WAITING, RUNNING, DONE = "waiting", "running", "done"
 FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"

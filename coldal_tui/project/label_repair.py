@@ -13,9 +13,10 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.project.backups import backups, be_alone, put_back, verify
+from coldal_tui.project.database.backups import backups, be_alone, put_back, verify
+from coldal_tui.project.database.journal import labels_in
+from coldal_tui.project.database.store import Row, Store
 from coldal_tui.project.identity import ID_KEY, lost_actions
-from coldal_tui.project.journal import labels_in
 from coldal_tui.project.labels.files import (
     STAGED,
     label_name,
@@ -28,7 +29,6 @@ from coldal_tui.project.labels.staging import count_voxels
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.store import Row, Store
 
 WITHDRAWN, CHANGED = "withdrawn-", "changed-"
 

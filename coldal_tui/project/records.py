@@ -9,7 +9,7 @@ from pathlib import Path
 from coldal_tui.below import below, plain_name
 from coldal_tui.imaging.image import Affine, ScanHeader, ScanRef
 from coldal_tui.jobs.spec import ScanInput
-from coldal_tui.project.store import Row
+from coldal_tui.project.database.store import Row
 
 USABLE = "scans.state = 'present' AND scans.excluded IS NULL AND scans.duplicate_of IS NULL"
 """SQL for ``ScanRecord.usable`` on the table ``scans``."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from coldal_tui.below import plain_name
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import SUFFIXES
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
 from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.cells import ScanScores
 

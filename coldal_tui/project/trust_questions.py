@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.files import sha256_file
-from coldal_tui.project.config import BackendSection, Config
 from coldal_tui.project.layout import Layout
+from coldal_tui.project.settings.config import BackendSection, Config
 from coldal_tui.trust_store import TrustStore, not_trusted
 
 READ_AS_DATA = (".onnx", ".safetensors")

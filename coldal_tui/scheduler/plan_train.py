@@ -12,12 +12,12 @@ from coldal_tui.jobs.spec import (
     ScoreSpec,
     TrainSpec,
 )
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import checked_labels, tidy_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run, prediction_file, run_entropies
-from coldal_tui.project.store import Row
 from coldal_tui.project.views.next_step import run_networks
 from coldal_tui.scheduler.request import (
     Request,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.buckets import WORTH, Buckets
 from coldal_tui.selection.geometry import nearest
-from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask, Term, check_scene
+from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask, Term, check_pool_arrays
 from coldal_tui.selection.turns import Turns
 
 _FIRST_LOOK = 4
@@ -99,7 +99,7 @@ def entropy_diversity(
     UsageError : alpha outside 0..1.
     ColdalError : alpha > 0 without entropies (``no-entropy``), arrays that don't fit (``pool``).
     """
-    check_scene(points, candidate, covered)
+    check_pool_arrays(points, candidate, covered)
     check_alpha(alpha)
     if entropy is None and alpha > 0:
         raise ColdalError(
@@ -130,7 +130,7 @@ def cover(points: Floats, candidate: Mask, covered: Mask) -> Coverage:
 
     ``points`` (N, 2); both masks (N,) bool.
     """
-    check_scene(points, candidate, covered)
+    check_pool_arrays(points, candidate, covered)
     distance = np.full(len(points), np.inf)
     which = np.full(len(points), -1, dtype=np.int64)
     targets = np.flatnonzero(covered).astype(np.int64)

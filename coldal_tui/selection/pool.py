@@ -71,7 +71,7 @@ class Pool:
     clusters_by: str = "map"
 
     def __post_init__(self) -> None:
-        check_scene(self.points, self.candidate, self.covered)
+        check_pool_arrays(self.points, self.candidate, self.covered)
         for name in _PER_SCAN:
             array = getattr(self, name)
             if array is not None and len(array) != len(self.points):
@@ -164,7 +164,7 @@ def patient_numbers(patients: Sequence[str]) -> NDArray[np.int64]:
     return np.array([number.setdefault(name, len(number)) for name in patients], dtype=np.int64)
 
 
-def check_scene(points: Floats, candidate: Mask, covered: Mask) -> None:
+def check_pool_arrays(points: Floats, candidate: Mask, covered: Mask) -> None:
     """Refuse a map and masks that don't belong together (ColdalError, code ``pool``).
 
     ``points`` (N, 2) float; both masks of shape (N,), bool.

@@ -18,12 +18,12 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.clustering import Clustering
 from coldal_tui.selection.coldstart import cold_start
-from coldal_tui.selection.draws import drawn_at_random, drawn_by_cluster
-from coldal_tui.selection.herding import herding, max_herding, uherding
+from coldal_tui.selection.methods.draws import drawn_at_random, drawn_by_cluster
+from coldal_tui.selection.methods.herding import herding, max_herding, uherding
+from coldal_tui.selection.methods.noise import class_power, highest, power
+from coldal_tui.selection.methods.representative import within_by_herding, within_by_kmeans
 from coldal_tui.selection.needs import NEEDS, Need
-from coldal_tui.selection.noise import class_power, highest, power
 from coldal_tui.selection.pool import Floats, Pick, Pool, wrong_picks
-from coldal_tui.selection.representative import within_by_herding, within_by_kmeans
 
 Rounds = Literal["cold", "active"]
 Clusterer = Callable[[Floats, int, int], Clustering]
@@ -253,7 +253,7 @@ def _coldstart_embeddings(pool: Pool, batch: int, *, seed: int, alpha: float) ->
     description="k-means of the embeddings, a cluster for each pick, the scan nearest its mean",
 )
 def _kmeans(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.prototypes import kmeans_picks
+    from coldal_tui.selection.methods.prototypes import kmeans_picks
 
     return kmeans_picks(pool, batch, seed)
 
@@ -264,7 +264,7 @@ def _kmeans(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     description="the densest scan of the least covered k-means cluster (TypiClust)",
 )
 def _typiclust(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.prototypes import typiclust
+    from coldal_tui.selection.methods.prototypes import typiclust
 
     return typiclust(pool, batch, seed)
 
@@ -275,7 +275,7 @@ def _typiclust(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]
     description="always the scan farthest from everything picked (core-set)",
 )
 def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.covering import k_center
+    from coldal_tui.selection.methods.covering import k_center
 
     return k_center(pool, batch)
 
@@ -286,7 +286,7 @@ def _k_center(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
     description="the same on the features of the last run's network",
 )
 def _k_center_model(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.covering import k_center_of_model
+    from coldal_tui.selection.methods.covering import k_center_of_model
 
     return k_center_of_model(pool, batch)
 
@@ -297,7 +297,7 @@ def _k_center_model(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[
     description="the scan whose neighbourhood holds the most that is not covered (ProbCover)",
 )
 def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.covering import prob_cover
+    from coldal_tui.selection.methods.covering import prob_cover
 
     return prob_cover(pool, batch, seed)
 
@@ -308,7 +308,7 @@ def _prob_cover(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick
     description="the scans that together are most similar to all others",
 )
 def _facility_location(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
-    from coldal_tui.selection.covering import facility_location
+    from coldal_tui.selection.methods.covering import facility_location
 
     return facility_location(pool, batch, seed)
 

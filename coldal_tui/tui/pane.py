@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.map_view import MapView
 from coldal_tui.project.views.snapshot import Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 
@@ -30,11 +30,11 @@ def local_now() -> datetime:
 class View:
     """What the panes draw: a snapshot, and the map that belongs to it where there is one.
 
-    ``scene`` is the same object as before when nothing on the map has changed.
+    ``map_view`` is the same object as before when nothing on the map has changed.
     """
 
     snapshot: Snapshot
-    scene: Scene | None = None
+    map_view: MapView | None = None
 
 
 class Services(Protocol):

@@ -16,7 +16,7 @@ import pytest
 from coldal_tui.cli import doctor, machine, plugin_findings
 from coldal_tui.cli.machine import Finding
 from coldal_tui.extras import install
-from coldal_tui.project import file_systems
+from coldal_tui.project.database import file_systems
 from tests.support.small_projects import Call, set_config
 
 GB = 2**30

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coldal_tui.project.config import load_config
+from coldal_tui.project.settings.config import load_config
 from tests.support.small_projects import Call, write_mask
 
 

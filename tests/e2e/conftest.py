@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from coldal_tui.project.config import edit_config
+from coldal_tui.project.settings.config import edit_config
 from tests.support.places import SAMPLE
 
 PER_SITE = 6

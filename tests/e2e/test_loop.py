@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.project.config import edit_config
+from coldal_tui.project.settings.config import edit_config
 from tests.support.places import SAMPLE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]

@@ -13,11 +13,11 @@ import apsw
 import numpy as np
 from PIL import Image
 
-from coldal_tui.project.backups import backups, verify
+from coldal_tui.project.database.backups import backups, verify
+from coldal_tui.project.database.schema import MIGRATIONS
 from coldal_tui.project.labels.files import checked_labels, unknown_files
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
-from coldal_tui.project.schema import MIGRATIONS
 from tests.faults.server import (
     FAIL_ON,
     FAIL_ONCE,
@@ -42,7 +42,7 @@ State = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Scene:
+class MapView:
     """A command on a project: ``words`` follow ``coldal-tui``, with PROJECT and MASKS put in."""
 
     name: str
@@ -90,19 +90,19 @@ def _old(lab: Lab) -> Project:
 
 
 SCENES = (
-    Scene("import", ("import-masks", "PROJECT", "MASKS"), _queued),
-    Scene("export", ("export-queue", "PROJECT"), _queued),
-    Scene("accept", ("labels", "PROJECT", "confirm-empty", "1"), _quarantined),
-    Scene("undo", ("undo", "PROJECT"), _imported),
-    Scene("migrate", ("backup", "PROJECT"), _old),
-    Scene("backup", ("backup", "PROJECT"), _imported),
+    MapView("import", ("import-masks", "PROJECT", "MASKS"), _queued),
+    MapView("export", ("export-queue", "PROJECT"), _queued),
+    MapView("accept", ("labels", "PROJECT", "confirm-empty", "1"), _quarantined),
+    MapView("undo", ("undo", "PROJECT"), _imported),
+    MapView("migrate", ("backup", "PROJECT"), _old),
+    MapView("backup", ("backup", "PROJECT"), _imported),
 )
 
 
 class Stage:
     """One scene: a project to start from, and what it looks like before and after."""
 
-    def __init__(self, scene: Scene, folder: Path, server: Server) -> None:
+    def __init__(self, scene: MapView, folder: Path, server: Server) -> None:
         self.scene, self.folder, self.server = scene, folder, server
         folder.mkdir()
         (folder / "first").mkdir()

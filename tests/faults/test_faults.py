@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.scenes import FAULTS, SCENES, Scene, Stage
+from tests.faults.scenes import FAULTS, SCENES, MapView, Stage
 from tests.faults.server import Server, build
 
 POINTS = 3
@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 def test_after_a_fault_nothing_is_lost_half_done_or_untrue(
-    scene: Scene, server: Server, tmp_path: Path
+    scene: MapView, server: Server, tmp_path: Path
 ) -> None:
     stage = Stage(scene, tmp_path / scene.name, server)
     assert stage.calls > POINTS

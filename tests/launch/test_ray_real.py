@@ -15,10 +15,10 @@ from PIL import Image
 from coldal_compute.embedding import embed
 from coldal_launch.ray import RayBackend
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import Job, get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
 from tests.support.on_ray import RayHere

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from coldal_tui.jobs.spec import Receipt
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import Job, list_jobs
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler.supervisor import supervisor_running
 from tests.support.on_slurm import until
 

@@ -18,7 +18,7 @@ from coldal_tui.imaging.image import ScanRef
 from coldal_tui.jobs.backend import ALL_GPUS, Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, EncoderChoice, ScanInput
-from coldal_tui.project.config import edit_config
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler.request import ask_of
 from tests.support.processes import until
 

@@ -18,7 +18,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.extras import install
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobError, JobFolder
-from coldal_tui.project.config_backends import SlurmSection
+from coldal_tui.project.settings.config_backends import SlurmSection
 from tests.support.playing import Clock
 
 NAME = "coldal-000001-embed-00ff00ff"

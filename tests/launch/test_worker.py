@@ -27,7 +27,7 @@ sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event ==
 from coldal_launch.worker import main
 status = main(sys.argv[1:])
 found = [name for name in opened if "project.db" in name]
-loaded = sorted({"apsw", "sqlite3", "coldal_tui.project.store"} & set(sys.modules))
+loaded = sorted({"apsw", "sqlite3", "coldal_tui.project.database.store"} & set(sys.modules))
 print(status, found, loaded)
 """
 

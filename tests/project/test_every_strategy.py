@@ -24,15 +24,15 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import Silent
 from coldal_tui.project import history
+from coldal_tui.project.database.schema import UNDOABLE_TABLES
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.queue import actions, rerank
 from coldal_tui.project.queue.add import queue_by_hand
 from coldal_tui.project.queue.budget import labelled_scans, read_budget
 from coldal_tui.project.queue.candidates import any_candidate, pool_rows, validation_patients
 from coldal_tui.project.runs import latest_run, run_entropies
-from coldal_tui.project.schema import UNDOABLE_TABLES
-from coldal_tui.project.views.map_view import STATUSES, read_scene
-from coldal_tui.project.views.why import explain
+from coldal_tui.project.views.map_view import STATUSES, read_map_view
+from coldal_tui.project.views.why.explain import explain
 from coldal_tui.selection.strategies import strategies
 from tests.support.lab import Lab
 
@@ -256,11 +256,11 @@ class Queues(RuleBasedStateMachine):
         candidates = {name for name, row in rows.items() if row.candidate}
         assert not candidates & set(self.game.in_queue())
         assert any_candidate(project) == bool(candidates)
-        scene = read_scene(project)
-        assert scene is not None
+        map_view = read_map_view(project)
+        assert map_view is not None
         shown = {
             n
-            for n, code in zip(scene.scan_ids, scene.status, strict=True)
+            for n, code in zip(map_view.scan_ids, map_view.status, strict=True)
             if STATUSES[code] == "candidate"
         }
         assert shown == candidates
@@ -286,9 +286,9 @@ class Queues(RuleBasedStateMachine):
         if run is None:
             return
         wanted = run_entropies(project, run)
-        scene = read_scene(project)
-        assert scene is not None
-        drawn = dict(zip(scene.scan_ids, scene.entropy.tolist(), strict=True))
+        map_view = read_map_view(project)
+        assert map_view is not None
+        drawn = dict(zip(map_view.scan_ids, map_view.entropy.tolist(), strict=True))
         assert drawn == pytest.approx(wanted)
         for row in pool_rows(project, run):
             assert row.entropy == wanted[row.scan_id]

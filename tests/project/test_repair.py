@@ -12,7 +12,7 @@ import pytest
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import read_label, write_label
-from coldal_tui.project.backups import put_back
+from coldal_tui.project.database.backups import put_back
 from coldal_tui.project.export.plain_files import export_project
 from coldal_tui.project.label_repair import repair_labels, restore_database
 from coldal_tui.project.labels.files import checked_labels, remove_abandoned, unknown_files

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.config import load_config
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import load_config
 from coldal_tui.project.trust_questions import agree, open_questions, reaches, require_trust
 from coldal_tui.scheduler import queue
 from coldal_tui.trust_store import TrustStore, state_folder

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project import one_host
-from coldal_tui.project import store as stores
+from coldal_tui.project.database import one_host
+from coldal_tui.project.database import store as stores
+from coldal_tui.project.database.one_host import LEASE_S, RENEW_S, WritingHost
 from coldal_tui.project.job_rows import get_job, list_jobs
-from coldal_tui.project.one_host import LEASE_S, RENEW_S, WritingHost
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor

@@ -15,9 +15,9 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs.retry_smaller import on_device
 from coldal_tui.jobs.spec import Receipt, SimulateSpec
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.hidden_masks import hide_masks
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.views.simulation_view import command_words, kinds_of
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt

@@ -12,9 +12,9 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import EmbedSpec, MapSpec, ScoreSpec, SelectSpec, TrainSpec
 from coldal_tui.maps import save_clusters, save_map
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import round0_size
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.views.next_step import run_is_current
 from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.scheduler.plan_embed import shard_size

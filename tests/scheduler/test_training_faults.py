@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.follow import submit_chain
 from coldal_tui.scheduler.supervisor import ensure_supervisor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coldal_tui.selection import covering
-from coldal_tui.selection.covering import facility_location, measured_on, prob_cover
+from coldal_tui.selection.methods import covering
+from coldal_tui.selection.methods.covering import facility_location, measured_on, prob_cover
 from coldal_tui.selection.pool import Pick, Pool
 
 STRATEGIES = {"probcover": prob_cover, "facility-location": facility_location}

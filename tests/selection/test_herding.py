@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.selection.herding import least_distance, median_distance
+from coldal_tui.selection.methods.herding import least_distance, median_distance
 from coldal_tui.selection.pool import Pick, Pool
 from coldal_tui.selection.projection import normalise
 from coldal_tui.selection.strategies import strategy
@@ -126,7 +126,7 @@ def test_widths_by_hand() -> None:
 
 
 def test_large_pools_sum_over_drawn_columns(monkeypatch) -> None:
-    from coldal_tui.selection import herding
+    from coldal_tui.selection.methods import herding
 
     pool = vector_scene(8, largest=30)
     whole = _indices(strategy("herding")(pool, 5))

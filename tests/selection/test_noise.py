@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.selection.noise import class_power
+from coldal_tui.selection.methods.noise import class_power
 from coldal_tui.selection.pool import Pool
 from coldal_tui.selection.strategies import strategy
 from tests.support import naive_vectors

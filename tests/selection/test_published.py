@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coldal_tui.selection.covering import prob_cover
+from coldal_tui.selection.methods.covering import prob_cover
 from coldal_tui.selection.pool import Pool
 from coldal_tui.selection.projection import normalise
 from coldal_tui.selection.strategies import strategy

@@ -10,7 +10,7 @@ import pytest
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection.clustering import choose_clusters
 from coldal_tui.selection.coldstart import cold_start
-from coldal_tui.selection.covering import prob_cover, purity_radius
+from coldal_tui.selection.methods.covering import prob_cover, purity_radius
 from coldal_tui.selection.pool import Pick, Pool
 from coldal_tui.selection.projection import normalise
 from coldal_tui.selection.strategies import strategies, strategy

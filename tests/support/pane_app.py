@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.map_view import read_scene
+from coldal_tui.project.views.map_view import read_map_view
 from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
 from coldal_tui.tui.pane import Pane, View
@@ -52,7 +52,7 @@ class PaneApp(App[None]):
 
     def refresh_view(self) -> None:
         with Project(self.root) as project:
-            self.view = View(take_snapshot(project), read_scene(project))
+            self.view = View(take_snapshot(project), read_map_view(project))
         self.pane.show(self.view)
 
     def read(

@@ -15,9 +15,9 @@ import numpy as np
 from coldal_tui.jobs.backend import Ask, JobHandle, Running, Wait
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.spec import EmbedSpec, FailedScan, OutputFile, Receipt
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.job_rows import get_job, list_jobs
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 
 AGAIN = {"again": True}
 

@@ -22,13 +22,13 @@ from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs.spec import OutputFile, Receipt, Silent
 from coldal_tui.maps import save_map
-from coldal_tui.project.config import edit_config
+from coldal_tui.project.database.store import Store
 from coldal_tui.project.export.exporting import export_queue
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
-from coldal_tui.project.store import Store
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.planning import build_spec

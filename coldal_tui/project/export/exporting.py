@@ -14,6 +14,7 @@ from coldal_tui.exchange.exporters import ExportItem, ExportMeta, exporter
 from coldal_tui.exchange.exporters.choices import SliceChoice
 from coldal_tui.exchange.exporters.delivering import Delivery, deliver
 from coldal_tui.files import disk_error
+from coldal_tui.project.database.store import UNSURE, current_user
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
 from coldal_tui.project.own_manifests import write_own_manifest
@@ -22,7 +23,6 @@ from coldal_tui.project.queue.assign import Shares, by_person, deal, people_of
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run, prediction_file
 from coldal_tui.project.scans.indexing import safe_name
-from coldal_tui.project.store import UNSURE, current_user
 from coldal_tui.project.views.snapshot import QueueItem, read_queue
 from coldal_tui.visible import listed
 

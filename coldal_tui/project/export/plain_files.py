@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coldal_tui.errors import UsageError
 from coldal_tui.files import atomic_write, disk_error, fsync_folder, sha256_file
-from coldal_tui.project.journal import journal_of
+from coldal_tui.project.database.journal import journal_of
 from coldal_tui.project.project import Project
 
 TABLES = (

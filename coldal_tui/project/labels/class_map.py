@@ -9,8 +9,8 @@ from dataclasses import replace
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.name_meanings import OTHERS
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 
 ClassMap = dict[int | str, int | str]
 """A mask's value, class name or ``#rrggbb`` colour, and the class (or its number) that it means."""

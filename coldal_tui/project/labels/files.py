@@ -10,10 +10,10 @@ from pathlib import Path
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
-from coldal_tui.project.backups import UNTIDY_KEY
+from coldal_tui.project.database.backups import UNTIDY_KEY
+from coldal_tui.project.database.store import Row, told
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row, told
 
 SUFFIXES = (".nii.gz", ".png")
 STAGED = "staged-"

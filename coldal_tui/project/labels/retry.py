@@ -15,6 +15,7 @@ from coldal_tui.exchange.incoming.names.matching import Match, Matcher
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.project.changed_images import IMAGE_CHANGED
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.quarantine import RESOLVED, resolve_quarantine
@@ -22,7 +23,6 @@ from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
 from coldal_tui.project.labels.suspended import confirm_label
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
 
 
 @dataclass(frozen=True)

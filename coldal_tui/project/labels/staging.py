@@ -28,10 +28,10 @@ from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.files import disk_error, fsync_folder
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
+from coldal_tui.project.database.store import told
 from coldal_tui.project.labels.files import STAGED, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import told
 from coldal_tui.visible import counted
 
 _SYNC_THREADS = 32

@@ -6,9 +6,9 @@ import json
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.changed_images import SUSPENDED
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
 
 
 def confirm_label(project: Project, row: Row) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, read_budget
-from coldal_tui.project.store import Row
 from coldal_tui.visible import listed
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.maps import load_clusters
+from coldal_tui.project.database.store import Row, current_user
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.actions import Change
 from coldal_tui.project.queue.budget import read_budget
-from coldal_tui.project.store import Row, current_user
 from coldal_tui.visible import listed
 
 ROLE = "manual"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from coldal_tui.errors import UsageError
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import Change
 from coldal_tui.project.queue.budget import OUT_STATUSES
-from coldal_tui.project.store import Row
 from coldal_tui.visible import listed
 
 Order = list[Row]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.store import Row
 from coldal_tui.selection.acquisition import Coverage, check_alpha, cover, entropy_diversity
 from coldal_tui.selection.assembly import assemble
 from coldal_tui.selection.pool import Pick, queue_row

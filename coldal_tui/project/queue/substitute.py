@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import labelled_scans
-from coldal_tui.project.store import Row
 from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.coldstart import replacement
 from coldal_tui.selection.pool import Pick, queue_row
@@ -33,20 +33,20 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
     round_row = project.store.row("SELECT * FROM rounds WHERE round = ?", (item["round"],))
     if round_row is None:
         return None
-    scene = _assembled(project, round_row)
+    assembled = _assembled(project, round_row)
     if item["role"] == "validation":
-        pick = _next_validation(project, scene, item, round_row["seed"])
+        pick = _next_validation(project, assembled, item, round_row["seed"])
     elif item["round"] == 0 and item["role"] != "random":
-        pick = replacement(scene.pool, item["cluster"], scene.pool.embeddings)
+        pick = replacement(assembled.pool, item["cluster"], assembled.pool.embeddings)
     else:
         alpha = 0.5 if round_row["alpha"] is None else round_row["alpha"]
         picks = strategy(round_row["strategy"])(
-            scene.pool, 1, seed=round_row["seed"] + item["rank"], alpha=alpha
+            assembled.pool, 1, seed=round_row["seed"] + item["rank"], alpha=alpha
         )
         pick = picks[0] if picks else None
     if pick is None:
         return None
-    row = queue_row(pick, scene.scan_ids)
+    row = queue_row(pick, assembled.scan_ids)
     row["terms"] |= {"replaces": item["scan_id"]}
     return row | {key: item[key] for key in ("round", "rank", "assignee")}
 
@@ -115,27 +115,27 @@ def _no_vectors(where: str) -> ColdalError:
     )
 
 
-def _next_validation(project: Project, scene: Assembly, item: Row, seed: int) -> Pick | None:
+def _next_validation(project: Project, assembled: Assembly, item: Row, seed: int) -> Pick | None:
     patient_of = dict(project.store.tuples("SELECT scan_id, patient_id FROM scans"))
     own = patient_of[item["scan_id"]]
     queued = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM queue")}
     taken = queued | labelled_scans(project)
-    for n, scan_id in enumerate(scene.scan_ids):
+    for n, scan_id in enumerate(assembled.scan_ids):
         if patient_of[scan_id] == own and scan_id not in taken:
-            return _validation_pick(scene, n, own)
+            return _validation_pick(assembled, n, own)
     # A patient who has trained, or is about to, can't validate.
     training = {patient_of[scan_id] for scan_id in taken}
     free = [
         n
-        for n in np.flatnonzero(scene.pool.candidate).tolist()
-        if patient_of[scene.scan_ids[n]] not in training
+        for n in np.flatnonzero(assembled.pool.candidate).tolist()
+        if patient_of[assembled.scan_ids[n]] not in training
     ]
-    same = [n for n in free if scene.pool.clusters[n] == item["cluster"]] or free
+    same = [n for n in free if assembled.pool.clusters[n] == item["cluster"]] or free
     if not same:
         return None
     n = int(np.random.default_rng([seed, item["rank"]]).choice(same))
-    return _validation_pick(scene, n, patient_of[scene.scan_ids[n]])
+    return _validation_pick(assembled, n, patient_of[assembled.scan_ids[n]])
 
 
-def _validation_pick(scene: Assembly, n: int, patient: str) -> Pick:
-    return Pick(n, "validation", int(scene.pool.clusters[n]), {"patient": patient})
+def _validation_pick(assembled: Assembly, n: int, patient: str) -> Pick:
+    return Pick(n, "validation", int(assembled.pool.clusters[n]), {"patient": patient})

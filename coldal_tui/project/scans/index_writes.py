@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from coldal_tui.imaging.indexing import FoundScan, IndexResult
+from coldal_tui.project.database.store import Row, Store, pack
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.dicom_uids import read_uids, write_uids
 from coldal_tui.project.scans.patients import PatientRule
-from coldal_tui.project.store import Row, Store, pack
 
 Write = Callable[[], object]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.names import file_stem, same_name
-from coldal_tui.project.config import ImagesSection, check_pattern
 from coldal_tui.project.scans.pattern_search import search_in_time
+from coldal_tui.project.settings.config import ImagesSection, check_pattern
 
 Entry = tuple[str, dict[str, str]]
 """A patient and the further columns of the row."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.project.views.map_view import STATUSES, MapView
 from coldal_tui.project.views.snapshot import QueueItem
 from coldal_tui.selection.geometry import nearest
 
@@ -40,54 +40,54 @@ def first_picks(queue: Iterable[QueueItem]) -> tuple[str, ...]:
     return tuple(item.scan_id for item in kept if item.round == first)
 
 
-def map_coverage(scene: Scene, picks: Sequence[str], k: int) -> Coverage | None:
+def map_coverage(map_view: MapView, picks: Sequence[str], k: int) -> Coverage | None:
     """Coverage of every cluster by the labels as they are; None before there is a first queue.
 
     100,000 scans and 1,000 labels take about 0.6 s: not for the thread that draws.
     """
-    radius = near_radius(scene, picks)
+    radius = near_radius(map_view, picks)
     if radius is None:
         return None
-    labelled = np.flatnonzero(scene.status == LABELLED)
-    near = nearest(scene.xy, scene.xy[labelled])[0] <= radius
-    shares = tuple(_share(near[scene.cluster == number]) for number in range(k))
+    labelled = np.flatnonzero(map_view.status == LABELLED)
+    near = nearest(map_view.xy, map_view.xy[labelled])[0] <= radius
+    shares = tuple(_share(near[map_view.cluster == number]) for number in range(k))
     return Coverage(radius, _share(near) or 0.0, shares)
 
 
 def coverage_by(
-    scene: Scene, picks: Sequence[str], labels: Iterable[Iterable[str]]
+    map_view: MapView, picks: Sequence[str], labels: Iterable[Iterable[str]]
 ) -> list[float] | None:
     """The overall coverage by each of several sets of scans (what each run has seen, say).
 
     Sets that grow cost no more than the last of them alone. None before there is a first queue.
     """
-    radius = near_radius(scene, picks)
+    radius = near_radius(map_view, picks)
     if radius is None:
         return None
     shares: list[float] = []
     seen: set[str] = set()
-    distance = np.full(len(scene), np.inf)
+    distance = np.full(len(map_view), np.inf)
     for scans in labels:
-        now = {scan_id for scan_id in scans if scan_id in scene.index}
+        now = {scan_id for scan_id in scans if scan_id in map_view.index}
         if not seen <= now:
-            seen, distance = set(), np.full(len(scene), np.inf)
-        fresh = _rows(scene, now - seen)
-        distance = np.minimum(distance, nearest(scene.xy, scene.xy[fresh])[0])
+            seen, distance = set(), np.full(len(map_view), np.inf)
+        fresh = _rows(map_view, now - seen)
+        distance = np.minimum(distance, nearest(map_view.xy, map_view.xy[fresh])[0])
         seen = now
         shares.append(_share(distance <= radius) or 0.0)
     return shares
 
 
-def near_radius(scene: Scene, picks: Iterable[str]) -> float | None:
+def near_radius(map_view: MapView, picks: Iterable[str]) -> float | None:
     """The median distance of all scans to the nearest of ``picks``; None without any."""
-    rows = _rows(scene, picks)
+    rows = _rows(map_view, picks)
     if not len(rows):
         return None
-    return float(np.median(nearest(scene.xy, scene.xy[rows])[0]))
+    return float(np.median(nearest(map_view.xy, map_view.xy[rows])[0]))
 
 
-def _rows(scene: Scene, scan_ids: Iterable[str]) -> NDArray[np.int64]:
-    index = scene.index
+def _rows(map_view: MapView, scan_ids: Iterable[str]) -> NDArray[np.int64]:
+    index = map_view.index
     return np.array(sorted(index[name] for name in scan_ids if name in index), dtype=np.int64)
 
 

@@ -19,7 +19,7 @@ from coldal_tui.project.runs import latest_run, run_entropies
 from coldal_tui.selection.assembly import align
 
 STATUSES = ("candidate", "queued", "exported", "labelled", "skipped", "excluded")
-"""Names of the codes in ``Scene.status``; ``excluded``: never a candidate (frozen patients too)."""
+"""Names of the codes in ``MapView.status``; ``excluded``: never a candidate (held out, too)."""
 
 PATIENT, DICE, META = "patient", "dice", "meta:"
 FEW = 8
@@ -27,7 +27,7 @@ FEW = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class MapView:
     """N scans of one map version, in ``scan_id`` order.
 
     ``xy`` (N, 2) float32; ``cluster`` (N,) int16, -1 for none; ``status`` (N,) uint8, an index
@@ -55,7 +55,7 @@ class Scene:
         return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
 
 
-def read_scene(project: Project) -> Scene | None:
+def read_map_view(project: Project) -> MapView | None:
     """The map of the newest round, else the newest map; None before there is any."""
     store = project.store
     row = store.row(
@@ -73,7 +73,7 @@ def read_scene(project: Project) -> Scene | None:
         "SELECT name FROM encoders WHERE encoder_hash = ?", (row["encoder_hash"],)
     )
     medoids = store.tuples("SELECT scan_id FROM queue WHERE role = 'medoid' ORDER BY round, rank")
-    scene = Scene(
+    map_view = MapView(
         map_id=row["map_id"],
         scan_ids=placed.scan_ids,
         xy=placed.xy.astype(np.float32),
@@ -84,8 +84,8 @@ def read_scene(project: Project) -> Scene | None:
         method=str(json.loads(row["params"]).get("method", "")),
         encoder=str(encoder or ""),
     )
-    scene.__dict__["index"] = index
-    return scene
+    map_view.__dict__["index"] = index
+    return map_view
 
 
 def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
@@ -100,7 +100,7 @@ def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One fact about N scans of a scene: a name for each, or a number for each.
+    """One fact about N scans of a map: a name for each, or a number for each.
 
     Names: ``codes`` (N,) int32 into ``names``, -1 for unknown. Numbers: ``values`` (N,) float32,
     NaN for unknown, and no names.
@@ -164,20 +164,20 @@ def column_names(project: Project) -> tuple[str, ...]:
     return (*names, *(f"{META}{key}" for (key,) in keys))
 
 
-def read_column(project: Project, scene: Scene, name: str) -> Column:
+def read_column(project: Project, map_view: MapView, name: str) -> Column:
     """``dice`` of the newest measured run, ``patient``, or ``meta:KEY`` of the scans' metadata.
 
     Dice is the mean over a scan's classes; a later evaluation overrules an earlier one and the
     validation. Metadata that are numbers throughout and more than ``FEW`` are read as numbers.
     """
     if name == DICE:
-        return Column(name, (), None, _small(_dices(project), scene.index))
+        return Column(name, (), None, _small(_dices(project), map_view.index))
     if name == PATIENT:
         # A scan without a known patient is a patient of its own, named after itself.
         found = project.store.tuples(
             "SELECT scan_id, patient_id FROM scans WHERE patient_id != 'scan:' || scan_id"
         )
-        return _named(name, found, scene)
+        return _named(name, found, map_view)
     found = project.store.tuples(
         "SELECT s.scan_id, m.value FROM scans s, json_each(s.meta) m WHERE m.key = ?",
         (name.removeprefix(META),),
@@ -187,21 +187,23 @@ def read_column(project: Project, scene: Scene, name: str) -> Column:
     numbers = {value: _number(value) for value in distinct}
     if len(distinct) > FEW and all(number is not None for number in numbers.values()):
         pairs = [(scan_id, numbers[value]) for scan_id, value in kept]
-        return Column(name, (), None, _small(pairs, scene.index))
-    return _named(name, kept, scene)
+        return Column(name, (), None, _small(pairs, map_view.index))
+    return _named(name, kept, map_view)
 
 
 def _small(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.float32]:
     return align(found, index).astype(np.float32)
 
 
-def _named(name: str, found: list[tuple[Any, ...]], scene: Scene) -> Column:
+def _named(name: str, found: list[tuple[Any, ...]], map_view: MapView) -> Column:
     """Names as codes: the most frequent on the map first, then in the order of their names."""
-    seen = [(scene.index[scan_id], value) for scan_id, value in found if scan_id in scene.index]
+    seen = [
+        (map_view.index[scan_id], value) for scan_id, value in found if scan_id in map_view.index
+    ]
     counts = Counter(value for _, value in seen)
     names = tuple(sorted(counts, key=lambda value: (-counts[value], value)))
     code = {value: n for n, value in enumerate(names)}
-    codes = np.full(len(scene), -1, np.int32)
+    codes = np.full(len(map_view), -1, np.int32)
     codes[[row for row, _ in seen]] = [code[value] for _, value in seen]
     return Column(name, names, codes, None)
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.runs import latest_run, run_entropies
-from coldal_tui.project.store import Row
 from coldal_tui.selection.acquisition import scaled_entropy
 from coldal_tui.visible import visible
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
-from coldal_tui.project.store import Row
 from coldal_tui.project.views.coverage import coverage_by
-from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.map_view import MapView
 from coldal_tui.project.views.snapshot import RunState
 
 VALIDATION = "validation"
@@ -154,11 +154,11 @@ class Comparison:
 
 
 def read_measures(
-    project: Project, runs: Sequence[RunState], scene: Scene | None, picks: Sequence[str]
+    project: Project, runs: Sequence[RunState], map_view: MapView | None, picks: Sequence[str]
 ) -> dict[str, RunMeasures]:
     """``run_id → measures`` of ``runs`` (of a snapshot); takes ``project.coverage``'s time."""
     splits = _splits(project)
-    coverage = _coverage(project, runs, scene, picks)
+    coverage = _coverage(project, runs, map_view, picks)
     return {
         run.run_id: _measures(run.run_id, splits.get(run.run_id, []), coverage.get(run.run_id))
         for run in runs
@@ -301,15 +301,15 @@ def _number(split: str) -> int:
 
 
 def _coverage(
-    project: Project, runs: Sequence[RunState], scene: Scene | None, picks: Sequence[str]
+    project: Project, runs: Sequence[RunState], map_view: MapView | None, picks: Sequence[str]
 ) -> Mapping[str, float]:
-    if scene is None:
+    if map_view is None:
         return {}
     seen = {
         row["run_id"]: {*json.loads(row["train_scans"]), *json.loads(row["validation_scans"])}
         for row in project.store.rows("SELECT run_id, train_scans, validation_scans FROM runs")
     }
-    shares = coverage_by(scene, picks, [seen.get(run.run_id, set()) for run in runs])
+    shares = coverage_by(map_view, picks, [seen.get(run.run_id, set()) for run in runs])
     return dict(zip((run.run_id for run in runs), shares, strict=True)) if shares else {}
 
 

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from coldal_tui.project.views.cluster_view import ClusterView, read_cluster_view
 from coldal_tui.project.views.coverage import LABELLED, first_picks
-from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.map_view import MapView
 from coldal_tui.tui.clusters.rows import (
     PLOT_HEIGHT,
     ClusterRows,
@@ -85,11 +85,11 @@ class ClustersPane(WhileSeen, TablePane):
         """Coverage again when the map, the labels on it or the first queue are others."""
         picks = first_picks(view.snapshot.queue)
         k = len(view.snapshot.clusters)
-        asked = (_labels_on(view.scene), picks, k)
+        asked = (_labels_on(view.map_view), picks, k)
         if asked == self._asked:
             return
         self._asked = asked
-        work = partial(read_cluster_view, scene=view.scene, picks=picks, k=k)
+        work = partial(read_cluster_view, map_view=view.map_view, picks=picks, k=k)
         self.services.read("clusters", work, self._measured)
 
     def _measured(self, known: ClusterView) -> None:
@@ -98,9 +98,9 @@ class ClustersPane(WhileSeen, TablePane):
             self._draw()
 
     def go_to(self, scan_id: str | None) -> None:
-        scene = self._view.scene if self._view else None
-        row = scene.index.get(scan_id) if scene is not None and scan_id is not None else None
-        here = None if row is None or scene is None else int(scene.cluster[row])
+        map_view = self._view.map_view if self._view else None
+        row = map_view.index.get(scan_id) if map_view is not None and scan_id is not None else None
+        here = None if row is None or map_view is None else int(map_view.cluster[row])
         if here != self._here:
             self._here = here
             if self.seen:
@@ -188,9 +188,9 @@ class ClustersPane(WhileSeen, TablePane):
         self._wanted = wanted if isinstance(wanted, str) else None
 
 
-def _labels_on(scene: Scene | None) -> object:
-    """Equal as long as map and labels are: a scene is a new object with every change."""
-    if scene is None:
+def _labels_on(map_view: MapView | None) -> object:
+    """Equal as long as map and labels are: a ``MapView`` is a new object with every change."""
+    if map_view is None:
         return None
-    labelled = scene.status == LABELLED
-    return scene.map_id, len(scene), labelled.tobytes(), scene.cluster.tobytes()
+    labelled = map_view.status == LABELLED
+    return map_view.map_id, len(map_view), labelled.tobytes(), map_view.cluster.tobytes()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.project.views.map_view import DICE, META, PATIENT, STATUSES, Column, Scene
+from coldal_tui.project.views.map_view import DICE, META, PATIENT, STATUSES, Column, MapView
 from coldal_tui.tui.drawing.glyphs import OKABE_ITO, Look
 from coldal_tui.tui.drawing.scatter import steps_of
 
@@ -55,40 +55,40 @@ class Colouring:
     rest: int = -1
 
 
-def colour_by(name: str, scene: Scene, look: Look, column: Column | None) -> Colouring:
+def colour_by(name: str, map_view: MapView, look: Look, column: Column | None) -> Colouring:
     """The colouring of this name; by cluster where ``column`` is needed and not there yet."""
     if name == STATUS:
-        return by_status(scene, look)
+        return by_status(map_view, look)
     if name == ENTROPY:
-        return by_number(name, scene.entropy, look)
+        return by_number(name, map_view.entropy, look)
     if column is not None and column.name == name:
         if column.values is not None:
             return by_number(name, column.values, look)
         if column.codes is not None:
             return by_name(name, column.names, column.codes, look)
-    return by_cluster(scene, look)
+    return by_cluster(map_view, look)
 
 
-def by_cluster(scene: Scene, look: Look) -> Colouring:
+def by_cluster(map_view: MapView, look: Look) -> Colouring:
     """A kind for each cluster, and one more where scans belong to none."""
-    number = int(scene.cluster.max(initial=-1)) + 1
-    counts = np.bincount(scene.cluster.astype(np.int64) + 1, minlength=number + 1).tolist()
+    number = int(map_view.cluster.max(initial=-1)) + 1
+    counts = np.bincount(map_view.cluster.astype(np.int64) + 1, minlength=number + 1).tolist()
     kinds = [
         Kind(look.cluster_glyph(n), f"C{n + 1}", counts[n + 1], look.cluster_colour(n))
         for n in range(number)
     ]
     none = Kind(look.dot, "in no cluster", counts[0], GREY)
-    of = np.where(scene.cluster < 0, number, scene.cluster).astype(np.uint8)
+    of = np.where(map_view.cluster < 0, number, map_view.cluster).astype(np.uint8)
     return Colouring(CLUSTER, of, (*kinds, none))
 
 
-def by_status(scene: Scene, look: Look) -> Colouring:
-    counts = np.bincount(scene.status, minlength=len(STATUSES)).tolist()
+def by_status(map_view: MapView, look: Look) -> Colouring:
+    counts = np.bincount(map_view.status, minlength=len(STATUSES)).tolist()
     kinds = [
         Kind(look.state(name), name, count, STATUS_COLOURS[name])
         for name, count in zip(STATUSES, counts, strict=True)
     ]
-    return Colouring(STATUS, scene.status, tuple(kinds))
+    return Colouring(STATUS, map_view.status, tuple(kinds))
 
 
 def by_number(name: str, values: NDArray[np.float32], look: Look) -> Colouring:
@@ -113,9 +113,9 @@ def by_name(name: str, names: Sequence[str], codes: NDArray[np.int32], look: Loo
     return Colouring(name, of, (*kinds, rest, unknown), codes=many, rest=own)
 
 
-def colouring_names(scene: Scene, columns: Sequence[str]) -> tuple[str, ...]:
+def colouring_names(map_view: MapView, columns: Sequence[str]) -> tuple[str, ...]:
     """What the map can be coloured by: always by cluster and status, then what is known."""
-    known = (ENTROPY,) if bool(np.isfinite(scene.entropy).any()) else ()
+    known = (ENTROPY,) if bool(np.isfinite(map_view.entropy).any()) else ()
     return (CLUSTER, STATUS, *known, *columns)
 
 

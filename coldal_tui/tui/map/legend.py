@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
-from coldal_tui.project.views.map_view import Scene
+from coldal_tui.project.views.map_view import MapView
 from coldal_tui.project.views.snapshot import QueueItem, Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.scatter import LEVELS
@@ -163,26 +163,26 @@ def numbers(*values: float) -> tuple[str, ...]:
 
 def map_titles(model: MapModel | None, encoder: str, width: int) -> tuple[str, str]:
     """Title and subtitle of the pane; ``encoder`` is the project's, for before there is a map."""
-    scene = None if model is None else model.scene
+    map_view = None if model is None else model.map_view
     colour = CLUSTER if model is None else model.colouring.name
-    title = map_title(scene, encoder, title_of(colour), width)
+    title = map_title(map_view, encoder, title_of(colour), width)
     if model is None or not width:
         return title, ""
     if model.box is not None:
-        return title, counts_text(model.scene, model.boxed())
-    count, shown = len(model.scene), model.in_view()
+        return title, counts_text(model.map_view, model.boxed())
+    count, shown = len(model.map_view), model.in_view()
     return title, map_subtitle(count, shown, model.zoom, one_point=model.bounds.empty)
 
 
-def map_title(scene: Scene | None, encoder: str, colouring: str, width: int) -> str:
+def map_title(map_view: MapView | None, encoder: str, colouring: str, width: int) -> str:
     """What the picture is; a narrow one leaves out what is said elsewhere, too."""
-    if scene is None:
+    if map_view is None:
         return "Map"
-    method = ("t-SNE",) if scene.method not in ("", "none") else ()
+    method = ("t-SNE",) if map_view.method not in ("", "none") else ()
     parts: tuple[str, ...] = (
         "Map",
         *method,
-        visible(scene.encoder or encoder),
+        visible(map_view.encoder or encoder),
         f"colour: {colouring}",
     )
     for kept in (parts, (parts[0], *method, parts[-1]), (parts[0], parts[-1])):

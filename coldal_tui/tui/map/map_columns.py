@@ -10,7 +10,7 @@ from coldal_tui.project.views.map_view import (
     PATIENT,
     STATUSES,
     Column,
-    Scene,
+    MapView,
     column_names,
     read_column,
 )
@@ -33,26 +33,26 @@ class MapColumns:
         self._arrived = arrived
         self._found: dict[str, Column] = {}
         self._read_for: tuple[Any, ...] = ()
-        self._scene: Scene | None = None
+        self._scene: MapView | None = None
 
     def get(self, name: str) -> Column | None:
         """A column that has been read."""
         return self._found.get(name)
 
-    def use(self, scene: Scene) -> None:
+    def use(self, map_view: MapView) -> None:
         """Columns of another map are dropped."""
         old = self._scene
-        if old is None or (old.map_id, len(old)) != (scene.map_id, len(scene)):
+        if old is None or (old.map_id, len(old)) != (map_view.map_id, len(map_view)):
             self._found.clear()
-        self._scene = scene
+        self._scene = map_view
 
     def follow(self, services: Services, view: View, colour: str) -> None:
         """Read again what may have changed since the last time."""
-        seen, scene = view.snapshot, self._scene
-        if scene is None:
+        seen, map_view = view.snapshot, self._scene
+        if map_view is None:
             return
         measured = sum(job.kind == "evaluate" and job.status == "done" for job in seen.jobs)
-        key = (scene.map_id, seen.scans, seen.patients, len(seen.runs), measured)
+        key = (map_view.map_id, seen.scans, seen.patients, len(seen.runs), measured)
         if key == self._read_for:
             return
         self._read_for = key
@@ -66,10 +66,10 @@ class MapColumns:
         self.names = names
 
     def want(self, services: Services, name: str) -> None:
-        scene = self._scene
-        if scene is not None:
+        map_view = self._scene
+        if map_view is not None:
             key = "map.patient" if name == PATIENT else "map.column"
-            services.read(key, lambda project: read_column(project, scene, name), self._have)
+            services.read(key, lambda project: read_column(project, map_view, name), self._have)
 
     def _have(self, column: Column) -> None:
         """A column has come; one of an older map is dropped."""
@@ -84,9 +84,9 @@ def about_scan(
     model: MapModel, n: int, items: Mapping[str, QueueItem], columns: MapColumns, colour: str
 ) -> About:
     """What is known of the map's scan ``n``; ``items`` are the queue's by their scans."""
-    scene = model.scene
+    map_view = model.map_view
     facts = []
-    entropy = float(scene.entropy[n])
+    entropy = float(map_view.entropy[n])
     if not math.isnan(entropy):
         facts.append(("H", f"{entropy:.2f}"))
     for name in dict.fromkeys((colour, PATIENT)):
@@ -94,12 +94,12 @@ def about_scan(
         value = None if column is None else column.text(n)
         if value is not None:
             facts.append((title_of(name), value))
-    cluster = int(scene.cluster[n])
+    cluster = int(map_view.cluster[n])
     return About(
-        scan_id=scene.scan_ids[n],
+        scan_id=map_view.scan_ids[n],
         cluster=cluster if cluster >= 0 else None,
-        status=STATUSES[scene.status[n]],
-        item=items.get(scene.scan_ids[n]),
+        status=STATUSES[map_view.status[n]],
+        item=items.get(map_view.scan_ids[n]),
         facts=tuple(facts),
         others=model.others_here(),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.project.views.map_view import STATUSES, MapView
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.scatter import (
     Cells,
@@ -70,11 +70,11 @@ class Box:
 
 
 class MapModel:
-    """One scene in a window of cells. ``canvas`` is made anew only after something changed."""
+    """One map in a window of cells. ``canvas`` is made anew only after something changed."""
 
-    def __init__(self, look: Look, scene: Scene, colouring: Colouring) -> None:
+    def __init__(self, look: Look, map_view: MapView, colouring: Colouring) -> None:
         self.look = look
-        self.scene = scene
+        self.map_view = map_view
         self.colouring = colouring
         self.here: int | None = None
         self.zoom = 1.0
@@ -93,38 +93,38 @@ class MapModel:
         self._view: Viewport | None = None
         self._raster: Raster | None = None
         self._canvas: Canvas | None = None
-        self.show(scene, colouring)
+        self.show(map_view, colouring)
 
     # What it shows
 
-    def show(self, scene: Scene, colouring: Colouring) -> None:
+    def show(self, map_view: MapView, colouring: Colouring) -> None:
         """Another state of the same map keeps the view and the cursor's scan."""
-        here = None if self.here is None else self.scene.scan_ids[self.here]
-        if self.scene.map_id != scene.map_id:
+        here = None if self.here is None else self.map_view.scan_ids[self.here]
+        if self.map_view.map_id != map_view.map_id:
             self.fit_all()
             self._few = None
-        self._fill(scene)
+        self._fill(map_view)
         self._view = None
-        self.scene = scene
-        self.here = None if here is None else scene.index.get(here)
+        self.map_view = map_view
+        self.here = None if here is None else map_view.index.get(here)
         self._marked = {
-            name: np.flatnonzero(scene.status == STATUSES.index(name)) for name in STATES
+            name: np.flatnonzero(map_view.status == STATUSES.index(name)) for name in STATES
         }
-        self._marked["medoid"] = scene.medoids
-        self._rank = np.zeros(len(scene), np.uint8)
+        self._marked["medoid"] = map_view.medoids
+        self._rank = np.zeros(len(map_view), np.uint8)
         for rank, name in enumerate(MARKS):
             if name in self._marked:
                 self._rank[self._marked[name]] = rank + 1
         self.recolour(colouring)
 
-    def _fill(self, scene: Scene) -> None:
+    def _fill(self, map_view: MapView) -> None:
         """Stretch the map's y axis so that the points fill the window: t-SNE has no scale."""
         before, self._stretch = self._stretch, 1.0
-        bounds = bounds_of(scene.xy)
+        bounds = bounds_of(map_view.xy)
         columns, rows = self._size
         if columns and rows:
             self._stretch = min(MOST_STRETCH, max(1 / MOST_STRETCH, filling(bounds, columns, rows)))
-        self._points = np.asfortranarray(scene.xy * np.array([1.0, self._stretch], np.float32))
+        self._points = np.asfortranarray(map_view.xy * np.array([1.0, self._stretch], np.float32))
         self.bounds = bounds_of(self._points)
         if self._centre is not None:
             self._centre = (self._centre[0], self._centre[1] * self._stretch / before)
@@ -136,7 +136,7 @@ class MapModel:
     def resize(self, columns: int, rows: int) -> None:
         if (columns, rows) != self._size:
             self._size = (columns, rows)
-            self._fill(self.scene)
+            self._fill(self.map_view)
             self.box = None
             self._changed(view=True)
 
@@ -218,7 +218,7 @@ class MapModel:
         """Where it looks and how points are drawn (JSON types only)."""
         view = self.view
         place = {"zoom": self.zoom, "x": view.x, "y": view.y / self._stretch}
-        return {"map": self.scene.map_id, **place, "glyphs": self.glyphs, "marks": self.marks}
+        return {"map": self.map_view.map_id, **place, "glyphs": self.glyphs, "marks": self.marks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Look where an earlier session looked, if it was at this map; ignores what is unfit."""
@@ -227,7 +227,7 @@ class MapModel:
         if state.get("marks") is False:
             self.toggle_marks()
         place = [state.get(key) for key in ("zoom", "x", "y")]
-        if state.get("map") == self.scene.map_id and all(_is_number(value) for value in place):
+        if state.get("map") == self.map_view.map_id and all(_is_number(value) for value in place):
             zoom, x, y = (float(value) for value in place if value is not None)
             self.look_back(zoom, x, y * self._stretch)
 
@@ -396,7 +396,7 @@ class MapModel:
         glyphs = {name: look.state(name) for name in STATES}
         glyphs |= {"medoid": look.medoid, "same": look.mark}
         marked = self._marked | {"same": self.same()}
-        cluster = self.scene.cluster.astype(np.int64)
+        cluster = self.map_view.cluster.astype(np.int64)
         for mark, name in enumerate(MARKS):
             if name in marked and len(marked[name]):
                 found = marked[name]
@@ -417,10 +417,10 @@ class MapModel:
 
     def _anchors(self) -> list[tuple[int, int, int]]:
         """``(cluster, column, row)``: its medoid if that is in view, else where it is densest."""
-        scene = self.scene
+        map_view = self.map_view
         anchors: dict[int, tuple[int, int, int]] = {}
-        for n in scene.medoids.tolist():
-            cell, cluster = self.cell_of(n), int(scene.cluster[n])
+        for n in map_view.medoids.tolist():
+            cell, cluster = self.cell_of(n), int(map_view.cluster[n])
             if cluster >= 0 and self.view.holds(*cell):
                 anchors.setdefault(cluster, (cluster, *cell))
         kinds = self.raster.kinds

@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from coldal_tui.project.views.map_view import META, Column, Scene
+from coldal_tui.project.views.map_view import META, Column, MapView
 from coldal_tui.project.views.snapshot import QueueItem
 from coldal_tui.tui.map import selection
 from coldal_tui.tui.map.colouring import CLUSTER, colour_by, colouring_names, title_of
@@ -104,30 +104,30 @@ class MapPane(Pane, can_focus=True):
         queue_changed = old is None or old.snapshot.queue != view.snapshot.queue
         if queue_changed:
             self._items = {item.scan_id: item for item in view.snapshot.queue}
-        scene = view.scene
-        if scene is None or not len(scene):
+        map_view = view.map_view
+        if map_view is None or not len(map_view):
             if self.model is not None or old is None or _told(old) != _told(view):
                 self.model = None
                 self.redraw()
             return
-        if self.model is None or scene is not self.model.scene:
-            self._take(scene)
+        if self.model is None or map_view is not self.model.map_view:
+            self._take(map_view)
         elif queue_changed:
             self._redraw_below()
         self._columns.follow(self.services, view, self.colour)
 
-    def _take(self, scene: Scene) -> None:
+    def _take(self, map_view: MapView) -> None:
         model = self.model
-        self._columns.use(scene)
-        colouring = colour_by(self.colour, scene, self.look, self._columns.get(self.colour))
+        self._columns.use(map_view)
+        colouring = colour_by(self.colour, map_view, self.look, self._columns.get(self.colour))
         if model is None:
-            model = self.model = MapModel(self.look, scene, colouring)
+            model = self.model = MapModel(self.look, map_view, colouring)
             model.colourless = self.app.no_color
             model.restore(self._restored)
         else:
-            model.show(scene, colouring)
+            model.show(map_view, colouring)
         if self.wanted is not None:
-            model.here = scene.index.get(self.wanted)
+            model.here = map_view.index.get(self.wanted)
         self.redraw()
 
     def _arrived(self, column: Column) -> None:
@@ -147,7 +147,7 @@ class MapPane(Pane, can_focus=True):
         if self.colour not in IN_SCENE and column is None:
             self._columns.want(self.services, self.colour)
             return
-        self.model.recolour(colour_by(self.colour, self.model.scene, self.look, column))
+        self.model.recolour(colour_by(self.colour, self.model.map_view, self.look, column))
         self.redraw()
 
     # When it is drawn anew
@@ -222,7 +222,7 @@ class MapPane(Pane, can_focus=True):
         known, self.wanted = scan_id == self.wanted, scan_id
         model = self.model
         if model is not None:
-            n = None if scan_id is None else model.scene.index.get(scan_id)
+            n = None if scan_id is None else model.map_view.index.get(scan_id)
             if not known or n != model.here:
                 self._move_to(n)
 
@@ -236,7 +236,7 @@ class MapPane(Pane, can_focus=True):
     def _choose(self, n: int) -> None:
         """The cursor by a key or the mouse: the other panes follow."""
         if self.model is not None:
-            self.wanted = self.model.scene.scan_ids[n]
+            self.wanted = self.model.map_view.scan_ids[n]
             self._move_to(n)
             self.post_message(self.Chosen(self, self.wanted))
 
@@ -260,8 +260,11 @@ class MapPane(Pane, can_focus=True):
         model = self.model
         if model is None:
             return
-        index, queued = model.scene.index, (i for i in self._items.values() if i.status == "queued")
-        rows = model.scene.medoids.tolist()
+        index, queued = (
+            model.map_view.index,
+            (i for i in self._items.values() if i.status == "queued"),
+        )
+        rows = model.map_view.medoids.tolist()
         if what == "queued":
             rows = [index[item.scan_id] for item in queued if item.scan_id in index]
         if not rows:
@@ -276,7 +279,7 @@ class MapPane(Pane, can_focus=True):
         if model.box is not None:
             self.action_box()
         elif model.here is not None:
-            self.post_message(self.Opened(model.scene.scan_ids[model.here]))
+            self.post_message(self.Opened(model.map_view.scan_ids[model.here]))
 
     # The window and the colours
 
@@ -316,13 +319,13 @@ class MapPane(Pane, can_focus=True):
         """The next of the colourings that every project has."""
         if self.model is not None:
             plain = [name for name in self.known if not name.startswith(META)]
-            names = colouring_names(self.model.scene, plain)
+            names = colouring_names(self.model.map_view, plain)
             place = names.index(self.colour) + 1 if self.colour in names else 0
             self._colour_by(names[place % len(names)])
 
     def action_colours(self) -> None:
         if self.model is not None:
-            names = colouring_names(self.model.scene, self.known)
+            names = colouring_names(self.model.map_view, self.known)
             options = [(name, title_of(name)) for name in names]
             self.services.choose("Colour the map by", options, self._colour_by)
 
@@ -346,24 +349,24 @@ class MapPane(Pane, can_focus=True):
             self.action_leave_box()
             self.services.tell("no scan lies in the box")
             return
-        options = selection.choices(model.scene, rows, readonly=self.services.readonly)
-        words = selection.counts_text(model.scene, rows)
+        options = selection.choices(model.map_view, rows, readonly=self.services.readonly)
+        words = selection.counts_text(model.map_view, rows)
         self.services.choose(words, options, lambda key: self._act(key, rows))
 
     def _act(self, key: str, rows: NDArray[np.int64]) -> None:
         model = self.model
         if model is None or model.box is None:
             return
-        scene, sides = model.scene, model.box.sides
+        map_view, sides = model.map_view, model.box.sides
         self.action_leave_box()
         if key == selection.ZOOM:
             model.zoom_to(sides)
             self.redraw()
         elif key == selection.SHOW:
-            queued = selection.of_status(scene, rows, selection.IN_QUEUE)
+            queued = selection.of_status(map_view, rows, selection.IN_QUEUE)
             self.post_message(self.Selected(tuple(queued)))
         else:
-            selection.act(self.services, scene, rows, key)
+            selection.act(self.services, map_view, rows, key)
 
     def action_leave_box(self) -> None:
         if self.model is not None:

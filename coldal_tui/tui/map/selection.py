@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.project.views.map_view import STATUSES, MapView
 from coldal_tui.tui.pane import Services
 from coldal_tui.visible import counted
 
@@ -18,15 +18,15 @@ OPEN = ("queued", "exported")
 NOT_EXCLUDED = ("candidate", *OPEN, "skipped")
 
 
-def of_status(scene: Scene, rows: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+def of_status(map_view: MapView, rows: NDArray[np.int64], names: Sequence[str]) -> list[str]:
     """The scans among ``rows`` with one of these statuses."""
     codes = [STATUSES.index(name) for name in names]
-    return [scene.scan_ids[n] for n in rows[np.isin(scene.status[rows], codes)].tolist()]
+    return [map_view.scan_ids[n] for n in rows[np.isin(map_view.status[rows], codes)].tolist()]
 
 
-def counts_text(scene: Scene, rows: NDArray[np.int64]) -> str:
+def counts_text(map_view: MapView, rows: NDArray[np.int64]) -> str:
     """``312 scans: 290 candidates, 2 queued, 20 labelled``."""
-    counts = np.bincount(scene.status[rows], minlength=len(STATUSES)).tolist()
+    counts = np.bincount(map_view.status[rows], minlength=len(STATUSES)).tolist()
     parts = [
         f"{count:,} {name}{'s' if name == 'candidate' and count != 1 else ''}"
         for name, count in zip(STATUSES, counts, strict=True)
@@ -35,13 +35,13 @@ def counts_text(scene: Scene, rows: NDArray[np.int64]) -> str:
     return f"{scans(len(rows))}: {', '.join(parts)}" if parts else scans(0)
 
 
-def choices(scene: Scene, rows: NDArray[np.int64], *, readonly: bool) -> list[tuple[str, str]]:
+def choices(map_view: MapView, rows: NDArray[np.int64], *, readonly: bool) -> list[tuple[str, str]]:
     """What the menu offers for these scans, with how many of them it concerns."""
-    queued = len(of_status(scene, rows, IN_QUEUE))
+    queued = len(of_status(map_view, rows, IN_QUEUE))
     offers = [
-        (QUEUE, "queue {} by hand", len(of_status(scene, rows, ("candidate",)))),
-        (ASSIGN, "assign {} to someone", len(of_status(scene, rows, OPEN))),
-        (EXCLUDE, "exclude {} from the pool", len(of_status(scene, rows, NOT_EXCLUDED))),
+        (QUEUE, "queue {} by hand", len(of_status(map_view, rows, ("candidate",)))),
+        (ASSIGN, "assign {} to someone", len(of_status(map_view, rows, OPEN))),
+        (EXCLUDE, "exclude {} from the pool", len(of_status(map_view, rows, NOT_EXCLUDED))),
     ]
     found = [] if readonly else [(key, words, count) for key, words, count in offers if count]
     found += [(SHOW, "show only {} in the queue", queued)] if queued else []
@@ -49,14 +49,14 @@ def choices(scene: Scene, rows: NDArray[np.int64], *, readonly: bool) -> list[tu
     return [(key, words.format(scans(count))) for key, words, count in found]
 
 
-def act(services: Services, scene: Scene, rows: NDArray[np.int64], key: str) -> None:
+def act(services: Services, map_view: MapView, rows: NDArray[np.int64], key: str) -> None:
     """Ask what must be asked, then have it done; ``SHOW`` and ``ZOOM`` are the pane's."""
     if key == QUEUE:
-        _queue(services, of_status(scene, rows, ("candidate",)))
+        _queue(services, of_status(map_view, rows, ("candidate",)))
     elif key == ASSIGN:
-        _assign(services, of_status(scene, rows, OPEN))
+        _assign(services, of_status(map_view, rows, OPEN))
     elif key == EXCLUDE:
-        _exclude(services, of_status(scene, rows, NOT_EXCLUDED))
+        _exclude(services, of_status(map_view, rows, NOT_EXCLUDED))
 
 
 def _queue(services: Services, scan_ids: list[str]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from coldal_tui.project.views.queue_table import ScanTable, Words
-from coldal_tui.project.views.why_words import term
+from coldal_tui.project.views.why.why_words import term
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.widgets.table import Cell, Column
 

@@ -11,9 +11,9 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.rank_outlook import Standings
-from coldal_tui.project.views.why import explain
-from coldal_tui.project.views.why_words import because, details, place, term
+from coldal_tui.project.views.why.explain import explain
+from coldal_tui.project.views.why.rank_outlook import Standings
+from coldal_tui.project.views.why.why_words import because, details, place, term
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.pane import HasServices, Services, View
 from coldal_tui.tui.widgets.table_lines import fitted

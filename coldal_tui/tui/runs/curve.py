@@ -44,7 +44,7 @@ class CurvePane(WhileSeen, Pane):
         else:
             self.border_subtitle = None
         self.services.read(
-            "curve", partial(read_measures, runs=runs, scene=None, picks=()), self._read
+            "curve", partial(read_measures, runs=runs, map_view=None, picks=()), self._read
         )
 
     def _read(self, measures: dict[str, RunMeasures]) -> None:

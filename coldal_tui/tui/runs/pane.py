@@ -133,14 +133,14 @@ class RunsPane(WhileSeen, TablePane):
         if view is None:
             return
         self._draw_runs(view)
-        snapshot, scene = view.snapshot, view.scene
+        snapshot, map_view = view.snapshot, view.map_view
         picks = first_picks(snapshot.queue)
         evaluated = [j.job_id for j in snapshot.jobs if (j.kind, j.status) == ("evaluate", "done")]
-        asked = (snapshot.runs, evaluated, scene.map_id if scene else None, picks)
+        asked = (snapshot.runs, evaluated, map_view.map_id if map_view else None, picks)
         if asked == self._asked:
             return
         self._asked = asked
-        work = partial(read_measures, runs=snapshot.runs, scene=scene, picks=picks)
+        work = partial(read_measures, runs=snapshot.runs, map_view=map_view, picks=picks)
         self.services.read("runs", work, self._measured)
 
     def _measured(self, measures: dict[str, RunMeasures]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.map_view import Scene, read_scene
+from coldal_tui.project.views.map_view import MapView, read_map_view
 from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
 from coldal_tui.tui.pane import View
 
@@ -91,12 +91,12 @@ class Reader(threading.Thread):
         old = self._view
         if old is None:
             self._say(View(snapshot))
-        scene = self._scene(project, old)
-        fresh = View(snapshot, scene)
-        changed = old is None or scene is not old.scene or not _same(snapshot, old.snapshot)
+        map_view = self._scene(project, old)
+        fresh = View(snapshot, map_view)
+        changed = old is None or map_view is not old.map_view or not _same(snapshot, old.snapshot)
         if changed or self._trouble:
             self._say(fresh)
-        if scene is not None and (old is None or scene is not old.scene):
+        if map_view is not None and (old is None or map_view is not old.map_view):
             _give_back_memory()
         self._trouble = ""
         self._seen = seen
@@ -106,12 +106,12 @@ class Reader(threading.Thread):
             job.status in OPEN for job in self._view.snapshot.jobs
         )
 
-    def _scene(self, project: Project, old: View | None) -> Scene | None:
+    def _scene(self, project: Project, old: View | None) -> MapView | None:
         """The map; the same object as before when nothing on it has changed."""
-        scene = read_scene(project)
-        if scene is not None and old is not None and old.scene is not None:
-            return old.scene if _same_scene(scene, old.scene) else scene
-        return scene
+        map_view = read_map_view(project)
+        if map_view is not None and old is not None and old.map_view is not None:
+            return old.map_view if _same_scene(map_view, old.map_view) else map_view
+        return map_view
 
     def _say(self, view: View) -> None:
         self._view = view
@@ -160,7 +160,7 @@ def _same(one: Snapshot, other: Snapshot) -> bool:
     return replace(one, at=other.at) == other
 
 
-def _same_scene(one: Scene, other: Scene) -> bool:
+def _same_scene(one: MapView, other: MapView) -> bool:
     return (
         one.map_id == other.map_id
         and one.scan_ids == other.scan_ids

@@ -13,12 +13,12 @@ from PIL import Image
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.imaging.labelfile import read_label
-from coldal_tui.project.config import load_config
 from coldal_tui.project.labels.class_map import for_once, keep_class_map
 from coldal_tui.project.labels.files import reconcile_label_files
 from coldal_tui.project.labels.importing import import_masks, list_labels
 from coldal_tui.project.labels.quarantine import select_waiting, waiting
 from coldal_tui.project.labels.retry import retry_quarantined
+from coldal_tui.project.settings.config import load_config
 
 
 @pytest.fixture

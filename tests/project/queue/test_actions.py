@@ -18,7 +18,7 @@ from coldal_tui.project.queue.actions import (
     skip,
 )
 from coldal_tui.project.views.snapshot import read_queue
-from coldal_tui.project.views.why import explain
+from coldal_tui.project.views.why.explain import explain
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
 TWO_CLUSTERS = [("s01", "medoid"), ("s06", "medoid")]

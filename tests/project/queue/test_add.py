@@ -7,11 +7,11 @@ import json
 import pytest
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.database.store import current_user
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.queue.actions import Change, exclude, skip
 from coldal_tui.project.queue.add import queue_by_hand
 from coldal_tui.project.queue.budget import read_budget
-from coldal_tui.project.store import current_user
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
 PICKS = [("s01", "medoid"), ("s06", "medoid")]

@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.labels.importing import import_masks, reject_labels
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue import candidates as pool
 from coldal_tui.project.queue.budget import Budget, read_budget
 from coldal_tui.project.runs import all_scores, kept_scores, latest_run, run_entropies, with_scores
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.cells import ScanScores
 

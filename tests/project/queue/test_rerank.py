@@ -13,7 +13,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue.rerank import Bench, Place, apply, read_bench, rerank
-from coldal_tui.project.views.why import explain
+from coldal_tui.project.views.why.explain import explain
 from coldal_tui.selection.acquisition import cover, entropy_diversity
 from tests.support.second_round import RUN, add_label, queue, second_round
 

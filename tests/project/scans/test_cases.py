@@ -10,10 +10,10 @@ import pytest
 
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.reading import read_header, read_scan
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.cases import join_cases
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.settings.config import edit_config
 
 ENDS = ("_t1", "_t1ce", "_flair")
 

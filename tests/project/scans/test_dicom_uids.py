@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from coldal_tui.imaging.image import ScanUids
+from coldal_tui.project.database.schema import MIGRATIONS
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.scans.dicom_uids import read_uids
 from coldal_tui.project.scans.indexing import reindex
-from coldal_tui.project.schema import MIGRATIONS
 
 SERIES, FRAME = "1.2.3.4", "1.2.3.9"
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from coldal_tui.imaging.indexing import index_folder
-from coldal_tui.project.config import edit_config
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.project.scans.not_scans import find_cases, find_not_scans, pattern_of
+from coldal_tui.project.settings.config import edit_config
 from tests.support.small_projects import write_image
 
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])

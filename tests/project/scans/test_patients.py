@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.config import ImagesSection
 from coldal_tui.project.scans.patients import PatientRule, read_patients_csv
+from coldal_tui.project.settings.config import ImagesSection
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.cluster_view import read_cluster_view
 from coldal_tui.project.views.coverage import Coverage, first_picks
-from coldal_tui.project.views.map_view import read_scene
+from coldal_tui.project.views.map_view import read_map_view
 from coldal_tui.project.views.snapshot import take_snapshot
 
 
@@ -28,7 +28,7 @@ def test_the_coverage_of_a_project(project: Project) -> None:
         "('s00', 1, '', '', 'active', 'medoid', '', '', '', '{}', '[]', '{}', '')"
     )
     picks = first_picks(take_snapshot(project).queue)
-    found = read_cluster_view(project, read_scene(project), picks, 2)
+    found = read_cluster_view(project, read_map_view(project), picks, 2)
     # Distances to s00 and s04: 0, 1, 2, 1, 0, 1; median 1: s00 covers itself and s01.
     assert found.coverage == Coverage(1.0, 2 / 6, (0.5, 0.0))
     assert not found.estimated

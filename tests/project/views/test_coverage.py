@@ -15,17 +15,17 @@ from coldal_tui.project.views.coverage import (
     map_coverage,
     near_radius,
 )
-from coldal_tui.project.views.map_view import STATUSES, Scene
+from coldal_tui.project.views.map_view import STATUSES, MapView
 from coldal_tui.project.views.snapshot import QueueItem
 
 
-def scene(
+def map_view(
     xs: Sequence[float], labelled: Sequence[int] = (), clusters: Sequence[int] | None = None
-) -> Scene:
+) -> MapView:
     """Scans s0, s1, … on a line at ``xs``."""
     status = np.zeros(len(xs), np.uint8)
     status[list(labelled)] = STATUSES.index("labelled")
-    return Scene(
+    return MapView(
         map_id=1,
         scan_ids=tuple(f"s{n}" for n in range(len(xs))),
         xy=np.array([(x, 0.0) for x in xs], np.float32),
@@ -44,23 +44,23 @@ def item(scan_id: str, number: int, status: str = "queued") -> QueueItem:
 
 def test_the_radius_is_the_median_distance_to_the_first_queue() -> None:
     # From s0 (x = 0) and s4 (x = 10): 0, 1, 3, 4, 0.
-    assert near_radius(scene([0, 1, 3, 6, 10]), ["s0", "s4"]) == 1.0
+    assert near_radius(map_view([0, 1, 3, 6, 10]), ["s0", "s4"]) == 1.0
 
 
 def test_the_first_queue_all_labelled_covers_at_least_half() -> None:
-    found = map_coverage(scene([0, 1, 3, 6, 10], labelled=[0, 4]), ["s0", "s4"], 1)
+    found = map_coverage(map_view([0, 1, 3, 6, 10], labelled=[0, 4]), ["s0", "s4"], 1)
     # Within 1 of a label: s0, s1, s4.
     assert found == Coverage(1.0, 0.6, (0.6,))
 
 
 def test_every_cluster_has_its_own_share() -> None:
-    line = scene([0, 1, 2, 10, 11, 13], labelled=[0], clusters=[0, 0, 0, 1, 1, 1])
+    line = map_view([0, 1, 2, 10, 11, 13], labelled=[0], clusters=[0, 0, 0, 1, 1, 1])
     # Distances to s1 and s4: 1, 0, 1, 1, 0, 2; median 1. Only s0 is labelled: s0 and s1.
     assert map_coverage(line, ["s1", "s4"], 2) == Coverage(1.0, 2 / 6, (2 / 3, 0.0))
 
 
 def test_a_label_reaches_into_other_clusters() -> None:
-    line = scene([0, 1, 2, 3], labelled=[1], clusters=[0, 0, 1, 1])
+    line = map_view([0, 1, 2, 3], labelled=[1], clusters=[0, 0, 1, 1])
     # Distances to s0: 0, 1, 2, 3; median 1.5: s1 covers all but s3.
     found = map_coverage(line, ["s0"], 2)
     assert found is not None
@@ -69,36 +69,36 @@ def test_a_label_reaches_into_other_clusters() -> None:
 
 def test_labels_of_any_role_count() -> None:
     """Not only picks: a label of a scan that nobody queued covers its surroundings too."""
-    found = map_coverage(scene([0, 1, 2, 3, 4], labelled=[4]), ["s0"], 1)
+    found = map_coverage(map_view([0, 1, 2, 3, 4], labelled=[4]), ["s0"], 1)
     # Radius 2: s2, s3, s4.
     assert found == Coverage(2.0, 0.6, (0.6,))
 
 
 def test_no_label_covers_nothing() -> None:
-    assert map_coverage(scene([0, 1, 2]), ["s0"], 1) == Coverage(1.0, 0.0, (0.0,))
+    assert map_coverage(map_view([0, 1, 2]), ["s0"], 1) == Coverage(1.0, 0.0, (0.0,))
 
 
 def test_a_cluster_that_is_not_on_the_map_has_no_share() -> None:
-    found = map_coverage(scene([0, 1], labelled=[0]), ["s0"], 2)
+    found = map_coverage(map_view([0, 1], labelled=[0]), ["s0"], 2)
     assert found is not None
     # Distances to s0: 0, 1; median 0.5: s1 is not near.
     assert found.clusters == (0.5, None)
 
 
 def test_there_is_no_coverage_before_the_first_queue() -> None:
-    assert map_coverage(scene([0, 1]), [], 1) is None
-    assert coverage_by(scene([0, 1]), ["elsewhere"], [["s0"]]) is None
+    assert map_coverage(map_view([0, 1]), [], 1) is None
+    assert coverage_by(map_view([0, 1]), ["elsewhere"], [["s0"]]) is None
 
 
 def test_sets_of_labels_are_measured_with_one_radius() -> None:
-    line = scene(list(range(10)))
+    line = map_view(list(range(10)))
     # Distances to s0: 0 to 9, median 4.5.
     assert coverage_by(line, ["s0"], [["s0"], ["s0", "s9"], ["s4"]]) == [0.5, 1.0, 0.9]
 
 
 def test_growing_sets_give_the_same_as_each_alone() -> None:
     rng = np.random.default_rng(3)
-    cloud = scene(list(rng.normal(size=200)))
+    cloud = map_view(list(rng.normal(size=200)))
     names = list(cloud.scan_ids)
     sets = [names[:3], names[:9], names[:30], names[5:8]]
     together = coverage_by(cloud, names[:3], sets)
@@ -119,7 +119,7 @@ def test_the_first_queue_is_the_oldest_round_there_is() -> None:
 def test_a_hundred_thousand_scans_take_about_a_second() -> None:
     rng = np.random.default_rng(0)
     count = 100_000
-    big = Scene(
+    big = MapView(
         map_id=1,
         scan_ids=tuple(map(str, range(count))),
         xy=rng.normal(size=(count, 2)).astype(np.float32),

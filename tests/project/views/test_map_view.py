@@ -19,14 +19,14 @@ from coldal_tui.project.views.map_view import (
     Column,
     column_names,
     read_column,
-    read_scene,
+    read_map_view,
 )
 
 HALVES = {f"s{n:02d}": int(n > 3) for n in range(8)}
 
 
-def statuses(scene) -> list[str]:
-    return [STATUSES[code] for code in scene.status.tolist()]
+def statuses(map_view) -> list[str]:
+    return [STATUSES[code] for code in map_view.status.tolist()]
 
 
 def names_of(column: Column) -> list[str | None]:
@@ -40,7 +40,7 @@ def set_meta(project, **values) -> None:
 
 def test_without_a_map_there_is_no_scene(lab):
     lab.pictures("a", "b")
-    assert read_scene(lab.start()) is None
+    assert read_map_view(lab.start()) is None
 
 
 def test_a_map_without_a_round_has_no_clusters(lab):
@@ -48,22 +48,22 @@ def test_a_map_without_a_round_has_no_clusters(lab):
     project = lab.start()
     lab.embed(project)
     lab.map(project, {"a": (1.0, 2.0), "b": (3.0, 4.0)})
-    scene = read_scene(project)
-    assert scene.scan_ids == ("a", "b")
-    assert scene.xy.tolist() == [[1, 2], [3, 4]]
-    assert scene.xy.dtype == np.float32
-    assert scene.cluster.tolist() == [-1, -1]
-    assert len(scene.medoids) == 0
-    assert (scene.method, scene.encoder) == ("tsne", "e")
+    map_view = read_map_view(project)
+    assert map_view.scan_ids == ("a", "b")
+    assert map_view.xy.tolist() == [[1, 2], [3, 4]]
+    assert map_view.xy.dtype == np.float32
+    assert map_view.cluster.tolist() == [-1, -1]
+    assert len(map_view.medoids) == 0
+    assert (map_view.method, map_view.encoder) == ("tsne", "e")
 
 
 def test_clusters_medoids_and_places_of_the_newest_round(lab):
     project = lab.line(8, [("s01", "medoid"), ("s06", "medoid"), ("s07", "farthest-point")], HALVES)
-    scene = read_scene(project)
-    assert scene.cluster.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert scene.medoids.tolist() == [1, 6]
-    assert scene.index["s06"] == 6
-    assert scene.xy[6].tolist() == [6, 0]
+    map_view = read_map_view(project)
+    assert map_view.cluster.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert map_view.medoids.tolist() == [1, 6]
+    assert map_view.index["s06"] == 6
+    assert map_view.xy[6].tolist() == [6, 0]
 
 
 def test_every_status_is_told(lab):
@@ -76,7 +76,7 @@ def test_every_status_is_told(lab):
     exclude(project, ["s03"], None)
     project.store.update("scans", {"scan_id": "s04"}, state="missing")
     project.store.update("scans", {"scan_id": "s05"}, duplicate_of="s06")
-    assert statuses(read_scene(project)) == [
+    assert statuses(read_map_view(project)) == [
         "labelled",
         "exported",
         "skipped",
@@ -92,14 +92,14 @@ def test_other_scans_of_a_validation_patient_are_no_candidates(lab):
     toml = '[images]\ndir = "../images"\npatients_pattern = "^s0([0-9])"\n'
     project = lab.line(4, [("s00", "validation")], toml=toml)
     project.store.update("scans", {"scan_id": "s02"}, patient_id="0")
-    assert statuses(read_scene(project)) == ["queued", "candidate", "excluded", "candidate"]
+    assert statuses(read_map_view(project)) == ["queued", "candidate", "excluded", "candidate"]
 
 
 def test_a_label_counts_more_than_the_queue(lab):
     project = lab.line(3, [("s00", "medoid")])
     lab.mask("s02.png")
     import_masks(project, lab.masks)
-    assert statuses(read_scene(project)) == ["queued", "candidate", "labelled"]
+    assert statuses(read_map_view(project)) == ["queued", "candidate", "labelled"]
 
 
 def test_entropies_of_the_newest_run(lab):
@@ -108,7 +108,7 @@ def test_entropies_of_the_newest_run(lab):
     import_masks(project, lab.masks)
     lab.train(project)
     lab.score(project, {"s01": 0.25, "s02": 0.75})
-    entropy = read_scene(project).entropy
+    entropy = read_map_view(project).entropy
     assert np.isnan(entropy[0])
     assert entropy[1:].tolist() == [0.25, 0.75]
 
@@ -127,20 +127,20 @@ def test_patients_are_named_and_a_scan_alone_is_not(lab):
     project = lab.start('[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n')
     lab.embed(project)
     lab.map(project, {name: (0.0, float(n)) for n, name in enumerate(("p1_a", "p1_b", "p2_a"))})
-    column = read_column(project, read_scene(project), PATIENT)
+    column = read_column(project, read_map_view(project), PATIENT)
     assert column.names == ("p1", "p2")
     assert names_of(column) == ["p1", "p1", "p2"]
 
 
 def test_a_scan_without_a_known_patient_has_no_name(lab):
     project = lab.line(2, [("s00", "medoid")])
-    assert names_of(read_column(project, read_scene(project), PATIENT)) == [None, None]
+    assert names_of(read_column(project, read_map_view(project), PATIENT)) == [None, None]
 
 
 def test_metadata_are_names_the_most_frequent_first(lab):
     project = lab.line(4, [("s00", "medoid")])
     set_meta(project, s00={"site": "b"}, s01={"site": "a"}, s02={"site": "a"}, s03={"site": ""})
-    column = read_column(project, read_scene(project), "meta:site")
+    column = read_column(project, read_map_view(project), "meta:site")
     assert column.names == ("a", "b")
     assert names_of(column) == ["b", "a", "a", None]
     assert column.codes.tolist() == [1, 0, 0, -1]
@@ -150,7 +150,7 @@ def test_many_numbers_are_numbers(lab):
     count = FEW + 1
     project = lab.line(count + 1, [("s00", "medoid")])
     set_meta(project, **{f"s{n:02d}": {"age": f"{20 + n}.0"} for n in range(count)})
-    column = read_column(project, read_scene(project), "meta:age")
+    column = read_column(project, read_map_view(project), "meta:age")
     assert column.names == ()
     assert names_of(column) == [*(str(20 + n) for n in range(count)), None]
 
@@ -158,14 +158,14 @@ def test_many_numbers_are_numbers(lab):
 def test_few_numbers_are_told_apart_by_name(lab):
     project = lab.line(3, [("s00", "medoid")])
     set_meta(project, s00={"field": "1.5"}, s01={"field": "3.0"}, s02={"field": "3.0"})
-    assert read_column(project, read_scene(project), "meta:field").names == ("3.0", "1.5")
+    assert read_column(project, read_map_view(project), "meta:field").names == ("3.0", "1.5")
 
 
 def test_a_word_among_numbers_makes_names_of_all(lab):
     project = lab.line(FEW + 2, [("s00", "medoid")])
     ages = {f"s{n:02d}": {"age": "old" if n == 0 else str(n)} for n in range(FEW + 2)}
     set_meta(project, **ages)
-    assert read_column(project, read_scene(project), "meta:age").values is None
+    assert read_column(project, read_map_view(project), "meta:age").values is None
 
 
 def measured(project, run: str, split: str, **dices) -> None:
@@ -185,7 +185,7 @@ def test_dice_is_the_mean_over_classes_and_later_evaluations_overrule(lab):
     measured(project, "new", "validation", s00={"a": 0.5, "b": 1.0}, s01={"a": 0.2})
     measured(project, "new", "evaluation-9", s01={"a": 0.4}, s02={"a": 0.6})
     measured(project, "new", "evaluation-10", s02={"a": 0.8}, elsewhere={"a": 0.0})
-    column = read_column(project, read_scene(project), DICE)
+    column = read_column(project, read_map_view(project), DICE)
     assert names_of(column) == ["0.75", "0.40", "0.80", None, None]
 
 
@@ -209,7 +209,7 @@ def test_keys_of_metadata_may_hold_anything(lab):
     key = "a.\"b'[0]$"
     set_meta(project, s00={key: "x"}, s01={key: "y"})
     assert column_names(project) == (f"meta:{key}",)
-    assert names_of(read_column(project, read_scene(project), f"meta:{key}")) == ["x", "y"]
+    assert names_of(read_column(project, read_map_view(project), f"meta:{key}")) == ["x", "y"]
 
 
 def test_equal_columns_are_the_same_although_unknown_is_no_number():
@@ -248,10 +248,10 @@ def test_a_hundred_thousand_scans_are_read_in_a_moment(lab):
     taken = []
     for _ in range(3):
         began = time.process_time()
-        scene = read_scene(project)
+        map_view = read_map_view(project)
         taken.append(time.process_time() - began)
-    assert len(scene) == count
-    assert scene.cluster[-1] == (count - 1) % 7
+    assert len(map_view) == count
+    assert map_view.cluster[-1] == (count - 1) % 7
     assert min(taken) < 0.4
 
 
@@ -259,4 +259,4 @@ def test_an_unreadable_map_is_told(lab):
     project = lab.line(2, [("s00", "medoid")])
     project.file_of(project.store.value("SELECT file FROM maps")).write_bytes(b"PK")
     with pytest.raises(Exception, match="can't be read"):
-        read_scene(project)
+        read_map_view(project)

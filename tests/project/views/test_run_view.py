@@ -155,9 +155,9 @@ def test_a_scan_names_its_worst_class(root: Path) -> None:
 def test_coverage_is_by_the_scans_that_a_run_has_seen(root: Path) -> None:
     import numpy as np
 
-    from coldal_tui.project.views.map_view import Scene
+    from coldal_tui.project.views.map_view import MapView
 
-    line = Scene(
+    line = MapView(
         1,
         tuple(f"scan_{n}" for n in range(6)),
         np.array([(n, 0) for n in range(6)], np.float32),

@@ -11,7 +11,7 @@ from rich.style import Style
 
 from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.map_view import DICE, PATIENT, STATUSES, Column, Scene
+from coldal_tui.project.views.map_view import DICE, PATIENT, STATUSES, Column, MapView
 from coldal_tui.project.views.snapshot import QueueItem, take_snapshot
 from coldal_tui.tui.drawing.contrast import (
     blend,
@@ -63,10 +63,10 @@ def scene_of(
     status: list[str] | None = None,
     entropy: list[float] | None = None,
     medoids: tuple[int, ...] = (),
-) -> Scene:
+) -> MapView:
     count = len(xy)
     names = status or ["candidate"] * count
-    return Scene(
+    return MapView(
         map_id=1,
         scan_ids=tuple(f"s{n}" for n in range(count)),
         xy=np.array(xy, np.float32).reshape(-1, 2),
@@ -151,11 +151,11 @@ def test_seven_names_have_a_colour_each() -> None:
 
 
 def test_a_colouring_whose_column_is_not_there_yet_is_by_cluster() -> None:
-    scene = scene_of(LINE, [0, 0, 0, 1, 1])
-    assert colour_by("meta:site", scene, UNICODE, None).name == CLUSTER
+    map_view = scene_of(LINE, [0, 0, 0, 1, 1])
+    assert colour_by("meta:site", map_view, UNICODE, None).name == CLUSTER
     other = Column(PATIENT, ("p",), np.zeros(5, np.int32), None)
-    assert colour_by("meta:site", scene, UNICODE, other).name == CLUSTER
-    assert colour_by(PATIENT, scene, UNICODE, other).name == PATIENT
+    assert colour_by("meta:site", map_view, UNICODE, other).name == CLUSTER
+    assert colour_by(PATIENT, map_view, UNICODE, other).name == PATIENT
 
 
 def test_what_is_unknown_throughout_is_not_offered() -> None:
@@ -172,8 +172,8 @@ MARKED = {"labelled": 2, "exported": 1, "queued": 1, "medoid": 1, "same": 1}
 
 
 def test_marks_on_the_map_are_counted() -> None:
-    scene = scene_of(LINE, [0] * 5)
-    assert words_of(mark_entries(MARKED | {"same": 3}, by_cluster(scene, UNICODE), UNICODE)) == [
+    map_view = scene_of(LINE, [0] * 5)
+    assert words_of(mark_entries(MARKED | {"same": 3}, by_cluster(map_view, UNICODE), UNICODE)) == [
         "● labelled 2",
         "◐ exported 1",
         "○ queued 1",
@@ -244,17 +244,17 @@ def test_names_are_shown_literally() -> None:
 
 
 def test_the_title_leaves_out_what_does_not_fit() -> None:
-    scene = scene_of(LINE)
-    assert map_title(scene, "", "cluster", 80) == "Map · t-SNE · enc · colour: cluster"
-    assert map_title(scene, "", "cluster", 38) == "Map · t-SNE · colour: cluster"
-    assert map_title(scene, "", "cluster", 30) == "Map · colour: cluster"
-    assert map_title(scene, "", "cluster", 12) == "Map"
+    map_view = scene_of(LINE)
+    assert map_title(map_view, "", "cluster", 80) == "Map · t-SNE · enc · colour: cluster"
+    assert map_title(map_view, "", "cluster", 38) == "Map · t-SNE · colour: cluster"
+    assert map_title(map_view, "", "cluster", 30) == "Map · colour: cluster"
+    assert map_title(map_view, "", "cluster", 12) == "Map"
     assert map_title(None, "enc", "cluster", 80) == "Map"
 
 
 def test_a_map_that_is_no_embedding_by_neighbours_is_not_called_one() -> None:
-    scene = replace(scene_of(LINE), method="none", encoder="")
-    assert map_title(scene, "other", "status", 80) == "Map · other · colour: status"
+    map_view = replace(scene_of(LINE), method="none", encoder="")
+    assert map_title(map_view, "other", "status", 80) == "Map · other · colour: status"
 
 
 def test_the_subtitle_says_what_is_out_of_view() -> None:
@@ -287,26 +287,26 @@ def test_before_there_is_a_map_it_says_what_to_press(project: Path) -> None:
 
 def test_a_selection_is_told_by_status() -> None:
     status = ["candidate", "candidate", "queued", "labelled", "excluded"]
-    scene = scene_of(LINE, status=status)
+    map_view = scene_of(LINE, status=status)
     rows = np.arange(5)
-    assert counts_text(scene, rows) == "5 scans: 2 candidates, 1 queued, 1 labelled, 1 excluded"
-    assert counts_text(scene, rows[:1]) == "1 scan: 1 candidate"
-    assert of_status(scene, rows, ("queued", "labelled")) == ["s2", "s3"]
+    assert counts_text(map_view, rows) == "5 scans: 2 candidates, 1 queued, 1 labelled, 1 excluded"
+    assert counts_text(map_view, rows[:1]) == "1 scan: 1 candidate"
+    assert of_status(map_view, rows, ("queued", "labelled")) == ["s2", "s3"]
 
 
 def test_only_what_can_be_done_is_offered() -> None:
     status = ["candidate", "candidate", "queued", "labelled", "excluded"]
-    scene = scene_of(LINE, status=status)
+    map_view = scene_of(LINE, status=status)
     every = np.arange(5)
-    assert choices(scene, every, readonly=False) == [
+    assert choices(map_view, every, readonly=False) == [
         ("queue", "queue 2 scans by hand"),
         ("assign", "assign 1 scan to someone"),
         ("exclude", "exclude 3 scans from the pool"),
         ("show", "show only 2 scans in the queue"),
         ("zoom", "zoom in on 5 scans"),
     ]
-    assert [key for key, _ in choices(scene, every, readonly=True)] == ["show", "zoom"]
-    assert [key for key, _ in choices(scene, every[4:], readonly=False)] == ["zoom"]
+    assert [key for key, _ in choices(map_view, every, readonly=True)] == ["show", "zoom"]
+    assert [key for key, _ in choices(map_view, every[4:], readonly=False)] == ["zoom"]
 
 
 # Colours
@@ -352,8 +352,8 @@ def test_an_orange_stays_an_orange_when_there_are_256_colours() -> None:
     assert nearest_of_256(rgb("#E69F00")) == 214  # (255, 175, 0)
 
 
-def inks(scene: Scene, **options: object) -> Inks:
-    model = MapModel(UNICODE, scene, by_cluster(scene, UNICODE))
+def inks(map_view: MapView, **options: object) -> Inks:
+    model = MapModel(UNICODE, map_view, by_cluster(map_view, UNICODE))
     model.resize(20, 5)
     named = {name: Style(bold=True) for name in ("plain", "muted", "mark", "here", "box")}
     return Inks(model.colouring, 1.0, model.canvas.marks, Style(), DARK, named, UNICODE, **options)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coldal_tui.project.views.map_view import STATUSES, Column, Scene
+from coldal_tui.project.views.map_view import STATUSES, Column, MapView
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
 from coldal_tui.tui.map.colouring import by_cluster, by_name, by_number
 from coldal_tui.tui.map.model import MARKS, MapModel
@@ -18,11 +18,11 @@ def scene_of(
     cluster: list[int] | None = None,
     status: dict[int, str] | None = None,
     medoids: tuple[int, ...] = (),
-) -> Scene:
+) -> MapView:
     codes = np.zeros(len(xy), np.uint8)
     for n, name in (status or {}).items():
         codes[n] = STATUSES.index(name)
-    return Scene(
+    return MapView(
         map_id=1,
         scan_ids=tuple(f"s{n}" for n in range(len(xy))),
         xy=np.array(xy, np.float32),
@@ -33,8 +33,8 @@ def scene_of(
     )
 
 
-def model_of(scene: Scene, columns: int = 24, rows: int = 7, look: Look = ASCII) -> MapModel:
-    model = MapModel(look, scene, by_cluster(scene, look))
+def model_of(map_view: MapView, columns: int = 24, rows: int = 7, look: Look = ASCII) -> MapModel:
+    model = MapModel(look, map_view, by_cluster(map_view, look))
     model.resize(columns, rows)
     return model
 
@@ -139,8 +139,8 @@ def test_few_points_are_glyphs_and_many_are_dots() -> None:
 
 
 def test_without_colours_only_clusters_are_dots() -> None:
-    scene = scene_of(SQUARE * 20)
-    model = model_of(scene, look=UNICODE)
+    map_view = scene_of(SQUARE * 20)
+    model = model_of(map_view, look=UNICODE)
     model.colourless = True
     assert model.in_dots
     model.recolour(by_number("entropy", np.linspace(0, 1, 100, dtype=np.float32), UNICODE))
@@ -252,7 +252,7 @@ def test_another_state_of_the_map_keeps_the_view_and_the_cursor() -> None:
     model.show(changed, by_cluster(changed, ASCII))
     assert model.here == 1
     assert model.view == view
-    assert model.scene is changed
+    assert model.map_view is changed
 
 
 def test_another_map_is_shown_as_a_whole() -> None:
@@ -267,8 +267,8 @@ def test_another_map_is_shown_as_a_whole() -> None:
 def test_scans_with_the_name_of_the_one_here_are_marked_where_colours_cannot_tell() -> None:
     names = tuple("abcdefghij")
     codes = np.array([9, 0, 9, 8, -1], np.int32)
-    scene = scene_of(SQUARE)
-    model = MapModel(ASCII, scene, by_name("patient", names, codes, ASCII))
+    map_view = scene_of(SQUARE)
+    model = MapModel(ASCII, map_view, by_name("patient", names, codes, ASCII))
     model.resize(24, 7)
     seen = []
     for n in range(5):
@@ -279,16 +279,16 @@ def test_scans_with_the_name_of_the_one_here_are_marked_where_colours_cannot_tel
 
 
 def test_marks_can_be_taken_off() -> None:
-    scene = scene_of(SQUARE, status={0: "labelled", 1: "queued"}, medoids=(2,))
-    model = model_of(scene)
+    map_view = scene_of(SQUARE, status={0: "labelled", 1: "queued"}, medoids=(2,))
+    model = model_of(map_view)
     assert {"L", "o", "M"} <= set("".join(drawn(model)))
     model.toggle_marks()
     assert not {"L", "M"} & set("".join(drawn(model)))
 
 
 def test_a_cluster_without_a_medoid_in_view_is_named_where_it_is_densest() -> None:
-    scene = scene_of([*SQUARE, (10, 10), (10, 10)], [0, 0, 0, 0, 0, 0, 0])
-    model = model_of(scene)
+    map_view = scene_of([*SQUARE, (10, 10), (10, 10)], [0, 0, 0, 0, 0, 0, 0])
+    model = model_of(map_view)
     column, row = model.cell_of(3)
     assert "C1" in drawn(model)[row]
     assert drawn(model)[row].index("C1") in (column + 1, column - 2)
@@ -309,8 +309,8 @@ def test_the_number_of_others_in_the_cell() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 9), (200, 60)])
 def test_any_size_is_drawn(size: tuple[int, int]) -> None:
-    scene = scene_of(SQUARE, status={0: "queued"}, medoids=(1,))
-    model = model_of(scene, *size)
+    map_view = scene_of(SQUARE, status={0: "queued"}, medoids=(1,))
+    model = model_of(map_view, *size)
     model.go_to(2)
     assert model.canvas.text.shape == (size[1], size[0])
     assert model.in_view() == 5
@@ -318,8 +318,8 @@ def test_any_size_is_drawn(size: tuple[int, int]) -> None:
 
 def test_a_column_of_numbers_is_a_digit_for_each_step() -> None:
     column = Column("meta:age", (), None, np.array([1, 2, 3, 4, np.nan], np.float32))
-    scene = scene_of(SQUARE)
+    map_view = scene_of(SQUARE)
     assert column.values is not None
-    model = MapModel(ASCII, scene, by_number(column.name, column.values, ASCII))
+    model = MapModel(ASCII, map_view, by_number(column.name, column.values, ASCII))
     model.resize(24, 7)
     assert sorted("".join(drawn(model)).replace(" ", "")) == [".", "0", "3", "6", "9"]

@@ -54,7 +54,7 @@ def pane_of(app: PaneApp) -> MapPane:
 
 def here(app: PaneApp) -> str | None:
     model = pane_of(app).model
-    return None if model is None or model.here is None else model.scene.scan_ids[model.here]
+    return None if model is None or model.here is None else model.map_view.scan_ids[model.here]
 
 
 def zoom(app: PaneApp) -> float:

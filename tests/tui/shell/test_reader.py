@@ -74,12 +74,12 @@ def test_the_first_picture_comes_before_the_map(queued: Path, start) -> None:
     add_map(queued)
     _, news = start(queued)
     assert isinstance(news[0], View)
-    assert news[0].scene is None
+    assert news[0].map_view is None
     assert len(news[0].snapshot.queue) == 3
     until(lambda: len(news) == 2)
-    scene = newest(news).scene
-    assert scene is not None
-    assert len(scene) == 6
+    map_view = newest(news).map_view
+    assert map_view is not None
+    assert len(map_view) == 6
 
 
 def test_nothing_is_told_while_nothing_changes(queued: Path, start) -> None:
@@ -105,11 +105,11 @@ def test_a_change_of_the_configuration_is_told(queued: Path, start) -> None:
 def test_the_map_is_the_same_object_while_it_is_the_same(queued: Path, start) -> None:
     add_map(queued)
     _, news = start(queued)
-    until(lambda: newest(news).scene is not None)
-    scene = newest(news).scene
+    until(lambda: newest(news).map_view is not None)
+    map_view = newest(news).map_view
     set_config(queued, "total = 100", "total = 50")
     until(lambda: newest(news).snapshot.budget.total == 50)
-    assert newest(news).scene is scene
+    assert newest(news).map_view is map_view
 
 
 def test_progress_of_a_running_job_is_told(queued: Path, start) -> None:

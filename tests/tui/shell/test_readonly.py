@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.database.schema import MIGRATIONS
 from coldal_tui.project.project import Project
-from coldal_tui.project.schema import MIGRATIONS
 from coldal_tui.project.views.snapshot import take_snapshot
 
 

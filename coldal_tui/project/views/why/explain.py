@@ -13,7 +13,7 @@ from coldal_tui.project.runs import entropy_kind, scan_entropies
 from coldal_tui.selection.needs import NEEDS
 
 if TYPE_CHECKING:
-    from coldal_tui.project.views.rank_outlook import Standings
+    from coldal_tui.project.views.why.rank_outlook import Standings
 
 PICKED = ("medoid", "farthest-point", "acquired", "random")
 """Roles of scans that a strategy picked."""
@@ -83,7 +83,7 @@ def explain(project: Project, scan_id: str, standings: Standings | None = None) 
 def _standing(
     project: Project, scan_id: str, found: dict[str, Any], standings: Standings | None
 ) -> dict[str, Any] | None:
-    from coldal_tui.project.views.rank_outlook import Standings
+    from coldal_tui.project.views.why.rank_outlook import Standings
 
     run_id = (found.get("selection") or {}).get("run_id")
     where = (standings or Standings()).of(project, scan_id, run_id, found["entropy_kind"])

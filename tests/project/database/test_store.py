@@ -11,9 +11,9 @@ import apsw
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project import store as stores
-from coldal_tui.project.schema import MIGRATIONS, UNDOABLE_TABLES
-from coldal_tui.project.store import Store, current_user
+from coldal_tui.project.database import store as stores
+from coldal_tui.project.database.schema import MIGRATIONS, UNDOABLE_TABLES
+from coldal_tui.project.database.store import Store, current_user
 
 NOON = datetime(2024, 5, 1, 12, 0, 3, tzinfo=UTC)
 

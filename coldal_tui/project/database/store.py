@@ -17,14 +17,14 @@ from typing import Any
 import apsw
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project import connecting
-from coldal_tui.project.backups import UNTIDY_KEY, Backup, back_up, is_due
-from coldal_tui.project.database_errors import database_errors
-from coldal_tui.project.file_systems import on_network_file_system
-from coldal_tui.project.foreign_schema import check_schema
-from coldal_tui.project.journal import append, new_labels
-from coldal_tui.project.one_host import WritingHost
-from coldal_tui.project.schema import MIGRATIONS, UNDOABLE_TABLES
+from coldal_tui.project.database import connecting
+from coldal_tui.project.database.backups import UNTIDY_KEY, Backup, back_up, is_due
+from coldal_tui.project.database.database_errors import database_errors
+from coldal_tui.project.database.file_systems import on_network_file_system
+from coldal_tui.project.database.foreign_schema import check_schema
+from coldal_tui.project.database.journal import append, new_labels
+from coldal_tui.project.database.one_host import WritingHost
+from coldal_tui.project.database.schema import MIGRATIONS, UNDOABLE_TABLES
 from coldal_tui.visible import visible
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from coldal_tui.project.views.why_words import because
+from coldal_tui.project.views.why.why_words import because
 from coldal_tui.selection.pool import Pool, queue_row
 from coldal_tui.selection.strategies import strategies, strategy
 

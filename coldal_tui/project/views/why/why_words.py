@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coldal_tui.project.views.why_strategies import strategy_words
+from coldal_tui.project.views.why.why_strategies import strategy_words
 
 Facts = Mapping[str, Any]
 

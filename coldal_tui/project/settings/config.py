@@ -11,10 +11,15 @@ import msgspec
 from msgspec import Meta
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project.config_backends import CLUSTERS_TEMPLATE, OPTION, RaySection, SlurmSection
-from coldal_tui.project.config_images import ImagesSection as ImagesSection
-from coldal_tui.project.config_images import Window
-from coldal_tui.project.config_problems import bad_toml, bad_value, problem
+from coldal_tui.project.settings.config_backends import (
+    CLUSTERS_TEMPLATE,
+    OPTION,
+    RaySection,
+    SlurmSection,
+)
+from coldal_tui.project.settings.config_images import ImagesSection as ImagesSection
+from coldal_tui.project.settings.config_images import Window
+from coldal_tui.project.settings.config_problems import bad_toml, bad_value, problem
 
 MOST_CLASSES = 254
 """As many as a label file holds beside the background and the ignored (imaging.labelfile)."""

@@ -9,7 +9,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.labelfile import MAX_CLASSES
-from coldal_tui.project.config import (
+from coldal_tui.project.settings.config import (
     MOST_CLASSES,
     TEMPLATE,
     Config,

@@ -10,7 +10,7 @@ import pytest
 
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.rank_outlook import Standings
+from coldal_tui.project.views.why.rank_outlook import Standings
 from coldal_tui.selection.acquisition import entropy_diversity
 from tests.support.second_round import RUN, add_scores, queue, second_round
 

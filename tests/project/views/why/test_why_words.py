@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coldal_tui.project.views.why_words import because, details, ordinal, place, term
+from coldal_tui.project.views.why.why_words import because, details, ordinal, place, term
 
 ACQUIRED = {
     "step": 4,

@@ -17,7 +17,7 @@ import apsw
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import shared_mode
-from coldal_tui.project.foreign_schema import harden
+from coldal_tui.project.database.foreign_schema import harden
 
 Signature = tuple[tuple[int, int] | None, tuple[int, int] | None]
 

@@ -13,12 +13,12 @@ import apsw
 import pytest
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.project import connecting
-from coldal_tui.project.backups import backups, be_alone, put_back, verify
-from coldal_tui.project.journal import journal_of, labels_in, last_entry
+from coldal_tui.project.database import connecting
+from coldal_tui.project.database.backups import backups, be_alone, put_back, verify
+from coldal_tui.project.database.journal import journal_of, labels_in, last_entry
+from coldal_tui.project.database.schema import MIGRATIONS
+from coldal_tui.project.database.store import Store
 from coldal_tui.project.project import Project
-from coldal_tui.project.schema import MIGRATIONS
-from coldal_tui.project.store import Store
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from coldal_tui.selection.coldstart import allocate
 from coldal_tui.selection.geometry import distances
-from coldal_tui.selection.herding import HerdingWalk
+from coldal_tui.selection.methods.herding import HerdingWalk
 from coldal_tui.selection.pool import Indices, Mask, Pick, Pool, Term
 from coldal_tui.selection.turns import Turns
 from coldal_tui.selection.vectors import Rows, kmeans, unit_rows

@@ -14,8 +14,8 @@ import apsw
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, fsync_folder, shared_mode
-from coldal_tui.project.connecting import wal_of
-from coldal_tui.project.foreign_schema import harden
+from coldal_tui.project.database.connecting import wal_of
+from coldal_tui.project.database.foreign_schema import harden
 
 KEPT = {"daily": 7, "migration": 3, "asked": 10, "restore": 3}
 """How many of each kind stay; the oldest go."""

@@ -1,0 +1,1 @@
+"""The project's SQLite database: the store, its schema, backups, journal and checks."""

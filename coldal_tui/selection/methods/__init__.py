@@ -1,0 +1,1 @@
+"""Families of strategies: covering, prototypes, herding, noise, draws."""

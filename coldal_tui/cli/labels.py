@@ -57,9 +57,10 @@ def labels_command(
 
     root, rest = which_project.split_project(targets, rest=True)
     action, words = common.split_action(rest, ACTIONS, "list")
-    with common.reading(root) if action == "list" else common.writing(root) as project:
+    reads = action in ("list", "check")
+    with common.reading(root) if reads else common.writing(root) as project:
         words = list(dict.fromkeys(words))
-        if action in ("list", "check"):
+        if reads:
             if words:
                 raise click.UsageError(f"unexpected argument {words[0]!r}")
             (_list if action == "list" else _check)(project, as_json)

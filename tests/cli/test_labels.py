@@ -187,6 +187,22 @@ def test_labels_are_checked_the_worst_first(call: Call, queued: Path, tmp_path: 
     }
 
 
+def test_labels_are_checked_where_nothing_can_be_written(
+    call: Call, queued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Project(queued) as opened:
+        add_masks(opened, tmp_path / "drawn", {"scan_0": square(rows=(2, 5), columns=(2, 6))})
+
+    def only_reads(self: Project, root: Path, *, readonly: bool = False) -> None:
+        assert readonly
+        init(self, root, readonly=readonly)
+
+    init = Project.__init__
+    monkeypatch.setattr(Project, "__init__", only_reads)
+    (told,) = call("labels", queued, "check", "--json").json
+    assert told["scan_id"] == "scan_0"
+
+
 def test_the_list_shows_labels_and_quarantine(call: Call, quarantined: Path, drawn: Path) -> None:
     lines = call("labels", quarantined).out.splitlines()
     # The drawn square is 3 by 4 pixels.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
-from coldal_tui.project.labels.files import stored_file
+from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
 from coldal_tui.project.runs import prediction_file, runs_newest_first
 
@@ -65,7 +65,8 @@ def read_agreements(
 ) -> dict[str, Agreement]:
     """The agreement of each label that a run without it has predicted, by scan.
 
-    A label or prediction that can't be read is left out. What was measured before is taken from
+    A label or prediction that can't be read is left out, and a label that is not the one that was
+    accepted (``quality.check_labels`` names it). What was measured before is taken from
     ``.coldal/cache``, and with ``keep`` the new numbers go there.
     """
     names = project.config.classes.names
@@ -114,10 +115,8 @@ def _measured(
     known: dict[str, dict[str, float]],
     used: dict[str, dict[str, float]],
 ) -> dict[str, float] | None:
-    label = stored_file(project, row)
-    if label is None:
-        return None
     try:
+        label = checked_label(project, row)
         key = f"{row['sha256']} {sha256_file(predicted)} {json.dumps(list(names))}"
         classes = known.get(key)
         if classes is None:

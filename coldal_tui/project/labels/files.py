@@ -17,6 +17,11 @@ from coldal_tui.project.project import Project
 
 SUFFIXES = (".nii.gz", ".png")
 STAGED = "staged-"
+LABEL_CHANGED = "label-changed"
+_REPAIR = (
+    "coldal-tui doctor --repair puts back what was accepted where that file is still there, "
+    "and takes in as a new version what was changed by hand"
+)
 _ABANDONED_S = 24 * 3600
 _NAMED = 5
 
@@ -44,24 +49,43 @@ def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
     wrong: list[str] = []
     for row in rows:
         path = stored_file(project, row)
-        try:
-            whole = path is not None and sha256_file(path) == row["sha256"]
-        except OSError:
-            whole = False
-        if path is not None and whole:
+        if path is None:
+            wrong.append(f"{row['scan_id']} (gone)")
+        elif is_whole(path, row):
             found[row["scan_id"]] = path
         else:
-            wrong.append(f"{row['scan_id']} ({'changed' if path is not None else 'gone'})")
+            wrong.append(f"{row['scan_id']} (changed)")
     if wrong:
         raise ColdalError(
             f"{len(wrong)} of {len(wrong) + len(found)} label files are not the ones that were "
             f"accepted: {', '.join(wrong[:_NAMED])}{', …' if len(wrong) > _NAMED else ''}",
             where=str(project.layout.labels),
-            remedy="coldal-tui doctor --repair puts back what was accepted where that file is "
-            "still there, and takes in as a new version what was changed by hand",
-            code="label-changed",
+            remedy=_REPAIR,
+            code=LABEL_CHANGED,
         )
     return found
+
+
+def checked_label(project: Project, row: Row) -> Path:
+    """As ``checked_labels``, of one row; where each label is judged by itself."""
+    path = stored_file(project, row)
+    if path is None or not is_whole(path, row):
+        what = "gone" if path is None else "not the one that was accepted"
+        raise ColdalError(
+            f"the label's file is {what}",
+            where=str(path or project.file_of(row["file"])),
+            remedy=_REPAIR,
+            code=LABEL_CHANGED,
+        )
+    return path
+
+
+def is_whole(path: Path, row: Row) -> bool:
+    """Whether the file has the bytes that were accepted as this label."""
+    try:
+        return sha256_file(path) == str(row["sha256"])
+    except OSError:
+        return False
 
 
 def unknown_files(project: Project) -> list[Path]:

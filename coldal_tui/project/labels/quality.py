@@ -34,7 +34,7 @@ from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, small_size
 from coldal_tui.project.labels.agreement import Agreement, read_agreements
-from coldal_tui.project.labels.files import stored_file
+from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
 from coldal_tui.project.runs import entropy_file
 
@@ -92,10 +92,11 @@ def check_labels(
 ) -> list[LabelCheck]:
     """Every label that counts, the worst first, equal ones by scan.
 
-    A label that is gone or can't be read scores 0; a prediction or entropy map that can't be
-    read is left out. What was found before is taken from ``.coldal/cache``, and with ``keep``
-    the new findings go there. ``agreements``: what ``read_agreements`` says, if known. ``stop``
-    is asked before each label; once it is true, the labels so far are all there is.
+    A label that is gone, was changed by hand or can't be read scores 0, with the remedy; a
+    prediction or entropy map that can't be read is left out. What was found before is taken from
+    ``.coldal/cache``, and with ``keep`` the new findings go there. ``agreements``: what
+    ``read_agreements`` says, if known. ``stop`` is asked before each label; once it is true, the
+    labels so far are all there is.
     """
     if agreements is None:
         agreements = read_agreements(project, keep=keep)
@@ -129,9 +130,10 @@ def _checked(
     used: dict[str, dict[str, Any]],
 ) -> LabelCheck:
     scan_id = row["scan_id"]
-    label = stored_file(project, row)
-    if label is None:
-        return LabelCheck(scan_id, 0.0, None, ("the label's file is gone",))
+    try:
+        label = checked_label(project, row)
+    except ColdalError as error:
+        return LabelCheck(scan_id, 0.0, None, (f"{error.what}: {error.remedy}",))
     entropy = entropy_file(project, agreement.run_id, scan_id) if agreement else None
     case = _Case(row, label, agreement, entropy, project.config.classes.names)
     try:

@@ -29,7 +29,7 @@ from coldal_tui.files import disk_error, fsync_folder
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.database.store import told
-from coldal_tui.project.labels.files import STAGED, label_name, stored_file
+from coldal_tui.project.labels.files import STAGED, is_whole, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
 from coldal_tui.project.project import Project
 from coldal_tui.visible import counted
@@ -227,9 +227,11 @@ class KnownLabels:
         return replace(verdict, warnings=(*verdict.warnings, warning))
 
     def has_file(self, verdict: Verdict, digest: str) -> bool:
-        """Whether a label file with this hash was made of this mask and is there."""
+        """Whether a label file with this hash was made of this mask, and still has it."""
         return any(
-            row["sha256"] == digest and stored_file(self._project, row) is not None
+            row["sha256"] == digest
+            and (file := stored_file(self._project, row)) is not None
+            and is_whole(file, row)
             for row in self._versions(verdict)
         )
 

@@ -7,7 +7,7 @@ import json
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.changed_images import SUSPENDED
 from coldal_tui.project.database.store import Row
-from coldal_tui.project.labels.files import stored_file
+from coldal_tui.project.labels.files import is_whole, stored_file
 from coldal_tui.project.project import Project
 
 
@@ -24,8 +24,9 @@ def confirm_label(project: Project, row: Row) -> str:
     )
     if label is None:
         return "its label is gone; import a mask"
-    if not _fits(project, scan_id, label["version"]):
-        return "the image has another grid than the label now; import a mask drawn on it"
+    why = _why_not(project, scan_id, label["version"])
+    if why:
+        return why
     store.update("labels", {"label_id": label["label_id"]}, state="active")
     store.execute(
         "UPDATE queue SET status = 'labelled' WHERE scan_id = ? AND status = 'exported'",
@@ -35,18 +36,21 @@ def confirm_label(project: Project, row: Row) -> str:
     return ""
 
 
-def _fits(project: Project, scan_id: str, version: int) -> bool:
+def _why_not(project: Project, scan_id: str, version: int) -> str:
     from coldal_tui.imaging.labelfile import read_label
 
     label = project.store.row(
         "SELECT * FROM labels WHERE scan_id = ? AND version = ?", (scan_id, version)
     )
     shape = project.store.value("SELECT shape FROM scans WHERE scan_id = ?", (scan_id,))
-    path = stored_file(project, label) if label is not None else None
-    if path is None:
-        # Not moved yet: it still lies where the active one lay.
-        path = project.file_of(label["file"]) if label is not None else None
+    assert label is not None, "the caller has just read it"
+    # Not moved yet, it still lies where the active one lay.
+    path = stored_file(project, label) or project.file_of(label["file"])
     try:
-        return path is not None and read_label(path).shape == tuple(json.loads(shape))
-    except (ColdalError, OSError):
-        return False
+        if not is_whole(path, label):
+            return "its label was changed or is gone since it was accepted; import the mask again"
+        if read_label(path).shape == tuple(json.loads(shape)):
+            return ""
+    except ColdalError as error:
+        return f"{error.what}; import the mask again"
+    return "the image has another grid than the label now; import a mask drawn on it"

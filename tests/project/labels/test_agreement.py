@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from coldal_tui.imaging.labelfile import IGNORE_LABEL
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, write_label
 from coldal_tui.project.labels import agreement
 from coldal_tui.project.labels.agreement import dice_of_classes, read_agreements
 from coldal_tui.project.project import Project
@@ -133,3 +133,11 @@ def test_a_damaged_prediction_does_not_stop_the_others(eights: Project, lab) -> 
     found = read_agreements(eights, progress=lambda done, total: seen.append((done, total)))
     assert set(found) == {"b"}
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_label_changed_by_hand_agrees_with_nothing(eights: Project, lab) -> None:
+    add_masks(eights, lab.masks, {"a": LEFT, "b": LEFT})
+    add_run(eights, "run-001", {"a": MIDDLE, "b": MIDDLE})
+    assert set(read_agreements(eights)) == {"a", "b"}
+    write_label(eights.layout.labels / "a.png", MIDDLE, None)
+    assert {name: one.mean for name, one in read_agreements(eights).items()} == {"b": 0.5}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldal_tui.imaging.labelfile import read_label, write_label
 from coldal_tui.project.labels.files import tidy_label_files, unknown_files
 from coldal_tui.project.labels.importing import import_masks, list_labels
 from coldal_tui.project.labels.quarantine import select_waiting, waiting
@@ -55,6 +56,16 @@ def test_a_person_confirms_it(project, statuses):
     assert waiting(project) == []
     (label,) = list_labels(project)
     assert project.file_of(label["file"]).is_file()
+
+
+def test_a_label_changed_by_hand_is_not_confirmed(project):
+    _change(project)
+    file = project.layout.labels / "s00.png"
+    write_label(file, 1 - read_label(file), None)
+    (done,) = retry_quarantined(project, select_waiting(project, ["s00"]))
+    assert not done.accepted
+    assert "since it was accepted; import the mask again" in done.message
+    assert _labelled(project) == []
 
 
 def test_its_file_is_no_stranger_to_doctor(project):

@@ -14,7 +14,7 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging.labelfile import read_label
+from coldal_tui.imaging.labelfile import read_label, write_label
 from coldal_tui.project.labels.files import reconcile_label_files
 from coldal_tui.project.labels.importing import (
     import_masks,
@@ -165,6 +165,19 @@ def test_a_label_file_that_was_lost_is_made_again(lab, project):
     (project.layout.labels / "s00.png").unlink()
     assert len(import_masks(project, lab.masks).accepted) == 1
     assert drawn(project, "s00") == 3
+
+
+def test_a_label_file_that_was_changed_by_hand_gives_way_to_its_mask_and_is_kept(lab, project):
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    file = project.layout.labels / "s00.png"
+    write_label(file, 1 - read_label(file), None)
+    by_hand = sha256_file(file)
+    assert len(import_masks(project, lab.masks).accepted) == 1
+    assert drawn(project, "s00") == 3
+    everywhere = [*project.layout.labels.iterdir(), *project.layout.label_versions.iterdir()]
+    assert by_hand in {sha256_file(path) for path in everywhere if path.is_file()}
+    assert len(import_masks(project, lab.masks).accepted) == 0
 
 
 def test_undo_restores_rows_and_files(lab, project, statuses):

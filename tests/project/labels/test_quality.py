@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.imaging.labelshape import ClassShape
 from coldal_tui.project.labels import quality
 from coldal_tui.project.labels.importing import import_masks
@@ -193,9 +194,20 @@ def test_a_label_that_is_damaged_or_gone_comes_first(eights: Project, lab) -> No
     seen: list[tuple[int, int]] = []
     found = check_labels(eights, progress=lambda done, total: seen.append((done, total)))
     assert [(check.scan_id, check.score) for check in found] == [("b", 0), ("c", 0), ("a", 1)]
-    assert "can't be read" in found[0].findings[0]
-    assert found[1].findings == ("the label's file is gone",)
+    assert found[0].findings[0].startswith("the label's file is not the one that was accepted: ")
+    assert found[1].findings[0].startswith("the label's file is gone: ")
+    assert all("coldal-tui doctor --repair" in check.findings[0] for check in found[:2])
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_label_changed_by_hand_is_not_judged_in_its_place(eights: Project, lab) -> None:
+    """Remembered, too: what was found of the accepted file says nothing about another."""
+    add_masks(eights, lab.masks, {"a": BLOCK})
+    assert check_labels(eights) == [LabelCheck("a", 1.0, None, ())]
+    write_label(eights.layout.labels / "a.png", speckled(), None)
+    (found,) = check_labels(eights)
+    assert (found.score, len(found.findings)) == (0, 1)
+    assert "is not the one that was accepted: coldal-tui doctor --repair" in found.findings[0]
 
 
 @pytest.mark.parametrize("content", [b"nothing", None])

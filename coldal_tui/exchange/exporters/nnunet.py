@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from coldal_tui.exchange.exporters.readme import (
     KEEP_MANIFEST,
     Page,
     steps,
-    value_table,
 )
 from coldal_tui.imaging.reading import read_to_hand_out
 
@@ -136,8 +134,6 @@ class _Nnunet:
 
     def page(self, placed: Sequence[Placed], meta: ExportMeta) -> Page:
         first = placed[0].item.scan_id
-        known = meta.ignore_value is not None
-        values = replace(meta, ignore_value=_ignore_value(meta)) if known else meta
         return Page(
             opening=[
                 steps(
@@ -156,7 +152,7 @@ class _Nnunet:
             returning="Return this whole folder, with `dataset.json`. "
             f"{KEEP_MANIFEST} {EMPTY_CASE}",
             images=f"`{_IMAGES}/`",
-            values=value_table(values),
+            ignore_value=None if meta.ignore_value is None else _ignore_value(meta),
         )
 
 

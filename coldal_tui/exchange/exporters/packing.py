@@ -180,10 +180,10 @@ def write_about(
     about |= {"classes": list(meta.classes), "ignore_value": meta.ignore_value}
     if annotations:
         about["annotations"] = dict(annotations)
-    prelabels = sum(one.prelabel is not None for one in placed)
+    prelabels = [one.prelabel for one in placed if one.prelabel is not None]
     stage.write_text(JSON_NAME, to_json(rows, about))
     stage.write_text(CSV_NAME, to_csv(rows))
-    stage.write_text("labels.json", _labels_json(meta, prelabels > 0))
+    stage.write_text("labels.json", _labels_json(meta, bool(prelabels)))
     notes = list(_notes(placed, meta))
     stage.write_text("README.md", labeler_readme(len(placed), prelabels, meta, page, notes))
 

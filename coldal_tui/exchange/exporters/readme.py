@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coldal_tui.exchange.exporters import ExportMeta
+from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.visible import counted
+
+_LABEL_MAPS = (".png", ".nii.gz", ".nrrd")
+"""Endings of pre-labels that are numbers per pixel; others name their classes."""
 
 
 @dataclass(frozen=True)
 class Page:
     """What a format says to its labeler: paragraphs of Markdown, steps as numbered lists.
 
-    ``values`` is its own table of values, where they are not those of :func:`value_table`.
+    ``ignore_value`` is the format's own number for what can't be judged, where it has one.
     """
 
     opening: Sequence[str]
@@ -21,13 +25,20 @@ class Page:
     prelabels: str
     returning: str
     images: str = "`images/`"
-    values: str = ""
+    ignore_value: int | None = None
 
 
 def labeler_readme(
-    scans: int, prelabels: int, meta: ExportMeta, page: Page, notes: Sequence[str] = ()
+    scans: int,
+    prelabels: Sequence[str],
+    meta: ExportMeta,
+    page: Page,
+    notes: Sequence[str] = (),
 ) -> str:
-    """Markdown: what to draw, how to open it, how to save, how to send it back."""
+    """Markdown: what to draw, how to open it, how to save, how to send it back.
+
+    ``prelabels`` are the files of the pre-labels, one for each scan that has one.
+    """
     when = f"Exported {meta.created}. " if meta.created else ""
     whom = f" for {meta.person}" if meta.person else ""
     parts = [
@@ -36,7 +47,7 @@ def labeler_readme(
         "listed in `manifest.csv` in the order of their rank.",
         "Start with rank 1. If there is no time for all, the first ones are worth the most.",
         "## What to draw",
-        page.values or value_table(meta),
+        _value_table(meta, page, as_values=any(name.endswith(_LABEL_MAPS) for name in prelabels)),
     ]
     if page.opening:
         parts += ["## How to open", *page.opening]
@@ -44,8 +55,8 @@ def labeler_readme(
     if prelabels:
         parts += [
             "## Pre-labels",
-            f"A model's proposal goes along for {counted(prelabels, 'scan')}. {page.prelabels} "
-            "A proposal is often wrong where it matters.",
+            f"A model's proposal goes along for {counted(len(prelabels), 'scan')}. "
+            f"{page.prelabels} A proposal is often wrong where it matters.",
         ]
     parts += ["## How to send back", page.returning]
     if notes:
@@ -53,13 +64,20 @@ def labeler_readme(
     return "\n\n".join(parts) + "\n"
 
 
-def value_table(meta: ExportMeta) -> str:
+def _value_table(meta: ExportMeta, page: Page, *, as_values: bool) -> str:
+    """The numbers of masks; ``as_values``: pre-labels lie beside them whose 255 is no class."""
+    ignored = meta.ignore_value if page.ignore_value is None else page.ignore_value
+    proposed = as_values and ignored != IGNORE_LABEL
     rows = ["| value | meaning |", "|---|---|", "| 0 | background |"]
     for value, name in enumerate(meta.classes, start=1):
-        also = " (or 255)" if len(meta.classes) == 1 and meta.ignore_value != 255 else ""
+        either = len(meta.classes) == 1 and ignored != IGNORE_LABEL and not proposed
+        also = f" (or {IGNORE_LABEL})" if either else ""
         rows.append(f"| {value}{also} | {name.replace('|', '/')} |")
-    if meta.ignore_value is not None:
-        rows.append(f"| {meta.ignore_value} | ignore: can't be judged |")
+    if ignored is not None:
+        rows.append(f"| {ignored} | ignore: can't be judged |")
+    if proposed:
+        other = "a value above" if ignored is None else f"{ignored} or a class"
+        rows.append(f"| {IGNORE_LABEL} | in pre-labels only: can't be judged; put {other} there |")
     return "\n".join(rows)
 
 

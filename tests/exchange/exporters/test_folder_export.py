@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,6 +162,43 @@ def test_the_page_tells_names_and_values(tmp_path, photo, brain):
     assert "masks/brain.nii.gz" in page
     assert "| 1 (or 255) | lung |" in page
     assert "| 127 | ignore" in page
+
+
+@pytest.mark.parametrize(
+    ("ignore", "rows"),
+    [
+        (
+            127,
+            [
+                "| 0 | background |",
+                "| 1 | lung |",
+                "| 127 | ignore: can't be judged |",
+                "| 255 | in pre-labels only: can't be judged; put 127 or a class there |",
+            ],
+        ),
+        (
+            None,
+            [
+                "| 0 | background |",
+                "| 1 | lung |",
+                "| 255 | in pre-labels only: can't be judged; put a value above there |",
+            ],
+        ),
+        (255, ["| 0 | background |", "| 1 | lung |", "| 255 | ignore: can't be judged |"]),
+    ],
+)
+def test_255_is_no_class_where_a_prelabel_may_mean_ignore_by_it(
+    tmp_path, photo, ignore, rows
+) -> None:
+    write_label(tmp_path / "pre.png", np.zeros((6, 9), np.uint8), None)
+    item = replace(photo, prelabel=tmp_path / "pre.png", run="run-001")
+
+    export_folder(tmp_path / "out", [item], replace(META, ignore_value=ignore))
+
+    page = (tmp_path / "out/README.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("|")][2:] == rows
+    values = json.loads((tmp_path / "out/labels.json").read_text())
+    assert (values["ignore"], values["prelabel_ignore"]) == (ignore, 255)
 
 
 def test_a_header_with_separate_pixels_takes_them_along(tmp_path, brain):

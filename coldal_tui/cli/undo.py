@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -42,7 +41,8 @@ def undo_command(targets: tuple[str, ...], only_list: bool, yes: bool, as_json: 
         asking = not yes and sys.stdin.isatty()
         last = history.next_undo(project, anybody=yes or asking)
         if asking:
-            common.say(f"{_age(last['at'])}, {visible(last['who'])}: {visible(history.told(last))}")
+            when, who = history.age(last["at"]), visible(last["who"])
+            common.say(f"{when}, {who}: {visible(history.told(last))}")
             click.confirm("Take this back?", abort=True)
         undone = history.undo(project, last["audit_id"])
         common.echo(f"took back: {history.told(undone)} ({undone['at']}, {undone['who']})")
@@ -82,12 +82,3 @@ def _show(entries: list[Entry]) -> None:
         what = entry.summary + (" (taken back)" if entry.undone else "")
         made.add_row(str(entry.number), entry.at[:19], entry.who, entry.action, what)
     common.console().print(made)
-
-
-def _age(at: str) -> str:
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' * (count > 1)} ago"
-    return "just now"

@@ -10,6 +10,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.project.database.store import Row, is_anothers
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.project import Project
+from coldal_tui.visible import counted
 
 NOTHING = "nothing-to-undo"
 
@@ -144,6 +145,15 @@ def redo(project: Project) -> Row:
         )
     tidy_label_files(project)
     return first
+
+
+def age(at: str) -> str:
+    """How long ago a stored time is: ``2 hours ago``."""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{counted(int(seconds // length), unit)} ago"
+    return "just now"
 
 
 def told(action: Row) -> str:

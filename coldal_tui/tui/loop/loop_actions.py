@@ -15,11 +15,13 @@ from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.loop.loop_steps import (
     ExportWish,
     ImportWish,
+    LastAction,
     Sizes,
     export_scans,
     import_returned,
     import_words,
     index_images,
+    last_action,
     redo_last,
     round_sizes,
     submit_first_queue,
@@ -90,7 +92,17 @@ class LoopActions:
             self._services.tell(step.text)
 
     def undo(self) -> None:
-        self._services.change("undo", undo_last)
+        """Ask about the last action, whoever did it, then take back that one and no other."""
+
+        def ask(last: LastAction) -> None:
+            # A key that is held down asks again before the first question is there.
+            if not self._app.screen.is_modal:
+                self._services.confirm(last.question, partial(take, last.number), yes="take back")
+
+        def take(number: int) -> None:
+            self._services.change("undo", partial(undo_last, expected=number))
+
+        self._services.read("undo", last_action, ask, self._services.fail)
 
     def redo(self) -> None:
         self._services.change("redo", redo_last)

@@ -157,11 +157,28 @@ def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
     return import_lines(report, shown)
 
 
-def undo_last(project: Project) -> str:
+@dataclass(frozen=True)
+class LastAction:
+    """What undo would take back: its number in the audit trail, and the question about it."""
+
+    number: int
+    question: str
+
+
+def last_action(project: Project) -> LastAction:
+    """Raises ColdalError (code ``nothing-to-undo``) when there is none."""
     from coldal_tui.project import history
 
-    last = history.undo(project, history.next_undo(project)["audit_id"])
-    return f"took back: {history.told(last)}"
+    last = history.next_undo(project, anybody=True)
+    who = f"{history.age(last['at'])}, by {last['who']}"
+    return LastAction(last["audit_id"], f"Take this back?\n\n{history.told(last)}\n{who}")
+
+
+def undo_last(project: Project, expected: int) -> str:
+    """Raises ColdalError when the last action is another one by now."""
+    from coldal_tui.project import history
+
+    return f"took back: {history.told(history.undo(project, expected))}"
 
 
 def redo_last(project: Project) -> str:

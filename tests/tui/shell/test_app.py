@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project import history
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import assign
@@ -263,13 +264,73 @@ def test_a_project_that_vanishes_is_survived(queued: Path) -> None:
 def test_undo_takes_back_what_was_done_elsewhere(queued: Path) -> None:
     with Project(queued) as opened:
         assign(opened, ["scan_0"], "zoe")
+        done = history.next_undo(opened)
 
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "zoe" in screen(app))
         await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.pause()
+        question = screen(app)
+        for words in (done["summary"], f"just now, by {done['who']}", "y take back"):
+            assert words in question
+        await pilot.press("y")
         await until(pilot, lambda: app.view.snapshot.queue[0].assignee is None)
+        await pilot.press("Z")
+        await until(pilot, lambda: app.view.snapshot.queue[0].assignee == "zoe")
 
     drive(queued, press, (200, 60))
+
+
+def test_undo_held_down_asks_once_and_takes_nothing_back(queued: Path) -> None:
+    with Project(queued) as opened:
+        assign(opened, ["scan_0"], "zoe")
+        before = opened.store.value("SELECT count(*) FROM audit")
+
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.press(*"zzz")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press(*"zzz")
+        await pilot.press("n")
+        await until(pilot, lambda: not app.screen.is_modal and not app.services.tasks.busy)
+        await pilot.pause()
+        assert not app.screen.is_modal
+
+    drive(queued, press)
+    with Project(queued, readonly=True) as opened:
+        assert opened.store.value("SELECT count(*) FROM audit") == before
+
+
+def test_undo_takes_back_only_the_action_it_asked_about(queued: Path) -> None:
+    with Project(queued) as opened:
+        assign(opened, ["scan_0"], "zoe")
+
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        with Project(queued) as elsewhere:
+            assign(elsewhere, ["scan_1"], "ben")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.pause()
+        assert "has meanwhile done something else" in screen(app)
+
+    drive(queued, press)
+    with Project(queued, readonly=True) as opened:
+        assert opened.store.value("SELECT count(*) FROM queue WHERE assignee IS NOT NULL") == 2
+
+
+def test_with_nothing_to_take_back_undo_says_so(queued: Path) -> None:
+    with Project(queued) as opened:
+        opened.store.execute("UPDATE audit SET changes = NULL")
+
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.pause()
+        assert "there is nothing to take back" in screen(app)
+
+    drive(queued, press)
 
 
 def test_an_error_is_a_dialog_with_what_where_and_what_to_do(queued: Path) -> None:

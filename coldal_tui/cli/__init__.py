@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names from the table: no command is imported to complete its name."""
+        """Complete names from the table, without importing a command."""
         from click.shell_completion import CompletionItem
 
         found = [(n, told) for n, (_, told) in COMMANDS.items() if n.startswith(incomplete)]
@@ -140,14 +140,14 @@ def main() -> None:
 
 
 def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
-    """Take ``--debug`` out of the arguments, wherever it stands before a ``--``."""
+    """Remove ``--debug`` from the arguments, wherever it is before a ``--``."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [word for word in arguments[:end] if word != "--debug"]
     return len(kept) < end, [*kept, *arguments[end:]]
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether a script reads what comes: then an error is a document, too."""
+    """Whether the output is for a script: then an error is a JSON document, too."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return "--json" in arguments[:end]
 
@@ -181,7 +181,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 def _print_error(
     *, code: str, what: str, where: str | None = None, remedy: str | None = None
 ) -> None:
-    """The one document of a call that failed; the message for people is on stderr."""
+    """Print the JSON document of a failed call; the message for people goes to stderr."""
     import json
 
     told = {"error": {"code": code, "what": what, "where": where, "remedy": remedy}}
@@ -221,7 +221,7 @@ def _defect(error: Exception) -> ColdalError:
 
 
 def _from_system(error: Exception) -> ColdalError | None:
-    """What the operating system or the disk refused: not the program's fault, nor the call's."""
+    """Errors of the operating system or the disk, which neither program nor call caused."""
     from coldal_tui.errors import ColdalError
 
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""``advise``: what the pool is like, from embeddings alone, and which first strategy follows."""
+"""``advise``: describes the pool from embeddings alone, and advises a first strategy."""
 
 from __future__ import annotations
 

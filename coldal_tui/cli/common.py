@@ -1,4 +1,4 @@
-"""What the commands share: finding the project, JSON on stdout, tables, words for counts."""
+"""Shared by commands: finding the project, JSON on stdout, tables, counts in words."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def project_argument(metavar: str = "[PROJECT]") -> Callable[[Command], Command]:
-    """Positional arguments of which the first may be the project."""
+    """Positional arguments, of which the first may be the project."""
     return click.argument(
         "targets", nargs=-1, metavar=metavar, shell_complete=completers.complete_targets
     )
@@ -46,7 +46,7 @@ def open_project(targets: Sequence[str]) -> Project:
 
 
 def open_reading(targets: Sequence[str]) -> Project:
-    """The project for a command that only looks: nothing on the disk is made or changed.
+    """Open the project for a command that only reads: nothing on disk is made or changed.
 
     Where its schema is older and it may be written, it is brought up to date first.
     """
@@ -55,13 +55,13 @@ def open_reading(targets: Sequence[str]) -> Project:
 
 
 def reading_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
-    """As :func:`open_reading`, with the words that follow the project."""
+    """Like :func:`open_reading`; also returns the words after the project."""
     root, left = split_project(targets, rest=True)
     return reading(root), left
 
 
 def reading(root: Path) -> Project:
-    """As :func:`open_reading`, by the project's folder."""
+    """Like :func:`open_reading`, given the project's folder."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.identity import lost_actions, rolled_back
     from coldal_tui.project.project import Project
@@ -79,7 +79,7 @@ def reading(root: Path) -> Project:
 
 
 def writing(root: Path) -> Project:
-    """The project in this folder, for a command that changes something."""
+    """Open the project in this folder for a command that changes something."""
     from coldal_tui.project.labels.files import tidy_if_left
     from coldal_tui.project.project import Project
 
@@ -100,7 +100,7 @@ def open_with_rest(targets: Sequence[str]) -> tuple[Project, list[str]]:
 def split_action(
     rest: Sequence[str], actions: Sequence[str], default: str | None = None
 ) -> tuple[str, list[str]]:
-    """The action and its words; UsageError names the actions there are."""
+    """Split words into the action and its arguments; UsageError lists the valid actions."""
     if not rest and default is not None:
         return default, []
     action, words = rest[0], list(rest[1:])
@@ -117,7 +117,7 @@ def split_action(
 
 
 def paste(command: str, root: Path) -> str:
-    """``command`` as it can be pasted here: with PROJECT unless this is the nearest one."""
+    """``command`` ready to paste: with PROJECT unless this is the nearest project."""
     cwd = Path.cwd()
     if not command or nearest_project() == root.resolve():
         return command
@@ -130,7 +130,7 @@ def paste(command: str, root: Path) -> str:
 
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
-    """One JSON document on stdout and nothing else; numbers that JSON lacks become null."""
+    """Print one JSON document on stdout; numbers that JSON lacks become null."""
     text = json.dumps(_finite(data), indent=None if one_line else 2, default=str, allow_nan=False)
     click.echo(text)
 
@@ -146,17 +146,17 @@ def _finite(data: Any) -> Any:
 
 
 def echo(line: str) -> None:
-    """A line on stdout; control characters in it are shown, not obeyed."""
+    """Print a line on stdout; control characters are made visible."""
     click.echo(visible(line, keep="\n"))
 
 
 def say(message: str) -> None:
-    """A message for people: stderr, so that stdout stays for data."""
+    """Print a message for people on stderr; stdout is for data."""
     click.echo(visible(message, keep="\n"), err=True)
 
 
 def console(*, err: bool = False) -> Console:
-    """A console that takes every string literally: no markup, no emoji codes, no controls."""
+    """A console without markup, emoji codes or control characters: every string is literal."""
     from rich.console import Console
 
     class Literal(Console):
@@ -191,7 +191,7 @@ def table(*columns: str) -> Table:
 
 
 def print_table(out: Console, title: str, made: Table) -> None:
-    """A table with its title above, set off from what stands around it."""
+    """Print a table with its title, separated from other output by an empty line."""
     from rich.text import Text
 
     out.print()
@@ -206,7 +206,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 @contextmanager
 def quiet_interrupt() -> Iterator[None]:
-    """Ctrl-C is how one leaves a view that follows something: exit 130, no word."""
+    """End a following view on Ctrl-C: exit 130, without a message."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What a shell is offered: projects, actions, scans, jobs, formats, strategies, people."""
+"""Shell completion of projects, actions, scans, jobs, formats, strategies and people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 200
 def complete_targets(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Projects, actions, and what an action is done to."""
+    """Complete projects, actions, and the objects of an action."""
     from click.shell_completion import CompletionItem
 
     earlier = tuple(context.params.get("targets") or ())
@@ -63,7 +63,7 @@ def _things(
 
 
 def complete_strategies(*asked: Any) -> list[str]:
-    """Names of strategies, those of other packages too."""
+    """Complete names of strategies, those of plug-ins included."""
     from coldal_tui import plugins
     from coldal_tui.selection.needs import NEEDS
 
@@ -71,21 +71,21 @@ def complete_strategies(*asked: Any) -> list[str]:
 
 
 def complete_export_formats(*asked: Any) -> list[str]:
-    """Names of export formats."""
+    """Complete names of export formats."""
     from coldal_tui.exchange.exporters import export_formats
 
     return _starting(asked, export_formats)
 
 
 def complete_mask_formats(*asked: Any) -> list[str]:
-    """Names of mask formats."""
+    """Complete names of mask formats."""
     from coldal_tui.exchange.importers import load_registry
 
     return _starting(asked, lambda: ["auto", *(one.name for one in load_registry().importers)])
 
 
 def complete_people(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """People that scans are assigned to; of ``ana,b`` the last name is completed."""
+    """Complete the people that scans are assigned to; in ``ana,b`` the last name."""
     done, comma, start = incomplete.rpartition(",")
 
     def people() -> list[str]:
@@ -116,7 +116,7 @@ def _matches(project: Project, query: str, start: str) -> list[str]:
 
 
 def _quietly(names: Callable[[], Iterable[str]]) -> list[str]:
-    """A shell that completes has no place for errors: then there is nothing to offer."""
+    """Offer nothing instead of raising an error: completion can't show one."""
     try:
         return list(names())
     except Exception:  # whatever is wrong is said when the command runs

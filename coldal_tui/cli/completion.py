@@ -1,4 +1,4 @@
-"""``completion``: prints or installs what makes a shell complete commands."""
+"""``completion``: prints or installs the shell's completion script."""
 
 from __future__ import annotations
 

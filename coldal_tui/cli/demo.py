@@ -1,4 +1,4 @@
-"""``demo``: the whole loop on the sample data, with its masks playing the labeler."""
+"""``demo``: the whole loop on the sample data, whose masks replace the labeler."""
 
 from __future__ import annotations
 

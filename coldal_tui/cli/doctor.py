@@ -1,4 +1,4 @@
-"""``doctor``: what this machine and this project are, and what to do about what is wrong."""
+"""``doctor``: checks the machine and the project, with a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def doctor_command(targets: tuple[str, ...], as_json: bool, repair: bool) -> Non
 
 
 def _root(targets: tuple[str, ...]) -> Path | None:
-    """The project to check; None where none is named and none is near."""
+    """The project to check; None if none is named and none is found upward."""
     if targets:
         return which_project.split_project(targets)[0]
     return which_project.standing_project() or which_project.nearest_project()
 
 
 def _backend_section(root: Path | None) -> BackendSection:
-    """What the project asks of a machine; the defaults where its file can't be read."""
+    """The project's ``[backend]`` section; defaults if its file can't be read."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.settings.config import BackendSection, load_config
@@ -122,7 +122,7 @@ def machine_findings(section: BackendSection) -> list[Finding]:
 
 
 def _torch_finding(gpus: int = 0, elsewhere: bool = False) -> Finding:
-    """Ask in another process: this one never imports torch. ``elsewhere``: jobs run there."""
+    """Check torch in another process: this one never imports it. ``elsewhere``: jobs run there."""
     code = (
         "import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; "
         "print(torch.__version__, '|', ', '.join(f'{torch.cuda.get_device_name(i)} '"
@@ -157,7 +157,7 @@ def _torch_finding(gpus: int = 0, elsewhere: bool = False) -> Finding:
 
 
 def project_findings(root: Path) -> list[Finding]:
-    """The project's file, database, file system, disk, images and stored files."""
+    """Check the project's file, database, file system, disk, images and stored files."""
     from coldal_tui.project.project import Project
 
     with Project(root, readonly=True) as project:

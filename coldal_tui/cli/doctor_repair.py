@@ -1,4 +1,4 @@
-"""``doctor --repair``, and what ``doctor`` says of a project's safety: copies, journal, trust."""
+"""``doctor --repair``, and the checks of copies, journal and trust."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLD_BACKUP = timedelta(days=8)
 
 
 def repair_project(root: Path) -> None:
-    """Make the database and the label files agree again; say what was done."""
+    """Repair the database and the label files so that they agree; returns what was done."""
     from coldal_tui.files import is_locked
     from coldal_tui.project.label_repair import repair_labels, restore_database
     from coldal_tui.project.layout import Layout
@@ -54,7 +54,7 @@ def repair_project(root: Path) -> None:
 
 
 def say_repaired(done: Repaired) -> None:
-    """What a repair has done, a line for each kind."""
+    """Print what a repair has done, one line per kind."""
     for scans, what in (
         (done.taken_in, "taken in from files that the database did not know"),
         (done.put_back, "put back where the file was gone or another one"),
@@ -71,7 +71,7 @@ def say_repaired(done: Repaired) -> None:
 
 
 def safety_findings(project: Project) -> list[Finding]:
-    """Lost actions, label files that no row knows, the age of the newest copy, open questions."""
+    """Check for lost actions, label files without a row, an old newest copy, and open questions."""
     from coldal_tui.project.database.backups import backups
     from coldal_tui.project.identity import lost_actions, rolled_back
     from coldal_tui.project.labels.files import unknown_files

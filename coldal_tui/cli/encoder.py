@@ -1,4 +1,4 @@
-"""``encoder``: which encoders there are, their weights, and which one the project uses."""
+"""``encoder``: lists encoders, installs weights, sets the project's encoder."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _list(project: tuple[str, ...], name: str | None, as_json: bool) -> None:
 
 
 def _used(project: tuple[str, ...]) -> str | None:
-    """The encoder of the project that is named, or that this is called in; None outside one."""
+    """The encoder of the named or nearest project; None outside a project."""
     from coldal_tui.project.layout import CONFIG_NAME
     from coldal_tui.project.settings.config import load_config
 
@@ -214,7 +214,7 @@ def _install(
 
 
 class _Bar:
-    """A progress bar on stderr, where there is a terminal to draw it on."""
+    """A progress bar on stderr, if that is a terminal."""
 
     def __init__(self, name: str) -> None:
         from rich.console import Console
@@ -263,7 +263,7 @@ def _use(
 
 
 def _choice(name: str, weights: Path | None, declared: dict[str, Any]) -> EncoderChoice:
-    """What ``use`` writes into coldal.toml; the weights are pinned by their hash."""
+    """The settings that ``use`` writes into coldal.toml; weights are pinned by hash."""
     from coldal_tui.encoders.catalogue import OWN_FILE, chosen_info, encoder_info
     from coldal_tui.encoders.files import checked_weights, encoders_folder
     from coldal_tui.errors import UsageError

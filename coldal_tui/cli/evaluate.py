@@ -1,4 +1,4 @@
-"""``evaluate``: measure a run on masks that never become labels."""
+"""``evaluate``: measures a run on masks that never become labels."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def evaluate_command(
 
 
 def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
-    """Dice, HD and HD95 per class and in the mean; scans is how many were measured."""
+    """Print Dice, HD and HD95 per class and their means; scans: the number measured."""
     if as_json:
         document = {
             "scans": len(result["scans"]),

@@ -1,4 +1,4 @@
-"""``export-project``: everything in plain files."""
+"""``export-project``: writes everything to plain files."""
 
 from __future__ import annotations
 

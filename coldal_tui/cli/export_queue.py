@@ -1,4 +1,4 @@
-"""``export-queue``: scans out to labelers."""
+"""``export-queue``: hands scans to labelers."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _show(report: ExportReport, root: Path) -> None:
 
 
 def _predict(project: Project) -> None:
-    """Pre-labels by the newest run for queued scans that have none; an export goes on without."""
+    """Predict missing pre-labels with the newest run; the export continues if that fails."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.runs import latest_run
     from coldal_tui.scheduler.plan_train import plan_predict

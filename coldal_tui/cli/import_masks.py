@@ -1,4 +1,4 @@
-"""``import-masks``: masks back in from whatever drew them; once, or as they arrive in a folder."""
+"""``import-masks``: imports masks from any tool, once or as they arrive in a folder."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _watch(
     options: ImportOptions,
     as_json: bool,
 ) -> None:
-    """Import what arrives until Ctrl-C."""
+    """Import arriving files until Ctrl-C."""
     from coldal_tui.cli.progress import decoders_silenced
     from coldal_tui.project.labels.watch_folder import SETTLE_S, Watch
 

@@ -1,4 +1,4 @@
-"""``init`` and ``index``: making a project, and keeping its list of scans up to date."""
+"""``init`` and ``index``: make a project, and update its list of scans."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[
 
 
 def _decide(project: Project) -> Decision | None:
-    """Look at the data once for all files, and keep what was found in ``coldal.toml``."""
+    """Decide data settings once for all files and write them into ``coldal.toml``."""
     from coldal_tui.project.scans.modality import decide_modality
 
     decided = decide_modality(project)
@@ -121,7 +121,7 @@ def _settings(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
 ) -> dict[tuple[str, str], Any]:
-    """The options as keys of ``coldal.toml``; UsageError for what is wrong by itself."""
+    """The options as keys of ``coldal.toml``; UsageError for an invalid one."""
     changes: dict[tuple[str, str], Any] = {}
     if classes is not None:
         names = tuple(name.strip() for name in classes.split(","))
@@ -162,7 +162,7 @@ def _existing(layout: Layout) -> set[Path]:
 
 
 def _remove(layout: Layout, before: set[Path]) -> None:
-    """An init that failed leaves nothing behind, and takes nothing away that was there before."""
+    """Remove all that a failed init made, and nothing that was there before."""
     if layout.config in before:
         return
     layout.config.unlink(missing_ok=True)
@@ -301,7 +301,7 @@ def _print_report(
 
 
 def _show_beside(report: IndexReport, dimensions: dict[int, int]) -> None:
-    """What lies beside the scans and was left out, and how the scans belong together."""
+    """Print files left out beside the scans, and how the scans are grouped."""
     from coldal_tui.project.scans.not_scans import DERIVED, MASK, THUMBNAIL, pattern_of
 
     found = {code: [p for p in report.problems if p.code == code] for code in (MASK, THUMBNAIL)}
@@ -343,7 +343,7 @@ def _show_beside(report: IndexReport, dimensions: dict[int, int]) -> None:
 
 
 def _dimensions(project: Project) -> dict[int, int]:
-    """How many scans have two dimensions, and how many three."""
+    """The number of 2-D and of 3-D scans."""
     rows = project.store.tuples(
         "SELECT json_array_length(shape), count(*) FROM scans "
         "WHERE state = 'present' AND excluded IS NULL GROUP BY 1"
@@ -352,7 +352,7 @@ def _dimensions(project: Project) -> dict[int, int]:
 
 
 def _show_left_out(project: Project, everything: bool) -> None:
-    """Scans that are indexed, but that jobs could not use."""
+    """Print indexed scans that jobs could not use."""
     from coldal_tui.project.scans.left_out import read_left_out
 
     found = read_left_out(project)
@@ -367,7 +367,7 @@ def _show_left_out(project: Project, everything: bool) -> None:
 
 
 def show_problems(report: IndexReport, everything: bool) -> None:
-    """Unreadable and refused files one by one; what is simply no image as a count."""
+    """Print unreadable and refused files one by one, and the count of files that are no images."""
     from collections import Counter
 
     listed = [p for p in report.problems if everything or p.kind != "not-an-image"]
@@ -388,7 +388,7 @@ def show_problems(report: IndexReport, everything: bool) -> None:
 
 
 def _show_by_reason(report: IndexReport) -> None:
-    """Every problem, those of one reason together, what is commonest first."""
+    """Print every problem, grouped by reason, the most frequent first."""
     out = common.console()
     groups: dict[tuple[str, str], list[FileProblem]] = {}
     for problem in report.problems:

@@ -1,4 +1,4 @@
-"""``jobs``: what runs, what ran, what waits and for what, its log; cancel, retry, put first."""
+"""``jobs``: lists jobs, shows logs; cancel, retry, put first."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _list(project: Project, as_json: bool) -> None:
 
 
 def _note(job: Job) -> str:
-    """What there is to say of a job beside its status, in a few words."""
+    """A short note on a job besides its status."""
     if job.result.get("nothing_to_do"):
         return "nothing to do"
     again = f"attempt {job.attempts}" if job.attempts > 1 else ""

@@ -1,4 +1,4 @@
-"""``labels``: what came in, which labels to look at again, what is in quarantine and why."""
+"""``labels``: labels, those to check again, and quarantined masks with reasons."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _check(project: Project, as_json: bool) -> None:
 def _reject(
     project: Project, words: list[str], scan_id: str | None, reason: str | None, as_json: bool
 ) -> None:
-    """A word is a mask's number in quarantine, else a scan whose label is taken back."""
+    """Reject masks by quarantine number, or labels by scan."""
     from coldal_tui.project.labels.importing import reject_labels
     from coldal_tui.project.labels.quarantine import reject_quarantined, select_waiting, waiting
 
@@ -177,7 +177,7 @@ def _retry(
     options: ImportOptions,
     as_json: bool,
 ) -> None:
-    """Exit 1 when not one mask came out of quarantine."""
+    """Retry quarantined masks; exit 1 if none was accepted."""
     from coldal_tui.project.changed_images import IMAGE_CHANGED
     from coldal_tui.project.labels.quarantine import select_waiting
     from coldal_tui.project.labels.retry import retry_quarantined

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds out of the machine: GPUs, logout, file system, Slurm, Ray."""
+"""The machine checks of ``doctor``: GPUs, logout, file system, Slurm, Ray."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GB = 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; ``remedy`` says what to do when it is not ok."""
+    """The result of one check; ``remedy`` says what to do if it is not ok."""
 
     level: Level
     what: str
@@ -34,7 +34,7 @@ class Finding:
 
 
 def gpu_findings(free_gb: float) -> list[Finding]:
-    """Every GPU that NVML tells of; ``free_gb`` is what a job wants to find free."""
+    """Check every GPU that NVML reports; ``free_gb`` is the free memory that a job needs."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.jobs.backend import load_backend
 
@@ -62,7 +62,7 @@ def _gpu_finding(gpu: Any, driver: str | None, free_gb: float) -> Finding:
 
 
 def logout_findings(run: Path = Path("/run/systemd/system")) -> list[Finding]:
-    """Whether jobs outlive a logout: logind may kill what a user leaves running."""
+    """Check whether jobs survive a logout: logind may kill a user's processes."""
     if not run.is_dir():
         return []
     kills = _kills_user_processes()
@@ -77,7 +77,7 @@ def logout_findings(run: Path = Path("/run/systemd/system")) -> list[Finding]:
 
 
 def _kills_user_processes() -> bool | None:
-    """logind's own answer; else what its files say, the last one that says it."""
+    """The setting reported by logind, else the last one in its files."""
     answer = _answer(
         "busctl",
         "get-property",
@@ -102,14 +102,14 @@ def _kills_user_processes() -> bool | None:
 
 
 def _logind_files() -> list[Path]:
-    """In the order in which logind reads them: what comes later counts (logind.conf(5))."""
+    """The files of logind in reading order; later ones override (logind.conf(5))."""
     folders = [Path(base, "systemd/logind.conf.d") for base in ("/usr/lib", "/run", "/etc")]
     extras = sorted((p for f in folders for p in f.glob("*.conf")), key=lambda path: path.name)
     return [Path("/etc/systemd/logind.conf"), *extras]
 
 
 def file_system_finding(database: Path) -> Finding:
-    """What kind of disk a project lies on."""
+    """Check the kind of file system that holds the project."""
     from coldal_tui.project.database import file_systems
 
     kind = file_systems.file_system(database) or "an unknown file system"
@@ -124,7 +124,7 @@ def file_system_finding(database: Path) -> Finding:
 
 
 def slurm_findings(wanted: bool) -> list[Finding]:
-    """Whether Slurm is there and answers; ``wanted``: the project's jobs are to run on it."""
+    """Check whether Slurm is installed and answers; ``wanted``: the project uses it."""
     if shutil.which("sbatch") is None:
         what = "no Slurm here (there is no sbatch)"
         return [_trouble(what, "run coldal-tui where jobs can be submitted", wanted)]
@@ -141,7 +141,7 @@ def slurm_findings(wanted: bool) -> list[Finding]:
 def ray_findings(
     wanted: bool, configured: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> list[Finding]:
-    """Whether a Ray cluster's job server answers; ``wanted`` as for Slurm.
+    """Check whether a Ray cluster's job server answers; ``wanted`` as for Slurm.
 
     ``configured``: the address in coldal.toml; Ray's own variables come first.
     """
@@ -159,7 +159,7 @@ def ray_findings(
 
 
 def _ray_token(environment: Mapping[str, str]) -> str | None:
-    """The token where Ray itself looks for it."""
+    """The token, read from where Ray reads it."""
     if token := environment.get("RAY_AUTH_TOKEN"):
         return token
     file = environment.get("RAY_AUTH_TOKEN_PATH")
@@ -197,12 +197,12 @@ def _package(name: str, extra: str, wanted: bool) -> list[Finding]:
 
 
 def _trouble(what: str, remedy: str, wanted: bool) -> Finding:
-    """A problem where the project needs it; else no more than a note."""
+    """A problem if the project needs it, otherwise only a note."""
     return Finding("problem", what, remedy) if wanted else Finding("note", what)
 
 
 def _answer(*words: str) -> subprocess.CompletedProcess[str] | None:
-    """What a command says; None when it is not there or says nothing for too long."""
+    """The output of a command; None if it is missing or times out."""
     try:
         return subprocess.run(
             words, capture_output=True, text=True, check=False, timeout=ANSWER_S, errors="replace"
@@ -212,7 +212,7 @@ def _answer(*words: str) -> subprocess.CompletedProcess[str] | None:
 
 
 def torch_finding(version: str, devices: str, gpus: int) -> Finding:
-    """What torch said, held against the number of GPUs that NVML tells of."""
+    """Compare what torch reports with the number of GPUs that NVML reports."""
     if devices:
         return Finding("ok", f"torch {version}; {devices}")
     if not gpus:

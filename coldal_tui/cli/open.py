@@ -45,7 +45,7 @@ def run_app(
     plain: bool = False,
     graphics: bool = False,
 ) -> None:
-    """Run the app until it is left. ``plain``: ASCII only, also where the locale can't do more."""
+    """Run the app until it is closed. ``plain``: ASCII only, as in locales without UTF-8."""
     from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
     from coldal_tui.tui.shell.app import ColdalApp
     from coldal_tui.tui.shell.terminal import can_unicode, private_terminal

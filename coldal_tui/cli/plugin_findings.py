@@ -1,4 +1,4 @@
-"""What ``doctor`` says of other packages' plug-ins: which work, and what ails the others."""
+"""The plug-in checks of ``doctor``: which work, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from coldal_tui.cli.machine import Finding
 
 
 def plugin_findings() -> list[Finding]:
-    """A line for every plug-in of another package that works, a problem for each that does not."""
+    """One line per working plug-in of another package, one problem per broken one."""
     from coldal_tui.encoders import catalogue
     from coldal_tui.exchange import exporters, importers
     from coldal_tui.jobs.backend import as_backend

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar per job, a bar over files; plain lines where there is no terminal."""
+"""Progress on stderr: a bar per job or over files; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class JobProgress:
-    """A progress bar per job; without a terminal, plain lines now and then."""
+    """A progress bar per job; without a terminal, a plain line from time to time."""
 
     PLAIN_EVERY_S = 10.0
 
@@ -100,7 +100,7 @@ def progress_note(progress: Progress) -> str:
 
 @contextmanager
 def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar over files on stderr; silent without a terminal.
+    """A progress bar over files on stderr; silent without a terminal.
 
     What C decoders print about a damaged file is kept off the screen: its reason is reported.
     """
@@ -119,7 +119,7 @@ def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
 
 @contextmanager
 def decoders_silenced() -> Iterator[TextIO]:
-    """Point the process's standard error at nothing; yields a stream to the real one."""
+    """Send the process's standard error to /dev/null; yields a stream to the real one."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -141,7 +141,7 @@ def run_steps(
     detach: bool,
     as_json: bool = False,
 ) -> list[Job]:
-    """Submit a chain of jobs and follow it with a progress bar, or return at once.
+    """Submit a chain of jobs and follow it with progress bars, or return at once.
 
     Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
     ``detach``: the numbers of the jobs are all there is to print then.
@@ -159,7 +159,7 @@ def run_steps(
 def say_submitted(
     project: Project, numbers: Sequence[int], kinds: Sequence[str], *, as_json: bool
 ) -> None:
-    """Tell of jobs that run on by themselves, and how to look after them."""
+    """Print that jobs run in the background, and how to follow them."""
     logs = common.paste(f"coldal-tui jobs logs -f {numbers[-1]}", project.root)
     common.say(f"submitted {counted(len(numbers), 'job')}; follow: {logs}")
     if as_json:
@@ -168,7 +168,7 @@ def say_submitted(
 
 
 def follow(project: Project, numbers: Sequence[int]) -> list[Job]:
-    """Follow jobs to their end, a bar each; Ctrl-C cancels those that have not ended."""
+    """Follow jobs to their end with a bar each; Ctrl-C cancels those still open."""
     from coldal_tui.scheduler import queue
     from coldal_tui.scheduler.follow import wait_for
     from coldal_tui.scheduler.supervisor import ensure_supervisor

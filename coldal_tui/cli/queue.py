@@ -1,4 +1,4 @@
-"""``queue`` and ``why``: the ranked queue, its reasons, and what people do to it."""
+"""``queue`` and ``why``: the ranked queue, its reasons, and changes to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACTIONS = ("add", "skip", "pin", "unpin", "assign", "reopen", "exclude", "move",
 
 @dataclass(frozen=True)
 class Options:
-    """What was given with ``queue``; None and False: not given."""
+    """The options of ``queue``; None and False: not given."""
 
     reason: str | None
     to: str | None
@@ -122,7 +122,7 @@ def _action(rest: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _check_options(action: str | None, options: Options) -> None:
-    """An option that would do nothing is a mistake of the caller."""
+    """Refuse an option that the action does not use."""
     for name, actions in BELONGS.items():
         value = getattr(options, name)
         if value is not None and value is not False and action not in actions:
@@ -173,7 +173,7 @@ def _report(changes: list[Change], as_json: bool, ranks: dict[str, int]) -> None
 
 
 def show_queue(items: Sequence[QueueItem]) -> None:
-    """A table of the queue; columns in which nothing stands are left out."""
+    """Print the queue as a table, without empty columns."""
     from coldal_tui.project.views.why.why_words import cluster_name
 
     out = common.console()
@@ -221,7 +221,7 @@ def why_command(targets: tuple[str, ...], as_json: bool) -> None:
 
 
 def why_lines(found: dict[str, Any]) -> list[str]:
-    """The explanation in words, one fact a line. ``found`` is what ``explain`` returns."""
+    """The explanation in words, one fact per line. ``found`` comes from ``explain``."""
     from coldal_tui.project.views.why.why_words import because, details, place
 
     lines = [f"{found['scan_id']}: {found['status'].removesuffix(': not picked yet')}"]
@@ -233,7 +233,7 @@ def why_lines(found: dict[str, Any]) -> list[str]:
 
 
 def _rerank(project: Project, alpha: float | None, *, dry_run: bool, as_json: bool) -> None:
-    """Pick the round's free places with ``alpha`` and print them; without ``dry_run``, do it."""
+    """Re-pick the round's free places with ``alpha`` and print them; ``dry_run`` stores nothing."""
     from coldal_tui.project.queue.rerank import apply, read_bench, rerank
 
     if alpha is None:

@@ -1,4 +1,4 @@
-"""``simulate``: would this have beaten random here? Replayed on masks that are known."""
+"""``simulate``: replays strategies against random on known masks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BESIDE_RESUME = {"targets", "resume", "out", "by", "device", "shards", "as_json
 
 
 class _Listed(click.ParamType):  # type: ignore[type-arg]  # older click has none
-    """Values with commas between them: ``10,20``."""
+    """Comma-separated values: ``10,20``."""
 
     def __init__(self, name: str, one: Any) -> None:
         self.name = name
@@ -117,7 +117,7 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
 
 
 def _check_out(project: Project, out: Path) -> None:
-    """Where an earlier report went only the database says, and anybody may have written that."""
+    """Refuse an earlier report's folder outside the project: anyone may have set that path."""
     if not out.resolve().is_relative_to(project.root.resolve()):
         raise UsageError(
             "the earlier report went outside the project",
@@ -228,7 +228,7 @@ def _hide(project: Project, asked: dict[str, Any]) -> HiddenMasks:
 
 
 def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[str]]:
-    """Jobs that do this; those that do it already are joined."""
+    """Submit the simulation's jobs, or join those that already do it."""
     from coldal_tui.project.job_rows import OPEN, list_jobs
     from coldal_tui.scheduler import queue
     from coldal_tui.scheduler.request import check_device

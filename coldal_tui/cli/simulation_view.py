@@ -1,4 +1,4 @@
-"""A simulation's results on the terminal: tables, a chart of each group, answers in words."""
+"""Prints a simulation's results: tables, a chart per group, and answers in words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHART = (72, 18)
 
 
 def show(out: Console, results: dict[str, Any], files: Sequence[Path]) -> None:
-    """Tables and charts of each group, the answers, what limits them, and where the report is."""
+    """Print each group's tables and charts, the answers, their limits, and the report's place."""
     from coldal_tui.simulation.page import TITLES
 
     for group, found in results["groups"].items():
@@ -48,7 +48,7 @@ def show(out: Console, results: dict[str, Any], files: Sequence[Path]) -> None:
 
 
 def _show_points(out: Console, title: str, found: dict[str, Any]) -> None:
-    """Two tables, each narrow enough for a terminal of usual width."""
+    """Print two tables, each narrow enough for a usual terminal."""
     unit = found["unit"] or ""
     dice = common.table("arm", "labels>", "Dice [95 %]", "minus random [95 %]")
     beside = common.table(
@@ -92,7 +92,7 @@ def _show_areas(out: Console, found: dict[str, Any]) -> None:
 
 
 def _show_chart(out: Console, found: dict[str, Any]) -> None:
-    """Dice by labels, with plotext; nothing for a single label count."""
+    """Chart Dice over labels with plotext; nothing for a single label count."""
     if len(found["labels"]) < 2:
         return
     import plotext

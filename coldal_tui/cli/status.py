@@ -1,4 +1,4 @@
-"""``status``: the project at a glance, for people, for scripts, for screen readers."""
+"""``status``: an overview of the project for people, scripts and screen readers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None
 
 
 def _watch(project: Project, as_json: bool) -> None:
-    """Print at first and on every change, until Ctrl-C; a coldal.toml gone bad is only said."""
+    """Print once and after every change until Ctrl-C; an invalid coldal.toml is only reported."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.views.snapshot import take_snapshot
 
@@ -82,7 +82,7 @@ def show(snapshot: Snapshot, as_json: bool = False, *, one_line: bool = False) -
 
 
 def _facts(out: Console, facts: Iterable[tuple[str, str]]) -> None:
-    """Lines of ``name  text``; a long text goes on below itself, not below the name."""
+    """Lines of ``name text``; a long text continues below itself, not below the name."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""``trust``: what a project would run or reach outside itself, and the agreement to it."""
+"""``trust``: shows what a project would run or reach outside itself, and records consent."""
 
 from __future__ import annotations
 

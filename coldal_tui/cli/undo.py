@@ -1,4 +1,4 @@
-"""``undo``, ``redo`` and ``log``: what was done, and taking it back."""
+"""``undo``, ``redo`` and ``log``: take actions back, repeat them, list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which project a call means: its words, ``-C``, COLDAL_PROJECT, or the nearest folder upward."""
+"""Finds the project of a call: by its words, ``-C``, COLDAL_PROJECT, or the nearest folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT_VARIABLE = "COLDAL_PROJECT"
 
 
 def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, list[str]]:
-    """The project folder and what follows it.
+    """Split words into the project folder and the rest.
 
     The first word is the project when it is a folder with a ``coldal.toml``; with ``rest``, the
     second word is, too, after one that is no path (``jobs cancel PROJECT 2``). Otherwise it is the
@@ -36,7 +36,7 @@ def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, 
 
 
 def take_project(targets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The word that names a project, where one does, and the other words; opens nothing."""
+    """Split off the word that names a project, if any; opens nothing."""
     if targets and is_project(Path(targets[0])):
         return (targets[0],), tuple(targets[1:])
     if _second_is_project(targets):
@@ -107,5 +107,5 @@ def _no_project(word: str, further: str = "") -> UsageError:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word of the call is rather a path than an action or a scan."""
+    """Whether a word looks like a path rather than an action or a scan."""
     return "/" in word or Path(word).exists()

@@ -1,4 +1,4 @@
-"""The base of all panes, the data they draw, and the protocol of what they may ask of the app."""
+"""The base class of panes, the data they draw, and the services they may call."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Progress = Callable[[int, int, str], None]
 
 
 def local_now() -> datetime:
-    """The time in this machine's zone."""
+    """The time in this machine's time zone."""
     return datetime.now().astimezone()
 
 
 @dataclass(frozen=True)
 class View:
-    """What the panes draw: a snapshot, and the map that belongs to it where there is one.
+    """What the panes draw: a snapshot and, if there is one, its map.
 
     ``map_view`` is the same object as before when nothing on the map has changed.
     """
@@ -38,11 +38,11 @@ class View:
 
 
 class Services(Protocol):
-    """What a pane may ask of the app. All are called on the UI thread and return at once."""
+    """The services that the app offers panes. All run on the UI thread and return at once."""
 
     @property
     def look(self) -> Look:
-        """Glyphs and colours."""
+        """The glyphs and colours of this terminal."""
 
     @property
     def root(self) -> Path:
@@ -50,7 +50,7 @@ class Services(Protocol):
 
     @property
     def readonly(self) -> bool:
-        """Whether nothing may be changed."""
+        """Whether the project is opened read-only."""
 
     @property
     def view(self) -> View | None:
@@ -65,7 +65,7 @@ class Services(Protocol):
     ) -> None:
         """Run ``work`` on a read-only project in a thread, then ``then`` on the UI thread.
 
-        Of several requests under one ``key`` only the newest is answered. A failure is shown
+        Of several requests with one ``key``, only the newest is answered. A failure is shown
         as a notice unless ``failed`` takes it.
         """
 
@@ -82,29 +82,29 @@ class Services(Protocol):
         """
 
     def confirm(self, question: str, then: Callable[[], None], *, yes: str = "yes") -> None:
-        """Ask before something that can't easily be taken back; ``then`` on yes."""
+        """Ask before an action that is hard to take back; ``then`` runs on yes."""
 
     def ask(self, title: str, prompt: str, then: Callable[[str], None], *, value: str = "") -> None:
-        """Ask for a line of text; ``then`` on enter, nothing on escape."""
+        """Ask for a line of text; ``then`` gets it on enter, escape cancels."""
 
     def choose(
         self, title: str, options: Sequence[tuple[str, str]], then: Callable[[str], None]
     ) -> None:
-        """Let one of ``(key, words)`` be chosen; ``then`` gets its key."""
+        """Ask for one of ``(key, words)``; ``then`` gets its key."""
 
     def tell(self, text: str, *, error: bool = False) -> None:
-        """A short notice; taken literally, never as markup."""
+        """Show a short notice; the text is literal, not markup."""
 
     def submit(self, title: str, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Submit jobs that each depend on the one before; the jobs pane follows them."""
 
 
 class HasServices(Protocol):
-    """An app on which panes can stand."""
+    """An app that can hold panes."""
 
     @property
     def services(self) -> Services:
-        """What its panes may ask for."""
+        """The services for its panes."""
 
 
 class Pane(Widget):
@@ -119,7 +119,7 @@ class Pane(Widget):
     title: ClassVar[str] = ""
 
     class Chosen(Message):
-        """The pane's cursor is on another scan; the app tells the other panes."""
+        """Sent when the pane's cursor moves to another scan; the app informs the other panes."""
 
         def __init__(self, pane: Pane, scan_id: str | None) -> None:
             super().__init__()
@@ -131,7 +131,7 @@ class Pane(Widget):
             return self.pane
 
     class Opened(Message):
-        """A scan is to be looked at: the app brings up the pane ``name`` (a pane's id)."""
+        """Sent to open a scan: the app shows the pane ``name`` (a pane's id)."""
 
         def __init__(self, scan_id: str, name: str = "scan") -> None:
             super().__init__()
@@ -147,14 +147,14 @@ class Pane(Widget):
         return self.services.look
 
     def show(self, view: View) -> None:
-        """Draw a new snapshot of the project; only what differs from the last one."""
+        """Draw a new snapshot of the project, and only what differs from the last one."""
 
     def go_to(self, scan_id: str | None) -> None:
-        """Another pane has moved to this scan: follow it, without sending ``Chosen`` again."""
+        """Follow another pane to this scan, without sending ``Chosen`` again."""
 
     def state(self) -> dict[str, Any]:
-        """What of its view should be the same on return (JSON types only)."""
+        """The part of the view to restore in the next session (JSON types only)."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a ``state`` of an earlier session; anything unfit in it is passed over."""
+        """Restore a ``state`` of an earlier session; invalid parts are ignored."""

@@ -1,4 +1,4 @@
-"""The budget's pane: how much of it is labelled, out, queued and left, and when it ends."""
+"""The budget pane: labelled, exported, queued and left, and when the budget is spent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldal_tui.visible import counted
 
 
 class BudgetPane(Pane):
-    """Takes no keys: there is nothing to choose in it."""
+    """Takes no keys: nothing in it can be selected."""
 
     title: ClassVar[str] = "Budget"
     DEFAULT_CSS = "BudgetPane { height: 6; text-wrap: nowrap; text-overflow: clip; }"
@@ -29,7 +29,7 @@ class BudgetPane(Pane):
         self.border_title = Content(self.title)
 
     def show(self, view: View) -> None:
-        """Labels that came or went ask for a new look at when they came."""
+        """Draw the snapshot; when the number of labels changed, read their dates again."""
         budget, refused = view.snapshot.budget, view.snapshot.unreadable
         words = f"{counted(refused, 'file')} refused: F" if refused else ""
         self.border_subtitle = Content(words)

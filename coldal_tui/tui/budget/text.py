@@ -1,4 +1,4 @@
-"""The budget as text: a gauge, what its parts mean, and the pace. Pure functions."""
+"""The budget as text: a gauge, its legend and the pace. Pure functions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def budget_bar(budget: Budget, width: int, look: Look) -> str:
 
 
 def gauge(budget: Budget, width: int, look: Look) -> Content:
-    """The bar, what is left of it muted."""
+    """The bar; the part that is left is muted."""
     bar = budget_bar(budget, width, look)
     filled = width - budget_cells(budget, width)[-1]
     return Content.assemble((bar[:filled], ACCENT), (bar[filled:], MUTED))
@@ -100,7 +100,7 @@ def _pace(budget: Budget, pace: Pace | None, now: datetime, look: Look) -> Conte
 
 
 def _oddities(budget: Budget, look: Look) -> Content | None:
-    """What the legend doesn't show: labels that nobody queued, and scans that were skipped."""
+    """What the legend leaves out: labels of scans never queued, and skipped scans."""
     told = []
     if budget.manual:
         told.append(counted(budget.manual, "manual label"))

@@ -1,4 +1,4 @@
-"""The clusters' pane: size, labels, queue and coverage of each, and how k was chosen."""
+"""The clusters pane: size, labels, queue and coverage per cluster, and how k was chosen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLOT_WIDTH, BESIDE_WIDTH = 36, 120
 
 
 class ClustersPane(WhileSeen, TablePane):
-    """A row a cluster; ``enter`` picks one for the queue and the map."""
+    """One row per cluster; ``enter`` filters the queue and the map by it."""
 
     number: ClassVar[int] = 3
     title: ClassVar[str] = "Clusters"
@@ -50,7 +50,7 @@ class ClustersPane(WhileSeen, TablePane):
     """
 
     class Picked(Message):
-        """Only this cluster's scans are to be shown."""
+        """Sent when only this cluster's scans are to be shown."""
 
         def __init__(self, cluster: int) -> None:
             super().__init__()
@@ -82,7 +82,7 @@ class ClustersPane(WhileSeen, TablePane):
             self._draw()
 
     def _measure(self, view: View) -> None:
-        """Coverage again when the map, the labels on it or the first queue are others."""
+        """Compute the coverage again when the map, its labels or the first queue changed."""
         picks = first_picks(view.snapshot.queue)
         k = len(view.snapshot.clusters)
         asked = (_labels_on(view.map_view), picks, k)
@@ -111,7 +111,7 @@ class ClustersPane(WhileSeen, TablePane):
             self._draw()
 
     def _draw(self) -> None:
-        """What differs from what is on the screen, in the layout that the size allows."""
+        """Draw what has changed, in the layout that fits the size."""
         if self._view is None or not self.is_mounted:
             return
         snapshot, known = self._view.snapshot, self._known
@@ -169,7 +169,7 @@ class ClustersPane(WhileSeen, TablePane):
         return width - plot_width if beside else width
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Marks mean nothing here."""
+        """Clusters can't be marked."""
         return action not in ("mark", "range", "invert")
 
     def action_pick(self) -> None:
@@ -189,7 +189,7 @@ class ClustersPane(WhileSeen, TablePane):
 
 
 def _labels_on(map_view: MapView | None) -> object:
-    """Equal as long as map and labels are: a ``MapView`` is a new object with every change."""
+    """A key that changes only with the map or its labels: each ``MapView`` is a new object."""
     if map_view is None:
         return None
     labelled = map_view.status == LABELLED

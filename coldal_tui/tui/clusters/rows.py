@@ -1,4 +1,4 @@
-"""Clusters as a table's rows, and the silhouettes of every k as columns. Pure functions."""
+"""Clusters as table rows, and the silhouettes of every k as a column chart. Pure functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PERCENT = 5
 
 @dataclass(frozen=True)
 class Silhouettes:
-    """Mean silhouette of every k tried, and the k that was chosen."""
+    """The mean silhouette of every k that was tried, and the chosen k."""
 
     scores: tuple[tuple[int, float], ...]
     k: int
@@ -39,7 +39,7 @@ class Silhouettes:
 
 
 def silhouettes_of(rounds: Sequence[RoundState], estimated: bool) -> Silhouettes | None:
-    """Of the newest round that made clusters: later ones keep them."""
+    """The silhouettes of the newest round that made clusters; later rounds keep them."""
     for one in reversed(rounds):
         if one.silhouettes:
             return Silhouettes(one.silhouettes, one.k, estimated)
@@ -47,7 +47,7 @@ def silhouettes_of(rounds: Sequence[RoundState], estimated: bool) -> Silhouettes
 
 
 class ClusterRows:
-    """A row a cluster, for a table ``width`` cells wide.
+    """One row per cluster, for a table ``width`` cells wide.
 
     In narrow ones titles are short, and what is out counts as queued. ``here`` is the cluster of
     the current scan, None for none.
@@ -136,7 +136,7 @@ def _digits(clusters: Sequence[ClusterState], name: str) -> int:
 
 
 def silhouettes_content(known: Silhouettes, look: Look, width: int, height: int) -> Content:
-    """Columns where there is room for them, else a line."""
+    """A column chart if there is room, else one line."""
     if height > 1:
         return silhouette_plot(known, width, height, look)
     return silhouette_line(known, width, look)
@@ -185,7 +185,7 @@ def silhouette_plot(known: Silhouettes, width: int, height: int, look: Look) -> 
 
 
 def _heading(known: Silhouettes, width: int, look: Look) -> Content:
-    """In as many words as fit: what it is, which k was chosen, whether it was estimated."""
+    """The heading in as many words as fit: the measure, the chosen k, whether it is estimated."""
     score = "" if known.best is None else f"k = {known.k}: {number(known.best, 2, look)}"
     ends = ["", ""]
     if score:
@@ -201,7 +201,7 @@ def _heading(known: Silhouettes, width: int, look: Look) -> Content:
 
 
 def _axis(ks: Sequence[int], chosen: int, step: int, width: int) -> list[tuple[str, str]]:
-    """Numbers of k under their columns: the chosen first, then the ends, fives, all others."""
+    """Labels of k under their columns: the chosen first, then the ends, fives, all others."""
     row: list[str] = [" "] * min(width, len(ks) * step + 1)
     order = sorted(range(len(ks)), key=lambda n: _rank(ks, n, chosen))
     spans: dict[int, tuple[int, int]] = {}

@@ -31,7 +31,7 @@ class Point:
 def sparkline(
     values: Sequence[float], look: Look, width: int | None = None, *, zero: bool = False
 ) -> str:
-    """A cell for each value, from the least (``zero``: from 0, or below) to the greatest.
+    """One cell per value, scaled from the least value (``zero``: from 0 or below) to the greatest.
 
     With more values than ``width``, a cell shows the mean of its share of them.
     """
@@ -61,7 +61,7 @@ def _cell(units: int, levels: str) -> str:
 
 
 def _steps(values: Sequence[float], most: int, *, zero: bool) -> list[int]:
-    """Each value as 0 to ``most``, from the least or from 0; all equal: all in the middle."""
+    """Each value as a step from 0 to ``most``, scaled from the least or 0; equal ones: middle."""
     if not values:
         return []
     low, high = min(*values, 0.0) if zero else min(values), max(values)
@@ -126,7 +126,7 @@ def curve(
 def _y_range(
     points: Sequence[Point], limits: tuple[float, float], digits: int
 ) -> tuple[float, float]:
-    """A little more than the points and their spread, in steps that the axis can name."""
+    """A range a little wider than the points and their spread, in round steps for the axis."""
     low, high = min(point.low for point in points), max(point.high for point in points)
     least = 2 * 10.0**-digits
     pad = max(0.08 * (high - low), (least - (high - low)) / 2, 0.0)
@@ -139,7 +139,7 @@ def _y_range(
 def _scales(
     points: Sequence[Point], low: float, high: float, canvas: _Canvas
 ) -> tuple[Callable[[float], int], Callable[[float], int]]:
-    """From values to dots; y counts from the top. A single x is drawn in the middle."""
+    """Scales from values to dots; y counts from the top. A single x is drawn in the middle."""
     xs = [point.x for point in points]
     first, last = min(xs), max(xs)
     edge = canvas.per_cell_x // 2
@@ -208,7 +208,7 @@ class _Canvas:
         layer[y // self.per_cell_y][x // self.per_cell_x] |= bit
 
     def row(self, row: int) -> Content:
-        """The line in the accent's colour, the spread muted; where both meet, one cell of both."""
+        """One row: the line in the accent colour, the spread muted; a cell with both shows both."""
         cells = (self._cell(x, row) for x in range(self.width))
         parts = groupby(cells, key=lambda cell: cell[1])
         return Content.assemble(*(("".join(c for c, _ in part), ink) for ink, part in parts))

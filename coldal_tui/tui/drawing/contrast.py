@@ -1,4 +1,4 @@
-"""Colours that can be read on any background: contrast, blending, a scale from low to high."""
+"""Legible colours on any background: contrast, blending, and a scale from low to high."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ VIRIDIS = (
 
 
 def rgb(colour: str) -> Rgb:
-    """``#56B4E9`` as numbers."""
+    """The channels of ``#56B4E9`` as numbers."""
     red, green, blue = (int(colour[n : n + 2], 16) for n in (1, 3, 5))
     return red, green, blue
 
 
 def blend(colour: Rgb, towards: Rgb, share: float) -> Rgb:
-    """``share`` 0 is ``colour``, 1 is ``towards``."""
+    """Blend two colours: ``share`` 0 is ``colour``, 1 is ``towards``."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, towards, strict=True))
     return red, green, blue
 
@@ -82,7 +82,7 @@ def nearest_of_256(colour: Rgb) -> int:
 
 @lru_cache(1)
 def _fixed_oklab() -> tuple[tuple[float, float, float], ...]:
-    """The six by six by six colours, then the greys."""
+    """The 6 × 6 × 6 colours, then the greys, in Oklab."""
     cube = [_oklab((red, green, blue)) for red in CUBE for green in CUBE for blue in CUBE]
     return (*cube, *(_oklab((grey, grey, grey)) for grey in range(8, 248, 10)))
 
@@ -105,7 +105,7 @@ def _oklab(colour: Rgb) -> tuple[float, float, float]:
 
 
 def scale(steps: int, dark: bool) -> tuple[str, ...]:
-    """``steps`` colours from low to high, without the end that would vanish on this background."""
+    """``steps`` colours from low to high, without those that would not show on the background."""
     low, high = (0.22, 1.0) if dark else (0.0, 0.82)
     found = []
     for n in range(steps):

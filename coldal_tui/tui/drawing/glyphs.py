@@ -34,12 +34,12 @@ class Look:
     braille: bool
 
     def cluster_glyph(self, number: int) -> str:
-        """None of the states' marks; shifted by one when the colours begin anew."""
+        """The glyph of a cluster, never one of a state; shifted by one when the colours repeat."""
         shift = number // len(OKABE_ITO)
         return self.clusters[(number + shift) % len(self.clusters)]
 
     def cluster_colour(self, number: int) -> str:
-        """A hex colour; clusters beyond the palette repeat it with other glyphs."""
+        """The hex colour of a cluster; clusters beyond the palette repeat it with other glyphs."""
         return OKABE_ITO[number % len(OKABE_ITO)]
 
     def state(self, status: str) -> str:

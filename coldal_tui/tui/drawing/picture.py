@@ -1,4 +1,4 @@
-"""Pictures as cells of a terminal: pixels, outlines of masks, entropy; numpy alone."""
+"""Draws images in terminal cells: pixels, outlines of masks, entropy. Needs numpy alone."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ class Canvas:
     bg: NDArray[np.int32]
 
     def text(self) -> str:
-        """The characters alone, line by line."""
+        """The characters alone, one text per line."""
         return "\n".join("".join(row) for row in self.chars.tolist())
 
 
 @dataclass(frozen=True)
 class View:
-    """What of a picture is looked at: ``zoom`` 1 is the whole; ``centre`` in shares of it."""
+    """The visible part of an image: ``zoom`` 1 shows all; ``centre`` in shares of its size."""
 
     zoom: float = 1.0
     centre: tuple[float, float] = (0.5, 0.5)
 
     def panned(self, frame: Frame, down: float, across: float) -> View:
-        """Moved by shares of what is seen, no further than the picture goes."""
+        """The view moved by shares of its visible part, at most to the edge of the image."""
         middle = (
             (frame.top + frame.height * frame.down * (0.5 + down)) / frame.shape[0],
             (frame.left + frame.width * frame.across * (0.5 + across)) / frame.shape[1],
@@ -113,7 +113,7 @@ def class_letters(number: int) -> tuple[str, str]:
 
 
 def rgb(colour: str) -> RGB:
-    """``#RRGGBB`` as numbers."""
+    """The channels of ``#RRGGBB`` as numbers."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
@@ -189,13 +189,13 @@ def outline(share: NDArray[np.float32], stroke: int = 1) -> NDArray[np.bool_]:
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels whose four neighbours belong to it, too; beyond the screen it goes on."""
+    """Pixels whose four neighbours belong to the class, too; beyond the screen it continues."""
     wide = np.pad(mask, 1, mode="edge")
     return mask & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
 
 
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With the eight neighbours of every pixel."""
+    """The pixels together with their eight neighbours."""
     rows = mask.copy()
     rows[1:] |= mask[:-1]
     rows[:-1] |= mask[1:]
@@ -220,7 +220,7 @@ def _blend(
 
 
 def _add_heat(pixels: NDArray[np.float32], entropy: NDArray[np.float32]) -> None:
-    """The more entropy, the brighter and the denser; below a tenth nothing is drawn."""
+    """Add the entropy: the higher, the brighter and denser; nothing below 0.1."""
     place = np.clip(entropy, 0, 1) * (len(_HEAT) - 1)
     low = np.minimum(place.astype(int), len(_HEAT) - 2)
     part = (place - low)[..., np.newaxis]
@@ -275,7 +275,7 @@ def _letters(drawing: Drawing, frame: Frame, ramp: str) -> Canvas:
 
 
 def _outlines(drawing: Drawing, frame: Frame) -> list[tuple[NDArray[np.bool_], str, int]]:
-    """Where which letter is drawn, in the order of drawing."""
+    """Where each letter is drawn, in drawing order."""
     found = []
     for overlay in drawing.overlays:
         for number, share in coverage(overlay.labels, frame).items():

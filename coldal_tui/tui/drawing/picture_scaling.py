@@ -1,4 +1,4 @@
-"""A part of a picture on the pixels of a screen: area means where it shrinks, nearest where not."""
+"""Scales a part of an image to screen pixels: area mean to shrink, nearest pixel to enlarge."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fit(
     zoom: float = 1.0,
     centre: tuple[float, float] = (0.5, 0.5),
 ) -> Frame:
-    """The frame that shows a picture as large as it goes, ``zoom`` times enlarged.
+    """The frame that shows an image as large as possible, magnified by ``zoom``.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _start(size: int, seen: float, centre: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """A plane ``(H, W, C)`` of integers, and halvings of it; number n is 2ⁿ times shrunk."""
+    """A plane ``(H, W, C)`` of integers, and its halvings; number n is shrunk by 2ⁿ."""
 
     planes: tuple[NDArray[Any], ...]
 
@@ -103,7 +103,7 @@ class Levels:
 
 
 def levels(plane: NDArray[Any]) -> Levels:
-    """``plane`` ``(H, W)`` or ``(H, W, C)`` with the halvings that it needs to be drawn fast."""
+    """``plane`` ``(H, W)`` or ``(H, W, C)`` with the halvings needed to draw it fast."""
     plane = plane[..., np.newaxis] if plane.ndim == 2 else plane
     planes = [plane]
     if plane.size > LARGE:
@@ -130,7 +130,7 @@ def sample(source: Levels, frame: Frame) -> NDArray[np.float32]:
 
 
 def _level(frame: Frame, count: int) -> int:
-    """The most shrunk level that still has a pixel for every one of the screen."""
+    """The smallest level that has at least one pixel per screen pixel."""
     steps = min(frame.down, frame.across)
     return min(count - 1, max(0, int(np.floor(np.log2(max(steps, 1.0))))))
 

@@ -1,4 +1,4 @@
-"""A scan as planes to draw: the one picture, or slices of a volume across each of its axes."""
+"""A scan as planes to draw: a single image, or slices of a volume along each axis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STACKED = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One picture with what lies over it; ``spacing`` of rows and columns, in any unit."""
+    """One image with its overlays; ``spacing`` of rows and columns, in any unit."""
 
     base: Levels
     spacing: tuple[float, float]
@@ -51,7 +51,7 @@ class Shown:
     style: Style = "outline"
 
     def toggled(self, layer: str) -> Shown:
-        """With ``mask``, ``prediction`` or ``entropy`` on where it was off, and off where on."""
+        """A copy in which ``mask``, ``prediction`` or ``entropy`` is switched on or off."""
         return Shown(
             self.mask != (layer == "mask"),
             self.prediction != (layer == "prediction"),
@@ -61,7 +61,7 @@ class Shown:
 
 
 class Layered(Protocol):
-    """What can lie over pixels: that of a ``ScanView``, or nothing."""
+    """The overlays of a ``ScanView``, or none."""
 
     @property
     def header(self) -> ScanHeader: ...
@@ -91,7 +91,7 @@ class Slices:
         self._make_ready()
 
     def _make_ready(self) -> None:
-        """Do what takes long here, in the thread that has read the scan."""
+        """Do the slow preparations here, in the thread that reads the scan."""
         if self.volume:
             for axis in self.axes:
                 self.best(axis)
@@ -107,12 +107,12 @@ class Slices:
 
     @property
     def channels(self) -> int:
-        """Channels to choose from: colour counts as one."""
+        """The channels to choose from; colour counts as one."""
         return 1 if self.pixels.array.shape[-1] == 3 else int(self.pixels.array.shape[-1])
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Axes that can be cut, the best first; a picture has none."""
+        """The axes to slice along, the best first; none for a 2-D image."""
         if not self.volume:
             return ()
         first = self._first_axis()
@@ -128,7 +128,7 @@ class Slices:
 
     @property
     def widest(self) -> float:
-        """How much wider than tall its pictures are, at most, whatever axis is cut."""
+        """The largest ratio of width to height among its planes, along any axis."""
         if not self.volume:
             rows, columns = self.pixels.array.shape[:2]
             return float(columns * self._spacing[1] / (rows * self._spacing[0]))

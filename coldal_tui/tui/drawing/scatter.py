@@ -1,4 +1,4 @@
-"""Points as cells: views of a map, braille by counting, shades of density, the nearest point.
+"""Scatter plots in cells: viewports, braille dots, density, the nearest point.
 
 Pure functions on numpy arrays. A cell is two dots wide and four high, as in braille, and about
 twice as high as wide, so that dots are square and one step of the view serves both axes. World
@@ -62,19 +62,19 @@ class Viewport:
         return 0 <= column < self.columns and 0 <= row < self.rows
 
     def centre_of(self, column: float, row: float) -> tuple[float, float]:
-        """Where in the world the middle of a cell is."""
+        """World coordinates of the middle of a cell."""
         return (
             self.left + (column + 0.5) * WIDE * self.step,
             self.top - (row + 0.5) * HIGH * self.step,
         )
 
     def panned(self, columns: float, rows: float) -> Viewport:
-        """The window moved by so many cells to the right and down."""
+        """The window moved by this many cells to the right and down."""
         x, y = self.x + columns * WIDE * self.step, self.y - rows * HIGH * self.step
         return replace(self, x=x, y=y)
 
     def zoomed(self, factor: float, x: float, y: float) -> Viewport:
-        """Magnified by ``factor``; this place of the world stays where it is."""
+        """The window magnified by ``factor``; this world position stays fixed."""
         return replace(
             self,
             x=x + (self.x - x) / factor,
@@ -91,7 +91,7 @@ def _dots(view: Viewport, x: Points, y: Points) -> tuple[Points, Points]:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Where the outermost points are."""
+    """The smallest and largest coordinates."""
 
     left: float
     bottom: float
@@ -100,25 +100,25 @@ class Bounds:
 
     @property
     def empty(self) -> bool:
-        """Whether all points are one."""
+        """Whether all points are at one place."""
         return self.left == self.right and self.bottom == self.top
 
 
 def bounds_of(xy: Points) -> Bounds:
-    """Of (N, 2) points, N > 0."""
+    """The bounds of (N, 2) points, N > 0."""
     x, y = xy[:, 0], xy[:, 1]
     return Bounds(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
 
 
 def _room(columns: int, rows: int) -> tuple[int, int]:
-    """Dots across and down for the points, within a margin where there is room for one."""
+    """Dots across and down that the points may use, less a margin where there is room for one."""
     wide = max(1, columns - 2 * MARGIN if columns > 4 * MARGIN else columns) * WIDE
     tall = max(1, rows - 2 * MARGIN if rows > 4 * MARGIN else rows) * HIGH
     return wide, tall
 
 
 def filling(bounds: Bounds, columns: int, rows: int) -> float:
-    """By how much to multiply y so that the points fill the window both ways; 1 for a line."""
+    """The factor for y with which the points fill the window both ways; 1 for a line."""
     wide, tall = _room(columns, rows)
     width, height = bounds.right - bounds.left, bounds.top - bounds.bottom
     if width <= _LEAST_STEP or height <= _LEAST_STEP:
@@ -205,7 +205,7 @@ def braille(dots: NDArray[np.int64], most: NDArray[np.int64] | None = None) -> N
 
 
 def dominant(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The most frequent kind of each cell (the lower of equals), -1 where there is nothing.
+    """The most frequent kind of each cell (the lower of equals), -1 for an empty cell.
 
     ``kinds`` counts the points of each kind: (rows, columns, kinds); returns (rows, columns).
     """
@@ -213,11 +213,11 @@ def dominant(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def mean_kind(kinds: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
-    """For kinds that are steps of a scale and one more for unknown: the mean step of each cell.
+    """The mean step of each cell, for kinds that are steps of a scale plus one for unknown.
 
     ``kinds`` counts the points of each kind: (rows, columns, kinds); returns (rows, columns).
 
-    ``steps`` where nothing is known, -1 where there is nothing.
+    ``steps`` where no value is known, -1 in empty cells.
     """
     known = kinds[:, :, :steps]
     count = known.sum(axis=2)
@@ -353,7 +353,7 @@ def _towards(
     *,
     cone: bool,
 ) -> tuple[int, int] | None:
-    """The point and how far its cell counts, as a square."""
+    """The point, and the squared distance of its cell."""
     columns, rows = view.cells_of(xy[among])
     column, row = view.cell_of(xy, here)
     dx, dy = (columns - column) * WIDE, (rows - row) * HIGH

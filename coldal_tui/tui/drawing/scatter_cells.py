@@ -1,4 +1,4 @@
-"""Cells as characters and ink: a raster drawn in braille or ASCII, marks and names on top of it.
+"""Turns a raster into characters and inks, in braille or ASCII, with marks and names on top.
 
 ``Canvas.text`` holds a character for each cell, ``Canvas.ink`` the number of its style; what the
 numbers look like on this screen is the pane's to say. Pure functions on numpy arrays.
@@ -93,7 +93,7 @@ class Manner:
 
 
 def paint(raster: Raster, manner: Manner) -> Canvas:
-    """The points' picture: what they are by colour or glyph, how many by shade or dots."""
+    """Draw the points: their kind by colour or glyph, their number by shade or dots."""
     crowd = density(raster.counts)
     steps = len(manner.glyphs) - 1
     kind = mean_kind(raster.kinds, steps) if manner.scale else dominant(raster.kinds)
@@ -111,7 +111,7 @@ def paint(raster: Raster, manner: Manner) -> Canvas:
 
 
 def _fewer(level: NDArray[np.int64], depth: float) -> NDArray[np.int64]:
-    """The most dots of a cell at each level of density: all eight where it is densest."""
+    """The most dots of a cell at each density level: all eight at the highest."""
     return 8 - np.rint((LEVELS - 1 - level) / (LEVELS - 1) * 7 * depth).astype(np.int64)
 
 
@@ -141,7 +141,7 @@ def name_clusters(
 
 @lru_cache(8)
 def _around(width: int) -> tuple[tuple[int, int], ...]:
-    """Where a word may start beside a cell, the nearest first, to the right before the left."""
+    """Where a word may start beside a cell: the nearest first, right before left."""
     places = [
         (right, down)
         for down in range(-ROOM, ROOM + 1)

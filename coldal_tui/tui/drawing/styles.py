@@ -1,4 +1,4 @@
-"""The theme's colours by what they say, and small pieces of text that several panes share."""
+"""The theme's colours by meaning, and formats of numbers, durations and dates for all panes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plus_minus(look: Look) -> str:
 
 
 def number(value: float | None, digits: int, look: Look, *, signed: bool = False) -> str:
-    """``0.94``, ``1,204.5``, ``+0.003``; a dash where there is none; never ``-0.00``."""
+    """``0.94``, ``1,204.5``, ``+0.003``; a dash for None; never ``-0.00``."""
     if value is None:
         return look.dash
     text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
@@ -44,7 +44,7 @@ def number(value: float | None, digits: int, look: Look, *, signed: bool = False
 
 
 def share(fraction: float | None, look: Look) -> str:
-    """``81 %``; never 100 before all of it, nor 0 when there is some."""
+    """``81 %``; 100 only for all, 0 only for none."""
     if fraction is None:
         return look.dash
     percent = round(100 * fraction)
@@ -67,14 +67,14 @@ def duration(seconds: float) -> str:
 
 
 def day(at: datetime, now: datetime) -> str:
-    """``Fri 4 Dec`` in the time zone of ``now``; with the year where it is not soon."""
+    """``Fri 4 Dec`` in the time zone of ``now``; with the year unless the date is near."""
     local = at.astimezone(now.tzinfo)
     text = f"{local:%a} {local.day} {local:%b}"
     return text if abs((local - now).days) < 300 else f"{local.day} {local:%b} {local.year}"
 
 
 def fitted(content: Content, width: int, look: Look) -> Content:
-    """At most ``width`` cells, with the look's ellipsis where something was left out."""
+    """The text in at most ``width`` cells, with an ellipsis if it was shortened."""
     if content.cell_length <= width:
         return content
     return content.truncate(max(0, width - 1)) + Content(look.ellipsis[:width])

@@ -1,4 +1,4 @@
-"""The app's colour themes; states and clusters pair colour with a glyph or a word in all."""
+"""The app's colour themes. In each, states and clusters pair a colour with a glyph or word."""
 
 from __future__ import annotations
 

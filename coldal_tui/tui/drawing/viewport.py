@@ -1,4 +1,4 @@
-"""How a scan is looked at: which slice, how near, with what window; and the arithmetic of that."""
+"""The view of a scan: slice, zoom, window, and the arithmetic of these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REMEMBERED = 64
 
 @dataclass(frozen=True)
 class Eye:
-    """``window`` is (black, white) in stored units; None: by the rule for such scans."""
+    """One view of a scan. ``window`` is (black, white) in stored units; None: the default rule."""
 
     axis: int = 0
     index: int = 0
@@ -27,11 +27,11 @@ class Eye:
     window: tuple[float, float] | None = None
 
     def on_slice(self, slices: Slices, index: int) -> Eye:
-        """At slice ``index``, or the nearest there is."""
+        """The view at slice ``index``, or the nearest slice."""
         return replace(self, index=max(0, min(index, slices.count(self.axis) - 1)))
 
     def across(self, slices: Slices, axis: int) -> Eye:
-        """At the best slice across another axis; what was near is seen as a whole again."""
+        """The best slice along another axis, at zoom 1."""
         return replace(self, axis=axis, index=slices.best(axis), view=View())
 
     def zoomed(self, factor: float) -> Eye:
@@ -42,14 +42,14 @@ class Eye:
         return replace(self, view=self.view.panned(frame, down, across))
 
     def shifted(self, slices: Slices, *, width: float = 1.0, level: float = 0.0) -> Eye:
-        """Another window: ``width`` times as wide, its level moved by ``level`` of its width."""
+        """The window made ``width`` times as wide, its level moved by ``level`` of its width."""
         low, high = self.limits(slices)
         middle = (low + high) / 2 + level * (high - low)
         half = (high - low) / 2 * width
         return replace(self, window=(middle - half, middle + half))
 
     def limits(self, slices: Slices) -> tuple[float, float]:
-        """What is black and what is white, in stored units."""
+        """The black and white values, in stored units."""
         if self.window is not None:
             return self.window
         limits = slices.pixels.limits
@@ -57,7 +57,7 @@ class Eye:
 
 
 class Memory:
-    """The eyes that scans were looked at with; windows of CT go on to the next CT."""
+    """The last view of each scan; a window chosen for a CT is kept for the next CT."""
 
     def __init__(self, plane: str = "") -> None:
         self.plane = plane
@@ -74,7 +74,7 @@ class Memory:
             self._ct = eye.window
 
     def eye(self, scan_id: str, slices: Slices) -> Eye:
-        """How to look at a scan: as last time, else at its best slice."""
+        """The view of a scan: its last one, else its best slice."""
         window = self._ct if slices.pixels.rule == CT_WINDOW else None
         known = self._eyes.get(scan_id)
         if known is not None:
@@ -90,7 +90,7 @@ class Memory:
 
 
 def window_choices(slices: Slices) -> list[tuple[str, str]]:
-    """``(key, words)`` of the windows to choose from."""
+    """The windows to choose from, as ``(key, words)``."""
     if slices.pixels.rule == CT_WINDOW:
         return [
             (name, f"{name.replace('-', ' '):12} W {width:,.0f}  L {level:,.0f}")
@@ -122,7 +122,7 @@ def chosen_window(slices: Slices, key: str) -> tuple[float, float] | None:
 
 
 def position_words(slices: Slices, eye: Eye, look: Look) -> str:
-    """``axial 17/35 · W 400 L 40 · 2.2x``: what differs from the plain picture."""
+    """``axial 17/35 · W 400 L 40 · 2.2x``: what differs from the default view."""
     words = []
     if slices.volume:
         words.append(f"{slices.name(eye.axis)} {eye.index + 1}/{slices.count(eye.axis)}")

@@ -1,4 +1,4 @@
-"""A log to scroll through: read and wrapped in a thread, followed while its end is in view."""
+"""A scrollable log: read and wrapped in a thread, followed while its end is visible."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class LogAnswer:
 
 @dataclass(frozen=True)
 class LogRequest:
-    """What is to be read, and how long it was when it was read last."""
+    """What to read, and how long the file was when last read."""
 
     file: Path
     width: int
     known_size: int
 
     def read(self) -> LogAnswer | None:
-        """Not for the thread that draws; None when nothing has changed."""
+        """Read the log (not on the UI thread); None when nothing has changed."""
         found = read_log(self.file, self.known_size)
         if found is None:
             return None
@@ -66,7 +66,7 @@ class LogRows:
 
 
 class LogView(BigTable):
-    """Shows ``file`` (None: nothing) under the name ``title``.
+    """Shows ``file`` (None: nothing) with the title ``title``.
 
     Whoever owns it reads ``request`` in a thread and hands the answer to ``take``.
     """
@@ -80,7 +80,7 @@ class LogView(BigTable):
         self.set_model(EMPTY)
 
     def request(self, width: int) -> LogRequest | None:
-        """For a view ``width`` cells wide; in another width the whole log is wrapped anew."""
+        """The request for a view ``width`` cells wide; a new width wraps the whole log again."""
         if self.file is None:
             return None
         room = max(10, width - LEAD - 1)
@@ -89,7 +89,7 @@ class LogView(BigTable):
         return LogRequest(self.file, room, size)
 
     def take(self, answer: LogAnswer) -> None:
-        """At its end it stays at its end; elsewhere the cursor stays on its row."""
+        """Show an answer: a view at the end stays there, otherwise the cursor stays on its row."""
         if answer.file != self.file:
             return
         at_end = self.cursor >= self.row_count - 1

@@ -1,4 +1,4 @@
-"""The jobs' pane: what runs and how fast, what waits and why, what failed; logs and devices."""
+"""The jobs pane: running, waiting and failed jobs, with reasons, logs and devices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEVICES_HEIGHT = 12
 
 @dataclass(frozen=True)
 class _Look:
-    """What one look at the jobs has found."""
+    """The result of one reading of the jobs."""
 
     view: JobsView
     devices: tuple[Device, ...]
@@ -47,9 +47,9 @@ class _Look:
 
 
 class JobsPane(WhileSeen, TablePane):
-    """Jobs above, the one under the cursor in detail below; ``enter`` shows its whole log.
+    """Shows all jobs and the details of one; ``enter`` shows its whole log.
 
-    While a job runs and the pane is on the screen it looks once a second, otherwise only when the
+    While a job runs and the pane is visible, it reads once a second, otherwise only when the
     project has changed.
     """
 
@@ -134,12 +134,12 @@ class JobsPane(WhileSeen, TablePane):
         self._stop_timer()
 
     def _look_again(self) -> None:
-        """On a slow disk an answer may take longer than the time between two looks."""
+        """Read again, unless the last reading still runs (a slow disk may take over a second)."""
         if not self._asking:
             self._look()
 
     def _look(self) -> None:
-        """Ask for what the jobs do now; the answer is drawn when it is there."""
+        """Request the state of the jobs; the answer is drawn when it arrives."""
         current = self._wanted if self._wanted is not None else self._current_id()
         self._asking = True
         work = partial(self._read, current, self.log_view.request(self.content_size.width))
@@ -156,7 +156,7 @@ class JobsPane(WhileSeen, TablePane):
         )
 
     def _failed(self, error: Exception) -> None:
-        """Told once, not with every look."""
+        """Report an error once, not at every reading."""
         self._asking = False
         if str(error) != self._trouble:
             self._trouble = str(error)
@@ -228,7 +228,7 @@ class JobsPane(WhileSeen, TablePane):
         return f"{self.title}  {running} running" if running else self.title
 
     def _first_choice(self, jobs: Sequence[Job]) -> str | None:
-        """Where the cursor goes at first: where it was last time, else to what runs."""
+        """The first row of the cursor: that of the last session, else a running job."""
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             return str(wanted)
@@ -303,7 +303,7 @@ class JobsPane(WhileSeen, TablePane):
             self._look()
 
     def show_log(self, job_id: int) -> None:
-        """Go to a job and open its log, as soon as it has been read."""
+        """Move to a job and open its log once it has been read."""
         self._wanted, self._log_wanted = job_id, job_id
         self._look()
 
@@ -325,7 +325,7 @@ class JobsPane(WhileSeen, TablePane):
         self.services.confirm(question, partial(self._cancel, job), yes="end it")
 
     def _dependants(self, job: Job) -> int:
-        """Open jobs that need it, directly or through others."""
+        """Open jobs that depend on it, directly or through others."""
         needed = {job.job_id}
         for other in reversed(self._found.view.jobs if self._found else ()):
             if not other.ended and needed & {*other.depends_on}:

@@ -1,4 +1,4 @@
-"""Jobs as rows of a table: state, progress, what is left, and what came of them."""
+"""Jobs as table rows: state, progress, time left, result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATUS_STYLES = {
 
 
 class JobRows:
-    """A row a job, as they come (the newest first), at ``now`` (local time)."""
+    """One row per job in the given order (newest first), at ``now`` (local time)."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ def _widest(values: Iterable[object], least: int) -> int:
 
 
 def status_word(job: Job) -> str:
-    """``ending``: it was asked to; ``incomplete``: done without some of its scans."""
+    """The status; ``ending``: being cancelled; ``incomplete``: done, but without some scans."""
     if job.status in OPEN and job.cancel_asked:
         return "ending"
     return "incomplete" if job.status == DONE and job.result.get("failed") else job.status
@@ -99,7 +99,7 @@ def status_cell(job: Job, look: Look) -> Text:
 
 
 def rate(pace: Pace | None, look: Look) -> str:
-    """``2.4/s``; slow work by the minute or the hour."""
+    """``2.4/s``; slow work per minute or per hour."""
     if pace is None or pace.per_s is None:
         return ""
     for per, unit in ((1.0, "s"), (60.0, "min"), (3600.0, "h")):
@@ -110,7 +110,7 @@ def rate(pace: Pace | None, look: Look) -> str:
 
 
 def took(job: Job, now: datetime) -> str:
-    """How long it has run, or ran; empty for one that never started."""
+    """The run time so far or in all; empty if it never started."""
     if job.started_at is None or job.status == WAITING:
         return ""
     end = datetime.fromisoformat(job.ended_at) if job.ended_at else now
@@ -118,7 +118,7 @@ def took(job: Job, now: datetime) -> str:
 
 
 def note(job: Job, pace: Pace | None, jobs: Sequence[Job], look: Look) -> Text:
-    """The one thing to know of it: how far it is, what it waits for, failed by, or brought."""
+    """The main fact of a job: progress, what it waits for, its error, or its result."""
     if job.status == WAITING:
         return Text(waits_for(job, jobs), style="muted")
     if job.status == RUNNING:
@@ -146,12 +146,12 @@ def progress(pace: Pace | None, look: Look) -> Text:
 
 
 def metrics_of(pace: Pace) -> list[tuple[str, float]]:
-    """What the job measures of its work; its own rate is shown in a better place."""
+    """The job's measures without its rate, which has its own place."""
     return [(name, value) for name, value in pace.metrics.items() if name != "rate"]
 
 
 def waits_for(job: Job, jobs: Sequence[Job]) -> str:
-    """A reason that was told, else the open jobs that it needs, else its turn."""
+    """The recorded reason, else the open jobs it depends on, else that it waits its turn."""
     if job.waiting_for:
         return job.waiting_for
     needed = [other for other in jobs if other.job_id in job.depends_on and not other.ended]
@@ -161,7 +161,7 @@ def waits_for(job: Job, jobs: Sequence[Job]) -> str:
 
 
 def outcome(job: Job, look: Look) -> str:
-    """What a finished job brought, in a few words."""
+    """The result of a finished job, in a few words."""
     if job.status != DONE:
         return ""
     result = job.result

@@ -1,4 +1,4 @@
-"""One job in detail, its log's end, and the devices, as lines of text. Pure functions."""
+"""A job's details, the end of its log, and the devices, as lines of text. Pure functions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def job_lines(
     height: int,
     look: Look,
 ) -> list[Content]:
-    """What it is, how far it is or why it ended, then as much of its log's end as fits."""
+    """The job, its progress or error, then as much of the end of its log as fits."""
     rows = [_head(job, now, look)]
     if job.status == RUNNING:
         rows += _live(pace_of(samples, now.timestamp()), samples, width, look)
@@ -85,7 +85,7 @@ def _head(job: Job, now: datetime, look: Look) -> Content:
 
 
 def _request(job: Job) -> str:
-    """What was asked for beside the defaults."""
+    """The options that differ from the defaults."""
     told = [
         f"{key} {visible(value)}"
         for key, value in job.request.items()
@@ -95,7 +95,7 @@ def _request(job: Job) -> str:
 
 
 def _live(pace: Pace | None, samples: Sequence[Sample], width: int, look: Look) -> list[Content]:
-    """Phase, counts, rate, what is left; then a line for each measure that changes."""
+    """Phase, counts, rate, time left; then one line per measure that changes."""
     if pace is None:
         return [Content.styled("starting: it has told nothing yet", MUTED)]
     parts: list[tuple[str, str]] = [(visible(pace.message or "at work"), BOLD)]
@@ -120,7 +120,7 @@ def _live(pace: Pace | None, samples: Sequence[Sample], width: int, look: Look) 
 
 
 def error_lines(job: Job, width: int, look: Look) -> list[Content]:
-    """What, where, and what to do, wrapped."""
+    """The error: what, where and remedy, wrapped."""
     error = job.error
     if error is None:
         return []
@@ -145,7 +145,7 @@ def _failures(job: Job, look: Look) -> list[Content]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` cells, broken between words where there are any."""
+    """Lines of at most ``width`` cells, broken between words where possible."""
     rows: list[str] = []
     for line in Content(visible(text, keep="\n")).wrap(max(1, width)):
         rows.append(line.plain.rstrip())
@@ -153,7 +153,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def log_rows(log: Sequence[str], width: int) -> list[str]:
-    """A log's lines in rows of at most ``width`` cells; nothing is cut off."""
+    """The lines of a log in rows of at most ``width`` cells; nothing is cut off."""
     rows: list[str] = []
     for line in log:
         text = visible(line)
@@ -167,7 +167,7 @@ def log_rows(log: Sequence[str], width: int) -> list[str]:
 def device_lines(
     devices: Sequence[Device], host: Host | None, width: int, height: int, look: Look
 ) -> list[Content]:
-    """A line a GPU; without any, one for the machine."""
+    """One line per GPU; without a GPU, one for the machine."""
     rows = [_device_line(device, width, look) for device in devices]
     if not rows and host is not None:
         rows = [_host_line(host, look)]

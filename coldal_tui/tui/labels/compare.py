@@ -1,4 +1,4 @@
-"""What is put side by side: a label and a prediction, or a scan and a mask in quarantine."""
+"""The two sides of a comparison: label and prediction, or scan and quarantined mask."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MASK = Shown(mask=True, prediction=False)
 def label_sides(
     project: Project, line: LabelLine, agreement: Agreement | None, cache: ViewCache
 ) -> tuple[Side, Side]:
-    """The scan with its label, and with what a run without that label predicts."""
+    """The scan with its label, and with the prediction of a run not trained on that label."""
     view = read_scan_view(project, line.scan_id, cache, untrained=True)
     slices, words = _slices(view)
     dice = f", Dice {agreement.mean:.2f}" if agreement is not None else ""
@@ -36,7 +36,7 @@ def label_sides(
 
 
 def waiting_sides(project: Project, line: WaitingLine, cache: ViewCache) -> tuple[Side, Side]:
-    """The scan that a mask came for, and the mask: on the scan, where it has its shape."""
+    """The scan of a quarantined mask, and the mask, drawn on the scan if the shapes agree."""
     left = Side("scan", None, _MASK, "no scan is known for this mask")
     view = None
     if line.scan_id is not None:

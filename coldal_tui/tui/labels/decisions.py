@@ -1,4 +1,4 @@
-"""What a person decides on masks and labels: accept, try again, confirm as empty, reject."""
+"""Decisions on masks and labels: accept, try again, confirm as empty, reject."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SAME_GRID, RESAMPLE, EMPTY, OTHER = "same-grid", "resample", "empty", "scan"
 
 @dataclass(frozen=True)
 class Deciding:
-    """Asks through ``services`` and changes through it; ``here`` is the scan that the app is at."""
+    """Asks and changes through ``services``; ``here`` is the app's current scan."""
 
     services: Services
     here: str | None = None
 
     def retry(self, lines: Sequence[WaitingLine]) -> None:
-        """Decide again, after files or coldal.toml were mended."""
+        """Try masks again after files or coldal.toml were corrected."""
         self._again(lines, f"try {counted(len(lines), 'mask')} again")
 
     def confirm_empty(self, lines: Sequence[WaitingLine]) -> None:
-        """Take empty masks as negative cases, once a person has said so."""
+        """Accept empty masks as negative cases, after a confirmation."""
         empty = [line for line in lines if line.code == "empty"]
         if not empty:
             self.services.tell("only a mask that was found empty can be confirmed as empty")
@@ -40,7 +40,7 @@ class Deciding:
         )
 
     def accept(self, lines: Sequence[WaitingLine]) -> None:
-        """Accept in spite of the header, with resampling, or for another scan."""
+        """Accept a mask despite its header, with resampling, or for another scan."""
         options = [
             (SAME_GRID, "same grid: its voxels lie on the scan's, whatever its header says"),
             (RESAMPLE, "resample: its spacing may be changed to the scan's"),
@@ -111,7 +111,7 @@ class Deciding:
             self.services.change(title, work)
 
     def reject_masks(self, lines: Sequence[WaitingLine]) -> None:
-        """Leave masks out for good."""
+        """Reject quarantined masks for good."""
         numbers = [str(line.number) for line in lines]
 
         def work(project: Project) -> str:
@@ -127,7 +127,7 @@ class Deciding:
         )
 
     def reject_labels(self, scan_ids: Sequence[str]) -> None:
-        """Take labels back, with a reason; the scans are to be labelled again."""
+        """Reject labels, with a reason; their scans are to be labelled again."""
         what = scan_ids[0] if len(scan_ids) == 1 else counted(len(scan_ids), "label")
 
         def because(reason: str) -> None:

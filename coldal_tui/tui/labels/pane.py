@@ -1,4 +1,4 @@
-"""The labels pane: masks in quarantine and why, labels by how far the model disagrees."""
+"""The labels pane: quarantined masks with reasons; labels sorted by model disagreement."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PAN = 0.25
 
 
 class LabelsPane(WhileSeen, TablePane, can_focus=True):
-    """Two lists, ``s`` goes from one to the other; enter puts two pictures side by side."""
+    """Two lists (``s`` switches); enter compares two images side by side."""
 
     number: ClassVar[int] = 5
     title: ClassVar[str] = "Labels"
@@ -168,7 +168,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
 
     @property
     def here(self) -> str:
-        """The list that is shown."""
+        """The visible list."""
         return self._list or LABELS
 
     def _draw(self) -> None:
@@ -213,7 +213,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
 
     @property
     def current(self) -> LabelLine | WaitingLine | None:
-        """What the cursor is on."""
+        """The label or mask under the cursor."""
         key = self.table.current
         return None if key is None else self._find(key)
 
@@ -258,7 +258,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         return self.has_class("-comparing")
 
     def action_open(self) -> None:
-        """Side by side first; from there, the scan's own pane."""
+        """Open the comparison first; from there, the scan pane."""
         line = self.current
         if line is None:
             return
@@ -328,7 +328,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         return True
 
     def action_move(self, how: str) -> None:
-        """In pictures of a volume, pages are slices; sideways moves the pictures."""
+        """In a volume, page keys change the slice; left and right move the images."""
         compare = self.query_one(Compare)
         if self.comparing and how in ("left", "right"):
             compare.pan(0, PAN if how == "right" else -PAN)
@@ -345,7 +345,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         self.go_to(self._here)
 
     def action_order(self) -> None:
-        """Outlines or tints beside each other; in the list, another order."""
+        """In a comparison, switch between outlines and tints; in the list, change the order."""
         if self.comparing:
             self.query_one(Compare).tint()
         elif self.here == LABELS:

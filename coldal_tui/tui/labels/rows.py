@@ -1,4 +1,4 @@
-"""Labels and masks in quarantine as rows of a table, and the words below it."""
+"""Labels and quarantined masks as table rows, and the text below the table."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def ordered(
     order: str,
     checks: Mapping[str, LabelCheck] | None = None,
 ) -> list[LabelLine]:
-    """By least agreement or check first (unknown ones last), by scan, or the newest first."""
+    """Sorted by lowest agreement or check (unknown last), by scan, or newest first."""
     known = {name: found.mean for name, found in agreements.items()}
     if order == "check":
         known = {name: check.score for name, check in (checks or {}).items()}
@@ -148,7 +148,7 @@ def ordered(
 
 
 def worst_class(agreement: Agreement | None) -> str:
-    """The class that agrees least and its Dice; nothing where there is only one."""
+    """The class with the lowest Dice, and that Dice; empty with only one class."""
     if agreement is None or len(agreement.classes) < 2:
         return ""
     name, dice = min(agreement.classes.items(), key=lambda item: item[1])
@@ -161,7 +161,7 @@ def file_name(source: str) -> str:
 
 
 def switch_text(here: str, waiting: int, labels: int, order: str, look: Look) -> Content:
-    """Both lists with their sizes, the one that is shown set off."""
+    """The names and sizes of both lists, with the visible one highlighted."""
     parts: list[tuple[str, str]] = []
     for name, count in ((QUARANTINE, waiting), (LABELS, labels)):
         words = f"{look.cursor if name == here else ' '}{name} {count:,}"
@@ -178,7 +178,7 @@ def switch_text(here: str, waiting: int, labels: int, order: str, look: Look) ->
 
 
 def waiting_details(line: WaitingLine, width: int, look: Look) -> Content:
-    """Why a mask waits, where it is, and which keys decide on it."""
+    """Why a mask is in quarantine, where it is, and the keys that decide on it."""
     scan = f"for scan {line.scan_id}" if line.scan_id else "no scan is known for it"
     parts: list[tuple[str, str]] = [(f"mask {line.number} {look.dot} ", BOLD)]
     parts += [(f"{visible(file_name(line.source))} ", BOLD), (f"{visible(scan)}\n", "")]
@@ -189,7 +189,7 @@ def waiting_details(line: WaitingLine, width: int, look: Look) -> Content:
 
 
 def remedy_keys(line: WaitingLine) -> str:
-    """What this pane can do about a mask."""
+    """The keys of this pane that may help with a mask."""
     if line.scan_id is None:
         return "a name its scan   x leave it out"
     if line.code == "empty":
@@ -204,7 +204,7 @@ def label_details(
     look: Look,
     check: LabelCheck | None = None,
 ) -> Content:
-    """What a label holds, where it came from, how far the model agrees, what the check found."""
+    """A label's classes, source, agreement with the model, and check results."""
     counts = f" {look.dot} ".join(f"{visible(name)} {count:,}" for name, count in line.voxels)
     parts: list[tuple[str, str]] = [(f"{visible(line.scan_id)} ", BOLD), (f"v{line.version}", "")]
     parts.append((f" {look.dot} {counts or 'empty: nothing is there'}\n", ""))
@@ -224,7 +224,7 @@ def label_details(
 
 
 def nothing_text(here: str, arrivals: str) -> Content:
-    """What to do where a list is empty; ``arrivals``: how masks come in."""
+    """What to do when a list is empty; ``arrivals``: how masks come in."""
     if here == QUARANTINE:
         return Content.assemble(
             ("nothing in quarantine\n\n", BOLD),

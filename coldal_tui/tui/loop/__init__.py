@@ -1,1 +1,1 @@
-"""The loop as the app offers it: the next step, handing scans out, taking masks back."""
+"""The loop in the app: the next step, exports, imports."""

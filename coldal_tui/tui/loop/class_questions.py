@@ -1,4 +1,4 @@
-"""What values, names and colours of masks mean: asked one by one where nobody has said it."""
+"""Asks for the meaning of unknown values, names and colours in masks, each once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 24
 
 @dataclass(frozen=True)
 class Preview:
-    """What an import would do: in words; what nobody has explained (in how many masks)."""
+    """What an import would do, in words; and the unknown values, with their numbers of masks."""
 
     lines: Sequence[str]
     unknown: Mapping[str, int] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Preview:
 
 
 class Meanings(Vertical):
-    """A line for each unknown value with the classes to choose from; empty at first."""
+    """One line per unknown value with the classes to choose from; empty at first."""
 
     DEFAULT_CSS = """
     Meanings { height: auto; max-height: 10; overflow-y: auto; }
@@ -37,7 +37,7 @@ class Meanings(Vertical):
         self._asked: dict[str, Select[str]] = {}
 
     def ask(self, unknown: Mapping[str, int], classes: Sequence[str]) -> bool:
-        """Ask for what was not asked for before; whether there was any."""
+        """Ask for values not asked for yet; returns whether there were any."""
         new = [key for key in unknown if key not in self._asked][:MOST]
         words = [(name, name) for name in (*classes, "background", "ignore")]
         for key in new:
@@ -51,7 +51,7 @@ class Meanings(Vertical):
         return bool(new)
 
     def said(self) -> tuple[str, ...]:
-        """``VALUE=CLASS`` of all that was chosen."""
+        """All chosen meanings, as ``VALUE=CLASS``."""
         return tuple(
             f"{key}={choice.value}"
             for key, choice in self._asked.items()

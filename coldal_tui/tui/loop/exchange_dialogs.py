@@ -1,4 +1,4 @@
-"""The windows in which an export and an import are filled in."""
+"""The dialogs for an export and an import."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Tick(Checkbox):
 
 
 class PathSuggester(Suggester):
-    """Completes a path from what lies on the disk; folders end with a slash."""
+    """Completes a path from the files on disk; folders end with a slash."""
 
     def __init__(self, *bases: Path) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -56,7 +56,7 @@ class PathSuggester(Suggester):
 
 
 def complete_path(base: Path, value: str) -> str | None:
-    """The first entry, by name, that goes on from ``value``; None when there is none."""
+    """The first entry, by name, that starts with ``value``; None if there is none."""
     typed = Path(value).expanduser()
     whole = base / typed
     folder = whole if value.endswith("/") else whole.parent
@@ -77,7 +77,7 @@ def complete_path(base: Path, value: str) -> str | None:
 
 
 class ExportWindow(ModalScreen[ExportWish | None]):
-    """How many, to whom, in which form."""
+    """The export dialog: how many scans, for whom, in which format."""
 
     DEFAULT_CSS = _CSS.replace("$NAME", "ExportWindow")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -88,7 +88,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
     def __init__(
         self, queued: int, out: int, formats: Sequence[tuple[str, str]], base: Path
     ) -> None:
-        """``formats`` are names and what they are for; relative paths start at ``base``."""
+        """``formats``: names and their descriptions; relative paths start at ``base``."""
         super().__init__()
         self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
 
@@ -177,7 +177,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
 
 
 class ImportWindow(ModalScreen[ImportWish | None]):
-    """Which folder or file; then what would happen; then it happens."""
+    """The import dialog: choose a folder or file, see what would happen, then import."""
 
     DEFAULT_CSS = _CSS.replace("$NAME", "ImportWindow")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -204,7 +204,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         path: str,
         preview: Callable[[ImportWindow, ImportWish], None],
     ) -> None:
-        """``preview`` is to make a dry run and to answer with ``previewed`` or ``say``."""
+        """``preview`` makes a dry run and answers with ``previewed`` or ``say``."""
         super().__init__()
         self._bases, self._path, self._preview = tuple(bases), path, preview
         self._previewed: ImportWish | None = None
@@ -283,7 +283,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         self._preview(self, wish)
 
     def previewed(self, wish: ImportWish, preview: Preview) -> None:
-        """Show what would happen, and ask what nobody has explained: that is kept, too."""
+        """Show what would happen, and ask for unknown values; the answers are stored, too."""
         self._previewed = wish
         text = Text(visible("\n".join(preview.lines), keep="\n"))
         if self.query_one(Meanings).ask(preview.unknown, preview.classes):

@@ -1,4 +1,4 @@
-"""What the keys of the loop do: the next step, export, import, undo."""
+"""The actions behind the loop's keys: next step, export, import, undo."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOLD = 2
 
 
 class LoopServices(Services, Protocol):
-    """What the loop asks of the app beyond what panes do."""
+    """The services that the loop needs beyond those of panes."""
 
     def long_change(
         self,
@@ -44,14 +44,14 @@ class LoopServices(Services, Protocol):
         work: Callable[[Project, Progress], str | None],
         then: Callable[[], None] | None = None,
     ) -> None:
-        """As ``change``, with progress and a way to cancel."""
+        """Like ``change``, with progress and a way to cancel."""
 
     def fail(self, error: Exception) -> None:
-        """A dialog with what, where and what to do."""
+        """Show an error dialog: what, where and remedy."""
 
 
 class LoopActions:
-    """Asks only what can't be guessed, then has it done."""
+    """Asks only for what can't be derived, then runs the action."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class LoopActions:
         self._last_import = ""
 
     def step(self) -> None:
-        """The next sensible step."""
+        """Run the next recommended step."""
         view = self._services.view
         if view is None:
             return
@@ -168,8 +168,9 @@ class LoopActions:
         self._app.push_screen(window, self._import)
 
     def _returned(self) -> str:
-        """Where masks of the newest export are put, if it lies in the project; of several
-        people's folders the first in which there is something.
+        """The folder for masks of the newest export, if it lies in the project.
+
+        With several people, the first such folder that is not empty.
         """
         root = self._services.root
         exports = sorted(path for path in (root / "exports").glob("*") if path.is_dir())
@@ -195,7 +196,7 @@ class LoopActions:
         self._services.long_change("import", work)
 
     def _preview(self, window: ImportWindow, wish: ImportWish) -> None:
-        """A dry run in a thread; the window shows what would happen, or why it can't."""
+        """Make a dry run in a thread; the dialog shows the result or the error."""
 
         def work(project: Project) -> Preview:
             report = import_returned(project, wish, lambda *_: None, dry_run=True)

@@ -1,6 +1,6 @@
-"""The steps of the loop: functions that run one on a project and return what to say after it.
+"""The steps of the loop: each function runs one on a project and returns the message for it.
 
-What only a step needs is imported when it is run: the app is on the screen before that.
+A step's imports happen when it runs, so that the app starts fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many scans a round would take by default, and what is left to take them from."""
+    """The default size of a round, and how many scans are left to pick from."""
 
     default: int
     left: int
@@ -38,7 +38,7 @@ def round_sizes(project: Project, number: int) -> Sizes:
 
 
 def submit_first_queue(project: Project, size: int | None) -> str:
-    """Submit the first queue; the answer is what the person is told."""
+    """Submit the first queue; returns the message for the user."""
     from coldal_tui.scheduler.recipes import first_queue
 
     return _submitted(project, first_queue(project, size=size))
@@ -71,7 +71,7 @@ def index_images(project: Project, progress: Progress) -> str:
 
 @dataclass(frozen=True)
 class ExportWish:
-    """What the export window was filled in with."""
+    """The input of the export dialog."""
 
     format: str
     top: int | None
@@ -99,7 +99,7 @@ def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
 
 
 def export_words(report: ExportReport, root: Path) -> str:
-    """``5 out (ana 3, ben 2) in exports/…``, and how many pre-labels went with them."""
+    """``5 out (ana 3, ben 2) in exports/…``, and the number of pre-labels."""
     folder = report.folder
     where = folder.relative_to(root) if folder.is_relative_to(root) else folder
     people = ", ".join(f"{person} {count:,}" for person, count in report.assignees.items())
@@ -111,7 +111,7 @@ def export_words(report: ExportReport, root: Path) -> str:
 
 @dataclass(frozen=True)
 class ImportWish:
-    """What the import window was filled in with."""
+    """The input of the import dialog."""
 
     path: Path
     match: str | None
@@ -123,7 +123,7 @@ class ImportWish:
 def import_returned(
     project: Project, wish: ImportWish, progress: Progress, *, dry_run: bool = False
 ) -> ImportReport:
-    """Import masks, or only say what would happen."""
+    """Import masks, or with a dry run only report what would happen."""
     from coldal_tui.exchange.incoming.conflicts import ConflictRule
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.labels.class_map import keep_class_map, parse_class_map
@@ -151,7 +151,7 @@ def import_returned(
 
 
 def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
-    """Lines of a report: the counts, and for ``shown`` masks each why they were not taken."""
+    """The lines of a report: the counts, and the reason of each refused mask, up to ``shown``."""
     from coldal_tui.project.report_words import import_lines
 
     return import_lines(report, shown)

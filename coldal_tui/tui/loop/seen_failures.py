@@ -1,4 +1,4 @@
-"""Failed jobs that nobody has looked at yet, and the step to offer meanwhile."""
+"""Failed jobs that nobody has opened yet, and the next step until then."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ MOST_KEPT = 50
 
 
 class SeenFailures:
-    """Which failed jobs a person has looked at; kept from session to session."""
+    """Remembers, across sessions, which failed jobs a person has seen."""
 
     def __init__(self, kept: object) -> None:
-        """``kept``: what ``state`` gave; ignored unless it is a list of numbers."""
+        """``kept``: the value of ``state``; ignored unless it is a list of numbers."""
         numbers = kept if isinstance(kept, list) else []
         self._seen = {number for number in numbers if isinstance(number, int)}
 
     def unseen(self, snapshot: Snapshot) -> tuple[JobState, ...]:
-        """Failures to be told loudly, the newest first."""
+        """Failed jobs not seen yet, the newest first."""
         return tuple(job for job in snapshot.failed if job.job_id not in self._seen)
 
     def see(self, snapshot: Snapshot) -> bool:
-        """All of them have been looked at; whether one was new."""
+        """Mark all as seen; returns whether one was new."""
         new = {job.job_id for job in self.unseen(snapshot)}
         self._seen |= new
         return bool(new)
 
     def step(self, snapshot: Snapshot) -> NextStep:
-        """The next step: to look at a failure, or what comes after it once it was seen."""
+        """The next step: open an unseen failure; once seen, the step after it."""
         if snapshot.then is not None and snapshot.failed[0].job_id in self._seen:
             return snapshot.then
         return snapshot.next

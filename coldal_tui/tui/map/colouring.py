@@ -1,4 +1,4 @@
-"""What the map's colours mean: each scan's kind, and the legend that says so."""
+"""The colours of the map: the kind of each scan, and the legend."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATUS_COLOURS = dict(
 
 @dataclass(frozen=True)
 class Kind:
-    """One colour of the map; an empty ``colour`` is that of the scale."""
+    """One colour of the map; an empty ``colour`` takes that of the scale."""
 
     glyph: str
     word: str
@@ -56,7 +56,7 @@ class Colouring:
 
 
 def colour_by(name: str, map_view: MapView, look: Look, column: Column | None) -> Colouring:
-    """The colouring of this name; by cluster where ``column`` is needed and not there yet."""
+    """The colouring with this name; by cluster while a needed ``column`` is not loaded."""
     if name == STATUS:
         return by_status(map_view, look)
     if name == ENTROPY:
@@ -70,7 +70,7 @@ def colour_by(name: str, map_view: MapView, look: Look, column: Column | None) -
 
 
 def by_cluster(map_view: MapView, look: Look) -> Colouring:
-    """A kind for each cluster, and one more where scans belong to none."""
+    """One kind per cluster, and one for scans in no cluster."""
     number = int(map_view.cluster.max(initial=-1)) + 1
     counts = np.bincount(map_view.cluster.astype(np.int64) + 1, minlength=number + 1).tolist()
     kinds = [
@@ -99,7 +99,7 @@ def by_number(name: str, values: NDArray[np.float32], look: Look) -> Colouring:
 
 
 def by_name(name: str, names: Sequence[str], codes: NDArray[np.int32], look: Look) -> Colouring:
-    """The most frequent names in colours of their own, the others together, the unknown.
+    """The most frequent names get a colour each, the others share one, unknown has its own.
 
     ``codes`` is of shape (N,).
     """
@@ -114,11 +114,11 @@ def by_name(name: str, names: Sequence[str], codes: NDArray[np.int32], look: Loo
 
 
 def colouring_names(map_view: MapView, columns: Sequence[str]) -> tuple[str, ...]:
-    """What the map can be coloured by: always by cluster and status, then what is known."""
+    """The available colourings: cluster and status always, then those with data."""
     known = (ENTROPY,) if bool(np.isfinite(map_view.entropy).any()) else ()
     return (CLUSTER, STATUS, *known, *columns)
 
 
 def title_of(name: str) -> str:
-    """What to call a colouring on the screen."""
+    """The title of a colouring on the screen."""
     return {DICE: "Dice", PATIENT: "patient"}.get(name, name.removeprefix(META))

@@ -1,4 +1,4 @@
-"""What the map's inks look like on one screen: colours on its background, or none at all."""
+"""The styles of the map's inks on one screen, with colours or without."""
 
 from __future__ import annotations
 

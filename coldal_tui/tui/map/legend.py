@@ -1,4 +1,4 @@
-"""The lines below the map: what its colours and marks mean, and what is known of one scan."""
+"""The lines below the map: the legend, and the facts about one scan."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEGEND_FROM, LEGENDS_FROM = 7, 14
 
 @dataclass(frozen=True)
 class About:
-    """What is known of the scan under the cursor; ``facts`` are words with their values."""
+    """The facts about the scan under the cursor; ``facts`` are names with values."""
 
     scan_id: str
     cluster: int | None
@@ -46,7 +46,7 @@ class About:
 
 
 def kind_entries(colouring: Colouring, look: Look, glyphs: bool) -> list[Entry]:
-    """A glyph, a word and a count for each kind there is; a scale as its two ends and steps."""
+    """Glyph, word and count of each kind; a scale as its two ends and steps."""
     top = LEVELS - 1
     entries: list[Entry] = []
     kinds = list(enumerate(colouring.kinds))
@@ -65,7 +65,7 @@ def kind_entries(colouring: Colouring, look: Look, glyphs: bool) -> list[Entry]:
 
 
 def mark_entries(marked: Mapping[str, int], colouring: Colouring, look: Look) -> list[Entry]:
-    """The marks that are on the map, with their numbers, but for those that the kinds tell."""
+    """The marks on the map with their counts, without those that the kinds already show."""
     shown = () if colouring.name == STATUS else ("labelled", "exported", "queued")
     marks = [(look.state(name), name, marked[name]) for name in shown]
     marks.append((look.medoid, "medoid", marked["medoid"]))
@@ -78,7 +78,7 @@ def mark_entries(marked: Mapping[str, int], colouring: Colouring, look: Look) ->
 
 
 def legend_groups(model: MapModel, width: int, height: int, look: Look) -> list[list[Entry]]:
-    """The entries of each line of legend that a pane of ``width`` by ``height`` has room for."""
+    """The entries of each legend line that fits a pane of ``width`` by ``height``."""
     if height < LEGEND_FROM:
         return []
     kinds = kind_entries(model.colouring, look, not model.in_dots)
@@ -92,7 +92,7 @@ def legend_groups(model: MapModel, width: int, height: int, look: Look) -> list[
 
 
 def legend_line(entries: Sequence[Entry], width: int, look: Look) -> list[Part]:
-    """Entries in one line, without their counts where that makes room for all of them."""
+    """Entries in one line; counts are left out if only then all entries fit."""
     bare = [tuple(part for part in entry if part[1] != MUTED) for entry in entries]
     for tried in (entries, bare):
         if length(fitting(tried, EVERYTHING, look)) <= width:
@@ -101,7 +101,7 @@ def legend_line(entries: Sequence[Entry], width: int, look: Look) -> list[Part]:
 
 
 def fitting(entries: Sequence[Entry], width: int, look: Look, *, count: bool = True) -> list[Part]:
-    """As many entries as fit into one line; with ``count`` it says how many are left out."""
+    """As many entries as fit into one line; ``count`` adds how many are left out."""
     for kept in range(len(entries), 0, -1):
         parts = [part for n, entry in enumerate(entries[:kept]) for part in _spaced(entry, n)]
         if count and kept < len(entries):
@@ -120,7 +120,7 @@ def length(entry: Sequence[Part]) -> int:
 
 
 def about_line(about: About, width: int, look: Look) -> list[Part]:
-    """What matters most first: a narrow line loses what matters least, a long name its end."""
+    """The line about a scan, most important first: what does not fit is cut from the end."""
     facts = about_entries(about, look)
     over = length(fitting([_who(about, EVERYTHING, look), *facts], EVERYTHING, look)) - width
     room = max(SHORTEST, cell_len(visible(about.scan_id)) - max(0, over))
@@ -132,7 +132,7 @@ def _who(about: About, room: int, look: Look) -> Entry:
 
 
 def about_entries(about: About, look: Look) -> list[Entry]:
-    """All but its name."""
+    """The facts about a scan, without its name."""
     entries: list[Entry] = []
     if about.cluster is not None:
         name = f" C{about.cluster + 1}"
@@ -149,20 +149,20 @@ def about_entries(about: About, look: Look) -> list[Entry]:
 
 
 def shorten(text: str, width: int, look: Look) -> str:
-    """At most ``width`` cells of a text, the end marked where it was cut."""
+    """The text in at most ``width`` cells, with a mark where it was cut."""
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + look.ellipsis
 
 
 def numbers(*values: float) -> tuple[str, ...]:
-    """Two decimals where one of them has any and is no large number."""
+    """Numbers with two decimals if one of them has any and none is large."""
     whole = all(value.is_integer() for value in values) or max(map(abs, values)) >= 100
     return tuple(f"{value:,.{0 if whole else 2}f}" for value in values)
 
 
 def map_titles(model: MapModel | None, encoder: str, width: int) -> tuple[str, str]:
-    """Title and subtitle of the pane; ``encoder`` is the project's, for before there is a map."""
+    """Title and subtitle of the pane; ``encoder`` is shown before there is a map."""
     map_view = None if model is None else model.map_view
     colour = CLUSTER if model is None else model.colouring.name
     title = map_title(map_view, encoder, title_of(colour), width)
@@ -175,7 +175,7 @@ def map_titles(model: MapModel | None, encoder: str, width: int) -> tuple[str, s
 
 
 def map_title(map_view: MapView | None, encoder: str, colouring: str, width: int) -> str:
-    """What the picture is; a narrow one leaves out what is said elsewhere, too."""
+    """The title of the map, shorter on a narrow pane."""
     if map_view is None:
         return "Map"
     method = ("t-SNE",) if map_view.method not in ("", "none") else ()
@@ -193,7 +193,7 @@ def map_title(map_view: MapView | None, encoder: str, colouring: str, width: int
 
 
 def map_subtitle(count: int, shown: int, zoom: float, *, one_point: bool) -> str:
-    """How much of a map of ``count`` scans is in view, where that isn't all."""
+    """How many of ``count`` scans are in view; empty if all are."""
     if count > 1 and one_point:
         return f"all {count:,} scans lie on one point"
     if zoom == 1 and shown == count:
@@ -202,7 +202,7 @@ def map_subtitle(count: int, shown: int, zoom: float, *, one_point: bool) -> str
 
 
 def empty_lines(snapshot: Snapshot) -> list[Part]:
-    """Before there is a map: what it will be, and how to get there."""
+    """The text before there is a map: what a map shows, and how to make one."""
     job = next((job for job in snapshot.jobs if job.status == "running"), None)
     lines: list[Part] = [
         ("no map yet", MARK),

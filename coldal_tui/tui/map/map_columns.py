@@ -1,4 +1,4 @@
-"""Facts about the map's scans beyond the map itself: queue, patient, Dice, columns of a CSV."""
+"""Further facts about the map's scans: queue, patient, Dice, metadata columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IN_SCENE = (CLUSTER, STATUS, ENTROPY)
 
 
 class MapColumns:
-    """Reads columns in a thread when they are wanted; ``arrived`` is called with each new one."""
+    """Reads columns in a thread on first use; ``arrived`` is called with each new one."""
 
     def __init__(self, arrived: Callable[[Column], None]) -> None:
         self.names: tuple[str, ...] = ()
@@ -36,18 +36,18 @@ class MapColumns:
         self._scene: MapView | None = None
 
     def get(self, name: str) -> Column | None:
-        """A column that has been read."""
+        """The column, if it has been read."""
         return self._found.get(name)
 
     def use(self, map_view: MapView) -> None:
-        """Columns of another map are dropped."""
+        """Switch to a map; columns of the previous one are dropped."""
         old = self._scene
         if old is None or (old.map_id, len(old)) != (map_view.map_id, len(map_view)):
             self._found.clear()
         self._scene = map_view
 
     def follow(self, services: Services, view: View, colour: str) -> None:
-        """Read again what may have changed since the last time."""
+        """Read again the columns that may have changed."""
         seen, map_view = view.snapshot, self._scene
         if map_view is None:
             return
@@ -72,7 +72,7 @@ class MapColumns:
             services.read(key, lambda project: read_column(project, map_view, name), self._have)
 
     def _have(self, column: Column) -> None:
-        """A column has come; one of an older map is dropped."""
+        """Store a column that was read, unless it is of an older map."""
         if self._scene is None or len(column) != len(self._scene):
             return
         if not column.same(self._found.get(column.name)):
@@ -83,7 +83,7 @@ class MapColumns:
 def about_scan(
     model: MapModel, n: int, items: Mapping[str, QueueItem], columns: MapColumns, colour: str
 ) -> About:
-    """What is known of the map's scan ``n``; ``items`` are the queue's by their scans."""
+    """The facts about the map's scan ``n``; ``items`` are queue items by scan."""
     map_view = model.map_view
     facts = []
     entropy = float(map_view.entropy[n])

@@ -1,4 +1,4 @@
-"""The lines of the map pane as strips, kept until what they show changes."""
+"""The lines of the map pane as strips, cached until their content changes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class MapLines:
         return named
 
     def centred(self, y: int, lines: Sequence[tuple[str, str]]) -> Strip:
-        """Row ``y`` of words in the middle, each with the name of its style."""
+        """Row ``y`` of centred words, each with the name of its style."""
         widget = self._widget
         width = widget.size.width
         top = max(0, (widget.size.height - len(lines)) // 2)

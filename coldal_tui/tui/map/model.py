@@ -1,4 +1,4 @@
-"""The map without a screen: which part of it is looked at, where the cursor is, what to draw."""
+"""The state of the map without a screen: viewport, cursor, what to draw."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True)
 class Box:
-    """A selection by two corners, both included; ``done`` when it moves no more."""
+    """A selection box by two corners, both included; ``done`` once it is fixed."""
 
     one: Cell
     other: Cell
@@ -70,7 +70,7 @@ class Box:
 
 
 class MapModel:
-    """One map in a window of cells. ``canvas`` is made anew only after something changed."""
+    """One map in a viewport of cells; ``canvas`` is redrawn only after a change."""
 
     def __init__(self, look: Look, map_view: MapView, colouring: Colouring) -> None:
         self.look = look
@@ -98,7 +98,7 @@ class MapModel:
     # What it shows
 
     def show(self, map_view: MapView, colouring: Colouring) -> None:
-        """Another state of the same map keeps the view and the cursor's scan."""
+        """Show a newer state of the same map; the view and the cursor's scan stay."""
         here = None if self.here is None else self.map_view.scan_ids[self.here]
         if self.map_view.map_id != map_view.map_id:
             self.fit_all()
@@ -118,7 +118,7 @@ class MapModel:
         self.recolour(colouring)
 
     def _fill(self, map_view: MapView) -> None:
-        """Stretch the map's y axis so that the points fill the window: t-SNE has no scale."""
+        """Stretch the y axis so that the points fill the window: t-SNE axes have no unit."""
         before, self._stretch = self._stretch, 1.0
         bounds = bounds_of(map_view.xy)
         columns, rows = self._size
@@ -141,7 +141,7 @@ class MapModel:
             self._changed(view=True)
 
     def toggle_glyphs(self) -> None:
-        """The other way of drawing points, or back to the one that suits their number."""
+        """Switch between dots and glyphs, or back to the automatic choice."""
         self.glyphs = self.in_dots if self.glyphs is None else None
         self._changed()
 
@@ -160,7 +160,7 @@ class MapModel:
 
     @property
     def view(self) -> Viewport:
-        """The window as it is; the whole map at a zoom of 1."""
+        """The current window; at zoom 1 the whole map."""
         if self._view is None:
             columns, rows = self._size
             whole = fit(self.bounds, max(1, columns), max(1, rows))
@@ -178,7 +178,7 @@ class MapModel:
         self._changed(view=True)
 
     def zoom_by(self, factor: float, at: Cell | None = None) -> None:
-        """Magnify around a cell, by default around the cursor, else around the middle."""
+        """Zoom around a cell; default: the cursor, else the middle."""
         zoom = min(MOST_ZOOM, self.zoom * factor)
         if zoom < 1.01:
             self.fit_all()
@@ -192,7 +192,7 @@ class MapModel:
         self._look_at(self._kept_near(moved), zoom)
 
     def zoom_to(self, sides: tuple[int, int, int, int]) -> None:
-        """Show what is in a box of cells as large as it gets."""
+        """Zoom in until a box of cells fills the window."""
         left, top, right, bottom = sides
         view = self.view
         factor = min(view.columns / (right - left + 1), view.rows / (bottom - top + 1))
@@ -203,25 +203,25 @@ class MapModel:
         self._look_at(self._kept_near(self.view.panned(columns, rows)), self.zoom)
 
     def _kept_near(self, view: Viewport) -> tuple[float, float]:
-        """The middle of a window, held between the outermost points."""
+        """The middle of a window, limited to the bounds of the points."""
         x = min(max(view.x, self.bounds.left), self.bounds.right)
         y = min(max(view.y, self.bounds.bottom), self.bounds.top)
         return x, y
 
     def look_back(self, zoom: float, x: float, y: float) -> None:
-        """Look where an earlier session looked: a zoom, and the middle of its window."""
+        """Restore the view of an earlier session: its zoom and centre."""
         self._look_at((x, y) if zoom > 1 else None, min(MOST_ZOOM, max(1.0, zoom)))
 
     # From one session to the next
 
     def state(self) -> dict[str, Any]:
-        """Where it looks and how points are drawn (JSON types only)."""
+        """The view and the way of drawing points (JSON types only)."""
         view = self.view
         place = {"zoom": self.zoom, "x": view.x, "y": view.y / self._stretch}
         return {"map": self.map_view.map_id, **place, "glyphs": self.glyphs, "marks": self.marks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Look where an earlier session looked, if it was at this map; ignores what is unfit."""
+        """Restore an earlier session's view of this map; invalid values are ignored."""
         if isinstance(state.get("glyphs"), bool):
             self.glyphs = state["glyphs"]
         if state.get("marks") is False:
@@ -234,12 +234,12 @@ class MapModel:
     # The cursor
 
     def marked(self) -> dict[str, int]:
-        """How many scans have each mark."""
+        """The number of scans with each mark."""
         counts = {name: len(rows) for name, rows in self._marked.items()}
         return counts | {"same": len(self.same())}
 
     def after(self, rows: Sequence[int], by: int) -> int:
-        """The row of ``rows`` ``by`` places after the cursor's; the first when it is none."""
+        """The row ``by`` places after the cursor's in ``rows``; the first if it is in none."""
         here = (-1 if by > 0 else 0) if self.here not in rows else rows.index(self.here)
         return rows[(here + by) % len(rows)]
 
@@ -250,7 +250,7 @@ class MapModel:
         return self.view.cell_of(self._points, n)
 
     def cell_of_cursor(self) -> Cell | None:
-        """Where the cursor is, None when it is out of sight."""
+        """The cell of the cursor; None when it is outside the window."""
         if self.here is None:
             return None
         cell = self.cell_of(self.here)
@@ -273,7 +273,7 @@ class MapModel:
             self._look_at(moved, self.zoom)
 
     def beside(self, direction: Cell) -> int | None:
-        """The scan that a step of the cursor in a direction leads to; None where there is none.
+        """The scan that one cursor step leads to; None where there is none.
 
         Without a cursor in view it is the scan in the middle.
         """
@@ -286,7 +286,7 @@ class MapModel:
         return pick(self._points, self.view, *cell, self._rank)
 
     def others_here(self) -> int:
-        """Further scans in the cursor's cell."""
+        """The other scans in the cursor's cell."""
         cell = self.cell_of_cursor()
         if cell is None:
             return 0
@@ -304,7 +304,7 @@ class MapModel:
         self._changed()
 
     def stretch_by(self, by: Cell) -> bool:
-        """Move the corner of the box that is being made; whether there is one."""
+        """Move the corner of the open box by cells; returns whether one is open."""
         if self.box is None or self.box.done:
             return False
         self.stretch((self.box.other[0] + by[0], self.box.other[1] + by[1]))
@@ -359,7 +359,7 @@ class MapModel:
 
     @property
     def painted(self) -> bool:
-        """Whether the canvas is as it was when it was last drawn."""
+        """Whether the canvas is unchanged since it was last drawn."""
         return self._canvas is not None
 
     @property
@@ -391,7 +391,7 @@ class MapModel:
         return canvas
 
     def _mark(self, canvas: Canvas) -> NDArray[np.bool_]:
-        """Draw the marks; the cells that have one."""
+        """Draw the marks; returns the cells that have one."""
         look = self.look
         glyphs = {name: look.state(name) for name in STATES}
         glyphs |= {"medoid": look.medoid, "same": look.mark}
@@ -409,7 +409,7 @@ class MapModel:
         return np.asarray(canvas.ink >= canvas.marks)
 
     def same(self) -> NDArray[np.int64]:
-        """Scans with the same name as the one under the cursor, if it has no colour of its own."""
+        """Scans that share the name of the cursor's scan, if that name has no colour of its own."""
         colouring, here = self.colouring, self.here
         if colouring.codes is None or here is None or colouring.of[here] != colouring.rest:
             return np.empty(0, np.int64)
@@ -433,7 +433,7 @@ class MapModel:
 
 
 def _beyond(place: int, size: int) -> float:
-    """How many cells the window must move so that ``place`` isn't at its edge."""
+    """How many cells to pan so that ``place`` is not at the edge."""
     edge = int(size * FARTHEST)
     return min(place - edge, 0) + max(place - (size - 1 - edge), 0)
 

@@ -1,4 +1,4 @@
-"""The map pane: every scan as a point, found, marked and chosen by where it lies."""
+"""The map pane: every scan is a point that can be found, marked and selected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STYLES = ("plain", "muted", "mark", "here", "box")
 class MapPane(Pane, can_focus=True):
     """Points by density and colour, marks on top, a legend, a line about the scan here.
 
-    A moving cursor draws two rows and the lines below anew.
+    A cursor move redraws only two rows and the lines below.
     """
 
     number = 2
@@ -64,7 +64,7 @@ class MapPane(Pane, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = MAP_KEYS
 
     class Selected(Message):
-        """Only these scans are to be shown in the queue."""
+        """Sent when only these scans are to be shown in the queue."""
 
         def __init__(self, scan_ids: tuple[str, ...]) -> None:
             super().__init__()
@@ -86,11 +86,11 @@ class MapPane(Pane, can_focus=True):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Columns that the map can be coloured by."""
+        """The columns that the map can be coloured by."""
         return self._columns.names
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Escape is the app's unless there is a box to leave; without a map nothing is to do."""
+        """Escape acts here only while a box is open; without a map no key does."""
         if action == "leave_box":
             return self.model is not None and self.model.box is not None
         if action in ("open", "colour", "colours", "box", "zoom", "fit", "next"):
@@ -140,7 +140,7 @@ class MapPane(Pane, can_focus=True):
         self.recolour()
 
     def recolour(self) -> None:
-        """Colour by ``colour``; by a column that isn't there yet as soon as it is."""
+        """Colour by ``colour``; a column that is not loaded yet follows when it is."""
         column = self._columns.get(self.colour)
         if self.model is None:
             return
@@ -160,7 +160,7 @@ class MapPane(Pane, can_focus=True):
         self.redraw()
 
     def redraw(self) -> None:
-        """All of it."""
+        """Redraw everything."""
         self._lines.clear()
         width, height = self.size
         if self.model is not None and width:
@@ -170,7 +170,7 @@ class MapPane(Pane, can_focus=True):
         self.refresh()
 
     def redraw_cursor(self, *cells: Cell | None) -> None:
-        """After the cursor has moved between these cells; all where marks depend on it."""
+        """Redraw after a cursor move between these cells; everything if marks depend on it."""
         if self.model is None or not self.model.painted:
             self.redraw()
             return
@@ -234,7 +234,7 @@ class MapPane(Pane, can_focus=True):
             self.redraw_cursor(before, model.cell_of_cursor())
 
     def _choose(self, n: int) -> None:
-        """The cursor by a key or the mouse: the other panes follow."""
+        """Move the cursor by key or mouse; the other panes follow."""
         if self.model is not None:
             self.wanted = self.model.map_view.scan_ids[n]
             self._move_to(n)
@@ -249,14 +249,14 @@ class MapPane(Pane, can_focus=True):
             self._choose(found)
 
     def _stretch(self, by: Cell) -> bool:
-        """Move the corner of the box that is being made; whether there is one."""
+        """Move the corner of the open box; returns whether one is open."""
         if self.model is None or not self.model.stretch_by(by):
             return False
         self.redraw()
         return True
 
     def action_next(self, what: str, by: int) -> None:
-        """The medoid or queued scan after this one; the first when this is none."""
+        """Go to the next medoid or queued scan, or the first."""
         model = self.model
         if model is None:
             return
@@ -316,7 +316,7 @@ class MapPane(Pane, can_focus=True):
             self.redraw()
 
     def action_colour(self) -> None:
-        """The next of the colourings that every project has."""
+        """Switch to the next of the standard colourings."""
         if self.model is not None:
             plain = [name for name in self.known if not name.startswith(META)]
             names = colouring_names(self.model.map_view, plain)
@@ -376,7 +376,7 @@ class MapPane(Pane, can_focus=True):
     # The mouse
 
     def _cell_at(self, event: events.MouseEvent) -> Cell | None:
-        """The map's cell under the mouse; None beside it."""
+        """The map's cell under the mouse; None outside the map."""
         offset = event.get_content_offset(self)
         if offset is None or self.model is None or not self.model.view.holds(*offset):
             return None
@@ -448,5 +448,5 @@ class MapPane(Pane, can_focus=True):
 
 
 def _told(view: View) -> object:
-    """What the words in place of a map depend on."""
+    """The values on which the text in place of a map depends."""
     return view.snapshot.next, [(job.kind, job.status, job.fraction) for job in view.snapshot.jobs]

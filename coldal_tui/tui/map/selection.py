@@ -1,4 +1,4 @@
-"""What can be done with scans that were selected on the map."""
+"""The actions for scans selected on the map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_EXCLUDED = ("candidate", *OPEN, "skipped")
 
 
 def of_status(map_view: MapView, rows: NDArray[np.int64], names: Sequence[str]) -> list[str]:
-    """The scans among ``rows`` with one of these statuses."""
+    """The scans among ``rows`` that have one of these statuses."""
     codes = [STATUSES.index(name) for name in names]
     return [map_view.scan_ids[n] for n in rows[np.isin(map_view.status[rows], codes)].tolist()]
 
@@ -36,7 +36,7 @@ def counts_text(map_view: MapView, rows: NDArray[np.int64]) -> str:
 
 
 def choices(map_view: MapView, rows: NDArray[np.int64], *, readonly: bool) -> list[tuple[str, str]]:
-    """What the menu offers for these scans, with how many of them it concerns."""
+    """The menu for these scans, with the number of scans per entry."""
     queued = len(of_status(map_view, rows, IN_QUEUE))
     offers = [
         (QUEUE, "queue {} by hand", len(of_status(map_view, rows, ("candidate",)))),
@@ -50,7 +50,7 @@ def choices(map_view: MapView, rows: NDArray[np.int64], *, readonly: bool) -> li
 
 
 def act(services: Services, map_view: MapView, rows: NDArray[np.int64], key: str) -> None:
-    """Ask what must be asked, then have it done; ``SHOW`` and ``ZOOM`` are the pane's."""
+    """Ask for what is needed, then run the action; the pane handles ``SHOW`` and ``ZOOM``."""
     if key == QUEUE:
         _queue(services, of_status(map_view, rows, ("candidate",)))
     elif key == ASSIGN:

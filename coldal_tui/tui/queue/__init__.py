@@ -1,1 +1,1 @@
-"""The queue pane, and why a scan is in it."""
+"""The queue pane, and the reasons for a scan."""

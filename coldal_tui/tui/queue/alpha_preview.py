@@ -1,4 +1,4 @@
-"""A round as another α would have it, as rows beside those that stay: nothing is changed yet."""
+"""Previews a round under another α: rows that would leave, come or stay. Changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN_LEAVING = 3
 
 @dataclass(frozen=True)
 class _Row:
-    """A scan of the round: its row in the table (-1: none), and what the new pick says of it."""
+    """A scan of the round: its table row (-1: none), and its values under the new α."""
 
     source: int
     rank: int
@@ -25,7 +25,7 @@ class _Row:
 
 
 def preview(table: ScanTable, bench: Bench, found: Reranked) -> ScanTable:
-    """The open items of the bench's round as ``found`` would rank them."""
+    """The open items of the round in the order of ``found``."""
     free = {place.scan_id for place in bench.free}
     mine = np.flatnonzero((table.round == bench.round) & table.is_open)
     rows = [
@@ -83,7 +83,7 @@ def told(bench: Bench, found: Reranked) -> str:
 
 
 def leaving(found: Reranked) -> str:
-    """The scans that would leave; a few by name."""
+    """The scans that would leave the round; only a few by name."""
     if not found.left:
         return ""
     named = ", ".join(found.left[:SHOWN_LEAVING])

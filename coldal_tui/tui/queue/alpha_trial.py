@@ -1,4 +1,4 @@
-"""A trial of another α: the newest round is ranked anew while α moves; enter keeps the result."""
+"""Tries another α: re-ranks the newest round while α moves; enter keeps the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coldal_tui.tui.widgets.alpha_line import AlphaLine
 
 
 class AlphaTrial:
-    """Moves α on ``line``; nothing is changed before ``apply``.
+    """Moves α on ``line``; nothing changes before ``apply``.
 
     ``ranked`` is called with each new ranking, ``left`` when the trial ends: with True if the
     rows on the screen are the queue now, with False if the queue is as it was.
@@ -36,11 +36,11 @@ class AlphaTrial:
 
     @property
     def active(self) -> bool:
-        """Whether the rows on the screen are a trial's."""
+        """Whether a trial is running: the visible rows are a preview."""
         return self._bench is not None
 
     def begin(self, services: Services) -> None:
-        """Read what a ranking needs, then rank; during a trial: again, with what is there now."""
+        """Read the data of the ranking, then rank; during a trial, do so again."""
         self._wanted = True
         services.read(
             "queue.bench",
@@ -50,7 +50,7 @@ class AlphaTrial:
         )
 
     def queue_changed(self, services: Services) -> None:
-        """Somebody changed the queue while α was being moved: rank what is there now."""
+        """Re-rank after a change of the queue during the trial."""
         if self.active and not self._applying:
             self.begin(services)
 
@@ -72,7 +72,7 @@ class AlphaTrial:
         self._begun()
 
     def move(self, services: Services, alpha: float) -> None:
-        """Rank anew in a thread; of several, only the newest α is drawn."""
+        """Re-rank in a thread; of several requests only the newest α is drawn."""
         bench, self._applying = self._bench, False
         if bench is not None:
             then = partial(self._take, bench)
@@ -85,7 +85,7 @@ class AlphaTrial:
             self._ranked(bench, found)
 
     def apply(self, services: Services) -> None:
-        """Ask, then make the ranking on the screen the queue."""
+        """Ask, then make the preview the queue."""
         bench, found = self._bench, self._found
         if bench is None or found is None or found.alpha != self.line.alpha:
             return
@@ -105,7 +105,7 @@ class AlphaTrial:
         services.confirm(question, change, yes="re-rank")
 
     def end(self) -> None:
-        """Back to the queue as it is."""
+        """End the trial and show the current queue."""
         self._leave(applied=False)
 
     def _leave(self, *, applied: bool) -> None:

@@ -1,4 +1,4 @@
-"""What people do to scans of the queue: skip, exclude, pin, assign, reopen, move."""
+"""Changes to queued scans: skip, exclude, pin, assign, reopen, move."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECENT = 5
 class QueueChanges:
     """Changes the chosen rows of ``table``: the marked ones, or the one under the cursor.
 
-    ``whole`` has the facts about them. Each change is one action that undo takes back.
+    ``whole`` has the facts about them. Each change is one action that undo reverts.
     """
 
     services: Services
@@ -91,7 +91,7 @@ class QueueChanges:
             self._change("reopened", scans, partial(actions.reopen, scan_ids=scans))
 
     def shift(self, by: int) -> None:
-        """One place up or down in the round; marks stay, so that a block can go on."""
+        """Move one place up or down in the round; marks stay, so it can be repeated."""
         scans = self.table.chosen()
 
         def work(project: Project) -> str | None:
@@ -107,7 +107,7 @@ class QueueChanges:
             self.services.change("move", work)
 
     def _next_but(self, scans: Sequence[str]) -> str | None:
-        """The row below the cursor that none of these stands on, else the one above."""
+        """The next row below the cursor with none of these scans, else the one above."""
         table, gone = self.table, {*scans}
         here = table.cursor
         rows = [*range(here, table.row_count), *range(here - 1, -1, -1)]
@@ -120,7 +120,7 @@ class QueueChanges:
         act: Callable[[Project], list[Change]],
         onward: str | None = None,
     ) -> None:
-        """Do it to ``scans``; ``onward`` is where the cursor goes afterwards."""
+        """Apply a change to ``scans``; ``onward`` is the cursor's next row."""
 
         def work(project: Project) -> str:
             changes = act(project)
@@ -151,13 +151,13 @@ def _named(scans: Sequence[str]) -> str:
 
 
 def _offered(texts: Sequence[str]) -> str:
-    """Texts to choose from by number."""
+    """The offered texts with their numbers."""
     listed = "   ".join(f"{n} {text}" for n, text in enumerate(texts, 1))
     return f"\n{listed}" if listed else ""
 
 
 def picked(text: str, offered: Sequence[str]) -> str:
-    """What was written; a number alone stands for the offered text of that number."""
+    """The answer; a number alone stands for the offered text with that number."""
     if text.isdecimal() and 1 <= int(text) <= len(offered):
         return offered[int(text) - 1]
     return text

@@ -1,4 +1,4 @@
-"""The queue as a table's model: which columns there are, what stands in them, in which order."""
+"""The table model of the queue: its columns, its cells and its order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDEST_SCAN, WIDEST_META = 48, 16
 
 @dataclass(frozen=True)
 class Sort:
-    """By which column the rows are sorted; "rank": as the queue comes."""
+    """The column to sort by; "rank" keeps the order of the queue."""
 
     column: str = "rank"
     descending: bool = False
@@ -37,7 +37,7 @@ class Sort:
 
 
 def order(table: ScanTable, shown: NDArray[np.bool_], sort: Sort) -> Rows:
-    """Rows that are shown, sorted; ties and rows without a value keep their order, those last.
+    """The visible rows, sorted. Ties keep their order; rows without a value come last.
 
     ``shown`` is of shape (N,); returns shape (M,) row numbers.
     """
@@ -54,7 +54,7 @@ def order(table: ScanTable, shown: NDArray[np.bool_], sort: Sort) -> Rows:
 
 
 def sort_values(table: ScanTable, column: str) -> NDArray[np.float64]:
-    """(N,) what a column is sorted by; NaN where nothing stands."""
+    """The sort values of a column, (N,); NaN for an empty cell."""
     if column in ("entropy", "diversity", "score"):
         values: NDArray[np.float64] = getattr(table, column)
         return values
@@ -73,7 +73,7 @@ def sort_values(table: ScanTable, column: str) -> NDArray[np.float64]:
 
 
 def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
-    """The columns that say something about these rows, the least important with high priority.
+    """The columns with data in these rows; the least important have a high priority.
 
     ``was``: the order is tried out; a column tells the ranks that the queue has now.
     """
@@ -110,7 +110,7 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
 
 
 def _more_columns(table: ScanTable) -> list[Column]:
-    """What is known of the scans besides: reasons, patients, metadata, paths."""
+    """Further columns: reasons, patients, metadata, paths."""
     found = []
     for key, words in (("reason", table.reason), ("patient", table.patient)):
         wide = _longest(words, 20)
@@ -149,7 +149,7 @@ class QueueModel:
 
     @cached_property
     def _places(self) -> Rows:
-        """Where each row of ``table`` is drawn; -1: not at all."""
+        """The position of each row of ``table``; -1 if it is not shown."""
         places = np.full(len(self.table), -1, np.int64)
         places[self.rows] = np.arange(len(self.rows))
         return places

@@ -55,12 +55,12 @@ class Term:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it is still being typed: a name, and not yet what it should be."""
+        """Whether a term may still be incomplete: a name without a valid value."""
         return self.last and (bool(self.name) and not self.value)
 
 
 def parse(text: str) -> list[Term]:
-    """The terms of a filter, in order. Every text is a filter; quotes may be left open."""
+    """The terms of a filter, in order. Any text is valid; a closing quote may be missing."""
     terms = []
     for match in _TERM.finditer(text):
         minus, name, sign, value = match.groups()
@@ -76,13 +76,13 @@ def _bare(value: str) -> str:
 
 
 def names(table: ScanTable) -> list[str]:
-    """Every name that a filter of this table may use."""
+    """All names that a filter of this table may use."""
     own = ["cluster", *WORDS, *NUMBERS, *WHOLE, "scan", "path", "is"]
     return own + [name for name in table.meta if name.lower() not in own]
 
 
 def matching(table: ScanTable, text: str, *, typing: bool = False) -> Mask:
-    """Which rows a filter lets through.
+    """The rows that match a filter: bool of shape (N,).
 
     Returns bool of shape (N,).
 
@@ -146,7 +146,7 @@ def _term_mask(table: ScanTable, term: Term) -> Mask:
 
 
 def _cluster_mask(table: ScanTable, term: Term) -> Mask:
-    """Clusters are numbered as shown: C1 is the first."""
+    """Match clusters, numbered as on the screen: C1 is the first."""
     shown = table.cluster.astype(np.float64) + 1
     if term.operator != ":":
         return _compared(np.where(shown > 0, shown, np.nan), term)
@@ -190,7 +190,7 @@ def _to_number(name: str, value: str) -> float:
 
 
 def _words_mask(words: Words, term: Term) -> Mask:
-    """A value is a whole text, or else how some begin; comparisons are of numbers."""
+    """Match a whole text, else the beginning of one; comparisons use numbers."""
     if term.operator != ":":
         if term.operator == "=" and np.isnan(words.numbers).all():
             return _words_mask(words, Term(term.name, ":", term.value, term.negated, term.last))
@@ -214,7 +214,7 @@ def _words_mask(words: Words, term: Term) -> Mask:
 
 
 def _equal_numbers(words: Words, value: str) -> list[int]:
-    """Texts that are the same number otherwise written: 55 is 55.0."""
+    """Match texts that are equal as numbers: 55 is 55.0."""
     number = as_number(value)
     return [n for n, name in enumerate(words.names) if as_number(name) == number]
 
@@ -227,7 +227,7 @@ def _is_mask(table: ScanTable, term: Term) -> Mask:
 
 
 def _containing(table: ScanTable, text: str) -> Mask:
-    """Rows whose scan id or path contains ``text``: one search through all of them."""
+    """The rows whose scan id or path contains ``text``, in a single search."""
     mask = np.zeros(len(table), np.bool_)
     needle = text.casefold()
     haystack, starts = table.haystack
@@ -263,7 +263,7 @@ def _no_value(name: str, value: str, there: Sequence[str]) -> UsageError:
 
 
 def complete(table: ScanTable, text: str) -> str | None:
-    """``text`` with its last word completed to a column's name, or to a value that it has."""
+    """``text`` with its last word completed to a column name or to one of its values."""
     start = max(text.rfind(" "), text.rfind(",")) + 1
     word = text[text.rfind(" ") + 1 :].removeprefix("-")
     name, colon, _ = word.partition(":")

@@ -1,4 +1,4 @@
-"""The queue's pane: the ranked scans or all scans, filtered, sorted, and what is done to them."""
+"""The queue pane: the queue or all scans, filtered, sorted, with actions on them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOT_IN_TRIAL = (*CHANGES, "filter", "sort", "reverse", "scope", "mark", "alpha")
 
 
 class QueuePane(TablePane):
-    """Pane 1. While α is being moved the rows are those that it would pick; enter makes it so."""
+    """Pane 1. While α moves, the rows are a preview; enter applies it."""
 
     number: ClassVar[int] = 1
     title: ClassVar[str] = "Queue"
@@ -97,7 +97,7 @@ class QueuePane(TablePane):
             self._show_empty()
 
     def _arrange(self, *, typing: bool = False) -> None:
-        """Filter and sort what was read; more than a few rows in a thread."""
+        """Filter and sort the rows, in a thread if there are many."""
         table = self._whole
         if table is None or self._trial.active:
             return
@@ -114,7 +114,7 @@ class QueuePane(TablePane):
             self._present(table, rows)
 
     def _unfit(self, error: Exception) -> None:
-        """The filter can't be read, or names what is not there: typed on, it may yet be."""
+        """Show a filter's error: as a hint while it is typed, otherwise instead of rows."""
         self._problem = error.what if isinstance(error, ColdalError) else str(error)
         line = self.query_one(FilterLine)
         if line.is_open:
@@ -135,7 +135,7 @@ class QueuePane(TablePane):
         self.show_rows(model)
 
     def show_rows(self, model: QueueModel) -> None:
-        """Put rows on the screen, the cursor where it was or is wanted."""
+        """Show rows, with the cursor on its former or the wanted row."""
         wanted = self._wanted
         keep = wanted if wanted is not None and model.find(wanted) is not None else None
         if wanted is not None and keep is None:
@@ -156,7 +156,7 @@ class QueuePane(TablePane):
         self._show_titles()
 
     def _show_empty(self) -> None:
-        """Instead of no rows: what can be done."""
+        """Show what to do when there are no rows."""
         empty = self.query_one("#queue-empty", Static)
         is_empty = self._whole is not None and not self.table.row_count
         if empty.display != is_empty:
@@ -212,7 +212,7 @@ class QueuePane(TablePane):
         self._show_titles()
 
     def go_to(self, scan_id: str | None) -> None:
-        """A scan that is in none of the rows: no row looks as if it were the current one."""
+        """Move to a scan; if no row has it, hide the cursor."""
         if scan_id is None:
             return
         found = self.is_mounted and self.table.go_to(scan_id)
@@ -223,7 +223,7 @@ class QueuePane(TablePane):
 
     @property
     def current(self) -> str | None:
-        """The scan that the app is at, whether it is in one of the rows or not."""
+        """The app's current scan, whether a row shows it or not."""
         return self._wanted or self.table.current
 
     def action_open(self) -> None:
@@ -262,14 +262,14 @@ class QueuePane(TablePane):
         self.set_filter("")
 
     def set_filter(self, words: str) -> None:
-        """Show what a filter lets through; nothing there: in every round, or of all scans."""
+        """Show the rows that match a filter; if none does, search every round, then all scans."""
         self._kept, self._problem = words.strip(), ""
         self._choice = RowChoice(self._kept, sort=self._choice.sort)
         self._widening = bool(self._kept)
         self._arrange()
 
     def show_only(self, scan_ids: Sequence[str]) -> None:
-        """Show these scans alone, whether queued or not."""
+        """Show only these scans, queued or not."""
         self._kept = self._problem = ""
         self._choice = RowChoice(only=frozenset(scan_ids), sort=self._choice.sort)
         table = self._whole
@@ -313,7 +313,7 @@ class QueuePane(TablePane):
         self._arrange()
 
     def action_scope(self) -> None:
-        """The queue, then every round where there are several, then all scans."""
+        """Switch from the queue to every round (if there are several) to all scans."""
         scopes = list(SCOPES)
         rounds = len(self._view.snapshot.rounds) if self._view else 0
         if rounds < 2:
@@ -329,7 +329,7 @@ class QueuePane(TablePane):
 
     @property
     def clearable(self) -> bool:
-        """Whether escape has something to clear here."""
+        """Whether escape can clear a filter or selection here."""
         return bool(self.table.marked or self.table.ranging or self._choice.narrows)
 
     def action_clear(self) -> None:

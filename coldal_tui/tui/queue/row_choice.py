@@ -1,4 +1,4 @@
-"""Which rows of the queue are shown, in which order, and the words around them."""
+"""The visible rows of the queue, their order, the title, and the text for no rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPE_WORDS: dict[Scope, str] = {
 
 @dataclass(frozen=True)
 class RowChoice:
-    """A filter as it was typed, scans that were picked out (none: all), and a sorting."""
+    """A filter as typed, selected scans (empty: all), and a sort order."""
 
     filter: str = ""
     only: frozenset[str] = frozenset()
@@ -32,12 +32,12 @@ class RowChoice:
 
     @property
     def narrows(self) -> bool:
-        """Whether some scans may be left out."""
+        """Whether it may leave scans out."""
         return bool(self.filter or self.only)
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> RowChoice:
-        """As an earlier session kept it; what is unfit is ignored."""
+        """The choice of an earlier session; invalid parts are ignored."""
         words, column = state.get("filter"), state.get("sort")
         descending = state.get("descending") is True
         sort = Sort(column, descending) if isinstance(column, str) else Sort()
@@ -79,7 +79,7 @@ def queue_title(
 
 
 def no_rows_text(snapshot: Snapshot | None, choice: RowChoice, problem: str) -> str:
-    """What is shown instead of no rows: what can be done."""
+    """The text for no rows: what to do."""
     if choice.narrows:
         return f"{problem or 'no scan is like that'}\n\nesc clears the filter"
     if snapshot is None or not snapshot.scans:

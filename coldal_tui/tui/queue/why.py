@@ -1,4 +1,4 @@
-"""Why the current scan is, or is not, in the queue: a line or three, and all of it on request."""
+"""Why the current scan is or isn't in the queue: up to three lines, or all on request."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BAR = 20
 def read_facts(
     project: Project, scan_id: str, standings: Standings | None = None
 ) -> dict[str, Any]:
-    """The facts behind ``why_text`` and ``full_text``."""
+    """Read the facts for ``why_text`` and ``full_text``."""
     return explain(project, scan_id, standings)
 
 
 class Why(Static):
-    """The reasons for the scan that all panes are on; reads them in a thread, newest first."""
+    """The reasons for the current scan, read in a thread, the newest request first."""
 
     DEFAULT_CSS = "Why { height: auto; }"
 
@@ -51,7 +51,7 @@ class Why(Static):
         return cast(HasServices, self.app).services
 
     def show(self, view: View, scan_id: str | None) -> None:
-        """The project as it is now, and the scan that is looked at."""
+        """Show the current project and scan."""
         if view is self._view and scan_id == self._scan_id:
             return
         moved = scan_id != self._scan_id
@@ -78,7 +78,7 @@ class Why(Static):
         self._draw()
 
     def _draw(self) -> None:
-        """Only what is another text than before is drawn."""
+        """Draw only if the text has changed."""
         text = Text()
         if self._facts is not None:
             lines = self.styles.max_height.cells if self.styles.max_height else None
@@ -100,7 +100,7 @@ def why_text(facts: Facts, look: Look, width: int, lines: int = 3) -> Text:
 
 
 def _clipped(text: Text, width: int, lines: int, look: Look) -> Text:
-    """Wrapped at words; what does not fit gives way to an ellipsis."""
+    """Wrapped at words; an ellipsis replaces what does not fit."""
     from rich.console import Console
 
     wrapped = list(text.wrap(Console(width=width, color_system=None), width))
@@ -114,7 +114,7 @@ def _clipped(text: Text, width: int, lines: int, look: Look) -> Text:
 
 
 def _cut(line: Text, width: int, look: Look) -> Text:
-    """The beginning of a line, up to a word's end where that costs less than a third of it."""
+    """The beginning of a line, cut at a word's end unless that loses a third of it."""
     if line.cell_len > width:
         line.truncate(width - 2)
         end = line.plain.rstrip().rfind(" ")
@@ -131,7 +131,7 @@ def _plain(words: str, look: Look) -> str:
 
 
 def full_text(facts: Facts, look: Look) -> Text:
-    """All that is known, for a window: place, reasons, bars of H, D and S, numbers, files."""
+    """The full text for a dialog: rank, reasons, bars of H, D and S, numbers, files."""
     text = Text()
     status = str(facts["status"])
     text.append(visible(facts["scan_id"]), "bold")

@@ -1,4 +1,4 @@
-"""The learning curve's pane: Dice over labels, small enough for the home screen."""
+"""The learning curve pane of the home screen: Dice over number of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldal_tui.tui.widgets.seen import WhileSeen
 
 
 class CurvePane(WhileSeen, Pane):
-    """Takes no keys: the runs' pane has the details."""
+    """Takes no keys: the runs pane has the details."""
 
     title: ClassVar[str] = "Dice by labels"
     DEFAULT_CSS = "CurvePane { height: 8; padding: 0 1; }"

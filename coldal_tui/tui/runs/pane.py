@@ -1,4 +1,4 @@
-"""The runs' pane: what each has learned, where it is worst, and two of them compared."""
+"""The runs pane: metrics of each run, its worst scans, and a comparison of two runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Listing(BigTable):
 
 
 class RunsPane(WhileSeen, TablePane):
-    """Runs above; below, the scans of the run under the cursor, and the learning curve.
+    """Lists runs, and below them the scans of the selected run and the learning curve.
 
     ``enter`` goes from a run to its scans and from a scan to its picture; ``h`` and ``escape`` go
     back. ``space`` marks the run with which others are then compared.
@@ -172,7 +172,7 @@ class RunsPane(WhileSeen, TablePane):
         self._ask_scans()
 
     def _place(self) -> None:
-        """Heights and widths; without room for both, the curve or the scans."""
+        """Set heights and widths; without room for both, show either the curve or the scans."""
         width, height = self.content_size
         count = len(self._view.snapshot.runs) if self._view else 0
         self.runs.styles.height = max(2, min(count + 1, max(4, height // 3)))
@@ -206,7 +206,7 @@ class RunsPane(WhileSeen, TablePane):
         return [*([known.validation] if known.validation else []), *known.evaluations]
 
     def _split_state(self) -> SplitState | None:
-        """The split that is asked for, or what this run has in its place."""
+        """The requested split, or the one this run has instead."""
         splits = self._splits()
         exact = next((state for state in splits if state.split == self._split), None)
         if exact is not None or not splits:
@@ -214,7 +214,7 @@ class RunsPane(WhileSeen, TablePane):
         return splits[0] if self._split == VALIDATION else splits[-1]
 
     def _ask_scans(self) -> None:
-        """The scans below, when another run, split or comparison is wanted than there is."""
+        """Request the scans below if another run, split or comparison is wanted."""
         run, state = self._run, self._split_state()
         base = self._base if run is not None and self._base != run.run_id else None
         asked = (run, base, state)
@@ -264,7 +264,7 @@ class RunsPane(WhileSeen, TablePane):
             self._turn(False)
 
     def _draw_heading(self) -> None:
-        """As many lines as it takes in this width."""
+        """Draw the heading in as many lines as this width needs."""
         place = self.query_one("#run-heading", Drawing)
         if place.content_size.width:
             place.draw(self._heading(place.content_size.width))
@@ -332,7 +332,7 @@ class RunsPane(WhileSeen, TablePane):
         self._turn(False)
 
     def _turn(self, to_scans: bool) -> None:
-        """The other table has the keys now."""
+        """Give the keys to the other table."""
         self._in_scans = to_scans
         for table in (self.runs, self.scans):
             table.in_turn = table is self.table
@@ -340,7 +340,7 @@ class RunsPane(WhileSeen, TablePane):
         self.refresh_bindings()
 
     def action_mark(self) -> None:
-        """Compare with the run under the cursor from now on; on the same run, no longer."""
+        """Compare with the run under the cursor from now on; on the same run, stop."""
         current = self.runs.current
         self._base = None if current == self._base else current
         self.runs.mark([] if self._base is None else [self._base])

@@ -1,4 +1,4 @@
-"""Runs, their scans and pairs of scans as rows of tables."""
+"""Runs, their scans, and scans under two runs, as table rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOTE_INKS = {"missed": "error", "spurious": "warning"}
 
 
 def distance(value: float | None, unit: str, look: Look, *, signed: bool = False) -> str:
-    """``53.1 px``; a dash where units are mixed."""
+    """``53.1 px``; a dash for mixed units."""
     if value is None:
         return look.dash
     return f"{number(value, HD95, look, signed=signed)} {unit}"
 
 
 class RunRows:
-    """A row a run, the newest first; classes are columns of their own where there are several."""
+    """One row per run, newest first; with several classes, one column per class."""
 
     def __init__(
         self, runs: Sequence[RunState], measures: Mapping[str, RunMeasures], look: Look
@@ -88,7 +88,7 @@ class RunRows:
 
 
 def _class_names(runs: Sequence[RunState]) -> tuple[str, ...]:
-    """Of every run; none where no run has more than one: its Dice is the mean's."""
+    """The classes of all runs; empty for a single one: its Dice is the mean Dice."""
     names = tuple(dict.fromkeys(name for run in runs for name in run.classes))
     return names if len(names) > 1 else ()
 
@@ -102,7 +102,7 @@ def _class_columns(name: str) -> tuple[Column, Column]:
 
 
 class ScanRows:
-    """A row a scan, as they come (the worst first)."""
+    """One row per scan in the given order (worst first)."""
 
     def __init__(self, scores: Sequence[ScanScore], look: Look) -> None:
         self._scores, self._look = scores, look
@@ -127,7 +127,7 @@ class ScanRows:
         return _find((score.scan_id for score in self._scores), key)
 
     def known(self, key: str) -> bool:
-        """Whether it is a scan of the project."""
+        """Whether it is a scan of this project."""
         return any(score.scan_id == key and score.known for score in self._scores)
 
     def cells(self, row: int) -> Sequence[Cell]:
@@ -143,7 +143,7 @@ class ScanRows:
 
 
 def _note(score: ScanScore, several: bool) -> Text:
-    """What went wrong altogether: ``missed lung``, ``spurious``."""
+    """A complete failure on the scan: ``missed lung``, ``spurious``."""
     for note, ink in NOTE_INKS.items():
         names = [name for name, found in score.classes.items() if found.note == note]
         if names:
@@ -152,7 +152,7 @@ def _note(score: ScanScore, several: bool) -> Text:
 
 
 class PairRows:
-    """A row a scan under two runs, as they come (the greatest losses first)."""
+    """One row per scan under two runs, in the given order (greatest losses first)."""
 
     def __init__(self, comparison: Comparison, look: Look) -> None:
         self._pairs, self._look = comparison.pairs, look
@@ -190,7 +190,7 @@ class PairRows:
 
 
 def changed(value: float | None, digits: int, look: Look, *, less_is_better: bool = False) -> Text:
-    """A signed number in the colour of better or worse; what rounds to nothing in neither."""
+    """A signed number in the colour for better or worse; uncoloured if it rounds to 0."""
     text = number(value, digits, look, signed=True)
     if value is None or round(value, digits) == 0:
         return Text(text, style="muted")

@@ -1,4 +1,4 @@
-"""Learning curves, and what stands above a run's scans. Pure functions."""
+"""Learning curves, and the headings above a run's scans. Pure functions."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _charts(
 
 
 def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:
-    """What the scans below were measured with, and their means: two lines or three."""
+    """The run and split of the scans below, and their means: two or three lines."""
     name = (visible(run.run_id), BOLD)
     short = (
         [Content.styled(f"{counted(run.left_out, 'labelled scan')} left out: unreadable", BAD)]
@@ -162,7 +162,7 @@ def run_heading(run: RunState, state: SplitState | None, look: Look, width: int)
 def comparison_heading(
     before: str, after: str, split: str, found: Comparison | None, look: Look, width: int
 ) -> list[Content]:
-    """Two runs on the same scans: the mean change, wins and losses, classes where several."""
+    """Two runs on the same scans: mean change, wins and losses, and the classes if several."""
     head = Content.assemble(
         (visible(after), BOLD), (" against ", MUTED), (f"{look.mark} {visible(before)}", BOLD)
     )
@@ -205,7 +205,7 @@ def change_of(
 
 
 def class_line(run: RunState, look: Look, width: int) -> list[Content]:
-    """``lung 0.94 / 53.1 px``, a class after the other, in as many lines as it takes."""
+    """``lung 0.94 / 53.1 px``: one class after the other, in as many lines as needed."""
     parts = [
         Content.assemble(
             (visible(name), MUTED),
@@ -218,7 +218,7 @@ def class_line(run: RunState, look: Look, width: int) -> list[Content]:
 
 
 def _flowed(parts: Sequence[Content], width: int) -> list[Content]:
-    """Parts side by side, as many to a line as fit."""
+    """Parts side by side, as many per line as fit."""
     rows: list[Content] = []
     for part in parts:
         if rows and rows[-1].cell_length + 3 + part.cell_length <= width:

@@ -1,4 +1,4 @@
-"""Where the facts about a scan stand: beside its picture, below it, or in its place."""
+"""The place of a scan's facts: beside its image, below it, or instead of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FactsPlace:
 
     @property
     def name(self) -> str:
-        """Where the facts leave the picture most room: ``beside``, ``below`` or ``instead``."""
+        """The place that leaves most room for the image: ``beside``, ``below`` or ``instead``."""
         beside = below = 0.0
         if self.width >= BESIDE:
             beside = min(self.height, (self.width - FACTS_LEAST) / self.widest / 2)
@@ -34,22 +34,22 @@ class FactsPlace:
 
     @property
     def columns(self) -> int:
-        """Columns of facts beside the picture: what it leaves over."""
+        """Columns for facts beside the image: those that it does not use."""
         picture = round(2 * self.height * self.widest)
         return max(FACTS_LEAST, min(FACTS_MOST, self.width - picture - 1))
 
     @property
     def rows(self) -> int:
-        """Rows of facts below the picture and its legend: what they leave over."""
+        """Rows for facts below the image and its legend."""
         picture = round(self.width / self.widest / 2) + 1
         return max(FACTS_LOW, self.height - picture)
 
     @property
     def line(self) -> int:
-        """Columns that a line of facts has."""
+        """Columns of one line of facts."""
         return (self.columns if self.name == "beside" else self.width - 1) - 2
 
     def note(self, *, bare: bool) -> int:
-        """Columns of words in the picture's place; ``bare``: no facts are shown."""
+        """Columns of text in place of an image; ``bare``: no facts are shown."""
         beside = self.name == "beside" and not bare
         return max(16, self.width - (self.line if beside else 0) - 6)

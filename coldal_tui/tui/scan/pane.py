@@ -1,4 +1,4 @@
-"""The scan pane: the picture with mask, prediction and entropy over it, and facts about it."""
+"""The scan pane: the image with mask, prediction and entropy, and facts about the scan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PAN = 0.25
 
 
 class ScanPane(WhileSeen, Pane, can_focus=True):
-    """Follows the current scan; the newest request wins, and none holds up the keys."""
+    """Shows the current scan. Reads in a thread, and only the newest request is drawn."""
 
     number: ClassVar[int] = 4
     title: ClassVar[str] = "Scan"
@@ -94,7 +94,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     # What it follows
 
     def show(self, view: View) -> None:
-        """Read the scan anew where something about it, or about runs, has changed."""
+        """Read the scan again if its data or the runs have changed."""
         snapshot = view.snapshot
         jobs = tuple((job.job_id, job.status) for job in snapshot.jobs)
         runs = tuple(run.run_id for run in snapshot.runs)
@@ -124,7 +124,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         self._stop_note()
 
     def _fetch(self) -> None:
-        """Ask for the wanted scan, unless it has been asked for since the last change."""
+        """Request the current scan, unless it was requested since the last change."""
         wanted = self._wanted
         queue = self.services.view.snapshot.queue if self.services.view is not None else ()
         item = next((item for item in queue if item.scan_id == wanted), None)
@@ -199,7 +199,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         return FactsPlace(*self.size, slices.widest if slices is not None else 1.0)
 
     def _arrange(self) -> None:
-        """Facts beside, below or in place of the picture."""
+        """Place the facts beside, below or instead of the image."""
         place, name = self._place, self._place.name
         details = self._details[name != "instead"]
         self.set_class(name == "below", "-below")
@@ -259,13 +259,13 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         )
 
     def _say(self, text: Content) -> None:
-        """Words in the picture's place."""
+        """Show text instead of the image."""
         self.query_one("#scan-note", Static).update(text)
         self.add_class("-noted")
 
     @property
     def eye(self) -> Eye:
-        """Where the scan is looked at."""
+        """The view of the scan."""
         return self._look.eye
 
     def _draw_picture(self, slices: Slices) -> None:
@@ -305,7 +305,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
 
     @property
     def _pages(self) -> bool:
-        """Whether there are slices to go through; if not, the facts are scrolled."""
+        """Whether there are slices to page through; if not, page keys scroll the facts."""
         return self._look.volume and not self.has_class("-facts")
 
     def action_slice(self, by: int) -> None:
@@ -381,7 +381,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         return [i.scan_id for i in view.snapshot.queue if i.status != "skipped"]
 
     def action_next(self, by: int) -> None:
-        """The next scan of the queue; of one that is not in it, the first."""
+        """Go to the next scan of the queue; from a scan outside the queue, to the first."""
         queued = self._queued()
         if not queued:
             return
@@ -402,7 +402,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         self._scrolled(event, -1)
 
     def _scrolled(self, event: events.MouseEvent, by: int) -> None:
-        """The wheel goes through slices, over the picture."""
+        """The mouse wheel over the image changes the slice."""
         over = self.query_one("#scan-picture").region.contains(event.screen_x, event.screen_y)
         if self._look.volume and over:
             event.stop()

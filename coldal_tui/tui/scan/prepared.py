@@ -1,4 +1,4 @@
-"""A scan read and made ready to be drawn, in a thread."""
+"""Reads a scan and prepares it for drawing, in a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coldal_tui.tui.drawing.plane_slices import Slices
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A scan, its slices where its pixels could be read, and Dice of prediction and label."""
+    """A scan, its slices if its pixels could be read, and the Dice of prediction and label."""
 
     view: ScanView
     slices: Slices | None
@@ -21,14 +21,14 @@ class Prepared:
 
 
 def prepare(project: Project, scan_id: str, cache: ViewCache) -> Prepared:
-    """Read a scan and make it ready to be drawn; for a thread."""
+    """Read a scan and prepare it for drawing; runs in a thread."""
     view = read_scan_view(project, scan_id, cache)
     slices = Slices(view, view.pixels) if view.pixels is not None else None
     return Prepared(view, slices, _agreement(view))
 
 
 def _agreement(view: ScanView) -> str:
-    """Dice of prediction and label, where both are there whole."""
+    """The Dice of prediction and label, if both are complete."""
     mask, predicted = view.mask, view.prediction
     if mask is None or predicted is None or mask.values is None or predicted.values is None:
         return ""

@@ -1,4 +1,4 @@
-"""The keys of the scan pane: slices, planes, overlays, window, zoom, the next of the queue."""
+"""The keys of the scan pane: slices, planes, overlays, window, zoom, next scan in the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a scan is looked at: slice, plane, window, zoom, channel and overlays."""
+"""The view settings of a scan: slice, plane, window, zoom, channel, overlays."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ OVERLAYS = ("mask", "prediction", "entropy")
 
 
 class ScanLook:
-    """The scan that is shown and how; ``draw`` is called after each change. Scans that were
-    looked at before are seen as they were left.
+    """The visible scan and its view settings; ``draw`` is called after each change.
+
+    A scan that was seen before gets its last settings.
     """
 
     def __init__(self, draw: Callable[[Slices], None]) -> None:
@@ -27,18 +28,18 @@ class ScanLook:
         self.shown = Shown()
 
     def take(self, scan_id: str, slices: Slices | None) -> None:
-        """Another scan, or the same one read again; the caller draws it."""
+        """Switch to another scan, or to the same one read again; the caller draws it."""
         self._scan_id, self.slices = scan_id, slices
         if slices is not None:
             self.eye = self._memory.eye(scan_id, slices)
 
     def drop(self) -> None:
-        """No scan."""
+        """Show no scan."""
         self.slices = None
 
     @property
     def volume(self) -> bool:
-        """Whether there are slices to go through."""
+        """Whether there are slices to page through."""
         return self.slices is not None and self.slices.volume
 
     def has(self, overlay: str) -> bool:
@@ -58,18 +59,18 @@ class ScanLook:
             self._draw(self.slices)
 
     def step(self, by: int) -> None:
-        """``by`` slices on."""
+        """Move by ``by`` slices."""
         if self.slices is not None:
             self._use(self.eye.on_slice(self.slices, self.eye.index + by))
 
     def edge(self, *, last: bool) -> None:
-        """To the first or the last slice."""
+        """Go to the first or the last slice."""
         if self.slices is not None:
             end = self.slices.count(self.eye.axis) if last else 0
             self._use(self.eye.on_slice(self.slices, end))
 
     def turn(self) -> None:
-        """To the next plane of a volume."""
+        """Switch to the next plane of a volume."""
         slices = self.slices
         if slices is not None and slices.volume:
             axes = slices.axes
@@ -86,12 +87,12 @@ class ScanLook:
         self._show(self.shown.toggled(overlay))
 
     def toggle_tint(self) -> None:
-        """Outlines or tints."""
+        """Switch between outlines and tints."""
         tinted = self.shown.style == "tint"
         self._show(replace(self.shown, style="outline" if tinted else "tint"))
 
     def widen(self, factor: float) -> None:
-        """A wider window of grey values: less contrast."""
+        """Widen the window of grey values, for less contrast."""
         if self.slices is not None:
             self._use(self.eye.shifted(self.slices, width=factor))
 
@@ -101,7 +102,7 @@ class ScanLook:
             self._use(self.eye.shifted(self.slices, level=share))
 
     def use_window(self, key: str) -> None:
-        """A window by its key among ``window_choices``."""
+        """Use a window by its key in ``window_choices``."""
         if self.slices is not None:
             self._use(replace(self.eye, window=chosen_window(self.slices, key)))
 
@@ -112,19 +113,19 @@ class ScanLook:
         self._use(self.eye.zoomed(ZOOM_STEP**steps))
 
     def pan(self, frame: Any, down: float, across: float) -> None:
-        """By shares of ``frame``, the part of the picture that is in view."""
+        """Pan by shares of ``frame``, the visible part of the image."""
         self._use(self.eye.panned(frame, down, across))
 
     def fit(self) -> None:
         self._use(replace(self.eye, view=Eye().view))
 
     def state(self) -> dict[str, Any]:
-        """What should be the same on return (JSON types only)."""
+        """The settings to restore in the next session (JSON types only)."""
         shown = {name: getattr(self.shown, name) for name in OVERLAYS}
         return {**shown, "tint": self.shown.style == "tint", "plane": self._memory.plane}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up a ``state``; ignores what is unfit, and draws nothing."""
+        """Restore a ``state``; ignores invalid parts and draws nothing."""
         for name in OVERLAYS:
             if isinstance(state.get(name), bool) and state[name] != getattr(self.shown, name):
                 self.shown = self.shown.toggled(name)

@@ -1,4 +1,4 @@
-"""A scan's facts, the legend of what lies over its picture, and its troubles, as text."""
+"""A scan's facts, the legend of its overlays, and its problems, as text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Parts = list[tuple[str, str]]
 def facts_text(
     facts: ScanFacts, look: Look, width: int, now: datetime, *, agreement: str = ""
 ) -> Content:
-    """What is known about a scan at ``now``, in lines of at most ``width`` cells."""
+    """The facts about a scan at ``now``, in lines of at most ``width`` cells."""
     parts: Parts = []
     _place(parts, facts, look, width)
     for name, value in _header_facts(facts, look):
@@ -50,7 +50,7 @@ def facts_text(
 
 
 def when(stamp: str, now: datetime) -> str:
-    """``3 Mar 14:02`` in the zone of ``now``; the year in place of the time if it is another."""
+    """``3 Mar 14:02`` in the time zone of ``now``; in other years, the year replaces the time."""
     at = datetime.fromisoformat(stamp).astimezone(now.tzinfo)
     return f"{at.day:>2} {at:%b %Y}" if at.year != now.year else f"{at.day:>2} {at:%b %H:%M}"
 
@@ -138,7 +138,7 @@ def _label_facts(parts: Parts, facts: ScanFacts, look: Look, width: int, agreeme
 def _fact(
     parts: Parts, name: str, value: str, width: int, ink: str = "", names: int = NAMES
 ) -> None:
-    """A name and its value, which goes on below itself."""
+    """A name and its value; further lines of the value are indented below it."""
     name = visible(name)
     lines = _lines(visible(value), max(8, width - names - 1)) or [""]
     if len(name) > names:
@@ -158,7 +158,7 @@ def _wrapped(parts: Parts, value: str, width: int, style: str = "") -> None:
 
 
 def _lines(value: str, width: int) -> list[str]:
-    """Wrapped at blanks; at hard ones (U+00A0) only where there is no other way."""
+    """Wrapped at spaces; at non-breaking ones (U+00A0) only if nothing else works."""
     lines = textwrap.wrap(value, width, break_on_hyphens=False)
     return [line.replace("\u00a0", " ") for line in lines]
 
@@ -166,7 +166,7 @@ def _lines(value: str, width: int) -> list[str]:
 def legend_text(
     view: ScanView, plane: Plane, shown: Shown, mode: Mode, look: Look, width: int
 ) -> Content:
-    """What the lines and colours over the picture mean; empty when there are none."""
+    """The legend of the overlays; empty when there are none."""
     groups: list[Parts] = []
     for layer, labels, on, side in (
         (view.mask, plane.mask, shown.mask, 0),
@@ -200,7 +200,7 @@ def _layer_words(
 
 
 def _classes(view: ScanView, layer: Layer) -> Sequence[int]:
-    """Classes of the project, and others that the map holds nevertheless."""
+    """The classes of the project, and other values in the map."""
     named = range(1, len(view.facts.classes) + 1)
     held = layer.values.present if layer.values is not None else ()
     return sorted({*held, *named})
@@ -235,7 +235,7 @@ def _ink(colour: RGB) -> str:
 
 
 def trouble_text(trouble: Trouble, path: str, look: Look, width: int) -> Content:
-    """Why there is no picture, and what to do."""
+    """Why there is no image, and the remedy."""
     parts: Parts = []
     _wrapped(parts, "no picture", width, BOLD)
     parts.append(("\n", ""))

@@ -141,12 +141,12 @@ class ColdalApp(App[None]):
 
     @property
     def look(self) -> Look:
-        """Glyphs and colours: what widgets that stand on any app look for."""
+        """The glyphs and colours, for widgets in any app."""
         return self.services.look
 
     @property
     def here(self) -> str | None:
-        """The scan that all panes are on."""
+        """The current scan of all panes."""
         return self._here
 
     # --- the screen
@@ -155,7 +155,7 @@ class ColdalApp(App[None]):
         return Main(id="_default")
 
     def compose(self) -> ComposeResult:
-        """Only the panes that are seen first; the others follow once these are drawn."""
+        """Make only the visible panes; the others are made once these are drawn."""
         self.panes.room = self.size
         first = self.panes.wanted().panes
         yield Static(id="head")
@@ -219,7 +219,7 @@ class ColdalApp(App[None]):
         gc.freeze()
 
     def _bring_up_to_date(self, name: str) -> None:
-        """Bring a new pane to where the others are."""
+        """Give a new pane the current snapshot and scan."""
         pane, view = self.panes.made[name], self.services.view
         self._restore(name)
         if view is not None:
@@ -227,14 +227,14 @@ class ColdalApp(App[None]):
             self.services.guarded(pane.go_to, self._here)
 
     def _restore(self, name: str) -> None:
-        """A pane's view as it was left; whatever does not fit any more is ignored."""
+        """Restore a pane's view; invalid parts are ignored."""
         panes = self._restored.get("panes")
         kept = panes.get(name) if isinstance(panes, dict) else None
         if isinstance(kept, dict):
             self.services.guarded(self.panes.made[name].restore, kept)
 
     def _session(self) -> dict[str, Any] | None:
-        """What should be the same on return; None while panes come and go."""
+        """The state for the next session; None while panes are being made or removed."""
         if not self.panes.complete:
             return None
         history = self.query_one(CommandLine).history
@@ -255,7 +255,7 @@ class ColdalApp(App[None]):
             self._early = news
 
     def on_ready(self) -> None:
-        """All panes are there: draw what the reader has found meanwhile."""
+        """All panes exist: draw what the reader has found meanwhile."""
         self._drawable = True
         if self._early is not None:
             self.on_news(News(self._early))
@@ -403,7 +403,7 @@ class ColdalApp(App[None]):
             self.services.tasks.current.cancel.set()
 
     def action_leave(self) -> None:
-        """At once, unless the app itself is in the middle of something; jobs go on anyway."""
+        """Quit at once, unless the app's own task is running; jobs continue anyway."""
         tasks = self.services.tasks
         if tasks.busy and tasks.current is not None:
             question = f"{tasks.current.title} is under way and would be cancelled. Leave?"
@@ -416,7 +416,7 @@ class ColdalApp(App[None]):
         self.exit()
 
     def get_key_display(self, binding: Binding) -> str:
-        """Keys as the help shows them: no glyphs that a font may lack."""
+        """Key names as in the help, without glyphs that a font may lack."""
         return binding.key_display or key_name(binding.key.split(",")[0])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -23,20 +23,20 @@ SHORT_ANSWER = 3
 
 
 class CommandLine(Input):
-    """A line that is there while a command is typed; ``history`` is oldest first."""
+    """An input line, visible while a command is typed; ``history`` is oldest first."""
 
     class Typed(Message):
-        """Enter: the line is gone, ``text`` is to be done."""
+        """Enter: the line was closed, ``text`` is to be run."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Left(Message):
-        """The line is gone: the keys go back to the panes."""
+        """The line was closed: the panes get the keys again."""
 
     def __init__(self, history: object) -> None:
-        """``history``: as an earlier session kept it; ignored unless it is a list."""
+        """``history``: that of an earlier session; ignored unless it is a list."""
         super().__init__(
             id="command", placeholder="a command: queue skip SCAN, status", compact=True
         )
@@ -59,7 +59,7 @@ class CommandLine(Input):
         self.post_message(self.Left())
 
     async def _on_key(self, event: Key) -> None:
-        """Keys that an input has not: history, completion, leaving."""
+        """Handle keys that an input lacks: history, completion, escape."""
         if event.key == "escape":
             self._leave()
         elif event.key in ("up", "down"):
@@ -73,7 +73,7 @@ class CommandLine(Input):
         event.prevent_default()
 
     def _recall(self, way: int) -> None:
-        """Earlier lines, the newest first; below the newest an empty one."""
+        """Recall earlier lines, newest first; after the newest, an empty line."""
         self._recalled = max(-len(self.history), min(0, self._recalled + way))
         self.value = self.history[self._recalled] if self._recalled else ""
         self.cursor_position = len(self.value)
@@ -93,7 +93,7 @@ class CommandLine(Input):
 
 
 class CommandRunner:
-    """Does what was typed: ``own`` are the app's own words, the rest runs as in a shell."""
+    """Runs a typed command: the app's own commands (``own``), or the command line."""
 
     def __init__(
         self,
@@ -102,13 +102,14 @@ class CommandRunner:
         own: Mapping[str, Callable[[str], None]],
         ended: Callable[[], None],
     ) -> None:
-        """``own`` takes the rest of the line by the first word; ``ended`` comes after a command
-        (in a thread), which may have changed the project.
+        """``own`` maps a command name to a function of the rest of the line.
+
+        ``ended`` is called in a thread after a command, which may have changed the project.
         """
         self._app, self._services, self._own, self._ended = app, services, own, ended
 
     def run(self, text: str) -> None:
-        """Do what was typed, or say what is wrong with it."""
+        """Run a typed line, or report what is wrong with it."""
         line = parse(text, readonly=self._services.readonly)
         if line.problem:
             self._services.tell(line.problem, error=True)
@@ -118,7 +119,7 @@ class CommandRunner:
             self._call(text, line)
 
     def _call(self, text: str, line: Line) -> None:
-        """Run it as the shell would; a long answer opens a window while it still comes."""
+        """Run it as a shell would; long output opens a window while the command runs."""
         width = Answer.room(self._app.size.width)
         window = Answer(text, Command(line.words, self._services.root, width))
         lines: list[str] = []
@@ -143,7 +144,7 @@ class CommandRunner:
 
 
 class Answer(Reading):
-    """What a command says while it runs."""
+    """Shows the output of a command while it runs."""
 
     FOLLOW_AFTER_S = 1.5
     """A command that takes longer is followed line by line; a quick answer is read from its top."""
@@ -170,7 +171,7 @@ class Answer(Reading):
             self.add(f"\n(exit {status})")
 
     def action_close(self) -> None:
-        """Closing ends a command that still runs, as Ctrl-C would."""
+        """Close the window; a command that still runs is interrupted, as by Ctrl-C."""
         if self._goes_on:
             self.command.end()
         self.dismiss()

@@ -1,4 +1,4 @@
-"""The ``:`` line: the app's own words, and every command of the command line in its own process."""
+"""Parses the ``:`` line: the app's own commands, and those of the command line."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ CLI_COMMANDS = (
 
 @dataclass(frozen=True)
 class Line:
-    """What was typed: ``own`` names one of the app's words, else ``words`` go to the CLI."""
+    """A parsed line: ``own`` names an app command, otherwise ``words`` go to the CLI."""
 
     own: str | None
     words: tuple[str, ...]
@@ -120,7 +120,7 @@ def _only_reads(words: Sequence[str]) -> bool:
 
 
 class CommandSuggester(Suggester):
-    """Completes a command's name, and before that what was typed in earlier sessions."""
+    """Completes a command name, preferring lines of earlier sessions."""
 
     def __init__(self, history: Callable[[], Sequence[str]]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -134,7 +134,7 @@ class CommandSuggester(Suggester):
 
 
 class Command:
-    """One command of the command line in a process of its own, its output line by line."""
+    """Runs one command of the command line in its own process and reads its output by line."""
 
     def __init__(self, words: Sequence[str], root: Path, width: int = 100) -> None:
         settings = {"NO_COLOR": "1", "COLUMNS": str(width), "PYTHONUNBUFFERED": "1"}
@@ -154,7 +154,7 @@ class Command:
         )
 
     def follow(self, told: Callable[[str], None]) -> int:
-        """Blocks; calls ``told`` with every line. The exit status."""
+        """Block until the end, calling ``told`` with every line; returns the exit status."""
         stream = self._process.stdout
         assert stream is not None
         with stream:
@@ -163,6 +163,6 @@ class Command:
         return self._process.wait()
 
     def end(self) -> None:
-        """As Ctrl-C at a shell would."""
+        """Interrupt the command, as Ctrl-C in a shell does."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The screen below all windows, and the lines around its panes."""
+"""The main screen, and the lines around its panes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from coldal_tui.visible import visible
 
 
 class Main(Screen[None]):
-    """The screen below all windows: ``tab`` goes from pane to pane, not from widget to widget."""
+    """The main screen: ``tab`` moves from pane to pane, not from widget to widget."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.other(1)", "next pane", show=False, id="app.next-pane"),
@@ -28,14 +28,14 @@ class Main(Screen[None]):
 
 
 class FrameLines:
-    """Draws the lines around the panes; only those whose text has changed."""
+    """Draws the lines around the panes, if their text has changed."""
 
     def __init__(self, app: App[None], services: Services, failures: SeenFailures) -> None:
         self._app, self._services, self._failures = app, services, failures
         self._drawn: dict[str, Text] = {}
 
     def draw(self, screenful: Screenful, width: int, *, stale: bool) -> None:
-        """``stale``: the project could not be read when it was last looked at."""
+        """Draw the lines; ``stale``: the last reading of the project failed."""
         look, readonly, view = self._services.look, self._services.readonly, self._services.view
         self._line("tabs", tabs_text(screenful.panes, look, width))
         if view is None:
@@ -54,7 +54,7 @@ class FrameLines:
             self._app.query_one(f"#{name}", Static).update(text)
 
     def draw_task(self, task: Task | None, width: int) -> None:
-        """What the app itself is doing to the project; no line for what takes no time."""
+        """Show the app's own task; nothing for a short one."""
         line = self._app.query_one("#task", Static)
         line.display = task is not None and task.total > 0
         if task is not None and task.total > 0:

@@ -1,4 +1,4 @@
-"""The lines around the panes: project and jobs on top, what to do next below."""
+"""The lines around the panes: project and jobs at the top, the next step at the bottom."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def head_text(
 ) -> Text:
     """Project, host, round and budget on the left; jobs and the age of the data on the right.
 
-    ``stale``: the project can't be read any more and this is what it was. ``failed``: jobs whose
-    failure nobody has looked at. What does not fit is left out from the end of the left side,
-    never the right one.
+    ``stale``: the project can't be read any more, and these are its last values. ``failed``:
+    failed jobs that nobody has opened. What does not fit is left out from the end of the left
+    side, never the right one.
     """
     right = _right(snapshot, look, failed, stale=stale)
     left = [(f" {visible(snapshot.name)}", "bold")]
@@ -105,7 +105,7 @@ def _right(snapshot: Snapshot, look: Look, failed: Sequence[JobState], *, stale:
 
 
 def job_words(job: JobState) -> str:
-    """``train 62% · 4 m left``, as far as it is known: what is left at the pace since its start."""
+    """``train 62% · 4 m left``, as far as known; the time left follows from the average pace."""
     if job.fraction is None:
         return job.kind
     if job.message.startswith(READING):
@@ -119,7 +119,7 @@ def job_words(job: JobState) -> str:
 
 
 def _short(seconds: float) -> str:
-    """``40 s``, ``4 m``, ``2 h``: rounded up, never finer than it is known."""
+    """``40 s``, ``4 m``, ``2 h``: rounded up."""
     for unit, name in ((3600, "h"), (60, "m")):
         if seconds > 1.5 * unit:
             return f"{math.ceil(seconds / unit)} {name}"
@@ -127,12 +127,12 @@ def _short(seconds: float) -> str:
 
 
 def local_time(stamp: str) -> str:
-    """Hours and minutes of an ISO time in this machine's zone."""
+    """Hours and minutes of an ISO time in this machine's time zone."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M")
 
 
 def tabs_text(shown: Sequence[str], look: Look, width: int) -> Text:
-    """The numbered panes, the one that is shown set off; short names where it is narrow."""
+    """The numbered panes, with the visible one highlighted; short names on a narrow screen."""
     names = [(f"{number} ", name) for number, name in enumerate(NUMBERED, 1)]
     room = width - 2
     wide = sum(len(key) + len(name) + 2 for key, name in names)
@@ -146,7 +146,7 @@ def tabs_text(shown: Sequence[str], look: Look, width: int) -> Text:
 
 
 def next_text(step: NextStep, *, readonly: bool) -> Text:
-    """The loudest line: what to do next, in words."""
+    """The most prominent line: the next step, in words."""
     text = Text(no_wrap=True)
     if step.action == "failed":
         text.append(f" {visible(step.text)} ", style=FAILED_STYLE)
@@ -160,7 +160,7 @@ def next_text(step: NextStep, *, readonly: bool) -> Text:
 
 
 def task_text(task: Task, look: Look, width: int) -> Text:
-    """What the app itself is doing to the project."""
+    """The app's own task, as text."""
     share = task.done / task.total if task.total else 0.0
     counts = f"{task.done:,} of {task.total:,}" if task.total else "…"
     text = Text(f" {look.running} {task.title} ", style="bold", no_wrap=True)

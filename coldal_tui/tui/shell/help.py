@@ -1,4 +1,4 @@
-"""Help: the keys that work now, all keys by name, and the words that the screen uses."""
+"""Help: current keys, all key names, and the terms on the screen."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def key_name(key: str) -> str:
 
 
 def help_text(app: type, pane: Pane | None, keymap: Mapping[str, str], look: Look) -> Text:
-    """Keys of the pane in focus, keys of the app's class, the ``:`` words, what the terms mean.
+    """Keys of the focused pane and of the app, the ``:`` commands, and the glossary.
 
     ``keymap``: the keys that a person has given to bindings, by the bindings' ids.
     """
@@ -105,12 +105,12 @@ def _kinds(app: type, panes: Iterable[Pane]) -> list[tuple[Iterable[type], str]]
 
 
 def binding_ids(app: type, panes: Iterable[Pane]) -> set[str]:
-    """Names under which keys can be re-mapped."""
+    """The ids of bindings that can be re-mapped."""
     return {b.id for mro, upto in _kinds(app, panes) for b in _bindings(mro, upto) if b.id}
 
 
 def keys_text(app: type, panes: Iterable[Pane], keymap: Mapping[str, str], file: Path) -> Text:
-    """All names and keys, in the form of the ``file`` that re-maps them."""
+    """All binding ids and keys, in the format of the ``file`` that re-maps them."""
     text = Text(f"# {file}\n[keys]\n")
     seen: set[str] = set()
     for mro, upto in _kinds(app, panes):

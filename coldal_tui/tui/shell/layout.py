@@ -1,4 +1,4 @@
-"""Which panes share the screen: all that fit at home, one when it is small or zoomed."""
+"""The visible panes: all that fit at home, one when the screen is small or a pane is zoomed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERED = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs")
 
 @dataclass(frozen=True)
 class Screenful:
-    """``panes`` are those shown; ``compact``: one at a time, whatever is asked."""
+    """``panes`` are the visible ones; ``compact``: only one at a time fits."""
 
     panes: tuple[str, ...]
     compact: bool = False

@@ -1,4 +1,4 @@
-"""Messages from the app's threads to its screen; a newer one replaces what was not drawn yet."""
+"""Messages from the app's threads to the UI; a newer one replaces one not drawn yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from coldal_tui.tui.shell.tasks import Task
 
 
 class News(Message):
-    """What the reader has found; a newer picture replaces one that was not drawn yet."""
+    """The reader's newest view; it replaces one that was not drawn yet."""
 
     def __init__(self, found: View | Exception) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class News(Message):
 
 
 class TaskMoved(Message):
-    """The app's own long action has gone on, or ended (None)."""
+    """The app's own task made progress, or ended (None)."""
 
     def __init__(self, task: Task | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The app's own words after ``:``: help, keys, files, theme, filter, goto, pane, quit."""
+"""The app's own ``:`` commands: help, keys, files, theme, filter, goto, pane, quit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from coldal_tui.visible import counted
 
 
 class OwnCommands:
-    """What the app does by itself; ``table`` has it by its word, called with what follows."""
+    """The app's own commands; ``table`` maps a name to a function of the rest of the line."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class OwnCommands:
         show_queue: Callable[[str], None],
         go_to: Callable[[str], None],
     ) -> None:
-        """``show_queue`` filters the queue and brings it up, ``go_to`` moves to a scan."""
+        """``show_queue`` filters the queue and shows it, ``go_to`` moves to a scan."""
         self._app, self._services, self._panes = app, services, panes
         self._keys_file, self._go_to = keys_file, go_to
         self.table: Mapping[str, Callable[[str], None]] = {
@@ -52,12 +52,12 @@ class OwnCommands:
         )
 
     def keys(self) -> None:
-        """All keys with the names under which they can be re-mapped."""
+        """Show all keys with their binding ids."""
         panes, keymap = self._panes.made.values(), self._app._keymap
         self._services.read_text("keys", keys_text(type(self._app), panes, keymap, self._keys_file))
 
     def files(self) -> None:
-        """Files that were refused, by reason."""
+        """Show refused files, grouped by reason."""
         self._services.read("files", read_file_problems, self._show_files)
 
     def _show_files(self, found: tuple[FileProblem, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What ``ctrl+p`` offers: panes, the loop's steps, actions of the pane in focus, themes."""
+"""The command palette (``ctrl+p``): panes, loop steps, actions of the focused pane, themes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Offer = tuple[str, str, Callable[[], object]]
 
 
 class Commands(Protocol):
-    """What the palette asks of the app."""
+    """The functions of the app that the palette calls."""
 
     def action_pane(self, name: str) -> None:
-        """Bring a pane up."""
+        """Show a pane."""
 
     def run_command(self, text: str) -> None:
-        """Do what could be typed after ``:``."""
+        """Run a line as if typed after ``:``."""
 
     def type_command(self, text: str) -> None:
         """Open the ``:`` line with ``text`` on it."""
 
 
 class Palette(Provider):
-    """Everything that can be done, by its name."""
+    """Lists all actions by name."""
 
     async def discover(self) -> Hits:
         for name, words, does in self._offers():

@@ -1,4 +1,4 @@
-"""The panes of the app: made when first wanted, shown where they fit, focused by keys."""
+"""Manages the panes: makes them on first use, shows those that fit, and sets the focus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PANES = tuple(name for names in COLUMNS.values() for name in names)
 
 
 class PaneManager:
-    """Makes panes, shows those that fit and remembers which one has the focus.
+    """Makes panes, shows those that fit, and remembers the focused one.
 
     ``arranged`` is called whenever other panes may be shown, or another one may be focused.
     """
@@ -28,7 +28,7 @@ class PaneManager:
         *,
         arranged: Callable[[], None],
     ) -> None:
-        """``state``: what ``state()`` gave in an earlier session; what does not fit is ignored."""
+        """``state``: the value of ``state()`` in an earlier session; invalid parts are ignored."""
         self._app, self._make, self._arranged = app, make, arranged
         self.made: dict[str, Pane] = {}
         """Panes by their id, in the order in which they were made."""
@@ -44,7 +44,7 @@ class PaneManager:
         return pane
 
     async def make_others(self, ready: Callable[[str], None]) -> None:
-        """Make the panes that are not there yet, one at a time: keys come in between.
+        """Make the remaining panes one at a time, handling keys in between.
 
         ``ready`` is called with the name of each when it stands.
         """
@@ -63,16 +63,16 @@ class PaneManager:
 
     @property
     def complete(self) -> bool:
-        """Whether all panes stand: they come, and go when the app ends, one by one."""
+        """Whether all panes exist; while the app starts or ends, some do not."""
         return len(self.made) == len(PANES) and all(p.is_attached for p in self.made.values())
 
     def wanted(self) -> Screenful:
-        """What belongs on a screen of this size."""
+        """The panes for a screen of this size."""
         size = self.room
         return arrange(size.width, size.height, self.last_focus, zoomed=self._zoomed)
 
     def arrange(self) -> None:
-        """Show the panes that fit; the focus stays on one that is shown."""
+        """Show the panes that fit; the focus stays on a visible pane."""
         wanted = self.wanted()
         if wanted != self.screenful:
             self.screenful = wanted
@@ -98,25 +98,25 @@ class PaneManager:
             self._app.screen.set_focus(wanted, scroll_visible=False)
 
     def refocus(self) -> None:
-        """The keys go back to where they went before."""
+        """Give the focus back to the last focused pane."""
         self._focus(self.last_focus)
 
     @property
     def focused(self) -> Pane | None:
-        """The pane that the keys go to."""
+        """The focused pane."""
         widget = self._app.focused
         while widget is not None and not isinstance(widget, Pane):
             widget = widget.parent  # type: ignore[assignment]
         return widget
 
     def follow_focus(self) -> None:
-        """A click, too, says which pane the person is in."""
+        """Follow a change of focus, by a click for example."""
         pane, compact = self.focused, self.screenful is not None and self.screenful.compact
         if pane is not None and pane.id is not None and not compact:
             self.last_focus = pane.id
 
     def show(self, name: str) -> None:
-        """Bring a pane up: where it stands if it is shown, alone if it is not."""
+        """Show a pane: focus it if it is visible, otherwise show it alone."""
         self.last_focus = name
         self.arrange()
 
@@ -131,20 +131,20 @@ class PaneManager:
         self.arrange()
 
     def out(self) -> None:
-        """Out of a zoomed pane, then to the queue; never out of the app."""
+        """Leave a zoomed pane, then go to the queue; never leave the app."""
         if self._zoomed:
             self.home()
         else:
             self.show("queue")
 
     def step(self, way: int) -> None:
-        """The next pane that is shown; on a small screen the next of all numbered ones."""
+        """Focus the next visible pane; on a small screen, the next numbered one."""
         shown = () if self.screenful is None else self.screenful.panes
         names: Sequence[str] = shown if len(shown) > 1 else NUMBERED
         here = names.index(self.last_focus) if self.last_focus in names else -way
         self.show(names[(here + way) % len(names)])
 
     def state(self) -> dict[str, Any]:
-        """What should be the same on return, of the panes themselves too."""
+        """The state to restore in the next session, with that of each pane."""
         panes = {name: pane.state() for name, pane in self.made.items()}
         return {"zoomed": self._zoomed, "focus": self.last_focus, "panes": panes}

@@ -1,4 +1,4 @@
-"""The panes of the screen, a module each."""
+"""Makes the panes; each has its own module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PaneMaker:
-    """Makes panes by their id; what a pane imports is imported when it is first wanted.
+    """Makes panes by id, and imports their modules on first use.
 
     ``graphics``: pictures by sixel or kitty where the terminal can. ``clock`` and ``devices`` are
     this machine's unless given.

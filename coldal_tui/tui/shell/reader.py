@@ -1,4 +1,4 @@
-"""Reads the project in a thread of its own: a new picture whenever something has changed."""
+"""Reads the project in its own thread, and posts a new view after each change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REVIVE_POLLS = 5
 
 
 def _give_back_memory() -> None:
-    """Return to the system what reading a large map had needed (glibc's malloc_trim(3))."""
+    """Return freed memory to the system after reading a large map (malloc_trim(3) of glibc)."""
     import ctypes
 
     with contextlib.suppress(AttributeError, OSError):
@@ -31,9 +31,9 @@ def _give_back_memory() -> None:
 
 
 class Reader(threading.Thread):
-    """Looks once a second whether the project has changed, and tells what it is now.
+    """Checks once a second whether the project has changed, and posts its new state.
 
-    A look costs a few file stamps and one SQLite pragma; nothing is told while nothing changes.
+    A check costs a few file stamps and one SQLite pragma; without a change nothing is posted.
     ``tell`` is called in this thread, with a ``View`` or with the error that reading met; the
     same error is told once.
     """
@@ -58,7 +58,7 @@ class Reader(threading.Thread):
         self._polls = 0
 
     def look(self) -> None:
-        """Look now, whatever the stamps say."""
+        """Read now, whether the stamps changed or not."""
         self._seen = None
         self._wake.set()
 
@@ -137,7 +137,7 @@ class Reader(threading.Thread):
         self._seen = None
 
     def _stamps(self, project: Project) -> Any:
-        """What differs after any change: by another process, by an editor, by a worker."""
+        """Stamps that differ after any change by a process, an editor or a worker."""
         layout = project.layout
         config = layout.config.stat()
         if layout.database.stat().st_ino != self._inode:

@@ -1,4 +1,4 @@
-"""What panes and actions may ask of the app: reads and changes in threads, dialogs, notices."""
+"""The services for panes and actions: reads and changes in threads, dialogs, notices."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class AppServices:
         self._app, self._log_file, self._changed = app, log_file, changed
 
     def on_screen(self, call: Callable[..., object], *given: object) -> None:
-        """Call on the UI thread; from a thread that may outlive the app."""
+        """Call on the UI thread, from a thread that may outlive the app."""
         if self._app.is_running:
             self._app.call_later(self.guarded, call, *given)
 
     def guarded(self, call: Callable[..., object], *given: object) -> None:
-        """Call; an error becomes a dialog, and the app goes on."""
+        """Call; an error becomes a dialog and the app continues."""
         try:
             call(*given)
         except Exception as error:
@@ -87,7 +87,7 @@ class AppServices:
         work: Callable[[Project, Progress], str | None],
         then: Callable[[], None] | None = None,
     ) -> None:
-        """As ``change``, with progress and a way to cancel."""
+        """Like ``change``, with progress and a way to cancel."""
         if self.readonly:
             self.tell("read only: nothing is changed")
             return
@@ -111,7 +111,7 @@ class AppServices:
         self.tasks.change(title, work, done, failed)
 
     def fail(self, error: Exception) -> None:
-        """A dialog with what, where and what to do."""
+        """Show an error dialog: what, where and remedy."""
         self._note(error)
         text = error_text(error, str(self._log_file))
         self._app.push_screen(Reading("that did not work", text, error=True))
@@ -142,7 +142,7 @@ class AppServices:
             self._app.notify(shown, markup=False, timeout=4)
 
     def read_text(self, title: str, text: Text) -> None:
-        """A window with a text to read."""
+        """Show a text in a window."""
         self._app.push_screen(Reading(title, text))
 
     def submit(self, title: str, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:

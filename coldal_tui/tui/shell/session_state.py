@@ -1,7 +1,7 @@
-"""What the app remembers between sessions: each person's view of each project, and the keys.
+"""Stores state between sessions: each person's view of each project, and the keys.
 
 The view lies below ``$XDG_STATE_HOME`` (``~/.local/state``), not in the project: colleagues on
-one project keep their own. Whatever can't be read or written is passed over, never an error.
+one project keep their own. Failures to read or write are ignored.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Memory:
 
     @property
     def keys_file(self) -> Path:
-        """``[keys]`` with ``"queue.skip" = "d"`` and the like; people edit it."""
+        """The file with ``[keys]`` and lines like ``"queue.skip" = "d"``; users edit it."""
         return self.config_folder / "keys.toml"
 
     def load(self) -> dict[str, Any]:
-        """The view as it was left; empty when there is none or it is damaged."""
+        """The last view; empty when there is none or the file is damaged."""
         return read_json_object(self.view_file)
 
     def save(self, state: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ class Memory:
 
 
 class SessionSaver:
-    """Keeps what ``collect`` gives (None: not now) in ``memory``, in a thread of ``aside``."""
+    """Saves the result of ``collect`` (None: not now) in ``memory``, in a thread of ``aside``."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SessionSaver:
         self._waiting = False
 
     def soon(self) -> None:
-        """Something may have changed."""
+        """Save soon: something may have changed."""
         if not self._waiting and self._app.is_running:
             self._waiting = True
             self._app.set_timer(SAVE_AFTER_S, self._save)
@@ -115,7 +115,7 @@ class SessionSaver:
             self._aside(lambda: self._memory.save(state))
 
     def at_once(self) -> None:
-        """Before the app ends."""
+        """Save now, before the app ends."""
         state = self._collect()
         if state is not None:
             self._memory.save(state)

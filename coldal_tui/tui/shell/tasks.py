@@ -18,7 +18,7 @@ TELL_EVERY_S = 0.1
 
 
 class Cancelled(BaseException):
-    """The person has thought better of it. Not an ``Exception``: nothing on the way catches it."""
+    """The user has cancelled. Not an ``Exception``, so that no handler in between catches it."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Task:
 
 
 class Tasks:
-    """Runs changes in the order they were asked for, reads beside them.
+    """Runs changes in order of request, and reads in parallel to them.
 
     ``moved`` is called (in the thread) when a task begins, goes on or ends.
     """
@@ -53,7 +53,7 @@ class Tasks:
 
     @property
     def busy(self) -> bool:
-        """Whether a change is under way or waits."""
+        """Whether a change is running or waiting."""
         return self._waiting > 0
 
     def change(
@@ -63,7 +63,7 @@ class Tasks:
         then: Callable[[T], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Run ``work`` after all that was asked before; ``then`` or ``failed`` in the thread."""
+        """Run ``work`` after earlier changes, then ``then`` or ``failed`` in the thread."""
         self._waiting += 1
         task = Task(title)
 
@@ -105,7 +105,7 @@ class Tasks:
         then: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Run ``work`` on a read-only project; of one ``key`` only the newest is answered."""
+        """Run ``work`` on a read-only project; per ``key`` only the newest request is answered."""
         number = self._newest[key] = self._newest.get(key, 0) + 1
 
         def run() -> None:
@@ -124,11 +124,11 @@ class Tasks:
         self._reads.submit(run)
 
     def aside(self, work: Callable[[], Any]) -> Future[Any]:
-        """Something small that touches a disk but no project."""
+        """Run a small task that uses the disk but no project."""
         return self._reads.submit(work)
 
     def stop(self) -> None:
-        """Cancel what can be cancelled, and don't wait for reads."""
+        """Cancel tasks that can be cancelled, without waiting for reads."""
         if self._current is not None:
             self._current.cancel.set()
         self._reads.shutdown(wait=False, cancel_futures=True)

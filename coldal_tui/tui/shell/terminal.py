@@ -1,4 +1,4 @@
-"""The terminal as the app finds it: what it can show, and keeping others from writing on it."""
+"""The terminal: what it can show, and how other output is kept off the screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG_BYTES = 1_000_000
 
 
 def can_unicode() -> bool:
-    """Whether this locale's encoding has the glyphs that the app draws with."""
+    """Whether the locale's encoding can show the app's glyphs."""
     return locale.getencoding().lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
@@ -49,7 +49,7 @@ def private_terminal(log: Path) -> Iterator[None]:
 
 
 def _open_log(path: Path) -> io.TextIOWrapper:
-    """The app's log, begun anew when it has grown large; nowhere when it can't be written."""
+    """The app's log, started again when large; discarded when it can't be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > LOG_BYTES:

@@ -1,1 +1,1 @@
-"""Parts that panes are made of."""
+"""Widgets that panes are built from."""

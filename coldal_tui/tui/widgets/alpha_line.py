@@ -1,4 +1,4 @@
-"""The line on which α is moved: from diversity alone to entropy alone."""
+"""The slider for α, from diversity alone to entropy alone."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AlphaLine(Widget, can_focus=True):
         return self._hundredths / 100
 
     def open(self, alpha: float) -> None:
-        """Begin at the round's own α."""
+        """Open the slider at the round's own α."""
         self._hundredths = self._own = round(alpha * 100)
         self._told = ""
         self.display = True
@@ -65,7 +65,7 @@ class AlphaLine(Widget, can_focus=True):
         self.display = False
 
     def tell(self, words: str) -> None:
-        """What this α would change."""
+        """Show what this α would change."""
         if words != self._told:
             self._told = words
             self.refresh()
@@ -89,7 +89,7 @@ class AlphaLine(Widget, can_focus=True):
 
 
 def alpha_text(hundredths: int, own: int, told: str, width: int, look: Look) -> Text:
-    """The slider with its ends, what it would change, and the keys as far as there is room.
+    """The slider with its ends, its effect on the queue, and the keys if there is room.
 
     ``own`` is the α that the round was picked with, in hundredths; it is marked.
     """

@@ -1,4 +1,4 @@
-"""Which columns of a table fit a width, and how wide each is: pure arithmetic."""
+"""Chooses the table columns that fit a width, and their widths: pure arithmetic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Placed:
-    """A column at its place: ``index`` in the model's columns, ``x`` from the first column."""
+    """A column with its position: ``index`` in the model's columns, ``x`` from the first column."""
 
     index: int
     x: int
@@ -50,7 +50,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Fit:
-    """The columns that are drawn, left to right; ``before`` and ``after``: whether some are not."""
+    """The visible columns, left to right; ``before``, ``after``: whether some are hidden there."""
 
     placed: tuple[Placed, ...]
     before: bool
@@ -82,7 +82,7 @@ def fit_columns(columns: Sequence[Column], width: int, skip: int = 0) -> Fit:
 
 
 def _chosen(columns: Sequence[Column], width: int, skip: int, gap: int) -> list[int]:
-    """Indices of the columns that are drawn, in the order of the columns."""
+    """Indices of the visible columns, in column order."""
     movable = [n for n, column in enumerate(columns) if column.priority]
     hidden = set(movable[:skip])
     shown = [n for n in range(len(columns)) if n not in hidden]

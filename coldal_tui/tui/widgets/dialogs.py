@@ -1,4 +1,4 @@
-"""Small windows over the screen: an error, a question, a line of text, a choice, a text to read."""
+"""Dialogs: an error, a question, a line of text, a choice, a text to read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOVES: list[BindingType] = [
 
 
 class Reading(ModalScreen[None]):
-    """A text to read: help, the answer of a command, an error."""
+    """Shows a text: help, the output of a command, an error."""
 
     DEFAULT_CSS = """
     Reading { align: center middle; }
@@ -56,7 +56,7 @@ class Reading(ModalScreen[None]):
                 yield Static(self._text, id="text")
 
     def append(self, text: Text, *, follow: bool = False) -> None:
-        """More of the text; with ``follow`` its end is kept in view."""
+        """Append text; with ``follow`` the end stays visible."""
         self._text.append_text(text)
         if self.is_attached:
             self.query_one("#text", Static).update(self._text)
@@ -72,7 +72,7 @@ class Reading(ModalScreen[None]):
 
 
 def error_text(error: Exception, log: str) -> Text:
-    """What, where, what to do, and where more is written."""
+    """The error: what, where, remedy, and where to read more."""
     text = Text()
     if isinstance(error, ColdalError):
         text.append(visible(error.what, keep="\n") + "\n", style="bold")
@@ -88,7 +88,7 @@ def error_text(error: Exception, log: str) -> Text:
 
 
 class Confirm(ModalScreen[bool]):
-    """A yes or no question; escape is no."""
+    """Asks a yes or no question; escape means no."""
 
     DEFAULT_CSS = """
     Confirm { align: center middle; }
@@ -120,7 +120,7 @@ class Confirm(ModalScreen[bool]):
 
 
 class Ask(ModalScreen[str | None]):
-    """A line of text; escape gives none."""
+    """Asks for a line of text; escape returns none."""
 
     DEFAULT_CSS = """
     Ask { align: center middle; }
@@ -150,7 +150,7 @@ class Ask(ModalScreen[str | None]):
 
 
 class Choose(ModalScreen[str | None]):
-    """One of several; escape gives none."""
+    """Asks for one of several choices; escape returns none."""
 
     DEFAULT_CSS = """
     Choose { align: center middle; }

@@ -1,4 +1,4 @@
-"""Widgets that show lines of text, and draw them again only when they differ."""
+"""Widgets that show lines of text and redraw only changed ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Paint = Callable[[int, int], Content]
 
 
 class Drawing(Static):
-    """Lines made elsewhere, to fit; as high as they are unless styled otherwise.
+    """Shows lines made elsewhere; as high as they are unless styled otherwise.
 
     With ``wraps`` it is a message that takes the lines it needs.
     """
@@ -36,7 +36,7 @@ class Drawing(Static):
 
 
 class Painted(Widget):
-    """A picture that is made for whatever width and height it has; the layout gives them."""
+    """Shows content drawn for the width and height that the layout gives."""
 
     DEFAULT_CSS = "Painted { text-wrap: nowrap; text-overflow: clip; }"
 
@@ -46,7 +46,7 @@ class Painted(Widget):
         self._painted = Content()
 
     def draw(self, paint: Paint) -> None:
-        """Show what ``paint`` makes of a width and a height, now and in other sizes."""
+        """Show the result of ``paint`` for the current size, and again after each resize."""
         self._paint = paint
         if not paint(*self.content_size).is_same(self._painted):
             self.refresh()

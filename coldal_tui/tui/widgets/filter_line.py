@@ -1,4 +1,4 @@
-"""The line in which a filter is typed: live, with what it lets through beside it."""
+"""The input line for a filter, with the number of matching rows beside it while typing."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class FilterLine(Horizontal):
             self.text = text
 
     class Kept(Changed):
-        """Enter: the filter stays and the keys go back to the rows."""
+        """Enter: the filter is kept and the rows get the keys again."""
 
     class Dropped(Message):
-        """Escape: no filter any more."""
+        """Escape: the filter is removed."""
 
     def __init__(self, complete: Callable[[str], str | None]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class FilterLine(Horizontal):
         self.display = False
 
     def hint(self, text: str, *, error: bool = False) -> None:
-        """What the filter lets through, or what is wrong with it."""
+        """Show how many rows match, or what is wrong with the filter."""
         hint = self.query_one(".hint", Static)
         hint.set_class(error, "-error")
         hint.update(Text(visible(text), no_wrap=True, overflow="ellipsis"))

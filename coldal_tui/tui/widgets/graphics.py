@@ -1,4 +1,4 @@
-"""Pictures by sixel or kitty graphics, in terminals that have them (extra ``graphics``)."""
+"""Images by sixel or kitty graphics, in terminals that support them (extra ``graphics``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STROKE = 240
 
 
 def prepare_graphics() -> str:
-    """Ask the terminal what it can show; empty when it can, else why pictures stay in cells.
+    """Ask the terminal for graphics support; returns "" or the reason why there is none.
 
     Call it before the app runs: afterwards the terminal's answers would go to the app.
     """
@@ -32,14 +32,14 @@ def prepare_graphics() -> str:
 
 
 def why_no_graphics() -> str:
-    """As ``prepare_graphics``, without asking the terminal: for when the app runs."""
+    """Like ``prepare_graphics``, but without asking the terminal, for use while the app runs."""
     if _MODULE not in sys.modules:
         return INSTALL
     return "" if _protocol_widget() is not None else NO_PROTOCOL
 
 
 def _protocol_widget() -> Any:
-    """The widget that speaks this terminal's protocol; None where it has none."""
+    """The widget for this terminal's protocol; None if it has none."""
     from textual_image import renderable
     from textual_image.widget import Image
 
@@ -48,7 +48,7 @@ def _protocol_widget() -> Any:
 
 
 def picture_view(graphics: bool, *, id: str | None = None) -> PictureView:
-    """A view in true pixels where ``graphics`` are wanted and can be had, else in cells."""
+    """A view in real pixels if ``graphics`` are wanted and supported, otherwise in cells."""
     if graphics and not why_no_graphics():
         from textual_image.widget import get_cell_size
 
@@ -58,14 +58,14 @@ def picture_view(graphics: bool, *, id: str | None = None) -> PictureView:
 
 
 class GraphicView(PictureView):
-    """Shows a ``Picture`` in the terminal's own pixels."""
+    """Shows a ``Picture`` in the terminal's real pixels."""
 
     DEFAULT_CSS = """
     GraphicView > * { width: 100%; height: 100%; }
     """
 
     def __init__(self, image_widget: Any, cell: tuple[int, int], *, id: str | None = None) -> None:
-        """``image_widget``: makes a widget with an ``image``; ``cell``: its pixels across, down."""
+        """``image_widget`` makes a widget with an ``image``; ``cell``: its width, height (px)."""
         super().__init__(id=id)
         self._image_widget, self._cell = image_widget, cell
 
@@ -107,7 +107,7 @@ class GraphicView(PictureView):
 
 
 def _letter(image: Any, edges: Edges, inside: Any, size: int) -> None:
-    """Write the letters of the sides into the picture."""
+    """Draw the letters of the sides into the image."""
     from PIL import ImageDraw, ImageFont
 
     if not inside.any():

@@ -1,4 +1,4 @@
-"""The keys that work now, in one line: those of the pane first, help always at the end."""
+"""The current keys in one line: those of the pane first, help always last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAST = ("app.help", "app.quit")
 
 @dataclass(frozen=True)
 class KeyHint:
-    """One key: how it is shown, what it does, the key to press for a click, whether it can."""
+    """One key: its display, its action, the key that a click presses, whether it is enabled."""
 
     shown: str
     words: str
@@ -32,7 +32,7 @@ class KeyHint:
 
 
 def fitted(hints: Sequence[KeyHint], width: int) -> tuple[list[KeyHint], list[KeyHint]]:
-    """Those on the left that fit beside those on the right."""
+    """The hints on the left that fit beside those on the right."""
     right = [hint for name in LAST for hint in hints if hint.name == name]
     room = width - sum(hint.width + 2 for hint in right) - 1
     left = []
@@ -47,7 +47,7 @@ def fitted(hints: Sequence[KeyHint], width: int) -> tuple[list[KeyHint], list[Ke
 
 
 class KeyLine(Widget):
-    """What Textual's footer shows, cut by importance; a click presses the key."""
+    """Shows the keys of Textual's footer, most important first; a click presses the key."""
 
     DEFAULT_CSS = """
     KeyLine { height: 1; dock: bottom; background: $background; color: $foreground; }

@@ -1,4 +1,4 @@
-"""Which rows are marked, by key; and the range that is being drawn from an anchor."""
+"""Marked rows, by key, and the range being selected from an anchor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from coldal_tui.tui.widgets.table_model import TableModel
 
 
 class Marks:
-    """Marked keys. They outlast the rows: those that a filter hides are marked when it ends."""
+    """Marked keys. Marks stay while a filter hides their rows."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -16,11 +16,11 @@ class Marks:
 
     @property
     def ranging(self) -> bool:
-        """Whether a range is being drawn."""
+        """Whether a range is being selected."""
         return self._anchor is not None
 
     def range(self, model: TableModel, cursor: int) -> range:
-        """Rows between the anchor and the cursor, both included."""
+        """The rows from the anchor to the cursor, both included."""
         start = None if self._anchor is None else model.find(self._anchor)
         if start is None or not model.row_count:
             return range(0)
@@ -32,7 +32,7 @@ class Marks:
         return self.ranging and row in self.range(model, cursor)
 
     def listed(self, model: TableModel, cursor: int) -> list[str]:
-        """Marked keys that the model has, in its order."""
+        """The marked keys that the model has, in model order."""
         rows = {row for key in self._keys if (row := model.find(key)) is not None}
         rows.update(self.range(model, cursor))
         return [model.key(row) for row in sorted(rows)]
@@ -44,12 +44,12 @@ class Marks:
         self._anchor = key
 
     def keep_range(self, model: TableModel, cursor: int) -> None:
-        """The range becomes marks."""
+        """Turn the range into marks."""
         self._keys.update(model.key(row) for row in self.range(model, cursor))
         self._anchor = None
 
     def set(self, keys: Iterable[str]) -> bool:
-        """Mark exactly these; whether that changed anything."""
+        """Mark exactly these keys; returns whether that changed anything."""
         before, ranging = self._keys, self.ranging
         self._keys, self._anchor = set(keys), None
         return ranging or before != self._keys

@@ -1,4 +1,4 @@
-"""A picture on the screen, in cells of characters; only lines that changed are drawn again."""
+"""Shows an image in character cells, redrawing only changed lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from coldal_tui.tui.drawing.picture_scaling import Frame
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A drawing with what it takes to put it on a screen of any size."""
+    """A drawing with what is needed to show it at any size."""
 
     drawing: Drawing
     spacing: tuple[float, float]
@@ -46,7 +46,7 @@ class Picture:
 
 
 class PictureView(Widget):
-    """Shows a ``Picture`` as large as there is room, in the middle."""
+    """Shows a ``Picture`` as large as possible, centred."""
 
     DEFAULT_CSS = """
     PictureView { width: 1fr; height: 1fr; }
@@ -58,7 +58,7 @@ class PictureView(Widget):
         self._strips: list[Strip] = []
 
     def show(self, picture: Picture | None) -> None:
-        """Show another picture, or none."""
+        """Show another image, or none."""
         self._picture = picture
         self._redraw()
 
@@ -75,7 +75,7 @@ class PictureView(Widget):
 
     @property
     def frame(self) -> Frame | None:
-        """What of the picture is seen now."""
+        """The visible part of the image."""
         picture, size = self._picture, self.size
         if picture is None or not size.area:
             return None
@@ -96,7 +96,7 @@ class PictureView(Widget):
         self._redraw()
 
     def _redraw(self) -> None:
-        """Draw anew, and ask for those lines that came out different."""
+        """Draw again, and refresh only the lines that changed."""
         before, self._strips = self._strips, self._drawn()
         if len(before) != len(self._strips):
             self.refresh()
@@ -120,7 +120,7 @@ class PictureView(Widget):
 
 
 def strips(canvas: Canvas, base: Style) -> list[Strip]:
-    """The canvas as lines of styled text; cells without colours look like ``base``."""
+    """The canvas as lines of styled text; cells without colour get the style ``base``."""
     rows, columns = canvas.chars.shape
     if not columns:
         return [Strip([])] * rows

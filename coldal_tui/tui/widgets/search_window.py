@@ -1,4 +1,4 @@
-"""A window with rows in groups, searched while one types."""
+"""A window of grouped rows with a search field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST = 500
 
 @dataclass(frozen=True)
 class SearchRow:
-    """One row of a group: a name, and what is said of it."""
+    """One row of a group: a name and its description."""
 
     group: str
     name: str
@@ -30,7 +30,7 @@ class SearchRow:
 
 
 def matching_rows(rows: Sequence[SearchRow], typed: str) -> list[SearchRow]:
-    """Rows in whose group, name or words every typed word occurs, whatever its case."""
+    """The rows that contain every typed word in their group, name or text, ignoring case."""
     wanted = typed.casefold().split()
     return [
         row
@@ -40,7 +40,7 @@ def matching_rows(rows: Sequence[SearchRow], typed: str) -> list[SearchRow]:
 
 
 def rows_text(rows: Sequence[SearchRow], column: int) -> Text:
-    """Rows under the titles of their groups with their counts; names in ``column`` cells."""
+    """The rows under their group titles and counts; names in ``column`` cells."""
     text = Text()
     counts: dict[str, int] = {}
     for row in rows:

@@ -1,10 +1,10 @@
-"""For panes whose pictures cost something: they are worked out only while they can be seen."""
+"""A mixin for panes that are expensive to draw: they are updated only while visible."""
 
 from __future__ import annotations
 
 
 class WhileSeen:
-    """Put before ``Pane`` in a pane's bases; ``catch_up`` is called when it comes into view.
+    """Put it before ``Pane`` in the bases; ``catch_up`` is called when the pane becomes visible.
 
     ``show`` notes what is new and calls ``catch_up`` only if the pane is ``seen``.
     """
@@ -20,7 +20,7 @@ class WhileSeen:
         self.looked_away()
 
     def catch_up(self) -> None:
-        """The pane is on the screen: bring it up to date."""
+        """Update the pane: it is visible."""
 
     def looked_away(self) -> None:
-        """The pane is no longer on the screen: stop what is only for the eyes."""
+        """Stop work that only serves the display: the pane is hidden."""

@@ -1,4 +1,4 @@
-"""Two pictures side by side, turned, zoomed and paged together."""
+"""Two images side by side, sharing plane, zoom and slice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOW = 16
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One picture: its title, what is drawn over it; without ``slices``, words in its place."""
+    """One image with its title and overlays; without ``slices``, a text instead."""
 
     title: str
     slices: Slices | None
@@ -33,7 +33,7 @@ class Side:
 
 
 class Compare(Widget):
-    """Two ``Side``s and words below; it takes no keys itself."""
+    """Shows two ``Side``s and a text below; takes no keys itself."""
 
     DEFAULT_CSS = """
     Compare {
@@ -75,7 +75,7 @@ class Compare(Widget):
         self.call_after_refresh(self._draw)
 
     def show(self, key: str, left: Side, right: Side, facts: Content) -> None:
-        """Show two sides; ``key`` says of what, so that the same is seen as it was before."""
+        """Show two sides; ``key`` names what is compared, so that the same view is kept."""
         self._sides = left, right
         main = left.slices or right.slices
         if main is not None:
@@ -90,7 +90,7 @@ class Compare(Widget):
 
     @property
     def volume(self) -> bool:
-        """Whether there are slices to go through."""
+        """Whether there are slices to page through."""
         return self._main is not None and self._main.volume
 
     @property
@@ -120,7 +120,7 @@ class Compare(Widget):
         return Picture(drawing, plane.spacing, edges_of(plane), eye.view)
 
     def _eye_for(self, slices: Slices) -> Eye:
-        """The same place in both; in one of another shape, its own best place."""
+        """The same view in both; a side of another shape gets its own best view."""
         eye, main = self._eye, self._main
         if main is None or slices is main:
             return eye
@@ -141,7 +141,7 @@ class Compare(Widget):
             self._look_with(self._eye.on_slice(self._main, self._eye.index + by))
 
     def turn(self) -> None:
-        """The next plane of a volume."""
+        """Switch to the next plane of a volume."""
         main = self._main
         if main is not None and main.volume:
             axis = main.axes[(main.axes.index(self._eye.axis) + 1) % 3]
@@ -161,6 +161,6 @@ class Compare(Widget):
         self._look_with(replace(self._eye, view=Eye().view))
 
     def tint(self) -> None:
-        """Outlines become areas, and back."""
+        """Switch between outlines and filled areas."""
         self._tinted = not self._tinted
         self._draw()

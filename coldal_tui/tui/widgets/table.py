@@ -1,6 +1,6 @@
-"""A table for any number of rows: only what is on the screen is ever drawn or kept.
+"""A table for any number of rows: only visible rows are drawn or kept.
 
-A model says what the columns are and what stands in a row; nothing is made per row::
+A model defines the columns and the cells of a row; nothing is made per row::
 
     class Labels:
         columns = (
@@ -122,7 +122,7 @@ class BigTable(ScrollView, can_focus=False):
             self.column = column
 
     class Marked(_TableMessage):
-        """Other rows are marked now."""
+        """The marked rows have changed."""
 
     def __init__(
         self, model: TableModel | None = None, *, id: str | None = None, classes: str | None = None
@@ -169,7 +169,7 @@ class BigTable(ScrollView, can_focus=False):
 
     @property
     def page(self) -> int:
-        """Rows that are on the screen together."""
+        """The number of visible rows."""
         return max(1, self.size.height - 1)
 
     def set_model(self, model: TableModel, *, keep: str | None = None) -> None:
@@ -199,7 +199,7 @@ class BigTable(ScrollView, can_focus=False):
             self.post_message(self.Moved(self, self.current))
 
     def refresh_rows(self, keys: Iterable[str] | None = None) -> None:
-        """Ask the model anew for these rows (None: all that are on the screen)."""
+        """Ask the model again for these rows (None: all that are on the screen)."""
         rows = None if keys is None else {self._model.find(key) for key in keys}
         for known in list(self._lines.keys()):
             if rows is None or known[0] in rows:
@@ -265,11 +265,11 @@ class BigTable(ScrollView, can_focus=False):
         return self._marks.ranging
 
     def chosen(self) -> list[str]:
-        """What an action is meant for: the marked rows, else the cursor's where it is seen."""
+        """The rows for an action: the marked ones, else the cursor's if it is visible."""
         return self.marked or ([] if self.current is None or self._hidden else [self.current])
 
     def toggle_mark(self) -> None:
-        """Mark the cursor's row, or take its mark off, and go one down; a range is closed."""
+        """Mark or unmark the cursor's row and go one down; an open range is finished."""
         if self.ranging:
             self.toggle_range()
         elif self.current is not None:
@@ -278,7 +278,7 @@ class BigTable(ScrollView, can_focus=False):
             self.move("down")
 
     def toggle_range(self) -> None:
-        """Begin a range at the cursor, or keep the range that it has drawn."""
+        """Start a range at the cursor, or mark the open range."""
         if self.ranging:
             self._marks.keep_range(self._model, self._cursor)
         elif self.current is not None:
@@ -286,14 +286,14 @@ class BigTable(ScrollView, can_focus=False):
         self._marks_changed()
 
     def mark(self, keys: Iterable[str]) -> bool:
-        """Mark exactly these; whether that changed anything."""
+        """Mark exactly these keys; returns whether that changed anything."""
         changed = self._marks.set(keys)
         if changed:
             self._marks_changed()
         return changed
 
     def invert_marks(self) -> None:
-        """Mark what is not marked, of the rows that the model has now."""
+        """Invert the marks of the model's rows."""
         marked = set(self.marked)
         everything = map(self._model.key, range(self.row_count))
         self.mark([key for key in everything if key not in marked])
@@ -326,7 +326,7 @@ class BigTable(ScrollView, can_focus=False):
 
     @property
     def _width(self) -> int:
-        """Cells of a line, beside the scrollbar where there is one."""
+        """Cells of a line, without the scrollbar if there is one."""
         return self.size.width - (self.row_count + 1 > self.size.height)
 
     def _measure(self) -> None:
@@ -373,18 +373,18 @@ class BigTable(ScrollView, can_focus=False):
 
     @property
     def _in_use(self) -> bool:
-        """Whether it, or what is around it (its pane), has the focus."""
+        """Whether the table or its pane has the focus."""
         focused = self.screen.focused
         return focused is not None and focused in self.ancestors_with_self
 
     def hide_cursor(self, hidden: bool) -> None:
-        """Draw no cursor, since what people look at is in none of the rows; or draw it again."""
+        """Hide the cursor because no row shows the current scan; or show it again."""
         if hidden != self._hidden:
             self._hidden = hidden
             self._refresh_row(self._cursor)
 
     def refresh_cursor(self) -> None:
-        """The focus has come or gone: the cursor's row looks different."""
+        """Redraw the cursor's row after a change of focus."""
         self._refresh_row(self._cursor)
 
     def _scroll_to_row(self, top: int) -> None:
@@ -405,7 +405,7 @@ class BigTable(ScrollView, can_focus=False):
             self.refresh(Region(0, y, self.size.width, 1))
 
     def _redraw_changed(self) -> None:
-        """Ask for those lines that would come out different from what is on the screen."""
+        """Refresh only the lines that would look different."""
         if not self.is_mounted:
             return
         for y in range(self.size.height):

@@ -62,7 +62,7 @@ class LinePainter:
         return fitted(title, room, "end", self.look.ellipsis)
 
     def row(self, cells: Sequence[Cell], base: Style, *, here: bool, marked: bool) -> Strip:
-        """A row's cells on ``base``, after the cursor's glyph and the mark."""
+        """A row: the cursor's glyph and the mark, then the cells on ``base``."""
         lead = (self.look.cursor if here else " ") + (self.look.mark if marked else " ")
         segments = [Segment(lead, base + self.style("accent"))]
         plain: list[str] = []  # runs of plain text become one segment: fewer are drawn faster
@@ -91,7 +91,7 @@ class LinePainter:
         return Strip(segments, self.width)
 
     def _styled(self, cell: Text, shown: str, base: Style) -> list[Segment]:
-        """A styled cell without its padding; one that was cut has the style of its whole."""
+        """A styled cell without padding; a shortened one keeps the style of the whole."""
         whole = base + self._named(cell.style)
         if not cell.spans or shown != cell.plain:
             return [Segment(shown, whole)]

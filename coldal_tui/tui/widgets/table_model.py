@@ -1,4 +1,4 @@
-"""What a table shows: columns, rows by number, and a lasting key for each row."""
+"""The protocol of a table's data: columns, rows by number, and a stable key per row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cell = str | Text
 
 
 class TableModel(Protocol):
-    """What a table shows. ``key`` is a row's lasting identity: cursor and marks go by it."""
+    """The data of a table. ``key`` identifies a row permanently, for cursor and marks."""
 
     @property
     def columns(self) -> Sequence[Column]: ...
@@ -24,10 +24,10 @@ class TableModel(Protocol):
     def key(self, row: int) -> str: ...
 
     def find(self, key: str) -> int | None:
-        """The row with this key; None when it is not (or no longer) there."""
+        """The row with this key; None if there is none (any more)."""
 
     def cells(self, row: int) -> Sequence[Cell]:
-        """What stands in a row, a cell for each of ``columns``."""
+        """The cells of a row, one for each of ``columns``."""
 
 
 class _Empty:

@@ -1,4 +1,4 @@
-"""A pane around one table: the keys that every table has."""
+"""A pane with one table, and the keys that all tables share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _move(keys: str, how: str) -> Binding:
 
 
 class TablePane(Pane, can_focus=True):
-    """A pane with a ``BigTable``; it has the focus itself and moves the table's cursor."""
+    """A pane with a ``BigTable``; the pane has the focus and moves the table's cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         _move("j,down", "down"),

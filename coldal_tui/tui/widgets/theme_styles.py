@@ -14,7 +14,7 @@ class ThemeStyles:
         self._known: dict[str, Style] = {}
 
     def clear(self) -> None:
-        """The theme, or the widget's state, is another."""
+        """Forget all styles: the theme or the widget's state has changed."""
         self._known.clear()
 
     def __call__(self, name: str) -> Style:

@@ -1,1 +1,1 @@
-"""What a job does: encoders, segmentation, and the steps that workers run. Knows no database."""
+"""The work of jobs: encoders, segmentation, and the steps that workers run. Uses no database."""

@@ -63,7 +63,7 @@ class _Prepared:
 
 
 class Embedder:
-    """Makes vectors of scans with an encoder, in this process."""
+    """Computes vectors of scans with an encoder, in this process."""
 
     def __init__(self, encoder: Encoder, spec: EmbedSpec, read: Read = read_scan) -> None:
         self.device = encoder.device
@@ -73,7 +73,7 @@ class Embedder:
         self._batch_size = max(1, spec.batch_size)
 
     def __call__(self, scans: Sequence[ScanInput]) -> Generator[Outcome]:
-        """What came of each scan, in their order."""
+        """The outcome of each scan, in the order of the scans."""
         threads = max(1, min(self._threads or usable_processors(), len(scans)))
         if self.device == "cpu":
             return _one_by_one(scans, self._encoder, self._read, threads)
@@ -81,7 +81,7 @@ class Embedder:
 
 
 class VectorMaker(Protocol):
-    """Makes vectors of scans, with the encoder on ``device``, here or in other processes."""
+    """Computes vectors of scans with the encoder on ``device``, here or in other processes."""
 
     device: str
 
@@ -90,7 +90,7 @@ class VectorMaker(Protocol):
 
 
 def load_embedder(spec: EmbedSpec) -> Embedder:
-    """An embedder as ``spec`` asks for it; its scans play no part.
+    """The embedder that ``spec`` describes; its scans are not used.
 
     Raises
     ------
@@ -107,16 +107,16 @@ def embed(
     clock: Callable[[], float] = time.monotonic,
     elsewhere: VectorMaker | None = None,
 ) -> StepResult:
-    """Embed ``spec.scans`` (but those that this very encoder has embedded before) in ``folder``.
+    """Embed ``spec.scans`` in ``folder``, except those that this same encoder embedded before.
 
-    Shards of an earlier run of the same job that still hold are kept; only the other scans are
-    read. A scan that can't be read is reported as failed and stops nothing; it is tried again
-    when the job is run again. With ``elsewhere``, other processes make the vectors.
+    Shards of an earlier run of the same job that are still valid are kept; only the other scans are
+    read. A scan that can't be read is reported as failed and stops nothing; it is tried again when
+    the job runs again. With ``elsewhere``, other processes make the vectors.
 
     Returns
     -------
     StepResult : the shards and their sidecars; ``result`` has ``encoder``, ``encoder_hash``,
-        ``dim``, ``record`` (how the vectors came about) and ``shards``
+        ``dim``, ``record`` (how the vectors were made) and ``shards``
         (``file``, ``sha256``, ``scan_ids`` in row order).
 
     Raises
@@ -223,7 +223,7 @@ def _run_group(group: list[_Prepared], encoder: Encoder, size: int) -> Iterator[
 
 
 def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
-    """Vectors of all slices. The last batch is filled up: one shape, so one choice of kernel."""
+    """Vectors of all slices. The last batch is padded: one shape, so one choice of kernel."""
     if not inputs:
         return torch.empty(0, encoder.info.dim)
     slices = torch.cat(inputs)
@@ -257,7 +257,7 @@ def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
 
 
 def _outcome(prepared: _Prepared, encoder: Encoder, vectors: Tensor) -> Outcome:
-    """One vector from those of a scan's slices, ``(S, dim)``."""
+    """Pool the vectors of a scan's slices, ``(S, dim)``, into one."""
     pooled = encoder.pool(vectors.numpy(), prepared.foreground)
     if not np.isfinite(pooled).all():
         reason = "its vector is not finite: the pixels hold NaN or infinity"
@@ -266,7 +266,7 @@ def _outcome(prepared: _Prepared, encoder: Encoder, vectors: Tensor) -> Outcome:
 
 
 def _in_order(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
-    """``work`` of each item on ``threads`` threads, in order; only a few are held at a time."""
+    """Run ``work`` on each item in ``threads`` threads, in order, holding only a few at a time."""
     ahead = 2 * threads
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     running: deque[Future[_R]] = deque()
@@ -300,7 +300,7 @@ def _exact_convolutions() -> Iterator[None]:
 
 
 def _device(wanted: str) -> str:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there."""
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to a device that exists."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
         return "cuda" if count else "cpu"
@@ -315,7 +315,7 @@ def _device(wanted: str) -> str:
 
 
 def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
-    """How the vectors came about, for the project's provenance."""
+    """How the vectors were made, for the project's provenance."""
     info = encoder.info
     return {
         "title": info.title,

@@ -1,4 +1,4 @@
-"""The ``evaluate`` job: a run against masks that never become labels."""
+"""The ``evaluate`` job: measures a run on masks that never become labels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Measured:
 def evaluate(
     spec: EvaluateSpec, folder: Path, report: Reporter, readers: Readers | None = None
 ) -> StepResult:
-    """Measure ``spec.run`` on labelled scans; goes on after the last one of an earlier try.
+    """Measure ``spec.run`` on labelled scans, continuing after the last one of an earlier attempt.
 
     Writes ``evaluation.json``.
 
@@ -75,7 +75,7 @@ def measure(
 ) -> Measured:
     """Predict and measure each scan at native resolution; a scan that fails is listed.
 
-    What the journal knows is not measured again.
+    Scans in the journal are not measured again.
     """
     ordered = sorted(scans, key=lambda labelled: labelled.scan.scan_id)
     known = journal.read() if journal else {}

@@ -1,4 +1,4 @@
-"""Results as they come, one line each, so that an interrupted step goes on where it was."""
+"""A journal of results, one per line, so that an interrupted step can continue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Journal:
-    """A file of JSON lines of which the first names the model that the others are of.
+    """A file of JSON lines; the first names the model that made the others.
 
     A journal of another model is started anew.
     """
@@ -19,7 +19,7 @@ class Journal:
         self._head = {"model": model}
 
     def read(self) -> list[dict[str, Any]]:
-        """The rows known so far; a line torn by a crash ends the reading."""
+        """The rows so far; reading ends at a line cut off by a crash."""
         rows = whole_lines(self._path)
         if not rows or rows[0] != self._head:
             rows = [self._head]
@@ -33,7 +33,7 @@ class Journal:
 
 
 def whole_lines(path: Path) -> list[Any]:
-    """The rows of a journal as far as they are whole, its head first; none where there is none."""
+    """The complete rows of a journal, its head first; empty if there is no file."""
     rows: list[Any] = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""The map step: embeddings from their shards to 2-D positions, a new map version."""
+"""The map step: reads embeddings and writes 2-D positions as a new map version."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_map(spec: MapSpec, folder: Path, report: Reporter) -> StepResult:
 def _place_new(
     scan_ids: tuple[str, ...], vectors: NDArray[np.float32], base_path: Path
 ) -> tuple[NDArray[np.float64], int]:
-    """Known scans keep their points; the others are placed by their neighbours."""
+    """Place new scans by their neighbours; known scans keep their points."""
     base = load_map(base_path)
     known = base.index()
     old = np.array([n for n, name in enumerate(scan_ids) if name in known], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What an evaluation keeps in its folder while it goes on: one line for each measured scan."""
+"""The journal of an evaluation: one line per measured scan."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ JOURNAL_FILE = "measured.jsonl"
 
 
 class MeasuredJournal:
-    """Metrics as they come, so that an interrupted evaluation goes on where it was."""
+    """A journal of metrics, so that an interrupted evaluation can continue."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self._journal = Journal(folder / JOURNAL_FILE, model)
 
     def read(self) -> dict[str, dict[str, ClassMetrics]]:
-        """The metrics known so far, by scan and class."""
+        """The metrics so far, by scan and class."""
         return {
             row["scan_id"]: msgspec.convert(row["classes"], dict[str, ClassMetrics])
             for row in self._journal.read()

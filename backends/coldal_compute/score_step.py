@@ -1,4 +1,4 @@
-"""The ``score`` job: how unsure a run is about each scan, and what it predicts for some."""
+"""The ``score`` job: a run's uncertainty on each scan, and predictions for some."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Scored:
 
 
 class Scorer:
-    """Scores scans with a run in this process, and writes what it predicts for some."""
+    """Scores scans with a run in this process, and writes predictions for some."""
 
     def __init__(self, spec: ScoreSpec, folder: Path, readers: Readers | None = None) -> None:
         self._readers = readers or file_readers()
@@ -51,7 +51,10 @@ class Scorer:
         self._folder = folder
 
     def __call__(self, scans: Sequence[ScanInput]) -> Iterator[Scored]:
-        """What came of each scan, in their order. Raises ColdalError when memory runs out."""
+        """The outcome of each scan, in the order of the scans.
+
+        Raises ColdalError when memory runs out.
+        """
         for scan, loaded in read_ahead(scans, self._load):
             try:
                 scores = _score_one(scan, loaded(), self._models, self._wanted, self._folder)
@@ -77,7 +80,7 @@ def score(
     readers: Readers | None = None,
     elsewhere: Callable[[Sequence[ScanInput]], Iterator[Scored]] | None = None,
 ) -> StepResult:
-    """Score ``spec.scans`` with ``spec.run``; goes on after the last scan of an earlier try.
+    """Score ``spec.scans`` with ``spec.run``, continuing after the last scan of an earlier attempt.
 
     Files: ``entropies.json`` (``{scan_id: H}``), ``scores.json`` (``{scan_id: ScanScores}``: the
     other means of the entropy, that of each class, the network's features) and, for

@@ -1,4 +1,4 @@
-"""What a scoring keeps in its folder while it goes on: a journal of scores, predicted files.
+"""The files of a scoring job: a journal of scores, and predictions.
 
 Importing this module imports no torch: it is also what joins the parts of a scoring.
 """
@@ -18,13 +18,13 @@ JOURNAL_FILE = "scored.jsonl"
 
 
 class ScoreJournal:
-    """Scores as they come, so that an interrupted job goes on where it was."""
+    """A journal of scores, so that an interrupted job can continue."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self._journal = Journal(folder / JOURNAL_FILE, model)
 
     def read(self) -> dict[str, ScanScores]:
-        """The scores known so far, by scan."""
+        """The scores so far, by scan."""
         return {row["scan_id"]: msgspec.convert(row, ScanScores) for row in self._journal.read()}
 
     def append(self, scan_id: str, scores: ScanScores) -> None:
@@ -32,7 +32,7 @@ class ScoreJournal:
 
 
 def scored_in(folder: Path) -> frozenset[str]:
-    """The scans that the journal in a folder has a score for, by whatever model."""
+    """The scans with a score in a folder's journal, from any model."""
     return frozenset(row["scan_id"] for row in whole_lines(folder / JOURNAL_FILE)[1:])
 
 

@@ -1,4 +1,4 @@
-"""The select step: one round of picks from the map, the pool's state and, later, entropies."""
+"""The select step: picks one round from the map, the pool's state and, later, entropies."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
 
 
 def _vectors(spec: SelectSpec, assembled: Assembly) -> NDArray[np.float32]:
-    """The vectors of the assembled's scans, row for row; the shards may hold others too."""
+    """The vectors of the pool's scans, row for row; the shards may hold others, too."""
     scan_ids, vectors = read_vectors(spec.shards)
     row = {scan_id: n for n, scan_id in enumerate(scan_ids)}
     return vectors[[row[scan_id] for scan_id in assembled.scan_ids]]
@@ -112,8 +112,10 @@ def _clusters(
     chosen: Strategy,
     vectors: NDArray[np.float32] | None,
 ) -> Clustering:
-    """Round 0 clusters the map, or whatever its strategy clusters; later rounds keep those
-    clusters, and new scans join the nearest on the map."""
+    """The clusters: round 0 makes them on the map, or on the data of its strategy.
+
+    Later rounds keep them, and new scans join the nearest cluster on the map.
+    """
     if spec.clusters is None:
         if chosen.clusterer is not None and vectors is not None:
             return chosen.clusterer(vectors, max(1, batch), spec.seed)

@@ -1,4 +1,4 @@
-"""Embedding shards in a job's folder: written once, found again after an interruption.
+"""Embedding shards in a job's folder: written once, reused after an interruption.
 
 A shard is ``shard-00000.npy`` (float32, one row a scan) with ``shard-00000.json`` beside it. The
 JSON is written last, so a shard without it never counts.
@@ -20,8 +20,10 @@ from coldal_tui.files import atomic_write, sha256_file
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """Rows of one ``.npy``: row n is the vector of ``scan_ids[n]``, whose file had
-    ``quick_hashes[n]`` when it was embedded."""
+    """One ``.npy`` file: row n is the vector of ``scan_ids[n]``.
+
+    Its image file had ``quick_hashes[n]`` when it was embedded.
+    """
 
     file: str
     sha256: str
@@ -36,7 +38,7 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 class ShardWriter:
-    """Collects rows and writes a shard whenever ``size`` of them are there."""
+    """Collects rows and writes a shard after every ``size`` rows."""
 
     def __init__(self, folder: Path, encoder_hash: str, size: int, done: Sequence[Shard]) -> None:
         self._folder = folder
@@ -48,17 +50,17 @@ class ShardWriter:
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """The finished shards, those from before included."""
+        """The finished shards, those of earlier runs included."""
         return tuple(self._shards)
 
     def add(self, scan_id: str, quick_hash: str, vector: NDArray[np.float32]) -> None:
-        """One row, ``(dim,) float32``."""
+        """Add one row, ``(dim,) float32``."""
         self._rows.append((scan_id, quick_hash, vector))
         if len(self._rows) >= self._size:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that are left as a shard of their own."""
+        """Write the remaining rows as a last shard."""
         if not self._rows:
             return
         ids, hashes, vectors = zip(*self._rows, strict=True)
@@ -82,9 +84,9 @@ class ShardWriter:
 def finished_shards(
     folder: Path, encoder_hash: str, wanted: Mapping[str, str]
 ) -> tuple[tuple[Shard, ...], tuple[str, ...]]:
-    """The shards of an earlier run that still hold, and the names of those that don't.
+    """The shards of an earlier run that are valid, and the names of those that are not.
 
-    A shard holds when its bytes have the recorded SHA-256, the same encoder made it, and each of
+    A shard is valid when its bytes have the recorded SHA-256, the same encoder made it, and each of
     its scans is in ``wanted`` (scan_id to quick hash), unchanged and in no earlier shard.
     """
     good: list[Shard] = []
@@ -101,7 +103,7 @@ def finished_shards(
 
 
 def rows_in(folder: Path) -> frozenset[str]:
-    """The scans that the shards in a folder have a row for; their bytes are not looked at."""
+    """The scans with a row in the shards of a folder; their bytes are not checked."""
     found = (_read_sidecar(sidecar) for sidecar in folder.glob("shard-*.json"))
     return frozenset(scan_id for shard in found if shard for scan_id in shard.scan_ids)
 
@@ -127,7 +129,7 @@ def adopt(folder: Path, other: Path) -> int:
 
 
 def discard(folder: Path, names: Iterable[str]) -> None:
-    """Remove shards that don't hold (``names`` without suffix)."""
+    """Remove invalid shards (``names`` without suffix)."""
     for name in names:
         # The sidecar first: without it the array counts for nothing.
         (folder / f"{name}.json").unlink(missing_ok=True)
@@ -135,7 +137,7 @@ def discard(folder: Path, names: Iterable[str]) -> None:
 
 
 def summary(shard: Shard) -> dict[str, Any]:
-    """The shard as a receipt lists it."""
+    """The shard's entry in a receipt."""
     return {"file": shard.file, "sha256": shard.sha256, "scan_ids": list(shard.scan_ids)}
 
 

@@ -1,4 +1,4 @@
-"""From a job specification to the step that does it; each step is imported only when it runs."""
+"""Runs the step of a job specification; its module is imported only then."""
 
 from __future__ import annotations
 

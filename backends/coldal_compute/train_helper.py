@@ -1,4 +1,4 @@
-"""A further process of a training on several GPUs: it trains along and writes no result.
+"""A helper process of a training on several GPUs: it trains, too, but writes no result.
 
 ``segmentation.ranks`` starts it and tells it by its standard input what to do.
 """
@@ -19,7 +19,7 @@ from coldal_tui.jobs.parents import end_with_parent
 
 
 def main() -> int:
-    """Train along until the training ends; 0 where it did, 1 where this process failed."""
+    """Train until the training ends; returns 0, or 1 if this process failed."""
     end_with_parent()
     # The first process hears of an end, and this one ends with it.
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _say_ready() -> None:
-    """Say it, and from now on write to the log what this process may write."""
+    """Report readiness, and from then on write messages of this process to the log."""
     os.write(1, READY)
     os.dup2(2, 1)
 

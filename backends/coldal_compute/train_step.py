@@ -1,4 +1,4 @@
-"""The ``train`` job: from labelled scans to a run that scores, predicts and is measured."""
+"""The ``train`` job: trains a run on labelled scans and measures it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ METRICS_FILE = "metrics.json"
 def train(
     spec: TrainSpec, folder: Path, report: Reporter, readers: Readers | None = None
 ) -> StepResult:
-    """Train a run into ``folder``; with a ``last.ckpt`` there, finish what was begun.
+    """Train a run into ``folder``, continuing from ``last.ckpt`` if there is one.
 
     Files: ``plan.json``, ``model.safetensors`` (what inference reads), ``last.ckpt``, and with
     validation scans ``best.ckpt``; ``history.jsonl``, ``metrics.json`` (validation scans at
@@ -99,7 +99,7 @@ def train(
 def _train_other(
     number: int, folder: Path, plan: Plan, fitted: Callable[[int, Path], Trained]
 ) -> str:
-    """A further network on the same labels; the file of its weights, relative to ``folder``."""
+    """Train another network on the same labels; returns its weights file within ``folder``."""
     own = network_folder(folder, number)
     weights = own / MODEL_FILE
     if not weights.exists():
@@ -115,7 +115,7 @@ def _train_other(
 
 @dataclass(frozen=True)
 class _Share:
-    """A reporter of one of several trainings, of which each is an equal share of the whole."""
+    """A reporter for one of several trainings that each are an equal share of the progress."""
 
     report: Reporter
     before: int
@@ -132,7 +132,7 @@ class _Share:
 
 
 def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], None]) -> None:
-    """Train as one of several processes, by the plan of the first; nothing is written.
+    """Train as one of several processes, with the plan of the first; writes nothing.
 
     ``ready`` is called when the scans are read and the first process may begin.
     """
@@ -149,7 +149,7 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
 
 
 def rank_count(spec: TrainSpec, plan: Plan) -> int:
-    """How many processes train together: one for each GPU that the job was given.
+    """The number of training processes: one for each GPU of the job.
 
     ``cuda`` is all the GPUs that this process sees, ``cuda:N`` the one, ``auto`` the first.
     """

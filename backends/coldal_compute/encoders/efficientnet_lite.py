@@ -36,9 +36,9 @@ _STAGES = (
 class SameConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow's "SAME": output size ⌈n / stride⌉.
 
-    The padding is ``(⌈n / s⌉ - 1) s + k - n`` pixels in all; of an odd number, the one more goes
-    to the right and bottom. With stride 2 on an even size that is not what a symmetric
-    ``padding=k // 2`` does.
+    The padding is ``(⌈n / s⌉ - 1) s + k - n`` pixels in all; an odd number puts one more at the
+    right and bottom. With stride 2 on an even size that is not what a symmetric ``padding=k // 2``
+    does.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class EfficientNetLite0(nn.Module):
         return functional.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
 
     def classify(self, x: Tensor) -> Tensor:
-        """ImageNet logits ``(B, 1000)``: the check that the weights do what they were made for."""
+        """ImageNet logits ``(B, 1000)``, to check that the weights work as published."""
         logits: Tensor = self._fc(self(x))
         return logits
 

@@ -1,4 +1,4 @@
-"""Any model of the user's: a TorchScript or ONNX file that maps images to vectors."""
+"""A user's own model: a TorchScript or ONNX file that maps images to vectors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONNX_SUFFIX = ".onnx"
 
 
 class Reduced(nn.Module):
-    """A model whose output becomes one vector an image, by the declared ``layer``.
+    """A model whose output is reduced to one vector per image, by the declared ``layer``.
 
     ``pooled``: the output is ``(B, dim)`` as it is. ``mean``: over the places of ``(B, dim, H, W)``
     or the tokens of ``(B, T, dim)``. ``cls``: the first token of ``(B, T, dim)``.
@@ -88,7 +88,7 @@ class OnnxModel(nn.Module):
 
 
 def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
-    """The user's model; its vectors' length is found by running it on an empty image.
+    """Load the user's model; the vector length is found by running it on a blank image.
 
     The bytes that are hashed are the bytes that are loaded. TorchScript holds code: use models of
     people you trust, as with any program.

@@ -1,4 +1,4 @@
-"""Encoders of other packages: their network, checked, and what identifies it."""
+"""Encoders from plug-ins: loads, checks and identifies their network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldal_tui.errors import ColdalError
 
 
 def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
-    """The network that the package makes.
+    """The network that the plug-in's package makes.
 
     Its SHA-256 covers the package with its version, and the file of weights where there is one,
     else all parameters: another version, or other weights, are another encoder.

@@ -1,4 +1,4 @@
-"""From a scan's pixels to what an encoder's network sees.
+"""Converts a scan's pixels to the input of an encoder's network.
 
 Any change here that moves a single input value raises ``rules.PREPROCESSING_VERSION``.
 """
@@ -108,7 +108,7 @@ def _planes(image: ScanImage, how: IntensityChoice) -> Pixels:
 def _to_lpi(
     array: Array, affine: Affine, spacing: tuple[float, ...] | None
 ) -> tuple[Array, tuple[float, ...] | None]:
-    """Axes toward left, posterior and inferior, as near as flips and swaps come.
+    """Reorient axes to left, posterior and inferior, as near as flips and swaps allow.
 
     A file's axis order is an accident of its writer: the same head stored in another order must
     give the same vector.

@@ -1,4 +1,4 @@
-"""How an encoder is loaded and identified. Importing this module does not import torch."""
+"""Loads and identifies encoders. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
 
 
 def _loader(family: str) -> Callable[[EncoderInfo, Path | None, str | None], Loaded]:
-    """The module that knows a family of networks; imported, with torch, only when it is used."""
+    """The module for a family of networks, imported (with torch) on first use."""
     from coldal_compute.encoders import dinov2, efficientnet_lite, model_file, plugin, resnet
 
     return {

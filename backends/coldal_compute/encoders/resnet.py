@@ -99,7 +99,7 @@ def _norm(channels: int, keras: bool) -> nn.BatchNorm2d:
 
 
 def torchvision_names(state: State) -> tuple[State, str, tuple[str, ...]]:
-    """``state`` under torchvision's names, the layout it came in, and what was left out.
+    """``state`` with torchvision's names, its original layout, and the keys left out.
 
     Only the classifier is left out; a child that a ResNet-50 does not have keeps its name, so
     that the strict check names it.

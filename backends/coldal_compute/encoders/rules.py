@@ -1,4 +1,4 @@
-"""How a scan becomes an encoder's input, in words: part of an encoder's identity."""
+"""The preprocessing rules in words: part of an encoder's identity."""
 
 from __future__ import annotations
 

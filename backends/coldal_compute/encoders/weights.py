@@ -1,4 +1,4 @@
-"""Reading weight files: hashed, loaded without running code from them, checked without mercy."""
+"""Reads weight files: hashes them, runs no code from them, and checks every tensor."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_weights(path: Path, pinned: str | None = None) -> tuple[State, str]:
 def read_pinned(
     path: Path, pinned: str | None, kind: str, *, absent: str, changed: str
 ) -> tuple[bytes, str]:
-    """A file's bytes and their SHA-256, of which nothing but the ``pinned`` one will do.
+    """A file's bytes and their SHA-256, which must be the ``pinned`` one.
 
     ``kind`` names it in errors; ``absent`` and ``changed`` are the remedies.
 
@@ -110,7 +110,7 @@ def fill(network: nn.Module, state: State, path: Path) -> None:
 
 
 def mismatch(what: str, path: Path) -> ColdalError:
-    """The error of weights that are those of another network."""
+    """The error for weights of another network."""
     return ColdalError(
         f"the weights don't fit this network: {what}",
         where=str(path),

@@ -1,1 +1,1 @@
-"""Training, inference and measuring of one segmentation network per run."""
+"""Training, inference and metrics of one segmentation network per run."""

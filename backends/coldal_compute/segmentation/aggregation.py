@@ -1,4 +1,4 @@
-"""One number of many entropies: over all pixels, over the foreground, or along the outlines.
+"""Reduces pixel entropies to one number: over all pixels, the foreground, or the outlines.
 
 A mean over a mostly empty volume hides what matters: a lesion of a hundred voxels in ten million
 moves it by nothing. Both rules here look where the model itself sees something.
@@ -32,7 +32,7 @@ class Entropies:
 
 
 def focused(logits: torch.Tensor, slab: int = _SLAB_VALUES) -> Entropies:
-    """Both of one prediction, ``(C, *grid)`` of any float type; the background is class 0."""
+    """Both means of one prediction, ``(C, *grid)`` of any float type; class 0 is background."""
     band = outlines(_classes(logits, slab))
     sums = torch.zeros(2, dtype=torch.float64)
     weights = torch.zeros(2, dtype=torch.float64)
@@ -77,6 +77,6 @@ def _classes(logits: torch.Tensor, slab: int) -> torch.Tensor:
 
 
 def _slabs(logits: torch.Tensor, values: int) -> list[slice]:
-    """Rows of the first grid axis in parts of about so many values, which bounds the memory."""
+    """Split the first grid axis into parts of about this many values, to bound memory."""
     step = max(1, values // max(1, logits[:, :1].numel()))
     return [slice(start, start + step) for start in range(0, logits.shape[1], step)]

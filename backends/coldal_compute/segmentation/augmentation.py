@@ -1,4 +1,4 @@
-"""What the network sees in training: patches, turned and recoloured, the same for the same seed."""
+"""Training patches: cut, rotated, intensities changed; reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def augmentations(plan: Plan) -> Any:
 
 
 def _rotations(plan: Plan, turn: float) -> list[float]:
-    """Angles per axis; a volume with thick slices turns within its slices alone."""
+    """Angles per axis; volumes with thick slices rotate only within the slices."""
     if plan.ndim == 2 or plan.spacing is None:
         return [turn] if plan.ndim == 2 else [turn] * 3
     coarse = max(plan.spacing)
@@ -70,7 +70,7 @@ def _rotations(plan: Plan, turn: float) -> list[float]:
 
 
 class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """One block of training: item n is patch n of the block, whatever was asked before.
+    """One block of training: item n is always patch n, in any order of access.
 
     Every item draws from its own generator, seeded by (seed, block, n): a resumed run and any
     number of loader processes see the same patches as an undisturbed run. Scans come in shuffled

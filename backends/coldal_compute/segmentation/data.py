@@ -1,4 +1,4 @@
-"""Scans and labels as the network takes them: read, brought to the working grid, normalised."""
+"""Prepares scans and labels for the network: read, resampled to the working grid, normalised."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FLAT = 1e-4
 
 @dataclass(frozen=True)
 class Readers:
-    """How scans and labels are read; passed in, so that tests need no files."""
+    """The functions that read scans and labels; passed in, so that tests need no files."""
 
     scan: ReadScan
     label: ReadLabel
@@ -247,7 +247,7 @@ def class_places(label: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
 
 
 def failure(scan: ScanInput, error: Exception) -> FailedScan:
-    """What is recorded of a scan that could not be used: the true reason in one line."""
+    """The record of a scan that could not be used: the true reason in one line."""
     message = str(error).replace("\n", " ") or type(error).__name__
     return FailedScan(scan.scan_id, scan.ref.files[0] if scan.ref.files else "", message)
 

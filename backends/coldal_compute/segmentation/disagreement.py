@@ -1,4 +1,4 @@
-"""Uncertainty beyond the mean entropy: of each class, and what several networks disagree about."""
+"""Uncertainty beyond the mean entropy: per class, and between several networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLAB_VALUES = 1 << 25
 def class_entropies(logits: torch.Tensor, slab: int = _SLAB_VALUES) -> tuple[float, ...]:
     """For each class but the background, the mean over pixels of p_c · H; H as a share of ln C.
 
-    What ClaSP PE scores classes by (arXiv 2601.13677). ``logits`` is ``(C, *grid)`` of any float
+    ClaSP PE scores classes by it (arXiv 2601.13677). ``logits`` is ``(C, *grid)`` of any float
     type; the result has C − 1 values in [0, 1].
     """
     totals = torch.zeros(logits.shape[0], dtype=torch.float64)
@@ -31,7 +31,7 @@ def class_entropies(logits: torch.Tensor, slab: int = _SLAB_VALUES) -> tuple[flo
 def mutual_information(members: Sequence[torch.Tensor], slab: int = _SLAB_VALUES) -> float:
     """The mean over pixels of H(mean p) − mean H(p) over an ensemble, as a share of ln C.
 
-    What BALD scores by (Houlsby et al. 2011), with the members of a deep ensemble as samples of
+    The score of BALD (Houlsby et al. 2011), with the members of a deep ensemble as samples of
     the model (Beluch et al., CVPR 2018). Each member is logits ``(C, *grid)``.
     """
     total, pixels = 0.0, 0
@@ -46,6 +46,6 @@ def mutual_information(members: Sequence[torch.Tensor], slab: int = _SLAB_VALUES
 
 
 def _slabs(logits: torch.Tensor, values: int) -> list[slice]:
-    """Rows of the first grid axis in parts of about so many values, which bounds the memory."""
+    """Split the first grid axis into parts of about this many values, to bound memory."""
     step = max(1, values // max(1, logits[:, :1].numel()))
     return [slice(start, start + step) for start in range(0, logits.shape[1], step)]

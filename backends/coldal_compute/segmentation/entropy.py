@@ -1,4 +1,4 @@
-"""How unsure a prediction is: the mean entropy of its pixels, H in [0, 1].
+"""The uncertainty of a prediction: the mean entropy of its pixels, H in [0, 1].
 
 H(i) = mean over pixels of −Σ_c p_c ln p_c / ln C, where C counts the background too. The pixels
 are those of the network's working grid (what it predicted, before any interpolation to the

@@ -1,4 +1,4 @@
-"""Where in a scan a prediction is unsure: the entropy of each pixel, on the scan's own grid."""
+"""Maps of uncertainty: the entropy of each pixel, on the scan's own grid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def entropy_map(
 ) -> NDArray[np.uint8]:
     """The entropy of each pixel: uint8, 0 to 255 for 0 to 1.
 
-    What ``mean_entropy`` takes the mean of, interpolated linearly to the scan's own grid.
+    The values that ``mean_entropy`` averages, interpolated linearly to the scan's own grid.
 
     Parameters
     ----------

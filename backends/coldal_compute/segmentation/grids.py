@@ -1,4 +1,4 @@
-"""Between a scan's own grid and the network's working grid: resizing images, labels and logits."""
+"""Resamples images, labels and logits between a scan's own grid and the working grid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resize_image(array: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np
 
 
 def resize_label(array: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Resize a label map to ``shape`` by the nearest pixel centre; no value is invented."""
+    """Resize a label map to ``shape`` by the nearest pixel centre, so that no new value appears."""
     for axis, size in enumerate(shape):
         if array.shape[axis] != size:
             source = np.floor((np.arange(size) + 0.5) * array.shape[axis] / size).astype(np.intp)

@@ -1,4 +1,4 @@
-"""What a run predicts for a scan: logits, label map and entropy."""
+"""Inference with a run: logits, label map and entropy of a scan."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ class Model:
     def logits_and_features(
         self, image: NDArray[np.floating]
     ) -> tuple[torch.Tensor, NDArray[np.float16]]:
-        """``working_logits``, and what the network makes of the scan at its coarsest level: the
-        mean of these features over places and windows, ``(F,)``."""
+        """``working_logits``, and features of the network's coarsest level, ``(F,)``.
+
+        Features are means over positions and windows.
+        """
         with _watched(coarsest(self.net)) as seen:
             logits = self.working_logits(image)
         features = torch.stack(seen).mean(dim=0).half().cpu().numpy()
@@ -62,7 +64,7 @@ class Model:
         return self.working_logits(preprocess(scan, self.plan))
 
     def labels(self, logits: torch.Tensor, shape: Sequence[int]) -> NDArray[np.uint8]:
-        """The label map on the scan's own grid from its working logits."""
+        """The label map on the scan's own grid, from its working logits."""
         with memory_errors(_REMEDY):
             return native_labels(logits, shape)
 
@@ -77,7 +79,7 @@ def coarsest(net: nn.Module) -> nn.Module:
 
 @contextmanager
 def _watched(block: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects the mean over places, ``(F,)``, of every image that goes through a block."""
+    """Collects the spatial mean, ``(F,)``, of a block's output for each image."""
     seen: list[torch.Tensor] = []
 
     def keep(module: nn.Module, given: object, made: torch.Tensor) -> None:
@@ -91,7 +93,7 @@ def _watched(block: nn.Module) -> Iterator[list[torch.Tensor]]:
 
 
 def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model:
-    """A run's model from its ``plan.json`` and ``model.safetensors``; no code is read.
+    """Load a run's model from ``plan.json`` and ``model.safetensors``; runs no code from them.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model
 
 
 def load_ensemble(run: Path, device: torch.device, windows: int = WINDOWS) -> list[Model]:
-    """All networks of a run, the one that predicts first; errors as :func:`load_model`."""
+    """All networks of a run, the predicting one first; errors as in :func:`load_model`."""
     first = load_model(run, device, windows)
     others: list[Model] = []
     while (folder := network_folder(run, len(others) + 2)).is_dir():
@@ -110,7 +112,7 @@ def load_ensemble(run: Path, device: torch.device, windows: int = WINDOWS) -> li
 
 
 def network_folder(run: Path, number: int) -> Path:
-    """Where a further network of a run lies; that of the first is the run's own folder."""
+    """The folder of a further network of a run; the first one's is the run's own folder."""
     return run / f"network-{number}"
 
 

@@ -35,12 +35,12 @@ def build_network(plan: Plan) -> nn.Module:
 
 
 def memory_format(plan: Plan) -> torch.memory_format:
-    """Channels last: twice as fast for 2-D convolutions on CPUs, and what tensor cores want."""
+    """Channels last: twice as fast for 2-D convolutions on CPUs, and right for tensor cores."""
     return torch.channels_last if plan.ndim == 2 else torch.contiguous_format
 
 
 def pick_device(name: str, threads: int = 0) -> torch.device:
-    """The device of a job: ``auto`` takes a GPU where there is one.
+    """The device of a job: ``auto`` uses a GPU if there is one.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def device_limits(device: torch.device) -> DeviceLimits:
 
 
 def autocast(device: torch.device, amp: bool) -> torch.autocast:
-    """Mixed precision on CUDA alone: bfloat16 where the GPU has it, else float16."""
+    """Mixed precision, only on CUDA: bfloat16 if the GPU supports it, else float16."""
     enabled = amp and device.type == "cuda"
     half = torch.bfloat16 if enabled and torch.cuda.is_bf16_supported() else torch.float16
     return torch.autocast(device.type, dtype=half if enabled else torch.bfloat16, enabled=enabled)
@@ -104,8 +104,8 @@ def _out_of_memory(detail: str, remedy: str) -> ColdalError:
 class MaskedDiceCELoss(nn.Module):
     """Soft Dice (over the batch, foreground classes) plus cross-entropy, without ignored pixels.
 
-    ``logits`` is ``(N, C, *grid)``, ``target`` ``(N, *grid)`` uint8 with 255 ignored. What is
-    predicted there changes neither term nor any gradient.
+    ``logits`` is ``(N, C, *grid)``, ``target`` ``(N, *grid)`` uint8 with 255 ignored. Predictions
+    there change neither term nor any gradient.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class MaskedDiceCELoss(nn.Module):
 
 
 def save_weights(net: nn.Module, folder: Path) -> None:
-    """Write the bare weights as ``model.safetensors``: reading them runs no code."""
+    """Write only the weights, as ``model.safetensors``: reading them runs no code."""
     from safetensors.torch import save
 
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}

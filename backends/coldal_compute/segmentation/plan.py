@@ -1,4 +1,4 @@
-"""The training plan: what is configured from the data, decided once and kept with the run."""
+"""The training plan: settings derived from the data, decided once and stored with the run."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class DeviceLimits:
-    """What the plan needs to know of the device. ``memory`` is free GPU memory in bytes."""
+    """The limits of the device. ``memory`` is free GPU memory in bytes."""
 
     gpu: bool = False
     memory: int = 0
@@ -85,7 +85,7 @@ class DeviceLimits:
 
 @dataclass(frozen=True)
 class _Cost:
-    """How large things may get on one kind of device (pixels or voxels)."""
+    """Size limits on one kind of device (pixels or voxels)."""
 
     image_side: int
     patch_voxels: int
@@ -242,7 +242,7 @@ def _plan_3d(
 
 
 def _channels(scans: Sequence[ScanInput]) -> tuple[int, list[str]]:
-    """Channels of the network's input, and why: those of most scans; grey and colour mix as 3.
+    """The number of input channels, and why: that of most scans; grey and colour mix as 3.
 
     Scans of another number are left out of training, each with its reason.
     """

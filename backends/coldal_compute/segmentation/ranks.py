@@ -1,4 +1,4 @@
-"""One training by several processes of one machine, a GPU each: Lightning's DDP strategy.
+"""Trains in several processes of one machine, one GPU each: Lightning's DDP strategy.
 
 The job's worker is the first of them and starts the others, which end with it whatever it dies
 of. They see the same batches as one process would, each its share; the first alone writes.
@@ -33,7 +33,7 @@ READY = b"ready\n"
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of the ``count`` processes of a training this is; ``port`` is where they meet."""
+    """This process's number among ``count``; ``port`` is where they connect."""
 
     number: int = 0
     count: int = 1
@@ -44,7 +44,7 @@ class Rank:
         return self.number == 0
 
     def share(self, first: int, count: int, batch: int) -> list[int]:
-        """This process's items of those from ``first`` on: its part of each batch, in order.
+        """This process's items from ``first`` on: its part of each batch, in order.
 
         ``count`` is a multiple of ``batch``, and that of the number of processes.
         """
@@ -57,7 +57,7 @@ ALONE = Rank()
 
 
 class Environment(LightningEnvironment):
-    """Tells Lightning which process this is, and that it has none to start."""
+    """Tells Lightning which process this is, and that it need not start others."""
 
     def __init__(self, rank: Rank) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Environment(LightningEnvironment):
 
 
 class Helper(msgspec.Struct, frozen=True):
-    """What a process is told that helps with a training."""
+    """The input of a helper process of a training."""
 
     spec: TrainSpec
     folder: str
@@ -101,16 +101,16 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def most_ranks(batch: int, devices: int) -> int:
-    """So many processes share a batch evenly, at most one for each device."""
+    """The most processes that share a batch evenly, at most one per device."""
     return max(n for n in range(1, max(1, devices) + 1) if batch % n == 0)
 
 
 @contextlib.contextmanager
 def together(spec: TrainSpec, folder: Path, count: int, grace_s: float = 60.0) -> Iterator[Rank]:
-    """Start the other processes of a training; this one is the first. None is left afterwards.
+    """Start the other processes of a training (this is the first), and end them afterwards.
 
-    When another one dies, this one fails at what they do together; where it waits in vain for
-    longer than ``grace_s`` it is ended, since nothing else gets it out of that.
+    When another one dies, this one fails in their next joint operation; if it waits there longer
+    than ``grace_s``, it is ended, since nothing else can interrupt that wait.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def together(spec: TrainSpec, folder: Path, count: int, grace_s: float = 60.0) -
 
 
 def _await_ready(helper: subprocess.Popen[bytes]) -> None:
-    """Until a helper has read its scans: what comes after can't be waited for with an end."""
+    """Wait until a helper has read its scans, without a time limit; raise if it ended."""
     assert helper.stdout is not None
     if helper.stdout.readline() != READY:
         status = helper.wait()
@@ -170,7 +170,7 @@ def _ending(status: int) -> str:
 
 
 def mean_of_all(value: float, rank: Rank, device: torch.device) -> float:
-    """The mean of every process's value; each of them has to ask for it."""
+    """The mean of all processes' values; every process must call it."""
     if rank.count == 1:
         return value
     shared = torch.tensor(value, dtype=torch.float64, device=device)
@@ -194,7 +194,7 @@ def _start(spec: TrainSpec, folder: Path, number: int, rank: Rank) -> subprocess
 
 
 def _cause(folder: Path, count: int) -> ColdalError | None:
-    """What another process failed of; this one then fails of its silence alone."""
+    """The error of another process, if that is why this one failed."""
     for number in range(1, count):
         with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
             told = msgspec.json.decode(failure_file(folder, number).read_bytes(), type=Failure)
@@ -203,7 +203,7 @@ def _cause(folder: Path, count: int) -> ColdalError | None:
 
 
 def failure_file(folder: Path, number: int) -> Path:
-    """Where a helper says why it failed."""
+    """The file in which a helper writes its error."""
     return folder / f"rank-{number}.json"
 
 

@@ -1,4 +1,4 @@
-"""Reading the next scans while the network works on this one."""
+"""Reads the next scans while the network works on the current one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AHEAD = 2
 def read_ahead(
     items: Sequence[Item], load: Callable[[Item], Loaded], ahead: int = _AHEAD
 ) -> Iterator[tuple[Item, Callable[[], Loaded]]]:
-    """Each item, in order, with a function that gives what was loaded or raises why not.
+    """Each item, in order, with a function that returns the loaded value or raises its error.
 
     At most ``ahead`` items are held besides the current one, so that volumes don't pile up.
     """

@@ -1,4 +1,4 @@
-"""Everything that strategies may ask of a run about one scan."""
+"""All scores of one scan by a run that strategies may use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score_image(
     """The first network's logits ``(C, *grid)`` of a preprocessed image, and the scan's scores.
 
     Entropies and features are the first network's, which is the one that is measured and
-    predicts; ``bald`` is what all of them disagree about, and None where there is but one. A blank
+    predicts; ``bald`` is the disagreement of all of them, None with only one. A blank
     image (every channel constant) holds nothing to be unsure about: its scores are 0.
     """
     own, coarse = ensemble[0].logits_and_features(image)

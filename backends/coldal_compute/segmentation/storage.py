@@ -1,4 +1,4 @@
-"""Writing a run's files: whole or not at all."""
+"""Writes a run's files atomically: complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coldal_tui.files import atomic_write
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``, atomically and on the disk."""
+    """Write ``content`` to ``path`` atomically, and flush it to disk."""
 
     def write(stream: BinaryIO) -> None:
         stream.write(content)

@@ -73,7 +73,7 @@ def fit(
     report: Reporter,
     rank: Rank = ALONE,
 ) -> Trained:
-    """Train into ``folder``; with a ``last.ckpt`` there, go on from it.
+    """Train into ``folder``, continuing from ``last.ckpt`` if there is one.
 
     Training runs in blocks (a twelfth of the steps); after each the validation scans are
     measured and the checkpoints written, so an interrupted run loses less than one block and
@@ -102,7 +102,7 @@ def fit(
 
 
 def seed_of_network(seed: int, number: int) -> int:
-    """The seed of a network of an ensemble; that of the first is the run's."""
+    """The seed of one network of an ensemble; the first has the run's seed."""
     return seed + (number - 1) * _NETWORK_SEEDS
 
 
@@ -211,7 +211,7 @@ class Segmenter(lightning.LightningModule):
 
 
 class DurableIO(TorchCheckpointIO):
-    """Checkpoints that are whole and on the disk: temporary file, fsync, rename."""
+    """Writes checkpoints atomically and durably: temporary file, fsync, rename."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -224,12 +224,12 @@ class DurableIO(TorchCheckpointIO):
 
 
 def block_steps(steps: int) -> int:
-    """Steps per block; the last block takes what is left."""
+    """Steps per block; the last block takes the remainder."""
     return max(1, math.ceil(steps / _BLOCKS))
 
 
 def loader_workers(asked: int, device: torch.device) -> int:
-    """Processes that prepare patches: as asked, and some anyway where a GPU would wait for them."""
+    """The number of processes that prepare patches: as configured, or some if a GPU would wait."""
     shared = Path("/dev/shm")
     if asked or device.type != "cuda" or not shared.is_dir():
         return asked
@@ -325,7 +325,7 @@ def _usable_checkpoint(path: Path, report: Reporter) -> str | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's advice out of the job's log; its warnings about us are not for users."""
+    """Keep Lightning's hints out of the job's log; they are not for users."""
     logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [log.level for log in logs]
     for log in logs:

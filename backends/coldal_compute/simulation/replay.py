@@ -1,4 +1,4 @@
-"""One cell: pick, train, measure, and score what may be picked next."""
+"""Runs one cell: pick, train, measure, and score the candidates of the next round."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SEED_OF_DRAW = 1_000_003
 
 @dataclass(frozen=True)
 class Replay:
-    """What all cells of a job share. ``made`` says by what they are made (versions, device)."""
+    """What all cells of a job share. ``made`` records versions and device."""
 
     spec: SimulateSpec
     plan: Plan
@@ -47,7 +47,7 @@ class Replay:
         return Path(self.spec.store)
 
     def run(self, cell: CellId, shared: SeedSetup, folder: Path, report: Reporter) -> Cell:
-        """Do one cell; ``folder`` is its own, and may hold a training that was cut off.
+        """Run one cell in its own ``folder``, which may hold an interrupted training.
 
         Raises ColdalError where the scans don't suffice, the training fails, or memory runs out.
         """
@@ -104,7 +104,7 @@ class Replay:
     def _picks(
         self, cell: CellId, shared: SeedSetup, before: Cell | None, folder: Path, notes: list[str]
     ) -> list[dict[str, Any]]:
-        """The picks as rows of a queue, by the very step that ``select`` and ``next`` run."""
+        """The picks as queue rows, by the same step that ``select`` and ``next`` run."""
         if cell.group == "full":
             return []
         watching = len(shared.split.validation)
@@ -176,7 +176,7 @@ class Replay:
         folder: Path,
         report: Reporter,
     ) -> list[Model]:
-        """The other networks of the ensemble: the same labels, each a training of its own."""
+        """Train the other networks of the ensemble separately, on the same labels."""
         models = []
         for number in range(2, ENSEMBLE + 1):
             own = network_folder(folder, number)
@@ -217,8 +217,7 @@ class Replay:
     ) -> dict[str, ScanScores]:
         """Entropies by the first network, which was measured; ``bald`` by all of them.
 
-        Where features are needed, labelled scans are among the scored: new ones are to differ
-        from them.
+        If features are needed, labelled scans are scored, too: new ones are to differ from them.
         """
         scores: dict[str, ScanScores] = {}
 
@@ -260,10 +259,10 @@ class Replay:
 
 
 def scored(spec: SimulateSpec) -> dict[CellId, frozenset[str]]:
-    """Cells of the design that rounds go on from, whose models score the pool, and for what.
+    """Cells whose models score the pool for a later round, and the scores needed.
 
-    What the strategies of those rounds need; all of the design's, so that it does not depend on
-    which job does the cell.
+    The scores are those that strategies of these rounds need in the whole design, so that they do
+    not depend on which job runs the cell.
     """
     found: dict[CellId, frozenset[str]] = {}
     for seed in spec.design.seeds:
@@ -275,7 +274,7 @@ def scored(spec: SimulateSpec) -> dict[CellId, frozenset[str]]:
 
 
 def forget(folder: Path) -> None:
-    """Remove what a finished cell leaves: checkpoints of many megabytes."""
+    """Remove the files of a finished cell: checkpoints of many megabytes."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -293,7 +292,7 @@ def _plain(one: ClassMetrics) -> Measured:
 
 @dataclass
 class _Clock:
-    """Seconds of each part of a cell."""
+    """Measures the seconds of each part of a cell."""
 
     laps: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.monotonic)

@@ -1,4 +1,4 @@
-"""Scans of a simulation as its cells share them: read, decoded and resized once."""
+"""The scans that the cells of a simulation share: read, decoded and resized once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 class Samples:
-    """The scans of one simulation on the working grid of its one plan.
+    """The scans of one simulation on the working grid of its plan.
 
     Resized scans come from the cache folder that trainings use; up to 1 GiB each of training
     samples and of labels stay in memory, the rest is read again when it is asked for.
@@ -43,7 +43,7 @@ class Samples:
         self._foreground: dict[str, int] = {}
 
     def training(self, scan_ids: Iterable[str]) -> tuple[list[Sample], list[FailedScan]]:
-        """Training samples in this order; a scan that can't be read is listed, not fatal."""
+        """Training samples in the given order; a scan that can't be read is listed, not fatal."""
         samples: list[Sample] = []
         failed: list[FailedScan] = []
         for scan_id in scan_ids:
@@ -61,14 +61,14 @@ class Samples:
         return samples, failed
 
     def image(self, scan_id: str) -> NDArray[np.float16]:
-        """The preprocessed scan; ImageError where it can't be read."""
+        """The preprocessed scan; ImageError if it can't be read."""
         sample = self._samples.get(scan_id)
         if sample is not None:
             return sample.image
         return cached_image(self.scan(scan_id), self._plan, self._readers.scan, self._cache)
 
     def label(self, scan_id: str) -> NDArray[np.uint8]:
-        """The label on the scan's own grid; ImageError where it can't be read."""
+        """The label on the scan's own grid; ImageError if it can't be read."""
         label = self._labels.get(scan_id)
         if label is None:
             label = read_native_label(self._labelled(scan_id), self._readers)
@@ -76,7 +76,7 @@ class Samples:
         return label
 
     def foreground(self, scan_ids: Iterable[str]) -> int:
-        """Pixels or voxels of any class, over scans; one that can't be read has none."""
+        """Foreground pixels or voxels, summed over scans; an unreadable scan counts 0."""
         return sum(self._foreground_of(scan_id) for scan_id in scan_ids)
 
     def scan(self, scan_id: str) -> ScanInput:
@@ -98,7 +98,7 @@ class Samples:
 
 
 class _Kept(Generic[Value]):
-    """Values that are kept while there is room; those that came first stay."""
+    """A cache that keeps the first values that fit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""One seed of a simulation: who tests, who validates, who may be picked, on which map."""
+"""Sets up one seed: test patients, validation patients, the pool, and the map."""
 
 from __future__ import annotations
 
@@ -38,18 +38,20 @@ class SeedSetup:
         return self.folder / MAP_FILE
 
     def clusters(self, start: str, picks: int) -> Path:
-        """Where the clusters of a first queue lie, once they are known: those of the map, which
-        strategies share, or those that a strategy makes by itself."""
+        """The clusters of a first queue, once they exist: those of the map, or of one strategy.
+
+        Strategies share those of the map, unless they make their own.
+        """
         made_by = start if strategy(start).clusterer is not None else "map"
         return self.folder / f"clusters-{made_by}-{picks:04d}.npz"
 
     def first_rows(self) -> tuple[PoolRow, ...]:
-        """The pool as the first selection finds it: no label yet, validation patients out."""
+        """The pool of the first selection: no labels, validation patients excluded."""
         free = set(self.split.pool)
         return tuple(self._row(scan_id, scan_id in free, labelled=False) for scan_id in self.mapped)
 
     def rows(self, train: tuple[str, ...], scores: dict[str, ScanScores]) -> tuple[PoolRow, ...]:
-        """The pool of a later round: what is labelled is covered, the rest of it may be picked."""
+        """The pool of a later round: labelled scans are covered, the others are candidates."""
         labelled = {*train, *self.split.validation}
         free = set(self.split.pool) - labelled
         return tuple(
@@ -85,7 +87,7 @@ class SeedSetup:
 
 
 def prepare_seed(spec: SimulateSpec, seed: int, report: Reporter) -> SeedSetup:
-    """Split the scans of a seed, and map what is not tested on.
+    """Split the scans of a seed, and map all but the test scans.
 
     The split and the map are written below the simulation's folder; a map that lies there is
     used again. Test scans are no part of the map, as if they had never been indexed.

@@ -1,4 +1,4 @@
-"""The ``simulate`` job: cell after cell, each written when it is finished."""
+"""The ``simulate`` job: runs one cell after another and writes each when finished."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FATAL = frozenset({"out-of-memory", "disk", "device"})
 def simulate(
     spec: SimulateSpec, folder: Path, report: Reporter, readers: Readers | None = None
 ) -> StepResult:
-    """Do the cells that are not finished yet; a damaged one is done again.
+    """Run the unfinished cells; damaged ones run again.
 
     A cell that fails does not stop the others. ``result`` has ``cells``, ``done`` (now),
     ``reused`` and ``failed_cells`` (cell, what, remedy).
@@ -90,8 +90,10 @@ def _last_of_seed(spec: SimulateSpec, number: int) -> bool:
 
 
 def seen_so_far(spec: SimulateSpec) -> list[str]:
-    """What difference the cells so far show and more seeds would, by group; nothing before two
-    seeds have all their cells."""
+    """The difference that finished cells show, and that more seeds would show, by group.
+
+    Empty before two seeds have all their cells.
+    """
     setup = read_setup(Path(spec.store))
     if setup is None:
         return []
@@ -101,7 +103,7 @@ def seen_so_far(spec: SimulateSpec) -> list[str]:
 
 
 def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:
-    """The cell where it is finished, with all that the design needs of it."""
+    """The cell if it is finished and has all that the design needs; else None."""
     found = read_cell(Path(spec.store), cell)
     if found is None or found.setup != spec.setup:
         return None
@@ -113,7 +115,7 @@ def finished(spec: SimulateSpec, cell: CellId) -> Cell | None:
 
 
 def _enough(scores: ScanScores, needs: frozenset[str]) -> bool:
-    """Whether a scan's scores hold what strategies of the next round need."""
+    """Whether a scan's scores suffice for the strategies of the next round."""
     known = {
         "bald": scores.bald,
         "foreground_entropy": scores.foreground,
@@ -126,10 +128,10 @@ def _enough(scores: ScanScores, needs: frozenset[str]) -> bool:
 def shared_plan(
     spec: SimulateSpec, store: Path, device: torch.device, readers: Readers, report: Reporter
 ) -> Plan:
-    """The one training plan of a simulation: the first job decides, the others read it.
+    """The training plan of a simulation: the first job decides it, the others read it.
 
-    Decided from all scans that may ever train, and the masks of a few of them, so that arms differ
-    in their labels and in nothing else.
+    Decided from all scans that may ever train and the masks of a few of them, so that arms differ
+    only in their labels.
     """
     if not (store / PLAN_FILE).exists():
         training = [one for one in spec.scans if one.patient_id not in spec.rule.test_patients]
@@ -172,7 +174,7 @@ def _made(device: torch.device) -> dict[str, str]:
 
 
 def _selection_digest() -> str:
-    """A hash of the code that picks, so that a report can tell cells of different code apart."""
+    """A hash of the selection code, so that a report can separate cells of different versions."""
     (folder,) = coldal_tui.selection.__path__
     digest = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*.py")):
@@ -182,7 +184,7 @@ def _selection_digest() -> str:
 
 @dataclass(frozen=True)
 class _CellReport:
-    """Tells of the whole job what a cell tells of itself; a training is most of its time."""
+    """Converts a cell's progress to that of the job; training takes most of a cell's time."""
 
     report: Reporter
     name: str

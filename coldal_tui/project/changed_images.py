@@ -1,4 +1,4 @@
-"""Labels of images that changed after they were drawn: suspended until a person decides."""
+"""Suspends labels whose image changed after they were drawn, until a person decides."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SUSPENDED = "suspended"
 
 
 def suspend_labels(project: Project, scan_ids: Iterable[str]) -> tuple[str, ...]:
-    """Put the active labels of scans whose image changed into quarantine; which scans had one.
+    """Move the active labels of scans whose image changed to quarantine; return those scans.
 
-    Their items of the queue are out with labelers again. Inside a transaction.
+    Their queue items become exported again. Call inside a transaction.
     """
     store = project.store
     suspended = []

@@ -1,4 +1,4 @@
-"""The audit trail as people read it; taking actions back, and doing them again."""
+"""Reads the audit trail, and undoes and redoes actions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ NOTHING = "nothing-to-undo"
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the audit trail. ``undone``: taken back and not done again. ``undoable``: it can
-    be taken back, once everything after it has been."""
+    """One row of the audit trail.
+
+    ``undone``: undone and not redone. ``undoable``: it can be undone after all later actions.
+    """
 
     number: int
     at: str
@@ -34,7 +36,7 @@ class Entry:
 
 
 def read_log(project: Project, *, since: str | None = None, newest: int = 50) -> list[Entry]:
-    """The newest entries, oldest first; ``since`` an ISO date or time (UTC where none is named).
+    """The newest entries, oldest first; ``since`` is an ISO date or time (UTC by default).
 
     Raises ColdalError (code ``time``) for a time that can't be read.
     """
@@ -49,7 +51,7 @@ def read_log(project: Project, *, since: str | None = None, newest: int = 50) ->
 
 
 def undoable(project: Project, newest: int = 20) -> list[Entry]:
-    """What undo would take back, in the order in which it would: newest first."""
+    """The actions that undo can take back, newest first."""
     rows = project.store.rows(
         "SELECT audit_id, at, who, host, action, summary, undone_by, 1 AS undoable FROM audit "
         "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT ?",
@@ -87,10 +89,10 @@ def _utc(since: str) -> str:
 
 
 def next_undo(project: Project, *, anybody: bool = False) -> Row:
-    """The action that ``undo`` would take back.
+    """The action that ``undo`` would undo next.
 
-    Raises ColdalError when there is none (code ``nothing-to-undo``), or when it is somebody
-    else's and ``anybody`` is false (``anothers``).
+    Raises ColdalError when there is none (code ``nothing-to-undo``), or when it belongs to another
+    user and ``anybody`` is false (``anothers``).
     """
     last = project.store.last_undoable()
     if last is None:
@@ -106,7 +108,7 @@ def next_undo(project: Project, *, anybody: bool = False) -> Row:
 
 
 def undo(project: Project, expected: int) -> Row:
-    """Take back the action with that number, which has to be the last one; its audit row.
+    """Undo the action with this number, which must be the last one; return its audit row.
 
     Raises ColdalError as ``Store.undo_last`` does.
     """
@@ -118,12 +120,12 @@ def undo(project: Project, expected: int) -> Row:
 
 
 def redo(project: Project) -> Row:
-    """Do the action that was taken back last once more; its audit row.
+    """Redo the action that was undone last; return its audit row.
 
-    Only directly after undos: whatever people did since would stand on another state.
+    Only directly after undos: later user actions were made on another state.
 
-    Raises ColdalError: nothing to redo (code ``nothing-to-undo``), or what a job has changed
-    meanwhile stands against it (``undo-conflict``).
+    Raises ColdalError: nothing to redo (code ``nothing-to-undo``), or a conflict with what a job
+    changed meanwhile (``undo-conflict``).
     """
     store = project.store
     with store.recording("redo") as action:

@@ -1,4 +1,4 @@
-"""Whether a database is this project's, and the newest there was."""
+"""Checks that a database belongs to this project and is not an older copy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ ID_KEY = "project_id"
 def check_identity(store: Store, wanted: str | None) -> None:
     """Compare the database's id with that of ``coldal.toml``.
 
-    A project made before there were ids has none in either place. Raises ColdalError (code
-    ``other-project``).
+    Old projects have no id in either place. Raises ColdalError (code ``other-project``).
     """
     found = store.value("SELECT value FROM meta WHERE key = ?", (ID_KEY,))
     if wanted is None or found == wanted:
@@ -36,7 +35,7 @@ def check_identity(store: Store, wanted: str | None) -> None:
 
 
 def lost_actions(store: Store) -> str | None:
-    """When the newest action was done that the database has lost; None when it has them all."""
+    """When the newest action missing from the database was done; None when none is missing."""
     last = last_entry(store.path)
     if last is None:
         return None
@@ -45,9 +44,9 @@ def lost_actions(store: Store) -> str | None:
 
 
 def check_not_rolled_back(store: Store) -> None:
-    """ColdalError (code ``rolled-back``) where an older database was put in the place of this one.
+    """ColdalError (code ``rolled-back``) when an older database has replaced this one.
 
-    What is written to it now would part for good from what the newer one knew.
+    Writing to it would make it differ for good from the newer database.
     """
     lost = lost_actions(store)
     if lost is not None:
@@ -55,7 +54,7 @@ def check_not_rolled_back(store: Store) -> None:
 
 
 def rolled_back(database: Path, lost: str) -> ColdalError:
-    """The error of a database that has lost actions, the newest of them done at ``lost``."""
+    """The error for a database with missing actions, the newest of them done at ``lost``."""
     return ColdalError(
         f"this database is older than its journal: what was done until {lost} is not in it "
         "(an older copy was put back, or project.db-wal was lost)",

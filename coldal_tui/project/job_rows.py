@@ -1,4 +1,4 @@
-"""Jobs as the database knows them: one row each."""
+"""Jobs as rows of the database."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ENDED_BADLY = (FAILED, CANCELLED, INTERRUPTED)
 class Job:
     """One row of the job table. ``result`` is the committed receipt's summary.
 
-    ``waiting_for`` says why an open job doesn't run yet, None when it does. Of the waiting jobs,
-    those of higher ``priority`` start first, then those with lower numbers. ``interruptions``
-    counts those after which it went on by itself.
+    ``waiting_for`` says why an open job doesn't run yet; None when it runs. Waiting jobs with
+    higher ``priority`` start first, then those with lower numbers. ``interruptions`` counts
+    interruptions after which the job was retried automatically.
     """
 
     job_id: int
@@ -48,7 +48,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """How a person is told of it: ``job 12 (train)``."""
+        """The job's name in messages: ``job 12 (train)``."""
         return f"job {self.job_id} ({self.kind})"
 
     @property
@@ -68,7 +68,7 @@ def get_job(project: Project, job_id: int) -> Job:
 def list_jobs(
     project: Project, statuses: Iterable[str] | None = None, *, newest: int | None = None
 ) -> list[Job]:
-    """Jobs by number, all or only some statuses; ``newest`` keeps the last so many."""
+    """Jobs by number, optionally only some statuses; ``newest`` keeps only the last ones."""
     wanted = None if statuses is None else tuple(statuses)
     among = "" if wanted is None else f"WHERE status IN ({', '.join('?' * len(wanted))})"
     rows = project.store.rows(
@@ -104,10 +104,10 @@ def _job(project: Project, row: Row) -> Job:
 
 @dataclass(frozen=True)
 class JobState:
-    """One job and how far it is (``fraction`` 0 to 1, None when unknown).
+    """One job and its progress (``fraction`` 0 to 1, None when unknown).
 
-    ``folder`` is its absolute folder; ``at`` when it last told its progress (seconds since the
-    epoch).
+    ``folder`` is its absolute folder; ``at`` the time of its last progress report (seconds since
+    the epoch).
     """
 
     job_id: int

@@ -1,4 +1,4 @@
-"""Making the database and the label files one again: from the files, the journal, the copies."""
+"""Repairs disagreements of database and label files, using files, journal and backups."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ WITHDRAWN, CHANGED = "withdrawn-", "changed-"
 
 @dataclass
 class Repaired:
-    """What was done, by scan: ``taken_in`` from files nobody knew, ``put_back`` where a file was
-    lost, ``as_changed`` where a person had changed it; ``lost`` are labels without any file."""
+    """The repairs, by scan.
+
+    ``taken_in``: from unrecorded files. ``put_back``: the file was lost. ``as_changed``: a person
+    changed the file. ``lost``: labels without any file.
+    """
 
     taken_in: list[str] = field(default_factory=list)
     put_back: list[str] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Repaired:
 
 @dataclass(frozen=True)
 class _File:
-    """A label file as it lies there: of which scan, in which place, with which bytes."""
+    """A label file on disk: its scan, its path and its hash."""
 
     path: Path
     scan_id: str
@@ -57,9 +60,9 @@ class _File:
 
 
 def restore_database(layout: Layout, project_id: str | None) -> str:
-    """Put the newest whole copy in the place of a lost database, or make an empty one; says which.
+    """Restore a lost database from the newest intact backup, or create an empty one.
 
-    Raises ColdalError (``busy``, ``disk``).
+    Returns what was done, in words. Raises ColdalError (``busy``, ``disk``).
     """
     be_alone(layout.database)
     for backup in reversed(backups(layout.database)):
@@ -84,10 +87,10 @@ def restore_database(layout: Layout, project_id: str | None) -> str:
 
 
 def repair_labels(project: Project) -> Repaired:
-    """Make rows and files agree again, in one action that undo takes back.
+    """Make rows and files agree again, in one undoable action.
 
-    No file is deleted. What a person changed in place becomes a new version of the label, unless
-    the file that was accepted is still there under another name.
+    No file is deleted. A file that a person changed in place becomes a new version of the label,
+    unless the accepted file still exists under another name.
     """
     if lost_actions(project.store) is None:
         tidy_if_left(project)
@@ -125,7 +128,7 @@ def _label_files(project: Project) -> Iterator[_File]:
 def _mend_active(
     project: Project, scans: dict[str, ScanRecord], files: list[_File], done: Repaired
 ) -> None:
-    """Active labels whose file is gone or another one."""
+    """Repair active labels whose file is missing or changed."""
     layout, store = project.layout, project.store
     by_hash = {(file.scan_id, file.sha256): file for file in files}
     for row in store.rows("SELECT * FROM labels WHERE state = 'active' ORDER BY scan_id"):
@@ -162,10 +165,10 @@ def _put_aside(path: Path, scan_id: str, versions: Path) -> None:
 def _take_in_unknown(
     project: Project, scans: dict[str, ScanRecord], files: list[_File], done: Repaired
 ) -> None:
-    """Files that no row knows: the row comes from the journal, else from the file itself."""
+    """Add rows for unrecorded files: from the journal, else from the file itself."""
     known = set(project.store.tuples("SELECT scan_id, sha256 FROM labels"))
     told = {(row["scan_id"], row["sha256"]): row for row in labels_in(project.layout.database)}
-    # Older versions in their order, then those that count.
+    # Older versions in their order, then the active ones.
     for file in sorted(files, key=lambda file: (not file.kind, _number(file), file.path.name)):
         if file.kind.startswith((WITHDRAWN, CHANGED)):
             continue
@@ -184,12 +187,12 @@ def _take_in_unknown(
 
 
 def _number(file: _File) -> int:
-    """The version that a file's name tells; 0 where it tells none."""
+    """The version number in a file's name; 0 when it has none."""
     return int(file.kind[1:]) if file.kind[:1] == "v" and file.kind[1:].isdigit() else 0
 
 
 def _let_count(project: Project, file: _File) -> None:
-    """A file that lies where labels count is its scan's label, where no other one is."""
+    """Make a file in ``labels/`` the active label of its scan when the scan has none."""
     store = project.store
     if store.row("SELECT 1 FROM labels WHERE scan_id = ? AND state = 'active'", (file.scan_id,)):
         return
@@ -202,7 +205,7 @@ def _let_count(project: Project, file: _File) -> None:
 
 
 def _insert(project: Project, scan: ScanRecord | None, file: _File, told: dict[str, Any]) -> bool:
-    """A row for a label file; False where it is no label of a scan that is known."""
+    """Insert a row for a label file; False when it doesn't belong to a known scan."""
     store = project.store
     if scan is None:
         return False

@@ -1,4 +1,4 @@
-"""Where everything of a project lies on disk, and how a project folder is found."""
+"""The paths of a project on disk, and how a project folder is found."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Layout:
         )
 
     def make_folders(self) -> None:
-        """Make what is missing; ColdalError where the disk refuses."""
+        """Create missing folders; ColdalError when that fails."""
         for folder in self.folders():
             try:
                 make_folder(folder)
@@ -103,9 +103,9 @@ class Layout:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing; owner and group share it, nobody else.
+    """Create a folder and its missing parents, accessible to owner and group only.
 
-    OSError where the disk refuses or a file is in the way.
+    Raises OSError when that fails or a file has this name.
     """
     if folder.is_dir():
         return

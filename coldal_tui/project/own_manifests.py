@@ -1,4 +1,4 @@
-"""The project's own manifest of an export: what labelers don't see, and the way back of masks."""
+"""The project's own manifest of an export: what labelers don't see, for matching masks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _base(project: Project, folder: Path) -> Path:
 
 
 def own_manifests(project: Project) -> Iterator[tuple[Path, Manifest]]:
-    """The own manifests, the newest first, each with the folder that was handed out."""
+    """The own manifests, newest first, each with its exported folder."""
     found: list[tuple[str, str, Manifest]] = []
     for path in project.layout.exports.glob(f"*{OWN_JSON}"):
         manifest = read_own_manifest(path)

@@ -1,4 +1,4 @@
-"""The one door to a project's state: CLI, app and supervisor all come in here."""
+"""An open project: the only access to its state for the CLI, the app and the supervisor."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from coldal_tui.trust_store import TrustStore
 class Project:
     """An open project: its layout, its configuration as read now, its store.
 
-    ``readonly``: nothing on the disk is made or changed, whatever is called. ``repairing``: also a
-    database that has lost actions is opened for writing.
+    ``readonly``: no call creates or changes anything on disk. ``repairing``: a database with
+    missing actions may be opened for writing, too.
     """
 
     def __init__(self, root: Path, *, readonly: bool = False, repairing: bool = False) -> None:
@@ -55,7 +55,7 @@ class Project:
     def create(cls, root: Path, images: Path) -> Project:
         """Make a project folder with its ``coldal.toml``.
 
-        Raises UsageError when ``root`` already holds a project or ``images`` is no folder.
+        Raises UsageError when ``root`` already holds a project or ``images`` is not a folder.
         """
         root, images = root.absolute(), images.absolute()
         if is_project(root):
@@ -83,7 +83,7 @@ class Project:
         except OSError as error:
             raise disk_error(error, root) from error
         layout.make_folders()
-        # The database first: a coldal.toml without one would be a project that has lost its own.
+        # The database first: a coldal.toml alone would be a project with a lost database.
         with contextlib.closing(Store(layout.database, create=True)) as store:
             store.replace("meta", key=ID_KEY, value=project_id)
         atomic_write(config, lambda stream: stream.write(text.encode()))
@@ -124,14 +124,14 @@ class Project:
 
     @property
     def images(self) -> Path:
-        """The absolute images folder; looked up once for each reading of the configuration."""
+        """The absolute images folder; resolved once each time the configuration is read."""
         if self._images is None or self._images[0] is not self.config:
             self._images = self.config, Path(self.root, self.config.images.dir).resolve()
         return self._images[1]
 
     @property
     def encoder(self) -> EncoderChoice:
-        """The encoder that ``coldal.toml`` names, weights path made absolute."""
+        """The encoder in ``coldal.toml``, with an absolute path to its weights."""
         section, how = self.config.encoder, self.intensity
         weights = str(Path(self.root, section.weights)) if section.weights else None
         return EncoderChoice(
@@ -150,7 +150,7 @@ class Project:
 
     @property
     def intensity(self) -> IntensityChoice:
-        """The one rule for intensities, of embedding, training, scoring and the screen."""
+        """The rule for intensities, the same in embedding, training, scoring and on screen."""
         images = self.config.images
         modality, window = images.modality, images.window
         if window == DEFAULT_WINDOW and self.config.encoder.window is not None:
@@ -166,7 +166,7 @@ class Project:
         return [ScanRecord.from_row(row) for row in rows]
 
     def scans_named(self, scan_ids: Iterable[str]) -> list[ScanRecord]:
-        """Those of some scans that are indexed, in ``scan_id`` order; the others are not read."""
+        """The indexed scans among some ids, in ``scan_id`` order."""
         rows = self.store.rows(
             "SELECT * FROM scans WHERE scan_id IN (SELECT value FROM json_each(?)) "
             "ORDER BY scan_id",
@@ -196,11 +196,11 @@ class Project:
         return None if value is None else str(value)
 
     def current_encoder_hash(self) -> str | None:
-        """Identity of the configured encoder, known once it has embedded something."""
+        """The hash of the configured encoder; unknown before its first embedding."""
         return self.meta(encoder_key(self.encoder))
 
     def file_of(self, relative: str) -> Path:
-        """A file that the database names; ColdalError (``outside``) when it is no file of ours."""
+        """A file named in the database; ColdalError (``outside``) when it is not in the project."""
         return below(self.root, relative)
 
     def job_folder(self, relative: str) -> Path:
@@ -212,7 +212,7 @@ class Project:
         return folder
 
     def run_folder(self, run_id: str) -> Path:
-        """The folder of a run; ColdalError (``outside``) for an id that is no name."""
+        """The folder of a run; ColdalError (``outside``) for an invalid id."""
         return below(self.layout.runs, plain_name(run_id, "name of a run"))
 
     def image_of(self, relative: str) -> Path:
@@ -221,7 +221,7 @@ class Project:
 
     @property
     def images_gone(self) -> bool:
-        """Whether the images folder is not there, or is empty though scans are known in it.
+        """Whether the images folder is missing, or empty although it should hold scans.
 
         A mount point whose disk is not mounted is an empty folder.
         """
@@ -234,7 +234,7 @@ class Project:
         return bool(self.store.value("SELECT 1 FROM scans WHERE state = 'present' LIMIT 1"))
 
     def require_images(self) -> None:
-        """Raise ColdalError (code ``no-images``) where the images folder is gone."""
+        """Raise ColdalError (code ``no-images``) when the images folder is gone."""
         if self.images_gone:
             raise ColdalError(
                 "the images folder is not there"
@@ -258,10 +258,10 @@ class Project:
 
 
 def encoder_key(choice: EncoderChoice) -> str:
-    """Under this ``meta`` key stands the hash that the encoder had when it last embedded.
+    """The ``meta`` key of the encoder's hash at its last embedding.
 
-    Whatever is set that could change a vector is part of it, so that vectors made with other
-    settings, or from another file at the same place, are never taken for this one's.
+    The key contains every setting that can change a vector, so that vectors made with other
+    settings, or with another file at the same path, are never mistaken for this encoder's.
     """
     settings = msgspec.structs.asdict(choice)
     facts: list[Any] = [settings.pop("name"), settings.pop("weights")]

@@ -1,4 +1,4 @@
-"""De-identified exports of a project: where their keys lie, and what must not be in them."""
+"""De-identified exports: where their keys are stored, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMMON_FOLDERS = frozenset({"cr", "ct", "dicom", "dx", "mr", "nifti", "series",
 
 
 def key_path(project: Project, export: str) -> Path:
-    """Where the keys of an export lie: never inside it."""
+    """The path of an export's keys: never inside the export."""
     return project.layout.state / "keys" / f"{export}.json"
 
 
@@ -36,12 +36,12 @@ def all_keys(project: Project) -> Iterator[Keys]:
         try:
             yield read_keys(project.file_of(row["key_file"]))
         except ColdalError:
-            # Without its keys an export's masks match nothing; all others still do.
+            # Without keys, masks of this export can't be matched; those of others can.
             continue
 
 
 class Pseudonyms:
-    """What scans and their UIDs were called in de-identified exports."""
+    """The pseudonyms of scans and UIDs in de-identified exports."""
 
     def __init__(self, keys: Iterable[Keys]) -> None:
         self._names: dict[str, list[str]] = {}
@@ -57,16 +57,16 @@ class Pseudonyms:
         return tuple(self._names.get(scan_id, ()))
 
     def renamed(self, uids: Sequence[str]) -> dict[str, str]:
-        """Replaced UIDs that lead to these."""
+        """Replacement UID → UID, for these UIDs."""
         return {new: uid for uid in uids for new in self._uids.get(uid, ())}
 
 
 def secrets_of(
     project: Project, scans: Sequence[ScanRecord], people: Iterable[str], removed: Removed
 ) -> Secrets:
-    """What must not stand in an export of these scans.
+    """Texts that an export of these scans must not contain.
 
-    ``people`` are the labelers' names, ``removed`` what was taken out of the images' headers.
+    ``people`` are the labelers' names, ``removed`` the values removed from the images' headers.
     """
     found = Secrets(
         names=set(removed.names),
@@ -88,13 +88,13 @@ def secrets_of(
 
 
 def _allowed(project: Project) -> set[str]:
-    """Words that people chose for all to see: classes, and the project's name."""
+    """Words that are public by choice: class names and the project's name."""
     chosen = (project.name, *project.config.classes.names)
     return {*chosen, *(word for text in chosen for word in WORD.findall(text))}
 
 
 def _path_words(scan: ScanRecord) -> Iterator[str]:
-    """A scan's id and path, its file's name, and folders that are not called like everyone's."""
+    """A scan's id, path and file name, and the names of folders that are not common to all."""
     yield scan.scan_id
     for name in scan.files[:1] if len(scan.files) > 1 else scan.files:
         yield name

@@ -1,4 +1,4 @@
-"""Rows of the store as frozen records."""
+"""Rows of the database as frozen records."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class ScanRecord:
 
     @property
     def usable(self) -> bool:
-        """Present, not excluded, and not the copy of another scan."""
+        """Whether the scan is present, not excluded and not a copy of another."""
         return self.state == "present" and self.excluded is None and self.duplicate_of is None
 
     def ref(self, images: Path) -> ScanRef:
-        """Its files below ``images``; ColdalError (``outside``) where a path leads elsewhere."""
+        """Its files below ``images``; ColdalError (``outside``) when a path leads elsewhere."""
         files = tuple(str(below(images, name, links=True)) for name in self.files)
         return ScanRef(kind=self.kind, files=files)
 

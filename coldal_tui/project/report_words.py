@@ -1,4 +1,4 @@
-"""What an import or an export did, in lines for people: the command line's and the app's."""
+"""Reports of imports and exports in words, for the command line and the app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MANY_KEYS = 6
 
 
 def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
-    """The counts, and for ``shown`` masks of each kind why they were taken so, or not taken."""
+    """The counts, and for ``shown`` masks of each kind how or why not they were imported."""
     would = "would be " if report.dry_run else ""
     lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
     if report.kept:
@@ -58,12 +58,12 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
 
 
 def came_in(report: ImportReport) -> bool:
-    """Whether the import found a mask that is a label now, or was one before."""
+    """Whether the import found a mask that is a new or a known label."""
     return bool(report.accepted or report.unchanged or report.kept)
 
 
 def export_lines(report: ExportReport) -> list[str]:
-    """What was handed out, to whom, and what to keep."""
+    """The exported scans, their labelers, and which files to keep."""
     lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
     if report.prelabels:
         lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
@@ -86,7 +86,7 @@ def _formats() -> list[str]:
 
 
 def _notes(report: ImportReport, shown: int) -> list[str]:
-    """What was done to masks that were taken: joined, overlaps decided, gaps filled, turned."""
+    """Changes to accepted masks: joined, overlaps decided, gaps filled, reoriented."""
     agreed = {str(one) for one in report.agreement}
     told = [(v, note) for v in report.accepted for note in v.notes if note not in agreed]
     lines = [
@@ -97,7 +97,7 @@ def _notes(report: ImportReport, shown: int) -> list[str]:
 
 
 def _passed_over(report: ImportReport, shown: int) -> list[str]:
-    """What took no part, by reason, with one file each."""
+    """Ignored files by reason, with one example each."""
     if not report.ignored:
         return []
     files = [verdict for verdict in report.ignored if not verdict.key]
@@ -124,7 +124,7 @@ def _name(verdict: Verdict) -> str:
 
 
 def _alike(found: Iterable[_T], words: Callable[[_T], str]) -> list[tuple[_T, int]]:
-    """The first of those whose words differ in numbers alone, and how many they are."""
+    """Group messages that differ only in numbers: the first of each group, and its count."""
     groups: dict[str, list[_T]] = {}
     for one in found:
         groups.setdefault(_NUMBER.sub("#", words(one)), []).append(one)
@@ -137,7 +137,7 @@ def _more(count: int) -> str:
 
 
 def _unknown(report: ImportReport, shown: int) -> list[str]:
-    """What a class map has to explain, ready to be completed."""
+    """The missing entries of the class map, ready to be completed."""
     few = min(shown, _MANY_KEYS) if len(report.unknown) > _MANY_KEYS else shown
     words = [f"--map {shlex.quote(f'{key}=CLASS')}" for key in list(report.unknown)[:few]]
     if len(report.unknown) > few:
@@ -146,7 +146,7 @@ def _unknown(report: ImportReport, shown: int) -> list[str]:
 
 
 def _reasons(verdicts: Sequence[Verdict], *, codes: bool = False) -> list[str]:
-    """A line for each mask; what to do about many of them is said once, above them."""
+    """One line per mask; a remedy that many share is given once, above them."""
     groups: dict[tuple[str, str | None], list[Verdict]] = {}
     for one in verdicts:
         groups.setdefault((one.code, one.remedy), []).append(one)

@@ -1,4 +1,4 @@
-"""Runs: trained models, what they predicted and how unsure they were."""
+"""Runs: trained models, their predictions and entropies."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def latest_run(project: Project) -> str | None:
 
 
 def entropy_kind(project: Project, strategy: str | None = None) -> str:
-    """Which mean over pixels H is: ``mean``, ``foreground`` or ``boundary``.
+    """The kind of mean over pixels that H is: ``mean``, ``foreground`` or ``boundary``.
 
-    The strategy's own where it has one, else what the project asks for (``selection.entropy``).
+    The strategy's own kind if it has one, else the project's (``selection.entropy``).
     """
     own = {"entropy-foreground": "foreground", "entropy-boundary": "boundary"}
     return own.get(strategy or "", project.config.selection.entropy)
@@ -39,9 +39,9 @@ def _column(kind: str) -> str:
 def run_entropies(
     project: Project, run_id: str | None, kind: str | None = None
 ) -> dict[str, float]:
-    """``scan_id → H`` of a run; ``kind`` as ``entropy_kind`` answers, by default the project's.
+    """``scan_id → H`` of a run; ``kind`` as returned by ``entropy_kind``, by default the project's.
 
-    Scans that were scored before there were other means have none of these.
+    Scans scored by older versions have only the plain mean.
     """
     if run_id is None:
         return {}
@@ -62,7 +62,7 @@ def scan_entropies(project: Project, scan_id: str, kind: str | None = None) -> l
 
 
 def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
-    """The columns of ``scores`` beside the entropy."""
+    """The columns of ``scores`` besides the entropy."""
     if scores is None:
         return {}
     more = msgspec.to_builtins(scores)
@@ -75,14 +75,14 @@ def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
 
 
 def _as_halves(numbers: Sequence[float]) -> bytes:
-    """Little-endian float16, without numpy: a supervisor keeps scores and stays small."""
+    """Little-endian float16, without numpy, to keep the supervisor's memory small."""
     most = 65504.0
     within = (max(-most, min(most, number)) for number in numbers)
     return struct.pack(f"<{len(numbers)}e", *within)
 
 
 def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
-    """Everything that a run's scorings found, features too."""
+    """All scores of a run, features included."""
     if run_id is None:
         return {}
     rows = project.store.tuples(
@@ -98,8 +98,7 @@ def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
 
 
 def with_scores(project: Project, rows: Sequence[PoolRow], run_id: str | None) -> list[PoolRow]:
-    """``rows`` with all that the run's scorings found of them, for strategies that need more than
-    the entropy."""
+    """``rows`` with all scores of the run, for strategies that need more than the entropy."""
     scores = all_scores(project, run_id)
     found = []
     for row in rows:
@@ -126,14 +125,14 @@ def runs_newest_first(project: Project) -> list[Row]:
 
 
 def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
-    """The run's entropy map of a scan, where it has kept one."""
+    """The run's entropy map of a scan, if it was kept."""
     folder = project.run_folder(run_id) / "predictions" / "entropy"
     paths = (folder / f"{scan_id}{suffix}" for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 
 def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path | None:
-    """The run's predicted label of a scan, when it has been predicted."""
+    """The run's predicted label map of a scan, if it exists."""
     if run_id is None:
         return None
     folder = project.run_folder(run_id) / "predictions"

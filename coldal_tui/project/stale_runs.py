@@ -1,4 +1,4 @@
-"""Why a run is no longer of the project as it is: the rule for intensities, or images, changed."""
+"""Finds out why a run is stale: the intensity rule or images changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from coldal_tui.project.project import Project
 
 
 def made_by_another_rule(project: Project, summary: Mapping[str, Any]) -> bool:
-    """Whether a run (its stored summary) read intensities otherwise than the project does now."""
+    """Whether a run (its stored summary) used another intensity rule than the project now."""
     stored = (summary.get("plan") or {}).get("intensity") or {}
     return msgspec.convert(stored, IntensityChoice) != project.intensity
 
 
 def changed_images(hashes: Mapping[str, str], summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """Scans that a run trained on or was watched with whose images were others then.
+    """Training and validation scans of a run whose images changed since.
 
-    ``hashes`` are those of the scans now, by scan.
+    ``hashes`` are the current image hashes, by scan.
     """
     left_out = {one["scan_id"] for one in summary.get("left_out", ())}
     seen: Mapping[str, str] = summary.get("images", {})
@@ -32,7 +32,7 @@ def changed_images(hashes: Mapping[str, str], summary: Mapping[str, Any]) -> tup
 
 
 def why_stale(project: Project, hashes: Mapping[str, str], summary: Mapping[str, Any]) -> str:
-    """In words; empty for a run that is of the project as it is."""
+    """Why a run is stale, in words; empty when it is not."""
     reasons = []
     if made_by_another_rule(project, summary):
         reasons.append(f"intensities are read by another rule now ({project.intensity.words})")

@@ -1,6 +1,7 @@
-"""What a project would run or reach outside itself, and whether this person has agreed to it.
+"""Finds what a project would run or access outside itself, and whether the user trusts it.
 
-A project may come from anybody. Its own files are read as data; what follows here is more.
+A project may come from an untrusted source. Its own files are only read as data; this module lists
+everything beyond that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SHIPPED_BACKENDS = ("local", "slurm", "ray")
 
 @dataclass(frozen=True)
 class Reach:
-    """One thing: what it is in a person's words, and the content that is agreed to."""
+    """One such access: its description, and the content that the user agrees to."""
 
     what: str
     content: str
@@ -37,7 +38,7 @@ def reaches(layout: Layout, config: Config) -> list[Reach]:
 
 
 def _of_backend(backend: BackendSection) -> list[Reach]:
-    """A waiting job may name any backend: what stands in a section counts, whichever is chosen."""
+    """List accesses of every backend section: a waiting job may name any backend."""
     found = []
     if backend.name not in SHIPPED_BACKENDS:
         what = f"run jobs by the plug-in backend {backend.name!r}"
@@ -64,14 +65,14 @@ def _of_weights(layout: Layout, config: Config) -> list[Reach]:
         found = file.stat()
         digest = _digest(file, found.st_size, found.st_mtime_ns)
     except OSError:
-        # There is nothing to run; the embedding says what is missing.
+        # There is nothing to run; the embedding job reports what is missing.
         return []
     return [Reach(f"run the network in {file} (TorchScript is a program)", f"weights={digest}")]
 
 
 @functools.lru_cache(maxsize=16)
 def _digest(file: Path, _size: int, _time: int) -> str:
-    """The hash of a file that is asked for at every look at the jobs that wait."""
+    """The hash of a file; cached, because every check of waiting jobs needs it."""
     return sha256_file(file)
 
 
@@ -88,12 +89,12 @@ def linked_folders(layout: Layout) -> list[Reach]:
 
 
 def digest_of(found: list[Reach]) -> str:
-    """What an agreement is bound to: another content is another question."""
+    """The digest that an agreement is bound to: changed content needs a new agreement."""
     return hashlib.sha256(json.dumps([one.content for one in found]).encode()).hexdigest()
 
 
 def open_questions(layout: Layout, config: Config, store: TrustStore | None = None) -> list[Reach]:
-    """What nobody has agreed to yet; empty for a project that this person made by ``init``."""
+    """The accesses not agreed to yet; empty for a project that this user made by ``init``."""
     store = store or TrustStore()
     if store.is_own(layout.root, config.project.id) and not _others_may_write(layout.config):
         return []
@@ -104,7 +105,7 @@ def open_questions(layout: Layout, config: Config, store: TrustStore | None = No
 
 
 def _others_may_write(config: Path) -> bool:
-    """Whether somebody else could have written what this person is taken to have meant."""
+    """Whether other users could have written the file."""
     found = config.stat()
     if found.st_uid != os.getuid() or found.st_mode & 0o002:
         return True
@@ -112,7 +113,7 @@ def _others_may_write(config: Path) -> bool:
 
 
 def _private_group(gid: int) -> bool:
-    """Whether the group is this person's alone, as most systems make one for everybody."""
+    """Whether the group has only this user, as the private groups of most systems do."""
     import grp
     import pwd
 
@@ -124,7 +125,7 @@ def _private_group(gid: int) -> bool:
 
 
 def require_trust(layout: Layout, config: Config, store: TrustStore | None = None) -> None:
-    """ColdalError (code ``not-trusted``) where the project would do what nobody agreed to."""
+    """ColdalError (code ``not-trusted``) when the project needs an agreement that is missing."""
     found = open_questions(layout, config, store)
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
@@ -133,7 +134,7 @@ def require_trust(layout: Layout, config: Config, store: TrustStore | None = Non
 
 
 def agree(layout: Layout, config: Config, store: TrustStore | None = None) -> list[Reach]:
-    """Trust the project as it is now; what that is."""
+    """Trust the project as it is now; return what was agreed to."""
     found = reaches(layout, config)
     (store or TrustStore()).agree(layout.root, digest_of(found))
     return found

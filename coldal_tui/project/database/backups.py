@@ -1,4 +1,4 @@
-"""Copies of the project's database: made by SQLite itself, verified, rotated, and put back."""
+"""Backups of the project's database: made by SQLite, verified, rotated and restored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAME = re.compile(r"^project-(\d{8}T\d{6})(?:-\d+)?-(daily|migration|asked|rest
 
 @dataclass(frozen=True)
 class Backup:
-    """One copy: when it was made (UTC) and why."""
+    """One backup: when it was made (UTC) and why."""
 
     file: Path
     at: datetime
@@ -35,38 +35,38 @@ class Backup:
 
 
 def folder_of(database: Path) -> Path:
-    """Where the copies of a database lie."""
+    """The folder with the backups of a database."""
     return database.parent / "backups"
 
 
 def backups(database: Path) -> list[Backup]:
-    """The copies there are, oldest first."""
+    """The existing backups, oldest first."""
     found = []
     with contextlib.suppress(FileNotFoundError):
         for file in folder_of(database).iterdir():
             match = _NAME.match(file.name)
             if match:
                 at = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-                # Of one second, the files themselves tell which is newer.
+                # Within one second, the files' times decide which is newer.
                 made = file.stat().st_mtime_ns
                 found.append((at, made, Backup(file, at, match[2])))
     return [backup for *_, backup in sorted(found, key=lambda one: one[:2])]
 
 
 def is_due(database: Path, now: datetime) -> bool:
-    """Whether the newest copy is a day old, or there is none."""
+    """Whether the newest backup is a day old, or none exists."""
     there = backups(database)
-    # A clock that was put back must not stop the copies.
+    # A clock that was set back must not stop the backups.
     return not there or abs(now - there[-1].at) >= EVERY
 
 
 def back_up(connection: apsw.Connection, database: Path, now: datetime, kind: str) -> Backup:
-    """Copy the database beside itself, verify the copy, and remove the oldest of its kind.
+    """Back up the database, verify the backup, and remove the oldest of its kind.
 
-    The copy is one moment's, whoever writes meanwhile; it is whole or absent.
+    The backup shows one moment, even while others write; it is complete or absent.
 
-    Raises ColdalError: the disk refuses (``disk``), or the copy is damaged (``backup``), as it is
-    when the database itself is.
+    Raises ColdalError when writing fails (``disk``) or the backup is damaged (``backup``), which
+    also happens when the database itself is damaged.
     """
     folder = folder_of(database)
     try:
@@ -96,9 +96,9 @@ def _copy(connection: apsw.Connection, file: Path) -> None:
             with target.backup("main", connection, "main") as copying:
                 while not copying.done:
                     copying.step(10_000)
-            # What lies in folders when it is put back is not what lay there when it was made.
+            # On restore, the folders hold other files than when the backup was made.
             target.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,)).fetchall()
-            # One file by itself, that a reader of a read-only disk can open, too.
+            # A single file, which can also be opened on a read-only disk.
             target.execute("PRAGMA journal_mode=DELETE").fetchall()
             found = target.execute("PRAGMA quick_check(1)").fetchall()
         finally:
@@ -117,9 +117,9 @@ def _copy(connection: apsw.Connection, file: Path) -> None:
 
 
 def verify(file: Path) -> int:
-    """The schema's version of a copy that is whole.
+    """The schema version of an intact backup.
 
-    Raises ColdalError (code ``backup``) for a file that is damaged or is none of our databases.
+    Raises ColdalError (code ``backup``) for a file that is damaged or not a coldal-tui database.
     """
     try:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
@@ -139,9 +139,9 @@ def verify(file: Path) -> int:
 
 
 def put_back(file: Path, database: Path) -> Path | None:
-    """Replace the database by a verified copy; what was there is kept beside. Returns where.
+    """Replace the database by a verified backup; return where the old one is kept.
 
-    Nobody else may have the database open: see ``be_alone``.
+    No other process may have the database open: see ``be_alone``.
     """
     verify(file)
     aside = None
@@ -168,9 +168,9 @@ def put_back(file: Path, database: Path) -> Path | None:
 
 
 def be_alone(database: Path) -> None:
-    """See that nobody else has the database open, and that all of it is in the one file.
+    """Ensure that no other process has the database open, and that one file holds all of it.
 
-    Raises ColdalError (code ``busy``) when somebody has.
+    Raises ColdalError (code ``busy``) when another process has it open.
     """
     if not database.exists() or database.stat().st_size == 0:
         return
@@ -178,7 +178,7 @@ def be_alone(database: Path) -> None:
     try:
         connection.set_busy_timeout(2000)
         try:
-            # The log belongs to the file: what it holds goes into the copy that is kept.
+            # The write-ahead log belongs to the file: its content goes into the kept copy.
             connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
             connection.execute("BEGIN EXCLUSIVE").fetchall()
             connection.execute("COMMIT").fetchall()
@@ -198,7 +198,7 @@ def be_alone(database: Path) -> None:
 
 
 def _with_sides(database: Path) -> tuple[Path, Path, Path, Path]:
-    """A database and the files that SQLite may make beside it."""
+    """A database and the files that SQLite may create beside it."""
     return (
         database,
         wal_of(database),

@@ -1,7 +1,8 @@
-"""Connections to the project's database: made once by ``init``, opened for writing, or for reading.
+"""Connections to the project's database: create it, open it for writing or for reading.
 
-Reading leaves nothing behind: who may write opens as a writer does and only asks; who may not
-never makes the files beside a database in WAL mode, which would lock its owner out.
+Reading leaves no files behind. A user with write permission opens the database as a writer does and
+only reads. A user without it must not create the files beside a database in WAL mode, because they
+would lock its owner out.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ Signature = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 @dataclass
 class Reading:
-    """A connection that only reads.
+    """A connection for reading only.
 
-    ``frozen``: it sees the state of one moment, ``signature`` that of the files then; a copy that
-    was made for it lies in ``copy`` until :meth:`close`.
+    ``frozen``: it sees the state of one moment; ``signature`` is that of the files at that moment.
+    ``copy`` is a temporary copy of the database, removed by :meth:`close`.
     """
 
     connection: apsw.Connection
@@ -42,7 +43,7 @@ class Reading:
 
 
 def create(path: Path) -> None:
-    """Make the empty file of a database, with the mode of its folder; one that is there stays."""
+    """Create an empty database file with the mode of its folder; keep an existing one."""
     with contextlib.suppress(FileExistsError):
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         descriptor = os.open(path, flags, 0o600)
@@ -53,9 +54,10 @@ def create(path: Path) -> None:
 
 
 def open_for_writing(path: Path) -> apsw.Connection:
-    """A connection to a database that is there.
+    """Open an existing database for writing.
 
-    Raises ColdalError (code ``no-database``) where it is missing or empty: only ``init`` makes one.
+    Raises ColdalError (code ``no-database``) when it is missing or empty: only ``init`` creates
+    one.
     """
     _must_be_there(path)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -64,7 +66,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
 
 
 def open_for_reading(path: Path) -> Reading:
-    """A connection that changes nothing; works on full and on read-only disks, too."""
+    """Open the database without changing anything; works on full and read-only disks, too."""
     _must_be_there(path)
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -74,17 +76,17 @@ def open_for_reading(path: Path) -> Reading:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             return Reading(connection)
         except (apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.ReadOnlyError):
-            # The disk is full, say: then what lies there can still be read.
+            # The disk may be full: the database can still be read.
             connection.close()
     signature = signature_of(path)
     wal = wal_of(path)
     if wal.exists() and path.with_name(f"{path.name}-shm").exists():
-        # Somebody writes. Without both files SQLite would make them here, as ours.
+        # Another process writes. If a file were missing, SQLite would create it as ours.
         with contextlib.suppress(apsw.CantOpenError, apsw.ReadOnlyError):
             return Reading(_read_only(path, "readonly_shm=1"), False, signature)
     if wal.exists() and wal.stat().st_size > 0:
         return _of_copy(path, wal, signature)
-    # Nobody writes here just now: all that counts is in the one file.
+    # No process writes now: the one file holds everything.
     return Reading(_read_only(path, "immutable=1"), True, signature)
 
 
@@ -115,7 +117,7 @@ def _read_only(path: Path, how: str) -> apsw.Connection:
 
 
 def signature_of(path: Path) -> Signature:
-    """Size and time of the database's files: another one means that somebody has written."""
+    """Sizes and times of the database's files; they differ after any write."""
     return _stamp(path), _stamp(wal_of(path))
 
 

@@ -1,4 +1,4 @@
-"""What SQLite can meet on a disk, as errors that a person can act on."""
+"""Turns SQLite's errors about disks and files into errors with a remedy."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ _TROUBLES[apsw.CorruptError] = _TROUBLES[apsw.NotADBError]
 
 @contextlib.contextmanager
 def database_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors on the database at ``path`` as ``ColdalError``."""
+    """Raise SQLite's errors on the database at ``path`` as ``ColdalError``."""
     try:
         yield
     except tuple(_TROUBLES) as error:
         trouble = next(known for kind, known in _TROUBLES.items() if isinstance(error, kind))
         if isinstance(error, apsw.IOError) and _is_full(path):
-            # Where there is no room for the files beside the database, it fails as if broken.
+            # Without room for the files beside the database, SQLite reports a broken one.
             trouble = _TROUBLES[apsw.FullError]
         what, remedy, code = trouble
         raise ColdalError(what, where=str(path), remedy=remedy, code=code) from error

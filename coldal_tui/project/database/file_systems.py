@@ -1,4 +1,4 @@
-"""Which file system a path lies on, and whether SQLite's write-ahead log can rely on its locks."""
+"""Finds a path's file system, and whether its locks are safe for SQLite's write-ahead log."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def on_network_file_system(path: Path) -> bool:
-    """Whether ``path`` lies on a mount whose locks SQLite's WAL can't rely on."""
+    """Whether ``path`` is on a network mount, whose locks are not safe for SQLite's WAL."""
     return file_system(path) in NETWORK_FILE_SYSTEMS
 
 
 def file_system(path: Path) -> str:
-    """The kind of the file system that ``path`` lies on, in lower case; empty when unknown."""
+    """The file system type of ``path`` in lower case; empty when unknown."""
     import psutil
 
     target = path.resolve()

@@ -1,5 +1,7 @@
-"""Whether a database's schema is the one we make: a trigger or a view in it could run SQL of its
-own whenever we read or write."""
+"""Checks that a database has exactly our schema.
+
+A foreign trigger or view could run its own SQL whenever we read or write.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ Entry = tuple[str, str, str, str]
 
 
 def harden(connection: apsw.Connection) -> None:
-    """Switch off what runs SQL out of the file itself; before anything is read from it."""
+    """Disable SQL that the database file could run itself; call before the first read."""
     for option, value in (
         (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
         (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
@@ -30,7 +32,7 @@ def harden(connection: apsw.Connection) -> None:
 def check_schema(connection: apsw.Connection, migrations: tuple[str, ...], where: str) -> None:
     """Compare the schema with what ``migrations`` make.
 
-    Raises ColdalError (code ``foreign-schema``) that names what is unknown, changed or missing.
+    Raises ColdalError (code ``foreign-schema``) that names unknown, changed or missing parts.
     """
     found = set(connection.execute(_LISTED))
     expected = _expected(migrations)

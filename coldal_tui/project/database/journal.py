@@ -1,7 +1,8 @@
-"""The journal beside the database: a line for every action, with the labels that it brought.
+"""The journal beside the database: one line per action, with the labels that it added.
 
-It outlives the database: ``doctor`` sees by it that an older one was put back, and ``--repair``
-reads from it what the label files are. Lines are written after the COMMIT and are not waited for.
+It outlives the database: ``doctor`` uses it to detect that an older database was restored, and
+``--repair`` reads from it which scans the label files belong to. Lines are written after the
+COMMIT, without fsync.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TAIL = 64 * 1024
 
 @dataclass(frozen=True)
 class Entry:
-    """The action that stands last in the journal: its number, and the token that is its own."""
+    """The last action in the journal: its number and its unique token."""
 
     audit_id: int
     token: str
@@ -37,7 +38,7 @@ def journal_of(database: Path) -> Path:
 
 
 def append(database: Path, entry: Mapping[str, Any], labels: Iterable[Mapping[str, Any]]) -> None:
-    """Add an action's lines, the labels first; OSError where the disk refuses."""
+    """Append an action's lines, labels first; raises OSError when writing fails."""
     path = journal_of(database)
     lines = [json.dumps({"label": dict(label)}, default=str) for label in labels]
     data = "".join(f"{line}\n" for line in [*lines, json.dumps(dict(entry), default=str)]).encode()
@@ -47,7 +48,7 @@ def append(database: Path, entry: Mapping[str, Any], labels: Iterable[Mapping[st
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            # Whoever wrote last was killed in the middle of a line.
+            # The last writer was killed in the middle of a line.
             data = b"\n" + data
         written = 0
         while written < len(data):
@@ -57,7 +58,7 @@ def append(database: Path, entry: Mapping[str, Any], labels: Iterable[Mapping[st
 
 
 def last_entry(database: Path) -> Entry | None:
-    """The newest action in the journal; None where there is no journal, or no action in it."""
+    """The newest action; None when there is no journal or no action in it."""
     try:
         with journal_of(database).open("rb") as stream:
             end = stream.seek(0, os.SEEK_END)
@@ -73,7 +74,7 @@ def last_entry(database: Path) -> Entry | None:
 
 
 def labels_in(database: Path) -> Iterator[dict[str, Any]]:
-    """Every label that an action ever brought, oldest first; damaged lines are passed over."""
+    """Every label that any action added, oldest first; damaged lines are skipped."""
     try:
         stream = journal_of(database).open("rb")
     except OSError:

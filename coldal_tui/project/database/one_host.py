@@ -1,6 +1,6 @@
-"""On a network file system one host at a time writes to a project: the file that names it.
+"""A file that names the one host that may write to a project on a network file system.
 
-Locks that several hosts share are not to be relied on there (https://sqlite.org/faq.html#q5).
+Locks shared by several hosts are not reliable there (https://sqlite.org/faq.html#q5).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ RENEW_S = 20.0
 
 
 class WritingHost:
-    """This process's share in being the host that writes; ``claim`` before every write.
+    """The claim of this process's host to be the only writer; ``claim`` before every write.
 
-    Times are those of the file server, which all hosts see alike: their own clocks may differ.
+    Times are the file server's, because the clocks of the hosts may differ.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,10 +32,7 @@ class WritingHost:
         self._claimed: float | None = None
 
     def claim(self) -> None:
-        """Be the host that writes.
-
-        Raises ColdalError (code ``other-host``) while another one is.
-        """
+        """Become the writing host; ColdalError (code ``other-host``) while another host is it."""
         now = self._clock()
         if self._claimed is not None and now - self._claimed < RENEW_S:
             return
@@ -46,7 +43,7 @@ class WritingHost:
         content = json.dumps({"host": here}).encode()
         atomic_write(self._file, lambda stream: stream.write(content))
         if (winner := self._host()) != here:
-            # Two hosts found it free in the same moment.
+            # Two hosts claimed it at the same moment.
             raise self._held(str(winner), 0.0)
         self._claimed = now
 
@@ -57,7 +54,7 @@ class WritingHost:
             return None
 
     def _age(self) -> float:
-        """Seconds since the file was written, by the clock of the disk that it lies on."""
+        """Seconds since the file was written, by the clock of its file server."""
         probe = self._file.with_name(f".{self._file.name}.{secrets.token_hex(6)}.tmp")
         try:
             probe.touch()

@@ -38,7 +38,7 @@ BUSY_MS = 15_000
 
 @dataclass
 class Action:
-    """What the audit trail will say of a transaction; filled in while it runs."""
+    """The audit entry of a transaction; filled in while the transaction runs."""
 
     summary: str = ""
     params: dict[str, Any] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Action:
 
 @dataclass
 class _Written:
-    """What a transaction wrote, as far as the journal and a failed COMMIT need it."""
+    """The part of a transaction that the journal and the check after a failed COMMIT need."""
 
     token: str = ""
     audit_id: int = 0
@@ -70,7 +70,7 @@ class Store:
         readonly: bool = False,
         create: bool = False,
     ) -> None:
-        """``create``: make it where there is none yet; only a new project's is made."""
+        """``create``: create the database when it is missing; only for a new project."""
         self.path = path
         self._busy_ms = busy_ms
         self._reading: connecting.Reading | None = None
@@ -117,7 +117,7 @@ class Store:
                     connection.execute(f"PRAGMA user_version={number + 1}")
 
     def _known_version(self) -> int:
-        """The schema's version; ColdalError when this program is too old for it."""
+        """The schema version; ColdalError when this program is too old for it."""
         version = self._version()
         if version > len(MIGRATIONS):
             raise ColdalError(
@@ -147,9 +147,9 @@ class Store:
             self._connection.close()
 
     def hold(self) -> None:
-        """Stay the host that writes, where there can be only one; for those that write rarely.
+        """Remain the writing host on a network file system; for processes that write rarely.
 
-        Raises ColdalError (code ``other-host``) when another host has come in between.
+        Raises ColdalError (code ``other-host``) when another host has taken over.
         """
         if self._host is not None:
             self._host.claim()
@@ -165,7 +165,7 @@ class Store:
         return int(next(self._connection.execute("PRAGMA data_version"))[0])
 
     def _look_again(self, reading: connecting.Reading) -> int:
-        """Of a connection that sees one moment: see the newest, where the files have changed."""
+        """Reopen a frozen connection when the database's files have changed."""
         if connecting.signature_of(self.path) != reading.signature:
             with self._errors():
                 newer = connecting.open_for_reading(self.path)
@@ -184,7 +184,7 @@ class Store:
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def tuples(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
-        """Rows without the names of their columns, for very many of them."""
+        """Rows as tuples without column names, faster for very many rows."""
         with self._errors():
             return list(self._connection.execute(sql, values))
 
@@ -243,18 +243,18 @@ class Store:
                 raise
 
     def _roll_back(self) -> None:
-        # Some errors, such as a full disk, have rolled it back already.
+        # After some errors, such as a full disk, SQLite has already rolled back.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def _found(self, written: _Written) -> bool:
         """Whether an action was stored although its COMMIT failed, seen by a new connection.
 
-        SQLite may find it whole when the database is opened next, though the disk refused to
-        confirm it. Where it is not there, something else is stored in its place, so that it will
-        never come back.
+        SQLite may find the transaction complete when the database is opened next, although the disk
+        did not confirm it. When it is not there, another transaction is stored in its place, so
+        that it can't reappear later.
 
-        Raises ColdalError (code ``unsure``) when the disk answers neither.
+        Raises ColdalError (code ``unsure``) when the disk allows neither check nor write.
         """
         try:
             with self._errors():
@@ -281,7 +281,7 @@ class Store:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """One consistent view for several queries; holds no lock against writers."""
+        """One consistent view for several queries; doesn't block writers."""
         self.execute("BEGIN")
         try:
             yield
@@ -291,7 +291,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """A short write that is no person's action (job bookkeeping)."""
+        """A short write that is not a user action (job bookkeeping)."""
         with self._immediate():
             yield
 
@@ -334,12 +334,12 @@ class Store:
         return written.audit_id
 
     def _note_untidy(self, changes: bytes) -> None:
-        """Label files follow their rows after the COMMIT; where that fails, the next start does."""
+        """Note that label files still have to be matched to their rows, in case that fails."""
         if changes and any(change.name == "labels" for change in apsw.Changeset.iter(changes)):
             self.replace("meta", key=UNTIDY_KEY, value="1")
 
     def _after(self, written: _Written) -> None:
-        """What follows a COMMIT: it is done, so that trouble here is told and never raised."""
+        """Run what follows a COMMIT; the action is stored, so errors are reported, not raised."""
         try:
             append(
                 self.path,
@@ -368,19 +368,19 @@ class Store:
             return back_up(self._connection, self.path, self._clock(), "asked")
 
     def last_undoable(self) -> Row | None:
-        """The audit row that ``undo_last`` would take back."""
+        """The audit row that ``undo_last`` would undo."""
         return self.row(
             "SELECT audit_id, at, who, uid, action, summary FROM audit "
             "WHERE changes IS NOT NULL AND undone_by IS NULL ORDER BY audit_id DESC LIMIT 1"
         )
 
     def undo_last(self, expected: int | None = None) -> Row | None:
-        """Take back the last undoable action that still stands; returns its audit row.
+        """Undo the last undoable action that is not undone yet; return its audit row.
 
-        ``expected``: the one that a person has seen, by its ``audit_id``.
+        ``expected``: the ``audit_id`` of the action that the user saw.
 
-        Raises ColdalError when later changes stand on it (code ``undo-conflict``), or when it is
-        not the expected one any more (``stale``).
+        Raises ColdalError when later changes depend on it (code ``undo-conflict``), or when another
+        action is now the last one (``stale``).
         """
         if self.last_undoable() is None:
             return None
@@ -406,7 +406,7 @@ class Store:
 
     @contextlib.contextmanager
     def recording(self, name: str) -> Iterator[Action]:
-        """A write that the audit trail records without changes of its own: an undo, a redo."""
+        """A write that the audit trail records without its own changeset: an undo or a redo."""
         action = Action(params={})
         with self._immediate() as written:
             yield action
@@ -418,8 +418,8 @@ class Store:
     def apply_changes(self, changes: bytes, failed: str) -> None:
         """Apply a changeset inside the caller's transaction.
 
-        Raises ColdalError (code ``undo-conflict``, beginning with ``failed``) when what is there
-        now is not what the changeset was made on.
+        Raises ColdalError (code ``undo-conflict``, beginning with ``failed``) when the current rows
+        differ from those that the changeset was made on.
         """
         self._note_untidy(changes)
         conflicts: list[str] = []
@@ -440,25 +440,25 @@ class Store:
 
 
 def is_anothers(action: Row) -> bool:
-    """Whether an audit row is of somebody else; the uid says so where it was noted."""
+    """Whether an audit row belongs to another user: by uid when recorded, else by name."""
     uid = action["uid"]
     return bool(action["who"] != current_user() if uid is None else uid != os.getuid())
 
 
 def told(what: str) -> None:
-    """Say something that is no failure: on stderr, or in the app's log."""
+    """Report a warning: on stderr, or in the app's log."""
     logging.getLogger(__name__).warning("%s", visible(what))
 
 
 def pack(value: Any) -> Any:
-    """Lists, tuples and dicts as JSON text; all else as it is."""
+    """Lists, tuples and dicts as JSON text; other values unchanged."""
     if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, separators=(",", ":"))
     return value
 
 
 def current_user() -> str:
-    """The person's name as the system has it for the process's uid, whatever LOGNAME says."""
+    """The user name that the system has for the process's uid; LOGNAME is ignored."""
     import pwd
 
     try:

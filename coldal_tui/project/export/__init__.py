@@ -1,1 +1,1 @@
-"""Queues on their way out to labelers."""
+"""Exports of queued scans to labelers."""

@@ -1,4 +1,4 @@
-"""What was handed out last, scan by scan: to notice what changed since."""
+"""The last export of every scan, to find what changed since."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from coldal_tui.project.project import Project
 
 @dataclass(frozen=True)
 class Handed:
-    """One scan as it was handed out.
+    """One scan as it was exported.
 
-    ``image`` is its quick hash, ``prelabel`` the SHA-256 of its pre-label and ``file`` where that
-    lies, relative to the project; ``people`` are those who got it.
+    ``image`` is its quick hash, ``prelabel`` the SHA-256 of its pre-label, ``file`` the path of
+    that relative to the project; ``people`` are the labelers who got it.
     """
 
     image: str
@@ -34,7 +34,7 @@ class Handed:
         }
 
     def same_as(self, other: Handed) -> bool:
-        """Whether a labeler would get the same again."""
+        """Whether a labeler would get the same files again."""
         now, then = (
             (self.image, self.prelabel, self.people),
             (
@@ -49,7 +49,7 @@ class Handed:
 def handed_now(
     project: Project, quick_hash: str, prelabel: Path | None, people: Sequence[str]
 ) -> Handed:
-    """What an export would hand out now."""
+    """What an export would contain now."""
     digest = file = None
     if prelabel is not None:
         digest, file = sha256_file(prelabel), project.layout.relative(prelabel)
@@ -57,7 +57,7 @@ def handed_now(
 
 
 def last_handed(project: Project) -> dict[str, Handed]:
-    """The newest export of every scan; none of exports before these were written down."""
+    """The newest export of every scan; exports older than this record are missing."""
     found: dict[str, Handed] = {}
     for row in project.store.rows("SELECT items FROM exports ORDER BY export_id"):
         for scan_id, item in json.loads(row["items"]).items():

@@ -1,4 +1,4 @@
-"""An export's plan: as things are called in the project, or under pseudonyms and checked."""
+"""Plans the names in an export: those of the project, or pseudonyms with a check."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from coldal_tui.project.scans.indexing import safe_name
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes where, under which names.
+    """The files of an export and their names.
 
-    ``folder`` is where, unless the user names another place. ``called`` leads from scans and
-    people to their pseudonyms. ``check`` refuses what still names a patient, and keeps the keys.
+    ``folder`` is the default target. ``called`` maps scans and people to their pseudonyms.
+    ``check`` refuses an export that still names a patient, and stores the keys.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ def hidden(
     deidentifier = Deidentifier(keys)
     called = {scan.scan_id: keys.scan(scan.scan_id, scan.patient_id) for scan in scans}
     people = {name: keys.person(name) for share in shares.values() for name in share}
-    # A day in the folder's name would say when.
+    # A date in the folder's name would reveal when.
     name = f"{secrets.token_hex(4)}-{safe_name(project.name)}"
     key_file = key_path(project, name)
 

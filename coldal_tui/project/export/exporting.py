@@ -1,4 +1,4 @@
-"""Handing queued scans out: which ones, to whom, with which pre-labels, and the record of it."""
+"""Exports queued scans with their pre-labels, assigns labelers, and records the export."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was handed out and where it lies.
+    """The exported scans and their folder.
 
-    ``shared`` scans went to more than one person. Of a de-identified export, ``key_file`` says
-    who is who; ``pseudonyms`` are what scans and people are called in it.
+    ``shared`` scans went to more than one person. In a de-identified export, ``key_file`` maps
+    pseudonyms back, and ``pseudonyms`` are the names of scans and people.
     """
 
     export_id: int
@@ -49,12 +49,12 @@ class ExportReport:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which scans to hand out, and how.
+    """Which scans to export, and how.
 
-    ``again``: also those that are out already. ``changed``: only those whose image, pre-label or
-    people are not what they were when they were last handed out. ``people`` are dealt the scans
-    that nobody was named for; ``overlap`` of these go to two of them. ``deidentify``: names,
-    ids and texts are replaced, dates left out (``remove``) or moved (``shift``).
+    ``again``: also scans that were exported before. ``changed``: only scans whose image, pre-label
+    or people changed since their last export. Scans without an assignee are divided among
+    ``people``; ``overlap`` of these go to two people. ``deidentify``: names, ids and texts are
+    replaced, dates removed (``remove``) or shifted (``shift``).
     """
 
     top: int | None = None
@@ -70,7 +70,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class _Out:
-    """One scan on its way out."""
+    """One scan to be exported."""
 
     item: QueueItem
     scan: ScanRecord
@@ -89,11 +89,11 @@ def export_queue(
     wanted: Wanted | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write the queued scans (with ``again`` those already out, too) and mark them exported.
+    """Export the queued scans (with ``again`` also exported ones) and mark them exported.
 
-    ``assign`` deals the scans out in rank order to those who have least, where nobody was named
-    before. ``wanted`` says all of it at once, and more. Where a scan goes to two people each
-    person gets a folder of their own.
+    ``assign`` gives each scan without an assignee, in rank order, to the person with the fewest
+    scans. ``wanted`` replaces these parameters and has more. When a scan goes to two people, each
+    person gets a separate folder.
 
     Raises UsageError when nothing is queued or ``out`` is not empty.
     """
@@ -132,7 +132,7 @@ def export_queue(
             again = wanted.again or wanted.changed
             return _record(project, format, delivery, handed, plan, again=again)
         except BaseException as error:
-            # An export that nobody knows of would be drawn twice.
+            # Scans of an unrecorded export would be labelled twice.
             if not _unsure(error):
                 shutil.rmtree(delivery.folder, ignore_errors=True)
                 for path in own:
@@ -143,14 +143,14 @@ def export_queue(
             if plan.key_file is not None:
                 plan.key_file.unlink(missing_ok=True)
             if out is None:
-                # The name that was taken for it, where nothing came.
+                # Remove the reserved folder name when nothing was exported.
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         raise
 
 
 def _unsure(error: BaseException) -> bool:
-    """Whether the export may be stored: then its folder and its keys must stay."""
+    """Whether the export may have been recorded: then its folder and keys must stay."""
     return isinstance(error, ColdalError) and error.code == UNSURE
 
 
@@ -169,7 +169,7 @@ def _meta(project: Project, wanted: Wanted, plan: Plan) -> ExportMeta:
 
 
 def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
-    """The scans to hand out, in rank order. Raises UsageError where there are none."""
+    """The scans to export, in rank order. Raises UsageError when there are none."""
     statuses = ("queued", "exported") if wanted.again else ("queued",)
     items = [
         item
@@ -224,7 +224,7 @@ def _default_folder(project: Project) -> Path:
     folder, number = project.layout.exports / base, 2
     while True:
         try:
-            # An empty folder holds the name against an export of the same second.
+            # An empty folder reserves the name against an export in the same second.
             folder.mkdir()
         except FileExistsError:
             folder, number = project.layout.exports / f"{base}-{number}", number + 1
@@ -259,13 +259,13 @@ def _export_items(
 
 
 def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[ExportItem]]:
-    """What goes into which folder: one for each person; where nobody is named, one for all."""
+    """The content of each folder: one per person, or one for all when no one is assigned."""
     if not any(shares.values()):
         return {"": list(items.values())}
     found: dict[str, list[ExportItem]] = {}
     for person, scans in by_person(shares).items():
         name, number = safe_name(person), 2
-        # Some disks take Ana and ana for one folder.
+        # Some file systems treat Ana and ana as the same folder.
         while name.casefold() in {other.casefold() for other in found}:
             name, number = f"{safe_name(person)}-{number}", number + 1
         found[name] = [replace(items[scan], assignee=person) for scan in scans]
@@ -274,7 +274,7 @@ def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[
 
 
 def _check_still_there(project: Project, ids: Sequence[str], *, again: bool) -> None:
-    """ColdalError (code ``stale``) where another export has handed one of them out meanwhile."""
+    """ColdalError (code ``stale``) when another export took one of the scans meanwhile."""
     out = {
         row["scan_id"]
         for row in project.store.rows("SELECT scan_id FROM queue WHERE status = 'exported'")
@@ -314,7 +314,7 @@ def _record(
             key_file=project.layout.relative(plan.key_file) if plan.key_file else None,
         )
         for scan_id, one in handed.items():
-            # A label that came meanwhile stays one.
+            # A label that was imported meanwhile is kept.
             store.execute(
                 "UPDATE queue SET status = 'exported', export_id = ?, assignee = ? "
                 "WHERE scan_id = ? AND status IN ('queued', 'exported')",

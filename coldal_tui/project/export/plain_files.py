@@ -1,4 +1,4 @@
-"""The whole project as plain files that outlive this program: tables as CSV, labels as they are."""
+"""Exports the whole project as plain files: tables as CSV, labels unchanged."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ Images are not part of this, nor embeddings, maps and weights, which can be made
 
 
 def export_project(project: Project, out: Path) -> dict[str, int]:
-    """Write everything to the new folder ``out``; rows by table, and ``label files``.
+    """Write everything to the new folder ``out``; return counts by table and ``label files``.
 
-    Raises UsageError where ``out`` is there already, ColdalError (``disk``) where it can't be.
+    Raises UsageError when ``out`` exists, ColdalError (``disk``) when writing fails.
     """
     out = out.absolute()
     if out.exists():
@@ -81,7 +81,7 @@ def export_project(project: Project, out: Path) -> dict[str, int]:
 
 
 def _table(project: Project, table: str, folder: Path) -> int:
-    """One table as CSV; what is binary, such as the inverse of an action, stays behind."""
+    """One table as CSV without binary columns (such as the inverse of an action)."""
     rows = project.store.rows(f"SELECT * FROM {table}")
     listed = project.store.rows(f"PRAGMA table_info({table})")
     names = [column["name"] for column in listed if column["type"] != "BLOB"]

@@ -1,4 +1,4 @@
-"""How far labels and predictions agree: Dice, remembered by the contents of both files."""
+"""Agreement of labels and predictions as Dice, cached by the contents of both files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CACHE_FILE = "agreement.json"
 
 @dataclass(frozen=True)
 class Agreement:
-    """One label against what ``run_id``, which did not train on it, predicts.
+    """One label compared with the prediction of ``run_id``, which did not train on it.
 
     ``classes`` has the Dice of each class by name; ``mean`` is their mean.
     """
@@ -41,7 +41,7 @@ class Agreement:
 def dice_of_classes(
     predicted: NDArray[np.uint8], label: NDArray[np.uint8], names: Sequence[str]
 ) -> dict[str, float]:
-    """Dice of each class of one scan: 1 where both are empty; pixels to ignore are left out.
+    """Dice of each class of one scan: 1 when both are empty; ignored pixels don't count.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ def read_agreements(
     keep: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Agreement]:
-    """The agreement of each label that a run without it has predicted, by scan.
+    """The agreement of each label with a run that did not train on it, by scan.
 
-    A label or prediction that can't be read is left out, and a label that is not the one that was
-    accepted (``quality.check_labels`` names it). What was measured before is taken from
-    ``.coldal/cache``, and with ``keep`` the new numbers go there.
+    Unreadable labels and predictions are left out, and labels that differ from the accepted file
+    (``quality.check_labels`` reports those). Results are cached in ``.coldal/cache``; new ones are
+    written there only with ``keep``.
     """
     names = project.config.classes.names
     file = project.layout.cache / CACHE_FILE
@@ -82,14 +82,14 @@ def read_agreements(
         if progress is not None:
             progress(done, len(pairs))
     if keep and used != known:
-        # Without the file, it is only slower next time.
+        # Without the cache, the next call is only slower.
         with contextlib.suppress(ColdalError):
             atomic_write(file, lambda stream: stream.write(json.dumps(used).encode()))
     return found
 
 
 def _pairs(project: Project) -> list[tuple[dict[str, Any], str, Path]]:
-    """Labels with the newest run that predicted their scan without having trained on it."""
+    """Each label with the newest run that predicted its scan and did not train on it."""
     runs = runs_newest_first(project)
     rows = project.store.rows(
         "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active' "
@@ -131,7 +131,7 @@ def _measured(
 
 
 def _load(file: Path) -> dict[str, dict[str, float]]:
-    """What the cache holds; nothing when it is absent or not what was written."""
+    """The content of the cache; empty when it is missing or invalid."""
     return {
         key: {name: float(value) for name, value in classes.items()}
         for key, classes in read_json_object(file).items()

@@ -1,4 +1,4 @@
-"""Masks that are to become no labels, put on the grids of their scans: to measure or to replay."""
+"""Resamples masks to their scans' grids for evaluation or simulation, without making labels."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def place_masks(
     match: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Path], list[Verdict]]:
-    """Write the masks that fit ``scans`` into ``folder``: each scan's file, and the other verdicts.
+    """Write the masks that fit ``scans`` into ``folder``; return files and failed verdicts.
 
-    What values mean is what an import was told; a mask without any class fits, too.
+    Mask values mean the same as in an import; a mask without any class is valid, too.
     """
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.exchange.incoming.importing import examine

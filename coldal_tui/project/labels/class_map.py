@@ -1,4 +1,4 @@
-"""What labelers call the project's classes: read from coldal.toml, and kept there."""
+"""Maps the labelers' names and values to the project's classes; stored in coldal.toml."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ClassMap = dict[int | str, int | str]
 
 
 def parse_class_map(pairs: Iterable[str], example: str) -> ClassMap:
-    """``128=lung`` as it stands; ``Tumor=1`` gives a name of the labeler a class number.
+    """Parse pairs such as ``128=lung`` (value) and ``Tumor=1`` (the labeler's class name).
 
-    Raises UsageError, with ``example`` for a class, when a pair is no pair.
+    Raises UsageError, which shows ``example`` as a class, for a malformed pair.
     """
     found: ClassMap = {}
     for pair in pairs:
@@ -38,7 +38,7 @@ def parse_class_map(pairs: Iterable[str], example: str) -> ClassMap:
 
 
 def with_class_map(project: Project, options: ImportOptions | None) -> ImportOptions:
-    """Import options with what ``coldal.toml`` says of classes; what the call says comes first."""
+    """Import options completed by the class map of ``coldal.toml``; given options win."""
     options = options or ImportOptions()
     classes = project.config.classes
     said: ClassMap = {}
@@ -57,10 +57,10 @@ def class_key(word: str) -> int | str:
 
 
 def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> list[str]:
-    """Write what was said of classes to ``[classes.map]``; returns what was new there.
+    """Write a class map to ``[classes.map]``; return the new entries.
 
     Comments and everything else in the file stay as they are. A key that ``[classes.map]`` has in
-    another spelling is replaced. What :func:`for_once` names is not kept.
+    another spelling is replaced. Entries named by :func:`for_once` are not stored.
     """
     known = dict(project.config.classes.map)
     before = {class_key(raw): raw for raw in known}
@@ -86,9 +86,9 @@ def keep_class_map(project: Project, said: Mapping[int | str, int | str]) -> lis
 
 
 def for_once(project: Project, said: Mapping[int | str, int | str]) -> dict[int | str, int | str]:
-    """What counts in one import only: ``*``, and another meaning of a value of the project's own.
+    """The entries for one import only: ``*``, and a new meaning of a value of the project.
 
-    Kept, they would change what later masks mean that were drawn with the project's own values.
+    If stored, they would change the meaning of later masks with the project's own values.
     """
     names = project.config.classes.names
     own = {number: {number, name.casefold()} for number, name in enumerate(names, start=1)}

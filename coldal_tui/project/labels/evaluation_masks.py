@@ -1,4 +1,4 @@
-"""Cases for an evaluation: masks matched to scans and put on their grids, never made labels."""
+"""Prepares evaluation cases: masks matched to scans on their grids, never made labels."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def prepare_cases(
 ) -> Cases:
     """Match ``masks`` to scans and write them on the scans' grids.
 
-    Without ``images`` the scans are the project's own, of patients who have no label and with
-    whom no run was trained or watched: what no run has seen, nor anything of the same patient.
+    Without ``images`` the scans are the project's own, of patients that have no label and that no
+    run used for training or validation.
 
     Raises ColdalError (code ``no-cases``) when not one mask fits a scan.
     """
@@ -105,7 +105,7 @@ def _unseen(project: Project) -> list[_Subject]:
 
 
 def _in_runs(project: Project) -> set[str]:
-    """Scans of every run's training and validation, also those whose label was taken back."""
+    """Scans of every run's training and validation sets, also those whose label was rejected."""
     rows = project.store.rows("SELECT train_scans, validation_scans FROM runs")
     return {
         scan_id

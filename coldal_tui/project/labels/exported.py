@@ -1,4 +1,4 @@
-"""What an import is told of the project's exports: their manifests, and whom pseudonyms hide."""
+"""Reads the project's exports for an import: manifests, and the people behind pseudonyms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coldal_tui.project.pseudonyms import all_keys
 
 
 def known_exports(project: Project) -> KnownExports:
-    """The manifests of all exports that still lie where they were written, the newest first."""
+    """The manifests of all exports that still exist, newest first."""
     people = _people(project)
 
     def named(manifest: Manifest) -> Mapping[str, str]:
@@ -35,14 +35,14 @@ def _people(project: Project) -> dict[str, dict[str, str]]:
 
 
 def _manifests(project: Project) -> Iterator[Manifest]:
-    """As they were handed out, for each person; of those that are gone, the project's own copy."""
+    """The manifests as exported, per person; the project's own copy when one is missing."""
     there: set[Path] = set()
     for row in project.store.rows("SELECT folder FROM exports ORDER BY export_id DESC"):
         folder = Path(project.root, row["folder"])
         try:
             inside = sorted(path for path in folder.iterdir() if path.is_dir())
         except OSError:
-            continue  # sent away, or on a disk that is not there
+            continue  # moved away, or on a disk that is not mounted
         there.add(folder)
         for place in (folder, *inside):
             manifest = read_manifest(place)

@@ -1,4 +1,4 @@
-"""Label files on disk: where each version lies, and keeping the files in step with the rows."""
+"""Label files on disk: the path of each version, and keeping files and rows consistent."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NAMED = 5
 
 
 def label_name(scan_id: str, suffix: str, version: str = "") -> str:
-    """The file name of a scan's label that counts, or of another version of it."""
+    """The file name of a scan's active label, or of another version."""
     return f"{scan_id}.{version}{suffix}" if version else f"{scan_id}{suffix}"
 
 
 def stored_file(project: Project, row: Row) -> Path | None:
-    """The file that holds the version of a row of ``labels`` now; None when it is gone."""
+    """The file of the version in a row of ``labels``; None when it is missing."""
     kept = project.layout.label_versions / _version_name(row)
     if kept.exists():
         return kept
@@ -41,9 +41,9 @@ def stored_file(project: Project, row: Row) -> Path | None:
 
 
 def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
-    """The files of rows of ``labels`` by scan, each with the bytes that were accepted.
+    """The files of rows of ``labels`` by scan, checked against the accepted hash.
 
-    Raises ColdalError (code ``label-changed``) that names labels whose file is gone or another.
+    Raises ColdalError (code ``label-changed``) that names labels whose file is missing or changed.
     """
     found: dict[str, Path] = {}
     wrong: list[str] = []
@@ -67,7 +67,7 @@ def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
 
 
 def checked_label(project: Project, row: Row) -> Path:
-    """As ``checked_labels``, of one row; where each label is judged by itself."""
+    """The file of one row of ``labels``; raises ColdalError as ``checked_labels`` does."""
     path = stored_file(project, row)
     if path is None or not is_whole(path, row):
         what = "gone" if path is None else "not the one that was accepted"
@@ -81,7 +81,7 @@ def checked_label(project: Project, row: Row) -> Path:
 
 
 def is_whole(path: Path, row: Row) -> bool:
-    """Whether the file has the bytes that were accepted as this label."""
+    """Whether the file has the accepted hash of this label."""
     try:
         return sha256_file(path) == str(row["sha256"])
     except OSError:
@@ -89,9 +89,9 @@ def is_whole(path: Path, row: Row) -> bool:
 
 
 def unknown_files(project: Project) -> list[Path]:
-    """Label files that should have a row and have none; what an undo took back is kept for good."""
+    """Label files without a row that should have one; withdrawn files need none."""
     if project.meta(UNTIDY_KEY) is not None:
-        # They have yet to follow their rows; the next command that writes sees to that.
+        # Files are not matched to rows yet; the next command that writes does it.
         return []
     known = set(project.store.tuples("SELECT scan_id, version FROM labels"))
     active = {
@@ -121,9 +121,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def remove_abandoned(project: Project) -> None:
-    """Remove what an import that was killed had staged; an import may be at work now, so by age.
+    """Remove old files that a killed import had staged; by age, as an import may be running.
 
-    A staged file that a row has is a label whose renaming the disk has lost: it gets its name.
+    A staged file that a row refers to is a label whose renaming was lost: it is renamed.
     """
     staged = list(project.layout.label_versions.glob(f"*.{STAGED}*"))
     rows = _rows_by_content(project) if staged else {}
@@ -145,16 +145,16 @@ def _rows_by_content(project: Project) -> dict[tuple[str, str], Row]:
 
 
 def tidy_if_left(project: Project) -> None:
-    """Have the label files follow their rows where an earlier process could not."""
+    """Match label files to their rows when an earlier process could not."""
     if project.meta(UNTIDY_KEY) is not None:
         tidy_label_files(project)
 
 
 def tidy_label_files(project: Project) -> None:
-    """As ``reconcile_label_files``, after an action that is stored already.
+    """Run ``reconcile_label_files`` after an action that is stored already.
 
-    Trouble here is told and is no failure: whoever uses labels finds them wherever they lie, and
-    the next import, training or undo tidies up again.
+    Errors are reported, not raised: labels are found in either folder, and the next import,
+    training or undo repeats this step.
     """
     try:
         reconcile_label_files(project)
@@ -163,11 +163,11 @@ def tidy_label_files(project: Project) -> None:
 
 
 def reconcile_label_files(project: Project) -> None:
-    """Make ``labels/`` hold exactly the active versions; others lie in ``labels/versions/``.
+    """Keep exactly the active versions in ``labels/`` and the others in ``labels/versions/``.
 
-    No label is deleted: what no row knows any more (an undone import) is kept as ``withdrawn``.
-    Files that are no labels stay where they are. The database's write lock is held, so that no
-    other process does the same at once.
+    No label is deleted: files without a row (of an undone import) are kept as ``withdrawn``. Files
+    that are not labels stay where they are. The database's write lock is held, so that no other
+    process does the same at the same time.
     """
     layout = project.layout
     layout.label_versions.mkdir(parents=True, exist_ok=True)
@@ -193,9 +193,9 @@ def reconcile_label_files(project: Project) -> None:
 
 
 def _bring_back(rows: list[Row], waiting: set[str], layout: Layout) -> set[str]:
-    """Names of versions whose files were withdrawn by an undo and have a row again by a redo.
+    """Rename files that an undo withdrew and whose rows a redo restored.
 
-    What was imported anew after the undo has its file already.
+    A label that was imported again after the undo already has its file.
     """
     found, versions = set(), layout.label_versions
     for row in rows:
@@ -238,7 +238,7 @@ def _version_name(row: Row) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """The scan id and the ending of a label file's name."""
+    """The scan id and the extension in a label file's name."""
     for suffix in SUFFIXES:
         if name.endswith(suffix):
             return name.removesuffix(suffix), suffix

@@ -1,7 +1,7 @@
-"""The masks that a simulation hides: copied beside its results, so that later labels change none.
+"""The masks of a simulation: copied beside its results, so that later labels don't change them.
 
-Masks come from the project's own labels, or from a folder that is matched as an import would match
-it; nothing of it becomes a label.
+They come from the project's labels, or from a folder that is matched as in an import; none becomes
+a label.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 
 if TYPE_CHECKING:
-    # Planning a job reads what was prepared, and needs no reader of masks for that.
+    # Planning a job reads the prepared list only, and needs no mask reader.
     from coldal_tui.exchange.incoming.importing import Verdict
 
 
@@ -36,7 +36,7 @@ CASES_FILE = "cases.json"
 
 @dataclass(frozen=True)
 class HiddenMasks:
-    """Masks that are ready to be hidden. ``file`` (relative to the project) lists them."""
+    """Masks prepared for a simulation. ``file`` (relative to the project) lists them."""
 
     file: str
     scans: tuple[SimulatedScan, ...]
@@ -53,7 +53,7 @@ def simulations_folder(project: Project) -> Path:
 
 
 def hide_labels(project: Project) -> HiddenMasks:
-    """The project's labels, of scans that are there, neither excluded nor the copy of another.
+    """Prepare the project's labels; scans that are missing, excluded or duplicates are left out.
 
     Raises ColdalError (code ``no-cases``) when there is none.
     """
@@ -73,7 +73,7 @@ def hide_labels(project: Project) -> HiddenMasks:
 def hide_masks(
     project: Project, masks: Path, *, match: str | None = None, progress: Progress | None = None
 ) -> HiddenMasks:
-    """Masks in a folder, matched to the project's scans and put on their grids.
+    """Prepare the masks in a folder, matched to the project's scans and put on their grids.
 
     Raises ColdalError (code ``no-cases``) when not one fits a scan.
     """
@@ -121,7 +121,7 @@ def _staged(project: Project) -> Iterator[Path]:
 def _keep(
     project: Project, staged: Path, scans: list[ScanRecord], unused: tuple[Verdict, ...]
 ) -> HiddenMasks:
-    """Put staged masks where their contents say: the same masks always lie in the same place."""
+    """Move staged masks to a folder named by their contents: equal masks share one folder."""
     if not scans:
         told = [verdict for verdict in unused if verdict.status in ("quarantined", "unmatched")]
         reason = f"; the first: {told[0].file.name}: {told[0].explanation}" if told else ""
@@ -154,10 +154,10 @@ def _keep(
 
 
 def patients_in(project: Project, table: Path, scans: tuple[SimulatedScan, ...]) -> tuple[str, ...]:
-    """The patients that a CSV names by a column ``patient_id``, ``scan_id`` or ``filename``.
+    """The patients listed in a CSV with a column ``patient_id``, ``scan_id`` or ``filename``.
 
-    Of a scan that it names, the whole patient: no split cuts through one. Raises UsageError when
-    the table has no such column, or names nobody with a mask.
+    A listed scan stands for its whole patient: no split separates a patient's scans. Raises
+    UsageError when the table has no such column or no patient with a mask.
     """
     import csv
 

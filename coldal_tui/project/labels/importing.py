@@ -1,4 +1,4 @@
-"""Accepted masks: stored on the scan's own grid, every version kept, files in step with rows."""
+"""Imports masks: stores accepted ones on the scan's grid and keeps every version."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _MOST_THREADS = 8
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What one import did. ``accepted`` are new labels; ``unchanged`` were there before.
+    """The result of one import. ``accepted`` are new labels; ``unchanged`` were there before.
 
-    ``kept`` are good masks of scans for which another one counts: versions of the label.
+    ``kept`` are valid masks stored as further versions, because another one is active.
     """
 
     saw: str
@@ -51,19 +51,19 @@ class ImportReport:
 
     @property
     def agreement(self) -> tuple[Agreement, ...]:
-        """How far the raters of a scan agree, where a rule chose between their masks."""
+        """Agreement of the raters of a scan, when a rule chose between their masks."""
         decided = (*self.accepted, *self.unchanged)
         return tuple(one for verdict in decided for one in verdict.agreement)
 
     @property
     def unknown(self) -> dict[str, int]:
-        """Values, class names and colours that nobody has explained, and in how many masks."""
+        """Values, class names and colours that are not mapped to a class, and their mask counts."""
         return dict(Counter(key for v in self.quarantined for key in v.unknown).most_common())
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """How an import was called."""
+    """The arguments of an import."""
 
     format: str
     match: str | None
@@ -83,17 +83,16 @@ def import_masks(
     only: Collection[Path] | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Decide on every mask in ``source`` and take in what fits; the same file twice is one label.
+    """Check every mask in ``source`` and import those that fit; a repeated file is one label.
 
-    ``source`` is a file, a folder or an archive; of a folder ``only`` these files. Masks are read,
-    checked and written beside the labels first; the database is touched once, in one short
-    transaction at the end.
+    ``source`` is a file, a folder or an archive; ``only`` limits a folder to these files. Masks are
+    first read, checked and staged beside the labels; then one short transaction stores them all.
     """
     source = source.absolute()
     asked = _Asked(format, match, with_class_map(project, options), only, progress)
     scans = targets(project)
     with open_source(project, source) as opened, Stager(project, scans) as stager:
-        # A watched folder's archives are imported by themselves, as they arrive.
+        # Archives in a watched folder are imported separately, as they arrive.
         inside = opened.open if only is None else None
         survey = survey_source(opened.path, load_registry().select(format), opened.place, inside)
         found = _examined(project, scans, opened, survey, asked, stager, dry_run=dry_run)
@@ -116,7 +115,7 @@ def import_masks(
 
 
 def _expected(project: Project) -> set[str]:
-    """Scans whose mask was asked for; that of any other scan has the role ``manual``."""
+    """Scans that were queued or exported; a mask of any other scan has the role ``manual``."""
     rows = project.store.rows("SELECT scan_id FROM queue WHERE status != 'skipped'")
     return {row["scan_id"] for row in rows}
 
@@ -134,7 +133,7 @@ def _examined(
     *,
     dry_run: bool,
 ) -> Iterator[Verdict]:
-    """Verdicts without their pixels; ``stored`` says what was written for each."""
+    """Check the masks; verdicts without pixels, and in ``stored`` what was written for each."""
     classes = project.config.classes
     yield from [opened.named(verdict) for verdict in opened.left_out]
 
@@ -182,7 +181,7 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
         outcomes.append((status, verdict))
     for status, verdict in outcomes:
-        # Last: what has a scan is sooner decided on.
+        # Last: masks with a known scan are decided first.
         if status == "unmatched":
             put_in_quarantine(project, verdict, (verdict.stored or Staged()).kept)
     resolve_quarantine(project, labelled)
@@ -228,7 +227,7 @@ def list_labels(project: Project) -> list[dict[str, Any]]:
 
 
 def reject_labels(project: Project, scan_ids: Sequence[str], reason: str | None) -> None:
-    """Take labels back: the scans return to the queue as exported (or skipped), or to the pool."""
+    """Reject labels: their scans become exported (or skipped) again, or return to the pool."""
     wanted = tuple(dict.fromkeys(scan_ids))
     with project.store.action("labels reject", scans=list(wanted), reason=reason) as action:
         for scan_id in wanted:
@@ -247,7 +246,7 @@ def _reject_one(project: Project, scan_id: str, reason: str | None) -> None:
     store.update("labels", found, state="rejected")
     item = store.row("SELECT role FROM queue WHERE scan_id = ?", (scan_id,))
     if item is not None:
-        # A mask that came for a skipped scan nobody had asked for.
+        # A mask for a skipped scan was not requested.
         unasked = label["role"] == "manual" != item["role"]
         status = "skipped" if unasked else "exported"
         store.update("queue", {"scan_id": scan_id}, status=status, reason=reason)

@@ -1,6 +1,6 @@
-"""Which labels deserve a second look: a score for each, and the reasons, the worst first.
+"""Scores labels to find those that need a second look; gives reasons, worst first.
 
-A label's score is the least of what its shape and the model say, each from 0 to 1:
+A label's score is the minimum of a shape score and model scores, each from 0 to 1:
 
 * shape: 1, less 0.1 for each speck, hole and empty slice in between (at most 0.3 for each of the
   three), less 0.05 where a class is cut by the image's border, which crops do for good reasons;
@@ -10,10 +10,10 @@ A label's score is the least of what its shape and the model say, each from 0 to
 The softmin is that of cleanlab, ``segmentation.rank.get_label_quality_scores`` (temperature 0.1;
 Lad and Mueller, 2023, arXiv:2307.05080): s = Σ p·w / Σ w with w = exp((1 − p) / 0.1), over the
 pixels' probabilities p of the given class. Cleanlab has these from the model. Here only the most
-probable class and the entropy h of a pixel are kept, so p is what follows for C classes (the
-background is one) when the rest is dealt out evenly: 1 − h·(1 − 1/C) where the prediction is the
-given class, h/C where it is not. It falls with h for the first and rises for the second, is
-right at h = 0 and h = 1, and with two classes never more than 0.17 off.
+probable class and the entropy h of a pixel are kept, so p is derived for C classes (background
+included) as if the other classes shared the rest equally: 1 − h·(1 − 1/C) where the prediction is
+the given class, h/C where it is not. The first falls with h, the second rises; both are exact at h
+= 0 and h = 1, and with two classes the error is at most 0.17.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LabelCheck:
 
 @dataclass(frozen=True)
 class _Case:
-    """A label to check, with what it is checked against."""
+    """A label to check, and the files it is compared with."""
 
     row: dict[str, Any]
     label: Path
@@ -75,7 +75,7 @@ class _Case:
         return tuple(json.loads(text)) if text else None
 
     def key(self) -> str:
-        """What the findings follow from. Raises OSError when a file is gone."""
+        """The cache key, made from all inputs. Raises OSError when a file is missing."""
         predicted = sha256_file(self.agreement.prediction) if self.agreement else "-"
         entropy = sha256_file(self.entropy) if self.entropy else "-"
         rest = json.dumps([_FORMULA, self.names, self.row["spacing"]])
@@ -90,13 +90,13 @@ def check_labels(
     keep: bool = True,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[LabelCheck]:
-    """Every label that counts, the worst first, equal ones by scan.
+    """Check every active label; the worst first, equal scores by scan.
 
-    A label that is gone, was changed by hand or can't be read scores 0, with the remedy; a
-    prediction or entropy map that can't be read is left out. What was found before is taken from
-    ``.coldal/cache``, and with ``keep`` the new findings go there. ``agreements``: what
-    ``read_agreements`` says, if known. ``stop`` is asked before each label; once it is true, the
-    labels so far are all there is.
+    A label that is missing, unreadable or was changed by hand scores 0, with the remedy; an
+    unreadable prediction or entropy map is left out. Results are cached in ``.coldal/cache``; new
+    ones are written there only with ``keep``. ``agreements``: the result of ``read_agreements``, if
+    known. ``stop`` is called before each label; when it returns true, only the labels checked so
+    far are returned.
     """
     if agreements is None:
         agreements = read_agreements(project, keep=keep)
@@ -116,7 +116,7 @@ def check_labels(
         if progress is not None:
             progress(done, len(rows))
     if keep and used != known:
-        # Without the file, it is only slower next time.
+        # Without the cache, the next call is only slower.
         with contextlib.suppress(ColdalError):
             atomic_write(file, lambda stream: stream.write(json.dumps(used).encode()))
     return sorted(found, key=lambda check: (check.score, check.scan_id))
@@ -177,7 +177,7 @@ def _unit(label: NDArray[np.uint8]) -> str:
 
 
 def shape_score(shapes: list[ClassShape]) -> float:
-    """What the shapes of all classes leave of 1."""
+    """The shape score: 1 less the deductions for all classes."""
     counts = [sum(getattr(s, kind) for s in shapes) for kind in ("specks", "holes", "gaps")]
     lost = sum(min(_EACH * count, _MOST) for count in counts)
     cut = any(shape.cut for shape in shapes)
@@ -185,7 +185,7 @@ def shape_score(shapes: list[ClassShape]) -> float:
 
 
 def told(name: str, shape: ClassShape) -> list[str]:
-    """The findings of a class in words."""
+    """The findings about a class in words."""
 
     def count(number: int, one: str, many: str) -> str:
         return f"{name}: {number:,} {one if number == 1 else many}"
@@ -205,10 +205,10 @@ def told(name: str, shape: ClassShape) -> list[str]:
 def _believed(
     case: _Case, label: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """How many pixels have which entropy: those predicted as labelled, and the others.
+    """Histograms of entropy: of the pixels predicted as labelled, and of the others.
 
-    None without an entropy map that fits. Entropy has 256 values: counts of these are all that
-    the softmin needs, and large volumes cost no memory.
+    None without an entropy map that fits. Entropy has 256 values, so the softmin needs only these
+    counts, and memory does not grow with the volume.
     """
     if case.agreement is None or case.entropy is None:
         return None
@@ -227,7 +227,7 @@ def _believed(
 
 
 def softmin(same: NDArray[np.int64], other: NDArray[np.int64], *, classes: int) -> float:
-    """Cleanlab's softmin of the given classes' probabilities; 1 where no pixel counts.
+    """Cleanlab's softmin of the given classes' probabilities; 1 when there are no pixels.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def softmin(same: NDArray[np.int64], other: NDArray[np.int64], *, classes: int) 
 
 
 def _load(file: Path) -> dict[str, dict[str, Any]]:
-    """What the cache holds; nothing when it is absent or not what was written."""
+    """The content of the cache; empty when it is missing or invalid."""
     return {key: value for key, value in read_json_object(file).items() if _is_kept(value)}
 
 

@@ -1,4 +1,4 @@
-"""Masks that were not accepted: kept with their reason until someone decides on them."""
+"""Quarantine: masks that were not accepted, kept with the reason until a person decides."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NO_SCAN = "no-scan"
 
 
 def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
-    """Note the reason and where the copy lies (inside an action); a known mask is refreshed.
+    """Record the reason and the copy's path (inside an action); update a known mask.
 
-    Known is the same mask of the same content for the same scan; where no scan is known, or the
-    file can't be read, of the same file.
+    A mask is known by its content, key and scan; without a scan, or when the file can't be read, by
+    its file.
     """
     store = project.store
     sha256, source = verdict.sha256 or "", _storable(verdict.origin)
@@ -46,7 +46,7 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
     code = NO_SCAN if verdict.status == "unmatched" else verdict.code
     reason = {"code": code, "message": _storable(verdict.explanation), "file": kept}
     if verdict.scan_id is not None:
-        # It found no scan the last time.
+        # No scan was found for it the last time.
         store.execute(
             "UPDATE quarantine SET state = ? WHERE state = ? AND scan_id IS NULL "
             "AND source_sha256 = ? AND source_key = ? AND source_sha256 != ''",
@@ -72,16 +72,16 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
 
 
 def keep_copy(project: Project, verdict: Verdict) -> str:
-    """Copy the source below ``.coldal/quarantine``; the path relative to the project.
+    """Copy the source to ``.coldal/quarantine``; return the path relative to the project.
 
-    What the mask is read from besides its file is copied to the same places beside it. Empty for
-    a file that can't be read, and for an archive: of those only the reason is left.
+    Further files of the mask are copied to the same relative places. Empty for an unreadable file
+    and for an archive: only the reason is kept for those.
     """
     if verdict.sha256 is None or verdict.format == ARCHIVE:
         return ""
     parts = verdict.parts or _companions(verdict.file)
     common = Path(os.path.commonpath([verdict.file.parent, *(part.parent for part in parts)]))
-    # A part that is a link out of the source is somebody else's file, not the labeler's.
+    # A part that links to a place outside the source is not the labeler's file.
     home = f"{os.path.realpath(common).rstrip('/')}/"
     parts = tuple(part for part in parts if os.path.realpath(part).startswith(home))
     folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
@@ -94,12 +94,12 @@ def keep_copy(project: Project, verdict: Verdict) -> str:
 
 
 def _storable(text: str) -> str:
-    """Text that any database holds: bytes of a name that are no UTF-8 become ``\\udcff``."""
+    """Text that can be stored: bytes of a name that are not UTF-8 become ``\\udcff``."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a file of this name can lie in any folder, and be written down."""
+    """Whether this file name is valid in any folder and can be stored as text."""
     return name == _storable(name) and len(name.encode()) <= _LONGEST_NAME
 
 
@@ -115,7 +115,7 @@ def _companions(file: Path) -> tuple[Path, ...]:
 
 
 def _content_name(sha256: str, parts: Sequence[Path]) -> str:
-    """A folder's name for a file and what it is read with: the same file may have other parts."""
+    """A folder name from the contents of a file and its parts."""
     if not parts:
         return sha256[:16]
     made = hashlib.sha256(sha256.encode())
@@ -142,10 +142,10 @@ def _copy(source: Path, target: Path) -> bool:
 
 
 def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None, str]]) -> None:
-    """Masks of these scans have been accepted: nothing of them waits any more.
+    """Close the quarantine of scans whose masks have been accepted.
 
-    Nor do these masks themselves (hash of the file, key within it), where they waited for want of
-    a scan. What the same file holds for other scans goes on waiting.
+    Also close these masks (hash of the file, key within it) when they waited because no scan was
+    found. Masks of other scans in the same file stay.
     """
     for row in project.store.rows(
         "SELECT quarantine_id, scan_id, source_sha256, source_key FROM quarantine WHERE state = ?",
@@ -168,7 +168,7 @@ def waiting(project: Project) -> list[Row]:
 
 
 def select_waiting(project: Project, words: Sequence[str]) -> list[Row]:
-    """Quarantined masks by number, else by scan; all of them when ``words`` is empty."""
+    """Select quarantined masks by number, else by scan; all when ``words`` is empty."""
     rows = waiting(project)
     if not words:
         return rows
@@ -188,7 +188,7 @@ def select_waiting(project: Project, words: Sequence[str]) -> list[Row]:
 
 
 def reject_quarantined(project: Project, rows: Sequence[Row]) -> None:
-    """Leave these masks out for good; the files stay where they are."""
+    """Reject these masks for good; their files stay where they are."""
     with project.store.action("quarantine reject") as action:
         for row in rows:
             project.store.update(

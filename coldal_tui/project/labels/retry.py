@@ -1,4 +1,4 @@
-"""Deciding again on masks in quarantine: after they, or coldal.toml, were mended."""
+"""Retries masks in quarantine after they, or coldal.toml, were corrected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from coldal_tui.project.project import Project
 
 @dataclass(frozen=True)
 class Retried:
-    """What became of one quarantined mask when it was tried again."""
+    """The result of retrying one quarantined mask."""
 
     quarantine_id: int
     scan_id: str | None
@@ -43,13 +43,12 @@ def retry_quarantined(
     *,
     scan_id: str | None = None,
 ) -> list[Retried]:
-    """Decide again on quarantined masks: on the original file, which may be mended, else the copy.
+    """Retry quarantined masks: with the original file, if it exists, else with the copy.
 
-    A label whose image changed counts again as it is, where its grid still fits.
+    A label whose image changed becomes active again if its grid still fits. A mask that can't be
+    decided stays, with the reason, and does not stop the others.
 
-    One that can't be decided on stays, with the reason, and does not stop the others.
-
-    Raises UsageError when ``scan_id`` is no scan that can have a label.
+    Raises UsageError when ``scan_id`` is not a scan that can have a label.
     """
     chosen = None if scan_id is None else _target_id(project, scan_id)
     scans = targets(project)
@@ -70,13 +69,13 @@ def retry_quarantined(
 
 
 def _confirmed(project: Project, row: Row) -> Retried:
-    """A label whose image changed counts again: a person named it."""
+    """Reactivate a label whose image changed, because a person named it."""
     why = confirm_label(project, row)
     return Retried(row["quarantine_id"], row["scan_id"], not why, row["code"], why)
 
 
 def _target_id(project: Project, scan_id: str) -> str:
-    """The scan that a person named; of an exact copy, the first."""
+    """The scan that a person named; for an exact copy, the original."""
     scan = project.scan(scan_id)
     if scan.state != "present":
         raise UsageError(
@@ -129,7 +128,7 @@ def _decide_all(
 def _found_since(
     project: Project, scans: Sequence[ScanTarget], rows: Sequence[Row], options: ImportOptions
 ) -> dict[int, Match]:
-    """Masks without a scan that find one now, by their number: its image was indexed since."""
+    """Masks that had no scan and have one now, by number: its image was indexed since."""
     lost = [row for row in rows if row["scan_id"] is None and not row["source_key"]]
     if not lost:
         return {}
@@ -160,7 +159,7 @@ def _class_of(row: Row, found: Mapping[int, Match]) -> str:
 
 
 def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | Retried) -> Retried:
-    """Note what became of one mask (inside an action)."""
+    """Record the result for one mask (inside an action)."""
     if isinstance(decided, Retried):
         return decided
     verdict, store = decided, project.store
@@ -174,7 +173,7 @@ def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | 
     elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):
         store.update("quarantine", here, code=verdict.code, message=verdict.explanation)
     if not accepted and staged.kept and staged.kept != row["file"]:
-        # The original has changed: what is kept is what the reason speaks of.
+        # The original has changed: the stored reason refers to the kept copy.
         store.update("quarantine", here, file=staged.kept, source_sha256=verdict.sha256)
     scan_id = verdict.scan_id or row["scan_id"]
     return Retried(row["quarantine_id"], scan_id, accepted, verdict.code, verdict.explanation)

@@ -1,4 +1,4 @@
-"""The source of an import: a file or folder as it is, archives in it unpacked below ``.coldal``."""
+"""Opens the source of an import: a file or folder, with archives unpacked below ``.coldal``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _DEEPEST = 3
 
 @dataclass
 class Opened:
-    """What to import: ``path``, and the archives that were unpacked on the way.
+    """An opened source: ``path``, and the archives that were unpacked.
 
-    ``unpacked`` leads from folders to the archives they were unpacked from. ``left_out`` are
-    verdicts on what was not unpacked; ``saw`` describes a source that could not be opened.
+    ``unpacked`` maps folders to the archives they were unpacked from. ``left_out`` are verdicts on
+    archives that were not unpacked; ``saw`` describes a source that could not be opened.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class Opened:
 
     @property
     def place(self) -> str:
-        """Where the masks lie, in words."""
+        """The location of the masks, in words."""
         return "an archive" if self.path in self.unpacked else "a folder"
 
     def open(self, archive: Path) -> Path | str:
-        """The folder that an archive of the source was unpacked into, or why it was not."""
+        """Unpack an archive of the source; return the folder, or why it was not unpacked."""
         if self._depth(archive) >= _DEEPEST:
             return f"an archive {_DEEPEST} archives deep: unpack it yourself and import the folder"
         folder = self.room / str(len(self.unpacked)) / archive.stem
@@ -104,7 +104,7 @@ class Opened:
         return next((root for root in self.unpacked if file.is_relative_to(root)), None)
 
     def shown(self, file: Path) -> str:
-        """A file's path; of what was unpacked, the archive's and the member in it."""
+        """A file's path; for an unpacked file, the archive's path and the member in it."""
         root = self._root(file)
         if root is None:
             return str(file)
@@ -119,7 +119,7 @@ class Opened:
 
 @contextlib.contextmanager
 def open_source(project: Project, source: Path) -> Iterator[Opened]:
-    """The source ready to be walked; what was unpacked is gone afterwards."""
+    """Open the source; unpacked files are removed when the context ends."""
     room = project.layout.cache / f"{_PREFIX}{secrets.token_hex(6)}"
     _remove_abandoned(project.layout.cache)
     opened = Opened(source, room)
@@ -145,7 +145,7 @@ def _head(path: Path) -> bytes:
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Remove what a killed import had unpacked; another import may be at work, so by age."""
+    """Remove old unpacked files of a killed import; by age, as another import may be running."""
     for folder in cache.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _ABANDONED_S:

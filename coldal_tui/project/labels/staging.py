@@ -1,6 +1,7 @@
-"""Masks on their way into the project: staged beside the label versions, then versions themselves.
+"""Stages accepted masks beside the label versions, then makes them label versions.
 
-Staging touches no database, so that several threads may do it; storing does, inside one action.
+Staging does not use the database, so that several threads may do it. Storing does, inside one
+action.
 """
 
 from __future__ import annotations
@@ -44,12 +45,11 @@ Source = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Staged:
-    """What was written for a verdict.
+    """The staged file of a verdict.
 
-    The pixels of a new label lie in ``file`` until it has a version, with the ending of its
-    format; ``known`` means that the
-    project has this label already; ``kept`` is the copy of a mask that goes to quarantine,
-    relative to the project.
+    The pixels of a new label are in ``file``, with the extension of its format, until it gets a
+    version; ``known`` means that the project has this label already; ``kept`` is the copy of a mask
+    that goes to quarantine, relative to the project.
     """
 
     file: Path | None = None
@@ -63,7 +63,7 @@ class Staged:
 class Stager:
     """Writes accepted masks beside the label versions, on their scans' own grids.
 
-    Leaving the context removes what did not become a label. All but :meth:`sync` may be called
+    Leaving the context removes files that did not become labels. All but :meth:`sync` may be called
     from several threads.
     """
 
@@ -90,7 +90,7 @@ class Stager:
         trace: TracebackType | None,
     ) -> None:
         for file in self._files:
-            # Most have got a name by now. What can't be removed goes by its age, some day.
+            # Most are renamed by now. What can't be removed now is removed later, by its age.
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
         if self._not_kept:
@@ -100,9 +100,9 @@ class Stager:
             )
 
     def finish(self, verdict: Verdict, *, again: bool = False) -> Verdict:
-        """The verdict without its pixels; ``stored`` is what became of them.
+        """The verdict without its pixels; ``stored`` is the staged file.
 
-        ``again``: a label that the project has is written once more.
+        ``again``: a label that the project already has is written again.
         """
         verdict = self._known.told(verdict)
         known = not again and self._known.holds(verdict)
@@ -110,7 +110,7 @@ class Stager:
         return replace(verdict, label=None, stored=stored)
 
     def preview(self, verdict: Verdict) -> Verdict:
-        """As :meth:`finish`, with nothing written."""
+        """Like :meth:`finish`, without writing files."""
         known = self._known.holds(verdict)
         return replace(self._known.told(verdict), label=None, stored=Staged(known=known))
 
@@ -135,10 +135,10 @@ class Stager:
         return Staged(path, suffix, sha256(data).hexdigest(), voxels)
 
     def _keep(self, verdict: Verdict) -> str:
-        """The copy of a mask for quarantine; none where it would fill the disk for good.
+        """Keep a copy of a mask for quarantine, unless it would use too much of the disk.
 
-        What an archive unpacks to may be a thousand times its size: of one import's archive so
-        much is kept at most, and of any file no more than a share of what is free.
+        An archive may unpack to a thousand times its size: copies from one archive are limited in
+        total, and each file to a share of the free space.
         """
         try:
             size = sum(file.stat().st_size for file in (verdict.file, *verdict.parts))
@@ -154,10 +154,10 @@ class Stager:
         return keep_copy(self._project, verdict)
 
     def sync(self) -> None:
-        """Make all that was staged durable.
+        """Sync all staged files to disk.
 
-        At the end and many at once: each waits on the disk alone, and while one does, the file
-        system makes no other file.
+        At the end and in parallel: each sync waits for the disk, and meanwhile the file system
+        creates no other file.
         """
         if not self._files:
             return
@@ -186,11 +186,12 @@ def _sync_files(paths: Iterable[Path]) -> None:
 
 
 class KnownLabels:
-    """What the project's labels were made of, looked up once.
+    """The source masks of the project's labels, read once.
 
-    A mask that is to count is known where it counts: one that another has replaced since is used
-    again when it comes again. One that is kept beside the label is known by any version. Versions
-    of a scan whose label was rejected do not count: then the same file may come again.
+    A mask that would become active is known only if it is active: a mask that was replaced since
+    becomes active again when it is imported again. A mask that is only kept is known by any
+    version. Versions of a scan whose label was rejected are not known, so the same file can be
+    imported again.
     """
 
     def __init__(self, project: Project) -> None:
@@ -206,10 +207,10 @@ class KnownLabels:
             self._rows.setdefault((row["scan_id"], *mask), []).append(row)
 
     def holds(self, verdict: Verdict) -> bool:
-        """Whether this mask has given this label before.
+        """Whether this mask has produced this label before.
 
-        The pixels are compared, too: after a change of what the values mean, the same file is
-        another label; and one whose file was lost or damaged is taken in again.
+        The pixels are compared, too: after a change of the class map the same file is another
+        label. A label whose file was lost or damaged is imported again.
         """
         if verdict.label is None:
             return False
@@ -217,7 +218,7 @@ class KnownLabels:
         return any(_holds(file, verdict.label) for file in files)
 
     def told(self, verdict: Verdict) -> Verdict:
-        """The verdict, with a warning where this mask counted once and was replaced since."""
+        """The verdict, with a warning when this mask was active before and was replaced since."""
         if verdict.label is None or verdict.status != "accepted":
             return verdict
         found = self._rows.get(_source_of(verdict), ())
@@ -227,7 +228,7 @@ class KnownLabels:
         return replace(verdict, warnings=(*verdict.warnings, warning))
 
     def has_file(self, verdict: Verdict, digest: str) -> bool:
-        """Whether a label file with this hash was made of this mask, and still has it."""
+        """Whether a label file with this hash was made from this mask and is unchanged."""
         return any(
             row["sha256"] == digest
             and (file := stored_file(self._project, row)) is not None
@@ -256,7 +257,7 @@ def _holds(file: Path | None, label: NDArray[np.uint8]) -> bool:
 
 
 def count_voxels(drawn: Drawn, classes: tuple[str, ...]) -> dict[str, int]:
-    """Pixels or voxels per class, and those to ignore."""
+    """Pixels or voxels per class, and ignored ones."""
     found = {name: drawn.pixels.get(number, 0) for number, name in enumerate(classes, start=1)}
     return found | ({"ignore": drawn.ignored} if drawn.ignored else {})
 
@@ -270,7 +271,7 @@ class LabelWriter:
         self._versions = dict(
             store.tuples("SELECT scan_id, max(version) FROM labels GROUP BY scan_id")
         )
-        # What is replaced keeps its role; else the queue item that asked for a mask has it.
+        # A replaced label passes on its role; else the role is that of the queue item.
         asked = store.tuples("SELECT scan_id, role FROM queue WHERE status != 'skipped'")
         earlier = store.tuples("SELECT scan_id, role FROM labels WHERE state = 'active'")
         self._roles = dict(asked) | dict(earlier)
@@ -281,7 +282,7 @@ class LabelWriter:
         self._labels = project.layout.relative(project.layout.labels)
 
     def sync(self) -> None:
-        """Make the names durable that were given; before the COMMIT that speaks of them."""
+        """Sync the renamed files' folder; before the COMMIT that refers to them."""
         if self._stored:
             try:
                 fsync_folder(self._folder)
@@ -289,7 +290,7 @@ class LabelWriter:
                 raise disk_error(error, self._folder) from error
 
     def store(self, verdict: Verdict, staged: Staged) -> None:
-        """Store one label. ``verdict`` is an accepted one, or one to keep beside the label."""
+        """Store one label. ``verdict`` is accepted, or to be kept as a further version."""
         if staged.file is None or verdict.scan_id is None:
             raise ValueError("only an accepted mask that was staged can become a label")
         store, scan_id = self._project.store, verdict.scan_id

@@ -1,4 +1,4 @@
-"""Confirming labels whose image changed after they were drawn."""
+"""Confirms labels whose image changed after they were drawn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from coldal_tui.project.project import Project
 
 
 def confirm_label(project: Project, row: Row) -> str:
-    """Let a suspended label count again: a person said that it fits (inside an action).
+    """Reactivate a suspended label that a person confirmed (inside an action).
 
-    ``row`` is that of its quarantine. Returns why not, empty where it counts again.
+    ``row`` is its row in the quarantine. Returns why it can't, empty on success.
     """
     store, scan_id = project.store, row["scan_id"]
     label = store.row(
@@ -44,7 +44,7 @@ def _why_not(project: Project, scan_id: str, version: int) -> str:
     )
     shape = project.store.value("SELECT shape FROM scans WHERE scan_id = ?", (scan_id,))
     assert label is not None, "the caller has just read it"
-    # Not moved yet, it still lies where the active one lay.
+    # Not moved yet: it is still at the path of the active label.
     path = stored_file(project, label) or project.file_of(label["file"])
     try:
         if not is_whole(path, label):

@@ -1,4 +1,4 @@
-"""What mask import is told of the project: its scans."""
+"""The scans that a mask import can match."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from coldal_tui.project.scans.dicom_uids import read_uids
 
 
 def targets(project: Project) -> list[ScanTarget]:
-    """The project's scans as mask import sees them.
+    """The project's scans for a mask import.
 
-    Names of exact copies lead to the first; pseudonyms and UIDs of de-identified exports lead to
-    the scans that they stand for.
+    Names of exact copies match the original; pseudonyms and UIDs of de-identified exports match the
+    scans that they stand for.
     """
     images = f"{project.images}{os.sep}"
     scans = [scan for scan in project.scans() if scan.state == "present"]
@@ -70,7 +70,7 @@ def _all_uids(uids: ScanUids | None) -> tuple[str, ...]:
 
 
 def _exported_prelabels(project: Project) -> dict[str, Path]:
-    """The pre-label that went out with each scan, as the run made it."""
+    """The pre-label that was exported with each scan, as the run made it."""
     found: dict[str, Path] = {}
     for row in project.store.rows("SELECT folder, items FROM exports ORDER BY export_id"):
         items = json.loads(row["items"])
@@ -85,4 +85,4 @@ def _prelabels_in(project: Project, folder: str) -> dict[str, Path]:
         prelabels = project.file_of(folder) / "prelabels"
         return {split_name(path.name)[0]: path for path in prelabels.iterdir()}
     except (OSError, ColdalError):
-        return {}  # moved away since, or outside the project: nothing to compare with
+        return {}  # moved since, or outside the project: nothing to compare with

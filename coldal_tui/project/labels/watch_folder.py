@@ -1,7 +1,7 @@
-"""A folder whose masks import themselves: what has stopped growing, each content once.
+"""Imports masks from a watched folder when they stop growing, each content once.
 
-Files are looked at by size and time again and again, which works on network file systems, too;
-the clocks of other machines play no part. Nothing is moved or changed there.
+It polls sizes and times of files, which also works on network file systems and does not depend on
+other machines' clocks. Nothing in the folder is moved or changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True)
 class Arrival:
-    """One import of what had arrived: its report, or why it failed."""
+    """One import of new files: its report, or why it failed."""
 
     source: Path
     files: tuple[Path, ...]
@@ -46,7 +46,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class _Done:
-    """A file that was imported: its stamp then, and its hash."""
+    """An imported file: its size and time at the import, and its hash."""
 
     stamp: Stamp
     sha256: str
@@ -54,18 +54,18 @@ class _Done:
 
 @dataclass
 class _Memory:
-    """What is known of a folder: files imported, and those that found no place yet."""
+    """The record of a folder: imported files, and those without a scan yet."""
 
     done: dict[str, _Done] = field(default_factory=dict)
     unsettled: set[str] = field(default_factory=set)
 
 
 class Watch:
-    """Watches one folder for one project; ask it to :meth:`poll` every few seconds.
+    """Watches one folder for one project; call :meth:`poll` every few seconds.
 
-    What was imported is remembered in the project by path and hash, so that it is not imported
-    again by the next watch. Masks that found no place are decided on again whenever something
-    new arrives: it may be what they lacked.
+    The project records imported files by path and hash, so that the next watch does not import them
+    again. Masks without a scan are retried whenever new files arrive, which may be what they
+    lacked.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Watch:
         options: ImportOptions | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``folder``: ``incoming/`` in the project where it is None, made if it is missing.
+        """``folder``: None means ``incoming/`` in the project, created if missing.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Watch:
         self._lock.close()
 
     def poll(self) -> list[Arrival]:
-        """Look once; import what is new and has stopped growing, archives each by itself."""
+        """Check once; import new files that have stopped growing, each archive separately."""
         ready = self._ready()
         if not ready:
             return []
@@ -130,7 +130,7 @@ class Watch:
         return arrivals
 
     def _ready(self) -> dict[Path, Stamp]:
-        """Files that were not imported as they are and have kept their stamp long enough."""
+        """New or changed files whose size and time have been constant long enough."""
         now = self._clock()
         found = dict(_files(self.folder))
         ready: dict[Path, Stamp] = {}
@@ -147,7 +147,7 @@ class Watch:
         return self._unless_known(ready)
 
     def _unless_known(self, ready: dict[Path, Stamp]) -> dict[Path, Stamp]:
-        """Without files that were only touched: their content was imported before."""
+        """Leave out files that were only touched: their content was imported before."""
         new: dict[Path, Stamp] = {}
         for path, stamp in ready.items():
             done = self._memory.done.get(self._name(path))
@@ -182,7 +182,7 @@ class Watch:
         return path.relative_to(self.folder).as_posix()
 
     def _load(self) -> _Memory:
-        """What an earlier watch of this folder knew; nothing where that can't be read."""
+        """The record of an earlier watch of this folder; empty when it can't be read."""
         try:
             stored = json.loads(self._file.read_bytes())[str(self.folder)]
             done = {
@@ -212,7 +212,7 @@ class Watch:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Stamp]]:
-    """Files below a folder with their stamps; hidden and unfinished ones are passed over."""
+    """Files below a folder with size and time; hidden and unfinished ones are skipped."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -229,7 +229,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, Stamp]]:
                 status = entry.stat()
                 yield Path(entry.path), (status.st_size, status.st_mtime_ns)
         except OSError:
-            continue  # gone meanwhile, or not readable now: the next look will tell
+            continue  # gone meanwhile, or not readable now: the next poll decides
 
 
 def _is_archive(path: Path) -> bool:

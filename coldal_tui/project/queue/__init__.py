@@ -1,1 +1,1 @@
-"""The queue: candidates, budget, and what people do to its items."""
+"""The queue: candidates, budget, and the actions on queue items."""

@@ -1,4 +1,4 @@
-"""What people do to the queue: skip, pin, assign, reopen, exclude; each undoable and audited."""
+"""Queue actions: skip, pin, assign, reopen, exclude; each is undoable and audited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coldal_tui.visible import listed
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to one scan; ``replaced_by`` is the pick that took its place."""
+    """The change of one scan; ``replaced_by`` is the pick that took its place."""
 
     scan_id: str
     status: str
@@ -29,7 +29,7 @@ def skip(
     wanted = _once(scan_ids)
     changes = []
     with project.store.action("queue skip", scans=wanted, reason=reason) as action:
-        # All first: none of them may take another's place.
+        # Skip all first: none of them may become a substitute for another.
         items = [_item(project, scan_id) for scan_id in wanted]
         for item in items:
             _mark_skipped(project, item, reason)
@@ -49,7 +49,7 @@ def _mark_skipped(project: Project, item: Row, reason: str | None) -> None:
 
 
 def _substitute(project: Project, item: Row) -> str | None:
-    """Queue the scan that takes a skipped item's place; None where nothing or nobody is left."""
+    """Queue a substitute for a skipped item; None when no budget or no candidate is left."""
     from coldal_tui.project.queue.substitute import replacement_row
 
     store = project.store
@@ -70,13 +70,13 @@ def _freeze(project: Project, scan_id: str, round_: int) -> None:
 
 
 def pin(project: Project, scan_ids: Sequence[str], *, pinned: bool = True) -> list[Change]:
-    """Put scans at the head of their round, or back to their rank."""
+    """Pin scans to the top of their round, or unpin them."""
     name, did = ("queue pin", "pinned") if pinned else ("queue unpin", "unpinned")
     return _set(project, name, scan_ids, did, pinned=int(pinned))
 
 
 def assign(project: Project, scan_ids: Sequence[str], person: str | None) -> list[Change]:
-    """Name who labels these scans; None or an empty name takes the name off."""
+    """Assign scans to a person; None or an empty name removes the assignee."""
     person = (person or "").strip() or None
     did = f"assigned to {person or 'nobody'}:"
     return _set(project, "queue assign", scan_ids, did, assignee=person)
@@ -96,10 +96,10 @@ def _set(
 
 
 def reopen(project: Project, scan_ids: Sequence[str]) -> list[Change]:
-    """Bring back skipped, exported or excluded scans; a still queued substitute leaves again.
+    """Reopen skipped, exported or excluded scans; remove a substitute that is still queued.
 
-    A skipped validation scan whose place is taken for good comes back to train (role ``manual``),
-    unless its patient is frozen.
+    A skipped validation scan whose substitute can't be removed returns as a training scan (role
+    ``manual``), unless its patient is frozen.
     """
     wanted = _once(scan_ids)
     with project.store.action("queue reopen", scans=wanted) as action:
@@ -143,7 +143,7 @@ def _reopen_one(project: Project, scan_id: str) -> Change:
 
 
 def _take_back_place(project: Project, item: Row) -> str:
-    """Send a skipped item's substitute away where it is still queued; the role it comes back in."""
+    """Remove a skipped item's substitute if still queued; return the role of the reopened item."""
     substitute = _last_substitute(project, item)
     still = substitute is not None and substitute["status"] == "queued"
     if item["role"] != "validation":
@@ -175,7 +175,7 @@ def _take_back_place(project: Project, item: Row) -> str:
 
 
 def _last_substitute(project: Project, item: Row) -> Row | None:
-    """Who holds the item's place now: substitutes may have been skipped and replaced, too."""
+    """The item's current substitute: earlier substitutes may have been skipped, too."""
     found, seen = item, {item["scan_id"]}
     while found["replaced_by"] is not None and found["replaced_by"] not in seen:
         seen.add(found["replaced_by"])
@@ -193,7 +193,7 @@ def _withdraw(project: Project, substitute: Row) -> None:
 
 
 def _trains(project: Project, patient: str, but: str) -> bool:
-    """Whether a scan of this patient is out for training or has a label."""
+    """Whether a scan of this patient is in the training queue or has a label."""
     return bool(
         project.store.value(
             "SELECT count(*) FROM scans s LEFT JOIN queue q ON q.scan_id = s.scan_id WHERE "
@@ -205,7 +205,7 @@ def _trains(project: Project, patient: str, but: str) -> bool:
 
 
 def exclude(project: Project, scan_ids: Sequence[str], reason: str | None) -> list[Change]:
-    """Leave scans out of the project's pool; queued ones are skipped and replaced."""
+    """Exclude scans from the project's pool; queued ones are skipped and replaced."""
     wanted, why = _once(scan_ids), reason or "excluded by hand"
     with project.store.action("queue exclude", scans=wanted, reason=reason) as action:
         out = {scan_id: _exclude_one(project, scan_id, why) for scan_id in wanted}
@@ -218,7 +218,7 @@ def exclude(project: Project, scan_ids: Sequence[str], reason: str | None) -> li
 
 
 def _exclude_one(project: Project, scan_id: str, reason: str) -> Row | None:
-    """Exclude; the queue item that lost its place by this, if there is one."""
+    """Exclude one scan; return its queue item if this removed one."""
     store = project.store
     project.scan(scan_id)
     if store.value("SELECT 1 FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,)):
@@ -232,7 +232,7 @@ def _exclude_one(project: Project, scan_id: str, reason: str) -> Row | None:
 
 
 def _item(project: Project, scan_id: str) -> Row:
-    """The queue item of a scan that waits for a label or is out for one."""
+    """The open queue item of a scan (queued or exported)."""
     project.scan(scan_id)
     item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
     if item is None:

@@ -1,4 +1,4 @@
-"""Scans that a person picks by hand: put at the end of the newest round's queue."""
+"""Adds scans picked by hand to the end of the newest round's queue."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROLE = "manual"
 
 
 def queue_by_hand(project: Project, scan_ids: Sequence[str]) -> list[Change]:
-    """Queue candidates in the newest round, in the order given, after what is there.
+    """Queue candidates in the newest round, in the given order, after the existing items.
 
-    All or none, as one action that can be undone. Their role is ``manual``, their terms say who
-    picked them; they count in the budget and train like any other.
+    All or none, as one action that can be undone. Their role is ``manual``, their terms name who
+    picked them; they count in the budget and are trained on like any other scan.
 
     Raises UsageError for a scan that may not be picked (codes ``status``, ``frozen``,
-    ``not-a-candidate``) and ColdalError before the first round (``no-round``) and where the
-    budget has no room for all of them (``budget-spent``).
+    ``not-a-candidate``) and ColdalError before the first round (``no-round``) and when the budget
+    has no room for all of them (``budget-spent``).
     """
     wanted = list(dict.fromkeys(scan_ids))
     if not wanted:
@@ -58,7 +58,7 @@ def _check_budget(project: Project, wanted: Sequence[str]) -> None:
 
 
 def _check_candidates(project: Project, wanted: Sequence[str]) -> None:
-    """Every one of them, before anything is written."""
+    """Check all of them before anything is written."""
     for scan_id in wanted:
         scan = project.scan(scan_id)
         status = candidates.scan_status(project, scan_id)

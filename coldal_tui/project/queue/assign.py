@@ -1,4 +1,4 @@
-"""Who gets which scan: dealt out evenly, some to two people, so that raters can be compared."""
+"""Assigns scans to people evenly, some to two people, so that raters can be compared."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def people_of(assignee: str | None) -> tuple[str, ...]:
 
 
 def deal(scans: Mapping[str, str | None], people: Sequence[str] = (), overlap: int = 0) -> Shares:
-    """Deal scans to people.
+    """Assign scans to people.
 
-    Who was named for a scan before keeps it. The first ``overlap`` of the others go to two people
-    each, every pair in turn; then each one goes to whoever has least, the first named first.
+    Existing assignments are kept. The first ``overlap`` of the other scans go to two people each,
+    every pair in turn; then each scan goes to the person with the fewest scans (ties: the person
+    named first).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is left of the budget, and how large a round is."""
+"""The remaining budget and the size of a round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OUT_STATUSES = ("queued", "exported")
 
 @dataclass(frozen=True)
 class Budget:
-    """Counts of scans. ``left`` is what may still be queued; never below 0."""
+    """Counts of scans. ``left`` is how many may still be queued; never below 0."""
 
     total: int
     labelled: int
@@ -31,7 +31,7 @@ class Budget:
 
 
 def read_budget(project: Project) -> Budget:
-    """The budget as it stands; labels of scans that nobody queued count, skipped scans don't."""
+    """The current budget; labels of scans that were never queued count, skipped scans don't."""
     store = project.store
     counts = {
         row["status"]: row["n"]

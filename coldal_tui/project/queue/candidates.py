@@ -1,4 +1,4 @@
-"""Who may be picked: the one rule, and the pool as rows that selection starts from."""
+"""The rule for candidates (scans that may be picked), and the pool's rows for selection."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def scan_status(project: Project, scan_id: str) -> str | None:
 
 
 def any_candidate(project: Project) -> bool:
-    """Whether one scan may still be picked."""
+    """Whether any scan may still be picked."""
     found = project.store.value(
         f"SELECT EXISTS (SELECT 1 FROM ({_STATUSES}) WHERE status = '{CANDIDATE}')"
     )
@@ -60,7 +60,7 @@ def any_candidate(project: Project) -> bool:
 
 
 def validation_patients(project: Project) -> set[str]:
-    """Patients as they were when they were drawn, and as their scans are assigned now."""
+    """Validation patients: as drawn, and as their scans are assigned to patients now."""
     return {row["patient_id"] for row in project.store.rows(_FROZEN)}
 
 
@@ -69,8 +69,8 @@ def pool_rows(
 ) -> tuple[PoolRow, ...]:
     """Every usable scan in ``scan_id`` order with its state and entropy (see ``PoolRow``).
 
-    ``needs`` are fields of the pool that a strategy asks for; where it asks for any, all that the
-    run's scorings found is given.
+    ``needs`` are the pool fields that a strategy needs; if there are any, the rows have all scores
+    of the run.
     """
     scored = run_entropies(project, run_id)
     rows = tuple(

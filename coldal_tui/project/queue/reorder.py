@@ -1,4 +1,4 @@
-"""Ranks changed by hand: items of a round that still wait for a label change places."""
+"""Changes ranks by hand, among items of a round that have no label yet."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Order = list[Row]
 
 
 def move(project: Project, scan_ids: Sequence[str], rank: int) -> list[Change]:
-    """Put open items of one round at ``rank``, one after the other; the others make room.
+    """Move open items of one round to ``rank`` and below; the others are shifted.
 
-    Labelled and skipped items keep their ranks, and so does everything of other rounds. Pinned
-    items stay ahead of the others: they change places among themselves.
+    Labelled and skipped items and other rounds keep their ranks. Pinned items stay before the
+    others: they move among themselves only.
 
     Raises
     ------
     UsageError : not an open item of the queue; items of several rounds, or pinned and unpinned
-        ones together; a rank below 1; all there already (code ``unmoved``).
+        ones together; a rank below 1; all at this rank already (code ``unmoved``).
     """
     if rank < 1:
         raise UsageError("ranks begin at 1", where=str(rank), code="rank")
@@ -69,7 +69,7 @@ def _rearrange(
     *,
     one: bool,
 ) -> list[Change]:
-    """Give the ranks of each group that is touched to its items in a new order."""
+    """Give the ranks of each affected group to its items in a new order."""
     with project.store.action("queue move", scans=list(wanted), **params) as action:
         items = [_open_item(project, scan_id) for scan_id in wanted]
         moved: set[str] = set()

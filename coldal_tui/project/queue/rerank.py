@@ -1,7 +1,7 @@
-"""Another α for a round that is picked already: its waiting items are picked anew, at once.
+"""Re-ranks a picked round with another α: its waiting items are picked again.
 
-Nothing is trained. Only items that still wait, and that nobody has pinned or given to a person,
-make room; with the round's own α an untouched queue comes out as selection made it.
+Nothing is trained. Only queued items that are neither pinned nor assigned can be replaced; with the
+round's own α an unchanged queue stays as selection made it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STRATEGY = "entropy-diversity"
 
 @dataclass(frozen=True)
 class Place:
-    """An item of the round that may make room: its scan, rank and S."""
+    """A replaceable item of the round: its scan, rank and S."""
 
     scan_id: str
     rank: int
@@ -37,8 +37,8 @@ class Place:
 class Bench:
     """One round's pool as arrays in ``scan_id`` order, ready to be ranked with any α.
 
-    ``free`` are the items that may make room, in rank order. Their scans are candidates again
-    here; all other items count as covered. ``stamp`` tells whether the queue has changed since.
+    ``free`` are the replaceable items, in rank order. Their scans are candidates again here; all
+    other items count as covered. ``stamp`` shows whether the queue has changed since.
     """
 
     round: int
@@ -58,7 +58,7 @@ class Bench:
 class Reranked:
     """The round as it would be with ``alpha``: rows of the queue in rank order, with ``rank``.
 
-    ``came`` are scans that were not in the queue, ``left`` those that no longer are.
+    ``came`` are the added scans, ``left`` the removed ones.
     """
 
     alpha: float
@@ -68,12 +68,12 @@ class Reranked:
 
 
 def read_bench(project: Project) -> Bench:
-    """What re-ranking the newest round needs, with the distances that no α changes.
+    """Read what re-ranking the newest round needs, with the distances, which don't depend on α.
 
     Raises
     ------
     ColdalError : no round, or one without entropies or drawn at random (code ``no-alpha``);
-        none of its scans waits any more (code ``no-free``).
+        none of its items is replaceable any more (code ``no-free``).
     """
     with project.store.reading():
         row = _round(project)
@@ -144,7 +144,7 @@ def _free(project: Project, round_: int) -> tuple[Place, ...]:
 
 
 def _stamp(project: Project) -> int:
-    """A number that differs when the queue, the labels or the pool do."""
+    """A number that changes with the queue, the labels or the pool."""
     store = project.store
     queue = store.rows(
         "SELECT scan_id, round, rank, status, pinned, assignee FROM queue ORDER BY scan_id"
@@ -158,7 +158,7 @@ def _stamp(project: Project) -> int:
 
 
 def rerank(bench: Bench, alpha: float) -> Reranked:
-    """The round's free places, picked with ``alpha`` as selection does. Numpy only.
+    """Pick the round's replaceable items again with ``alpha``, as selection does. Numpy only.
 
     Raises UsageError when ``alpha`` is outside 0..1.
     """
@@ -187,7 +187,7 @@ def rerank(bench: Bench, alpha: float) -> Reranked:
 
 
 def apply(project: Project, bench: Bench, found: Reranked) -> str:
-    """Put a re-ranked round into the queue, in one action that undo takes back; what was done.
+    """Store a re-ranked round in the queue, in one undoable action; return what was done.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def _put(project: Project, round_: int, row: Row, *, new: bool) -> None:
 
 
 def _follow_places(project: Project, bench: Bench, found: Reranked) -> None:
-    """A skipped item's place is held by whoever has that rank now."""
+    """Make the new item at a skipped item's place its substitute."""
     holder = {row["rank"]: row["scan_id"] for row in found.rows}
     rank_of = {place.scan_id: place.rank for place in bench.free}
     for scan_id in found.left:

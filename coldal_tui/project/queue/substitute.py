@@ -1,4 +1,4 @@
-"""The scan that takes a skipped item's place; needs numpy, so it is imported only then."""
+"""Picks the substitute for a skipped item; needs numpy, so it is imported only on use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from coldal_tui.selection.strategies import strategy
 
 
 def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
-    """A queue row for the next pick after ``item`` was skipped; None when nobody is left.
+    """A queue row for the next pick after ``item`` was skipped; None when none is left.
 
-    Round 0: the next farthest point of the item's cluster, on the map or between embeddings as
-    the round was picked; later rounds and lots: the strategy's next pick. A validation item:
+    Round 0: the next farthest point of the item's cluster, on the map or between embeddings as the
+    round was picked; later rounds and random picks: the strategy's next pick. A validation item:
     another scan of its patient, else a random patient of its cluster.
     """
     round_row = project.store.row("SELECT * FROM rounds WHERE round = ?", (item["round"],))
@@ -52,7 +52,7 @@ def replacement_row(project: Project, item: Row) -> dict[str, Any] | None:
 
 
 def _assembled(project: Project, round_row: Row) -> Assembly:
-    """The pool on a round's map, as far as the round has clustered it, for its strategy."""
+    """The pool on a round's map with the round's clusters, for its strategy."""
     map_file = project.store.value("SELECT file FROM maps WHERE map_id = ?", (round_row["map_id"],))
     placed = load_map(project.file_of(map_file))
     clusters = load_clusters(project.file_of(round_row["clusters"])).of
@@ -76,7 +76,7 @@ def _assembled(project: Project, round_row: Row) -> Assembly:
 
 
 def _vectors(project: Project, map_id: int, scan_ids: Sequence[str]) -> NDArray[np.float32]:
-    """L2-normalised vectors of some scans by the encoder whose map the round stands on."""
+    """L2-normalised embeddings of some scans, by the encoder of the round's map."""
     rows = project.store.rows(
         "SELECT e.scan_id, e.shard_row, s.file FROM embeddings e JOIN shards s "
         "ON s.shard_id = e.shard_id JOIN maps m ON m.encoder_hash = e.encoder_hash "
@@ -123,7 +123,7 @@ def _next_validation(project: Project, assembled: Assembly, item: Row, seed: int
     for n, scan_id in enumerate(assembled.scan_ids):
         if patient_of[scan_id] == own and scan_id not in taken:
             return _validation_pick(assembled, n, own)
-    # A patient who has trained, or is about to, can't validate.
+    # A patient in the training set, or queued for it, can't be used for validation.
     training = {patient_of[scan_id] for scan_id in taken}
     free = [
         n

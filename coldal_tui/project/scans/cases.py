@@ -1,4 +1,4 @@
-"""Cases whose channels lie in a file each: joined to one scan where ``coldal.toml`` says so."""
+"""Joins cases with one file per channel to single scans, as ``coldal.toml`` says."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from coldal_tui.project.scans.not_scans import split
 def join_cases(
     scans: Sequence[FoundScan], endings: Sequence[str]
 ) -> tuple[tuple[FoundScan, ...], tuple[FileProblem, ...]]:
-    """Scans in order of path, in which the files of a case are one, and what could not be joined.
+    """Join the files of each case; return scans in order of path, and what failed.
 
     Files of one folder and format whose names differ only in ``endings`` are a case; its channels
-    are in the order of ``endings``. A case that lacks a file, or whose files have several grids,
-    is refused whole: a channel is never made up. Other files stay scans of their own.
+    are in the order of ``endings``. A case with a missing file or different grids is refused
+    completely: a channel is never invented. Other files stay separate scans.
     """
     longest_first = sorted(endings, key=len, reverse=True)
     cases: dict[tuple[str, str, str], dict[str, FoundScan]] = defaultdict(dict)
@@ -57,7 +57,7 @@ def _joined(base: str, parts: dict[str, FoundScan], endings: Sequence[str]) -> F
         )
     ordered = [parts[end] for end in endings]
     files = tuple(part.ref.files[0] for part in ordered)
-    # In their order: the same files as other channels are another scan.
+    # In order: the same files in another channel order are another scan.
     digest = joined_digest([part.quick_hash for part in ordered], ordered=True)
     return FoundScan(
         ref=ScanRef(ordered[0].ref.kind, files),

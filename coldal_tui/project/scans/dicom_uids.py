@@ -1,4 +1,4 @@
-"""The DICOM identity of the project's scans: what SEG and RTSTRUCT objects name them by."""
+"""The DICOM UIDs of the project's scans, by which SEG and RTSTRUCT objects refer to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from coldal_tui.project.project import Project
 
 
 def write_uids(project: Project, scan_id: str, uids: ScanUids | None) -> None:
-    """Note a scan's UIDs (inside an action); forgets those it had when it is no DICOM scan."""
+    """Store a scan's UIDs (inside an action); remove old ones when it is not DICOM any more."""
     store = project.store
     if uids is None:
         store.execute("DELETE FROM scan_uids WHERE scan_id = ?", (scan_id,))
@@ -35,7 +35,7 @@ def read_uids(project: Project) -> dict[str, ScanUids]:
 
 
 def _packed(instances: tuple[str, ...]) -> str:
-    """JSON of the common beginning and the ends: UIDs of one series differ in their last digits."""
+    """JSON of the common prefix and the suffixes: UIDs of one series differ at their end."""
     first, last = min(instances, default=""), max(instances, default="")
     same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
     start = first[:same]

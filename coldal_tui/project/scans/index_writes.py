@@ -1,4 +1,4 @@
-"""Writes what an index found, only where it differs, in transactions that others hardly notice."""
+"""Writes changes found by an index, in transactions short enough not to delay others."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _OWN = (
 
 
 def write_shortly(store: Store, writes: Iterable[Write]) -> None:
-    """Run writes in transactions of about ``LOCK_S`` each, with room for others in between.
+    """Run writes in transactions of about ``LOCK_S`` each, with pauses for other writers.
 
-    What is to be written is worked out while no lock is held. Each write is whole by itself:
-    after a crash between two of them the next index goes on.
+    Values are computed while no lock is held. Each write is complete in itself: after a crash
+    between two of them the next index continues.
     """
     waiting = iter(writes)
     while batch := deque(islice(waiting, _AT_ONCE)):
@@ -89,7 +89,7 @@ def scan_writes(
 
 
 def file_writes(store: Store, result: IndexResult) -> Iterator[Write]:
-    """A write for every file and problem that differs from what is known of it."""
+    """A write for every file and problem that differs from what is stored."""
     stored: set[str] = set()
     last = ""
     while page := store.tuples(
@@ -123,7 +123,7 @@ def file_writes(store: Store, result: IndexResult) -> Iterator[Write]:
 
 
 def _stored(store: Store, first: str, last: str) -> dict[str, Row]:
-    """What is stored of the scans from ``first`` to ``last``, in the columns of ``_OWN``."""
+    """The stored scans from ``first`` to ``last``, in the columns of ``_OWN``."""
     rows = store.tuples(
         f"SELECT scan_id, {', '.join(_OWN)} FROM scans WHERE scan_id BETWEEN ? AND ?",
         (first, last),
@@ -138,7 +138,7 @@ def _values(
     duplicate_of: str | None,
     patients: PatientRule,
 ) -> Row:
-    """The columns of ``_OWN`` of a scan as they are to be stored."""
+    """The values of a scan for the columns of ``_OWN``."""
     header = found.header
     patient_id, extra = patients.patient(found.rel_path, scan_id, header.patient_id)
     prefix = str(project.images) + os.sep
@@ -178,7 +178,7 @@ def _update(project: Project, scan_id: str, found: FoundScan, values: Row) -> No
     old = store.value("SELECT quick_hash FROM scans WHERE scan_id = ?", (scan_id,))
     if old != found.quick_hash:
         values = {**values, "sha256": None}
-        # What a run made of other bytes is no longer its opinion of this scan.
+        # Results of a run for other bytes are no longer valid for this scan.
         store.execute("DELETE FROM scores WHERE scan_id = ?", (scan_id,))
     store.update("scans", {"scan_id": scan_id}, **values)
     write_uids(project, scan_id, found.uids)

@@ -1,4 +1,4 @@
-"""Bringing the project's list of scans up to date with the images folder."""
+"""Updates the project's list of scans from the images folder."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _GENERIC = re.compile(
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an index found; ids of scans, and the files that are in none.
+    """The result of an index: ids of scans, and files that belong to no scan.
 
-    ``suspended`` are scans whose image changed after they were labelled. ``lookalikes`` are scans
-    that look like masks, but were scans before. ``cases``, of a first index: most files are parts
-    of cases. ``patients_alike`` differ only in case or blanks.
+    ``suspended`` are scans whose image changed after labeling. ``lookalikes`` look like masks, but
+    were scans before. ``cases`` (first index only): most files are parts of cases.
+    ``patients_alike``: names that differ only in case or blanks.
     """
 
     scans: int
@@ -75,8 +75,8 @@ def reindex(
 
     Raises
     ------
-    ColdalError : the folder is gone, or every known scan is (code ``all-gone``): a disk that is
-        not mounted must not empty a project.
+    ColdalError : the folder is missing, or every known scan is (code ``all-gone``): an unmounted
+        disk must not empty a project.
     """
     images = project.images
     if not images.is_dir():
@@ -137,9 +137,9 @@ def _path(problem: FileProblem) -> str:
 def _without_masks(
     project: Project, result: IndexResult, before: Mapping[str, ScanRecord]
 ) -> tuple[IndexResult, tuple[str, ...]]:
-    """The index without masks and thumbnails that lie beside scans; they become problems.
+    """Remove masks and thumbnails beside scans from the index; list them as problems.
 
-    Those that are scans of the project already stay, and are named: a stored project keeps its
+    Those that are already scans of the project stay and are reported: an existing project keeps its
     scans.
     """
     if project.config.images.keep_masks:
@@ -157,7 +157,7 @@ def _without_masks(
 
 
 def _same_again(project: Project, last: LastIndex) -> IndexReport:
-    """The report of an index that found the folder as the last one left it."""
+    """The report of an index that found nothing changed."""
     store = project.store
     scans = store.value("SELECT count(*) FROM scans WHERE state = 'present'")
     problems = store.rows("SELECT rel_path, code, reason, kind FROM problems ORDER BY rel_path")
@@ -224,7 +224,7 @@ def _record(
     store = project.store
     forget(project)
     with store.transaction():
-        # Before the scans are written: were this cut short, the next index sees the change again.
+        # Before the scans are written: after a crash the next index finds the change again.
         suspended = suspend_labels(project, changed)
     write_shortly(store, scan_writes(project, matches, duplicates, before, patients))
     write_shortly(
@@ -261,7 +261,7 @@ def _record(
 def _match(
     project: Project, scans: Iterable[FoundScan], before: Mapping[str, ScanRecord]
 ) -> dict[str, FoundScan]:
-    """``scan_id`` of every found scan.
+    """Find the ``scan_id`` of every found scan.
 
     The same bytes at the same path; else the same bytes elsewhere (moved: labels follow the
     bytes, also where files swapped names); else the same path (changed); else a new one.
@@ -294,10 +294,10 @@ def _match(
 
 
 def _moved(found: Iterable[FoundScan], gone: Iterable[ScanRecord]) -> dict[str, FoundScan]:
-    """Scans whose bytes lie at another path now.
+    """Find scans whose bytes are now at another path.
 
-    Large files can share a quick hash without being equal. Where several do, the file's name
-    decides; without one that fits, only copies of one another are paired.
+    Different large files can have the same quick hash. Among several, the file name decides;
+    without a matching name, only copies of one another are paired.
     """
     here: dict[str, list[FoundScan]] = {}
     for one in found:
@@ -333,7 +333,7 @@ def _one_content(scans: list[ScanRecord]) -> bool:
 
 
 def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[str, FoundScan]:
-    """Readable, unique, safe in a file name on any system; folders tell equal names apart."""
+    """New ids: readable, unique, valid file names; folder names make equal names different."""
     names = [safe_name(found.name) for found in new]
     folded = Counter(name.lower() for name in names)
     used = {name.lower() for name in taken}
@@ -348,13 +348,13 @@ def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[st
 
 
 def _telling_folder(project: Project, found: FoundScan) -> str:
-    """The nearest folder whose name is not in the scan's own name yet."""
+    """The nearest folder whose name is not yet part of the scan's name."""
     folders = [folder.name for folder in PurePosixPath(found.rel_path).parents if folder.name]
     return next((name for name in folders if not found.name.startswith(name)), project.images.name)
 
 
 def safe_name(name: str) -> str:
-    """Letters, digits, ``.``, ``_`` and ``-`` of a name; at most 80 characters; never empty.
+    """Keep letters, digits, ``.``, ``_`` and ``-``; at most 80 characters; never empty.
 
     Latin letters lose their accents; letters of other scripts stay, so that names stay readable.
     """
@@ -369,7 +369,7 @@ def safe_name(name: str) -> str:
 
 
 def _plain(char: str) -> str:
-    """A character without accents; one of another script as it is; what is no letter: a space."""
+    """A letter without its accent; another script's letter unchanged; else a space."""
     import unicodedata
 
     latin = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
@@ -377,7 +377,7 @@ def _plain(char: str) -> str:
 
 
 def unique_name(name: str, used: set[str]) -> str:
-    """``name``, numbered where ``used`` (lower case) holds it; the answer is added to ``used``."""
+    """``name``, numbered when ``used`` (lower case) holds it; the result is added to ``used``."""
     unique, number = name, 2
     while unique.lower() in used:
         unique, number = f"{name}-{number}", number + 1
@@ -391,7 +391,7 @@ def _duplicates(
     matches: Mapping[str, FoundScan],
     before: Mapping[str, ScanRecord],
 ) -> dict[str, str]:
-    """``copy → original``; one with a label or in the queue, or an original before, stays one."""
+    """``copy → original``; scans with a label, in the queue or original before stay originals."""
     copies = find_duplicates(scans)
     if not copies:
         return {}

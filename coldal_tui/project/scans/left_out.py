@@ -20,7 +20,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A scan that the newest job of kind ``step`` went without, and the true reason."""
+    """A scan that the newest job of kind ``step`` could not use, and the reason."""
 
     step: str
     scan_id: str
@@ -40,9 +40,9 @@ def note_left_out(
     scans: Iterable[ScanInput],
     failed: Iterable[FailedScan],
 ) -> None:
-    """Record what a job of kind ``step`` could not use of ``scans``; inside a transaction.
+    """Record which of ``scans`` a job of kind ``step`` could not use; inside a transaction.
 
-    Scans that it did use are forgotten.
+    Records of scans that it did use are removed.
     """
     hashes = {scan.scan_id: scan.quick_hash for scan in scans}
     bad = {one.scan_id: one for one in failed}
@@ -65,7 +65,7 @@ def note_left_out(
 
 
 def read_left_out(project: Project) -> tuple[LeftOut, ...]:
-    """What jobs could not use of the scans as they are now, by scan; changed scans start anew."""
+    """The scans that jobs could not use, by scan; changed scans are not listed."""
     rows = project.store.rows(
         "SELECT l.step, l.scan_id, l.file, l.message, l.job_id FROM left_out l JOIN scans s "
         "ON s.scan_id = l.scan_id AND s.quick_hash = l.quick_hash WHERE s.excluded IS NULL "

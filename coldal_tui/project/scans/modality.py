@@ -1,4 +1,4 @@
-"""What a data set's files without a modality are: looked at once, at ``init``, for all of them."""
+"""Guesses the modality of files that state none; done once, at ``init``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EIGHT_BITS = ("uint8", "int8", "bool")
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found in one channel of the files looked at.
+    """What one channel of the examined files contains.
 
     ``sure``: Hounsfield units with air. ``maybe``: whole numbers as of CT without air (cropped)
     or with 1,024 added; ``shifted`` are those of them with 1,024 added.
@@ -41,16 +41,16 @@ class Looked:
 
 @dataclass(frozen=True)
 class Decision:
-    """The words for ``[images] modality``, one for all channels or one for each, and why."""
+    """The value for ``[images] modality``, one for all channels or one each, and the reason."""
 
     modality: tuple[str, ...]
     reasons: tuple[str, ...]
 
 
 def decide_modality(project: Project) -> Decision | None:
-    """Look at files that state no modality; None where there is nothing to decide.
+    """Examine files that state no modality; None when there is nothing to decide.
 
-    Pictures of 8 bits and DICOM files need no decision. A file that can't be read is passed over.
+    Pictures of 8 bits and DICOM files need no decision. Unreadable files are skipped.
     """
     rows = project.store.tuples(
         "SELECT scan_id, modality, dtype FROM scans WHERE state = 'present' "
@@ -82,7 +82,7 @@ def _look(project: Project, scans: Sequence[ScanRecord], channels: int) -> list[
         try:
             array = read_scan(scan.ref(project.images)).array
         except Exception:
-            continue  # a job that needs it tells why it can't be read
+            continue  # a job that needs it reports why it can't be read
         for channel in range(min(channels, array.shape[-1])):
             values: NDArray[Any] = array[..., channel : channel + 1]
             if values.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""What lies beside scans and is none: masks, thumbnails, pictures drawn from scans; and cases."""
+"""Finds files that are not scans (masks, thumbnails, rendered pictures), and cases."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _SEQUENCE = re.compile(
 
 @dataclass(frozen=True)
 class Cases:
-    """Cases that lie in several files: how the files' names end, and how many cases there are.
+    """Cases with several files: the endings of the file names, and the number of cases.
 
-    ``endings`` are in the order that channels would have.
+    ``endings`` are in the order of the channels.
     """
 
     endings: tuple[str, ...]
@@ -59,11 +59,11 @@ class Cases:
 
 
 def find_not_scans(scans: Sequence[FoundScan]) -> dict[str, FileProblem]:
-    """Files of ``scans``, by path, that are masks, thumbnails or pictures drawn from others.
+    """Files of ``scans``, by path, that are masks, thumbnails or renderings of others.
 
     A mask has the name of another file and a word such as ``_mask`` or ``_seg``, or lies in a
-    folder of such a name; it has the other's grid; and of each such pattern a few files are read:
-    they hold few values. A thumbnail is smaller than the file that it is named after.
+    folder of such a name; it has the other's grid; and a few files of each such pattern are read
+    and must hold few values. A thumbnail is smaller than the file that it is named after.
     """
     by_stem: dict[str, list[FoundScan]] = defaultdict(list)
     for scan in scans:
@@ -96,7 +96,7 @@ def find_not_scans(scans: Sequence[FoundScan]) -> dict[str, FileProblem]:
 def _orphans(
     scans: Sequence[FoundScan], found: Mapping[str, FileProblem]
 ) -> dict[str, FileProblem]:
-    """Masks whose scan is not there: they lie in a folder that holds masks for the most part."""
+    """Masks without their scan, in a folder that mostly holds masks."""
     members: dict[PurePosixPath, list[FoundScan]] = defaultdict(list)
     for scan in scans:
         members[PurePosixPath(scan.rel_path).parent].append(scan)
@@ -113,7 +113,7 @@ def _orphans(
 
 
 def pattern_of(rel_path: str) -> str:
-    """How a mask's path shows that it is one: ``*_mask.png``, or its folder ``labelsTr/``."""
+    """The part of a path that marks a mask: ``*_mask.png``, or its folder ``labelsTr/``."""
     path = PurePosixPath(rel_path)
     stem, ending = split(path.name)
     match = _MASK_NAME.fullmatch(stem)
@@ -141,7 +141,7 @@ def find_cases(scans: Sequence[FoundScan]) -> Cases | None:
 
 
 def split(name: str) -> tuple[str, str]:
-    """A file's name before its ending, and the ending."""
+    """Split a file's name into stem and extension."""
     for ending in (".nii.gz", ".ome.tif", ".ome.tiff"):
         if name.lower().endswith(ending):
             return name[: -len(ending)], name[-len(ending) :]
@@ -161,7 +161,7 @@ def _problem(scan: FoundScan, code: str, what: str, other: FoundScan) -> FilePro
 def _mask_of(
     scan: FoundScan, by_stem: Mapping[str, list[FoundScan]]
 ) -> tuple[str, FoundScan | None]:
-    """The pattern of a mask's path, and the file that it would be the mask of."""
+    """The pattern of a mask's path, and the file that the mask would belong to."""
     if scan.header.channels not in (1, 3):
         return "", None
     match = _MASK_NAME.fullmatch(_stem(scan))
@@ -220,7 +220,7 @@ def _thumbnail_of(scan: FoundScan, by_stem: Mapping[str, list[FoundScan]]) -> Fo
 
 
 def _hold_few_values(scans: Sequence[FoundScan]) -> bool:
-    """Whether a few of the files, evenly spread, all hold masks' values; unreadable ones don't."""
+    """Whether a few of the files, evenly spread, all hold few values; unreadable ones don't."""
     from coldal_tui.imaging.reading import read_scan
 
     for n in np.unique(np.linspace(0, len(scans) - 1, _CHECKED).astype(int)):
@@ -230,6 +230,6 @@ def _hold_few_values(scans: Sequence[FoundScan]) -> bool:
             return False
         counts = np.unique(array, return_counts=True)[1]
         most = np.sort(counts)[::-1][:_MOST_VALUES]
-        if most.sum() < _SHARE * array.size:  # a lossy file has a few values between
+        if most.sum() < _SHARE * array.size:  # lossy compression adds a few other values
             return False
     return True

@@ -1,4 +1,4 @@
-"""Which patient a scan belongs to: by a CSV, a pattern on the path, or the file's own header."""
+"""Finds the patient of a scan: by a CSV, a pattern on the path, or the file's header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Entry = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class _Names:
-    """Rows by their file name, and by every end of it; None where several rows share one."""
+    """Rows by file path and by every ending of it; None when several rows share one."""
 
     whole: Mapping[str, Entry | None]
     ends: Mapping[str, Entry | None]
@@ -54,7 +54,7 @@ class PatientTable:
         """The row for a path below the images folder.
 
         Either may be the longer path (``a.png``, ``p1/a.png``, ``/data/p1/a.png``); the row may
-        leave out the file's ending; case counts where it tells two rows apart.
+        leave out the file's ending; case matters only when it distinguishes two rows.
         """
         path = same_name(rel_path)
         folder, slash, name = path.rpartition("/")
@@ -74,7 +74,7 @@ def _ends(path: str) -> Iterator[str]:
 
 
 class PatientRule:
-    """Answers ``patient of this scan?`` by the one rule that the configuration names."""
+    """Finds the patient of a scan by the rule in the configuration."""
 
     def __init__(self, section: ImagesSection, root: Path) -> None:
         self._table = (
@@ -89,7 +89,7 @@ class PatientRule:
         self.unmatched: list[str] = []
 
     def prepare(self, rel_paths: Sequence[str]) -> None:
-        """Ask the pattern about all paths at once, in a process of its own with a time limit.
+        """Match the pattern on all paths at once, in a separate process with a time limit.
 
         Raises ColdalError (code ``slow-pattern``).
         """
@@ -101,8 +101,8 @@ class PatientRule:
     ) -> tuple[str, dict[str, str]]:
         """``(patient_id, metadata)``.
 
-        A scan that the rule doesn't know is the patient that its own header names, else a
-        patient of its own (and then ``unmatched`` lists it).
+        A scan without a match gets the patient in its header, else becomes its own patient (and
+        ``unmatched`` lists it).
         """
         found = self._by_rule(rel_path)
         if found is not None:
@@ -126,7 +126,7 @@ class PatientRule:
 
 def read_patients_csv(path: Path) -> PatientTable:
     """Read ``filename, patient_id, …``; comma, semicolon or tab; UTF-8 with or without BOM;
-    Excel's first line ``sep=;`` is passed over.
+    Excel's first line ``sep=;`` is skipped.
 
     Raises ColdalError with the line for a missing column, an empty patient or a doubled file.
     """

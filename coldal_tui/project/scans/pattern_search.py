@@ -1,7 +1,7 @@
-"""A person's regular expression on many paths, in a process of its own that can be stopped.
+"""Matches a user's regular expression on many paths, in a process that can be stopped.
 
-Some patterns, such as ``(a+)+$``, take longer than anybody waits on some names, and Python's
-``re`` can't be interrupted.
+Some patterns, such as ``(a+)+$``, take practically for ever on some names, and Python's ``re``
+can't be interrupted.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def search_in_time(
     """What the pattern captures in each path: the group ``patient``, else the first that is not
     empty; None where it does not match.
 
-    Raises ColdalError (code ``slow-pattern``) when it takes longer than ``seconds``, with some
-    more for very many paths.
+    Raises ColdalError (code ``slow-pattern``) when it takes longer than ``seconds`` (more for very
+    many paths).
     """
     if not paths:
         return {}

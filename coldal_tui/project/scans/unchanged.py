@@ -1,8 +1,8 @@
-"""Whether the images folder still is as the last index found it, told by one stored digest.
+"""Checks by a stored digest whether the images folder has changed since the last index.
 
-The digest is over every file's path, size and time, and over all that decides what becomes of
-them: the [images] section, the patients CSV, this program's version. Where it is the same there
-is nothing to compare and nothing to write.
+The digest covers every file's path, size and time, and everything that decides how files are read:
+the [images] section, the patients CSV and this program's version. If it is equal, there is nothing
+to compare or write.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _KEY = "last_index"
 
 
 class LastIndex(msgspec.Struct, frozen=True):
-    """What the last index found: the folder's digest, known files, scans without a patient.
+    """The result of the last index: the folder's digest, known files, scans without a patient.
 
-    ``lookalikes`` are scans that look like masks or thumbnails, and stay scans.
+    ``lookalikes`` are scans that look like masks or thumbnails but stay scans.
     """
 
     digest: str
@@ -32,7 +32,7 @@ class LastIndex(msgspec.Struct, frozen=True):
 
 
 def folder_digest(project: Project, walk: Walk) -> str:
-    """BLAKE2b-256 (hex) of a walk through the images folder and of what reads it."""
+    """BLAKE2b-256 (hex) of the images folder's files and the settings for reading them."""
     section = project.config.images
     digest = hashlib.blake2b(digest_size=32)
 
@@ -42,7 +42,7 @@ def folder_digest(project: Project, walk: Walk) -> str:
     add(__version__, project.images)
     digest.update(msgspec.json.encode(section))
     if section.patients_csv:
-        # The rule itself has read it and has told of a file that can't be read.
+        # The patient rule has read it and reported an unreadable file.
         digest.update(Path(project.root, section.patients_csv).read_bytes())
     for lost in walk.lost:
         add(*lost)
@@ -52,7 +52,7 @@ def folder_digest(project: Project, walk: Walk) -> str:
 
 
 def unchanged(project: Project, digest: str) -> LastIndex | None:
-    """The last index, when another would find and write the same; None when it might not."""
+    """The last index if a new one would find and write the same, else None."""
     text = project.meta(_KEY)
     if text is None:
         return None
@@ -63,10 +63,10 @@ def unchanged(project: Project, digest: str) -> LastIndex | None:
     store = project.store
     if last.digest != digest or last.files != store.value("SELECT count(*) FROM files"):
         return None
-    # A file that was not there or not allowed to be read may be by now, and looks the same.
+    # A missing or forbidden file may be readable now, with the same digest.
     if store.value("SELECT 1 FROM problems WHERE code IN ('missing', 'no-permission') LIMIT 1"):
         return None
-    # A copy that has come into use takes the place of an original that has not.
+    # A copy that came into use may become the original.
     if store.value(
         "WITH used AS (SELECT scan_id FROM labels WHERE state = 'active' "
         "UNION SELECT scan_id FROM queue) "
@@ -78,12 +78,12 @@ def unchanged(project: Project, digest: str) -> LastIndex | None:
 
 
 def remember(project: Project, found: LastIndex) -> None:
-    """Keep what this index found (inside a transaction)."""
+    """Store the result of this index (inside a transaction)."""
     project.store.replace("meta", key=_KEY, value=msgspec.json.encode(found).decode())
 
 
 def forget(project: Project) -> None:
-    """Before anything is written: were this index cut short, the next must not trust the last."""
+    """Delete the stored result before writing, so that it is not trusted after a crash."""
     if project.meta(_KEY) is not None:
         with project.store.transaction():
             project.store.execute("DELETE FROM meta WHERE key = ?", (_KEY,))

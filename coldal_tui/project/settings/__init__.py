@@ -1,1 +1,1 @@
-"""coldal.toml: what it may hold, and what is said of wrong values."""
+"""coldal.toml: its sections and keys, and the errors for wrong values."""

@@ -1,4 +1,4 @@
-"""coldal.toml: what people may set, what is allowed, and edits that keep their comments."""
+"""coldal.toml: keys, allowed values, and edits that keep comments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DIGEST = "a SHA-256, 64 hexadecimal digits"
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of every table of the file: an unknown key is an error, not a silence."""
+    """Base class of every table of the file: unknown keys are errors."""
 
 
 class ProjectSection(Section, frozen=True):
@@ -114,7 +114,7 @@ class BackendSection(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole of ``coldal.toml``; every table is optional but ``[images]``."""
+    """The whole ``coldal.toml``; every table except ``[images]`` is optional."""
 
     images: ImagesSection
     project: ProjectSection = ProjectSection()
@@ -213,7 +213,7 @@ TEMPLATE += CLUSTERS_TEMPLATE
 def load_config(path: Path) -> Config:
     """Read and check ``coldal.toml``.
 
-    Raises ColdalError with the line, the key and what is allowed.
+    Raises ColdalError with the line, the key and the allowed values.
     """
     return parse_config(_read(path), str(path))
 
@@ -260,7 +260,7 @@ def _parse_toml(text: str, where: str) -> dict[str, Any]:
 
 
 def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
-    """Unknown tables and keys, answered with the known ones."""
+    """Refuse unknown tables and keys; the error lists the known ones."""
     sections = _sections()
     for table, value in data.items():
         if table not in sections:
@@ -275,7 +275,7 @@ def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
 def _check_keys(
     text: str, where: str, path: tuple[str, ...], value: dict[str, Any], section: type[Any]
 ) -> None:
-    """Unknown keys of a table and of the tables in it."""
+    """Refuse unknown keys of a table and of its sub-tables."""
     known = get_type_hints(section)
     for key, inner in value.items():
         if key not in known:
@@ -322,7 +322,7 @@ def _check_meaning(text: str, where: str, config: Config) -> None:
 
 
 def _check_classes(text: str, where: str, classes: ClassesSection) -> None:
-    """Class names, ignore value and value map under which a mask means one thing only."""
+    """Check that class names, ignore value and value map give masks one clear meaning."""
     names = classes.names
     folded = [name.casefold() for name in names]
     here = ("classes", "names")
@@ -388,7 +388,7 @@ def _sections() -> dict[str, type[Section]]:
 
 
 def render_template(name: str, images: str, project_id: str | None = None) -> str:
-    """The text of a new ``coldal.toml``; ``project_id`` is the one in its database."""
+    """The text of a new ``coldal.toml``; ``project_id`` is the id in the project's database."""
     import tomlkit
 
     own = f'id = "{project_id}"   # its database has it, too: leave it as it is'
@@ -402,9 +402,8 @@ def render_template(name: str, images: str, project_id: str | None = None) -> st
 def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
     """Set keys (``{(table, key): value}``; None removes) and keep everything else as it is.
 
-    A dict stands for all the entries of a table; those that stay keep their comments.
-
-    The result is checked before it is written; the file is replaced in one step.
+    A dict replaces all entries of a table; unchanged entries keep their comments. The result is
+    checked before it is written; the file is replaced atomically.
     """
     import tomlkit
 
@@ -427,7 +426,7 @@ def edit_config(path: Path, changes: dict[tuple[str, str], Any]) -> Config:
             section[key] = list(value) if isinstance(value, tuple) else value
     edited = tomlkit.dumps(document)
     config = parse_config(edited, str(path))
-    target = path.resolve()  # a link stays one
+    target = path.resolve()  # keep a symbolic link
     mode = target.stat().st_mode
     atomic_write(target, lambda stream: stream.write(edited.encode()))
     target.chmod(mode)

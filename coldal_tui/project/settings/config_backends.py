@@ -1,4 +1,4 @@
-"""``[backend.slurm]`` and ``[backend.ray]`` of coldal.toml: how jobs run on somebody's cluster."""
+"""``[backend.slurm]`` and ``[backend.ray]`` of coldal.toml: how jobs run on a cluster."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SlurmTime = Annotated[
 class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How jobs are submitted to Slurm.
 
-    ``partition``, ``gres`` (jobs that use a GPU alone), ``time``, ``account``, ``qos``: as sbatch
-    has them. ``cpu_partition``: for jobs that use no GPU. ``cpus``, ``mem_gb``: of one job.
-    ``array``: tasks that share one embedding, scoring or simulation. ``signal_s``: so many seconds
-    before its time is over a job is told, ends with its checkpoint and is queued again, at most
+    ``partition``, ``gres`` (for jobs that use a GPU), ``time``, ``account``, ``qos``: options of
+    sbatch. ``cpu_partition``: for jobs without a GPU. ``cpus``, ``mem_gb``: per job. ``array``:
+    tasks that share one embedding, scoring or simulation. ``signal_s``: seconds before the time
+    limit at which a job is signalled; it saves a checkpoint, ends and is queued again, at most
     ``timeouts`` times. ``setup``: shell lines before the worker. ``python``: the interpreter on the
-    cluster's nodes. ``extra``: any other options of sbatch, true for one without a value, false for
-    none.
+    cluster's nodes. ``extra``: other options of sbatch; true for an option without a value, false
+    to omit it.
     """
 
     partition: Word | None = None
@@ -53,12 +53,12 @@ class SlurmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How jobs run on a Ray cluster that somebody else started.
+    """How jobs run on an existing Ray cluster.
 
     ``address``: its dashboard, ``http://HOST:8265`` (the variables RAY_API_SERVER_ADDRESS and
-    RAY_ADDRESS come first). ``python``: the interpreter on its nodes. ``actors``: how many share
-    an embedding or scoring, 0 for one per GPU or, without GPUs, per node. ``cpus``: of one actor
-    or job.
+    RAY_ADDRESS take precedence). ``python``: the interpreter on its nodes. ``actors``: how many
+    share an embedding or scoring job; 0 for one per GPU or, without GPUs, per node. ``cpus``: per
+    actor or job.
     """
 
     address: Word | None = None

@@ -12,7 +12,7 @@ Window = Literal["soft-tissue", "lung", "bone", "brain", "liver"]
 
 
 class ImagesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[images]``: where the scans lie, which files they are, how their values are read."""
+    """``[images]``: the scans' folder, which files are scans, how intensities are read."""
 
     dir: Annotated[str, Meta(min_length=1)]
     include: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What is wrong in coldal.toml: the line, the key, and what is allowed there, in plain words."""
+"""Errors about coldal.toml: the line, the key and the allowed values, in plain words."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Path = tuple[str, ...]
 
 
 def problem(text: str, where: str, path: Path, what: str, remedy: str | None) -> ColdalError:
-    """The error to raise about the key at ``path`` (table, key): it names the line."""
+    """The error about the key at ``path`` (table, key), with its line."""
     line = line_of(text, path)
     place = f"{where}, line {line}" if line else where
     return ColdalError(f"{'.'.join(path)}: {what}", where=place, remedy=remedy, code="bad-config")
 
 
 def line_of(text: str, path: Path) -> int | None:
-    """The 1-based line on which ``path`` is set; where it is not, the line of what holds it."""
+    """The 1-based line where ``path`` is set; when it is not set, the line of its table."""
     table: Path = ()
     inside_text = False
     for number, line in enumerate(text.splitlines(), start=1):
@@ -51,7 +51,7 @@ def _parts(dotted: str) -> Path:
 
 
 def bad_toml(text: str, where: str, error: tomllib.TOMLDecodeError) -> ColdalError:
-    """A syntax error; one that is noticed at the end of the file stands in its last line."""
+    """A syntax error; one found at the end of the file is reported on its last line."""
     found = re.fullmatch(
         r"(.*) \((?:at line (\d+), column (\d+)|at end of document)\)", str(error), re.DOTALL
     )
@@ -67,7 +67,7 @@ def bad_toml(text: str, where: str, error: tomllib.TOMLDecodeError) -> ColdalErr
 
 
 def bad_value(text: str, where: str, data: dict[str, Any], kind: type[Any]) -> ColdalError:
-    """The first thing in ``data`` that ``kind`` does not allow, with its line and what is allowed.
+    """The error about the first value in ``data`` that ``kind`` does not allow.
 
     ``data`` is a document that msgspec refuses to convert to ``kind``.
     """
@@ -92,8 +92,8 @@ def bad_value(text: str, where: str, data: dict[str, Any], kind: type[Any]) -> C
 def _first_fault(data: dict[str, Any], kind: type[Any], above: Path = ()) -> tuple[Path, bool]:
     """The path of the first key whose value is refused, or that is missing (True).
 
-    Each value is converted by itself, in the order of the file, tables in tables too; what a table
-    needs and lacks comes after what it has.
+    Values are converted one by one, in the order of the file, sub-tables included; missing keys of
+    a table come after its present ones.
     """
     hints = get_type_hints(kind, include_extras=True)
     for key, value in data.items():
@@ -120,7 +120,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def allowed(kind: type[Any], path: Path) -> str:
-    """What may stand at ``path`` of the struct ``kind``, in words."""
+    """The allowed values at ``path`` of the struct ``kind``, in words."""
     from msgspec import inspect
 
     found: Any = inspect.type_info(kind)

@@ -1,1 +1,1 @@
-"""What screens and `status` read; nothing here writes."""
+"""Read-only views of a project for screens and `status`."""

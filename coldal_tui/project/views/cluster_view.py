@@ -1,4 +1,4 @@
-"""What the screen shows of clusters beyond the snapshot: coverage, and how k was chosen."""
+"""Cluster data for the screen beyond the snapshot: coverage, and how k was chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coldal_tui.project.views.map_view import MapView
 
 @dataclass(frozen=True)
 class ClusterView:
-    """``estimated``: the silhouettes are of a sample of the scans, not of all."""
+    """``estimated``: the silhouettes were computed on a sample of the scans."""
 
     coverage: Coverage | None
     estimated: bool

@@ -1,9 +1,9 @@
-"""How much of the map the labels stand for: the share of scans that lie near a labelled one.
+"""Coverage of the map by labels: the share of scans near a labelled scan.
 
-"Near" is within a radius that belongs to the project, not to a round: the median, over all scans
-of the map, of the distance to the nearest scan of the first queue. So the labels of round 0, once
-they are all in, cover half of the map by this very definition, and what later rounds add can be
-read as progress from there. The radius is the same for every cluster, round and run.
+"Near" means within a radius that is fixed per project, not per round: the median, over all scans of
+the map, of the distance to the nearest scan of the first queue. So the complete labels of round 0
+cover half of the map by definition, and later rounds show progress from there. The radius is the
+same for every cluster, round and run.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Coverage:
 
 
 def first_picks(queue: Iterable[QueueItem]) -> tuple[str, ...]:
-    """The scans of the first round's queue as it stands; those that were skipped are no part."""
+    """The scans of the first round's current queue, without skipped ones."""
     kept = [item for item in queue if item.status != "skipped"]
     first = min((item.round for item in kept), default=0)
     return tuple(item.scan_id for item in kept if item.round == first)
 
 
 def map_coverage(map_view: MapView, picks: Sequence[str], k: int) -> Coverage | None:
-    """Coverage of every cluster by the labels as they are; None before there is a first queue.
+    """Coverage of every cluster by the current labels; None before the first queue.
 
-    100,000 scans and 1,000 labels take about 0.6 s: not for the thread that draws.
+    100,000 scans and 1,000 labels take about 0.6 s: don't call it from the UI thread.
     """
     radius = near_radius(map_view, picks)
     if radius is None:
@@ -57,9 +57,9 @@ def map_coverage(map_view: MapView, picks: Sequence[str], k: int) -> Coverage | 
 def coverage_by(
     map_view: MapView, picks: Sequence[str], labels: Iterable[Iterable[str]]
 ) -> list[float] | None:
-    """The overall coverage by each of several sets of scans (what each run has seen, say).
+    """The overall coverage by each of several sets of scans (for example, of each run).
 
-    Sets that grow cost no more than the last of them alone. None before there is a first queue.
+    Growing sets cost no more than the last set alone. None before the first queue.
     """
     radius = near_radius(map_view, picks)
     if radius is None:
@@ -79,7 +79,7 @@ def coverage_by(
 
 
 def near_radius(map_view: MapView, picks: Iterable[str]) -> float | None:
-    """The median distance of all scans to the nearest of ``picks``; None without any."""
+    """The median distance of all scans to the nearest of ``picks``; None without picks."""
     rows = _rows(map_view, picks)
     if not len(rows):
         return None

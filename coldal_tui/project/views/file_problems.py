@@ -1,4 +1,4 @@
-"""Files that no scan was made of, and scans that a job could not use, each with its reason."""
+"""Files that did not become scans, and scans that a job could not use, with reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FileProblem:
 
 
 def read_file_problems(project: Project) -> tuple[FileProblem, ...]:
-    """What the index refused, then what jobs left out; files that are no images come last."""
+    """Files that the index refused, then scans that jobs left out; non-images come last."""
     rows = project.store.rows(
         "SELECT rel_path, kind, reason FROM problems "
         "ORDER BY kind = 'not-an-image', kind, reason, rel_path"

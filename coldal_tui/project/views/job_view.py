@@ -1,4 +1,4 @@
-"""Jobs in detail: how fast they go, when they end, what they wrote; read from their folders."""
+"""Jobs in detail: speed, time left and logs; read from the job folders."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pace:
-    """How far a job is in its present phase, and how it goes on.
+    """A job's progress in its current phase, and its speed.
 
-    ``per_s`` is the rate over the last half minute, ``left_s`` what is left of this phase by it;
-    None before there is enough to tell. ``quiet_s`` is the time since it last told anything,
-    None while it tells often enough.
+    ``per_s`` is the rate over the last half minute, ``left_s`` the time left in this phase at that
+    rate; both None before there are enough samples. ``quiet_s`` is the time since the last report,
+    None while reports are frequent enough.
     """
 
     done: float
@@ -58,7 +58,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class JobsView:
-    """Jobs, the newest first; samples of those that run, and of ``current`` its log's end."""
+    """Jobs, newest first; samples of running jobs, and the end of the log of ``current``."""
 
     jobs: tuple[Job, ...]
     samples: dict[int, tuple[Sample, ...]]
@@ -76,7 +76,7 @@ class LogText:
 
 
 def read_jobs(project: Project, current: int | None = None, log_lines: int = 200) -> JobsView:
-    """``current`` is the job whose log is wanted; the newest where it is None or not there."""
+    """``current`` is the job whose log is read; the newest when it is None or unknown."""
     jobs = tuple(reversed(list_jobs(project, newest=NEWEST)))
     shown = next((job for job in jobs if job.job_id == current), jobs[0] if jobs else None)
     wanted = [job for job in jobs if job.status == RUNNING or job is shown]
@@ -88,7 +88,7 @@ def read_jobs(project: Project, current: int | None = None, log_lines: int = 200
 
 
 def read_samples(file: Path, tail: int = TAIL_BYTES) -> tuple[Sample, ...]:
-    """Whole lines of the last ``tail`` bytes, the oldest first; damaged ones are passed over."""
+    """Complete lines of the last ``tail`` bytes, oldest first; damaged ones are skipped."""
     found = []
     for line in _tail(file, tail)[0].split(b"\n")[:-1]:
         try:
@@ -108,10 +108,10 @@ def read_samples(file: Path, tail: int = TAIL_BYTES) -> tuple[Sample, ...]:
 
 
 def pace_of(samples: Sequence[Sample], now: float) -> Pace | None:
-    """How a job goes on at ``now`` (seconds since the epoch); None before its first sample.
+    """A job's pace at ``now`` (seconds since the epoch); None before its first sample.
 
-    Only samples of the present phase count (the same message and total), and of those the last
-    half minute; of a phase that tells rarely, the last two whatever their age.
+    Only samples of the current phase count (the same message and total), and only those of the last
+    half minute; in a phase with rare reports, the last two of any age.
     """
     if not samples:
         return None
@@ -140,12 +140,12 @@ def pace_of(samples: Sequence[Sample], now: float) -> Pace | None:
 
 
 def history(samples: Sequence[Sample], metric: str) -> list[float]:
-    """Every value of a metric, as it came."""
+    """All values of a metric, in order."""
     return [sample.metrics[metric] for sample in samples if metric in sample.metrics]
 
 
 def read_log(file: Path, known_size: int = -1) -> LogText | None:
-    """A log to be read; None when it still has ``known_size`` bytes."""
+    """Read a log; None when it still has ``known_size`` bytes."""
     try:
         if file.stat().st_size == known_size:
             return None
@@ -162,13 +162,13 @@ def read_log(file: Path, known_size: int = -1) -> LogText | None:
 
 
 def plain_line(line: str) -> str:
-    """A log's line as it stood at the end: without colours, and what was written over is gone."""
+    """A log line as finally shown: without colours and overwritten text."""
     text = _ESCAPES.sub("", line).rstrip("\r\n")
     return text.rpartition("\r")[2].expandtabs(4)
 
 
 def _tail(file: Path, size: int) -> tuple[bytes, int]:
-    """The file's last ``size`` bytes, and its whole size; nothing of a file that is not there."""
+    """The file's last ``size`` bytes, and its whole size; empty for a missing file."""
     try:
         with file.open("rb") as stream:
             end = stream.seek(0, 2)

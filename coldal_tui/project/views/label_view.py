@@ -1,4 +1,4 @@
-"""Labels and masks in quarantine, as a screen lists them; and a mask in quarantine as pixels."""
+"""Labels and quarantined masks for the screen's lists; a quarantined mask as pixels."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_label_view(project: Project) -> LabelView:
 
 @dataclass(frozen=True, eq=False)
 class MaskPicture:
-    """A mask file as it is, without a word on what its values mean."""
+    """A mask file as it is, without any meaning of its values."""
 
     header: ScanHeader
     pixels: Pixels
@@ -95,7 +95,7 @@ class MaskPicture:
     entropy: Layer | None = None
 
     def on_scan(self, header: ScanHeader, scan: Pixels) -> MaskPicture:
-        """The mask's values, voxel for voxel, over the pixels of a scan of the same shape."""
+        """The mask's values as an overlay on a scan of the same shape."""
         array = self.pixels.array.max(axis=-1)
         whole = array.dtype == np.uint8 and self.pixels.scale == 1
         labels = array if whole else (array != array.min()).view(np.uint8)
@@ -105,7 +105,7 @@ class MaskPicture:
 def read_mask_picture(project: Project, line: WaitingLine, cache: ViewCache) -> MaskPicture:
     """A mask in quarantine as a picture, from darkest to brightest value.
 
-    Raises ImageError (or ColdalError) when the file is gone or is no picture or volume.
+    Raises ImageError (or ColdalError) when the file is missing or is not a picture or volume.
     """
     path = _existing(project, line)
     header, pixels = _read(path, cache)
@@ -141,7 +141,7 @@ def _read(path: Path, cache: ViewCache) -> tuple[ScanHeader, Pixels]:
 
 
 def _decoded(ref: ScanRef) -> Pixels:
-    """Its values from the least to the largest: 0 and 1 are as far apart as 0 and 255."""
+    """Its values scaled from minimum to maximum, so that 0 and 1 differ as 0 and 255 do."""
     from coldal_tui.imaging.reading import read_scan
 
     pixels = pixels_of(read_scan(ref))

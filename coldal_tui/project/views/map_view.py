@@ -1,4 +1,4 @@
-"""The map as arrays: every scan's place, cluster and status, for screens that draw all of them."""
+"""The map as arrays: position, cluster and status of every scan, for drawing."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FEW = 8
 class MapView:
     """N scans of one map version, in ``scan_id`` order.
 
-    ``xy`` (N, 2) float32; ``cluster`` (N,) int16, -1 for none; ``status`` (N,) uint8, an index
-    into ``STATUSES``; ``entropy`` (N,) float32 of the newest run, NaN where unknown;
-    ``medoids`` indices of scans that were queued as medoids; ``method`` how the map was made
-    (``sklearn-tsne``, ``opentsne``, ``placed``, ``none``), ``encoder`` from whose vectors.
+    ``xy`` (N, 2) float32; ``cluster`` (N,) int16, -1 for none; ``status`` (N,) uint8, an index into
+    ``STATUSES``; ``entropy`` (N,) float32 of the newest run, NaN where unknown; ``medoids`` indices
+    of scans that were queued as medoids; ``method`` how the map was made (``sklearn-tsne``,
+    ``opentsne``, ``placed``, ``none``), ``encoder`` whose embeddings it shows.
     """
 
     map_id: int
@@ -56,7 +56,7 @@ class MapView:
 
 
 def read_map_view(project: Project) -> MapView | None:
-    """The map of the newest round, else the newest map; None before there is any."""
+    """The map of the newest round, else the newest map; None when there is none."""
     store = project.store
     row = store.row(
         "SELECT m.*, r.clusters FROM rounds r JOIN maps m ON m.map_id = r.map_id "
@@ -89,7 +89,7 @@ def read_map_view(project: Project) -> MapView | None:
 
 
 def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
-    """(N,) codes; whatever keeps a scan from being picked and is no name of its own: excluded."""
+    """(N,) codes; reasons that have no status of their own become excluded."""
     codes = {name: code for code, name in enumerate(STATUSES)}
     status = np.zeros(len(index), np.uint8)
     for scan_id, name in scan_statuses(project).items():
@@ -117,13 +117,13 @@ class Column:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known of any scan."""
+        """Whether any scan has a value."""
         if self.values is not None:
             return bool(np.isfinite(self.values).any())
         return bool(self.names)
 
     def text(self, row: int) -> str | None:
-        """What is known about one scan."""
+        """The value of one scan as text."""
         if self.values is not None:
             value = float(self.values[row])
             return (
@@ -133,7 +133,7 @@ class Column:
         return None if code < 0 else self.names[code]
 
     def same(self, other: Column | None) -> bool:
-        """Whether both say the same of every scan."""
+        """Whether both have the same value for every scan."""
         return (
             other is not None
             and (self.name, self.names) == (other.name, other.names)
@@ -149,7 +149,7 @@ def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
 
 
 def column_names(project: Project) -> tuple[str, ...]:
-    """What ``read_column`` knows of this project and is not the same for all scans."""
+    """The columns that ``read_column`` offers: those that differ between scans."""
     store = project.store
     names = []
     if store.value("SELECT 1 FROM metrics LIMIT 1"):
@@ -167,8 +167,9 @@ def column_names(project: Project) -> tuple[str, ...]:
 def read_column(project: Project, map_view: MapView, name: str) -> Column:
     """``dice`` of the newest measured run, ``patient``, or ``meta:KEY`` of the scans' metadata.
 
-    Dice is the mean over a scan's classes; a later evaluation overrules an earlier one and the
-    validation. Metadata that are numbers throughout and more than ``FEW`` are read as numbers.
+    Dice is the mean over a scan's classes; a later evaluation takes precedence over an earlier one
+    and over validation. Metadata with more than ``FEW`` values, all of them numbers, are read as
+    numbers.
     """
     if name == DICE:
         return Column(name, (), None, _small(_dices(project), map_view.index))
@@ -196,7 +197,7 @@ def _small(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.fl
 
 
 def _named(name: str, found: list[tuple[Any, ...]], map_view: MapView) -> Column:
-    """Names as codes: the most frequent on the map first, then in the order of their names."""
+    """Names as codes, ordered by frequency on the map, then by name."""
     seen = [
         (map_view.index[scan_id], value) for scan_id, value in found if scan_id in map_view.index
     ]

@@ -1,4 +1,4 @@
-"""What to do next, in words and as a command: the loudest line of every screen."""
+"""The next step, in words and as a command; every screen shows it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NextStep:
-    """``command`` is empty when there is nothing to run (wait, or all is done).
+    """The next step; ``command`` is empty when there is nothing to run (wait, or all is done).
 
-    ``action`` says the same to a program: ``index``, ``select``, ``export``, ``import``,
-    ``next``, ``train``, ``quarantine``, ``skipped`` (look at them), ``wait``, ``failed`` (a job
+    ``action`` is the same for programs: ``index``, ``select``, ``export``, ``import``, ``next``,
+     ``train``, ``quarantine``, ``skipped`` (look at them), ``wait``, ``failed`` (a job
     has failed: look at its log) or ``""``.
     """
 
@@ -42,13 +42,15 @@ def next_step(project: Project, state: dict[str, Any]) -> NextStep:
 
 
 def step_after_failure(project: Project, state: dict[str, Any]) -> NextStep:
-    """The next step once a failed job has been looked at: as if there were no jobs."""
+    """The next step after a failed job was reviewed: as if there were no jobs."""
     return _first_steps(state) or _queue_step(project, state)
 
 
 def failed_jobs(jobs: Sequence[JobState]) -> tuple[JobState, ...]:
-    """Jobs that failed or were interrupted, the newest first, for as long as no later job of
-    their kind waits, runs or is done. ``jobs`` are by number.
+    """Failed or interrupted jobs, newest first.
+
+    A later job of the same kind that waits, runs or is done removes them from the list.
+    ``jobs`` are by number.
     """
     found: list[JobState] = []
     redone: set[str] = set()
@@ -68,7 +70,7 @@ def failure_words(job: JobState) -> str:
 
 
 def _failure_step(jobs: Sequence[JobState]) -> NextStep | None:
-    """The newest failure, unless other work was begun and done since."""
+    """The step for the newest failure, unless other work was done since."""
     failed = failed_jobs(jobs)
     if not failed:
         return None
@@ -134,7 +136,7 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
 
 
 def _round_step(project: Project, budget: Budget) -> NextStep:
-    """All that was handed out is back."""
+    """The step when all exported scans have labels."""
     more = budget.left > 0 and any_candidate(project)
     if not run_is_current(project):
         labels = "1 label is" if budget.labelled == 1 else f"{budget.labelled:,} labels are"
@@ -156,8 +158,7 @@ def _round_step(project: Project, budget: Budget) -> NextStep:
 
 
 def run_is_current(project: Project) -> bool:
-    """Whether the newest run was trained on exactly the labels that are active now, with
-    intensities read by the rule that the project has now."""
+    """Whether the newest run used exactly the active labels and the current intensity rule."""
     store = project.store
     row = store.row("SELECT summary FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1")
     if row is None:
@@ -171,7 +172,7 @@ def run_is_current(project: Project) -> bool:
 
 
 def run_networks(project: Project, run_id: str | None = None) -> int:
-    """How many networks a run, or the newest, is made of; 0 where there is no run."""
+    """The number of networks of a run, by default the newest; 0 without a run."""
     found = project.store.value(
         "SELECT coalesce(json_extract(summary, '$.networks'), 1) FROM runs "
         "WHERE run_id = coalesce(?, run_id) ORDER BY created_at DESC, run_id DESC LIMIT 1",

@@ -1,4 +1,4 @@
-"""How fast labels come in, and when the budget is spent if they go on coming like that."""
+"""Labels per day, and when the budget will be spent at that rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENOUGH = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class LabelTimes:
-    """When each labelled scan got its first label, in order, and when labeling began.
+    """The times of each scan's first label, in order, and the start of labeling.
 
     ``began`` is the first export or the first label, whichever came first.
     """
@@ -25,14 +25,14 @@ class LabelTimes:
 
 @dataclass(frozen=True)
 class Pace:
-    """Labels a day over the last days; ``spent_at`` is None when none came lately."""
+    """Labels per day over the last days; ``spent_at`` is None without recent labels."""
 
     per_day: float
     spent_at: datetime | None
 
 
 def read_label_times(project: Project) -> LabelTimes | None:
-    """None before the first label. A label that was corrected counts once, when it first came."""
+    """None before the first label. A corrected label counts once, at its first version."""
     store = project.store
     rows = store.rows(
         "SELECT min(created_at) AS at FROM labels WHERE scan_id IN "
@@ -47,11 +47,11 @@ def read_label_times(project: Project) -> LabelTimes | None:
 
 
 def pace(known: LabelTimes, remaining: int, now: datetime) -> Pace | None:
-    """Labels a day over the last 7 days, or since labeling began; None when it is too early.
+    """Labels per day over the last 7 days, or since labeling began; None when too early.
 
-    A first hour says nothing about a day: before labels have come over an hour, or on two
-    different days, there is no pace. Less than a day counts as a whole one, since nobody labels
-    around the clock. ``remaining`` labels are still to come; ``now`` must know its time zone.
+    There is no pace before labels span an hour or two different days. Less than a day counts as a
+    whole day, because people don't label around the clock. ``remaining`` labels are still to come;
+    ``now`` must have a time zone.
     """
     last = known.times[-1]
     days = {at.astimezone(now.tzinfo).date() for at in known.times}

@@ -1,4 +1,4 @@
-"""The queue, or all scans of a project, as columns: what a table of any length is drawn from."""
+"""The queue, or all scans of a project, as columns for a table of any length."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_META = 40
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """N short texts that repeat: ``names[codes[n]]`` is row ``n``'s; "" where there is none."""
+    """N repeating short texts: row ``n`` has ``names[codes[n]]``; "" when it has none."""
 
     codes: NDArray[np.int32]
     names: tuple[str, ...]
@@ -47,23 +47,23 @@ class Words:
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
-        """(N,) every text as a number; NaN where it is none."""
+        """(N,) every text as a number; NaN when it is not one."""
         return np.array([as_number(name) for name in self.names] or [np.nan])[self.codes]
 
     @cached_property
     def are_numbers(self) -> bool:
-        """Whether every text that is there is a number."""
+        """Whether every non-empty text is a number."""
         there = [name for name in self.names if name]
         return bool(there) and not any(np.isnan(as_number(name)) for name in there)
 
     @cached_property
     def longest(self) -> int:
-        """Cells of the longest text as it is shown."""
+        """Width in cells of the longest text."""
         return max((len(visible(name)) for name in self.names), default=0)
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
-        """(N,) place of every text in alphabetical order, case ignored."""
+        """(N,) position of every text in alphabetical order, ignoring case."""
         place = np.empty(len(self.names), np.int64)
         place[sorted(range(len(self.names)), key=lambda n: self.names[n].casefold())] = range(
             len(self.names)
@@ -72,7 +72,7 @@ class Words:
 
 
 def as_number(text: str) -> float:
-    """A text as a number; NaN where it is none."""
+    """A text as a number; NaN when it is not one."""
     try:
         return float(text)
     except ValueError:
@@ -83,12 +83,12 @@ def as_number(text: str) -> float:
 class ScanTable:
     """N rows. Whole numbers are -1 and floats NaN where a scan has no such value.
 
-    ``entropy``, ``diversity`` and ``score`` are the terms of S, 0 to 1, at the step of the pick;
-    a candidate's ``entropy`` is its newest one on the same scale (smallest to largest of all
+    ``entropy``, ``diversity`` and ``score`` are the terms of S, 0 to 1, at the step of the pick; a
+    candidate's ``entropy`` is its newest one on the same scale (smallest to largest of all
     candidates). ``status`` is that of the queue, or ``candidate``, ``labelled``, ``excluded``,
     ``held out`` (its patient is frozen for validation), ``duplicate``, ``missing``. ``path`` is
     relative to the images folder. ``meta`` holds metadata columns that differ between scans.
-    ``version`` tells states of the project apart.
+    ``version`` changes with the project's state.
     """
 
     scope: Scope
@@ -119,27 +119,27 @@ class ScanTable:
 
     @cached_property
     def longest_id(self) -> int:
-        """Cells of the longest scan id as it is shown."""
+        """Width in cells of the longest scan id."""
         if all(map(str.isprintable, self.scan_id)):
             return max(map(len, self.scan_id), default=0)
         return max(len(visible(name)) for name in self.scan_id)
 
     @cached_property
     def is_open(self) -> NDArray[np.bool_]:
-        """Which scans wait for a label or are out for one."""
+        """Which scans are queued or exported."""
         out = np.array([name in OUT_STATUSES for name in self.status.names], np.bool_)
         return out[self.status.codes]
 
     @cached_property
     def haystack(self) -> tuple[str, NDArray[np.int64]]:
-        """All scan ids and paths in small letters, a row a line, and where each line starts."""
+        """All scan ids and paths in lower case, one line per row, and where each line starts."""
         lines = [f"{a}\t{b}\n".casefold() for a, b in zip(self.scan_id, self.path, strict=True)]
         ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
         return "".join(lines), np.concatenate([[0], ends[:-1]]).astype(np.int64)
 
 
 def read_queue_table(project: Project, scope: Scope, known: ScanTable | None = None) -> ScanTable:
-    """The rows of a scope; ``known`` itself where nothing has changed since it was read."""
+    """The rows of a scope; ``known`` itself when nothing has changed since."""
     with project.store.reading():
         version = int(project.store.value("SELECT max(audit_id) FROM audit") or 0)
         if known is not None and (known.scope, known.version) == (scope, version):
@@ -218,7 +218,7 @@ def _table(
         score=_floats(items, "score"),
         meta=_meta([scan[3] for scan in scans]),
     )
-    _ = table.longest_id  # worked out here, in the reader's thread
+    _ = table.longest_id  # computed here, in the reader's thread
     return table
 
 
@@ -233,7 +233,7 @@ def _floats(items: Sequence[Row], name: str) -> NDArray[np.float64]:
 def _with_newest(
     project: Project, scan_ids: Sequence[str], status: Words, entropy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Candidates get the newest run's entropy, from the smallest of theirs to the largest."""
+    """Candidates get the newest run's entropy, min-max scaled over the candidates."""
     scores = run_entropies(project, latest_run(project))
     if not scores:
         return entropy
@@ -253,7 +253,7 @@ def _with_newest_clusters(
 
 
 def _meta(texts: Sequence[str]) -> dict[str, Words]:
-    """Metadata columns in which not all scans agree, those that most scans have first."""
+    """Metadata columns that differ between scans; the most complete columns first."""
     decoder = msgspec.json.Decoder(dict[str, Any])
     columns: dict[str, tuple[list[int], dict[str, int]]] = {}
     counts: Counter[str] = Counter()

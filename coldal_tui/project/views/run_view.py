@@ -1,4 +1,4 @@
-"""Runs in detail: how even a run is over its scans, where it is worst, and two runs compared."""
+"""Runs in detail: spread over scans, worst scans, and comparison of two runs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ SAME = 0.0005
 class SplitState:
     """One run measured on one set of scans; Dice is the mean over the classes of a scan.
 
-    ``spread`` is the standard deviation over the scans (n - 1), None for a single one; ``hd95``
-    is None where millimetres and pixels are mixed (``unit`` is ``mixed`` then).
+    ``spread`` is the standard deviation over the scans (n - 1), None for a single one; ``hd95`` is
+    None when millimetres and pixels are mixed (``unit`` is ``mixed`` then).
     """
 
     split: str
@@ -54,10 +54,9 @@ class SplitState:
 
 @dataclass(frozen=True)
 class RunMeasures:
-    """What was measured of a run: ``validation`` None without validation scans.
+    """The measures of a run; ``validation`` is None without validation scans.
 
-    ``coverage`` is the share of the map near the scans that it has trained on or was watched
-    with; None without a map.
+    ``coverage`` is the share of the map near its training and validation scans; None without a map.
     """
 
     run_id: str
@@ -78,7 +77,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ScanScore:
-    """One scan under one run; ``known``: it is a scan of the project, and can be opened."""
+    """One scan under one run; ``known``: it is a scan of the project and can be opened."""
 
     scan_id: str
     classes: dict[str, ClassScore]
@@ -100,13 +99,13 @@ class ScanScore:
 
     @property
     def worst(self) -> tuple[str, ClassScore]:
-        """The class with the lowest Dice; the first of equals."""
+        """The class with the lowest Dice; ties: the first."""
         return min(self.classes.items(), key=lambda item: item[1].dice)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One scan under two runs: ``after`` less ``before``. Less HD95 is better."""
+    """One scan under two runs: ``after`` minus ``before``. Lower HD95 is better."""
 
     scan_id: str
     before: ScanScore
@@ -139,9 +138,9 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs on the scans that both were measured on, the greatest losses first.
+    """Two runs on the scans measured under both, the largest losses first.
 
-    ``mean`` and ``spread`` are of the differences of Dice (spread: n - 1; None for one scan).
+    ``mean`` and ``spread`` refer to the differences in Dice (spread: n - 1; None for one scan).
     """
 
     pairs: tuple[Pair, ...]
@@ -156,7 +155,7 @@ class Comparison:
 def read_measures(
     project: Project, runs: Sequence[RunState], map_view: MapView | None, picks: Sequence[str]
 ) -> dict[str, RunMeasures]:
-    """``run_id → measures`` of ``runs`` (of a snapshot); takes ``project.coverage``'s time."""
+    """``run_id → measures`` of ``runs`` (of a snapshot); as slow as ``views.coverage``."""
     splits = _splits(project)
     coverage = _coverage(project, runs, map_view, picks)
     return {
@@ -194,8 +193,8 @@ def read_comparison(
 ) -> tuple[str, Comparison | None]:
     """``after`` on ``split`` against ``before`` on the same scans, and the split of ``before``.
 
-    Every evaluation is a split of its own: of those of ``before`` the one with the most scans in
-    common is taken, the newest of equals. None when no scan was measured under both.
+    Every evaluation is a separate split: among those of ``before`` the one with the most common
+    scans is used (ties: the newest). None when no scan was measured under both.
     """
     mine = read_scores(project, after, split)
     wanted = {score.scan_id for score in mine}
@@ -233,7 +232,7 @@ def compare(before: Iterable[ScanScore], after: Iterable[ScanScore]) -> Comparis
 
 
 def _class_changes(pairs: Sequence[Pair]) -> tuple[ClassChange, ...]:
-    """Only of classes that both runs know."""
+    """Changes of the classes that both runs have."""
     names = [
         name
         for name in pairs[0].after.classes
@@ -257,7 +256,7 @@ def _class_change(name: str, pairs: Sequence[Pair]) -> ClassChange:
 
 
 def _splits(project: Project) -> dict[str, list[SplitState]]:
-    """Of every run; evaluations in the order in which they were made."""
+    """The splits of every run; evaluations in the order in which they were made."""
     ended = {
         f"evaluation-{row['job_id']}": row["ended_at"] or ""
         for row in project.store.rows("SELECT job_id, ended_at FROM jobs WHERE kind = 'evaluate'")
@@ -278,7 +277,7 @@ def _splits(project: Project) -> dict[str, list[SplitState]]:
 
 
 def _split_state(split: str, scans: Sequence[Row], at: str) -> SplitState:
-    """From one row a scan: its means over the classes."""
+    """A split's state, from one row per scan: its means over the classes."""
     dice = [row["dice"] for row in scans]
     units = {"mixed" if row["mixed"] else row["unit"] for row in scans}
     unit = units.pop() if len(units) == 1 else "mixed"
@@ -314,7 +313,7 @@ def _coverage(
 
 
 def _splits_of(project: Project, run_id: str, like: str) -> list[str]:
-    """Splits of a run that ``like`` may be compared with, the oldest first."""
+    """Splits of a run that can be compared with ``like``, oldest first."""
     if like == VALIDATION:
         return [VALIDATION]
     rows = project.store.rows(

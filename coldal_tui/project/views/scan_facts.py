@@ -1,4 +1,4 @@
-"""What a project knows of one scan besides its pixels: place in the queue, label, history."""
+"""Facts about one scan besides its pixels: place in the queue, label, history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class QueuePlace:
 
 @dataclass(frozen=True)
 class LabelFact:
-    """The label that counts. ``file`` is None when it is gone from the disk."""
+    """The active label. ``file`` is None when it is missing on disk."""
 
     version: int
     role: str
@@ -47,7 +47,7 @@ class LabelFact:
 
 @dataclass(frozen=True)
 class PredictionFact:
-    """What a run predicted; ``trained``: it had learnt from this very scan."""
+    """A run's prediction; ``trained``: the run trained on this scan."""
 
     run_id: str
     file: Path
@@ -66,10 +66,10 @@ class Event:
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """One scan as the project knows it. ``path`` is its first file.
+    """The facts about one scan. ``path`` is its first file.
 
-    ``scored`` is the newest run that has scored it, and its entropy H. ``waiting`` are its masks
-    in quarantine: (number, reason). ``classes`` are the names of mask values 1, 2, …
+    ``scored`` is the newest run that scored it, with its entropy H. ``waiting`` are its masks in
+    quarantine: (number, reason). ``classes`` are the names of mask values 1, 2, …
     """
 
     record: ScanRecord
@@ -89,9 +89,9 @@ class ScanFacts:
 
 
 def read_scan_facts(project: Project, scan_id: str, *, untrained: bool = False) -> ScanFacts:
-    """Read what is known about a scan. Raises UsageError when there is no such scan.
+    """Read the facts about a scan. Raises UsageError when there is no such scan.
 
-    ``untrained``: the prediction is that of a run which had not learnt from this scan.
+    ``untrained``: use only predictions of runs that did not train on this scan.
     """
     record = project.scan(scan_id)
     store = project.store
@@ -151,7 +151,7 @@ def _label(project: Project, scan_id: str) -> LabelFact | None:
 def newest_prediction(
     project: Project, scan_id: str, *, untrained: bool = False
 ) -> PredictionFact | None:
-    """The prediction of the newest run that has one; ``untrained``: of runs without this scan."""
+    """The newest run's prediction; ``untrained``: of runs that did not train on this scan."""
     for row in runs_newest_first(project):
         trained = scan_id in row["train_scans"]
         file = prediction_file(project, row["run_id"], scan_id)
@@ -162,7 +162,7 @@ def newest_prediction(
 
 
 def read_history(project: Project, scan_id: str) -> tuple[Event, ...]:
-    """What has happened to a scan, oldest first."""
+    """The history of a scan, oldest first."""
     store = project.store
     events = [
         Event(store.value("SELECT added_at FROM scans WHERE scan_id = ?", (scan_id,)), "indexed")
@@ -215,7 +215,7 @@ _DID = {
 
 
 def _audited(project: Project, scan_id: str) -> list[Event]:
-    """Actions of people that name this scan."""
+    """User actions that name this scan."""
     # The text is searched first: rows of large selections need not be parsed.
     rows = project.store.rows(
         "SELECT at, who, action, params, undone_by FROM audit WHERE instr(params, ?) > 0",

@@ -1,4 +1,4 @@
-"""A scan's pixels made small for the screen, and a bounded memory of the last ones."""
+"""Reduces a scan's pixels for the screen, and caches the last ones within a size limit."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _WINDOWS_KEPT = 16
 class Pixels:
     """Pixels for display, ``grid + (channels,)`` of 8 or 16 bits; stored = scale · v + offset.
 
-    ``limits`` are what is black and what is white at first, per channel, in stored units, by the
-    rule ``rule``. ``strides`` says which voxels are kept, per grid axis (1: all).
+    ``limits`` are the initial black and white levels, per channel, in stored units, by the rule
+    ``rule``. ``strides``: every how many voxels are kept, per grid axis (1: all).
     """
 
     array: NDArray[Any]
@@ -52,11 +52,11 @@ class Pixels:
 def pixels_of(
     image: ScanImage, most_bytes: int = MOST_BYTES, how: IntensityChoice = BY_FILE
 ) -> Pixels:
-    """Keep what a screen can show of a scan; ``how`` is the project's rule for intensities.
+    """Reduce a scan to what a screen can show; ``how`` is the project's intensity rule.
 
-    Integers of 8 and 16 bits stay as they are; all else becomes 16 bits over at least 16 default
-    windows (or minimum to maximum, where that is less). What would take more than ``most_bytes``
-    is kept in 8 bits, then in every second, third, … voxel of the longest axes.
+    Integers of 8 and 16 bits stay as they are; other types become 16 bits over at least 16 default
+    windows (or minimum to maximum, if that is less). Scans above ``most_bytes`` are kept in 8 bits,
+    then in every second, third, … voxel of the longest axes.
     """
     array, modality = image.array, image.header.modality
     rule, shown = rule_of(array, modality, how), limits_of(array, modality, how)
@@ -70,7 +70,7 @@ def pixels_of(
         kept, scale, offset = array, 1.0, 0.0
     else:
         kept, scale, offset = _quantised(array, shown, np.uint16 if two_bytes else np.uint8)
-    # Its own memory: a part of a larger array would keep all of it alive.
+    # A copy: a view would keep the whole array in memory.
     return Pixels(_owned(kept), scale, offset, shown, rule, strides)
 
 
@@ -97,7 +97,7 @@ def _strides(shape: Sequence[int], channels: int, most_bytes: int) -> tuple[int,
 def _quantised(
     array: NDArray[Any], shown: tuple[tuple[float, float], ...], kind: type[Any]
 ) -> tuple[NDArray[Any], float, float]:
-    """``array`` as whole steps over the range that windows may be moved in."""
+    """``array`` quantised over the range in which windows can move."""
     low, high = min(pair[0] for pair in shown), max(pair[1] for pair in shown)
     bounds = [_finite_bounds(array[..., channel]) for channel in range(array.shape[-1])]
     least, most = min(b[0] for b in bounds), max(b[1] for b in bounds)
@@ -125,7 +125,7 @@ def _finite_bounds(values: NDArray[Any]) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Boxed:
-    """A uint8 map of ``shape``, kept where it is not 0: a ``box`` whose corner is ``start``."""
+    """A uint8 map of ``shape``, cropped to its non-zero ``box`` with the corner ``start``."""
 
     shape: tuple[int, ...]
     start: tuple[int, ...]
@@ -152,12 +152,12 @@ class Boxed:
 
     @cached_property
     def present(self) -> tuple[int, ...]:
-        """The values that it holds, but 0."""
+        """Its values except 0."""
         held = np.flatnonzero(np.bincount(self.box.ravel(), minlength=256))
         return tuple(int(value) for value in held if value)
 
     def counts(self, axis: int) -> NDArray[np.int64]:
-        """How many voxels of each slice across ``axis`` are not 0."""
+        """The number of non-zero voxels in each slice across ``axis``."""
         found = np.zeros(self.shape[axis], np.int64)
         others = tuple(n for n in range(len(self.shape)) if n != axis)
         found[self._slices()[axis]] = np.count_nonzero(self.box, axis=others)
@@ -171,7 +171,7 @@ class Boxed:
 
 
 def boxed(labels: NDArray[np.uint8]) -> Boxed:
-    """Keep the part of ``labels`` that holds anything.
+    """Crop ``labels`` to its non-zero box.
 
     ``labels`` is (rows, columns) or (i, j, k).
     """
@@ -186,7 +186,7 @@ def boxed(labels: NDArray[np.uint8]) -> Boxed:
 
 
 class ViewCache:
-    """What was read last, bounded in bytes; safe to use from several threads."""
+    """A cache of the last reads, limited in bytes; thread-safe."""
 
     def __init__(self, most_bytes: int = 256 << 20) -> None:
         self._most = most_bytes
@@ -194,9 +194,9 @@ class ViewCache:
         self._lock = threading.Lock()
 
     def read(self, kind: str, files: Sequence[str | Path], make: Callable[[], T]) -> T:
-        """What ``make`` gives for these files, read once as long as they don't change.
+        """The result of ``make`` for these files, cached as long as they don't change.
 
-        It must have ``nbytes``. Raises what ``make`` raises.
+        The result must have ``nbytes``. Raises what ``make`` raises.
         """
         key = (kind, *map(_signature, files))
         with self._lock:

@@ -1,4 +1,4 @@
-"""What a screen shows of one scan: pixels, label, prediction and entropy beside what is known."""
+"""One scan for the screen: facts, pixels, label, prediction and entropy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from coldal_tui.project.views.scan_pixels import Boxed, Pixels, ViewCache, boxed
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why something can't be shown, and what to do about it."""
+    """Why something can't be shown, and the remedy."""
 
     what: str
     remedy: str = ""
@@ -32,7 +32,7 @@ class Trouble:
 class Layer:
     """A label map or entropy map on the scan's grid (as ``Pixels.strides`` keeps it), or why not.
 
-    ``name`` is where it comes from: ``v2`` of the label, or the run.
+    ``name`` is its source: ``v2`` of the label, or the run.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class ScanView:
-    """One scan, ready to be drawn; ``pixels`` is None where ``trouble`` says why."""
+    """One scan, ready to be drawn; ``pixels`` is None when ``trouble`` says why."""
 
     facts: ScanFacts
     header: ScanHeader
@@ -60,9 +60,9 @@ class ScanView:
 def read_scan_view(
     project: Project, scan_id: str, cache: ViewCache, *, untrained: bool = False
 ) -> ScanView:
-    """Read a scan with what lies over it; what can't be read is told in its place.
+    """Read a scan with its overlays; each unreadable part is replaced by its error.
 
-    ``untrained``: the prediction is that of a run which had not learnt from this scan.
+    ``untrained``: use only predictions of runs that did not train on this scan.
 
     Raises UsageError when there is no such scan.
     """
@@ -97,7 +97,7 @@ def read_pixels(
         how = project.intensity
         kind = f"pixels {how.words}"
         return cache.read(kind, ref.files, lambda: _decoded(ref, header, how)), None
-    except Exception as error:  # whatever a damaged file makes a decoder do
+    except Exception as error:  # decoders can fail in any way on damaged files
         return None, told(error, "copy the file again from its source")
 
 
@@ -145,7 +145,7 @@ def _layer(
 
 
 def told(error: Exception, remedy: str) -> Trouble:
-    """An error as what is shown in the picture's place; ``remedy`` where it names none."""
+    """An error to show instead of the picture; ``remedy`` is used when it has none."""
     if isinstance(error, ColdalError):
         return Trouble(error.what, error.remedy or remedy, error.code)
     return Trouble(str(error) or type(error).__name__, remedy, "unreadable")

@@ -1,4 +1,4 @@
-"""What a simulation has found so far: its cells as one document, with what it was about."""
+"""The results of a simulation so far: its finished cells as one document, and its request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_KINDS = 20
 
 
 def newest_request(project: Project) -> dict[str, Any] | None:
-    """What was asked of the newest simulation, whatever came of it; None when there was none."""
+    """The request of the newest simulation, finished or not; None when there was none."""
     value = project.store.value(
         "SELECT request FROM jobs WHERE kind = 'simulate' ORDER BY job_id DESC LIMIT 1"
     )
@@ -40,7 +40,7 @@ def store_of(project: Project, setup: str) -> Path:
 def read_results(
     project: Project, store: Path, request: Mapping[str, Any]
 ) -> tuple[Document, dict[CellId, Cell]]:
-    """The document of a simulation as far as its cells are finished, and the cells.
+    """The document made from a simulation's finished cells, and the cells.
 
     Raises ColdalError (code ``no-simulation``) when its folder is gone.
     """
@@ -65,9 +65,9 @@ def read_results(
 
 
 def kinds_of(project: Project, column: str, scan_ids: Iterable[str]) -> dict[str, str]:
-    """Scan → its value in a column of the metadata, of the scans that have one.
+    """Scan → its value in a metadata column, for scans that have one.
 
-    Raises UsageError where no scan has the column, or it has more values than are kinds.
+    Raises UsageError when no scan has the column, or it has too many values for kinds.
     """
     wanted = set(scan_ids)
     rows = project.store.rows(
@@ -125,7 +125,7 @@ def _about(project: Project, store: Path, setup: Setup, request: Mapping[str, An
 
 
 def command_words(request: Mapping[str, Any]) -> str:
-    """The command that asks for the same again, whatever the project's defaults are by then."""
+    """The command that repeats the simulation, independent of the project's later defaults."""
     design = msgspec.convert(request["design"], Design)
     rule = msgspec.convert(request["rule"], SplitRule)
     named = [*design.cold, *(arm.strategy for arm in design.active)]

@@ -1,4 +1,4 @@
-"""An immutable snapshot of a project, which ``status`` and the screens draw from."""
+"""An immutable snapshot of a project, for ``status`` and the screens."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RoundState:
 
 @dataclass(frozen=True)
 class QueueItem:
-    """One scan of the queue; ``terms`` are the numbers behind the pick."""
+    """One queue item; ``terms`` are the numbers behind the pick."""
 
     rank: int
     scan_id: str
@@ -67,7 +67,7 @@ class QueueItem:
     terms: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """With the names of keys that scripts rely on, in their order."""
+        """JSON types with the stable keys that scripts rely on, in order."""
         return {
             "scan_id": self.scan_id,
             "rank": self.rank,
@@ -90,9 +90,9 @@ class QueueItem:
 class RunState:
     """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
 
-    ``networks``: how many were trained, the first of which predicts and is measured. ``labels``
-    counts what it trained on; ``left_out`` the labelled scans that it could not use. ``stale`` says
-    why it is no longer of the project as it is, if so.
+    ``networks``: how many were trained; the first one predicts and is measured. ``labels`` counts
+    its training labels; ``left_out`` the labelled scans that it could not use. ``stale`` says why
+    the run no longer fits the project, if so.
     """
 
     run_id: str
@@ -113,7 +113,7 @@ class Snapshot:
     """A project at one moment, read in one transaction.
 
     ``unreadable`` counts files that the index refused and scans that a job could not use;
-    ``left_out`` only the latter. ``images_gone``: the images folder is not there, or empty.
+    ``left_out`` only the latter. ``images_gone``: the images folder is missing or empty.
     """
 
     name: str
@@ -148,7 +148,7 @@ class Snapshot:
 
     @property
     def failed(self) -> tuple[JobState, ...]:
-        """Jobs that failed and whose work was not begun again since, the newest first."""
+        """Failed jobs whose work was not started again since, newest first."""
         return failed_jobs(self.jobs)
 
     def as_json(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Snapshot:
 
 
 def take_snapshot(project: Project) -> Snapshot:
-    """The project as it is now; queries see one state, whatever is written meanwhile."""
+    """Read the project's current state, consistent even while others write."""
     with project.store.reading():
         return _take(project)
 
@@ -294,7 +294,7 @@ def _rounds(project: Project) -> tuple[RoundState, ...]:
 
 
 def _image_hashes(project: Project) -> dict[str, str]:
-    """Of the scans that have or had a label."""
+    """Image hashes of the scans that have or had a label."""
     rows = project.store.tuples(
         "SELECT scan_id, quick_hash FROM scans WHERE scan_id IN (SELECT scan_id FROM labels)"
     )

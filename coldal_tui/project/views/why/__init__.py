@@ -1,1 +1,1 @@
-"""Why a scan is, or is not, in the queue: facts, outlook and words."""
+"""Explains why a scan is, or is not, in the queue: facts, rank outlook and words."""

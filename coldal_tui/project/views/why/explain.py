@@ -1,4 +1,4 @@
-"""Why a scan is, or is not, in the queue: the numbers and facts behind it."""
+"""The facts and numbers behind why a scan is, or is not, in the queue."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PICKED = ("medoid", "farthest-point", "acquired", "random")
 
 
 def explain(project: Project, scan_id: str, standings: Standings | None = None) -> dict[str, Any]:
-    """Everything known about why a scan is, or is not, in the queue.
+    """Collect all facts about why a scan is, or is not, in the queue.
 
-    ``standings`` keeps what the explanations of several scans share.
+    ``standings`` caches what the explanations of several scans share.
     """
     scan = project.scan(scan_id)
     item = project.store.row("SELECT * FROM queue WHERE scan_id = ?", (scan_id,))
@@ -61,7 +61,7 @@ def explain(project: Project, scan_id: str, standings: Standings | None = None) 
         )
         found["selection"] = chosen
         if chosen is not None and chosen["strategy"] not in NEEDS and item["role"] in PICKED:
-            # Another package's: the words for our own terms would not be true of its.
+            # A plug-in's terms: our words for terms of the same name may not fit them.
             from coldal_tui.selection.strategies import plugin_words
 
             found["own_words"] = plugin_words(chosen["strategy"], found["terms"])

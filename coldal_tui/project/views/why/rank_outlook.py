@@ -1,4 +1,4 @@
-"""Where one scan stands among all others: in its cluster, on the map, in line for a batch."""
+"""The rank of one scan among all: in its cluster, on the map, and for the next batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from coldal_tui.selection.pool import Floats, Indices
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Another scan, how far away it is on the map, and its cluster."""
+    """Another scan, its distance on the map, and its cluster."""
 
     scan_id: str
     distance: float
@@ -32,14 +32,13 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a candidate is worth if a batch of ``batch`` scans is picked now.
+    """How a candidate would do if a batch of ``batch`` scans were picked now.
 
     ``score`` = alpha · ``entropy_term`` + (1 - alpha) · ``diversity_term`` at the first pick;
-    ``place`` among the ``candidates`` by it. ``step`` is the pick that it would be itself, if
-    any. Otherwise it comes closest to ``against``, whose S it misses by ``short_by``; with
-    an entropy term of ``entropy_needed`` it would be picked (None: not even with 1).
-    ``nearest`` is the nearest scan that is labelled, queued or exported. Without entropies
-    alpha is 0.
+    ``place`` among the ``candidates`` by it. ``step`` is the number of its pick, if it is picked.
+    Otherwise it comes closest to the pick ``against``, whose S it misses by ``short_by``; with an
+    entropy term of ``entropy_needed`` it would be picked (None: not even with 1). ``nearest`` is
+    the nearest scan that is labelled, queued or exported. Without entropies alpha is 0.
     """
 
     alpha: float
@@ -75,7 +74,7 @@ class Standing:
 
 
 class Standings:
-    """Answers where scans stand; what all answers share is read once per state of the project."""
+    """Finds the standing of scans; shared data is read once per state of the project."""
 
     def __init__(self) -> None:
         self._known: tuple[tuple[str, int], _Ground | None] | None = None
@@ -83,7 +82,7 @@ class Standings:
     def of(
         self, project: Project, scan_id: str, run_id: str | None = None, kind: str | None = None
     ) -> Standing | None:
-        """Where a scan stands; None while it is on no map.
+        """The standing of a scan; None while it is on no map.
 
         ``run_id``: the run that picked it; ``kind``: which H (see ``runs.entropy_kind``).
         """
@@ -134,7 +133,7 @@ def _read_ground(project: Project) -> _Ground | None:
 
 
 class _Ground:
-    """The map with its clusters, N scans in ``scan_id`` order; what it is asked for is kept."""
+    """The map with its clusters, N scans in ``scan_id`` order; caches what it computes."""
 
     def __init__(
         self, scan_ids: tuple[str, ...], xy: NDArray[np.float64], cluster: NDArray[np.int16]
@@ -158,7 +157,7 @@ class _Ground:
         return np.array(sorted(row for row in found if row is not None), np.int64)
 
     def scores(self, project: Project, run: str | None, kind: str) -> NDArray[np.float64]:
-        """(N,) entropies of a run, NaN where it has none."""
+        """(N,) entropies of a run, NaN where not scored."""
         if self._scores is None or self._scores[0] != (run, kind):
             values = align(run_entropies(project, run, kind), self.index)
             self._scores = (run, kind), values
@@ -188,7 +187,7 @@ class _Ground:
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """The candidates as they line up for the next batch; ``rows`` are theirs on the map."""
+    """The candidates and their scores for the next batch; ``rows`` are their rows on the map."""
 
     alpha: float
     batch: int
@@ -200,7 +199,7 @@ class _Line:
 
     @cached_property
     def diversity(self) -> NDArray[np.float64]:
-        """(M,) distance to what is covered over the largest; 0 where nothing is covered."""
+        """(M,) distance to covered scans divided by the largest; 0 when nothing is covered."""
         largest = float(self.gap.max()) if np.isfinite(self.gap).all() else 0.0
         return self.gap / largest if largest else np.zeros(len(self.gap))
 
@@ -234,7 +233,7 @@ def _line_up(project: Project, ground: _Ground) -> _Line:
 
 
 def _prospect(project: Project, row: int, ground: _Ground) -> Prospect | None:
-    """None for what is no candidate."""
+    """The prospect of a candidate; None for any other scan."""
     line = ground.line(project)
     own = int(line.rows.searchsorted(row))
     if own == len(line.rows) or line.rows[own] != row:
@@ -260,7 +259,7 @@ def _prospect(project: Project, row: int, ground: _Ground) -> Prospect | None:
 
 @dataclass(frozen=True)
 class _Race:
-    """How one scan does beside the picks of a batch; ``against`` is a pick's index, or -1."""
+    """One scan compared with the picks of a batch; ``against`` is a pick's index, or -1."""
 
     step: int | None = None
     against: int = -1
@@ -271,7 +270,7 @@ class _Race:
 def _race(
     picks: Sequence[Acquired], points: Floats, here: int, alpha: float, term: float, gap: float
 ) -> _Race:
-    """Follow one scan through the picks: at which it comes closest, and what it lacks there."""
+    """Compare one scan with each pick: where it comes closest, and what it lacks there."""
     closest, largest, needed = _Race(), 0.0, np.inf
     for pick in picks:
         if pick.index == here:
@@ -289,7 +288,7 @@ def _race(
 
 
 def _alpha(project: Project) -> float:
-    """The α of the newest round that had one, else that of the configuration."""
+    """The α of the newest round that had one, else of the configuration."""
     value = project.store.value(
         "SELECT alpha FROM rounds WHERE alpha IS NOT NULL ORDER BY round DESC LIMIT 1"
     )

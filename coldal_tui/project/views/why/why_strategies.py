@@ -1,4 +1,4 @@
-"""Why a strategy other than the method's own picked a scan: its terms as sentences."""
+"""Explains the terms of picks by strategies other than the default ones, as sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Terms = Mapping[str, Any]
 
 
 def strategy_words(role: str, terms: Terms) -> list[str] | None:
-    """The reasons, the weightiest first; None for terms that are none of these strategies'."""
+    """The reasons, most important first; None for terms of other strategies."""
     for telling, say in _WORDS:
         if all(name in terms for name in telling):
             return say(terms)

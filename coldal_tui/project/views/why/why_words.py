@@ -1,7 +1,7 @@
-"""Why a scan is, or is not, in the queue, in words for people: from the facts of ``explain``.
+"""Explains in words why a scan is, or is not, in the queue, from the facts of ``explain``.
 
 Every function returns plain sentences without a full stop; screens and the command line put them
-together. Numbers of the queue's scale (H, D, S) have two decimals and no leading zero.
+together. Numbers on the queue's scale (H, D, S) have two decimals and no leading zero.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def ordinal(number: int) -> str:
 
 
 def cluster_name(cluster: int | None) -> str:
-    """A cluster as people count them: C1 is number 0; a dash for none."""
+    """A cluster's display name: C1 for number 0; a dash for none."""
     return "–" if cluster is None else f"C{cluster + 1}"
 
 
 def because(facts: Facts) -> list[str]:
-    """The reasons, the weightiest first: one to three short sentences."""
+    """The reasons, most important first: one to three short sentences."""
     if "role" not in facts:
         return _not_in_queue(facts)
     try:
         said = _by_role(facts)
     except KeyError:
-        # A strategy of another package keeps terms of its own.
+        # A plug-in's strategy has its own terms.
         said = _terms(facts)
     since = _since(facts)
     return since + said if facts.get("status") == "skipped" else said + since
@@ -76,7 +76,7 @@ def _by_role(facts: Facts) -> list[str]:
 
 
 def _terms(facts: Facts) -> list[str]:
-    """The bare numbers."""
+    """The terms as plain numbers."""
     return [
         f"{name.replace('_', ' ')} {f'{value:.4g}' if isinstance(value, float) else value}"
         for name, value in facts["terms"].items()
@@ -84,7 +84,7 @@ def _terms(facts: Facts) -> list[str]:
 
 
 def _since(facts: Facts) -> list[str]:
-    """What has become of it since it was picked."""
+    """What happened to the scan since it was picked."""
     said = []
     if facts["terms"].get("replaces"):
         said.append(f"took the place of {facts['terms']['replaces']}, which was skipped")
@@ -209,7 +209,7 @@ def _what_it_needs(prospect: Mapping[str, Any]) -> str:
 
 
 def place(facts: Facts) -> str:
-    """Where it stands in the queue: round, rank, role, cluster, and how its round was picked."""
+    """Its place in the queue: round, rank, role, cluster, and how its round was picked."""
     selection = facts["selection"] or {}
     text = f"round {facts['round']}, rank {facts['rank']}, {facts['role']}"
     if facts["cluster"] is not None:
@@ -224,7 +224,7 @@ def place(facts: Facts) -> str:
 
 
 def details(facts: Facts) -> list[str]:
-    """The numbers behind the reasons, and what else is known of the scan."""
+    """The numbers behind the reasons, and other facts about the scan."""
     terms = facts.get("terms") or {}
     lines = []
     if "entropy_term" in terms and "own_words" not in facts:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def backup_command(targets: tuple[str, ...], only_list: bool, as_json: bool) -> None:
     """Copy the project's database now, verified, to .coldal/backups.
 
-    The first action of a day does that by itself, and so does every change of the schema. Labels
-    and images are files of their own and not part of it.
+    The first action of a day and every change of the schema make a copy, too. Labels and images
+    are separate files and not part of it.
     """
     from coldal_tui.project.database.backups import backups
 
@@ -48,7 +48,7 @@ def backup_command(targets: tuple[str, ...], only_list: bool, as_json: bool) -> 
 def restore_command(targets: tuple[str, ...], only_list: bool, yes: bool) -> None:
     """Put a copy of the database back: the newest that is whole, or COPY by its name.
 
-    The database that it replaces is kept beside the copies. Labels that came since are taken in
+    The database that it replaces is kept beside the copies. Labels accepted since then are added
     again from their files.
     """
     from coldal_tui.files import is_locked

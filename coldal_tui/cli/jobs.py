@@ -29,8 +29,8 @@ def jobs_command(targets: tuple[str, ...], follow: bool, as_json: bool) -> None:
 
     \b
     cancel  end it, with everything that it started
-    retry   go on with one that ended badly, from where it was
-    first   let one that waits start before all others
+    retry   continue a failed or interrupted job from where it stopped
+    first   start a waiting job before all others
     """
     from coldal_tui.scheduler.follow import revive
 

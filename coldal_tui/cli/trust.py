@@ -19,8 +19,8 @@ from coldal_tui.visible import counted
 def trust_command(targets: tuple[str, ...], yes: bool, forget: bool, as_json: bool) -> None:
     """Look at what a project would run, and agree to it.
 
-    A project that you made is trusted. In another one, shell lines for Slurm, programs, networks
-    that are code, and folders that are links run and reach nothing before you agree. The
+    A project that you made is trusted. In any other project, shell lines for Slurm, programs
+    and model code don't run, and linked folders are not followed, before you agree. The
     agreement is kept in your own folder, not in the project, and ends when any of it changes.
     """
     from coldal_tui.errors import UsageError

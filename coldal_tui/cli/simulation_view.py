@@ -16,12 +16,11 @@ from coldal_tui.simulation.words import (
     needed_words,
     with_interval,
 )
+from coldal_tui.textcharts import line_chart, marks
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_MARKS = "●■▲◆+x*#%@"
-_PLAIN_MARKS = "ox+*#%@&$="
 _CHART = (72, 18)
 
 
@@ -92,28 +91,13 @@ def _show_areas(out: Console, found: dict[str, Any]) -> None:
 
 
 def _show_chart(out: Console, found: dict[str, Any]) -> None:
-    """Chart Dice over labels with plotext; nothing for a single label count."""
+    """Chart Dice over labels; nothing for a single label count."""
     if len(found["labels"]) < 2:
         return
-    import plotext
-
     plain = "utf" not in (out.encoding or "").lower()
-    marks = _PLAIN_MARKS if plain else _MARKS
-    figure = plotext.figure
-    figure.clear()
-    # Without colours: marks tell the arms apart on every terminal and in a file.
-    figure.theme("colorless")
-    figure.plot_size(min(_CHART[0], max(40, out.width)), _CHART[1])
-    figure.legend(active=False)
-    figure.ruler("x").ticks(found["labels"])
-    told = [
-        (marks[n % len(marks)], arm["arm"], [point["dice"]["mean"] for point in arm["points"]])
-        for n, arm in enumerate(found["arms"])
-    ]
-    for _, _, values in told:
-        line = figure.signal(found["labels"], values, marker="." if plain else "braille")
-        figure.draw(line.lines())
-    for mark, _, values in told:
-        figure.draw(figure.signal(found["labels"], values, marker=mark))
-    out.print("Dice by labels:  " + "   ".join(f"{mark} {name}" for mark, name, _ in told))
-    out.print(plotext.uncolorize(figure.build()).rstrip("\n"))
+    arms = found["arms"]
+    told = zip(marks(len(arms), plain=plain), arms, strict=True)
+    out.print("Dice by labels:  " + "   ".join(f"{mark} {arm['arm']}" for mark, arm in told))
+    dice = [[point["dice"]["mean"] for point in arm["points"]] for arm in arms]
+    width, height = min(_CHART[0], out.width), _CHART[1]
+    out.print("\n".join(line_chart(found["labels"], dice, width, height, plain=plain)))

@@ -49,3 +49,16 @@ def test_a_chart_has_a_mark_for_each_arm(results) -> None:
     text = _shown(results, 88)
     chart = text[text.index("Dice by labels:") :]
     assert all(arm["arm"] in chart for arm in found["arms"])
+
+
+def test_a_chart_on_a_plain_terminal_is_ascii_frame_and_all(results) -> None:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    show(Console(file=file, width=88), results, [Path("report.md")])
+    file.flush()
+    lines = raw.getvalue().decode("ascii").split("\n")
+    start = next(n for n, line in enumerate(lines) if line.startswith("Dice by labels:"))
+    chart = lines[start : start + 19]
+    assert chart[1].strip().strip("+-") == ""
+    assert chart[17].strip().strip("+-") == ""
+    assert not any("\\" in line for line in chart)

@@ -10,8 +10,8 @@ from textual.content import Content
 
 from coldal_tui.project.views.coverage import Coverage
 from coldal_tui.project.views.snapshot import ClusterState, RoundState
-from coldal_tui.tui.drawing.charts import columns as chart_columns
-from coldal_tui.tui.drawing.charts import sparkline
+from coldal_tui.textcharts import columns as chart_columns
+from coldal_tui.textcharts import sparkline
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, lines, number, share
 from coldal_tui.tui.widgets.columns import Column
@@ -150,7 +150,7 @@ def silhouette_line(known: Silhouettes, width: int, look: Look) -> Content:
         return Content.styled(f"silhouette {number(known.best, 2, look)} at k = {first}", MUTED)
     head, tail = f"silhouette by k: {first} ", f" {last}"
     room = width - len(head) - len(tail)
-    spark = sparkline(values, look, max(1, room), zero=True)
+    spark = sparkline(values, max(1, room), plain=not look.braille, zero=True)
     if len(spark) < len(values):
         return Content.assemble((head, MUTED), spark, (tail, MUTED))
     at = [k for k, _ in known.scores].index(known.k) if known.best is not None else -1
@@ -169,7 +169,7 @@ def silhouette_plot(known: Silhouettes, width: int, height: int, look: Look) -> 
     rows = height - 2
     if rows < 2 or not shown:
         return lines([heading, silhouette_line(known, width, look)][:height])
-    bars = chart_columns(values[:shown], rows, look)
+    bars = chart_columns(values[:shown], rows, plain=not look.braille)
     names = {0: f"{max(values):.2f}", rows - 1: f"{min(*values, 0.0):.2f}"}
     thick = max(1, step - 1)
     drawn = []

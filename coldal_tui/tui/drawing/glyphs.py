@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coldal_tui.textcharts import EIGHTHS, bar
+
 OKABE_ITO = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999")
 """Colours that people with any colour vision tell apart (Okabe and Ito, 2008)."""
 
@@ -48,11 +50,7 @@ class Look:
 
     def share(self, fraction: float, width: int) -> str:
         """A bar of ``width`` cells, filled to ``fraction`` (0 to 1) by eighths of a cell."""
-        steps = len(self.bar)
-        units = round(max(0.0, min(1.0, fraction)) * width * steps)
-        whole, part = divmod(units, steps)
-        text = self.bar[-1] * whole + (self.bar[part - 1] if part else "")
-        return text.ljust(width)
+        return bar(fraction, width, self.bar)
 
 
 UNICODE = Look(
@@ -79,7 +77,7 @@ UNICODE = Look(
     pin="↑",
     running="▶",
     gauge="█▓▒░",
-    bar="▏▎▍▌▋▊▉█",
+    bar=EIGHTHS,
     dot="·",
     dash="–",
     ellipsis="…",

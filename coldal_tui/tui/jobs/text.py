@@ -11,7 +11,7 @@ from textual.content import Content
 from coldal_tui.jobs.devices import Device, Host
 from coldal_tui.project.job_rows import RUNNING, WAITING, Job
 from coldal_tui.project.views.job_view import Pace, Sample, history, pace_of
-from coldal_tui.tui.drawing.charts import sparkline
+from coldal_tui.textcharts import sparkline
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import (
     ACCENT,
@@ -113,7 +113,7 @@ def _live(pace: Pace | None, samples: Sequence[Sample], width: int, look: Look) 
         row = Content.assemble((f"{visible(name):<6}", MUTED), (number(value, 3, look), BOLD))
         if len(values) > 2:
             first, room = number(values[0], 3, look), min(SPARK, width - 24)
-            spark = sparkline(values, look, max(4, room))
+            spark = sparkline(values, max(4, room), plain=not look.braille)
             row = row.append(Content.assemble((f"  {spark}", ACCENT), (f"  from {first}", MUTED)))
         rows.append(row)
     return rows

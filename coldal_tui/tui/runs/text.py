@@ -10,7 +10,8 @@ from textual.content import Content
 
 from coldal_tui.project.views.run_view import ClassChange, Comparison, RunMeasures, SplitState
 from coldal_tui.project.views.snapshot import RunState
-from coldal_tui.tui.drawing.charts import Point, curve
+from coldal_tui.textcharts import Point
+from coldal_tui.tui.drawing.charts import curve
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import BAD, BOLD, GOOD, MUTED, lines, number, plus_minus
 from coldal_tui.tui.runs.rows import DICE, HD95, distance

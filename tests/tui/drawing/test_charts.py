@@ -1,122 +1,18 @@
-"""Small charts: exact text."""
+"""A curve in the app's colours."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-from coldal_tui.tui.drawing.charts import Point, columns, curve, sparkline
-from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
+from coldal_tui.textcharts import Point
+from coldal_tui.tui.drawing.charts import curve
+from coldal_tui.tui.drawing.glyphs import ASCII
+from coldal_tui.tui.drawing.styles import ACCENT, MUTED
 
 
-def drawn(
-    points: list[Point], width: int, height: int, look: Look = UNICODE, **options: Any
-) -> str:
-    rows = curve(points, width, height, look, **options)
-    return "\n".join(row.plain.rstrip() for row in rows)
-
-
-def flat(x: float, y: float) -> Point:
-    return Point(x, y, y, y)
-
-
-def test_a_sparkline_goes_from_the_least_to_the_greatest() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], UNICODE) == "▁▂▃▄▅▆▇█"
-    assert sparkline([0, 3, 6], ASCII) == ".=#"
-
-
-def test_bars_stand_on_zero_and_go_below_only_for_what_is_below() -> None:
-    # 0.5 of 0.75 is two thirds of seven steps; 1 of -1 to 1 is all of them, 0 the middle.
-    assert sparkline([0.75, 0.5], UNICODE, zero=True) == "█▆"
-    assert sparkline([-1, 0, 1], UNICODE, zero=True) == "▁▅█"
-    assert columns([15, 30], 1, ASCII) == ["=#"]
-
-
-def test_equal_values_are_drawn_in_the_middle() -> None:
-    assert sparkline([2, 2], UNICODE) == "▄▄"
-    assert sparkline([], UNICODE) == ""
-
-
-def test_more_values_than_cells_are_averaged() -> None:
-    # Means 0.5, 2.5 and 6.
-    assert sparkline([0, 1, 2, 3, 5, 7], UNICODE, 3) == "▁▄█"
-    assert len(sparkline(list(range(1000)), UNICODE, 24)) == 24
-
-
-def test_fewer_values_than_cells_are_not_stretched() -> None:
-    assert len(sparkline([1, 2], UNICODE, 24)) == 2
-
-
-def test_columns_fill_cells_from_below() -> None:
-    # Sixteen steps in two cells: 0 is one of them, 15 all, 8 one more than half.
-    assert columns([0, 8, 15], 2, UNICODE) == [" ▁█", "▁██"]
-    assert columns([0, 13], 2, ASCII) == [" #", ".#"]
-
-
-def test_a_curve_rises_between_its_axes() -> None:
-    points = [flat(10, 0.80), flat(20, 0.90)]
-    assert drawn(points, 30, 4, look=ASCII, x_word="labels") == (
-        "0.91              ....o\n          ........\n0.79 o....\n     10              20 labels"
-    )
-
-
-def test_a_curve_in_braille() -> None:
-    points = [flat(10, 0.80), flat(20, 0.90)]
-    assert drawn(points, 24, 4, x_word="labels") == (
-        "0.91         ⢀⡠⠔●\n        ⢀⣀⠤⠒⠉⠁\n0.79 ●⠔⠊⠁\n     10        20 labels"
-    )
-
-
-def test_the_spread_is_drawn_to_both_sides() -> None:
-    points = [Point(10, 0.5, 0.25, 0.75)]
-    assert drawn(points, 20, 6, look=ASCII) == (
-        "0.79       |\n           |\n0.50       o\n           |\n0.21       |\n          10"
-    )
-
-
-def test_an_axis_never_leaves_what_is_possible() -> None:
-    top = drawn([Point(1, 0.99, 0.97, 1.0), flat(2, 0.98)], 30, 4, limits=(0.0, 1.0))
-    assert top.startswith("1.00")
-
-
-def test_values_that_are_all_equal_have_room() -> None:
-    assert drawn([flat(1, 0.5), flat(2, 0.5)], 20, 4, look=ASCII) == (
-        "0.51\n     o............o\n0.49\n     1            2"
-    )
-
-
-def test_of_equal_x_the_line_takes_the_last() -> None:
-    points = [flat(1, 0.5), flat(2, 0.5), flat(2, 0.9)]
-    assert drawn(points, 25, 6, look=ASCII) == (
-        "0.94                 ..o\n"
-        "                 ....\n"
-        "0.70        .....\n"
-        "        ....\n"
-        "0.46 o..               o\n"
-        "     1                 2"
-    )
-
-
-def test_labels_that_would_touch_are_left_out_but_the_last() -> None:
-    points = [flat(x, x / 1000) for x in (100, 101, 102, 200)]
-    assert drawn(points, 30, 4).split("\n")[-1].split() == ["100", "200"]
-
-
-@pytest.mark.parametrize(("width", "height"), [(3, 5), (30, 2), (0, 0)])
-def test_where_nothing_fits_nothing_is_drawn(width: int, height: int) -> None:
-    assert drawn([flat(1, 0.5)], width, height).strip() == ""
-
-
-@pytest.mark.parametrize("look", [UNICODE, ASCII])
-def test_no_line_is_wider_than_asked(look: Look) -> None:
-    points = [Point(x, 0.9, 0.1, 1.0) for x in range(0, 3000, 250)]
-    for width in range(12, 90, 7):
-        rows = curve(points, width, 6, look, x_word="labels")
-        assert max(row.cell_length for row in rows) <= width
-
-
-def test_plain_terminals_get_plain_characters() -> None:
-    points = [Point(1, 0.5, 0.4, 0.6), Point(2, 0.9, 0.8, 1.0)]
-    text = drawn(points, 30, 8, look=ASCII) + sparkline([1, 2, 3], ASCII)
-    assert text.isascii()
+def test_the_line_has_the_accents_colour_and_what_is_around_it_is_muted() -> None:
+    rows = curve([Point(1, 0.5, 0.3, 0.5), Point(2, 0.5, 0.5, 0.5)], 20, 5, ASCII)
+    assert rows[0].plain == "0.52 o............o"
+    line = [(span.start, span.end, span.style) for span in rows[0].spans]
+    assert line == [(0, 5, MUTED), (5, 19, ACCENT)]
+    assert rows[1].plain.rstrip() == "     |"
+    spread = [(span.start, span.end, span.style) for span in rows[1].spans]
+    assert spread[:2] == [(0, 5, MUTED), (5, 6, MUTED)]

@@ -15,7 +15,7 @@ from coldal_tui.project.views.run_view import (
     compare,
 )
 from coldal_tui.project.views.snapshot import RunState
-from coldal_tui.tui.drawing.charts import Point
+from coldal_tui.textcharts import Point
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.runs.rows import PairRows, RunRows, ScanRows
 from coldal_tui.tui.runs.text import (
@@ -233,8 +233,8 @@ KNOWN = {one.run_id: RunMeasures(one.run_id, split(spread=None), (), None) for o
 def test_a_small_curve() -> None:
     rows = curve_content(SERIES, KNOWN, ASCII, 36, 5, bare=True).plain.split("\n")
     assert [row.rstrip() for row in rows] == [
-        "0.91                    ....o",
-        "                 .......",
+        "0.91                     ...o",
+        "                 ........",
         "         ...o....",
         "0.79 o...",
         "     10    20              41 labels",

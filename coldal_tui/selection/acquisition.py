@@ -1,4 +1,4 @@
-"""Active learning: entropy plus diversity, greedily. Needs numpy alone; runs live in the app."""
+"""Greedy active learning by entropy and diversity. Needs only numpy, so it runs in the app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROUNDING = 1e-12
 class Coverage:
     """Each scan's distance to the nearest covered scan, and its index (infinity, -1: none is).
 
-    Independent of entropy and alpha: compute it once, re-rank with it as often as alpha moves.
+    Independent of entropy and alpha: compute it once and use it for every alpha.
     """
 
     distance: Floats64
@@ -33,12 +33,12 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Acquired:
-    """One pick and everything that decided it at its step.
+    """One pick and the numbers behind it at its step.
 
     ``score`` = alpha · ``entropy_term`` + (1 - alpha) · ``diversity_term``. ``entropy`` and
     ``distance`` are the raw H and D (entropy NaN: not scored; distance infinite: nothing was
     covered), ``nearest`` the covered or picked scan that D was measured to (-1: none).
-    ``runner_up`` is the scan that would have been picked instead (-1: there was no other).
+    ``runner_up`` is the next best scan (-1: none).
     """
 
     index: int
@@ -53,7 +53,7 @@ class Acquired:
     runner_up_score: float
 
     def terms(self, alpha: float) -> Mapping[str, Term]:
-        """The numbers behind the pick; those that do not exist at this step are left out."""
+        """The numbers behind the pick, without those that don't exist at this step."""
         found: dict[str, Term] = {
             "step": self.step,
             "alpha": alpha,
@@ -83,16 +83,16 @@ def entropy_diversity(
     """Pick ``batch`` candidates by S = alpha · H̃ + (1 - alpha) · D̃, in pick order.
 
     H̃ is the entropy, min-max over the candidates, once (all equal: 0). D is the distance on the
-    (N, 2) map to the nearest covered or picked scan; D̃ = D / max D over the candidates that
-    remain (max 0: 0), anew after each pick. Ties go to the lower index. Scores do not fall
-    monotonically: the pick order is the rank.
+    (N, 2) map to the nearest covered or picked scan; D̃ = D / max D over the remaining candidates
+    (max 0: 0), updated after each pick. Ties go to the lower index. Scores need not decrease from
+    pick to pick: the pick order is the rank.
 
-    Candidates whose entropy is not finite can't be compared and are passed over (``unscored``
-    lists them), except at alpha = 0, where entropy has no weight. Where nothing is covered yet,
-    every scan is equally far: D̃ is 0 for the first pick, which entropy alone decides.
+    Candidates whose entropy is not finite can't be compared and are skipped (``unscored`` lists
+    them), except at alpha = 0, where entropy has no weight. When nothing is covered yet, every scan
+    is equally far: D̃ is 0 for the first pick, so entropy alone decides.
 
-    ``coverage`` saves the search for nearest covered scans (see ``cover``). With ``patients``
-    (N,) int, those candidates remain at a step whose patients' turn it is (see ``Turns``).
+    ``coverage`` saves the search for nearest covered scans (see ``cover``). With ``patients`` (N,)
+    int, only open candidates can be picked at a step (see ``Turns``).
 
     Raises
     ------
@@ -141,7 +141,7 @@ def cover(points: Floats, candidate: Mask, covered: Mask) -> Coverage:
 
 
 def unscored(candidate: Mask, entropy: Floats) -> list[int]:
-    """Candidates that have no entropy, which ``entropy_diversity`` therefore passes over.
+    """Candidates without entropy, which ``entropy_diversity`` skips.
 
     Both arrays are of shape (N,).
     """
@@ -168,7 +168,7 @@ def _greedy(
     alpha: float,
     turns: Turns,
 ) -> list[Acquired]:
-    """The loop over picks, on the candidates alone; ``gap`` and ``source`` are its own copies."""
+    """The loop over picks, on the candidates only; ``gap`` and ``source`` are modified."""
     terms = _min_max(entropy)
     board: _Board | _Boxes = (
         _Boxes(spots, gap, source, index, terms, alpha)
@@ -199,7 +199,7 @@ def _greedy(
 
 @dataclass(frozen=True)
 class _Ranked:
-    """A candidate at a step: its place among the candidates, and what it scores."""
+    """A candidate at a step: its index among the candidates, and its score."""
 
     place: int
     score: float
@@ -209,7 +209,7 @@ class _Ranked:
 
 
 class _Board:
-    """All candidates' scores, computed anew at each step."""
+    """Computes all candidates' scores at each step."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class _Board:
         return found[0], found[1] if len(found) > 1 else None
 
     def take(self, pick: _Ranked) -> None:
-        """Measure all distances to a pick as well."""
+        """Update all distances with a pick."""
         dx, dy = self._x - self._x[pick.place], self._y - self._y[pick.place]
         fresh = np.sqrt(dx * dx + dy * dy)
         closer = fresh < self._gap
@@ -249,13 +249,13 @@ class _Board:
 
 
 class _Boxes:
-    """The same for many candidates: groups that can't hold one of the two best are passed over.
+    """The same for many candidates: skips groups that can't hold one of the two best.
 
-    A group's bound adds its largest entropy term and its largest distance with the operations of
-    a score, which round monotonically: no score in the group is above it. Where a group was
-    looked at before, its best score then is a second bound: since, its distances can only have
-    fallen, and their weight in the score can only have grown, by as much as the largest distance
-    of all has fallen.
+    A group's bound adds its largest entropy term and its largest distance with the operations of a
+    score, which round monotonically: no score in the group is above it. For a group that was
+    evaluated before, its best score then gives a second bound: since then its distances can only
+    have decreased, and their weight in the score can only have grown, by the factor by which the
+    largest distance of all has decreased.
     """
 
     def __init__(
@@ -293,13 +293,13 @@ class _Boxes:
         return best[0], best[1] if len(best) > 1 else None
 
     def _forget(self) -> None:
-        """Scans opened: what was seen of the groups says nothing any more."""
+        """Discard the groups' bounds, because scans have opened."""
         self._most: Floats64 = self._weighted.max(axis=1)
         self._seen = np.full(len(self._most), np.inf)
         self._seen_at = np.full(len(self._most), np.inf)
 
     def _bounds(self, largest: float) -> Floats64:
-        """(groups,) what no score is above, when ``largest`` is the largest distance of all."""
+        """(groups,) upper bounds of the scores; ``largest`` is the largest distance of all."""
         reach = self._buckets.largest
         if largest <= 0.0 or np.isinf(largest):
             return self._most
@@ -341,15 +341,15 @@ class _Boxes:
         return sorted(found, key=lambda one: (-one.score, one.place))[:2]
 
     def take(self, pick: _Ranked) -> None:
-        """Measure distances to a pick as well, where it is near."""
+        """Update the distances of near groups with a pick."""
         x, y = self._spots[pick.place].tolist()
         self._buckets.near(x, y, int(self._index[pick.place]))
 
 
 def scaled_entropy(raw: Floats64, candidate: Mask) -> Floats64:
-    """(N,) entropies on the queue's scale: min-max over the candidates, 0 for the surest.
+    """(N,) entropies on the queue's scale: min-max over the candidates, 0 for the most certain.
 
-    NaN where there is none. All candidates alike: 0. No candidate has one: NaN throughout.
+    NaN for scans without entropy. All candidates equal: 0. No candidate with entropy: all NaN.
     """
     known = raw[candidate & np.isfinite(raw)]
     if not len(known):
@@ -368,7 +368,7 @@ def _min_max(values: Floats64) -> Floats64:
 
 
 def _over(gap: Floats64, largest: float) -> Floats64:
-    """Distances over the largest of those that remain; 0 where it is 0 or nothing is covered."""
+    """Distances divided by the largest remaining one; 0 if that is 0 or nothing is covered."""
     if largest <= 0.0 or np.isinf(largest):
         return np.zeros(gap.shape)
     return gap / largest

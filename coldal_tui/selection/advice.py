@@ -1,4 +1,4 @@
-"""What a pool is like, from its embeddings alone, and which first strategy follows from that."""
+"""Describes a pool by its embeddings alone, and advises a first strategy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _DOMINATES = 0.5
 
 @dataclass(frozen=True)
 class PoolLooks:
-    """What embeddings say of a pool.
+    """A description of a pool by its embeddings.
 
     ``kinds`` clusters, the ``shares`` of the scans in each, largest first; ``apart`` their mean
     silhouette; ``stable`` the mean adjusted Rand index of k-means from five seeds. ``copies`` is
-    the share of scans whose embedding another scan has too. ``patients``: the mean distance
-    between scans of one patient over that between scans of two, None where nobody has two scans.
-    ``columns``: of the metadata, how far kinds and the values of a column tell the same (adjusted
-    mutual information, 1: entirely).
+    the share of scans with the same embedding as another scan. ``patients``: the mean distance
+    between scans of the same patient divided by that between scans of different patients; None when
+    no patient has two scans. ``columns``: for each metadata column, the adjusted mutual information
+    of kinds and its values (1: identical grouping).
     """
 
     scans: int
@@ -60,7 +60,7 @@ def look(
     columns: Mapping[str, Sequence[str]],
     seed: int = 0,
 ) -> PoolLooks:
-    """Look at (N, d) embeddings of scans whose patients, and values of metadata columns, these are.
+    """Describe (N, d) embeddings of scans with these patients and metadata columns.
 
     Kinds are k-means clusters of the L2-normalised rows, k by the mean silhouette, up to 12. One
     thread and a seed: the same pool gives the same answer. O(n · d) memory for n = 2,000 scans.
@@ -115,7 +115,7 @@ def _within_patients(rows: Rows, patients: Sequence[str]) -> float | None:
 
 @dataclass(frozen=True)
 class Advice:
-    """A first strategy, why, and what was measured for it; ``one_per_patient`` as in the config."""
+    """A first strategy, the reasons and the evidence; ``one_per_patient`` as in the config."""
 
     strategy: str
     because: tuple[str, ...]
@@ -124,12 +124,12 @@ class Advice:
 
 
 def advise(looks: PoolLooks, aim: Aim) -> Advice:
-    """The first strategy for what is aimed at: Dice over all scans, or every kind alike.
+    """Advise a first strategy for an aim: Dice over all scans, or over kinds equally.
 
-    Never a gain that was not measured: ``measured`` says where the evidence stands.
+    It claims no gain that was not measured: ``measured`` names the source of the evidence.
     """
     because = describe(looks)
-    # Two scans of one patient that look alike teach little more than one.
+    # Two similar scans of one patient give little more information than one.
     alone = looks.patients is not None and looks.patients < _DOMINATES
     if not looks.has_kinds:
         return Advice(
@@ -154,7 +154,7 @@ def advise(looks: PoolLooks, aim: Aim) -> Advice:
 
 
 def describe(looks: PoolLooks) -> tuple[str, ...]:
-    """What the pool is like, a sentence for each thing that was looked at."""
+    """Describe the pool, one sentence per property."""
     shares = ", ".join(f"{share:.0%}" for share in looks.shares)
     found = [
         f"{looks.kinds} clusters of embeddings ({shares} of the scans), silhouette "

@@ -1,6 +1,6 @@
-"""Rows about scans → the arrays that selection works on. The only place where it is done.
+"""Converts rows about scans to the arrays of a pool; the only place that does.
 
-Opens no file: callers read the map, the clusters and the scores.
+It opens no file: callers read the map, the clusters and the scores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Assembly:
     pool: Pool
 
     def one_per_patient(self) -> Assembly:
-        """The same pool, in which a patient gives a second scan only when all have given one."""
+        """The same pool with ``patients``: a second scan of a patient only after all have one."""
         return replace(self, pool=replace(self.pool, patients=patient_numbers(self.patients)))
 
 
@@ -76,7 +76,7 @@ def assemble(
 
 
 def _measured(values: Sequence[float | tuple[float, ...] | None]) -> Floats64 | None:
-    """(N,) or (N, d) float64 with NaN where a scan was not measured; None where none was."""
+    """(N,) or (N, d) float64 with NaN for scans not measured; None when none was."""
     some = next((value for value in values if value is not None), None)
     if some is None:
         return None
@@ -87,7 +87,7 @@ def _measured(values: Sequence[float | tuple[float, ...] | None]) -> Floats64 | 
 def align(
     values: Mapping[str, float] | Iterable[tuple[str, float | None]], index: Mapping[str, int]
 ) -> Floats64:
-    """Numbers of scans as (M,) float64 in map order; NaN where there is none.
+    """Numbers of scans as (M,) float64 in map order; NaN for missing ones.
 
     ``values`` of scans that are not in ``index`` are left out.
     """

@@ -1,9 +1,9 @@
-"""The points of a map in small groups, so that a pick looks only at the groups it can change.
+"""Groups the points of a map, so that a pick updates only the groups it can change.
 
-Greedy selection needs each point's distance to the nearest pick. A new pick changes it only near
-by: a group whose rectangle lies farther away than all its points' distances is passed over. The
+Greedy selection needs each point's distance to the nearest pick. A new pick changes it only nearby:
+a group is skipped when its rectangle is farther away than all its points' current distances. The
 distance to the rectangle is computed with the same operations as the distances to the points;
-float64 rounds monotonically, so it is never above theirs and nothing is missed: the results equal
+float64 rounds monotonically, so it never exceeds theirs and no change is missed: the results equal
 those of a loop over all points, bit for bit. (Bucketed farthest-point sampling: Han et al. 2023,
 "QuickFPS", IEEE TCAD.)
 """
@@ -23,15 +23,18 @@ _SMALLEST, _LARGEST = 32, 1_024
 class Buckets:
     """(N, 2) points in ``len(self.low_x)`` groups of equal size, with their distances to picks.
 
-    ``places`` (groups, size) are rows of the points, ascending in each group; what fills the last
-    group up repeats a point there. ``ids`` are their indices. ``gap`` (groups, size) is the
-    distance to the nearest pick, -1 for a point that is out, ``source`` the pick. ``reach``
-    (groups,) is at least every gap of the group, ``largest`` at least those of its open points.
+    ``places`` (groups, size) are rows of the points, ascending in each group; padding in the last
+    group repeats a point there. ``ids`` are their indices. ``gap`` (groups, size) is the distance
+    to the nearest pick, -1 for a removed point; ``source`` is that pick. ``reach`` (groups,) is at
+    least every gap of the group, ``largest`` at least those of its open points.
     """
 
     def __init__(self, points: Floats, gap: Floats64, source: Indices, ids: Indices) -> None:
-        """``gap``, ``source``, ``ids`` : (N,) distances so far, whose they are, and the points'
-        indices, ascending; copied."""
+        """Group ``points``; the other arrays are (N,) and copied.
+
+        ``gap``: distances so far. ``source``: the picks that they refer to. ``ids``: the points'
+        indices, ascending.
+        """
         self.places = places = _grouped(np.asarray(points, np.float64))
         spots = np.asarray(points, np.float64)[places]
         self.x, self.y = np.ascontiguousarray(spots[..., 0]), np.ascontiguousarray(spots[..., 1])
@@ -50,8 +53,8 @@ class Buckets:
     def top(self, open_: Mask) -> tuple[float, int, int]:
         """Largest gap of an open point, its group and column; ties to the lowest id.
 
-        -1 in place of the gap when nobody is left. ``open_`` (N,) bool: as long as the same array
-        is handed in, its points may close but not open.
+        The gap is -1 when no point is left. ``open_`` (N,) bool: as long as the same array is
+        handed in, its points may close but not open.
         """
         if open_ is not self._open:
             self._open = open_
@@ -70,19 +73,19 @@ class Buckets:
             self.refresh(groups[shut], open_)
 
     def refresh(self, groups: Indices, open_: Mask) -> None:
-        """Look again which open point of some groups has the largest gap."""
+        """Find again the open point with the largest gap in some groups."""
         gap = np.where(open_[self.ids[groups]], self.gap[groups], -1.0)
         first = gap.argmax(axis=1)
         self.first[groups] = first
         self.largest[groups] = gap[np.arange(len(groups)), first]
 
     def put_out(self, group: int, column: int, open_: Mask) -> None:
-        """A point is picked: its gap counts no more."""
+        """Remove a picked point: its gap no longer counts."""
         self.gap[group, column] = -1.0
         self.refresh(np.array([group]), open_)
 
     def near(self, x: float, y: float, source: int) -> Indices:
-        """Add a pick at (x, y). The groups whose gaps it changed, or may have."""
+        """Add a pick at (x, y); return the groups whose gaps it changed or may have changed."""
         dx = np.maximum(np.maximum(self.low_x - x, x - self.high_x), 0.0)
         dy = np.maximum(np.maximum(self.low_y - y, y - self.high_y), 0.0)
         groups: Indices = (np.sqrt(dx * dx + dy * dy) < self.reach).nonzero()[0]
@@ -107,7 +110,7 @@ class Buckets:
 
 
 def _grouped(points: Floats64) -> Indices:
-    """(groups, size) indices: strips of about equal count along x, cut to groups along y."""
+    """(groups, size) indices: strips with about equal counts along x, cut into groups along y."""
     count = len(points)
     size = int(np.clip(np.sqrt(count) * 0.7, _SMALLEST, _LARGEST))
     groups = -(-count // size)
@@ -122,7 +125,7 @@ def _grouped(points: Floats64) -> Indices:
 
 
 def _steps(values: Floats64) -> NDArray[np.uint16]:
-    """Values in 65,536 steps from the least to the largest: numpy sorts those in linear time."""
+    """Values quantised to 65,536 steps over their range, which numpy sorts in linear time."""
     low, high = float(values.min()), float(values.max())
     if not high > low:
         return np.zeros(len(values), np.uint16)

@@ -36,8 +36,8 @@ Labels = NDArray[np.int64]
 class Clustering:
     """``labels`` (N,) in 0..k-1, cluster 0 the largest (ties: the one that appears first).
 
-    ``silhouettes`` are (k, mean silhouette) of every k tried, ascending in k; ``estimated`` says
-    that they were measured on a random part of the points.
+    ``silhouettes`` are (k, mean silhouette) of every k tried, ascending in k; ``estimated``: they
+    were computed on a random sample of the points.
     """
 
     labels: Labels
@@ -50,10 +50,10 @@ def choose_clusters(xy: Floats, max_k: int, seed: int) -> Clustering:
     """Cluster the (N, 2) map (step 3 of the cold start).
 
     k-means with 10 starts for k = 2 … min(max_k, 30, distinct points - 1); above 5,000 points the
-    starts are run on 4,000 drawn ones and the best of them goes on over all (Bradley and Fayyad
-    1998). k* has the largest mean silhouette, ties (to 1e-12, the rounding of a mean) to the
+    starts run on a random sample of 4,000, and the best one is refined on all points (Bradley and
+    Fayyad 1998). k* has the largest mean silhouette, ties (to 1e-12, the rounding of a mean) to the
     smaller k. With fewer than 4 distinct points, or no k to try, there is one cluster. A k for
-    which k-means leaves a cluster empty is no candidate. Equal points get equal labels.
+    which k-means leaves a cluster empty is not considered. Equal points get equal labels.
 
     Raises ColdalError without a point (``empty``) or with one that is not finite (``not-finite``).
     """
@@ -119,9 +119,9 @@ def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
 
     ``among``: only these members may be it; their distances are still to all.
 
-    Exact: sums that are equal but for rounding are added up again without rounding, so a tie is
-    a tie in any order of addition and goes to the lower index. O(n) memory. O(n²) time, but on a
-    map with many members only those are summed up that could be it (``_contenders``).
+    Exact: sums that are equal up to rounding are added again without rounding, so ties do not
+    depend on the order of addition and go to the lower index. O(n) memory. O(n²) time, but on a map
+    with many members only possible medoids are summed (``_contenders``).
     """
     if not len(members):
         raise ValueError("a cluster without members has no medoid")
@@ -143,7 +143,7 @@ def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
             ]
         )
     least = float(sums.min())
-    # Rough distances of wide points are off by up to 3e-8 each.
+    # Rough distances of wide points have errors up to 3e-8 each.
     close = np.flatnonzero(sums <= least * (1 + SAME) + _slack(points))
     _, first = np.unique(spots[close], axis=0, return_index=True)
     exact = [(summed_distance(points, spots[n]), n) for n in close[np.sort(first)].tolist()]
@@ -151,12 +151,12 @@ def medoid(xy: Floats, members: Indices, among: Indices | None = None) -> int:
 
 
 def _contenders(points: Floats64, spots: Floats64) -> Indices:
-    """Those of the (m, 2) ``spots`` that may have the least summed distance to (n, 2) ``points``.
+    """The (m, 2) ``spots`` that may have the least summed distance to (n, 2) ``points``.
 
-    The sum of distances is a convex function of the place, so at every place it is above each of
-    its tangent planes. A plane is laid at the spot whose bound is least, until the bounds of all
-    spots but a few are above a sum that was found (Kelley 1960, on a finite set). All that might
-    be it but for rounding stay.
+    The sum of distances is a convex function of the place, so it is everywhere above each of its
+    tangent planes. Tangent planes are added at the spot with the lowest bound, until the bounds of
+    all but a few spots exceed a known sum (Kelley 1960, on a finite set). Spots that could win up
+    to rounding are kept.
     """
     left = np.arange(len(spots))
     bound = np.zeros(len(spots))
@@ -182,7 +182,7 @@ def _contenders(points: Floats64, spots: Floats64) -> Indices:
 def _tangent(points: Floats64, place: Floats64) -> tuple[float, Floats64]:
     """The summed distance from (2,) ``place`` to (n, 2) ``points``, and a slope (2,) of it there.
 
-    A point at the place itself adds no slope: its distance has 0 among its slopes there.
+    A point at the place itself adds no slope: 0 is a subgradient of its distance there.
     """
     dx, dy = place[0] - points[:, 0], place[1] - points[:, 1]
     length = np.sqrt(dx * dx + dy * dy)
@@ -192,7 +192,7 @@ def _tangent(points: Floats64, place: Floats64) -> tuple[float, Floats64]:
 
 
 def _one_thread_for(points: Floats64) -> AbstractContextManager[None]:
-    """One thread for the matrix products of wide points; the map has none."""
+    """One thread for the matrix products of wide points; 2-D points need no products."""
     return single_thread() if points.shape[1] != 2 else nullcontext()
 
 
@@ -220,7 +220,7 @@ def _kmeans(points: Floats64, k: int, seed: int) -> Labels:
 
 
 def _drawn(points: Floats64, seed: int) -> Floats64 | None:
-    """The points on which k-means tries its starts; None when that is all of them."""
+    """The sample on which k-means tries its starts; None for all points."""
     if len(points) <= ALL_START:
         return None
     chosen = np.random.default_rng(seed).choice(len(points), _DRAWN, replace=False)
@@ -237,9 +237,9 @@ def _queries(count: int, seed: int) -> Indices | None:
 class _Parts:
     """(N, d) points grouped so that every cluster of every labeling is a union of groups.
 
-    Labelings of one map cut it along similar lines: there are far fewer groups than points. The
-    distances are added up once per group, not once per labeling; the sums per cluster are a
-    product with the groups' memberships.
+    Labelings of one map have similar borders, so there are far fewer groups than points. Distances
+    are summed once per group, not once per labeling; the sums per cluster are a product with the
+    groups' memberships.
     """
 
     def __init__(self, points: Floats64, columns: NDArray[np.int64], width: int) -> None:
@@ -263,12 +263,12 @@ class _Parts:
 
 def _equal_rows(columns: NDArray[np.int64]) -> tuple[Indices, Indices]:
     """(N,) the group of each row, equal rows in one, and the first row of each group."""
-    # Rows are told apart by a random sum of theirs, which takes one sort in place of many.
+    # Rows are compared by a random weighted sum, which takes one sort instead of many.
     factors = np.random.default_rng(0).integers(1, 2**62, columns.shape[1]) | 1
     with np.errstate(over="ignore"):
         mixed = columns @ factors
     _, first, group = np.unique(mixed, return_index=True, return_inverse=True)
-    if not np.array_equal(columns[first[group]], columns):  # two rows with one sum
+    if not np.array_equal(columns[first[group]], columns):  # two different rows with one sum
         _, first, group = np.unique(columns, axis=0, return_index=True, return_inverse=True)
     return group.ravel(), first
 

@@ -1,4 +1,4 @@
-"""The cold start: medoids, then farthest points per cluster, ranked so that prefixes represent."""
+"""The cold start: medoids, then farthest points per cluster, with representative prefixes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from coldal_tui.selection.turns import Turns
 
 @dataclass(frozen=True)
 class FarthestPoint:
-    """One step of farthest-point sampling: the index, its distance to the nearest pick, which."""
+    """One step of farthest-point sampling: index, distance to the nearest pick, that pick."""
 
     index: int
     distance: float
@@ -26,7 +26,7 @@ class FarthestPoint:
 
 @dataclass(frozen=True)
 class _Group:
-    """A cluster with candidates: these, and its labelled scans; both ascending."""
+    """A cluster with candidates: its candidates and its labelled scans, both ascending."""
 
     cluster: int
     members: Indices
@@ -39,7 +39,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Share:
-    """How many farthest points a cluster gives (``places``), and its exact quota before limits."""
+    """A cluster's number of farthest points (``places``), and its exact quota before limits."""
 
     places: int
     quota: float
@@ -53,16 +53,16 @@ def cold_start(pool: Pool, budget: int, points: Floats | None = None) -> list[Pi
     their farthest points start from the labels. When the budget is below the number of medoids,
     the larger clusters get theirs.
 
-    A point is occupied when a pick or a label lies at the very same coordinates. Room in a
-    cluster is first its unoccupied points; only when all clusters are out of those does what is
-    left of the budget go, by the same quotas, to scans at occupied points.
+    A point is occupied when a pick or a label has exactly the same coordinates. The room of a
+    cluster is first its unoccupied points; only when no cluster has any left, the remaining budget
+    goes, by the same quotas, to scans at occupied points.
 
-    With one scan a patient, the picks are made in the order of their ranks among the scans that
-    are open (``turns``): the medoid is the open scan nearest to all others, and a place that its
-    cluster has no open scan for goes, after all others, to the open scan of any cluster that is
-    farthest from its cluster's picks.
+    With one scan per patient, picks are made in rank order among open scans (``turns``): the medoid
+    is the open scan nearest to all others. When a cluster has no open scan for one of its places,
+    the place goes, after all others, to the open scan of any cluster that is farthest from its
+    cluster's picks.
 
-    Terms: ``cluster_size`` on all; medoids have ``summed_distance`` and ``mean_distance`` to the
+    Terms: ``cluster_size`` for all; medoids have ``summed_distance`` and ``mean_distance`` to the
     others; farthest points ``distance`` and ``nearest`` (the pick or label it was measured to),
     ``order`` (j), ``places`` (r_c), ``quota`` (q_c) and ``position`` ((j - 1/2) / r_c).
     """
@@ -122,12 +122,12 @@ def _spread(
 
 
 def replacement(pool: Pool, cluster: int, points: Floats | None = None) -> Pick | None:
-    """The next pick of one cluster, for a skipped item of round 0; None when it has no candidate.
+    """The next pick of one cluster, for a skipped item of round 0; None without candidates.
 
-    ``points`` (N, d) float: the rows to measure in, where that is not the map.
+    ``points`` (N, d) float: the rows to measure distances in, if not the map.
 
     The candidate farthest from all covered scans of the cluster; its medoid when none is covered.
-    With one scan a patient, the cluster's open scans come first.
+    With one scan per patient, the cluster's open scans come first.
     """
     spots = pool.points if points is None else points
     group = next((group for group in _groups(pool) if group.cluster == cluster), None)
@@ -146,11 +146,10 @@ class Walk:
     """Greedy farthest-point sampling on (N, d) ``points``, one pick at a time (step 6).
 
     ``members`` and ``starts`` are indices, members ascending; a member that is a start is not
-    picked. Each next is the member with the largest distance to its nearest start or pick, ties
-    to the lower index. (Gonzalez 1985.) Memory O(members · d). Many members of a map are held in
-    ``Buckets``: the same picks, and a step looks at few of them.
-
-    Of an array ``open_`` that is handed in again, scans may have closed but not opened.
+    picked. Each next pick is the member with the largest distance to its nearest start or pick,
+    ties to the lower index. (Gonzalez 1985.) Memory O(members · d). Many members of a map are kept
+    in ``Buckets``: the picks are the same, and a step examines few members. When the same array
+    ``open_`` is passed again, scans may have closed but not opened.
     """
 
     def __init__(self, points: Floats, members: Indices, starts: Indices) -> None:
@@ -163,14 +162,14 @@ class Walk:
             self._buckets = Buckets(self._spots, self._gap, self._source, self._free)
 
     def largest(self, open_: Mask) -> float:
-        """The distance at which the next pick would be; -1 when nobody is left to pick."""
+        """The distance of the next pick; -1 when no member is left."""
         if self._buckets is not None:
             return self._buckets.top(open_)[0]
         gap = self._gap[open_[self._free]]
         return float(gap.max()) if len(gap) else -1.0
 
     def step(self, open_: Mask) -> FarthestPoint | None:
-        """The next pick among the scans that are open; None when nobody is left."""
+        """The next pick among open scans; None when none is left."""
         if self._buckets is not None:
             return _step(self._buckets, open_)
         gap = np.where(open_[self._free], self._gap, -1.0)
@@ -186,7 +185,7 @@ class Walk:
 
 
 def _step(buckets: Buckets, open_: Mask) -> FarthestPoint | None:
-    """A step of a walk whose members are in buckets."""
+    """A step when the members are in buckets."""
     gap, group, column = buckets.top(open_)
     if gap < 0.0:
         return None
@@ -215,7 +214,7 @@ def allocate(amount: int, sizes: Sequence[int], room: Sequence[int]) -> list[int
     """Share ``amount`` among clusters in proportion to ``sizes``, none above its ``room``.
 
     Largest remainder; what a full cluster can't take is shared among the others by the same rule
-    until it is placed or there is no room. ``sizes`` descend: ties go to the earlier cluster.
+    until nothing or no room is left. ``sizes`` descend: ties go to the earlier cluster.
     """
     given = [0] * len(sizes)
     while amount > 0:
@@ -232,8 +231,8 @@ def allocate(amount: int, sizes: Sequence[int], room: Sequence[int]) -> list[int
 def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     """Whole shares of ``amount`` in proportion to ``weights``: floors, then largest remainders.
 
-    In integers, so that remainders that are equal tie exactly: to the larger weight, then to the
-    earlier one.
+    Computed in integers, so that equal remainders are exact ties: these go to the larger weight,
+    then to the earlier one.
     """
     total = sum(weights)
     shares = [amount * weight // total for weight in weights]
@@ -265,7 +264,7 @@ def _starts(group: _Group, medoids: dict[int, int]) -> Indices:
 def _shares(
     points: Floats, groups: list[_Group], starts: list[Indices], amount: int
 ) -> list[_Share]:
-    """Step 5: how many of the remaining ``amount`` each cluster gives."""
+    """Step 5: the share of each cluster in the remaining ``amount``."""
     if amount <= 0:
         return [_Share(0, 0.0) for _ in groups]
     sizes = [group.size for group in groups]

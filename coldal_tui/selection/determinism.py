@@ -1,4 +1,4 @@
-"""What makes the heavy numerical libraries give the same bits on any number of threads."""
+"""Makes numerical libraries give identical results with any number of threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Run BLAS and OpenMP code inside on one thread.
+    """Limit BLAS and OpenMP code in this context to one thread.
 
     Sums over threads round differently with the number of threads: scikit-learn's Barnes-Hut
     t-SNE and k-means add up over OpenMP threads, PCA and silhouettes over BLAS threads. Only
@@ -21,5 +21,5 @@ def single_thread() -> Iterator[None]:
 
 
 def seed32(seed: int) -> int:
-    """A seed of any size as the 32-bit one that scikit-learn and openTSNE take."""
+    """A seed of any size as the 32-bit seed that scikit-learn and openTSNE need."""
     return seed % 2**32

@@ -1,9 +1,9 @@
-"""Distances on the map and between embeddings, with numerics that make ties exact.
+"""Distances on the map and between embeddings, computed so that ties are exact.
 
-Every distance is the root of summed squares of direct differences in float64: it is the same
-from a to b and from b to a, zero exactly for equal points, and does not depend on what else is in
-the block (the expansion a² + b² - 2ab has none of these properties). No BLAS, so no threads.
-``rough_distances`` alone uses the expansion, where all pairs of long vectors are asked for.
+Every distance is the root of summed squares of direct differences in float64: it is symmetric,
+exactly zero for equal points, and does not depend on the other points in the block (the expansion
+a² + b² - 2ab has none of these properties). No BLAS, so no threads. Only ``rough_distances`` uses
+the expansion, for all pairs of long vectors.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def distances(a: Floats, b: Floats) -> Floats64:
 def rough_distances(a: Floats, b: Floats) -> Floats64:
     """(m, n) distances; between points wider than 2 by a matrix product, a hundred times as fast.
 
-    Those are right to about 1e-8 of the vectors' length and not exact for equal points: whoever
-    looks for a tie looks again with ``distances``. BLAS: call it within ``single_thread``.
+    These have errors of about 1e-8 of the vectors' length and are not exact for equal points: check
+    ties with ``distances``. BLAS: call it within ``single_thread``.
     """
     if a.shape[1] == 2:
         return distances(a, b)
@@ -70,7 +70,7 @@ def _wide_squared(a: Floats, b: Floats) -> Floats64:
 
 
 def nearest(points: Floats, targets: Floats) -> tuple[Floats64, Indices]:
-    """Distance of each of (m, d) ``points`` to the nearest of (n, d) ``targets``, and which it is.
+    """Distance of each of (m, d) ``points`` to the nearest of (n, d) ``targets``, and its index.
 
     Ties go to the first target. Memory O(m + n). Without targets: infinity and -1.
     """

@@ -1,6 +1,6 @@
-"""What strategies need to know of the scans, by name: light enough for a supervisor to look at.
+"""The pool fields that strategies need, by name; light enough for the supervisor.
 
-The one place where it is said; ``strategies`` takes it from here.
+The only definition; ``strategies`` uses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What selection sees and what it answers: the pool of scans as arrays, and the picks."""
+"""The input and output of selection: the pool of scans as arrays, and the picks."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Pool:
 
     Parameters
     ----------
-    points : (N, 2) float, the map. Scans at the very same point are in the same cluster
-        (``choose_clusters`` sees to it).
-    clusters : (N,) int, cluster of each scan; -1 where it has none.
+    points : (N, 2) float, the map. Scans at exactly the same point are in the same cluster
+        (``choose_clusters`` ensures it).
+    clusters : (N,) int, cluster of each scan; -1 without one.
     candidate : (N,) bool, may be picked. No candidate is covered.
     covered : (N,) bool, labelled, queued or exported.
     labelled : (N,) bool, holds a label; every labelled scan is covered.
@@ -89,7 +89,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pick:
-    """One scan picked, and the numbers that made it so. Picks are returned in rank order.
+    """One picked scan and the numbers behind it. Picks are returned in rank order.
 
     ``role`` is ``medoid``, ``farthest-point``, ``acquired``, ``random`` or ``validation``.
     ``terms`` are the numbers at the step of this pick (see the strategy that made it).
@@ -106,9 +106,9 @@ ROLES = ("medoid", "farthest-point", "acquired", "random")
 
 
 def wrong_picks(picks: list[Pick], pool: Pool, batch: int) -> str:
-    """What is wrong with a strategy's picks, in words; empty where nothing is.
+    """What is wrong with a strategy's picks, in words; empty when they are valid.
 
-    They are at most ``batch`` picks of candidates, each once, with terms that JSON can hold.
+    Valid are at most ``batch`` distinct candidates with terms that JSON can represent.
     """
     if not all(isinstance(pick, Pick) for pick in picks):
         return "it returned something else than picks"
@@ -129,7 +129,7 @@ def wrong_picks(picks: list[Pick], pool: Pool, batch: int) -> str:
         if pick.role not in ROLES:
             return f"the role {pick.role!r} is none of {', '.join(ROLES)}"
         for name, value in pick.terms.items():
-            # numpy's float64 is a float, its integers and float32 are neither, and JSON says no.
+            # numpy's float64 is a float; its integers and float32 are not, and JSON refuses them.
             if not isinstance(value, (bool, int, float, str)):
                 return f"its term {name} is a {type(value).__name__}, not a number or a text"
             if isinstance(value, float) and not math.isfinite(value):

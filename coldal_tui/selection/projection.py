@@ -1,4 +1,4 @@
-"""The map: embeddings to 2-D by t-SNE, and new scans placed into a map that exists."""
+"""The map: projects embeddings to 2-D by t-SNE, and adds new scans to an existing map."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Projection:
     """``xy`` (N, 2) float64; ``distinct`` rows among the N; identical rows share one point.
 
     ``method`` and ``perplexity`` say how it was made; ``none`` and None below 4 distinct rows.
-    ``components`` is the number of principal components that t-SNE saw, None: the rows themselves.
+    ``components`` is the number of principal components given to t-SNE; None: the rows themselves.
     """
 
     xy: Floats64
@@ -46,12 +46,11 @@ def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> 
     """Map (N, d) embeddings to the plane (steps 1 and 2 of the cold start).
 
     Rows are L2-normalised in float64 and kept as float32; zero rows stay zero. Identical rows
-    (after that) share one point. t-SNE runs on the M distinct rows with perplexity
-    min(30, (M - 1) / 3) and PCA initialisation. Above 5,000 distinct rows wider than 50 it sees
-    their 50 first principal components in their place (van der Maaten and Hinton 2008, section
-    4.2). With fewer than 4 distinct rows there is no
-    t-SNE: they lie at their true distances, the first at the origin, the second on the x axis.
-    ``progress(done, total, message)`` is called from the calling thread.
+    (after that) share one point. t-SNE runs on the M distinct rows with perplexity min(30, (M - 1)
+    / 3) and PCA initialisation. Above 5,000 distinct rows wider than 50 it uses their first 50
+    principal components instead (van der Maaten and Hinton 2008, section 4.2). With fewer than 4
+    distinct rows there is no t-SNE: points get their true distances, the first at the origin, the
+    second on the x axis. ``progress(done, total, message)`` is called from the calling thread.
 
     Same input and seed: the same bits, on any number of threads.
 
@@ -139,7 +138,7 @@ def normalise(embeddings: Floats) -> Rows:
 
 
 def distinct_rows(rows: Rows) -> tuple[Indices, Indices]:
-    """First index of each distinct row, in order of appearance, and each row's place among them.
+    """First index of each distinct row, in order of appearance, and each row's index among these.
 
     ``rows`` is (N, d); the answers are of shapes (M,) and (N,).
     """
@@ -187,7 +186,7 @@ def _few(rows: Rows) -> Floats64:
         x = (ab * ab + ac * ac - bc * bc) / (2 * ab) if ab > 0 else 0.0
         points[2] = x, np.sqrt(max(ac * ac - x * x, 0.0))
     if len(np.unique(points, axis=0)) < len(rows):
-        # Rows closer than float64 can tell apart: a point each, a unit apart.
+        # Rows closer than float64 resolves: one point each, a unit apart.
         points = np.stack([np.arange(len(rows)), np.zeros(len(rows))], axis=1).astype(np.float64)
     return points
 
@@ -220,7 +219,7 @@ def _opentsne(rows: Rows, perplexity: float, seed: int, report: Progress) -> Flo
         done += 50
         report(min(done / _ITERATIONS, 1.0), 1.0, f"t-SNE, KL divergence {error:.3f}")
 
-    # Its repeatability rests on one job (gradients add up over threads, Annoy gives each thread
+    # It is repeatable with one job (gradients add up over threads, Annoy gives each thread
     # its own trees) and one seed for Annoy, PCA and the jitter of the start.
     with single_thread():
         start = pca(rows, random_state=seed).astype(np.float64)
@@ -269,4 +268,4 @@ def _weighted_means(base: Rows, xy: Floats64, new: Rows, k: int) -> Floats64:
 
 
 def _silent(done: float, total: float, message: str) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""

@@ -10,9 +10,9 @@ class PoolRow(msgspec.Struct, frozen=True):
 
     ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
     distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
-    ``class_entropy`` (p_c · H of each class but the background), ``bald`` (what an ensemble
-    disagrees about), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the
-    model's ``features``: where they were measured.
+    ``class_entropy`` (p_c · H of each class but the background), ``bald`` (the disagreement of an
+    ensemble), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the model's
+    ``features``: None when not measured.
     """
 
     scan_id: str

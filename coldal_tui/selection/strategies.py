@@ -1,7 +1,7 @@
 """Strategies by name: functions of a pool that return picks with the terms behind each.
 
 Another package adds one through the entry point group ``coldal_tui.strategies``, whose entries name
-objects of the class ``Strategy``. Its picks are checked each time before anybody uses them.
+objects of the class ``Strategy``. Its picks are always checked before use.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Explainer = Callable[[Mapping[str, Any]], list[str]]
 class Selector(Protocol):
     """The one signature: up to ``batch`` picks from the pool, in rank order.
 
-    ``seed`` decides everything random. ``alpha`` weighs entropy against diversity; strategies
-    that do neither leave it alone.
+    ``seed`` decides everything random. ``alpha`` weights entropy against diversity; other
+    strategies ignore it.
     """
 
     def __call__(self, pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]: ...
@@ -44,12 +44,12 @@ class Selector(Protocol):
 
 @dataclass(frozen=True)
 class Strategy:
-    """A named rule; ``rounds`` it suits, what it ``needs`` in the pool, one line about it.
+    """A named rule: the ``rounds`` it suits, the pool fields it ``needs``, a one-line description.
 
-    ``clusterer``: the strategy works in clusters of its own, of the embeddings and not of the
-    map; a pool whose clusters were not made by it is clustered anew. ``explain`` puts the terms of
-    a pick into words for ``why``, which shows the bare numbers without. ``package`` is the one that
-    brings it, empty for those of coldal-tui.
+    ``clusterer``: the strategy uses its own clusters, of the embeddings instead of the map; a pool
+    with other clusters is clustered again. ``explain`` puts the terms of a pick into words for
+    ``why``, which else shows the plain numbers. ``package`` is the package that provides it, empty
+    for coldal-tui.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Strategy:
             picks = list(self.select(pool, batch, seed=seed, alpha=alpha))
         except ColdalError:
             raise
-        except Exception as error:  # anybody's code
+        except Exception as error:  # third-party code
             raise self._fault(plugins.reason(error)) from error
         problem = wrong_picks(picks, pool, batch)
         if problem:
@@ -134,7 +134,7 @@ def register(
 
 
 def strategies(rounds: Rounds | None = None) -> list[Strategy]:
-    """All strategies, or those that suit cold or active rounds, by name; plug-ins among them."""
+    """All strategies, or those for cold or active rounds, by name; plug-ins included."""
     known = {**_outside().working, **_REGISTRY}
     found = sorted(known.values(), key=lambda strategy: strategy.name)
     return [strategy for strategy in found if rounds is None or rounds in strategy.rounds]
@@ -146,7 +146,7 @@ def strategy(name: str, rounds: Rounds | None = None) -> Strategy:
     Raises
     ------
     UsageError : unknown, or not for such rounds.
-    ColdalError : it is a plug-in's, and it can't be loaded (``plug-in``).
+    ColdalError : the strategy's plug-in can't be loaded (``plug-in``).
     """
     found = _REGISTRY.get(name) or _plugin(name)
     if found is None:
@@ -165,25 +165,25 @@ def strategy(name: str, rounds: Rounds | None = None) -> Strategy:
 
 
 def plugin_failures() -> tuple[plugins.PluginFailure, ...]:
-    """The installed strategies of other packages that can't be used, and why."""
+    """Installed strategies of other packages that can't be loaded, and why."""
     return _outside().failures
 
 
 def plugin_words(name: str, terms: Mapping[str, Any]) -> list[str]:
-    """Why another package's strategy made a pick, in its own words; empty where it has none.
+    """A plug-in strategy's own explanation of a pick; empty when it has none.
 
-    None either where it fails or is not installed any more: the numbers of the pick are kept.
+    Also empty when it fails or is no longer installed: the numbers of the pick are kept.
     """
     try:
         found = _plugin(name)
         said = found.explain(terms) if found is not None and found.explain is not None else []
         return [str(sentence) for sentence in said]
-    except Exception:  # anybody's code; a screen must not fall over it
+    except Exception:  # third-party code; a screen must not fail because of it
         return []
 
 
 def as_strategy(loaded: object) -> Strategy:
-    """What a plug-in's entry names; TypeError where it is no strategy."""
+    """The strategy that a plug-in's entry names; TypeError when it is not a strategy."""
     if not isinstance(loaded, Strategy):
         raise TypeError("it is no coldal_tui.selection.strategies.Strategy")
     wrong = [one for one in loaded.rounds if one not in get_args(Rounds)]
@@ -212,7 +212,7 @@ def _plugin(name: str) -> Strategy | None:
 
 
 def _of(entry: EntryPoint, found: Strategy) -> Strategy:
-    """The strategy under the name of its entry, as it is asked for."""
+    """The strategy renamed to its entry's name, by which users select it."""
     return replace(found, name=entry.name, package=plugins.package_of(entry) or entry.value)
 
 
@@ -417,7 +417,7 @@ def _random_stratified(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
 
 
 def _unweighed(select: Callable[[Pool, int, int], list[Pick]]) -> Selector:
-    """The selector of a function of pool, batch and seed."""
+    """A selector from a function of pool, batch and seed (without ``alpha``)."""
 
     def made(pool: Pool, batch: int, *, seed: int, alpha: float) -> list[Pick]:
         return select(pool, batch, seed)

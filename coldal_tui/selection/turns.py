@@ -1,4 +1,4 @@
-"""Which scans may be picked at a step: candidates, and with one scan a patient their patients."""
+"""Which scans may be picked at a step, also with at most one scan per patient."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from coldal_tui.selection.pool import Mask, Pool
 
 
 class Turns:
-    """What is left of the candidates while they are picked from.
+    """The remaining candidates during a selection.
 
-    With ``patients`` (N,) int, a scan is open while nobody of its patient is covered or picked;
-    once every patient with a candidate is, all that is left is open. Without, every candidate
-    that was not picked is open.
+    With ``patients`` (N,) int, a scan is open while no scan of its patient is covered or picked;
+    once every patient with a candidate has one, all remaining candidates are open. Without
+    ``patients``, every candidate that was not picked is open.
     """
 
     def __init__(
@@ -33,19 +33,19 @@ class Turns:
 
     @classmethod
     def of(cls, pool: Pool) -> Turns:
-        """The turns of a pool's candidates."""
+        """The ``Turns`` of a pool's candidates."""
         return cls(pool.candidate, pool.covered, pool.patients)
 
     @property
     def open(self) -> Mask:
-        """(N,) bool, the scans that may be picked now; not to be written to.
+        """(N,) bool, the scans that may be picked now; read-only.
 
         The same array as long as scans only close: it is a new one when scans open again.
         """
         return self._first if self._waiting else self._left
 
     def take(self, index: int) -> None:
-        """A scan is picked."""
+        """Mark a scan as picked."""
         self._left[index] = False
         if self._waiting:
             patient = int(self._patient[index])

@@ -1,4 +1,4 @@
-"""Validation patients: drawn at random per cluster, one scan of each queued, none ever trains."""
+"""Draws validation patients per cluster; one scan of each is queued, none is trained on."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class _Patient:
 
 
 def default_validation_count(round0_size: int) -> int:
-    """A fifth of round 0, rounded up, at least 2, but never all of it: one scan must train."""
+    """A fifth of round 0, rounded up, at least 2, but never all: one scan is for training."""
     return max(0, min(max(2, -(-round0_size // 5)), round0_size - 1))
 
 
 def most_validation(patients: Sequence[str], candidate: Mask, training: Mask | None = None) -> int:
-    """How many patients may be kept for validation: a fifth of those with a scan to pick.
+    """The most patients for validation: a fifth of those with a candidate scan.
 
     Rounded up and at least 2, but one patient is always left, so that a small pool keeps its
     scans to train on. ``training`` as in ``draw_validation``; all (N,), in index order.
@@ -58,10 +58,10 @@ def draw_validation(
     number); patients are drawn without replacement in their cluster, then one of the patient's
     candidate scans. The order spreads clusters evenly, as ranks of the cold start do.
 
-    ``training`` marks scans that train or will (labelled, queued): their patients are never
-    drawn, since no split cuts through a patient.
+    ``training`` marks scans in the training set or queued for it: their patients are never drawn,
+    so that no split separates a patient's scans.
 
-    Fewer than ``count`` are returned (compare lengths, and say so) when there are not that many
+    Fewer than ``count`` are returned (compare lengths, and tell the user) when there are too few
     patients: one patient with a candidate is always left to train on.
 
     Raises UsageError for a negative count.
@@ -88,7 +88,7 @@ def draw_validation(
 
 
 def interleave(picks: Sequence[Item], validation: Sequence[Item]) -> list[Item]:
-    """Both lists in one ranking, each in its own order and evenly spread.
+    """Merge both lists into one ranking, each in its order and evenly spread.
 
     The i-th of n stands at (i - 1/2) / n of the way; at the same place, ``picks`` come first.
     """
@@ -113,7 +113,7 @@ def _patients(
 def _split(
     found: list[_Patient], patients: Sequence[str], training: Mask | None
 ) -> tuple[list[_Patient], list[_Patient]]:
-    """Patients that may be drawn, and those that already train."""
+    """Patients that may be drawn, and those already in training."""
     taken = set() if training is None else {patients[n] for n in np.flatnonzero(training).tolist()}
     free = [patient for patient in found if patient.name not in taken]
     return free, [patient for patient in found if patient.name in taken]

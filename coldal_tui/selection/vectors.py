@@ -1,4 +1,4 @@
-"""Embeddings as selection uses them: rows of length 1, clusters of them, blocks of products."""
+"""Embeddings for selection: unit rows, their clusters, and blockwise products."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TILE_ROWS = 1024
 def unit_rows(pool: Pool, index: Indices) -> Rows:
     """The L2-normalised embeddings of some scans, (n, d); zero rows stay zero.
 
-    Raises ColdalError when the pool has none (``missing-input``) or they are not finite.
+    Raises ColdalError when the pool has no embeddings (``missing-input``) or they are not finite.
     """
     if pool.embeddings is None:
         raise ColdalError(
@@ -54,7 +54,7 @@ def population(pool: Pool) -> Indices:
 
 
 def tolerance(rows: Floats) -> float:
-    """How far distances of unit rows in tiles may be off, but for those of nearly equal rows.
+    """The error bound for distances of unit rows in tiles, except for nearly equal rows.
 
     ``rows`` is (N, d) float.
     """
@@ -98,8 +98,8 @@ def _squares(rows: Floats) -> Floats64:
 def kmeans(rows: Rows, k: int, seed: int) -> tuple[Labels, Floats64]:
     """(n,) clusters of (n, d) rows, cluster 0 the largest, and the clusters' means (k', d).
 
-    Lloyd's algorithm from k-means++ starts on at most as many clusters as there are distinct
-    rows. One thread, so that the seed decides everything.
+    Lloyd's algorithm from k-means++ starts on at most as many clusters as there are distinct rows.
+    It uses one thread, so that the result depends only on the seed.
     """
     from sklearn.cluster import KMeans
 
@@ -108,7 +108,7 @@ def kmeans(rows: Rows, k: int, seed: int) -> tuple[Labels, Floats64]:
     with single_thread():
         model = KMeans(k, n_init=starts, random_state=seed32(seed)).fit(rows)
     labels = by_size(np.asarray(model.labels_, dtype=np.int64))
-    # Summed in the order of the rows: which centre is nearest must not hang on a library's sums.
+    # Summed in the order of the rows: the nearest centre must not depend on a library's sums.
     means = np.zeros((int(labels.max()) + 1, rows.shape[1]))
     for cluster in range(len(means)):
         means[cluster] = rows[labels == cluster].mean(axis=0, dtype=np.float64)
@@ -116,7 +116,7 @@ def kmeans(rows: Rows, k: int, seed: int) -> tuple[Labels, Floats64]:
 
 
 def choose_row_clusters(embeddings: Floats, max_k: int, seed: int) -> Clustering:
-    """Step 3 of the cold start on (N, d) embeddings, L2-normalised, in place of the map.
+    """Step 3 of the cold start on (N, d) L2-normalised embeddings instead of the map.
 
     The rules of ``choose_clusters``: k from 2 to min(max_k, 30, distinct rows - 1) by the mean
     silhouette, ties to the smaller k. Above 5,000 rows the silhouette is estimated on 2,000.

@@ -1,1 +1,1 @@
-"""Replays of labelling on data that has masks: what is replayed, how it is told. No pixels here."""
+"""Simulated labeling on data that has masks: design, results and reports. Reads no pixels."""

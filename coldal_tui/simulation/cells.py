@@ -1,4 +1,4 @@
-"""Finished cells on disk: one JSON file each, whole or not there, and checked when read."""
+"""Finished cells on disk: one JSON file each, written atomically and checked when read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETUP_FILE = "setup.json"
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One class on one test scan; distances in ``unit`` (mm, or px where no spacing is known)."""
+    """One class on one test scan; distances in ``unit`` (mm, or px when no spacing is known)."""
 
     dice: float
     hd: float
@@ -26,7 +26,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class SetupScan(msgspec.Struct, frozen=True):
-    """A scan whose mask is known; only what is ``embedded`` may be picked."""
+    """A scan whose mask is known; it may be picked only if it is ``embedded``."""
 
     scan_id: str
     patient_id: str
@@ -34,7 +34,7 @@ class SetupScan(msgspec.Struct, frozen=True):
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What all cells of one folder have in common; ``setup`` is the hash of it."""
+    """The setup shared by all cells of one folder; ``setup`` is its hash."""
 
     setup: str
     project: str
@@ -50,9 +50,12 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How unsure a model is about a scan: the mean entropy of its pixels, that of its foreground
-    and along its outlines, and that of each class. ``bald`` where an ensemble was trained for it;
-    ``features`` of the model where they were asked for."""
+    """A model's uncertainty about a scan, as mean entropies.
+
+    ``entropy`` is over all pixels, ``foreground`` over the foreground, ``boundary`` along the
+    outlines, and ``class_entropy`` of each class. ``bald`` is set when an ensemble was trained for
+    it, ``features`` of the model when they were requested.
+    """
 
     entropy: float
     class_entropy: tuple[float, ...] = ()
@@ -63,12 +66,12 @@ class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """What one cell did and what came of it.
+    """The work and the results of one cell.
 
     ``train`` and ``picks`` (of this round alone) are in the order of picking. ``scans`` is test
     scan → class → measures. ``foreground`` is the share of the pool's foreground that the labels
-    hold. ``scores`` of the scans that may still be picked are there where rounds go on from this
-    cell. ``seconds`` of each part of the work. ``made`` says by what: versions, device.
+    hold. ``scores`` are those of the remaining candidates, if further rounds continue from this
+    cell. ``seconds``: the time of each part of the work. ``made``: versions and device.
     """
 
     id: CellId
@@ -103,7 +106,7 @@ def cell_file(folder: Path, cell: CellId) -> Path:
 
 
 def write_cell(folder: Path, cell: Cell) -> None:
-    """Put a finished cell below the simulation's folder, atomically."""
+    """Write a finished cell to the simulation's folder, atomically."""
     content = msgspec.json.encode(cell)
     sealed = _Sealed(hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
     path = cell_file(folder, cell.id)
@@ -112,7 +115,7 @@ def write_cell(folder: Path, cell: Cell) -> None:
 
 
 def read_cell(folder: Path, wanted: CellId) -> Cell | None:
-    """A finished cell; None when there is none, or the file is damaged or of another cell."""
+    """A finished cell; None when it is missing, damaged or another cell's."""
     try:
         sealed = msgspec.json.decode(cell_file(folder, wanted).read_bytes(), type=_Sealed)
         if hashlib.sha256(sealed.cell).hexdigest() != sealed.sha256:
@@ -124,7 +127,7 @@ def read_cell(folder: Path, wanted: CellId) -> Cell | None:
 
 
 def read_setup(folder: Path) -> Setup | None:
-    """What the cells of a simulation's folder share; None when it is missing or damaged."""
+    """The setup of a simulation's folder; None when it is missing or damaged."""
     try:
         return msgspec.json.decode((folder / SETUP_FILE).read_bytes(), type=Setup)
     except (OSError, msgspec.MsgspecError):
@@ -132,7 +135,7 @@ def read_setup(folder: Path) -> Setup | None:
 
 
 def seed_folder(folder: Path, seed: int) -> Path:
-    """Where the split, the map and the clusters of one seed lie."""
+    """The folder with the split, the map and the clusters of one seed."""
     return folder / f"seed-{seed:03d}"
 
 
@@ -141,7 +144,7 @@ def split_file(folder: Path, seed: int) -> Path:
 
 
 def read_split(folder: Path, seed: int) -> Split | None:
-    """The split of a seed as it was used; None when there is none, or it is damaged."""
+    """The stored split of a seed; None when it is missing or damaged."""
     try:
         return msgspec.json.decode(split_file(folder, seed).read_bytes(), type=Split)
     except (OSError, msgspec.MsgspecError):

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 720, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 24, 44, 54
 _LEGEND_LINE = 18
 INK, FAINT = "#222222", "#d9d9d9"
-# Okabe and Ito's colours, which people of any colour vision tell apart; random is black.
+# Okabe and Ito's colours, distinguishable with any colour vision; random is black.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8a6d00")
 _MARKERS: tuple[Literal["circle", "square", "triangle", "diamond"], ...] = (
     "circle",
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Marker:
-    """Colour never stands alone: each series has a shape of its own."""
+    """The marker of a series: its shape distinguishes it, too, not only its colour."""
 
     at: Point
     shape: Literal["circle", "square", "triangle", "diamond"]
@@ -99,7 +99,7 @@ def series_of(group: dict[str, Any], measure: str) -> list[Series]:
 
 
 def differences_of(group: dict[str, Any]) -> list[Series]:
-    """Each arm's Dice less that of random, with the interval that its verdict comes from."""
+    """Each arm's Dice minus that of random, with the interval that its verdict is based on."""
     found = []
     for arm in group["arms"]:
         stats = [(point["labels"], point.get("minus_random")) for point in arm["points"]]
@@ -116,7 +116,7 @@ def differences_of(group: dict[str, Any]) -> list[Series]:
 def draw(
     curves: Sequence[Series], title: str, y_label: str, *, level: tuple[str, float] | None = None
 ) -> Picture:
-    """Curves with intervals over label counts; ``level`` is a dashed line of its own name."""
+    """Curves with intervals over label counts; ``level`` is a named dashed line."""
     x_values = sorted({point[0] for one in curves for point in one.points})
     y_values = [value for one in curves for point in one.points for value in point[1:]]
     if level is not None:
@@ -153,12 +153,12 @@ def style_of(curves: Sequence[Series], number: int) -> Style:
         return Style(INK, "circle", dashed=True, filled=False)
     place = sum(one.name != "random" for one in curves[:number])
     colour = _COLOURS[place % len(_COLOURS)]
-    # Seven colours and four shapes: 28 arms before one looks like another.
+    # Seven colours and four shapes distinguish 28 arms.
     return Style(colour, _MARKERS[place % len(_MARKERS)], dashed=False, filled=True)
 
 
 class _Frame:
-    """Where values lie in the picture."""
+    """Converts values to positions in the picture."""
 
     def __init__(self, x_values: Sequence[float], ticks: Sequence[float], bottom: int) -> None:
         self._x = (x_values[0], x_values[-1])
@@ -198,7 +198,7 @@ def _axes(
 
 
 def _curve(frame: _Frame, one: Series, number: int, count: int, style: Style) -> list[Shape]:
-    # Intervals at the same label count stand side by side.
+    # Draw intervals at the same label count side by side.
     aside = (number - (count - 1) / 2) * 7
     shapes: list[Shape] = []
     places = []

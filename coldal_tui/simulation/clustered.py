@@ -1,4 +1,4 @@
-"""Means whose seeds and test patients both vary: variance, intervals, tests, what could be seen.
+"""Means over seeds and test patients: two-way clustered variance, intervals, tests and power.
 
 Pure functions on arrays. Axes: S seeds, P test patients.
 """
@@ -24,11 +24,11 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and test scans, and how far chance moves it.
+    """A mean over seeds and test scans, and its variance.
 
-    ``seed_variance`` and ``patient_variance`` add up to the variance of ``mean``: what drawing
-    other seeds, and what drawing other patients, would change. The first shrinks with more seeds,
-    the second does not.
+    ``seed_variance`` and ``patient_variance`` add up to the variance of ``mean``: the parts due to
+    the choice of seeds and to the choice of patients. The first shrinks with more seeds, the second
+    does not.
     """
 
     mean: float
@@ -39,23 +39,23 @@ class Estimate:
 
     @property
     def error(self) -> float:
-        """The standard error; NaN where one seed of one patient says nothing about chance."""
+        """The standard error; NaN for one seed with one patient, which give no variance."""
         return math.sqrt(self.seed_variance + self.patient_variance)
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: seeds less one; of a single seed, patients less one."""
+        """Degrees of freedom: seeds minus one; for a single seed, patients minus one."""
         return (self.seeds if self.seeds > 1 else self.patients) - 1
 
     def interval(self) -> tuple[float, float]:
-        """Both ends of the 95 % interval; of a single seed over its test patients alone."""
+        """The 95 % interval; for a single seed, over its test patients only."""
         if self.freedom < 1:
             return math.nan, math.nan
         reach = _quantile((1 + CONFIDENCE) / 2, self.freedom) * self.error
         return self.mean - reach, self.mean + reach
 
     def p(self) -> float:
-        """Two-sided p that the true mean is 0; 1 of a single seed, which can't be tested."""
+        """Two-sided p for a true mean of 0; 1 for a single seed, which can't be tested."""
         from scipy.special import stdtr
 
         if self.seeds < 2 or abs(self.mean) < _ROUNDING:
@@ -65,9 +65,9 @@ class Estimate:
         return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
     def visible(self, seeds: int | None = None) -> float | None:
-        """The smallest true difference that four studies in five of ``seeds`` seeds would show.
+        """The smallest true difference detected with 80 % power by ``seeds`` seeds.
 
-        By default of as many seeds as there are. None of fewer than two, here or there.
+        By default the number of seeds here. None when either number is below two.
         """
         wanted = self.seeds if seeds is None else seeds
         if self.seeds < 2 or wanted < 2:
@@ -114,7 +114,7 @@ def _corrected(sums: Floats, groups: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """p values adjusted for how many there are (Holm 1979), in their own order."""
+    """p values adjusted for multiple testing (Holm 1979), in the given order."""
     order = sorted(range(len(ps)), key=lambda n: ps[n])
     found, least = [0.0] * len(ps), 0.0
     for rank, n in enumerate(order):
@@ -124,7 +124,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def verdict(mean: float, p: float) -> str:
-    """``better`` or ``worse`` where the adjusted p is below 0.05, else ``undecided``."""
+    """``better`` or ``worse`` when the adjusted p is below 0.05, else ``undecided``."""
     if p >= LEVEL:
         return "undecided"
     return "better" if mean > 0 else "worse"

@@ -1,4 +1,4 @@
-"""Arms of a group against each other: paired differences, one test everywhere, labels saved."""
+"""Compares the arms of a group: paired differences, one common test, labels saved."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _MOST_STEPS = 200
 
 
 def stat(found: Estimate) -> Document:
-    """``mean``, ``low``, ``high``; None for what is not known."""
+    """``mean``, ``low``, ``high``; None for unknown values."""
     low, high = found.interval()
     return {"mean": number(found.mean), "low": number(low), "high": number(high)}
 
 
 def number(value: Any) -> float | None:
-    """What is no number becomes None."""
+    """A number; None for NaN and infinity."""
     return None if math.isnan(float(value)) else float(value)
 
 
 def differences(found: Mapping[int, Estimate]) -> dict[int, Document]:
-    """Arms less random: each with its interval, p (Holm over these arms) and verdict."""
+    """Arms minus random: each with its interval, p (Holm over these arms) and verdict."""
     adjusted = holm([one.p() for one in found.values()])
     return {
         a: stat(one) | {"p": p, "verdict": verdict(one.mean, p), "visible": one.visible()}
@@ -38,7 +38,7 @@ def differences(found: Mapping[int, Estimate]) -> dict[int, Document]:
 
 
 def at_count(outcomes: Outcomes, b: int, baseline: int) -> dict[int, Document]:
-    """Every arm less random at label count ``b``."""
+    """Every arm minus random at label count ``b``."""
     others = [a for a in range(len(outcomes.sums)) if a != baseline]
     return differences({a: gap(outcomes, a, baseline, b) for a in others})
 
@@ -46,7 +46,7 @@ def at_count(outcomes: Outcomes, b: int, baseline: int) -> dict[int, Document]:
 def over_counts(
     outcomes: Outcomes, counts: Sequence[int], labels: Sequence[int], baseline: int
 ) -> dict[int, Document]:
-    """Every arm less random, averaged over the label counts at the places ``counts``."""
+    """Every arm minus random, averaged over the label counts with the indices ``counts``."""
     return differences(gaps_over_counts(outcomes, counts, labels, baseline))
 
 
@@ -62,7 +62,7 @@ def gaps_over_counts(
 
 
 def gap(outcomes: Outcomes, a: int, other: int, b: int) -> Estimate:
-    """One arm less another at label count ``b``, paired by seed and test scan."""
+    """One arm minus another at label count ``b``, paired by seed and test scan."""
     return outcomes.of(outcomes.sums[a, b] - outcomes.sums[other, b])
 
 
@@ -71,7 +71,7 @@ def beaten(outcomes: Outcomes, counts: Sequence[int], baseline: int) -> Floats:
 
     The form of Ash et al. ("Deep batch active learning by diverse, uncertain gradient lower
     bounds", ICLR 2020) and of nnActive, with the test of this report: clustered by seed and
-    patient, Holm over the arms where one of the pair is random, and over the other pairs.
+    patient, Holm over the pairs with random, and separately over the other pairs.
     """
     arms = len(outcomes.sums)
     matrix = np.zeros((arms, arms))
@@ -93,9 +93,10 @@ def random_needs(
 ) -> Document:
     """The labels at which random reaches the Dice of arm ``a`` with its ``b``-th label count.
 
-    ``curve`` is random alone at ``labels``, on the same seeds and scans. ``labels`` in the answer
-    is where its monotone curve gets there; ``low`` and ``high`` hold every count at which the
-    test does not tell random, interpolated linearly, from the arm. None: more than ``most``.
+    ``curve`` is random alone at ``labels``, on the same seeds and scans. ``labels`` in the result
+    is where its monotone curve reaches it; ``low`` to ``high`` contains every count at which the
+    test finds no difference between random, interpolated linearly, and the arm. None: more than
+    ``most``.
     """
     wanted = outcomes.means[a, b]
     point = float(labels_needed(wanted, curve.means[0], labels))
@@ -133,9 +134,9 @@ def _between(curve: Outcomes, labels: Sequence[int], count: float) -> Floats:
 
 
 def visible(gaps: Mapping[int, Estimate]) -> Document | None:
-    """The smallest difference from random that these cells show, and those of more seeds would.
+    """The smallest detectable difference from random, for these cells and for more seeds.
 
-    The largest over the arms: ``now``, and ``seeds`` (count → difference). None of one seed.
+    The maximum over the arms: ``now``, and ``seeds`` (count → difference). None for one seed.
     """
     now = [one.visible() for one in gaps.values()]
     known = [value for value in now if value is not None]
@@ -156,10 +157,10 @@ def by_kind(
     counts: Sequence[int],
     baseline: int,
 ) -> Document:
-    """Dice by a column of the scans' metadata: of each kind, and over all kinds alike.
+    """Dice by a metadata column: of each kind, and averaged over kinds with equal weight.
 
     ``mean`` is over the kinds that a seed tests, each with the same weight; ``worst`` is the kind
-    with the least Dice of an arm. Scans without a value are the kind ``–``.
+    with an arm's lowest Dice. Scans without a value form the kind ``–``.
     """
     kinds = sorted({kind_of.get(scan_id, "–") for tested in grid.tested for scan_id in tested})
     sizes = [
@@ -199,7 +200,7 @@ def by_kind(
 
 
 def _of_kind(grid: Grid, value: Value, kind_of: Mapping[str, str], kind: str) -> Floats:
-    """(A, B): the mean over all test scans of one kind, of all seeds."""
+    """(A, B): the mean over all test scans of one kind and all seeds."""
 
     def only(seed: int, scan_id: str) -> float:
         return float(kind_of.get(scan_id, "–") == kind)

@@ -1,4 +1,4 @@
-"""What a simulation replays: arms, label counts, rounds and seeds, and the cells they make."""
+"""The design of a simulation: arms, label counts, rounds, seeds, and the resulting cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RANDOM = "random"
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """A strategy of the rounds after the first; ``alpha`` where it weighs entropy by it."""
+    """A strategy of the rounds after the first; ``alpha`` if it weights entropy by it."""
 
     strategy: str
     alpha: float | None = None
@@ -27,11 +27,11 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class CellId(msgspec.Struct, frozen=True):
-    """One training and what is measured of it.
+    """One training and its evaluation.
 
     ``labels`` counts all labelled scans, validation among them; 0 for the whole pool. A cell of
-    round 1 or later goes on from the cell ``before``; the rounds of all arms start from the same
-    first queue: ``round0`` scans picked by the strategy ``start``.
+    round 1 or later continues the cell ``before``; the rounds of all arms start from the same first
+    queue: ``round0`` scans picked by the strategy ``start``.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class CellId(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Unique, and safe as a file name."""
+        """A unique name, valid as a file name."""
         seed = f"s{self.seed:03d}-{self.group}"
         if self.group == "full":
             return seed
@@ -68,7 +68,7 @@ class CellId(msgspec.Struct, frozen=True):
 
     @property
     def before(self) -> CellId | None:
-        """The cell whose labels and model this one goes on from."""
+        """The cell whose labels and model this one continues."""
         if self.round == 0:
             return None
         if self.round == 1:
@@ -97,7 +97,7 @@ class Design(msgspec.Struct, frozen=True):
     further: tuple[int, ...] = ()
 
     def cells(self, seed: int) -> list[CellId]:
-        """The cells of one seed, each after the one that it goes on from."""
+        """The cells of one seed, each after the one that it continues."""
         return list(dict.fromkeys(self._cells(seed)))
 
     def all_cells(self) -> list[CellId]:
@@ -117,12 +117,12 @@ class Design(msgspec.Struct, frozen=True):
             yield CellId(seed, "full")
 
     def cold_cells(self, seed: int, strategy: str, labels: int) -> tuple[CellId, ...]:
-        """The cells of a first queue: one, and of ``random`` one for each draw."""
+        """The cells of a first queue: one, or for ``random`` one per draw."""
         count = self.draws if strategy == RANDOM else 1
         return tuple(CellId(seed, "cold", strategy, labels, draw=n) for n in range(count))
 
     def active_cells(self, seed: int, arm: Arm, number: int) -> tuple[CellId, ...]:
-        """The cells of one round of an arm; round 0 is the first queue that all arms share."""
+        """The cells of one round of an arm; round 0 is the first queue, shared by all arms."""
         if number == 0:
             return (CellId(seed, "cold", self.start, self.round0),)
         first = CellId(
@@ -139,11 +139,11 @@ class Design(msgspec.Struct, frozen=True):
         return tuple(msgspec.structs.replace(first, draw=n) for n in range(count))
 
     def active_cell(self, seed: int, arm: Arm, number: int) -> CellId:
-        """The cell of one round of an arm; of ``random`` that of its first draw."""
+        """The cell of one round of an arm; for ``random`` that of its first draw."""
         return self.active_cells(seed, arm, number)[0]
 
     def curves(self, group: Group, seed: int) -> dict[str, list[tuple[CellId, ...]]]:
-        """The cells of each arm of a group, by label count; several where an arm is drawn."""
+        """The cells of each arm of a group, by label count; several when an arm is random."""
         if group == "cold":
             counts = self.label_counts("cold")
             return {name: [self.cold_cells(seed, name, n) for n in counts] for name in self.cold}
@@ -172,16 +172,16 @@ class Design(msgspec.Struct, frozen=True):
 
     @property
     def largest(self) -> int:
-        """The most labels of any cell, but for the whole pool."""
+        """The most labels of any cell, except the whole pool."""
         counts = [*self.budgets, *self.further]
         counts += self.label_counts("active") if self.active else []
         return max(counts, default=0)
 
     def share(self, part: int, of: int) -> list[CellId]:
-        """The cells of part ``part`` (from 0) of ``of``, as even as chains of rounds allow.
+        """The cells of part ``part`` (from 0) of ``of``, as evenly as chains of rounds allow.
 
-        Seeds stay together while there are enough of them. Beyond that the arms of one seed are
-        parted, and each part makes the first queue that its rounds start from by itself.
+        Seeds stay together while there are enough of them. With more parts than seeds, the arms of
+        one seed are divided, and each part repeats the first queue for its rounds.
         """
         if of <= len(self.seeds):
             seeds = self.seeds[part::of]
@@ -190,7 +190,7 @@ class Design(msgspec.Struct, frozen=True):
         return list(dict.fromkeys(cell for chain in chains[part::of] for cell in chain))
 
     def _chains(self, seed: int) -> list[list[CellId]]:
-        """Cells that need each other, in order; what needs nothing is a chain of its own."""
+        """Chains of dependent cells, in order; an independent cell is a chain by itself."""
         active = [
             [cells[draw % len(cells)] for cells in rounds]
             for arm in self.active
@@ -204,10 +204,9 @@ class Design(msgspec.Struct, frozen=True):
 class SplitRule(msgspec.Struct, frozen=True):
     """How the scans of a simulation are divided.
 
-    ``test_patients``, where there are any, are the test set of every seed; else ``test_fraction``
-    of the patients are drawn for each. ``validation`` is how many patients are drawn from the
-    others; one scan of each is labelled for validation and the rest of theirs is used for
-    nothing.
+    ``test_patients``, if given, are the test set of every seed; else ``test_fraction`` of the
+    patients are drawn for each seed. ``validation`` is the number of patients drawn from the
+    others; one scan of each is labelled for validation and their other scans are not used.
     """
 
     validation: int
@@ -216,9 +215,9 @@ class SplitRule(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """The division of one seed, as it is kept beside the results: scan ids, each in order.
+    """The split of one seed, as stored with the results: scan ids, each list in order.
 
-    ``pool`` may be picked and trained on; ``validation`` watches the training; ``unused`` are
+    ``pool`` may be picked and trained on; ``validation`` monitors the training; ``unused`` are
     further scans of validation patients, and scans without an embedding.
     """
 

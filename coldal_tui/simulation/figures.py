@@ -1,4 +1,4 @@
-"""The numbers of a comparison: means, areas under curves, efficiency, labels that are needed.
+"""The measures of a comparison: means, areas under curves, efficiency, labels needed.
 
 Pure functions on arrays. Axes: A arms, B label counts, S seeds, P test patients.
 """
@@ -25,8 +25,7 @@ class Outcomes:
     """One measure of every arm at every label count, on the same test scans.
 
     ``sums`` is (A, B, S, P): the measure summed over a patient's scans, for each seed. ``counts``
-    is (S, P): how many scans of a patient a seed tests on (or their summed weight); 0 where it
-    does not.
+    is (S, P): how many scans of a patient a seed tests on (or their summed weight); 0 when none.
     """
 
     sums: Floats
@@ -43,15 +42,15 @@ class Outcomes:
         return np.asarray(self.seed_means.mean(axis=2), dtype=np.float64)
 
     def of(self, sums: Floats) -> Estimate:
-        """The estimate of (S, P) ``sums``: those of one cell, or any linear combination."""
+        """The estimate for (S, P) ``sums`` of one cell, or any linear combination of cells."""
         return estimate(sums, self.counts)
 
 
 def aubc(values: Floats, labels: Sequence[int]) -> Floats:
-    """Area under (…, B) values over the label counts, by trapezia, over the range: (…).
+    """Area under (…, B) values over the label counts (trapezoidal rule) / their range: (…).
 
-    A constant curve has its own value (Zhan et al., IJCAI 2021; nnActive's ``compute_auc``, but
-    on the label counts themselves). With one label count: that value.
+    The area of a constant curve is its value (Zhan et al., IJCAI 2021; nnActive's ``compute_auc``,
+    but on the label counts themselves). With one label count: that value.
     """
     if len(labels) == 1:
         return np.asarray(values[..., 0], dtype=np.float64)
@@ -60,7 +59,7 @@ def aubc(values: Floats, labels: Sequence[int]) -> Floats:
 
 
 def spread(seed_means: Floats) -> Floats:
-    """Standard deviation (n − 1) over the last axis; NaN of a single seed."""
+    """Standard deviation (n − 1) over the last axis; NaN for a single seed."""
     if seed_means.shape[-1] < 2:
         return np.full(seed_means.shape[:-1], np.nan)
     return np.asarray(seed_means.std(axis=-1, ddof=1), dtype=np.float64)
@@ -97,8 +96,8 @@ def rising(values: Floats) -> Floats:
 def labels_needed(wanted: Floats, curve: Floats, labels: Sequence[int]) -> Floats:
     """How many labels a curve (…, B) needs to reach the values ``wanted`` (…).
 
-    The curve is made monotone (``rising``) and interpolated linearly. Infinite where it never
-    gets there within its label counts; where it is there from the first, the first (the true
+    The curve is made monotone (``rising``) and interpolated linearly. Infinite when it is not
+    reached within the label counts; the first count when it is reached from the start (the true
     number may be smaller).
     """
     x = np.asarray(labels, dtype=np.float64)
@@ -120,11 +119,11 @@ def foreground_efficiency(
 ) -> float | None:
     """nnActive's FG-Eff (arXiv 2511.19183): how fast an arm closes the gap to full labelling.
 
-    The γ of ``dice = full − (full − start)·exp(−γ·(foreground − start))`` by least squares over
-    all points of an arm, where ``foreground`` is the share (0 to 1) of the pool's foreground that
-    the labels hold, ``start`` the (share, Dice) that all arms start from, and ``full`` the Dice
-    of training on the whole pool. None where full labelling is no better than the start, or no
-    point lies beyond the start.
+    The γ of ``dice = full − (full − start)·exp(−γ·(foreground − start))`` by least squares over all
+    points of an arm, where ``foreground`` is the share (0 to 1) of the pool's foreground that the
+    labels hold, ``start`` the (share, Dice) that all arms start from, and ``full`` the Dice of
+    training on the whole pool. None when full labelling is no better than the start, or no point is
+    beyond the start.
     """
     x, gap = foreground - start[0], full - start[1]
     if gap <= 0 or not np.any(x > 0):

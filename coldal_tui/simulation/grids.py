@@ -1,4 +1,4 @@
-"""Finished cells as a grid of arms, label counts and seeds, and one measure of it as arrays."""
+"""Arranges finished cells as a grid of arms, label counts and seeds; measures as arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Weight = Callable[[int, str], float]
 class Grid:
     """The cells of a group as arms × label counts × seeds, and the axes of its outcomes.
 
-    An arm that is drawn several times in a split has several cells there: its value is their mean.
+    A random arm with several draws per split has several cells there: its value is their mean.
     """
 
     arms: tuple[str, ...]
@@ -34,7 +34,7 @@ class Grid:
     """Of each seed: test scan → patient, of those that every cell of the seed has measured."""
 
     def outcomes(self, value: Value, weight: Weight | None = None) -> Outcomes:
-        """A measure of every arm, label count, seed and patient; ``weight`` of each scan (1)."""
+        """A measure of every arm, label count, seed and patient; ``weight`` per scan (or 1)."""
         place = {name: n for n, name in enumerate(self.patients)}
         shape = len(self.arms), len(self.labels), len(self.seeds), len(place)
         sums, counts = np.zeros(shape), np.zeros(shape[2:])
@@ -50,7 +50,7 @@ class Grid:
         return Outcomes(sums, counts)
 
     def each(self, value: Callable[[Cell], float]) -> Floats:
-        """(A, B, S) of what a whole cell has one of."""
+        """(A, B, S) values of a quantity that each cell has once."""
         return np.array(
             [
                 [
@@ -63,7 +63,7 @@ class Grid:
 
     @property
     def unit(self) -> str | None:
-        """The unit of all distances; None where scans with and without spacing are mixed."""
+        """The unit of all distances; None when scans with and without spacing are mixed."""
         units = {
             one.unit
             for arm in self.cells
@@ -79,10 +79,10 @@ class Grid:
 def lay_out(
     group: Group, setup: Setup, design: Design, cells: Mapping[CellId, Cell]
 ) -> Grid | None:
-    """The cells of a group over the seeds that have all of them; None where no seed has.
+    """The grid of a group over the seeds that have all cells; None when no seed has.
 
-    An arm that no seed has finished is left out, so that it does not hide the others; without the
-    arm ``random`` there is nothing to compare with.
+    An arm that no seed has finished is left out, so that the other arms are still shown; without
+    the arm ``random`` there is nothing to compare with.
     """
     curves = {seed: design.curves(group, seed) for seed in design.seeds}
 

@@ -1,4 +1,4 @@
-"""One page in Markdown that authors can attach: the answer, the tables, how it was done."""
+"""A report page in Markdown for supplements: answer, tables and methods."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Ash et al. 2020)."""
 
 
 def page(results: Document, pictures: Sequence[tuple[str, str]] = ()) -> str:
-    """The report of a simulation; ``pictures`` are (file name, what it shows)."""
+    """The report of a simulation; ``pictures`` are (file name, caption)."""
     about = results["about"]
     lines = [f"# Would this have beaten random here? {about['project']}", ""]
     lines += [f"**{one}**\n" for one in headlines(results)]

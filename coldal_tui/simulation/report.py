@@ -25,9 +25,9 @@ _CHARTS = {"dice": "Dice", "hd95": "HD95"}
 
 
 def write_report(folder: Path, results: Document, cells: Mapping[CellId, Cell]) -> list[Path]:
-    """Write a report into ``folder``, over an earlier one; the files, the page first.
+    """Write a report to ``folder``, over an earlier one; return the files, the page first.
 
-    Raises ColdalError (code ``disk``) where the folder can't be written.
+    Raises ColdalError (code ``disk``) when the folder can't be written.
     """
     files: dict[str, bytes] = {}
     shown: list[tuple[str, str]] = []
@@ -51,7 +51,7 @@ def write_report(folder: Path, results: Document, cells: Mapping[CellId, Cell]) 
 
 
 def charts(results: Document) -> dict[str, tuple[str, Picture]]:
-    """File stem → what it shows, and the chart of it: Dice and HD95 of each group of arms."""
+    """File stem → caption and chart: Dice and HD95 of each group of arms."""
     found = {}
     for group, compared in results["groups"].items():
         for measure, name in _CHARTS.items():
@@ -98,7 +98,7 @@ def _point_rows(results: Document) -> Iterable[Sequence[Any]]:
 
 
 def _of_mean(point: Document, name: str, seeds: int) -> list[Any]:
-    """What is known of the mean over classes alone."""
+    """The columns that exist only for the mean over classes."""
     if name != "mean":
         return [None] * 11 + [seeds]
     gap = point.get("minus_random") or {}

@@ -1,4 +1,4 @@
-"""From finished cells to one document: means with intervals, comparisons, and what is missing."""
+"""Summarises finished cells in one document: means, intervals, comparisons, missing cells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MEASURES = ("dice", "hd", "hd95")
 
 
 def read_cells(folder: Path, design: Design, setup: str) -> dict[CellId, Cell]:
-    """The finished cells of a design, of this very setup."""
+    """The finished cells of a design with exactly this setup."""
     found = {cell: read_cell(folder, cell) for cell in design.all_cells()}
     return {id: cell for id, cell in found.items() if cell is not None and cell.setup == setup}
 
@@ -54,11 +54,11 @@ class Kinds:
 def summarise(
     setup: Setup, design: Design, cells: Mapping[CellId, Cell], kinds: Kinds | None = None
 ) -> Document:
-    """Everything there is to tell, in JSON types.
+    """Summarise all results, in JSON types.
 
-    ``groups`` has ``cold`` and ``active`` where the design has them, each over the seeds that
-    have all cells of the group: arms are compared on the same seeds alone. ``missing`` names the
-    cells that are not there. With ``kinds`` each group has Dice ``by_kind`` too.
+    ``groups`` has ``cold`` and ``active`` if the design has them, each over the seeds that have all
+    cells of the group: arms are compared on the same seeds only. ``missing`` names the missing
+    cells. With ``kinds`` each group has Dice ``by_kind`` too.
     """
     full = _full(setup, design, cells)
     groups = {}
@@ -98,9 +98,9 @@ def _full(setup: Setup, design: Design, cells: Mapping[CellId, Cell]) -> Documen
 
 @dataclass(frozen=True)
 class _Comparison:
-    """A group of arms with all measures; ``compared`` are the label counts where arms differ.
+    """A group of arms with all measures; ``compared`` are the label counts at which arms differ.
 
-    ``curve`` is random alone, at all label counts that it was measured at (``curve_labels``).
+    ``curve`` is random at all its label counts (``curve_labels``).
     """
 
     grid: Grid
@@ -251,7 +251,7 @@ def _comparison(
 
 
 def _start(group: Group, dice: Outcomes, foreground: Floats) -> tuple[float, float]:
-    """(share of foreground, Dice) that all arms start from.
+    """(Share of foreground, Dice) that all arms start from.
 
     The rounds share their first queue, as in nnActive. Arms of the first queue share the state
     before it: no label, and a Dice of 0.
@@ -262,7 +262,7 @@ def _start(group: Group, dice: Outcomes, foreground: Floats) -> tuple[float, flo
 
 
 def _ceiling(full: Document | None, seeds: Sequence[int]) -> float | None:
-    """Dice of training on the whole pool, on these seeds; None where one of them lacks it."""
+    """Dice of training on the whole pool, on these seeds; None when a seed lacks it."""
     if full is None or not all(str(seed) in full["by_seed"] for seed in seeds):
         return None
     return math.fsum(full["by_seed"][str(seed)] for seed in seeds) / len(seeds)
@@ -277,7 +277,7 @@ def _area(dice: Outcomes, a: int, labels: Sequence[int]) -> Document:
 
 
 def _made(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """By what the cells were made; more than one value where they were not made alike."""
+    """Versions and devices of the cells; several values when the cells differ."""
     found: dict[str, set[str]] = {}
     for cell in cells:
         for key, value in cell.made.items():

@@ -1,4 +1,4 @@
-"""Who is kept apart: test patients by chance or by a list; no split cuts through a patient."""
+"""Draws or lists test patients; no split separates a patient's scans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEST = 1
 def draw_test_patients(patients: Sequence[str], rule: SplitRule, seed: int) -> frozenset[str]:
     """The patients that a seed tests on; ``patients`` may name one as often as it has scans.
 
-    Raises ColdalError (code ``too-few-patients``) where not enough are left to learn from.
+    Raises ColdalError (code ``too-few-patients``) when too few are left to train on.
     """
     names = sorted(set(patients))
     if rule.test_patients:
@@ -41,7 +41,7 @@ def draw_test_patients(patients: Sequence[str], rule: SplitRule, seed: int) -> f
 
 
 def check_sizes(patients: Mapping[str, str], rule: SplitRule, seed: int, labels: int) -> None:
-    """Refuse a label count that the pool of a seed can't give.
+    """Refuse a label count above the pool size of a seed.
 
     ``patients`` is scan → patient. Raises ColdalError (code ``pool-too-small``).
     """

@@ -1,4 +1,4 @@
-"""The answer in words: would this have beaten random here? Never more than the interval says."""
+"""The results in words: which arms beat random, with no claim beyond the intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SMALL = 0.01
 
 
 def answers(results: Document) -> list[Document]:
-    """One for each arm but random: ``group``, ``arm``, ``verdict``, ``text``; numbers in each."""
+    """An answer per arm except random: ``group``, ``arm``, ``verdict``, ``text`` with numbers."""
     found = []
     for group, compared in results["groups"].items():
         for arm in compared["arms"]:
@@ -32,12 +32,12 @@ def answers(results: Document) -> list[Document]:
 
 
 def headlines(results: Document) -> list[str]:
-    """The answer of each group of arms in one or two sentences, and what it could have shown."""
+    """The result of each group in one or two sentences, and its detectable difference."""
     return [_headline(group, compared) for group, compared in results["groups"].items()]
 
 
 def kind_words(results: Document) -> list[str]:
-    """Of each group and arm: what choosing changes where every kind of scan counts alike."""
+    """For each group and arm: the effect of selection when all kinds have equal weight."""
     found = []
     for group, compared in results["groups"].items():
         kinds = compared.get("by_kind")
@@ -93,7 +93,7 @@ def _headline(group: str, compared: Document) -> str:
 
 
 def _best_saving(arm: Document) -> list[str]:
-    """The sentence of labels saved, of the label count that saves the largest share of them."""
+    """The sentence on labels saved, for the label count with the largest saved share."""
     told = [
         (point["random_needs"]["labels"] / point["labels"], point)
         for point in arm["points"]
@@ -117,7 +117,7 @@ def saved_words(arm: str, point: Document) -> str:
 
 
 def visible_words(compared: Document) -> str:
-    """What differences these cells show, and those of more seeds would; empty for one seed."""
+    """The detectable difference with these cells and with more seeds; empty for one seed."""
     found = compared["visible"]
     if found is None:
         return ""
@@ -165,7 +165,7 @@ def _labels(counts: list[int]) -> str:
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """``+0.012``, ``−0.003``; a dash where there is none."""
+    """``+0.012``, ``−0.003``; a dash when there is no value."""
     if value is None:
         return "–"
     text = f"{value:+.{digits}f}"
@@ -183,7 +183,7 @@ def with_interval(stat: Document | None, digits: int = 3) -> str:
 
 
 def difference_words(stat: Document | None) -> str:
-    """``+0.012 [+0.003, +0.021] better``; the interval alone where it is undecided."""
+    """``+0.012 [+0.003, +0.021] better``; only the interval when it is undecided."""
     if stat is None:
         return ""
     ends = f"[{signed(stat['low'])}, {signed(stat['high'])}]"
@@ -192,8 +192,10 @@ def difference_words(stat: Document | None) -> str:
 
 
 def needed_words(needed: Document | None) -> str:
-    """``27 [19, > 40]``: the labels that random needs; ``> 40`` where 40 did not suffice, and
-    ``≤ 6`` where 6, its fewest, may be more than enough."""
+    """``27 [19, > 40]``: the labels that random needs.
+
+    ``> 40`` when 40 did not suffice, and ``≤ 6`` when 6, its fewest, may be more than needed.
+    """
     if needed is None:
         return ""
     words = [
@@ -206,7 +208,7 @@ def needed_words(needed: Document | None) -> str:
 
 
 def caveats(results: Document) -> list[str]:
-    """What a reader has to know before believing a number; only what applies here."""
+    """The limitations of the results that apply here."""
     found = []
     seeds = [len(group["seeds"]) for group in results["groups"].values()]
     if seeds and min(seeds) < 5:

@@ -16,7 +16,7 @@ _DASH = (6, 4)
 
 
 def to_svg(picture: Picture) -> str:
-    """A standalone SVG 1.1 document; text stays text."""
+    """A standalone SVG 1.1 document; text is not converted to outlines."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{picture.width}" '
         f'height="{picture.height}" viewBox="0 0 {picture.width} {picture.height}" '
@@ -63,7 +63,7 @@ def _svg_text(text: Text) -> str:
 
 
 def to_png(picture: Picture) -> bytes:
-    """A PNG of twice the picture's size, drawn larger still and made smaller: smooth lines."""
+    """A PNG of twice the picture's size, drawn larger and downsampled for smooth lines."""
     from PIL import Image, ImageDraw
 
     factor = _SCALE * _OVERSAMPLED

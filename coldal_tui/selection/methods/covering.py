@@ -32,10 +32,10 @@ _FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
 def k_center(pool: Pool, batch: int) -> list[Pick]:
     """Core-set selection: always the scan farthest from everything covered or picked.
 
-    The greedy 2-approximation of k-center (Sener and Savarese 2018, arXiv 1708.00489, algorithm
-    1), on L2-normalised embeddings of the frozen encoder. Deviations: the paper measures on the
+    The greedy 2-approximation of k-center (Sener and Savarese 2018, arXiv 1708.00489, algorithm 1),
+    on L2-normalised embeddings of the frozen encoder. Deviations: the paper measures on the
     features of the trained model and goes on to the robust variant by mixed-integer programming,
-    which adds little there; where nothing is covered the paper has no rule, here the first pick
+    which adds little there; when nothing is covered the paper has no rule, and here the first pick
     is the scan nearest to the mean of all. Ties to the lower index.
 
     Terms: ``step``; ``distance`` and ``nearest``, or ``distance_to_mean`` of a first pick.
@@ -66,11 +66,11 @@ def k_center(pool: Pool, batch: int) -> list[Pick]:
 
 
 def k_center_of_model(pool: Pool, batch: int) -> list[Pick]:
-    """``k_center`` on the features of the last run's network, where Sener and Savarese measure.
+    """``k_center`` on the features of the last run's network, as in Sener and Savarese.
 
     The features are the means over places of the U-Net's coarsest level; the paper takes the last
-    layer before a classifier, which a network of pixels does not have. L2-normalised, as there.
-    Scans that the network has not seen are neither picked nor measured to.
+    layer before a classifier, which a segmentation network does not have. They are L2-normalised
+    like the embeddings. Scans without features are neither picked nor used as covered.
     """
     assert pool.features is not None, "the registry asks for it"
     seen = np.asarray(np.isfinite(pool.features).all(axis=1), np.bool_)
@@ -85,26 +85,27 @@ def k_center_of_model(pool: Pool, batch: int) -> list[Pick]:
 
 
 def prob_cover(pool: Pool, batch: int, seed: int, delta: float | None = None) -> list[Pick]:
-    """The scan whose ball of radius δ holds the most scans that no ball holds yet.
+    """ProbCover: pick the scan whose ball of radius δ holds the most uncovered scans.
 
-    ProbCover (Yehuda et al. 2022, arXiv 2205.11320, algorithm 1): balls around covered scans
-    and picks cover; each pick has the largest out-degree among what is not covered. On
-    L2-normalised embeddings; ties to the lower index.
+    Yehuda et al. 2022, arXiv 2205.11320, algorithm 1: balls around covered scans and picks cover;
+    each pick has the largest out-degree among what is not covered. On L2-normalised embeddings;
+    ties to the lower index.
 
-    ``delta`` by the purity rule of section 3.2: the largest δ at which 95 % of the balls hold
-    scans of one k-means cluster only. Deviations: (1) the paper takes as many clusters as the
-    task has classes; segmentation has none, so they are as many as the map's clusters, at least
-    2. (2) δ is found exactly, as the distance at which the 95th percent of the scans meets
-    another cluster, not on a grid. (3) Where all is covered the paper's degrees are all 0; here
-    the scans farthest from everything covered come next.
+    ``delta`` by the purity rule of section 3.2: the largest δ at which 95 % of the balls hold scans
+    of one k-means cluster only. Deviations: (1) the paper takes as many clusters as the task has
+    classes; segmentation has none, so they are as many as the map's clusters, at least 2. (2) δ is
+    found exactly, as the distance at which the 95th percent of the scans meets another cluster, not
+    on a grid. (3) When everything is covered the paper's degrees are all 0; here the scans farthest
+    from everything covered come next.
 
     O(N · d) memory: no graph is kept; each scan's neighbours are looked up twice. Above 20,000
-    scans δ and what balls hold are estimated on 4,000 drawn ones (``measured_on``): a share of
-    p of all scans has the standard error √(p (1 - p) / 4,000), at most 0.8 %. Every scan may
-    still be picked; one whose ball holds none of the drawn ones waits until no other is left.
+    scans δ and the balls' contents are estimated on a random sample of 4,000 (``measured_on``): a
+    share of p of all scans has the standard error √(p (1 - p) / 4,000), at most 0.8 %. Every scan
+    may still be picked; a scan whose ball holds no sampled scan comes after all others.
 
     Terms: ``step``, ``covers`` (scans newly covered), ``covered_share`` (after the pick),
-    ``radius``; ``distance`` and ``nearest`` of picks after all was covered; ``estimated_on``.
+    ``radius``; ``distance`` and ``nearest`` of picks after everything was covered;
+    ``estimated_on``.
     """
     index = population(pool)
     batch = min(batch, int(pool.candidate.sum()))
@@ -151,13 +152,13 @@ def _estimate(rows: Rows, measured: Indices) -> dict[str, Term]:
 def purity_radius(
     rows: Rows, labels: Labels, purity: float = PURITY, measured: Indices | None = None
 ) -> float:
-    """The largest δ at which at least ``purity`` of the open balls hold one cluster only.
+    """The largest δ at which at least ``purity`` of the open balls hold only one cluster.
 
     ``rows`` (N, d) float of unit length; ``labels`` of shape (N,).
 
     A scan's ball is pure up to its distance to the nearest scan of another cluster; δ is the
-    ⌈purity · n⌉-th largest of these. Infinite with one cluster. Of the ``measured`` scans only,
-    where they are given, in balls of all.
+    ⌈purity · n⌉-th largest of these. Infinite with one cluster. With ``measured``, only the balls
+    of these scans count, each over all scans.
     """
     asked = np.arange(len(rows)) if measured is None else measured
     reach = np.empty(len(asked))
@@ -170,7 +171,7 @@ def purity_radius(
 
 @dataclass
 class _Balls:
-    """Which scans the balls so far hold, and how many more each scan's ball would.
+    """The scans covered so far, and how many more each scan's ball would cover.
 
     ``covered`` (m,) of the ``measured`` scans (m,), ascending; ``degree`` (n,) counts these.
     """
@@ -183,7 +184,7 @@ class _Balls:
 
     def __post_init__(self) -> None:
         self._double = len(self.rows) <= DOUBLE_ROWS
-        # A pair at δ itself is outside, however its distance was rounded.
+        # A pair at distance δ is outside, independent of rounding.
         self._inner = self.delta - tolerance(self.rows)
         everyone = len(self.measured) == len(self.rows)
         self._seen = self.rows if everyone else self.rows[self.measured]
@@ -197,7 +198,7 @@ class _Balls:
         self.covered |= np.isin(self.measured, centres)
 
     def count(self) -> None:
-        """Count every scan's neighbours that are not covered, itself included."""
+        """Count every scan's uncovered neighbours, itself included."""
         waiting = self.measured[~self.covered]
         for part, gaps in distance_tiles(self.rows, self.rows[waiting], double=self._double):
             self.degree[part] = self._inside(gaps).sum(axis=1)
@@ -206,7 +207,7 @@ class _Balls:
             self.degree[alone] += ~self._inside(gaps[alone - part.start, np.flatnonzero(own)])
 
     def take(self, centre: int) -> int:
-        """Cover one scan's ball; nobody else's can cover again what it holds. How many it held."""
+        """Cover one scan's ball and lower the other degrees; return how many it newly covered."""
         gap = distances(self.rows[centre : centre + 1], self._seen)[0]
         own = self.measured == centre
         fresh = ~self.covered & (self._inside(gap) | own)
@@ -226,7 +227,7 @@ class _Balls:
 def _farthest(
     pool: Pool, index: Indices, rows: Rows, picks: list[Pick], turns: Turns, count: int
 ) -> list[Pick]:
-    """Picks after all is covered: the farthest from everything covered or picked."""
+    """Picks after everything is covered: the farthest from everything covered or picked."""
     if count <= 0:
         return []
     taken = pool.covered.copy()
@@ -244,20 +245,20 @@ def _farthest(
 
 
 def facility_location(pool: Pool, batch: int, seed: int = 0) -> list[Pick]:
-    """The scan that most raises the summed similarity of all scans to the nearest chosen one.
+    """Pick the scan that most raises the summed similarity of all scans to their nearest pick.
 
     Greedy maximisation of f(S) = Σ_x max_{s ∈ S} (1 + cos(x, s)) / 2 (Wei, Iyer and Bilmes 2015,
-    "Submodularity in data subset selection and active learning", section 4), which is within
-    1 - 1/e of the best. S starts from the covered scans. Deviation: the source filters the pool
-    by the uncertainty of the last model first (FASS); this is the plain function, so that it
-    also suits the cold start.
+    "Submodularity in data subset selection and active learning", section 4), which is within 1 -
+    1/e of the best. S starts from the covered scans. Deviation: the source filters the pool by the
+    uncertainty of the last model first (FASS); this is the plain function, so that it also suits
+    the cold start.
 
-    Gains only fall as S grows, so each step looks again only at those that could still win
-    (Minoux 1978), in O(N · d) memory. Gains closer than rounding are ties: the lower index.
+    Gains only decrease as S grows, so each step recomputes only those that could still win (Minoux
+    1978), in O(N · d) memory. Gains equal up to rounding are ties: the lower index.
 
-    Above 20,000 scans f is estimated on 4,000 drawn ones (``measured_on``): a mean similarity has
-    the standard error of a mean of 4,000, 1.6 % of the similarities' spread. Every scan may
-    still be picked.
+    Above 20,000 scans f is estimated on a random sample of 4,000 (``measured_on``): a mean
+    similarity has the standard error of a mean of 4,000, 1.6 % of the similarities' spread. Every
+    scan may still be picked.
 
     Terms: ``step``, ``gain``, and ``similarity``, the mean over all scans after the pick;
     ``estimated_on``.
@@ -285,7 +286,7 @@ def facility_location(pool: Pool, batch: int, seed: int = 0) -> list[Pick]:
 
 
 class _Gains:
-    """What each scan would add to f(S): bounds from earlier steps, sharpened where it matters."""
+    """The gain of each scan in f(S): bounds from earlier steps, recomputed when needed."""
 
     def __init__(self, rows: Rows, chosen: Indices, measured: Indices) -> None:
         self._double = len(rows) <= DOUBLE_ROWS

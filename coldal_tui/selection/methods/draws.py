@@ -1,4 +1,4 @@
-"""Strategies that draw lots: over the whole pool, and cluster by cluster."""
+"""Random strategies: over the whole pool, and stratified by cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from coldal_tui.selection.turns import Turns
 
 
 def drawn_at_random(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """``batch`` candidates, uniformly; those are drawn first that are open (``turns``).
+    """``batch`` candidates at random, uniformly; open ones (``turns``) are drawn first.
 
     Terms: ``seed``.
     """
@@ -25,12 +25,12 @@ def drawn_at_random(pool: Pool, batch: int, seed: int) -> list[Pick]:
 
 
 def drawn_by_cluster(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """Candidates at random in each cluster, by its size (largest remainder), evenly ranked.
+    """Random candidates of each cluster by its size (largest remainder), evenly ranked.
 
-    Proportional stratified sampling (Cochran 1977, chapter 5): the i-th of a cluster's n stands
-    at (i - 1/2) / n of the way, so that every prefix holds its share of each; ties to the larger
-    cluster, then the lower number. With one scan a patient, a place that its cluster has no open
-    scan for goes to any open one, after all others.
+    Proportional stratified sampling (Cochran 1977, chapter 5): the i-th of a cluster's n stands at
+    (i - 1/2) / n of the way, so that every prefix holds its share of each; ties to the larger
+    cluster, then the lower number. With one scan per patient, a place without an open scan in its
+    cluster goes to any open scan, after all others.
 
     Terms: ``seed``, ``cluster_size`` and ``places``, the cluster's share of the batch.
     """
@@ -64,7 +64,7 @@ def drawn_by_cluster(pool: Pool, batch: int, seed: int) -> list[Pick]:
 
 
 def _first_open(lots: list[int], turns: Turns) -> int | None:
-    """Take the first of ``lots`` whose turn it is; None when it is nobody's."""
+    """Take the first open scan of ``lots``; None when none is open."""
     open_ = turns.open
     for place, n in enumerate(lots):
         if open_[n]:

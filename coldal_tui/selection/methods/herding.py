@@ -1,4 +1,4 @@
-"""Herding of the embeddings: scans that together look like the pool (kernel mean, coverage)."""
+"""Herding on the embeddings: scans that together represent the pool (kernel mean, coverage)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AT_ONCE = 256
 
 
 def herding(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """Kernel herding: the scans whose mean in the kernel's space comes closest to the pool's.
+    """Kernel herding: pick scans whose mean in kernel space is closest to the pool's.
 
     Chen, Welling and Smola 2010 ("Super-samples from kernel herding", equation 8; arXiv
     1203.3472): the next scan is argmax of μ(x) − 1/(t + 1) · Σ_s k(x, s) over the t scans s that
@@ -57,7 +57,7 @@ def herding(pool: Pool, batch: int, seed: int) -> list[Pick]:
 
 
 class HerdingWalk:
-    """The state of kernel herding over (n, d) unit ``rows``: sums over what was taken so far."""
+    """The state of kernel herding over (n, d) unit ``rows``: sums over the picks so far."""
 
     def __init__(self, rows: Rows, seed: int) -> None:
         self._rows = rows
@@ -85,7 +85,7 @@ class HerdingWalk:
 
 
 def max_herding(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """MaxHerding: always the scan that most raises the pool's coverage.
+    """MaxHerding: pick the scan that most raises the pool's coverage.
 
     Bae, Oliveira and Sutherland, "Generalized coverage for more robust low-budget active
     learning" (ECCV 2024, arXiv 2407.12212): greedy maximisation of Σ_x max_s k(x, s) with
@@ -99,14 +99,14 @@ def max_herding(pool: Pool, batch: int, seed: int) -> list[Pick]:
 
 
 def uherding(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """UHerding: the same, each scan weighted by how unsure the last run is of it.
+    """UHerding: MaxHerding with each scan weighted by the last run's uncertainty.
 
-    Bae, Oliveira and Sutherland, "Uncertainty herding" (ICLR 2025, arXiv 2412.20644, algorithm
-    1): greedy maximisation of Σ_x U(x) · max_s k(x, s). U is the entropy of the last run, 0 for
-    scans that are covered and for those that were not scored. The kernel's width is the least
-    distance between two labelled scans, so that it shrinks as labels come (section 3.3), and 1
-    before there are two. Deviation: the paper calibrates the softmax by a temperature first; the
-    entropy of a segmentation is a mean over pixels and is taken as it is.
+    Bae, Oliveira and Sutherland, "Uncertainty herding" (ICLR 2025, arXiv 2412.20644, algorithm 1):
+    greedy maximisation of Σ_x U(x) · max_s k(x, s). U is the entropy of the last run, 0 for covered
+    and for unscored scans. The kernel's width is the least distance between two labelled scans, so
+    that it shrinks as labels are added (section 3.3), and 1 before there are two. Deviation: the
+    paper calibrates the softmax by a temperature first; the entropy of a segmentation is a mean
+    over pixels and is used uncalibrated.
 
     Terms: as ``max_herding``, and ``weight``, the entropy of the scan.
     """
@@ -145,10 +145,10 @@ def _cover(
 
 
 class _Coverage:
-    """The weighted coverage of ``columns`` and what each row would add to it.
+    """The weighted coverage of ``columns`` and the gain of each row.
 
-    Gains only fall as rows are taken, so only those that could still win are looked at again
-    (Minoux 1978): O(n) memory.
+    Gains only decrease as rows are taken, so only those that could still win are recomputed (Minoux
+    1978): O(n) memory.
     """
 
     def __init__(self, rows: Rows, columns: Indices, weights: Floats64, width: float) -> None:
@@ -194,7 +194,7 @@ class _Coverage:
 
 
 def median_distance(rows: Rows) -> float:
-    """The median distance of two of (n, d) rows, over at most 1,000 of them, evenly spread."""
+    """The median pairwise distance of (n, d) rows, over at most 1,000 evenly spaced rows."""
     some = rows[:: max(1, -(-len(rows) // _WIDTH_ROWS))]
     found = [
         gaps[np.arange(part.start, part.start + len(gaps))[:, None] < np.arange(len(some))]
@@ -206,7 +206,7 @@ def median_distance(rows: Rows) -> float:
 
 
 def least_distance(rows: Rows) -> float:
-    """The least distance between two different ones of (n, d) rows; 1 where all are equal."""
+    """The least distance between two different rows of (n, d); 1 when all are equal."""
     least = np.inf
     for _, gaps in distance_tiles(rows, rows, double=True):
         least = min(least, float(np.where(gaps > _NARROWEST, gaps, np.inf).min()))

@@ -1,4 +1,4 @@
-"""Rounds by score alone: the most uncertain scans, with power noise, and class by class."""
+"""Selection by score only: the highest scores, with power noise, and by class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BETA = 64.0
 def highest(pool: Pool, scores: Floats, name: str, batch: int) -> list[Pick]:
     """The candidates with the highest (N,) ``scores``; ties to the lower index.
 
-    Candidates without a score (NaN) are passed over. Terms: ``step``, ``score`` and ``name``.
+    Candidates without a score (NaN) are skipped. Terms: ``step``, ``score`` and ``name``.
     """
     return _ranked(pool, np.asarray(scores, np.float64), {name: scores}, batch)
 
@@ -30,10 +30,10 @@ def power(pool: Pool, scores: Floats, name: str, batch: int, seed: int) -> list[
     ``scores`` is of shape (N,), NaN where a scan was not scored.
 
     Power sampling (Kirsch et al. 2023, "Stochastic batch acquisition", arXiv 2106.12059, section
-    3): drawing without replacement with probabilities proportional to score^β, so that a batch
-    is not the same scan many times over. The noise is added to the scan's score, not to its
-    pixels'. A score of 0 is drawn only when no other is left. Each scan's noise depends on the
-    seed and its place in the pool alone.
+    3): drawing without replacement with probabilities proportional to score^β, so that a batch is
+    not made of similar scans only. The noise is added to the scan's score, not to its pixels. A
+    score of 0 is drawn only when no other is left. Each scan's noise depends only on the seed and
+    its index in the pool.
 
     Terms: ``step``, ``score`` (with noise), ``noise``, ``beta``, and ``name``, the raw score.
     """
@@ -47,17 +47,18 @@ def class_power(pool: Pool, batch: int, seed: int) -> list[Pick]:
     """Class-stratified scheduled power predictive entropy (ClaSP PE, arXiv 2601.13677).
 
     66 % of the batch is picked class by class, by the mean of p_c · H over a scan's pixels, in
-    equal shares, the rest of the division to classes drawn at random; what is left is picked by
-    the entropy H itself. Scores are log(score) + Gumbel(0, 1/β) with β growing from round to
-    round: variety early, the most uncertain late. The ratio and the class scores are those of the
-    authors' code (nnActive, ``entropy_balanced.py``, ``class_pred_entropy``).
+    equal shares, with the remainder of the division given to classes drawn at random; the rest of
+    the batch is picked by the entropy H itself. Scores are log(score) + Gumbel(0, 1/β) with β
+    growing from round to round: diverse picks early, the most uncertain ones late. The ratio and
+    the class scores are those of the authors' code (nnActive, ``entropy_balanced.py``,
+    ``class_pred_entropy``).
 
-    Deviations: (1) whole scans, not patches: a scan that one class has picked is out of reach for
-    the others, and the score is the mean over the scan. (2) One model, not the mean of five
-    folds. (3) The background is no class. (4) β is 1 in the first round of active learning and
+    Deviations: (1) whole scans, not patches: a scan picked for one class can't be picked for
+    another, and the score is the mean over the scan. (2) One model, not the mean of five folds. (3)
+    The background is not used as a class. (4) β is 1 in the first round of active learning and
     doubles with each, to at most 64; the authors' schedule depends on the number of rounds, which
-    a labelling project does not know beforehand. (5) Rank: each class's picks and the others are
-    spread evenly, so that every prefix of the queue has its share of each.
+    is unknown in advance in a labeling project. (5) Rank: each class's picks and the others are
+    spread evenly, so that every prefix of the queue has a proportional share of each.
 
     Terms: ``step``, ``score``, ``noise``, ``beta``, ``entropy`` or ``class_entropy``, and
     ``by_class`` (the class's number, from 1).
@@ -95,7 +96,7 @@ def class_power(pool: Pool, batch: int, seed: int) -> list[Pick]:
 
 
 def _columns(batch: int, classes: int, order: Indices) -> list[int]:
-    """Whose turn each pick is: class columns, and ``classes`` for the picks of no class."""
+    """The class column of each pick; ``classes`` for picks without a class."""
     stratified = int(CLASS_SHARE * batch) if classes else 0
     each, more = divmod(stratified, classes) if classes else (0, 0)
     counts = {int(column): each + (place < more) for place, column in enumerate(order)}
@@ -123,7 +124,7 @@ def _ranked(pool: Pool, values: Floats64, known: dict[str, Floats], batch: int) 
 
 
 def _finite(pick: Pick) -> Pick:
-    """Without numbers that JSON has no word for: the log of a score of 0."""
+    """Leave out numbers that JSON can't represent: the log of a score of 0."""
     terms = {k: v for k, v in pick.terms.items() if isinstance(v, str) or np.isfinite(v)}
     return Pick(pick.index, pick.role, pick.cluster, terms)
 
@@ -137,7 +138,7 @@ def _gumbel(count: int, beta: float, seed: int) -> Floats64:
 
 
 def _log(scores: Floats) -> Floats64:
-    """Natural logarithm; 0 and what rounding left below it become minus infinity."""
+    """Natural logarithm; 0 and negative rounding errors become minus infinity."""
     values = np.asarray(scores, np.float64)
     out = np.where(np.isnan(values), np.nan, -np.inf)
     np.log(values, out=out, where=values > 0)

@@ -1,4 +1,4 @@
-"""One scan for each of as many k-means clusters as there are picks: plain k-means and TypiClust."""
+"""One scan per k-means cluster, with as many clusters as picks: plain k-means and TypiClust."""
 
 from __future__ import annotations
 
@@ -36,36 +36,40 @@ Choice = Callable[[_Clusters, int, Indices, Mask], tuple[int, dict[str, Term]]]
 
 
 def kmeans_picks(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """k-means with as many clusters as picks; of each the scan nearest to its mean.
+    """k-means with as many clusters as picks; pick the scan nearest to each mean.
 
     The "naive clustering" baseline; ALPS (Yuan et al., EMNLP 2020, section 4, arXiv 2010.09535) as
     MedCAL-Bench runs it on image embeddings (arXiv 2508.03441).
 
-    On L2-normalised embeddings. Where scans are covered already, k = covered + batch and the
-    clusters that hold the fewest of them come first, as in TypiClust; the sources only ever start
-    from nothing. Larger clusters first; once every cluster has given one, the next nearest.
+    On L2-normalised embeddings. When scans are covered already, k = covered + batch and the
+    clusters with the fewest covered scans come first, as in TypiClust; the sources only start
+    without labels. Larger clusters come first; after one pick per cluster, the next nearest scans
+    follow.
 
-    Terms: ``step``, ``group`` (from 1), ``group_size``, ``group_covered`` (scans that the cluster
-    had covered or picked already), ``distance`` to the cluster's mean.
+    Terms: ``step``, ``group`` (from 1), ``group_size``, ``group_covered`` (covered or picked scans
+    in the cluster before), ``distance`` to the cluster's mean.
     """
     return _from_clusters(pool, batch, seed, len(pool), 0, _nearest_to_mean)
 
 
 def typiclust(pool: Pool, batch: int, seed: int) -> list[Pick]:
-    """The most typical scan of the least covered cluster (Hacohen et al. 2022, arXiv 2202.02794).
+    """TypiClust: the most typical scan of the least covered cluster.
 
-    min(covered + batch, 500) k-means clusters of the L2-normalised embeddings; of the cluster
-    with the fewest covered or picked scans (ties: the larger) the candidate with the largest
-    typicality 1 / (mean distance to its 20 nearest) among the cluster's candidates (section 3.2,
-    algorithm 1), with at most half of them as neighbours, as in the authors' code.
+    Hacohen et al. 2022, arXiv 2202.02794.
 
-    Deviations: (1) The authors' code drops clusters of at most 5 scans. In a small pool those
-    are most of them, so they are dropped only where clusters have 20 scans on average, which is
-    what the neighbours need. (2) The code sums squared distances, the paper distances; these are
-    distances. (3) The code goes through the clusters in a fixed cycle; here the least covered is
-    looked for at each pick, which differs only above 500 clusters. (4) Lloyd's k-means at every
-    size; the code takes mini-batches above 50 clusters. (5) The features are those of the frozen
-    encoder, not trained on the pool.
+    There are min(covered + batch, 500) k-means clusters of the L2-normalised embeddings.
+    From the cluster with the fewest covered or picked scans (ties: the larger) each pick is the
+    candidate with the largest typicality 1 / (mean distance to its 20 nearest) among the cluster's
+    candidates (section 3.2, algorithm 1), with at most half of them as neighbours, as in the
+    authors' code.
+
+    Deviations: (1) The authors' code drops clusters of at most 5 scans. In a small pool those are
+    most of them, so they are dropped only where clusters have 20 scans on average, which is what
+    the neighbours need. (2) The code sums squared distances, the paper distances; these are
+    distances. (3) The code visits the clusters in a fixed cycle; here the least covered cluster is
+    found at each pick, which differs only above 500 clusters. (4) Lloyd's k-means at every size;
+    the code takes mini-batches above 50 clusters. (5) The features are those of the frozen encoder,
+    not trained on the pool.
 
     Terms: ``step``, ``group``, ``group_size``, ``group_covered``, ``typicality``,
     ``mean_distance`` and ``neighbours``.
@@ -76,7 +80,7 @@ def typiclust(pool: Pool, batch: int, seed: int) -> list[Pick]:
 def _from_clusters(
     pool: Pool, batch: int, seed: int, most: int, small: int, choose: Choice
 ) -> list[Pick]:
-    """The loop that both share: the least covered cluster with an open scan gives the next."""
+    """The common loop: the next pick comes from the least covered cluster with an open scan."""
     index = population(pool)
     turns = Turns.of(pool)
     batch = min(batch, int(pool.candidate.sum()))
@@ -135,7 +139,7 @@ def _most_typical(
         return int(left[0]), {"typicality": 0.0, "mean_distance": 0.0, "neighbours": 0}
     places = np.flatnonzero(open_)
     rough = _mean_of_nearest(spots, places, k)
-    # Rough distances can't tell a tie: those that come close are measured again.
+    # Rough distances can't decide ties: close values are computed again exactly.
     close = places[rough <= rough.min() + _CLOSE]
     close = close[distinct_rows(spots[close])[0]]
     exact = [float(_k_least(distances(spots[[n]], spots), np.array([n]), k)[0]) for n in close]
@@ -160,7 +164,7 @@ def _mean_of_nearest(spots: Rows, places: Indices, k: int) -> Floats64:
 
 
 def _k_least(gaps: Floats64, own: Indices, k: int) -> Floats64:
-    """Mean of the ``k`` least of each row of ``gaps``, the one to itself left out."""
+    """Mean of the ``k`` smallest values of each row of ``gaps``, without the row's own."""
     gaps[np.arange(len(own)), own] = np.inf
     least = np.sort(np.partition(gaps, k - 1, axis=1)[:, :k], axis=1)
     means: Floats64 = least.mean(axis=1)

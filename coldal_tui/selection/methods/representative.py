@@ -1,4 +1,4 @@
-"""The paper's clusters of the map with representative picks inside, in place of farthest points."""
+"""The cold start's map clusters with representative picks instead of farthest points."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Within = Literal["herding", "kmeans"]
 
 
 class _Chooser(Protocol):
-    """Picks of one cluster, one at a time, among the members that are open; by place in it."""
+    """Picks from one cluster, one at a time, among its open members; as indices in the cluster."""
 
     def next(self, open_: Mask) -> tuple[int, dict[str, Term]]: ...
 
 
 @dataclass(frozen=True)
 class _Cluster:
-    """A cluster with candidates: its scans to represent (``index``), and how many hold a label."""
+    """A cluster with candidates: its scans to represent (``index``), and its number of labels."""
 
     number: int
     index: Indices
@@ -46,13 +46,13 @@ def within_by_kmeans(pool: Pool, budget: int, seed: int) -> list[Pick]:
 
 
 def within_clusters(pool: Pool, budget: int, seed: int, how: Within) -> list[Pick]:
-    """Quotas of the cold start, and in each cluster the scans that represent it best.
+    """The quotas of the cold start with the most representative scans of each cluster.
 
     As in ``cold_start`` every cluster without a label gives one scan, larger clusters first; the
-    rest of the budget is shared in proportion to size, and ranks spread it evenly. Unlike there,
-    a cluster's scans are picked on its L2-normalised embeddings: by kernel herding that starts
-    from its labels, or as the nearest to the means of as many k-means groups as it gives scans.
-    A place that its cluster has no open scan for goes to the largest cluster that has one.
+    rest of the budget is shared in proportion to size, and ranks spread it evenly. Unlike there, a
+    cluster's scans are picked on its L2-normalised embeddings: by kernel herding that starts from
+    its labels, or as the nearest to the means of as many k-means groups as it gives scans. A place
+    without an open scan in its cluster goes to the largest cluster that has one.
 
     Terms: ``cluster_size``; of herding ``typical``, ``crowded``, ``value``; of k-means
     ``distance``, ``group``, ``group_size``, ``group_covered``.
@@ -109,7 +109,7 @@ def _clusters(pool: Pool) -> list[_Cluster]:
 
 
 class _Herded:
-    """Kernel herding of a cluster, from its labels on."""
+    """Kernel herding in a cluster, starting from its labels."""
 
     def __init__(self, pool: Pool, cluster: _Cluster, count: int, seed: int) -> None:
         self._walk = HerdingWalk(unit_rows(pool, cluster.index), seed)
@@ -123,7 +123,7 @@ class _Herded:
 
 
 class _ByMeans:
-    """k-means groups of a cluster, the least covered and then the largest first."""
+    """k-means groups of a cluster: the least covered first, then the largest."""
 
     def __init__(self, pool: Pool, cluster: _Cluster, count: int, seed: int) -> None:
         self._rows: Rows = unit_rows(pool, cluster.index)

@@ -86,7 +86,7 @@ class VectorMaker(Protocol):
     device: str
 
     def __call__(self, scans: Sequence[ScanInput]) -> Generator[Outcome]:
-        """What came of each scan, in their order."""
+        """The outcome of each scan, in the order of the scans."""
 
 
 def load_embedder(spec: EmbedSpec) -> Embedder:
@@ -251,7 +251,7 @@ def _prepare(scan: ScanInput, encoder: Encoder, read: Read) -> _Prepared:
         seen = encoder.prepare(read(scan.ref))
         return _Prepared(scan, seen.slices, seen.foreground)
     except Exception as error:
-        # Whatever is wrong with one file, the other scans go on.
+        # Whatever is wrong with one file, the other scans are still embedded.
         reason = error.what if isinstance(error, ColdalError) else str(error)
         return _Prepared(scan, None, np.zeros(0), reason or type(error).__name__)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coldal_tui.project.project import Project
 
 MOST = 200
-"""Answers that a shell can still show; more letters tell further ones apart."""
+"""How many answers a shell can still show; typing more letters narrows them."""
 
 
 def complete_targets(

@@ -170,7 +170,7 @@ def _logs(project: Project, job: Job, follow: bool) -> None:
     while True:
         job = get_job(project, job.job_id)
         if job.folder.log != shown:
-            # It goes on in the folder of an earlier job, whose log comes first.
+            # The job continues in the folder of an earlier one, whose log comes first.
             position, shown = 0, job.folder.log
         if shown.exists():
             with shown.open("rb") as stream:

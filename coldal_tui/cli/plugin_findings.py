@@ -13,7 +13,7 @@ def plugin_findings() -> list[Finding]:
     from coldal_tui.jobs.backend import as_backend
     from coldal_tui.selection import strategies
 
-    # What our own backends lack is told where Slurm and Ray are looked at.
+    # Missing libraries of the built-in backends are reported by the checks of Slurm and Ray.
     ours = frozenset(
         name
         for name, entry in plugins.entries(plugins.BACKEND).items()

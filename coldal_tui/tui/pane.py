@@ -18,7 +18,7 @@ from coldal_tui.tui.drawing.glyphs import Look
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
-"""Called as work goes on with: done, total, and a word about what is being done."""
+"""Called as work progresses, with: done, total, and a word for the current activity."""
 
 
 def local_now() -> datetime:

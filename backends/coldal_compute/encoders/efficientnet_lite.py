@@ -91,7 +91,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """``(B, 3, 224, 224)`` to the pooled head ``(B, 1280)``; ``classify`` goes on to ImageNet."""
+    """``(B, 3, 224, 224)`` to the pooled head ``(B, 1280)``; ``classify`` gives ImageNet logits."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -118,7 +118,7 @@ def load(info: EncoderInfo, path: Path | None, pinned: str | None) -> Loaded:
 def _torchscript(content: bytes, path: Path) -> nn.Module:
     try:
         with warnings.catch_warnings():
-            # PyTorch would have people export anew; the files that labs have are of this kind.
+            # PyTorch advises to export again, but the files that labs have are of this kind.
             warnings.simplefilter("ignore", DeprecationWarning)
             model: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
     except RuntimeError as error:

@@ -31,7 +31,7 @@ _GREY = (150, 150, 150)
 _HEAT = np.array([(70, 0, 110), (190, 20, 110), (250, 110, 40), (255, 240, 120)], np.float32)
 _THIN, _HALF = 0.2, 0.5
 _TENTHS = 3
-"""Where entropy is told in digits, the least that is: more would hide the picture."""
+"""The least entropy drawn as a digit; more digits would hide the image."""
 _TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.75
 
 

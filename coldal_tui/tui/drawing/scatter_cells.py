@@ -25,9 +25,9 @@ from coldal_tui.tui.drawing.scatter import (
 
 BLANK = 0
 ROOM = 4
-"""Rows around a cell in which its cluster's name may stand."""
+"""Rows around a cell in which its cluster's name may be written."""
 SPARSE = ".:"
-"""What stands for few points where more are drawn as a glyph."""
+"""The glyph for few points where more points are drawn as another glyph."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ def waiting_sides(project: Project, line: WaitingLine, cache: ViewCache) -> tupl
 
 def _mask_side(picture: MaskPicture, view: ScanView | None) -> Side:
     shape = picture.header.shape
-    # A picture's size is told as people and messages do: width by height.
+    # An image's size is shown as in messages: width by height.
     size = " by ".join(map(str, shape if len(shape) == 3 else shape[::-1]))
     scan = view.pixels if view is not None and view.header.shape == shape else None
     if view is None or scan is None or scan.strides != picture.pixels.strides:

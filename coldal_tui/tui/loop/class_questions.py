@@ -12,7 +12,7 @@ from textual.widgets import Select, Static
 from coldal_tui.visible import counted, visible
 
 MOST = 24
-"""So many are asked for at once; what is left comes up the next time."""
+"""How many are asked for at once; the others follow the next time."""
 
 
 @dataclass(frozen=True)

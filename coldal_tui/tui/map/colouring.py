@@ -14,7 +14,7 @@ from coldal_tui.tui.drawing.scatter import steps_of
 
 CLUSTER, STATUS, ENTROPY = "cluster", "status", "entropy"
 STEPS = 10
-"""Steps of a scale, so that each is a digit where there is no colour."""
+"""Steps of a scale: few enough that each is one digit without colours."""
 GREY = OKABE_ITO[7]
 MOST = 7
 """Names with a colour of their own; the rarer ones share one."""

@@ -24,7 +24,7 @@ from coldal_tui.tui.map.colouring import STATUS, STATUS_COLOURS, Colouring
 from coldal_tui.tui.map.model import MARKS, STATES
 
 NAMES = 7.0
-"""Contrast of clusters' names, which stand among points of the same colour."""
+"""Contrast of clusters' names, which are among points of the same colour."""
 FAINTEST = 0.68
 """How far the loneliest points fade towards the background where density is most uneven."""
 

@@ -24,7 +24,7 @@ Entry = tuple[Part, ...]
 GAP = "  "
 MAKING = ("index", "embed", "map", "select")
 EVERYTHING = 1_000_000
-"""Wide enough for whatever there is to say."""
+"""Wide enough for any legend."""
 SHORTEST = 20
 """Cells that a scan's name keeps."""
 LONGEST = 24

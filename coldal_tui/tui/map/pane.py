@@ -150,7 +150,7 @@ class MapPane(Pane, can_focus=True):
         self.model.recolour(colour_by(self.colour, self.model.map_view, self.look, column))
         self.redraw()
 
-    # When it is drawn anew
+    # Redrawing
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

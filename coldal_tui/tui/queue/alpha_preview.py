@@ -11,7 +11,7 @@ from coldal_tui.project.queue.rerank import Bench, Reranked
 from coldal_tui.project.views.queue_table import ScanTable, Words
 
 SHOWN_LEAVING = 3
-"""Leaving scans that are named; of more, only the number is told."""
+"""How many leaving scans are named; the others are only counted."""
 
 
 @dataclass(frozen=True)

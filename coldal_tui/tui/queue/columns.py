@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 
 STATUS_STYLES = {"queued": "", "exported": "warning", "labelled": "success"}
 GONE = ("skipped", "excluded", "missing", "duplicate", "held out")
-"""States of scans that nobody waits for; their rows are drawn quietly."""
+"""States of scans that are not to be labelled; their rows are muted."""
 WIDEST_SCAN, WIDEST_META = 48, 16
 
 

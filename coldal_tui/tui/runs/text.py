@@ -20,7 +20,7 @@ from coldal_tui.visible import counted, visible
 LEAST_HEIGHT, MOST_HEIGHT = 4, 20
 BESIDE_WIDTH = 76
 CURVE_FROM = 3
-"""Runs from which there is a curve to see; fewer are told as numbers."""
+"""The least number of runs for a curve; fewer are shown as numbers."""
 
 
 def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BESIDE, BELOW = 68, 26
-"""Columns from which facts may stand beside the picture; rows from which they may stand below."""
+"""The least columns for facts beside the image; the least rows for facts below it."""
 FACTS_LEAST, FACTS_MOST, FACTS_LOW = 26, 44, 8
 """Columns of the facts beside a picture; rows of those below it."""
 

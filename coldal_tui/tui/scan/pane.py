@@ -70,7 +70,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         self._wanted: str | None = None
         """The scan that the app is at; what is shown may still be the one before."""
         self._details: dict[bool, bool] = {True: True, False: False}
-        """Whether details are shown: where there is room beside the picture, and where not."""
+        """Whether details are shown: with room beside the image, and without."""
         self._ready: Prepared | None = None
         self._timer: Timer | None = None
         self._note_timer: Timer | None = None

@@ -22,7 +22,7 @@ FAILED_STYLE = "bold #ffffff on #b00020"
 READING = "reading"
 """How a job's message begins while it reads its input: no measure of its work yet."""
 SURE = 0.05
-"""Share of a job that must be done before what is left of it is told."""
+"""Share of a job that must be done before its remaining time is shown."""
 
 
 def head_text(

@@ -9,7 +9,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "main": ("map", "queue", "labels", "runs"),
     "right": ("scan", "jobs"),
 }
-"""Panes by the column that they stand in, top down."""
+"""The panes of each column, from top to bottom."""
 
 HOME = ("budget", "clusters", "curve", "map", "queue")
 HOME_WIDE = (*HOME, "scan", "jobs")

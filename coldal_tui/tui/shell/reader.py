@@ -19,7 +19,7 @@ from coldal_tui.tui.pane import View
 
 POLL_S = 1.0
 REVIVE_POLLS = 5
-"""Every so many looks: is somebody there to run the jobs that are open?"""
+"""Number of readings between checks that a supervisor runs while jobs are open."""
 
 
 def _give_back_memory() -> None:

@@ -1,4 +1,4 @@
-"""What an importer hands over: one drawn mask, who it says it belongs to, where it lies."""
+"""Defines what an importer returns: one mask, the scan it names, and its geometry."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from coldal_tui.imaging.image import Affine
 Axes = Literal["ijk", "rows"]
 
 FramesBy = Literal["", "position", "source"]
-"""Whether a frame lies at its position, or on the image that it names; empty: they must agree."""
+"""What places a DICOM-SEG frame: its position or the image it names; empty: both must agree."""
 
 BLANK = "nothing is drawn in it"
 
 
 @dataclass(frozen=True)
 class ScanTarget:
-    """A scan as mask import sees it.
+    """A scan, with what the import of masks needs to know about it.
 
     ``shape`` and ``affine`` as in ``ScanHeader``: ``(rows, columns)`` or ``(i, j, k)``; for a 2-D
     scan with an affine, i is the column and j the row. ``names`` are the scan's file names, best
     as paths relative to the image folder (``p01/t1.nii.gz``), so that folders tell equal stems
     apart. ``files`` are the absolute paths of the image: those files are never masks.
     ``uids`` are its DICOM UIDs (series, frame of reference, SOP instances); ``instances`` are the
-    SOP instance UIDs alone, in slice order; ``renamed`` leads from the UIDs that a de-identified
-    export gave in their place to the scan's own. ``prelabel`` is the label file that was exported
-    with the scan, to notice masks that nobody edited. ``meanings`` is what class names mean in the
-    project, for formats in which that decides what is drawn; None where nobody asks for a label.
-    ``patient`` is the patient's id. The last
-    ``pseudonyms`` of the names are what de-identified exports called it.
-    ``frames_by`` says which of a DICOM-SEG's two readings counts where they contradict each other.
+    SOP instance UIDs alone, in slice order; ``renamed`` maps the replacement UIDs of de-identified
+    exports to the scan's own. ``prelabel`` is the label file that was exported with the scan, to
+    find masks that were returned unedited. ``meanings`` maps class names to the project's classes,
+    for formats that draw by class name; None when no label is wanted.
+    ``patient`` is the patient's id. The last ``pseudonyms`` entries of ``names`` are its pseudonyms
+    in de-identified exports.
+    ``frames_by`` decides between the two readings of a DICOM-SEG when they contradict each other.
     """
 
     scan_id: str
@@ -57,10 +57,10 @@ class ScanTarget:
 
 @dataclass(frozen=True)
 class MaskLayer:
-    """A further drawing on the grid of a mask, which may overlap it; ``names`` as there.
+    """A further layer on the grid of a mask, which may overlap it; ``names`` as in MaskPixels.
 
-    ``level`` is its place in the file's own order: what lies higher covers what lies lower. On
-    one level the order is the project's.
+    ``level`` is its place in the file's order: a higher level covers a lower one. On one level the
+    project's class order decides.
     """
 
     array: NDArray[Any]
@@ -74,13 +74,14 @@ class MaskPixels:
 
     ``array`` is ``(rows, columns)`` when ``axes`` is ``rows`` (a picture), or ``(i, j[, k])`` in
     file order when ``ijk``. ``affine`` maps (i, j, k, 1) to RAS mm; None where the format has
-    none. ``placed`` is False when the header only holds a reader's fallback position. ``names``
-    gives the class names of the values where the format stores them, ``colours`` how they look
-    (``#rrggbb``), ``void`` which values its format leaves undecided: they are ignored. ``layers``
-    are drawings of the same shape that may overlap ``array``, which is on level 0.
-    ``numbered`` is False where the values are only the importer's numbering of the names, so that
-    nobody can mean them by number. ``turned`` (degrees clockwise, a multiple of 90) is how the
-    tool showed the picture: a mask that has its size with the sides swapped is turned back.
+    none. ``placed`` is False when the header states no position, so that the affine is the reader's
+    default. ``names``
+    gives the class names of the values where the format stores them, ``colours`` their colours
+    (``#rrggbb``), ``void`` the values that the format defines as undecided: they become
+    ignore. ``layers`` are layers of the same shape that may overlap ``array``, which is on level 0.
+    ``numbered`` is False when the importer itself numbered the names, so that a class map can't
+    refer to these numbers. ``turned`` (degrees clockwise, a multiple of 90) is the rotation in
+    which the tool showed the picture: a mask with rows and columns swapped is rotated back.
     """
 
     array: NDArray[Any]
@@ -101,20 +102,22 @@ class MaskPixels:
 class Candidate:
     """One mask that an importer found, not yet decoded.
 
-    ``file`` is the source whose hash makes an import repeatable; ``key`` tells its masks apart
-    where it holds many, and is the same in every reading; ``parts`` are the other files that the
-    mask is read from. ``name`` is the path-like name to match (the mask's own path, or the image's
+    ``file`` is the source file, whose hash identifies the mask when it is imported again; ``key``
+    identifies the mask in a file of many and never changes between readings; ``parts`` are the
+    other files that the mask is read
+    from. ``name`` is the path-like name to match (the mask's own path, or the image's
     name where the format states it: ``names_image``). ``uids`` are the DICOM UIDs of what it was
-    drawn on, the series first. ``exported`` are the class names of 1, 2, … by the manifest of the
-    export that it lies in. ``updated`` is when the mask was last changed, in seconds since 1970,
-    where the format says so. ``weak`` is why it gives way to any other mask of the scan, such as an
-    image that is listed without a drawing (``BLANK``). ``load`` decodes; it raises ``ImageError``.
-    ``other_names`` are what its image may be called besides, where the tool renames pictures; tried
-    in turn when ``name`` fits no scan.
-    ``load_onto`` decodes for one scan, where the format needs its grid: contours, frames that
-    name the slices they lie on.
-    ``decode`` does as ``load`` with the bytes of ``file``, where it needs nothing else.
-    ``together``: it is one mask of several that came back, and none of its file alone.
+    drawn on, the series first. ``exported`` are the class names of 1, 2, … from the manifest of the
+    export it lies in. ``updated`` is when the mask was last changed, in seconds since 1970,
+    if the format stores it. ``weak`` is the reason why any other mask of the scan replaces it, such
+    as an image that is listed without a drawing
+    (``BLANK``). ``load`` decodes; it raises ``ImageError``.
+    ``other_names`` are further possible names of its image, for tools that rename pictures; tried
+    in turn when ``name`` matches no scan.
+    ``load_onto`` decodes on the grid of one scan, for formats that need it: contours, and frames
+    that name their slices.
+    ``decode`` is ``load`` from the bytes of ``file``, for formats that need no other file.
+    ``together``: the mask was joined from several files or slices.
     """
 
     file: Path
@@ -137,13 +140,13 @@ class Candidate:
     together: bool = False
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
-        """The mask for a scan, decoded. Raises ``ImageError``."""
+        """Decode the mask for a scan. Raises ``ImageError``."""
         return self.load() if self.load_onto is None else self.load_onto(target)
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """What an importer found and takes for no mask, such as a task that nobody has drawn yet."""
+    """Something an importer found that is no mask, such as a task without a drawing."""
 
     file: Path
     key: str

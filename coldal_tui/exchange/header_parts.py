@@ -1,4 +1,4 @@
-"""The second file of images whose header names its pixel data: .mhd, .nhdr, .hdr."""
+"""Finds the pixel file of images with a detached header: .mhd, .nhdr, .hdr."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""The manifest of an export: written beside what labelers get, read when their masks return.
+"""Writes the manifest of an export, and reads it when masks come back.
 
 ``manifest.json`` is one object:
 
 - ``format`` (``coldal-tui queue``), ``version`` (1), ``project``, ``classes``, ``ignore_value``;
 - ``created``, ``exported_by``: left out where the export is de-identified;
-- ``person``: whom this folder is for, where several people got one each;
+- ``person``: the labeler this folder is for, if there are several;
 - ``deidentified``: true where every ``scan_id`` is a pseudonym of the project's key map;
 - ``annotations``: files that hold pre-labels of many scans, with their SHA-256 as exported;
 - ``items``: one object per scan, with these fields (``manifest.csv`` has the first ones).
 
-Labelers are blind: why a scan is in the queue stands only in the project's own copy of the
-manifest, which lies beside the export's folder and holds the scans of all people.
+Labelers are blinded: only the project's own copy of the manifest, beside the export's folder,
+states why a scan was selected; it lists the scans of all labelers.
 
 ======================  ===========================================================================
 ``rank``                place in the queue, 1 first
@@ -65,20 +65,20 @@ COLUMNS = (
     "assignee",
 )
 OWN_COLUMNS = (*COLUMNS, "role", "cluster", "score", "round", "strategy")
-"""Of the project's own copy."""
+"""Columns of the project's own copy."""
 
 OWN_JSON, OWN_CSV = ".manifest.json", ".manifest.csv"
 """Endings of the project's own copy: ``exports/NAME.manifest.json`` beside ``exports/NAME/``."""
 
 _LEVELS_ABOVE = 2
-"""How far above the imported folder a manifest is looked for: ``export/masks/anna``."""
+"""How many folders above the imported one a manifest is searched for: ``export/masks/anna``."""
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
     """One exported scan: its image and pre-label relative to the manifest, and their hashes.
 
-    ``slices`` is how a volume was cut into pictures, ``assignee`` who was to draw it.
+    ``slices`` describes how a volume was cut into pictures, ``assignee`` is its labeler.
     """
 
     scan_id: str
@@ -93,11 +93,11 @@ class ManifestEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was found, and where.
+    """A manifest and its folder.
 
     ``annotations`` are files with pre-labels of many scans, and their SHA-256 as exported.
-    ``deidentified``: its scan ids are pseudonyms. ``person`` is whom the folder was for.
-    ``classes`` are the names of the values 1, 2, … that its labelers were told.
+    ``deidentified``: its scan ids are pseudonyms. ``person`` is the labeler the folder was for.
+    ``classes`` are the names of the values 1, 2, … given to its labelers.
     """
 
     path: Path
@@ -118,17 +118,17 @@ class Manifest:
             self._by_stem[same_name(entry.scan_id)] = entry
 
     def entry_for(self, stem: str) -> ManifestEntry | None:
-        """The exported scan whose id, image name or slice is called ``stem``."""
+        """The exported scan whose id, image name or slice name is ``stem``."""
         return self._by_stem.get(same_name(stem))
 
     def slice_for(self, stem: str) -> SliceStack | None:
-        """The stack that the picture ``stem`` is a slice of; None for any other name."""
+        """The slice stack that picture ``stem`` belongs to; None for other names."""
         entry = self.entry_for(stem)
         stack = entry.slices if entry else None
         return stack if stack is not None and same_name(stem) in stack.indices else None
 
     def with_people(self, names: Mapping[str, str]) -> Manifest:
-        """The same manifest with people under other names."""
+        """A copy of the manifest with people's names replaced."""
         entries = tuple(
             replace(entry, assignee=names.get(entry.assignee or "", entry.assignee))
             for entry in self.entries
@@ -137,13 +137,13 @@ class Manifest:
         return replace(self, entries=entries, person=person, _by_stem={})
 
     def images(self) -> Iterable[Path]:
-        """Where the exported images lie: those are never masks."""
+        """Paths of the exported images, which are never masks."""
         for entry in self.entries:
             for image in (entry.image, *entry.slice_images):
                 yield self.path.parent / image
 
     def prelabels(self) -> Iterable[tuple[Path, str | None]]:
-        """Where the exported pre-labels lie, and what they were."""
+        """Paths of the exported pre-labels, and their SHA-256."""
         for name, digest in self.annotations:
             yield self.path.parent / name, digest
         for entry in self.entries:
@@ -152,10 +152,10 @@ class Manifest:
 
 
 class ManifestFinder:
-    """Finds the manifest that covers a mask: beside it or above it, near the imported folder."""
+    """Finds the manifest for a mask: in its folder or above, near the imported folder."""
 
     def __init__(self, source: Path, above: int = _LEVELS_ABOVE) -> None:
-        """``above``: how far above the source it is looked for."""
+        """``above``: how many folders above the source are searched."""
         folder = source if source.is_dir() else source.parent
         self._highest = len(folder.resolve().parts) - above
         self._known: dict[Path, Manifest | None] = {}
@@ -174,7 +174,7 @@ class ManifestFinder:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in ``folder``: its JSON, else its CSV; None where neither is ours."""
+    """Read the manifest in ``folder``: its JSON, else its CSV; None when neither is valid."""
     for name, read in ((JSON_NAME, _read_json), (CSV_NAME, _read_csv)):
         path = folder / name
         try:
@@ -187,7 +187,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def read_own_manifest(path: Path) -> Manifest | None:
-    """The project's own copy of a manifest; None where the file is none."""
+    """Read the project's own copy of a manifest; None when the file is not a manifest."""
     try:
         document = _read_json(path)
     except (OSError, ValueError):
@@ -271,7 +271,7 @@ def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """A list of names; empty where any of them is none, for their order is what counts."""
+    """A list of names; empty if any entry is not a name, since their positions count."""
     names = value if isinstance(value, list) else []
     return tuple(names) if all(isinstance(name, str) and name for name in names) else ()
 

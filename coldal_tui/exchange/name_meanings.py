@@ -1,4 +1,4 @@
-"""What a class name in a file means in a project: by the person's map, its classes, usual words."""
+"""Maps class names in files to a project's labels: by class map, class list, common words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
 
 ValueMap = Mapping[int | str, int | str]
-"""What a person says a raw value (or a class name or ``#rrggbb`` in the file) means: a class name
+"""The user's class map: what a raw value, class name or ``#rrggbb`` in a file means: a class name
 of the project, its index, ``background`` or ``ignore``."""
 
 OTHERS = "*"
@@ -22,21 +22,21 @@ IGNORE_NAMES = ("ignore", "__ignore__")
 
 @dataclass(frozen=True)
 class NameMeanings:
-    """Class names as labels: 0 background, 1..C classes, 255 to ignore. Case does not count.
+    """Maps class names to labels: 0 background, 1..C classes, 255 ignore. Case does not count.
 
     The value map comes first, then the project's classes, then the usual names of background
-    (``_background_`` is LabelMe's) and of what is to be ignored.
+    (``_background_`` is LabelMe's) and of ignore.
     """
 
     classes: Sequence[str]
     value_map: ValueMap = field(default_factory=dict)
 
     def said(self, name: str) -> int | None:
-        """The label of a name; None where nothing but ``*`` explains it."""
+        """The label of a name; None if only ``*`` would explain it."""
         return self._known.get(name.strip().casefold())
 
     def label(self, name: str) -> int | None:
-        """The label of a name, by ``*`` too; None where nobody explained it."""
+        """The label of a name, including the ``*`` entry; None if unknown."""
         said = self.said(name)
         return self._others if said is None else said
 
@@ -61,7 +61,7 @@ class NameMeanings:
 
 
 def index_of(meaning: int | str, classes: Sequence[str]) -> int:
-    """The label that a map's right side names. Raises UsageError where it names none."""
+    """The label that the right side of a map entry names. Raises UsageError if it names none."""
     if isinstance(meaning, str):
         known = {name.casefold(): index for index, name in enumerate(classes, start=1)}
         known |= {"background": BACKGROUND, "ignore": IGNORE_LABEL} | known

@@ -1,4 +1,4 @@
-"""File names as identities: stems without endings, equal under Unicode forms."""
+"""Normalizes file names for comparison: stems without endings, one Unicode form."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def file_stem(name: str) -> str:
 
 
 def image_ending(name: str, kind: str) -> str:
-    """The ending of an image file as it is; ``.dcm`` for DICOM files without one."""
+    """The ending of an image file; ``.dcm`` for DICOM files without one."""
     ending = name[len(file_stem(name)) :]
     return ".dcm" if kind == "dicom" and not ending else ending
 
 
 def same_name(name: str) -> str:
-    """One form for names that look the same: archives made on macOS hold decomposed letters."""
+    """Normalize a name to composed Unicode: archives made on macOS hold decomposed letters."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -1,4 +1,4 @@
-"""Slices of a volume that went to a 2-D tool: their names, and the way back into the volume."""
+"""Names slices exported to 2-D tools, and puts their masks back into the volume."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from coldal_tui.imaging.picture import SliceView
 AXIS_LETTERS = "xyz"
 _NO_LAYER = 1 << 30
 _UNSEEN = 65_535
-"""The value of voxels that nobody saw, in a layer of their own, where it is named ``ignore``."""
+"""The value of voxels that were not exported, in a separate layer that names it ``ignore``."""
 
 
 def slice_name(scan_id: str, axis: int, index: int) -> str:
-    """What a slice is called in an export: ``brain__z0123`` is slice 123 across axis k."""
+    """The name of a slice in an export: ``brain__z0123`` is slice 123 across axis k."""
     return f"{scan_id}__{AXIS_LETTERS[axis]}{index:04d}"
 
 
 @dataclass(frozen=True)
 class SliceStack:
-    """The slices of one volume that were exported, as its manifest says.
+    """The exported slices of one volume, from its manifest.
 
-    ``indices`` are the slices that were shown, by file stem (``brain__z0123``). ``window`` is what
-    became black and white, per channel, in stored units.
+    ``indices`` are the exported slices, by file stem (``brain__z0123``). ``window`` gives the
+    intensities shown as black and as white, per channel, in stored units.
     """
 
     scan_id: str
@@ -54,7 +54,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class _Slices(msgspec.Struct, frozen=True):
-    """What a manifest says under ``slices``; see ``exporters.packing.Slices``."""
+    """The manifest's field ``slices``; see ``exporters.packing.Slices``."""
 
     axis: int
     row_axis: int
@@ -67,7 +67,7 @@ class _Slices(msgspec.Struct, frozen=True):
 
 
 def stack_from_row(row: Mapping[str, Any]) -> SliceStack | None:
-    """The stack that a manifest's row describes; None where it has none, or not a sound one."""
+    """The slice stack in a manifest's row; None when it is absent or invalid."""
     try:
         found = msgspec.convert(row.get("slices"), _Slices)
         shape = msgspec.convert(row.get("shape"), tuple[int, int, int])
@@ -95,10 +95,10 @@ def stack_from_row(row: Mapping[str, Any]) -> SliceStack | None:
 
 @dataclass(frozen=True)
 class Restored:
-    """A volume put together of slices.
+    """A volume assembled from slices.
 
-    ``label`` is on the volume's grid. ``seen`` is False where no mask came back: such voxels are
-    0 in ``label`` and mean nothing. ``missing`` are exported slices without a mask, ascending.
+    ``label`` is on the volume's grid. ``seen`` is False where no mask came back: such voxels are 0
+    in ``label`` but not background. ``missing`` are exported slices without a mask, ascending.
     """
 
     label: NDArray[Any]
@@ -111,13 +111,13 @@ def restore(stack: SliceStack, masks: Mapping[str, NDArray[Any]]) -> Restored:
 
     Parameters
     ----------
-    stack : which pictures were cut from the volume, and how they were turned.
+    stack : which pictures were cut from the volume, and their orientation.
     masks : ``(rows, columns)`` numbers by file stem, in the pictures' size.
 
     Raises
     ------
-    ImageError : ``wrong-slice``, a stem is none of the exported slices; ``wrong-size``, a mask is
-        not as large as its picture.
+    ImageError : ``wrong-slice``, a stem is not an exported slice; ``wrong-size``, a mask's size
+        differs from its picture's.
     """
     kind = np.result_type(np.uint8, *(mask.dtype for mask in masks.values()))
     label = np.zeros(stack.shape, dtype=kind)
@@ -156,13 +156,13 @@ def volume_of(
     *,
     missing_is_empty: bool = False,
 ) -> MaskPixels:
-    """One mask of a volume from the masks of its slices.
+    """Assemble a volume's mask from the masks of its slices.
 
     Returns a mask of the volume's shape (i, j, k).
 
-    What values mean may differ from slice to slice; the volume's mask has one numbering. Slices
-    that nobody was shown, and those that came back without a mask, are to be ignored: they are
-    no background (a layer named ``ignore`` says so). With ``missing_is_empty`` exported slices
+    Values may mean different things in different slices; the volume's mask has one numbering.
+    Slices that were not exported or came back without a mask are ignored, not background (a layer
+    named ``ignore`` marks them). With ``missing_is_empty`` exported slices
     without a mask are background.
 
     Parameters
@@ -178,7 +178,7 @@ def volume_of(
     places = {stem: _places(pixels) for stem, pixels in drawn.items()}
     layers: list[MaskLayer] = []
     restored = restore(stack, {})
-    # The first place of the lowest level is every mask's own array.
+    # The first layer of the lowest level is every mask's own array.
     for place in sorted({place for found in places.values() for place in found}):
         planes = {
             stem: numbering.renumbered(pixels, places[stem].get(place, _NO_LAYER))
@@ -208,7 +208,7 @@ def volume_of(
 
 
 def _places(mask: MaskPixels) -> dict[tuple[int, int], int]:
-    """The layers of a mask by level and number on it: ``(0, 0)`` is its array."""
+    """The layers of a mask by (level, index on that level): ``(0, 0)`` is its array."""
     found: dict[tuple[int, int], int] = {}
     for number, level in enumerate((0, *(layer.level for layer in mask.layers))):
         found[level, sum(other == level for other, _ in found)] = number
@@ -218,8 +218,8 @@ def _places(mask: MaskPixels) -> dict[tuple[int, int], int]:
 class Numbering:
     """One numbering for masks whose values may mean different things.
 
-    ``plain`` : values are numbers as they stand, without names or colours. ``void`` : those that
-    a format leaves undecided.
+    ``plain`` : values are used as numbers, without names or colours. ``void`` : values that a
+    format defines as undecided.
     """
 
     def __init__(self, masks: Sequence[MaskPixels]) -> None:
@@ -261,7 +261,7 @@ class Numbering:
         return self._numbers.setdefault(meaning, len(self._numbers) + 1)
 
     def renumbered(self, mask: MaskPixels, layer: int) -> NDArray[Any]:
-        """A layer of a mask, ``(rows, columns)``; zeros where it has not so many."""
+        """A renumbered layer of a mask, ``(rows, columns)``; zeros when the mask lacks it."""
         if layer > len(mask.layers):
             return np.zeros(mask.array.shape, np.uint8)
         array, names = _layer_of(mask, layer)

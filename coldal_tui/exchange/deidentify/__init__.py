@@ -1,1 +1,1 @@
-"""Exports that name nobody: pseudonyms, cleaned images, and a search for what was left."""
+"""De-identified exports: pseudonyms, cleaned images, and a search for remaining identifiers."""

@@ -1,7 +1,7 @@
-"""The Basic Application Level Confidentiality Profile of DICOM: what becomes of each attribute.
+"""Gives each attribute's action in DICOM's Basic Application Level Confidentiality Profile.
 
 ``basic_profile.csv`` holds table E.1-1 of PS3.15 (column "Basic Prof."): tag, action, keyword.
-Where the standard leaves a choice, the one that is valid for every information object is taken:
+Where the standard allows several actions, the one valid for every information object is taken:
 
 =========  =====================================================================================
 in table   what is done here
@@ -18,9 +18,9 @@ X/Z/U*     the sequence is kept, its items cleaned, their UIDs replaced
 =========  =====================================================================================
 
 Beyond the table: private attributes, those of unknown representation and all that describes an
-overlay (whose pixels the table removes) are removed; names of people, dates and times that it does
-not list are emptied, and UIDs that it does not list are replaced where they name no class or
-transfer syntax.
+overlay (whose pixels the table removes) are removed; person names, dates and times that it does not
+list are emptied, and UIDs that it does not list are replaced unless they name a class or transfer
+syntax.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WELL_KNOWN_ROOT = "1.2.840.10008."
 
 
 class Action(Enum):
-    """What becomes of an attribute."""
+    """What the profile does with an attribute."""
 
     KEEP = "K"
     REMOVE = "X"
@@ -74,16 +74,16 @@ DUMMIES = {
     "UC": "anonymous",
     "UT": "anonymous",
 }
-"""Values that say nothing, for attributes that must not be empty."""
+"""Dummy values, for attributes that must not be empty."""
 
 _NAMES_A_CLASS = re.compile("SOPClass|TransferSyntax")
-"""Keywords of UIDs that say what an object is, a maker's own classes among them."""
+"""Keywords of UIDs that state an object's class, including manufacturers' private classes."""
 
 _BINARY = ("OB", "OD", "OF", "OL", "OV", "OW", "UN")
 
 
 def action_for(tag: int, vr: str, *, keyword: str = "", is_private: bool = False) -> Action:
-    """What becomes of an attribute with this tag (``0xGGGGEEEE``) and value representation."""
+    """The action for an attribute with this tag (``0xGGGGEEEE``) and value representation."""
     if is_private or 0x6000 <= tag >> 16 <= 0x60FF:
         return Action.REMOVE
     listed = _listed(tag)
@@ -93,12 +93,12 @@ def action_for(tag: int, vr: str, *, keyword: str = "", is_private: bool = False
         return Action.EMPTY
     if vr == "UI":
         return Action.KEEP if _NAMES_A_CLASS.search(keyword) else Action.REPLACE_UID
-    # An unknown representation hides what is in it.
+    # The content of an unknown representation can't be checked.
     return Action.REMOVE if vr == "UN" else Action.KEEP
 
 
 def _fitting(action: Action, vr: str) -> Action:
-    """The action for an attribute of that representation: what has no dummy is emptied."""
+    """The action for a value representation: attributes without a dummy value are emptied."""
     if vr == "SQ" and action is Action.DUMMY:
         return Action.CLEAN_ITEMS
     if vr == "UI" and action is Action.DUMMY:

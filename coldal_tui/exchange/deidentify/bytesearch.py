@@ -1,4 +1,4 @@
-"""Searches bytes for very many texts at once, in several encodings, in any case."""
+"""Searches bytes for many texts at once, in several encodings, ignoring case."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ _ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
 class ByteSearch:
     """Finds any of many texts of at least six characters in bytes.
 
-    The last six bytes of each text are looked up for every place at once: a table rules nearly
-    all places out, and what is left is compared in full. Digits and dots alone (UIDs) are
-    searched for as ASCII only.
+    A table of the last six bytes of each text excludes nearly all positions at once; the remaining
+    ones are compared in full. Texts of digits and dots only (UIDs) are searched for in ASCII only.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -38,7 +37,7 @@ class ByteSearch:
         self._sieve[_mixed(self._keys)] = True
 
     def find(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, int, str]]:
-        """(start, end, text) of every occurrence, in no order."""
+        """Return (start, end, text) of every occurrence, in no particular order."""
         if not self._by_key or len(data) < _KEY_BYTES:
             return
         lower = np.zeros(len(data) + 16, dtype=np.uint8)
@@ -55,7 +54,7 @@ class ByteSearch:
                         yield start, end, text
 
     def _places(self, words: NDArray[np.uint64]) -> NDArray[np.intp]:
-        """Where the last six bytes of a text stand."""
+        """Positions where the last six bytes of a text occur."""
         maybe = np.flatnonzero(self._sieve[_mixed(words)])
         where = np.searchsorted(self._keys, words[maybe]).clip(max=len(self._keys) - 1)
         found: NDArray[np.intp] = maybe[self._keys[where] == words[maybe]]
@@ -68,10 +67,10 @@ def _mixed(words: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def _patterns(text: str) -> set[bytes]:
-    """A text as bytes, as they look when ASCII letters are small."""
+    """A text as bytes in each encoding, with ASCII letters in lower case."""
     found = set()
     numbers = not text.strip("0123456789.")
-    # Only ASCII is lowered in the data: other letters may stand there in either case.
+    # Only ASCII is lower-cased in the data; other letters are searched for in both cases.
     for variant in {text} if numbers else {text, text.upper(), text.title()}:
         for encoding in ("ascii",) if numbers and "." in text else _ENCODINGS:
             try:

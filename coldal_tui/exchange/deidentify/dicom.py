@@ -45,7 +45,7 @@ _IDENTIFIERS = frozenset(
         "StudyID",
     }
 )
-"""Attributes that identify a patient or a visit, besides names of people, dates and UIDs."""
+"""Attributes that identify a patient or a visit, besides person names, dates and UIDs."""
 _MAKER = ("Manufacturer", "ManufacturerModelName")
 _BIRTH_DATE = 0x00100030
 _SHORTEST_DATE = 8
@@ -53,7 +53,7 @@ _SHORTEST_DATE = 8
 
 @dataclass
 class Removed:
-    """What was taken out of files: the search for what was left looks for it.
+    """Identifiers removed from files; the leak check searches the export for them.
 
     ``names`` are names of people, as DICOM writes them; ``ids`` identify patients, visits and
     places; ``dates`` are ``YYYYMMDD``.
@@ -67,12 +67,12 @@ class Removed:
 
 
 def cleaned(source: Path, pseudonym: str, keys: Keys, removed: Removed) -> bytes:
-    """A DICOM file without what identifies the patient, as bytes; pixels are as they were.
+    """The bytes of a de-identified DICOM file; its pixels are unchanged.
 
     Parameters
     ----------
-    pseudonym : the scan's, known to ``keys``.
-    removed : learns what was taken out.
+    pseudonym : the scan's pseudonym, which ``keys`` knows.
+    removed : receives what was removed.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def cleaned(source: Path, pseudonym: str, keys: Keys, removed: Removed) -> bytes
 
 
 def _say_so(dataset: Any, keys: Keys) -> None:
-    """State what was done, as the profile demands (PS3.15 E.1.1, PS3.3 C.12.1)."""
+    """Record in the file how it was de-identified (PS3.15 E.1.1, PS3.3 C.12.1)."""
     from pydicom.dataset import Dataset
 
     codes = [_BASIC_PROFILE, *([_MODIFIED_DATES] if keys.dates == "shift" else [])]
@@ -131,7 +131,7 @@ class _Cleaner:
     shift: int | None
 
     def clean(self, dataset: Any) -> None:
-        # In the order of tags, and of a copy: elements go while we look.
+        # Sorted by tag, over a copy: elements are removed during the loop.
         for element in list(dataset):
             tag, vr = element.tag, str(element.VR)
             action = action_for(
@@ -157,7 +157,7 @@ class _Cleaner:
         return value if not value or value.startswith(WELL_KNOWN_ROOT) else self.keys.uid(value)
 
     def _shifted(self, value: str) -> str:
-        """A date moved by the patient's days, without a time of day; "" where it is none."""
+        """A date shifted by the patient's number of days, without time of day; "" if not a date."""
         assert self.shift is not None  # only asked for then
         try:
             day = date(int(value[:4]), int(value[4:6]), int(value[6:8]))
@@ -166,7 +166,7 @@ class _Cleaner:
             return ""
 
     def _remember(self, element: Any) -> None:
-        """Keep what an attribute says, with all that is nested in it."""
+        """Record an attribute's values as removed, nested ones included."""
         vr = str(element.VR)
         if vr == "SQ":
             for item in element.value:
@@ -189,7 +189,7 @@ class _Cleaner:
 
 
 def _each(value: Any, change: Any) -> Any:
-    """The value with each of its parts changed."""
+    """Apply a function to each part of a value."""
     if value is None or value == "":
         return value
     if isinstance(value, (list, tuple)) or hasattr(value, "append"):

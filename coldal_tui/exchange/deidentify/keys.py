@@ -1,4 +1,4 @@
-"""The keys of a de-identified export: random pseudonyms, and whom and what they stand for."""
+"""The key map of a de-identified export: random pseudonyms and what they replace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, fsync_folder
 
 Dates = Literal["remove", "shift"]
-"""Dates are left out, or all of a patient's are moved by the same number of days."""
+"""Remove dates, or shift all dates of a patient by the same number of days."""
 
 FORMAT, VERSION = "coldal-tui keys", 1
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -26,7 +26,7 @@ _FURTHEST_SHIFT = 3650
 
 
 class ScanKey(msgspec.Struct, frozen=True):
-    """Which scan a pseudonym stands for, and of which patient (a pseudonym)."""
+    """The scan that a pseudonym stands for, and its patient (a pseudonym)."""
 
     scan_id: str
     patient: str
@@ -49,8 +49,8 @@ class _File(msgspec.Struct, frozen=True):
 class Keys:
     """Pseudonyms of one export; each is made when it is first asked for.
 
-    ``scans``, ``patients``, ``people`` and ``uids`` lead from what the export says to what it
-    stands for. ``shifts`` are days per patient (a pseudonym).
+    ``scans``, ``patients``, ``people`` and ``uids`` map pseudonyms to the originals. ``shifts`` are
+    days per patient (by pseudonym).
     """
 
     dates: Dates = "remove"
@@ -76,12 +76,12 @@ class Keys:
             self.patients[name] = patient_id
             self._patients[patient_id] = name
             if self.dates == "shift":
-                # Into the past, never by nothing.
+                # Always into the past, by at least one day.
                 self.shifts[name] = -1 - secrets.randbelow(_FURTHEST_SHIFT)
         return self._patients[patient_id]
 
     def person(self, name: str) -> str:
-        """What a labeler is called: ``labeler-1``, in the order in which they are asked for."""
+        """The pseudonym of a labeler: ``labeler-1``, ``labeler-2``, … in order of request."""
         for pseudonym, known in self.people.items():
             if known == name:
                 return pseudonym
@@ -90,7 +90,7 @@ class Keys:
         return pseudonym
 
     def uid(self, uid: str) -> str:
-        """The random UID that takes a UID's place everywhere in the export (PS3.5 B.2)."""
+        """The random UID that replaces a UID everywhere in the export (PS3.5 B.2)."""
         if uid not in self._uids:
             new = f"2.25.{secrets.randbits(128)}"
             self._uids[uid] = new
@@ -98,7 +98,7 @@ class Keys:
         return self._uids[uid]
 
     def shift_of(self, scan: str) -> int | None:
-        """By how many days a scan's dates are moved; None where dates are left out."""
+        """The number of days a scan's dates are shifted; None when dates are removed."""
         return self.shifts.get(self.scans[scan].patient)
 
     def _new(self, taken: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ class Keys:
 
 
 def write_keys(path: Path, keys: Keys) -> None:
-    """Write a key file that only its owner may read (mode 0600), whole or not at all.
+    """Write a key file that only its owner may read (mode 0600), completely or not at all.
 
     Raises
     ------

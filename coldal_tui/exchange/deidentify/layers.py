@@ -1,4 +1,4 @@
-"""Everything that a file of an export says: its bytes, what is packed inside, and its texts."""
+"""Extracts the searchable content of an exported file: bytes, compressed parts and texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _DEEPEST = 4
 _NIFTI_HEADER = 1 << 16
 _NUMBERS = frozenset({"counts", "rle", "points", "left", "top", "width", "height", "id", "z_order"})
-"""Keys and attributes whose values are numbers or packed pixels."""
+"""Keys and attributes whose values are numbers or encoded pixels."""
 _NUMBER_COLUMNS = frozenset({"rank", "shape", "spacing", "cluster", "score", "round"})
 _TEXT_VRS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE")
 _PATIENT_GROUP = 0x0010
@@ -30,7 +30,7 @@ _PATIENT_GROUP = 0x0010
 
 @dataclass(frozen=True)
 class Layer:
-    """Some bytes of a file as they are, or unpacked; ``where`` says which.
+    """A part of a file's content, raw or decompressed; ``where`` names the part.
 
     ``texts`` are the words that a person or a program wrote into it. ``values`` are whole values
     of attributes that identify a patient.
@@ -43,7 +43,7 @@ class Layer:
 
 
 def layers(path: Path) -> Iterator[Layer]:
-    """A file's bytes, and what is packed in it: gzip, zip, PNG's texts, DICOM's attributes."""
+    """A file's bytes and its inner content: gzip, zip, PNG text chunks, DICOM attributes."""
     yield from _layers(path.read_bytes(), path.name, "", 0)
 
 
@@ -63,7 +63,7 @@ def _layers(data: bytes, name: str, where: str, depth: int) -> Iterator[Layer]:
 
 
 def _unpacked(data: bytes, name: str) -> Iterator[tuple[bytes, str, str]]:
-    """What is packed in the bytes: (bytes, name, where)."""
+    """The decompressed content of the bytes: (bytes, name, where)."""
     if data[:2] == b"\x1f\x8b":
         yield gzip.decompress(data), name.removesuffix(".gz"), "unpacked"
     elif data[:4] == b"PK\x03\x04":
@@ -118,7 +118,7 @@ def _texts(data: bytes, name: str) -> tuple[str, ...]:
 
 
 def _nifti_head(data: bytes) -> bytes:
-    """The header and its extensions: all before the voxels (nifti1.h, nifti2.h)."""
+    """The header and its extensions: everything before the voxels (nifti1.h, nifti2.h)."""
     second = data[:4] == b"\x1c\x02\0\0"
     order = ">" if data[:2] == b"\0\0" else "<"
     if second:
@@ -184,6 +184,6 @@ def _attributes(dataset: Any, texts: list[str], values: list[str]) -> None:
 
 
 def _inflated(data: bytes) -> bytes:
-    """The data set after the file meta information, which alone is stored plain (PS3.5 A.5)."""
+    """The inflated data set; only the file meta information before it is plain (PS3.5 A.5)."""
     length = struct.unpack_from("<I", data, 140)[0]
     return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[144 + length :])

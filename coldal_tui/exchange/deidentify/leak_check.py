@@ -1,4 +1,4 @@
-"""Reads back every byte of a de-identified export, and refuses it where a patient is named."""
+"""Reads back a de-identified export and refuses it when it still identifies a patient."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that identifies a patient, still in the export.
+    """An identifier of a patient that is still in the export.
 
-    ``path`` is relative to the export; ``where`` says in which part of the file (``""``: as it
-    is), or ``name`` for the file's own name; ``kind`` is ``name``, ``id``, ``path``, ``date`` or
+    ``path`` is relative to the export; ``where`` says in which part of the file (``""``: its raw
+    bytes), or ``name`` for the file's own name; ``kind`` is ``name``, ``id``, ``path``, ``date`` or
     ``UID``.
     """
 
@@ -41,12 +41,12 @@ class Leak:
 
 
 def refuse_leaks(folder: Path, secrets: Secrets) -> None:
-    """Raise where a folder still says who a patient is.
+    """Raise an error when a folder still identifies a patient.
 
     Raises
     ------
-    ColdalError : code ``leak``, with the first finds; or ``unreadable``, a file of the export
-        that can't be read back.
+    ColdalError : code ``leak``, with the first findings; or ``unreadable``: a file of the export
+        can't be read back.
     """
     found = find_leaks(folder, secrets)
     if not found:
@@ -62,10 +62,10 @@ def refuse_leaks(folder: Path, secrets: Secrets) -> None:
 
 
 def find_leaks(folder: Path, secrets: Secrets) -> list[Leak]:
-    """Every known name, id, path, date and UID in the names and bytes of a folder's files.
+    """Find known names, ids, paths, dates and UIDs in a folder's file names and contents.
 
-    Looked into: all bytes as they are (UTF-8, Latin-1, UTF-16, any case), gzip, zip, the text
-    chunks of PNG, attributes of DICOM in their character set. Secrets of fewer than six
+    Searched: all raw bytes (UTF-8, Latin-1, UTF-16, ignoring case), gzip, zip, PNG text chunks, and
+    DICOM attributes in their character set. Secrets of fewer than six
     characters (of digits: eight) are searched for as whole words in texts only, those of fewer
     than three (five) in DICOM's attributes about the patient only: in pixels they would be found
     by chance.
@@ -97,7 +97,7 @@ def find_leaks(folder: Path, secrets: Secrets) -> list[Leak]:
 
 
 class _Search:
-    """All secrets of an export, ready to be searched for."""
+    """All secrets of an export, prepared for the search."""
 
     def __init__(self, secrets: Secrets) -> None:
         found = needles(secrets)
@@ -130,7 +130,7 @@ class _Search:
                     yield needle
 
     def in_text(self, text: str) -> Iterator[Needle]:
-        """Needles that stand in a text, as whole words."""
+        """Needles that occur in a text as whole words."""
         whole = folded(text)
         for word in set(WORD.findall(whole)):
             for needle in self._words.get(word, ()):
@@ -139,7 +139,7 @@ class _Search:
 
 
 def _as_words(text: str, part: str) -> bool:
-    """Whether ``part`` stands in the text with no letter or digit beside it."""
+    """Whether ``part`` occurs in the text without an adjoining letter or digit."""
     at = text.find(part)
     while at >= 0:
         before, after = text[at - 1 : at], text[at + len(part) : at + len(part) + 1]
@@ -153,7 +153,7 @@ def _stands_alone(data: bytes, low: int, high: int) -> bool:
     """Whether no digit or ASCII letter adjoins; a time of day may follow a date."""
     before, after = data[max(low - 2, 0) : low], data[high : high + 6]
     if data[high - 1 : high] == b"\0" or data[low : low + 1] == b"\0":
-        return True  # UTF-16, where neighbours are zeros
+        return True  # UTF-16: the neighbouring bytes are zero
     if before[-1:].isalnum() or (before[-1:] == b"." and before[-2:-1].isdigit()):
         return False
     clock = len(after) == 6 and after.isdigit() and after[:2] < b"24" and after[2:4] < b"60"

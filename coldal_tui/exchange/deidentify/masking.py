@@ -1,4 +1,4 @@
-"""The de-identifier of one export: what exporters ask to clean images, and the words for it."""
+"""The de-identifier of one export: cleans images, and describes what was removed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from coldal_tui.exchange.deidentify.keys import Keys
 
 @dataclass(frozen=True)
 class Deidentifier:
-    """Cleans the images of one export, everything replaced consistently by ``keys``."""
+    """Cleans the images of one export, with consistent replacements from ``keys``."""
 
     keys: Keys
     removed: Removed = field(default_factory=Removed)
 
     def clean_dicom(self, source: Path, pseudonym: str) -> bytes:
-        """A DICOM file without what identifies the patient, as bytes. Raises ImageError."""
+        """The bytes of a de-identified DICOM file. Raises ImageError."""
         return cleaned(source, pseudonym, self.keys, self.removed)
 
     @property
     def statement(self) -> str:
-        """What was done and what was not, for the page of the labeler."""
+        """What was removed and what was not, for the labeler's README."""
         dates = "moved by a random number of days per patient"
         dates = dates if self.keys.dates == "shift" else "left out"
         text = (

@@ -1,4 +1,4 @@
-"""What must not stand in a de-identified export, and in how many ways it could be written."""
+"""The identifiers that a de-identified export must not contain, in all usual spellings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Secrets:
 
     ``names`` are names of people (``Doe^Jane``, ``Jane Doe``), ``ids`` identify patients, visits
     and places, ``paths`` are paths and file names, ``dates`` are ``YYYYMMDD``. ``allowed`` are
-    words that the export may say: class names, the project's name.
+    words that the export may contain: class names, the project's name.
     """
 
     names: set[str] = field(default_factory=set)
@@ -35,10 +35,10 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Needle:
-    """One way in which a secret may be written.
+    """One spelling of a secret.
 
-    ``kind`` is ``name``, ``id``, ``path``, ``date`` or ``UID``. ``bounded``: only where no letter
-    or digit adjoins it. ``shown`` is the secret as the project knows it.
+    ``kind`` is ``name``, ``id``, ``path``, ``date`` or ``UID``. ``bounded``: it counts only without
+    an adjoining letter or digit. ``shown`` is the secret as the project knows it.
     """
 
     text: str
@@ -49,11 +49,11 @@ class Needle:
 
 @dataclass(frozen=True)
 class Needles:
-    """All that is searched for, by how far a find can be trusted.
+    """All needles, grouped by how reliable a finding is.
 
-    ``strong`` ones are so long that no chance makes them: they are searched for in every byte.
-    ``medium`` ones are searched for in texts, as whole words. ``weak`` ones are too short for
-    that: they are compared with whole values of attributes that identify.
+    ``strong`` ones are too long to occur by chance: they are searched for in all bytes.
+    ``medium`` ones are searched for in texts, as whole words. ``weak`` ones are too short for that:
+    they are compared with whole values of identifying attributes.
     """
 
     strong: tuple[Needle, ...]
@@ -62,7 +62,7 @@ class Needles:
 
 
 def needles(secrets: Secrets) -> Needles:
-    """All ways in which the secrets may be written, duplicates and our own words left out."""
+    """All spellings of the secrets, without duplicates and the export's own words."""
     allowed = {folded(word) for word in secrets.allowed} | own_words()
     strong: dict[str, Needle] = {}
     medium: dict[str, Needle] = {}
@@ -83,7 +83,7 @@ def needles(secrets: Secrets) -> Needles:
 
 
 def _shortest(text: str) -> int:
-    """Names in Chinese or Korean have two letters."""
+    """The shortest name to search for: Chinese and Korean names may have two letters."""
     return _SHORTEST if text.isascii() else _SHORTEST - 1
 
 
@@ -91,7 +91,7 @@ def _all(secrets: Secrets) -> Iterator[Needle]:
     for name in sorted(secrets.names):
         parts = set(name_parts(name))
         for text in written_names(name):
-            # A part alone may begin another word; the whole name does not.
+            # A single part may be the start of another word; a whole name is not.
             yield Needle(text, "name", name, bounded=text in parts)
     for kind, values in (("id", secrets.ids), ("path", secrets.paths)):
         for value in sorted(values):
@@ -105,7 +105,7 @@ def _all(secrets: Secrets) -> Iterator[Needle]:
 
 
 def written_names(name: str) -> Iterator[str]:
-    """A person's name in the orders and with the separators in use, and its parts alone."""
+    """A person's name in all usual orders and separators, and its single parts."""
     for group in name.split("="):
         parts = name_parts(group)
         if len(parts) > 1:
@@ -139,13 +139,13 @@ def written_dates(day: str) -> Iterator[str]:
 
 
 def folded(text: str) -> str:
-    """One form for texts that look the same: composed, without regard to case."""
+    """Normalize a text: Unicode composed and case-folded, so that look-alikes are equal."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
 @cache
 def own_words() -> frozenset[str]:
-    """Words that exports themselves say: such a file or family name can't be told from them."""
+    """Words that every export contains: an equal file or family name can't be detected."""
     folder = files("coldal_tui.exchange.exporters")
     texts = [
         entry.read_text("utf-8")

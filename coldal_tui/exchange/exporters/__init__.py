@@ -1,4 +1,4 @@
-"""Exporters: what a labeler gets, one module per format, and what all of them are given.
+"""Exporters: one module per format, the registry, and the interface they share.
 
 A format is added as one module with a function that fulfils :class:`Exporter` (most are made of a
 ``packing.Layout``), listed in ``_BUILT_IN``; another package adds one through the entry point
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.masking import Deidentifier
 
 Progress = Callable[[int, int, str], None]
-"""Called with scans done, scans in all, and the scan at hand."""
+"""Called with the number of scans done, the total, and the current scan."""
 
 _BUILT_IN = {
     "folder": ("coldal_tui.exchange.exporters.folder:export_folder", "images as they are"),
@@ -51,9 +51,9 @@ _BUILT_IN = {
 
 @dataclass(frozen=True)
 class ExportItem:
-    """One scan for a labeler: its files, why it is in the queue, and a pre-label if there is one.
+    """One scan to export: its files, why it was selected, and its pre-label if any.
 
-    ``scan_id`` is what the export calls it: a pseudonym where it is de-identified. ``prelabel``
+    ``scan_id`` is its id in the export: a pseudonym when de-identified. ``prelabel``
     is a label file on the scan's own grid (``imaging.labelfile``).
     """
 
@@ -73,12 +73,12 @@ class ExportItem:
 
 @dataclass(frozen=True)
 class ExportMeta:
-    """What the whole export says about itself, and how it is made.
+    """Metadata and options of a whole export.
 
-    ``created`` is ISO 8601 with its offset, or empty where dates are left out. ``person`` is whom
-    this folder is for, ``place`` what it is called beside those of others. ``slices`` says which
-    slices of a volume 2-D tools get. ``deidentifier`` cleans images where it is given.
-    ``intensity`` is how pictures are made of what is none.
+    ``created`` is ISO 8601 with its offset, or empty when dates are left out. ``person`` is the
+    labeler this folder is for, ``place`` the folder's name beside those of other
+    labelers. ``slices`` chooses the slices of a volume for 2-D tools. ``deidentifier``, if given,
+    cleans images. ``intensity`` is the rule that converts other images to 8-bit pictures.
     """
 
     project: str
@@ -98,7 +98,8 @@ class ExportResult:
     """A finished export.
 
     ``files`` maps paths relative to ``folder`` to SHA-256. ``images`` maps each scan id to the
-    SHA-256 of the scan's own image, whatever became of it in the export; for a DICOM series, of
+    SHA-256 of the scan's own image, even if the export holds a converted file; for a DICOM
+    series, of
     its files' hashes, one per line, in file order. ``prelabels`` are the scans that have one.
     """
 
@@ -109,7 +110,7 @@ class ExportResult:
 
 
 class Exporter(Protocol):
-    """Writes one export, whole or not at all."""
+    """Writes one export, completely or not at all."""
 
     def __call__(
         self,
@@ -122,7 +123,7 @@ class Exporter(Protocol):
 
 
 def export_formats() -> tuple[str, ...]:
-    """Names that ``exporter`` knows: the plain folder first, plug-ins last."""
+    """The names of all formats: the plain folder first, plug-ins last."""
     return (
         *_BUILT_IN,
         *(name for name in plugins.entries(plugins.EXPORTER) if name not in _BUILT_IN),
@@ -130,12 +131,12 @@ def export_formats() -> tuple[str, ...]:
 
 
 def describe_formats() -> dict[str, str]:
-    """A few words on each built-in format."""
+    """A short description of each built-in format."""
     return {name: words for name, (_, words) in _BUILT_IN.items()}
 
 
 def plugin_failures() -> tuple[PluginFailure, ...]:
-    """The installed exporters of other packages that can't be used, and why."""
+    """Plug-in exporters that failed to load, and why."""
     return plugins.load_all(plugins.EXPORTER, as_exporter, tuple(_BUILT_IN)).failures
 
 
@@ -145,7 +146,7 @@ def exporter(name: str) -> Exporter:
     Raises
     ------
     UsageError : there is none.
-    ColdalError : it is a plug-in's, and it can't be loaded.
+    ColdalError : it is a plug-in that can't be loaded.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name][0].partition(":")
@@ -162,7 +163,7 @@ def exporter(name: str) -> Exporter:
 
 
 def as_exporter(loaded: object) -> Exporter:
-    """What a plug-in's entry names; TypeError where it is no function."""
+    """The function that a plug-in's entry names; raises TypeError if it is not a function."""
     if isinstance(loaded, type) or not callable(loaded):
         raise TypeError("it is no function of out, items, meta and progress")
     return loaded

@@ -1,4 +1,4 @@
-"""An export folder that appears whole or not at all, and copies that are hashed on the way."""
+"""Writes an export folder completely or not at all, and hashes files while copying."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stage:
         Raises
         ------
         ColdalError : the source can't be read.
-        OSError : the export's disk failed.
+        OSError : the destination can't be written.
         """
         digest = hashlib.sha256()
         target = self._place(relative)
@@ -60,7 +60,7 @@ class Stage:
         return self.files[relative]
 
     def write(self, relative: str, write: Callable[[Path], object]) -> str:
-        """Have ``write`` make the file at the path that it is given; returns its SHA-256."""
+        """Call ``write`` with the path of a new file; returns the file's SHA-256."""
         target = self._place(relative)
         write(target)
         self.files[relative] = sha256_file(target)
@@ -78,12 +78,12 @@ class Stage:
 
 @contextlib.contextmanager
 def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
-    """A stage beside ``out`` that becomes ``out`` when the block ends well, and vanishes if not.
+    """A temporary folder that is renamed to ``out`` on success and removed on failure.
 
     Raises
     ------
     UsageError : ``out`` exists and is not an empty folder.
-    ColdalError : the disk is too small or full (``disk-full``), or refuses (``not-writable``).
+    ColdalError : the disk is full (``disk-full``) or can't be written (``not-writable``).
     """
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise UsageError(
@@ -111,10 +111,10 @@ def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """While the folder's lock says that somebody works in it; it ends with the process."""
+    """Hold a lock that marks the folder as in use; it ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some network disks know no locks
+        with contextlib.suppress(OSError):  # some network file systems don't support locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
@@ -122,7 +122,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what exports into ``folder`` that were killed had written: images of patients."""
+    """Remove the partial output of killed exports into ``folder``: it holds patients' images."""
     try:
         found = [path for path in folder.iterdir() if _PARTIAL.match(path.name)]
     except OSError:
@@ -146,7 +146,7 @@ def _check_room(folder: Path, bytes_needed: int) -> None:
 
 
 def _sync_tree(folder: Path) -> None:
-    """Bring all files to the disk before the folder gets its name."""
+    """Flush all files to disk before the folder is renamed."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as stream:
@@ -184,7 +184,7 @@ def _opened(source: Path) -> Iterator[int]:
 
 
 def _read(descriptor: int, source: Path) -> bytes:
-    # Told apart from a failing write: the remedy is another one.
+    # Handled apart from a failing write: the remedy differs.
     try:
         return os.read(descriptor, _BLOCK)
     except OSError as error:

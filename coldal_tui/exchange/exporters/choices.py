@@ -1,4 +1,4 @@
-"""What people choose about an export: which slices of a volume a 2-D tool gets."""
+"""User options of an export: which slices of a volume are exported to 2-D tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from coldal_tui.errors import UsageError
 
 @dataclass(frozen=True)
 class SliceChoice:
-    """Every ``every``-th slice of a volume, the middle one among them."""
+    """Every ``every``-th slice of a volume, including the middle one."""
 
     every: int = 1
 
@@ -20,7 +20,7 @@ class SliceChoice:
 
         Raises
         ------
-        UsageError : neither.
+        UsageError : it is neither.
         """
         word = text.strip().lower()
         if word == "all":
@@ -35,5 +35,5 @@ class SliceChoice:
         return SliceChoice(int(found[1]))
 
     def indices(self, count: int) -> range:
-        """The slices of ``count`` that are shown, ascending."""
+        """Indices of the chosen slices out of ``count``, ascending."""
         return range((count // 2) % self.every, count, self.every)

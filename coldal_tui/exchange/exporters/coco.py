@@ -24,7 +24,7 @@ def export_coco(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/`` and ``annotations/instances_default.json``; volumes as slices.
+    """Write ``images/`` and ``annotations/instances_default.json``; volumes as slices.
 
     One annotation per class and picture, as compressed RLE: holes and single pixels survive.
     """

@@ -1,4 +1,4 @@
-"""How classes look in other programs: the Okabe-Ito palette, then further hues."""
+"""Class colours for other programs: the Okabe-Ito palette, then further hues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OKABE_ITO = (
     (204, 121, 167),
 )
 _GOLDEN = 0.618033988749895
-"""Steps of the golden ratio around the colour circle never meet."""
+"""Steps of the golden ratio around the colour circle never repeat a hue."""
 
 
 def class_rgb(value: int) -> tuple[int, int, int]:

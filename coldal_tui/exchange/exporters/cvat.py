@@ -26,7 +26,7 @@ def export_cvat(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/``, ``annotations.xml`` and ``cvat_labels.json``; volumes as slices.
+    """Write ``images/``, ``annotations.xml`` and ``cvat_labels.json``; volumes as slices.
 
     One mask per class and picture.
     """
@@ -75,7 +75,7 @@ class _Cvat(FlatLayout):
 
 
 def constructor_labels(classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Labels as CVAT's "Raw" constructor takes them."""
+    """Label definitions for the "Raw" tab of CVAT's label constructor."""
     return [
         {"name": name, "color": class_hex(value), "type": "any", "attributes": []}
         for value, name in enumerate(classes, start=1)

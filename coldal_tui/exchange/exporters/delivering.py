@@ -1,4 +1,4 @@
-"""One export for one person, or a folder for each of several; checked before it appears."""
+"""Exports for one labeler, or to one folder per labeler; checks before publishing."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from coldal_tui.exchange.manifest import JSON_NAME
 from coldal_tui.files import sha256_file
 
 Check = Callable[[Path], None]
-"""Raises where a finished folder must not be handed out."""
+"""Raises an error when a finished folder must not be delivered."""
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A finished export.
 
-    ``images`` and ``prelabels`` as in ``ExportResult``; ``manifest_sha256`` is that of the one
-    manifest, or of all their hashes, one per line.
+    ``images`` and ``prelabels`` as in ``ExportResult``; ``manifest_sha256`` is the hash of the only
+    manifest, or of all manifests' hashes, one per line.
     """
 
     folder: Path
@@ -38,16 +38,16 @@ def deliver(
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> Delivery:
-    """Write an export whole or not at all; ``check`` may still refuse it.
+    """Write an export completely or not at all; ``check`` may refuse the result.
 
     Parameters
     ----------
-    shares : folder names and what goes there; the one name ``""`` is ``out`` itself. A scan that
-        lies in two folders is labelled twice.
+    shares : folder names and their scans; the single name ``""`` means ``out`` itself. A scan in
+        two folders is labelled twice.
 
     Raises
     ------
-    What the exporter or the check raises; nothing is left behind.
+    Errors of the exporter or the check; nothing is left behind.
     """
     if list(shares) == [""] and check is None:
         return _delivered(out, [export(out, shares[""], meta, progress)])

@@ -36,7 +36,7 @@ def export_dicom_seg(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/<scan_id>/0001.dcm``, …, and ``prelabels/<scan_id>.seg.dcm``.
+    """Write ``images/<scan_id>/0001.dcm``, … and ``prelabels/<scan_id>.seg.dcm``.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class _DicomSeg:
     empty = ("masks",)
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """DICOM segmentations refer to DICOM images."""
+        """Refuse scans that are not DICOM: a DICOM segmentation must refer to DICOM images."""
         refuse(
             [item for item in items if item.ref.kind != "dicom"],
             "a DICOM segmentation needs DICOM images, and these scans are none",
@@ -107,12 +107,12 @@ def _placed_files(path: Path) -> list[Path]:
 
 
 def in_frames(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A label ``(i, j, k)`` or ``(rows, columns)`` as ``(frames, rows, columns)``."""
+    """Convert a label ``(i, j, k)`` or ``(rows, columns)`` to ``(frames, rows, columns)``."""
     return label[np.newaxis] if label.ndim == 2 else label.transpose(2, 1, 0)
 
 
 def seg_source(files: Sequence[Path], header: ScanHeader) -> SegSource:
-    """What a segmentation of a scan says of its files, in slice order. Raises ImageError."""
+    """The references to a scan's files for its segmentation, in slice order. Raises ImageError."""
     datasets = []
     for file in files:
         with decoding(file):
@@ -140,7 +140,7 @@ def _single(dataset: Any) -> SourceFrame:
 
 
 def _frames(file: Path, dataset: Any) -> list[SourceFrame]:
-    """The slices of one object: its only frame, or its frames in the order of the volume."""
+    """The slices of one DICOM object: its only frame, or its frames in volume order."""
     count = frames_of(dataset)
     if count == 1 and "PerFrameFunctionalGroupsSequence" not in dataset:
         return [_single(dataset)]
@@ -163,7 +163,7 @@ def _own_position(dataset: Any, frame: int) -> tuple[float, ...]:
 
 
 def _measures(header: ScanHeader) -> tuple[tuple[float, float] | None, float | None]:
-    """(row, column) spacing of a frame, and the distance of frames, in mm."""
+    """(row, column) spacing of a frame, and the distance between frames, in mm."""
     spacing = header.spacing
     if spacing is None:
         return None, None

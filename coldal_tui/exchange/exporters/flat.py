@@ -1,4 +1,4 @@
-"""What exports for 2-D tools share: every scan as pictures, collected for one file about all."""
+"""The layout of 2-D exports: scans as pictures, and one annotation file for all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FlatLayout:
         self.pictures: list[Picture] = []
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """Any scan will do."""
+        """Accept every scan."""
 
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         placed, pictures = place_pictures(stage, item, meta, self.annotations)
@@ -29,7 +29,7 @@ class FlatLayout:
         return placed
 
     def about_slices(self, placed: Sequence[Placed]) -> list[str]:
-        """What to tell of volumes that were cut into slices."""
+        """Notes for the labeler about volumes that were cut into slices."""
         cut = [one for one in placed if one.slices is not None]
         if not cut:
             return []

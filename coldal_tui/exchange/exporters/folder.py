@@ -19,7 +19,7 @@ def export_folder(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Write ``items`` to the new folder ``out``: all of it, or nothing.
+    """Write ``items`` to the new folder ``out``, completely or not at all.
 
     ``images/`` as ``images.place_as_it_is`` says; ``prelabels/``, ``manifest.csv``,
     ``manifest.json``, ``labels.json``, ``README.md`` and an empty ``masks/`` lie beside it.
@@ -36,7 +36,7 @@ class _Folder:
     empty = ("masks",)
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """Any scan will do."""
+        """Accept every scan."""
 
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         image = place_as_it_is(stage, item, meta)

@@ -1,4 +1,4 @@
-"""Scans' images in an export: byte for byte, as NIfTI, or cleaned of what names the patient."""
+"""Writes scans' images to an export: byte for byte, as NIfTI, or de-identified."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LABEL_ENDINGS = (".nii.gz", ".png")
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """Where a scan's image lies, the SHA-256 of the scan's own, and of this file if another."""
+    """Path of an exported image, SHA-256 of the scan's own file, and of this file if different."""
 
     path: str
     sha256: str
@@ -43,7 +43,7 @@ def source_files(item: ExportItem) -> tuple[Path, ...]:
 
 
 def source_sha256(item: ExportItem) -> str:
-    """The identity of a scan's image: of its one file, or of all files of a series."""
+    """SHA-256 that identifies a scan's image: of its one file, or of all files of a series."""
     digests = [_hashed(Path(file)) for file in item.ref.files]
     return digests[0] if len(digests) == 1 else series_sha256(digests)
 
@@ -54,7 +54,7 @@ def series_sha256(digests: Sequence[str]) -> str:
 
 
 def place_as_it_is(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage:
-    """The scan's files in ``images/``, byte for byte; cleaned where the export is de-identified.
+    """Copy the scan's files to ``images/`` byte for byte; cleaned if de-identified.
 
     ``images/<scan_id>.<ending>``; a DICOM series becomes ``images/<scan_id>/0001.dcm``, … in the
     series' order; an image with a detached header keeps its file names in ``images/<scan_id>/``.
@@ -85,7 +85,7 @@ def _place_cleaned(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedIm
 
 
 def place_dicom(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage:
-    """A DICOM scan cleaned by the export's de-identifier, or as it is without one."""
+    """Write a DICOM scan, cleaned by the export's de-identifier if there is one."""
     if meta.deidentifier is None:
         return place_as_it_is(stage, item, meta)
     cleaner = meta.deidentifier
@@ -102,10 +102,10 @@ def place_dicom(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedImage
 
 
 def place_nifti(stage: Stage, item: ExportItem, meta: ExportMeta, relative: str) -> PlacedImage:
-    """The scan as NIfTI at ``relative`` (``.nii.gz``): its own file where that can be.
+    """Write the scan as NIfTI to ``relative`` (``.nii.gz``): a copy of its file if possible.
 
-    A file that states no usable position, or not in mm, is written anew: programs guess
-    differently what such a header means.
+    A file that states no usable position, or not in mm, is rewritten: programs interpret such a
+    header differently.
     """
     source = Path(item.ref.files[0])
     one = item.ref.kind == "nifti" and len(item.ref.files) == 1
@@ -125,10 +125,10 @@ def place_picture(
     eight_bit: bool = False,
     channels: int = 1,
 ) -> PlacedImage:
-    """A picture's pixels as displayed, as a PNG without any text; a TIFF where PNG can't hold it.
+    """Write a picture as displayed, as PNG without text; as TIFF if PNG can't hold it.
 
-    ``eight_bit`` is not lossless: 16-bit pictures are shown in their usual window. A grey picture
-    gets ``channels`` of them, all alike.
+    ``eight_bit`` is not lossless: 16-bit pictures are reduced with their usual window. A grey
+    picture is repeated to ``channels`` equal channels.
     """
     image = read_to_hand_out(item.ref)
     base = stem or f"images/{item.scan_id}"
@@ -160,7 +160,7 @@ def fits_png(header: ScanHeader) -> bool:
 
 
 def png_of(array: NDArray[Any]) -> bytes:
-    """``(rows, columns, 1 or 3)`` uint8 or uint16 as the bytes of a PNG."""
+    """Encode ``(rows, columns, 1 or 3)`` uint8 or uint16 as PNG bytes."""
     import imagecodecs
 
     pixels = array[..., 0] if array.shape[-1] == 1 else array
@@ -168,7 +168,7 @@ def png_of(array: NDArray[Any]) -> bytes:
 
 
 def _write_tiff(path: Path, image: ScanImage) -> None:
-    """Pixels only: no description, software, date or ImageJ block."""
+    """Write pixels only: no description, software, date or ImageJ block."""
     import tifffile
 
     array = image.array
@@ -189,10 +189,11 @@ def _write_tiff(path: Path, image: ScanImage) -> None:
 
 
 def write_nifti(path: Path, image: ScanImage, channel: int | None = None) -> None:
-    """Write a scan as NIfTI with nothing in its header but the grid.
+    """Write a scan as NIfTI with only its grid in the header.
 
-    ``(i, j, k)`` as they are, ``(rows, columns)`` as ``(column, row, 1)``; 8-bit colour as RGB
-    voxels, other channels along a fifth axis, or only ``channel``. Equal scans give equal files.
+    ``(i, j, k)`` is kept, ``(rows, columns)`` becomes ``(column, row, 1)``; 8-bit colour becomes
+    RGB voxels, other channels a fifth axis, or only ``channel`` is written. Equal scans give equal
+    files.
 
     Source: NIfTI-1.1 header, nifti1.h.
     """
@@ -206,7 +207,7 @@ def write_nifti(path: Path, image: ScanImage, channel: int | None = None) -> Non
     made.header.set_xyzt_units("mm")
     made.set_sform(affine, code=1)
     made.set_qform(affine, code=1 if _rigid(affine) else 0)
-    # A fixed time and no file name inside.
+    # A fixed time and no file name inside, so that equal data give equal bytes.
     path.write_bytes(gzip.compress(made.to_bytes(), compresslevel=4, mtime=0))
 
 
@@ -227,7 +228,7 @@ def _voxels(image: ScanImage, channel: int | None) -> NDArray[Any]:
 
 
 def placed_affine(header: ScanHeader) -> NDArray[np.float64]:
-    """The scan's affine; where it has none, that of ITK's identity directions, in its spacing.
+    """The scan's affine; without one, ITK's identity directions with the scan's spacing.
 
     Returns (4, 4) float64, voxel indices to mm.
     """
@@ -239,7 +240,7 @@ def placed_affine(header: ScanHeader) -> NDArray[np.float64]:
 
 
 def _rigid(affine: NDArray[np.float64]) -> bool:
-    """Whether a quaternion can hold the directions; a sheared grid has none."""
+    """Whether a quaternion can represent the directions; it can't for a sheared grid."""
     columns = affine[:3, :3]
     unit = columns / np.linalg.norm(columns, axis=0)
     return bool(np.allclose(unit.T @ unit, np.eye(3), atol=1e-5))
@@ -252,7 +253,7 @@ def prelabel_of(item: ExportItem) -> NDArray[np.uint8] | None:
 
     Raises
     ------
-    ColdalError : it can't be read, or is of another size than the scan.
+    ColdalError : it can't be read, or its size differs from the scan's.
     """
     if item.prelabel is None:
         return None
@@ -268,7 +269,7 @@ def prelabel_of(item: ExportItem) -> NDArray[np.uint8] | None:
 
 
 def copy_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str] | None:
-    """The pre-label's file as it is, under the scan's id; its path and SHA-256."""
+    """Copy the pre-label's file under the scan's id; returns its path and SHA-256."""
     if item.prelabel is None:
         return None
     ending = next((e for e in _LABEL_ENDINGS if item.prelabel.name.endswith(e)), "")
@@ -277,7 +278,7 @@ def copy_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str
 
 
 def nifti_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str] | None:
-    """The pre-label as NIfTI on the grid of :func:`place_nifti`; its path and SHA-256."""
+    """Write the pre-label as NIfTI on the grid of :func:`place_nifti`; returns path and SHA-256."""
     if item.prelabel is None:
         return None
     if item.header.affine is not None and item.prelabel.name.endswith(".nii.gz"):

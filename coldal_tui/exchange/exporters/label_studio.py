@@ -1,4 +1,4 @@
-"""Label Studio: pictures, tasks with predictions as brush strokes, and the labelling set-up."""
+"""Label Studio: pictures, tasks with predictions as brush masks, and the labeling config."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def export_label_studio(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/``, ``tasks.json`` and ``labeling_config.xml``; volumes as slices.
+    """Write ``images/``, ``tasks.json`` and ``labeling_config.xml``; volumes as slices.
 
-    Each task names its picture below the folder that Label Studio serves files from, and in
-    ``data.scan_id`` the scan's id, of a slice its name.
+    Each task gives its picture's path below the folder that Label Studio serves files from;
+    ``data.scan_id`` is the scan's id, or the name of a slice.
     """
     return pack(_LabelStudio(), out, items, meta, progress)
 
@@ -84,7 +84,7 @@ class _LabelStudio(FlatLayout):
 
 
 def labeling_config(classes: Sequence[str]) -> str:
-    """The labelling set-up: one brush per class (labelstud.io, tag BrushLabels)."""
+    """The labeling config: one brush per class (labelstud.io, tag BrushLabels)."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Image", name=_IMAGE, value="$image", zoom="true")
     brushes = ElementTree.SubElement(view, "BrushLabels", name=_TAG, toName=_IMAGE)
@@ -95,9 +95,9 @@ def labeling_config(classes: Sequence[str]) -> str:
 
 
 def task_of(picture: Picture, classes: Sequence[str], place: str = "") -> dict[str, Any]:
-    """One task (labelstud.io, "Import pre-annotated data"); its prediction where there is one.
+    """One task (labelstud.io, "Import pre-annotated data"); with its prediction if any.
 
-    ``place`` is the person's folder: several people's then lie side by side in one server.
+    ``place`` is the labeler's folder, so that one server can hold the folders of several labelers.
     """
     where = f"{place}/images" if place else "images"
     data = {"image": _LOCAL + quote(f"{where}/{picture.file}"), "scan_id": picture.name}

@@ -1,4 +1,4 @@
-"""A MONAI Label datastore: images and their proposals, ready for its server."""
+"""A MONAI Label datastore: images and pre-labels, ready for its server."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def export_monai_label(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``<scan_id>.nii.gz`` (pictures: ``.png``), ``datastore_v2.json`` and ``labels/``.
+    """Write ``<scan_id>.nii.gz`` (pictures: ``.png``), ``datastore_v2.json`` and ``labels/``.
 
-    Pre-labels lie in ``labels/original``: MONAI Label trains on ``labels/final`` alone. No
+    Pre-labels are in ``labels/original``: MONAI Label trains only on ``labels/final``. No
     ``client_id`` is written. Volumes become NIfTI, as its app expects.
     """
     return pack(_MonaiLabel(), out, items, meta, progress)
@@ -43,7 +43,7 @@ class _MonaiLabel:
     empty = (_FINAL, _ORIGINAL)
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """Any scan will do."""
+        """Accept every scan."""
 
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         flat = len(item.header.shape) == 2 and item.header.affine is None

@@ -1,4 +1,4 @@
-"""NIfTI for ITK-SNAP and its kin: every scan a volume, label descriptions beside them."""
+"""NIfTI for ITK-SNAP and similar tools: every scan as a volume, with label descriptions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def export_nifti(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``images/<scan_id>.nii.gz`` and ``prelabels/<scan_id>.nii.gz``; masks come into ``masks/``.
+    """Write ``images/<scan_id>.nii.gz`` and ``prelabels/<scan_id>.nii.gz``; masks go to ``masks/``.
 
     Pictures become volumes of one slice. ``itksnap_labels.txt`` holds names and colours.
     """
@@ -54,7 +54,7 @@ class _Nifti:
     empty = ("masks",)
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """Any scan will do."""
+        """Accept every scan."""
 
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         image = place_nifti(stage, item, meta, f"images/{item.scan_id}.nii.gz")
@@ -97,7 +97,7 @@ class _Nifti:
 
 
 def label_descriptions(classes: Sequence[str], ignore_value: int | None = None) -> str:
-    """An ITK-SNAP label description file: background, the classes, and what is ignored."""
+    """An ITK-SNAP label description file: background, the classes, and ignore."""
     rows = [_row(0, (0, 0, 0), 0, "Clear Label")]
     rows += [_row(value, class_rgb(value), 1, name) for value, name in enumerate(classes, start=1)]
     if ignore_value is not None:

@@ -1,4 +1,4 @@
-"""nnU-Net's raw data set: cases to label as test images, pre-labels as predictions."""
+"""nnU-Net's raw data set format: scans to label as test images, pre-labels as predictions."""
 
 from __future__ import annotations
 
@@ -40,14 +40,12 @@ def export_nnunet(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """``imagesTs/<scan_id>_0000.nii.gz``, ``dataset.json`` and ``prelabels/``.
+    """Write ``imagesTs/<scan_id>_0000.nii.gz``, ``dataset.json`` and ``prelabels/``.
 
-    All cases have one file type, as nnU-Net demands: PNG where all are 8- or 16-bit pictures,
-    else NIfTI. Each channel is a file (``_0000``, ``_0001``, …); a PNG holds its colours. Masks
-    come into ``labelsTs/<scan_id>…``.
-
-    Where some are grey and the others have one number of channels, the grey ones get that number,
-    all alike.
+    All cases have one file type, as nnU-Net requires: PNG if all are 8- or 16-bit pictures, else
+    NIfTI. Each channel is a file (``_0000``, ``_0001``, …); a PNG holds all its colours. Masks go
+    to ``labelsTs/<scan_id>…``. If some scans are grey and all others have the same number of
+    channels, the grey ones are repeated to that number.
 
     Raises
     ------
@@ -66,7 +64,7 @@ class _Nnunet:
         self._channels = channels
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """All cases of a data set have the same channels."""
+        """Refuse mixed channels: all cases of a data set must have the same ones."""
         channels = self._channels
         refuse(
             [item for item in items if item.header.channels not in (1, channels)],
@@ -157,5 +155,5 @@ class _Nnunet:
 
 
 def _ignore_value(meta: ExportMeta) -> int:
-    """nnU-Net's ignore label is the highest of consecutive values."""
+    """nnU-Net's ignore value: the highest label, since its values are consecutive."""
     return len(meta.classes) + 1

@@ -1,4 +1,4 @@
-"""How every export is put together: scans by rank, manifest, values, page; all or nothing."""
+"""Assembles every export: scans by rank, manifest, label values and README."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARGIN_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ShownSlice:
-    """One slice of a volume as a picture: its path in the export, and which slice it is."""
+    """One slice of a volume as a picture: its path in the export and its index."""
 
     image: str
     index: int
@@ -31,9 +31,9 @@ class ShownSlice:
 
 @dataclass(frozen=True)
 class Slices:
-    """How a volume was cut into pictures: the only way back into it.
+    """How a volume was cut into pictures; needed to put their masks back into the volume.
 
-    ``window`` are the intensities that became black and white, per channel, in stored units.
+    ``window`` gives the intensities shown as black and as white, per channel, in stored units.
     """
 
     view: SliceView
@@ -57,11 +57,11 @@ class Slices:
 
 @dataclass(frozen=True)
 class Placed:
-    """One scan as it lies in an export.
+    """One scan in an export.
 
-    ``image`` is its path there; ``sha256`` that of the scan's own image, ``image_sha256`` that of
-    the file in the export where it is another one. ``prelabel`` is a path of its own, or that of
-    a file for many scans, which ``Layout.finish`` writes.
+    ``image`` is its path there; ``sha256`` is the hash of the scan's own image, ``image_sha256``
+    the hash of the exported file when that differs. ``prelabel`` is the path of its own file, or of
+    a file for many scans that ``Layout.finish`` writes.
     """
 
     item: ExportItem
@@ -75,11 +75,11 @@ class Placed:
 
 
 class Layout(Protocol):
-    """What one format adds: where scans lie, its index files, its page."""
+    """The format-specific part of an export: paths of scans, index files, README."""
 
     @property
     def empty(self) -> Sequence[str]:
-        """Empty folders that labelers save into."""
+        """Make the empty folders that labelers save into."""
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
         """Refuse scans that the format can't hold, before anything is written.
@@ -93,10 +93,10 @@ class Layout(Protocol):
         """Write one scan and its pre-label. Raises ColdalError."""
 
     def finish(self, stage: Stage, placed: Sequence[Placed], meta: ExportMeta) -> Mapping[str, str]:
-        """Write the format's own files; those that hold pre-labels, with their SHA-256."""
+        """Write the format's own files; returns those that hold pre-labels, with their SHA-256."""
 
     def page(self, placed: Sequence[Placed], meta: ExportMeta) -> Page:
-        """What a labeler does with it, click by click."""
+        """The labeler's instructions, step by step."""
 
 
 def pack(
@@ -106,7 +106,7 @@ def pack(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Write an export in one layout to the new folder ``out``: all of it, or nothing.
+    """Write an export in one layout to the new folder ``out``, completely or not at all.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def pack(
 
 
 def in_rank_order(items: Sequence[ExportItem]) -> list[ExportItem]:
-    """The items by rank. Raises UsageError where there are none, or one is listed twice."""
+    """Sort the items by rank. Raises UsageError if there are none, or one is listed twice."""
     if not items:
         raise UsageError(
             "there are no scans to export",
@@ -148,7 +148,7 @@ def in_rank_order(items: Sequence[ExportItem]) -> list[ExportItem]:
 
 
 def refuse(items: Sequence[ExportItem], why: str, remedy: str) -> None:
-    """Raise UsageError where ``items`` names scans that a format can't hold."""
+    """Raise UsageError if ``items`` names scans that a format can't hold."""
     if not items:
         return
     shown = ", ".join(item.scan_id for item in items[:4])
@@ -170,7 +170,7 @@ def write_about(
     page: Page,
     annotations: Mapping[str, str],
 ) -> None:
-    """The manifest, the values, and the page, the same in every format."""
+    """Write the manifest, the label values and the README, which all formats share."""
     rows = [_row(one, meta, annotations) for one in placed]
     about: dict[str, Any] = {"project": meta.project}
     about |= {"created": meta.created} if meta.created else {}
@@ -189,14 +189,14 @@ def write_about(
 
 
 def _row(placed: Placed, meta: ExportMeta, annotations: Mapping[str, str]) -> dict[str, Any]:
-    """A scan in the labeler's manifest; why it is in the queue is none of their business."""
+    """A scan's row in the labeler's manifest, without the reason for its selection (blinding)."""
     item, header = placed.item, placed.item.header
     shared = annotations.get(placed.prelabel or "")
     row = {
         "rank": item.rank,
         "scan_id": item.scan_id,
         "image": placed.image,
-        # A hash of what only the project has would tie a pseudonym to its scan.
+        # The hash of the project's own file would link a pseudonym to its scan.
         "sha256": None if meta.deidentifier else placed.sha256,
         "modality": header.modality,
         "shape": list(header.shape),
@@ -226,7 +226,7 @@ def _labels_json(meta: ExportMeta, with_prelabels: bool) -> str:
 
 
 def _notes(placed: Sequence[Placed], meta: ExportMeta) -> Iterator[str]:
-    """What is worth knowing of single scans, and of the whole."""
+    """Notes on single scans and on the whole export."""
     if meta.deidentifier is not None:
         yield meta.deidentifier.statement
     told: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Scans as 8-bit pictures for 2-D tools: a 2-D scan as one, a volume as its slices."""
+"""Writes scans as 8-bit pictures for 2-D tools: a 2-D scan as one, a volume as slices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Picture:
     """One picture of an export: its file name in ``images/``, its size, its pre-label.
 
     ``owner`` is the scan; ``name`` its id, or the slice's name. ``label`` is ``(rows, columns)``
-    uint8 as the picture shows it, None where the scan has no pre-label.
+    uint8 in the picture's orientation, None when the scan has no pre-label.
     """
 
     owner: str
@@ -45,10 +45,10 @@ class Picture:
 def place_pictures(
     stage: Stage, item: ExportItem, meta: ExportMeta, prelabels: str
 ) -> tuple[Placed, list[Picture]]:
-    """Write a scan as pictures in ``images/``; what became of it, and every picture.
+    """Write a scan as pictures in ``images/``; returns its entry and all pictures.
 
-    8-bit grey and colour PNGs and JPEGs that need no turning are copied. Everything else becomes
-    a PNG of its displayed pixels, never resampled, so that drawings come back pixel for pixel.
+    8-bit grey and colour PNGs and JPEGs without rotation are copied. Everything else becomes a PNG
+    of its displayed pixels, never resampled, so that masks match pixel for pixel.
     ``prelabels`` is the file of the export that will hold the pre-labels.
     """
     label = prelabel_of(item)
@@ -118,7 +118,7 @@ def _channels(image: ScanImage) -> int:
 def _eight_bit(
     pixels: NDArray[np.generic], window: tuple[tuple[float, float], ...]
 ) -> NDArray[np.uint8]:
-    """``(rows, columns, channels)`` as grey or RGB; of other channels the first is shown."""
+    """Convert ``(rows, columns, channels)`` to grey or RGB; else keep the first channel only."""
     if pixels.shape[-1] != 3:
         pixels, window = pixels[..., :1], window[:1]
     eight = np.rint(scaled(pixels, window) * 255).astype(np.uint8)
@@ -126,7 +126,7 @@ def _eight_bit(
 
 
 def cut_axis(header: ScanHeader) -> int:
-    """The grid axis across which a volume is cut: its thick one, else from head to foot."""
+    """The grid axis across which a volume is cut: the thickest one, else head-foot."""
     spacing = header.spacing
     if spacing is not None and len(spacing) == 3:
         thickest = int(np.argmax(spacing))
@@ -141,7 +141,7 @@ def cut_axis(header: ScanHeader) -> int:
 def by_class(
     picture: Picture, classes: Sequence[str]
 ) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
-    """The classes drawn in a picture's pre-label: value, name, and where.
+    """The classes drawn in a picture's pre-label: value, name and mask.
 
     Each mask is (rows, columns) bool.
     """

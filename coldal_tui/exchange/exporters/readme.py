@@ -1,4 +1,4 @@
-"""The page that a labeler reads first."""
+"""Writes the README of an export, which a labeler reads first."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LABEL_MAPS = (".png", ".nii.gz", ".nrrd")
 
 @dataclass(frozen=True)
 class Page:
-    """What a format says to its labeler: paragraphs of Markdown, steps as numbered lists.
+    """A format's text for the labeler: Markdown paragraphs, steps as numbered lists.
 
-    ``ignore_value`` is the format's own number for what can't be judged, where it has one.
+    ``ignore_value`` is the format's own value for ignored pixels, if it has one.
     """
 
     opening: Sequence[str]

@@ -18,9 +18,9 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 def write_segmentation(
     path: Path, label: NDArray[np.uint8], affine: NDArray[np.float64], classes: Sequence[str]
 ) -> None:
-    """Write a label so that 3D Slicer shows every class as a named, coloured segment.
+    """Write a label as a 3D Slicer segmentation: every class a named, coloured segment.
 
-    All classes are listed, drawn or not, so that a labeler finds them; ignored voxels become a
+    All classes are listed, drawn or not, so that a labeler can use them; ignored voxels become a
     segment ``ignore``. Equal labels give equal files.
 
     Parameters
@@ -53,7 +53,7 @@ def write_segmentation(
 
 
 def segment_keys(label: NDArray[np.uint8], classes: Sequence[str]) -> dict[str, str]:
-    """The key-value pairs by which Slicer knows the segments of a label.
+    """The header key-value pairs that describe a label's segments to Slicer.
 
     The label is (i, j, k) uint8.
     """
@@ -98,5 +98,5 @@ def _vector(values: NDArray[np.float64]) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Backslashes and line ends as NRRD writes them in values."""
+    """Escape backslashes and line ends as NRRD values require."""
     return value.replace("\\", "\\\\").replace("\n", "\\n")

@@ -32,7 +32,7 @@ _PATIENT_AND_STUDY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
-"""Copied from the images, so that the segmentation files into the same study."""
+"""Copied from the images, so that the segmentation belongs to the same study."""
 _LEFT_EMPTY = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "PatientBirthDate")
 _NO_DATE, _NO_TIME = "19000101", "000000"
 _SHORT_STRING = 64
@@ -43,10 +43,10 @@ _IN_STACK = (0x0020, 0x9057), (0x0020, 0x9111)
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """The image frame that a slice of the label lies on.
+    """The image frame that belongs to a slice of the label.
 
     ``frame`` counts from 1 in a multi-frame object, None in a single-frame one. ``position`` and
-    ``orientation`` are in LPS mm, None where the image has no place in space.
+    ``orientation`` are in LPS mm, None if the image has no position in space.
     """
 
     sop_class: str
@@ -58,7 +58,7 @@ class SourceFrame:
 
 @dataclass(frozen=True)
 class SegSource:
-    """What a segmentation says of its images. ``spacing`` is (row, column) in mm."""
+    """What a segmentation stores about its source images. ``spacing`` is (row, column) in mm."""
 
     dataset: Any
     frames: Sequence[SourceFrame]
@@ -73,15 +73,15 @@ def segmentation_bytes(
     created: str,
     algorithm: str,
 ) -> bytes | None:
-    """A DICOM segmentation of a label, as the bytes of a file; None where nothing is drawn.
+    """Encode a label as the bytes of a DICOM segmentation; None when nothing is drawn.
 
     One binary segment per drawn class; only frames with something drawn are stored, as readers
-    expect. Each frame names the image frame it lies on, and its place where there is one.
+    expect. Each frame refers to its image frame, and states its position if known.
 
     Parameters
     ----------
     label : ``(frames, rows, columns)`` uint8, in the order of ``source.frames``.
-    created : ISO 8601; empty for an unnamed day.
+    created : ISO 8601; empty when the date is left out.
     algorithm : what made it, such as ``coldal-tui run-003``.
 
     Source: DICOM PS3.3 A.51, C.8.20.2, C.7.6.16, C.7.6.17.
@@ -152,7 +152,7 @@ def _common(source: SegSource, created: str, content: str) -> Any:
 
 
 def uid_of(*parts: str) -> str:
-    """A UID made of what it stands for (PS3.5 B.2): equal exports give equal files."""
+    """A UID derived from the content it names (PS3.5 B.2): equal exports give equal files."""
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 

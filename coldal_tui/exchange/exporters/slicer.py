@@ -39,10 +39,10 @@ def export_slicer(
     meta: ExportMeta,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Volumes in ``images/``, ``prelabels/<scan_id>.seg.nrrd``, and ``load_in_slicer.py``.
+    """Write volumes in ``images/``, ``prelabels/<scan_id>.seg.nrrd`` and ``load_in_slicer.py``.
 
     NIfTI, NRRD and MetaImage files are copied; DICOM series and pictures become NIfTI, so that
-    image and segments share one geometry whatever reads them. Masks come into ``masks/``.
+    every program reads the same geometry for image and segments. Masks go to ``masks/``.
     """
     return pack(_Slicer(), out, items, meta, progress)
 
@@ -51,7 +51,7 @@ class _Slicer:
     empty = ("masks",)
 
     def check(self, items: Sequence[ExportItem], meta: ExportMeta) -> None:
-        """Any scan will do."""
+        """Accept every scan."""
 
     def place(self, stage: Stage, item: ExportItem, meta: ExportMeta) -> Placed:
         image = _place_volume(stage, item, meta)
@@ -105,7 +105,7 @@ def _place_volume(stage: Stage, item: ExportItem, meta: ExportMeta) -> PlacedIma
 
 
 def load_script(classes: int) -> str:
-    """The script for Slicer's own Python; it finds everything beside itself."""
+    """The script for Slicer's Python; it loads the files in its own folder."""
     text = files("coldal_tui.exchange.exporters").joinpath("load_in_slicer.txt").read_text("utf-8")
     colours = [[round(part / 255, 4) for part in class_rgb(n)] for n in range(1, classes + 1)]
     return text.replace("@COLOURS@", json.dumps(colours))

@@ -1,4 +1,4 @@
-"""Importers: one module per mask format, and where they are registered.
+"""Importers: one module per mask format, and their registry.
 
 A format is added as one module with an object that fulfils :class:`Importer`, listed in
 ``_BUILT_IN``; another package adds one through the entry point group ``coldal_tui.importers``,
@@ -21,7 +21,7 @@ from coldal_tui.plugins import PluginFailure
 
 P = ParamSpec("P")
 HEAD_BYTES = 4096
-"""How much of a file ``recognise`` is shown."""
+"""Number of first bytes of a file that ``recognise`` gets."""
 
 _BUILT_IN = (
     "coldal_tui.exchange.importers.nifti:IMPORTER",
@@ -54,13 +54,15 @@ _BUILT_IN = (
 
 @runtime_checkable
 class Importer(Protocol):
-    """Turns files of one format into candidates.
+    """Finds the masks in files of one format.
 
-    ``name`` is what ``--format`` takes. ``priority`` decides between importers that recognise the
+    ``name`` is the value for
+    ``--format``. ``priority`` decides between importers that recognise the
     same file: higher first; formats with a key file beside plain pictures (an XML, a JSON) set it
     above 0. ``endings`` (lower case, with the format's name for people) claim files whose content
-    nobody recognises, so that a damaged mask is reported and not passed over. An importer that
-    remembers what it looked up beside files has a method ``forget()``, called when a survey begins.
+    no importer recognises, so that a damaged mask is reported rather than skipped. An importer that
+    caches what it read in neighbouring files has a method ``forget()``, called at the start of a
+    survey.
     """
 
     name: str
@@ -68,16 +70,16 @@ class Importer(Protocol):
     endings: Mapping[str, str]
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """The format's name for people (``PNG``) if the content is this importer's, else None.
+        """The format's display name (``PNG``) if the importer recognises the file, else None.
 
         ``head`` is the file's first ``HEAD_BYTES`` bytes.
         """
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """Files beside ``path`` that are part of the same import and no masks on their own."""
+        """Files near ``path`` that belong to it and are not masks themselves."""
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """The masks in ``path``, undecoded; and what was found there and is no mask.
+        """The masks in ``path``, not yet decoded, and other things found that are no masks.
 
         Raises
         ------
@@ -87,13 +89,13 @@ class Importer(Protocol):
 
 @dataclass(frozen=True)
 class Registry:
-    """The importers at hand, highest priority first, and the plug-ins that failed."""
+    """The available importers, highest priority first, and the plug-ins that failed."""
 
     importers: tuple[Importer, ...]
     failures: tuple[PluginFailure, ...] = ()
 
     def select(self, format_name: str) -> tuple[Importer, ...]:
-        """All importers for ``auto``, else the one named.
+        """All importers for ``auto``, else the named one.
 
         Raises
         ------
@@ -113,7 +115,7 @@ class Registry:
 
 
 def load_registry() -> Registry:
-    """The built-in importers and those of installed plug-ins."""
+    """Load the built-in importers and those of installed plug-ins."""
     found = [_built_in(reference) for reference in _BUILT_IN]
     outside = plugins.load_all(plugins.IMPORTER, as_importer)
     taken = {importer.name for importer in found}
@@ -137,7 +139,7 @@ def _built_in(reference: str) -> Importer:
 
 
 def as_importer(loaded: object) -> Importer:
-    """What a plug-in's entry names, the object or its class; TypeError where it is no importer."""
+    """The importer from a plug-in's entry (object or class); raises TypeError if it is none."""
     plugin = loaded() if isinstance(loaded, type) else loaded
     if not isinstance(plugin, Importer):
         raise TypeError("it lacks name, priority, endings, recognise, belongings or candidates")
@@ -145,10 +147,10 @@ def as_importer(loaded: object) -> Importer:
 
 
 class Guarded:
-    """Another package's importer, whose faults stay with the files that they happen on.
+    """Wraps a plug-in's importer, so that its errors affect only the files they occur on.
 
-    A fault while it looks at a file leaves the file to the other importers, and is told once;
-    one while it reads a file refuses that file.
+    After an error in ``recognise`` the other importers get the file, and the error is reported
+    once; an error in reading rejects that file.
     """
 
     def __init__(self, importer: Importer) -> None:
@@ -159,34 +161,34 @@ class Guarded:
         self.endings: Mapping[str, str] = dict(importer.endings)
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """As ``Importer.recognise``; None where it fails."""
+        """As ``Importer.recognise``; None when it fails."""
         try:
             title = self._importer.recognise(path, head)
-        except Exception as error:  # anybody's code
+        except Exception as error:  # third-party code may raise anything
             self._tell(path, error)
             return None
         return None if title is None else str(title)
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """As ``Importer.belongings``; nothing where it fails."""
+        """As ``Importer.belongings``; empty when it fails."""
         try:
             return frozenset(self._importer.belongings(path))
-        except Exception as error:  # anybody's code
+        except Exception as error:  # third-party code may raise anything
             self._tell(path, error)
             return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """As ``Importer.candidates``; ImageError (code ``plug-in``) where it fails."""
+        """As ``Importer.candidates``; raises ImageError (code ``plug-in``) when it fails."""
         try:
             for found in self._importer.candidates(path):
                 yield self._kept(found)
         except ColdalError:
             raise
-        except Exception as error:  # anybody's code
+        except Exception as error:  # third-party code may raise anything
             raise self._fault(path, error) from error
 
     def forget(self) -> None:
-        """As ``Importer`` says; a plug-in may leave it out."""
+        """As described at ``Importer``; optional for a plug-in."""
         forget = getattr(self._importer, "forget", None)
         if forget is not None:
             forget()
@@ -207,7 +209,7 @@ class Guarded:
                 return decode(*args, **kwargs)
             except ColdalError:
                 raise
-            except Exception as error:  # anybody's code
+            except Exception as error:  # third-party code may raise anything
                 raise self._fault(found.file, error) from error
 
         return decoded

@@ -1,6 +1,6 @@
 """COCO 1.0 (CVAT, V7, Roboflow, Label Studio …): one JSON of polygons and run-length codes.
 
-An image is known by its ``file_name``, never by its ``id``; a class by its category's name.
+Images are identified by ``file_name``, never by ``id``; classes by category name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROBOFLOW = re.compile(
     r"(?P<stem>.+)[_.](?P<ending>png|jpe?g|bmp|tiff?|webp)\.rf\.[0-9A-Za-z]+\.[a-z]+$",
     re.IGNORECASE,
 )
-"""``photo_png.rf.<hash>.jpg``: what Roboflow makes of ``photo.png``."""
+"""``photo_png.rf.<hash>.jpg``: Roboflow's new name for ``photo.png``."""
 
 
 class CocoImporter:
@@ -53,7 +53,7 @@ class CocoImporter:
         return _TITLE if needed <= found.keys and "items" not in found.keys else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The pictures that were exported with it."""
+        """The pictures exported together with it."""
         try:
             images = objects(read_object(path, "COCO").get("images"))
         except ImageError:
@@ -61,7 +61,7 @@ class CocoImporter:
         return pictures_beside(path, [text(image.get("file_name")) for image in images])
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate per image, also for those without a drawing."""
+        """One candidate per image, including images without annotations."""
         document = read_object(path, "COCO")
         images = objects(document.get("images"))
         drawn = objects(document.get("annotations"))
@@ -115,14 +115,14 @@ IMPORTER = CocoImporter()
 
 
 def _key(value: Any) -> str:
-    """An identifier as text: 1, 1.0 and "1" are the same image to those who write them."""
+    """An identifier as text: writers use 1, 1.0 and "1" for the same image."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip() if isinstance(value, (int, float, str)) else repr(value)
 
 
 def _by_annotator(shapes: list[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
-    """Drawings by who made them, where each one says so (Label Studio's "brush to COCO")."""
+    """Annotations by annotator, if each one names it (Label Studio's "brush to COCO")."""
     found: dict[str | None, list[dict[str, Any]]] = {}
     for shape in shapes:
         found.setdefault(text(shape.get("annotator")) or None, []).append(shape)
@@ -130,7 +130,7 @@ def _by_annotator(shapes: list[dict[str, Any]]) -> dict[str | None, list[dict[st
 
 
 def _other_names(image: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """What a picture may have been called before Roboflow or Label Studio renamed it."""
+    """Possible names of a picture before Roboflow or Label Studio renamed it."""
     extra = image.get("extra")
     before = text(extra.get("name")) if isinstance(extra, Mapping) else ""
     base = name.replace("\\", "/").rpartition("/")[2]
@@ -143,7 +143,7 @@ def _other_names(image: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 class _About:
-    """What a document says of itself, and what its drawings can't be trusted to say."""
+    """Facts about a document, and about the limits of its annotations."""
 
     def __init__(self, document: Mapping[str, Any], lost: int) -> None:
         info = document.get("info")
@@ -154,7 +154,7 @@ class _About:
         self.tool = _LABEL_STUDIO if self._label_studio else "COCO"
 
     def fault(self, shapes: list[dict[str, Any]], shared: int, image_id: str) -> ImageError | None:
-        """Why an image's drawings, or their lack, say nothing of it."""
+        """The reason why an image's annotations, or their absence, can't be used."""
         if shared > 1:
             return ImageError(
                 f"{shared} images have the id {image_id}, so whose its drawings are is not known",
@@ -179,7 +179,7 @@ class _About:
         return None
 
     def warnings(self, shapes: list[dict[str, Any]]) -> tuple[str, ...]:
-        """What the way of the export has cost."""
+        """Warnings about information that the exporting tool lost."""
         if any(text(shape.get("annotator")) for shape in shapes):
             return (
                 "contours made of brush drawings: holes are lost, and edges moved; export JSON",
@@ -204,7 +204,7 @@ def _check_kind(drawn: list[dict[str, Any]], path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One image and its drawings, undecoded."""
+    """One image and its annotations, not yet decoded."""
 
     rows: Any
     columns: Any
@@ -244,7 +244,7 @@ def _with(pixels: MaskPixels, warnings: tuple[str, ...]) -> MaskPixels:
 
 
 def _draw(canvas: Canvas, name: str, segmentation: Any) -> bool:
-    """Draw one annotation; False where it has no area."""
+    """Draw one annotation; returns False if it has no area."""
     if isinstance(segmentation, dict):
         drawn = decode_coco(segmentation)
         if drawn.shape != (canvas.rows, canvas.columns):

@@ -1,8 +1,8 @@
 """CVAT for images 1.1: one XML of polygons, masks and ellipses for all images of a task.
 
-An image is known by ``image/@name``, never by ``@id``. The file is read as a stream by expat; one
-that declares a document type or entities is refused: they can make a small file fill the memory,
-and read other files.
+Images are identified by ``image/@name``, never by ``@id``. The file is read as a stream by expat; a
+file that declares a document type or entities is refused: these can make a small file fill the
+memory, or read other files.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CvatImporter:
         return "CVAT XML file" if text.startswith("<") and "<annotations" in text else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The pictures that were exported with it."""
+        """The pictures exported together with it."""
         try:
             images = read_images(path).images
         except ImageError:
@@ -54,10 +54,10 @@ class CvatImporter:
         return pictures_beside(path, [image.name for image in images])
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate per image, also for those without a drawing.
+        """One candidate per image, including images without annotations.
 
-        Tasks of one project may have images of the same name: their task's name stands for the
-        folder then, and one without a drawing does not give way to the other's.
+        Tasks of one project may have images of the same name: then the task's name serves as the
+        folder, and an image without annotations is not replaced by the other's mask.
         """
         document = read_images(path)
         names = [image.name for image in document.images]
@@ -85,7 +85,7 @@ IMPORTER = CvatImporter()
 
 @dataclass(frozen=True)
 class _Image:
-    """One image and its drawings: their elements with the attributes, undecoded."""
+    """One image and its annotations: XML elements with their attributes, not yet decoded."""
 
     name: str
     columns: str | None
@@ -118,7 +118,7 @@ class _Image:
 
 
 def _level(shape: Mapping[str, str]) -> int:
-    """Its place in CVAT's layers: what has a higher ``z_order`` lies on top."""
+    """The layer from ``z_order``: higher values cover lower ones."""
     try:
         return int(shape.get("z_order") or 0)
     except ValueError:
@@ -154,7 +154,7 @@ def _numbers(text: str) -> list[float]:
 
 @dataclass
 class _Task:
-    """One task of a project: its number, its name, who had to draw it."""
+    """One task of a project: its number, name and assignee."""
 
     number: str = ""
     name: str = ""
@@ -163,7 +163,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class Document:
-    """What an XML holds: its images, the tasks they are of, who drew, when that changed last."""
+    """The content of an XML: images, their tasks, assignees, and the last change."""
 
     images: tuple[_Image, ...]
     tasks: Mapping[str, _Task]
@@ -171,7 +171,7 @@ class Document:
     updated: float | None = None
 
     def placed_name(self, image: _Image) -> str:
-        """The image's name below its task's, where the document has several tasks."""
+        """The image's name, prefixed with its task's name if there are several tasks."""
         task = self.tasks.get(image.task)
         return (
             f"{task.name}/{image.name}"
@@ -180,13 +180,13 @@ class Document:
         )
 
     def assignee_of(self, image: _Image) -> str | None:
-        """Who had to draw an image: its task's assignee, else the only one of the document."""
+        """The assignee of an image: its task's, else the only one in the document."""
         task = self.tasks.get(image.task)
         return (task.assignee if task and len(self.tasks) > 1 else None) or self.assignee
 
 
 def read_images(path: Path) -> Document:
-    """The images of a file with their drawings, undecoded.
+    """Read the images of a file with their annotations, not yet decoded.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def read_images(path: Path) -> Document:
 
 
 class _Reader:
-    """Gathers images while expat reads."""
+    """Collects images from expat's events."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -250,7 +250,7 @@ class _Reader:
         elif tag == "track":
             self._tracks += 1
         elif self._current is not None and self._open[-2:-1] == ["image"]:
-            # Not what lies deeper: a skeleton holds points of its own.
+            # Only direct children: a skeleton has its own points.
             self._current.shapes.append((tag, attributes))
 
     def text(self, data: str) -> None:
@@ -271,7 +271,7 @@ class _Reader:
             self._tell_task(tag, word, inside)
 
     def _tell_task(self, tag: str, word: str, inside: list[str]) -> None:
-        """A field of the task that is being read; segments and jobs have fields of these names."""
+        """Set a field of the current task; segments and jobs have fields of the same names."""
         task = self._tasks[-1]
         if inside == ["task"] and tag == "id":
             task.number = word

@@ -18,7 +18,7 @@ from coldal_tui.exchange.masks.rasterise import Canvas, Patch, fill_ellipse, rea
 _RASTER = "raster_layer"
 _AREAS = ("polygon", "complex_polygon", "ellipse", _RASTER)
 _PARTS = ("mask",)
-"""What a raster layer draws: the annotation itself holds no pixels."""
+"""The annotation type drawn in a raster layer; the annotation itself holds no pixels."""
 
 _BESIDE = ("id", "name", "slot_names", "annotators", "reviewers", "properties", "ranges", "z_order")
 
@@ -40,7 +40,7 @@ class DarwinImporter:
         return "V7 Darwin file" if first or second else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The picture beside it."""
+        """The picture in the same folder."""
         try:
             picture = _picture(read_object(path, "Darwin"))
         except ImageError:
@@ -48,7 +48,7 @@ class DarwinImporter:
         return pictures_beside(path, list(picture.names))
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, known by the name that its image was uploaded with."""
+        """One candidate, with its image's name at upload."""
         document = read_object(path, "Darwin")
         picture = _picture(document)
         drawing = _Drawing(
@@ -78,7 +78,7 @@ class _Picture:
 
 
 def _picture(document: Mapping[str, Any]) -> _Picture:
-    """The image of a file: its names, as uploaded first, and its size.
+    """The image of a file: its names (the uploaded one first) and its size.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The annotations of one image, undecoded."""
+    """The annotations of one image, not yet decoded."""
 
     rows: Any
     columns: Any
@@ -179,7 +179,7 @@ def _points(path: Any) -> list[tuple[Any, Any]]:
 
 
 def _draw_layer(canvas: Canvas, value: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """A raster layer: numbers and counts along the rows, and which annotation a number is.
+    """Draw a raster layer: (number, count) pairs along the rows, and each number's annotation.
 
     Source: V7's Darwin JSON 2.0 schema, ``dense_rle`` and ``mask_annotation_ids_mapping``.
     """

@@ -45,7 +45,7 @@ class DatumaroImporter:
         return frozenset(folder.rglob("*.*")) if folder.is_dir() else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate per item, also for those without a drawing."""
+        """One candidate per item, including items without annotations."""
         document = read_object(path, "Datumaro JSON")
         names = _labels(document)
         items = objects(document.get("items"))
@@ -88,7 +88,7 @@ def _labels(document: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The annotations of one item, undecoded."""
+    """The annotations of one item, not yet decoded."""
 
     rows: Any
     columns: Any
@@ -136,6 +136,6 @@ class _Drawing:
 
 
 def _level(one: Mapping[str, Any]) -> int:
-    """Its place in the file's layers: what has a higher ``z_order`` lies on top."""
+    """The layer from ``z_order``: higher values cover lower ones."""
     level = one.get("z_order")
     return level if isinstance(level, int) else 0

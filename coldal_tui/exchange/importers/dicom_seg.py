@@ -1,7 +1,7 @@
 """DICOM segmentations (OHIF, 3D Slicer, MD.ai, dcmqi, highdicom): PS3.3 A.51 and A.93.
 
-Only frames with something drawn are stored, so a frame's number says nothing: each is placed by
-the instance it was drawn on, and by its position where it names none.
+Empty frames are not stored, so a frame's number is no slice index: each frame is placed by the
+instance it refers to, else by its position.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ class DicomSegImporter:
     endings: Mapping[str, str] = {}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """DICOM segmentations, binary, fractional and as label maps."""
+        """Recognise DICOM segmentations: binary, fractional and label maps."""
         return _TITLE if sop_class(head) in _CLASSES else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """A segmentation stands alone."""
+        """No other files belong to a segmentation."""
         return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, with the UIDs of the images it was drawn on."""
+        """One candidate, with the UIDs of its source images."""
         dataset, _ = read_without_pixels(path)
         yield Candidate(
             path,
@@ -83,11 +83,12 @@ IMPORTER = DicomSegImporter()
 
 
 def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
-    """Decode a segmentation on a scan's grid; its own grid where that is another one.
+    """Decode a segmentation on a scan's grid, or on its own grid if that differs.
 
     Raises
     ------
-    ImageError : damaged, truncated, of a slide, without a place, or in two places at once.
+    ImageError : damaged, truncated, of a whole-slide image, or with a missing or contradictory
+        position.
     """
     segmentation = read_frames(path)
     placing = _Placing(segmentation, target)
@@ -106,7 +107,7 @@ def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
 
 
 class _Placing:
-    """Where the frames of a segmentation lie on a scan."""
+    """Places the frames of a segmentation on a scan."""
 
     def __init__(self, segmentation: Segmentation, target: ScanTarget) -> None:
         self._segmentation = segmentation
@@ -128,7 +129,7 @@ class _Placing:
         return any(self._by_position(plane).kind not in _PLACED for plane in set(planes) if plane)
 
     def place(self, number: int) -> GridMatch:
-        """How a frame, as a grid of (columns, rows, 1), lies on the scan's grid."""
+        """The placement of a frame, as a grid of (columns, rows, 1), on the scan's grid."""
         frame = self._segmentation.frames[number]
         k = self._named_slice(frame)
         if frame.plane is None or self._target.affine is None:
@@ -148,7 +149,7 @@ class _Placing:
         raise self._contradiction(number, k, match.offset[2])
 
     def _contradiction(self, number: int, source: int, position: int) -> ImageError:
-        """Both readings of a frame that names one slice and lies on another."""
+        """Describe a frame whose reference names one slice while its position is on another."""
         pairs = []
         for frame in self._segmentation.frames:
             k = self._named_slice(frame)
@@ -184,19 +185,19 @@ class _Placing:
         return geometry.compare(self._shape, affine, self._mask_shape, plane.affine())
 
     def _named_slice(self, frame: Frame) -> int | None:
-        """The slice of the one instance that a frame was drawn on; None where it is not known."""
+        """The slice of the single instance that a frame refers to; None when unknown."""
         found = {self._slices[uid] for uid in frame.sources if uid in self._slices}
         if len(found) != 1 or len(frame.sources) != 1:
             return None
         k = found.pop()
         if len(self._target.instances) == self._shape[2]:
             return k
-        # One multi-frame instance; with positions its slices are sorted, so numbers say nothing.
+        # A multi-frame instance with positions is sorted by them, so frame numbers are no slices.
         stated = frame.source_frame
         return stated - 1 if stated is not None and self._target.affine is None else None
 
     def _by_name(self, frame: Frame, k: int | None, number: int) -> GridMatch:
-        """The place of a frame that has no position, or whose scan has none."""
+        """The placement of a frame by its reference: the frame or the scan has no position."""
         if k is None or not 0 <= k < self._shape[2]:
             raise self._misplaced(number, "it names none of the scan's slices, nor a position")
         if not frame.aligned:
@@ -223,7 +224,7 @@ def _clip(
 
 
 def _source_uids(dataset: Any) -> tuple[str, ...]:
-    """Series and instances that it was drawn on: those its frames name, else those it lists."""
+    """UIDs of the series and instances it refers to: by its frames, else by its own list."""
     series = uids_of(items(dataset, "ReferencedSeriesSequence"), "SeriesInstanceUID")
     source = ("DerivationImageSequence", "SourceImageSequence")
     keyword = "ReferencedSOPInstanceUID"

@@ -1,7 +1,7 @@
-"""Masks by colour: CVAT segmentation mask 1.1, Pascal VOC, CamVid, KITTI and Cityscapes.
+"""Masks in class colours: CVAT segmentation mask 1.1, Pascal VOC, CamVid, KITTI and Cityscapes.
 
-The colour of a pixel names its class through ``labelmap.txt`` (CVAT, VOC) or ``label_colors.txt``
-(CamVid, KITTI and Cityscapes as CVAT and datumaro write them); its index in a palette does not.
+A pixel's colour gives its class through ``labelmap.txt`` (CVAT, VOC) or ``label_colors.txt``
+(CamVid, KITTI and Cityscapes as CVAT and datumaro write them); its palette index does not.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _VOC_COLOURS = 256
 
 
 class LabelmapImporter:
-    """Reads the label map itself, to tell the pictures that belong to it from the masks."""
+    """Reads the label map itself, to separate its images from its masks."""
 
     name = "labelmap"
     priority = 41
     endings: Mapping[str, str] = {}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A text of names and colours with the name that CVAT gives it."""
+        """Recognise a text file of names and colours by the name that CVAT gives it."""
         if path.name not in (LABELMAP, COLOURS) or not read_labelmap(path):
             return None
         return "CVAT label map file" if path.name == LABELMAP else "label colours file"
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The pictures that were exported with it, and the instances of the same classes."""
+        """The pictures exported together with it, and the instance masks."""
         if path.name == COLOURS:
             return frozenset(
                 file
@@ -67,7 +67,7 @@ class LabelmapImporter:
         )
 
     def candidates(self, path: Path) -> Iterator[PassedOver]:
-        """It holds no mask itself."""
+        """None: a label map holds no mask."""
         yield PassedOver(path, "", "it says what the masks' colours mean")
 
 
@@ -79,7 +79,7 @@ class ColourMaskImporter:
     endings: Mapping[str, str] = {}
 
     def forget(self) -> None:
-        """A survey begins: label maps may have come or gone."""
+        """Clear the cache: label maps may have changed."""
         _labelmaps.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
@@ -94,11 +94,11 @@ class ColourMaskImporter:
         return "Pascal VOC" if CLASSES in path.parts[-_LEVELS:] else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """A mask stands alone."""
+        """No other files belong to a mask."""
         return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         labelmap = _labelmaps.of(path)
         role = _colour_role(path) if labelmap and labelmap.name == COLOURS else None
         if role == _NUMBERS:
@@ -133,8 +133,8 @@ _NUMBERS = "numbered mask"
 
 
 def _colour_role(path: Path) -> str | None:
-    """What a picture is that lies below ``label_colors.txt``: the format whose coloured mask it
-    is, or ``_NUMBERS``; None for an image.
+    """The role of a picture below ``label_colors.txt``: the format of a coloured mask,
+    ``_NUMBERS``, or None for an image.
     """
     above = path.parts[-_LEVELS:-1]
     if path.stem.endswith(_CITYSCAPES):
@@ -149,7 +149,7 @@ def _colour_role(path: Path) -> str | None:
 
 
 def find_labelmap(folder: Path) -> Path | None:
-    """The nearest map of colours at or above a folder, a few levels up at most."""
+    """The nearest label map in a folder or a few levels above it."""
     folders = (folder, *folder.parents)[:_LEVELS]
     files = (one / name for one in folders for name in (LABELMAP, COLOURS))
     return next((file for file in files if read_labelmap(file)), None)
@@ -159,7 +159,7 @@ _labelmaps = FolderMemory(find_labelmap)
 
 
 def read_labelmap(path: Path) -> Mapping[int, str]:
-    """Class names by colour (0xRRGGBB); empty for anything but a label map."""
+    """Class names by colour (0xRRGGBB); empty if the file is no label map."""
     try:
         status = path.stat()
         if status.st_size > _LONGEST:
@@ -187,13 +187,13 @@ def _labelmap(path: Path, _changed: int) -> Mapping[int, str]:
 
 
 def read_colour_mask(path: Path, labelmap: Path) -> MaskPixels:
-    """Decode a mask whose colours mean what a label map says.
+    """Decode a mask by the colours of a label map.
 
-    A mask of instances, each in a colour of its own, is read where there is only one class.
+    A mask of instances, each in its own colour, is read only if there is a single class.
 
     Raises
     ------
-    ImageError : as for any picture; ``instances`` where the class of an instance is not stored.
+    ImageError : as for any picture; ``instances`` the class of an instance is not stored.
     """
     names = read_labelmap(labelmap)
     packed, colours = pack_colours(_rgb(path), path)
@@ -212,7 +212,7 @@ def read_colour_mask(path: Path, labelmap: Path) -> MaskPixels:
 
 
 def _of_instances(names: Mapping[int, str], drawn: set[int], path: Path) -> dict[int, str]:
-    """The class of instances 1, 2, … in VOC's colours: known where there is only one class."""
+    """The class of instances 1, 2, … in VOC's colours; known only with a single class."""
     classes = [name for name in names.values() if name.casefold() != "background"]
     if len(classes) != 1:
         raise ImageError(
@@ -226,7 +226,7 @@ def _of_instances(names: Mapping[int, str], drawn: set[int], path: Path) -> dict
 
 
 def _rgb(path: Path) -> NDArray[np.uint8]:
-    """The picture as it looks, ``(rows, columns, 3)``."""
+    """The picture's colours, ``(rows, columns, 3)``."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -253,7 +253,7 @@ def _rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_voc(path: Path) -> MaskPixels:
-    """A VOC mask without a label map: palette indices, 255 for what is void."""
+    """A VOC mask without a label map: palette indices, 255 is void."""
     pixels = read_picture_mask(path)
     return MaskPixels(pixels.array, "rows", notes=pixels.notes, void=(_VOID,))
 

@@ -21,7 +21,7 @@ from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 
 _KEYS = frozenset({"shapes", "imagePath"})
 _CORNERS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}
-"""How many points a shape has to have; a polygon any number from 3 on."""
+"""Required number of points of a shape; a polygon needs 3 or more."""
 
 _THIN = ("line", "linestrip", "point", "points")
 
@@ -37,12 +37,12 @@ class LabelMeImporter:
         """A JSON object with shapes and the path of an image."""
         found = outline(path, head)
         known = found is not None and not found.is_list and found.keys >= _KEYS
-        # Of a damaged file the beginning alone is seen: the image's path stands at the end.
+        # Only the beginning of a damaged file is parsed; the image's path comes at the end.
         damaged = found is not None and not found.whole and {"shapes", "flags"} <= found.keys
         return "LabelMe file" if known or damaged else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The picture beside it."""
+        """The picture in the same folder."""
         try:
             image = text(read_object(path, "LabelMe").get("imagePath"))
         except ImageError:
@@ -50,7 +50,7 @@ class LabelMeImporter:
         return pictures_beside(path, [_base_name(image)])
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, known by the name of its image; without one, by its own."""
+        """One candidate, with the name of its image, else its own."""
         document = read_object(path, "LabelMe")
         image = _base_name(text(document.get("imagePath")))
         drawing = _Drawing(
@@ -78,7 +78,7 @@ def _base_name(image: str) -> str:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The shapes of one file, undecoded."""
+    """The shapes of one file, not yet decoded."""
 
     rows: Any
     columns: Any
@@ -127,7 +127,7 @@ def _draw(canvas: Canvas, name: str, shape: Mapping[str, Any]) -> None:
 
 
 def _fill(canvas: Canvas, kind: str, points: list[tuple[float, float]]) -> Patch:
-    """As labelme.utils.shape.shape_to_mask: Pillow draws the outline, too."""
+    """Fill a shape as labelme.utils.shape.shape_to_mask does: Pillow draws the outline, too."""
     from PIL import Image, ImageDraw
 
     image = Image.new("1", (canvas.columns, canvas.rows))
@@ -152,7 +152,7 @@ def _fill(canvas: Canvas, kind: str, points: list[tuple[float, float]]) -> Patch
 
 
 def _paste(canvas: Canvas, name: str, corners: list[list[float]], data: Any) -> None:
-    """A picture in base64 between two corners, which belong to it."""
+    """Draw a base64 picture between two corners, both included."""
     try:
         picture = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""LabelMe 3.0 XML (the web tool; CVAT exports it): polygons, and masks in pictures beside it."""
+"""LabelMe 3.0 XML (the web tool; CVAT exports it): polygons, and masks in separate pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = (b"<polygon", b"<segm", b"<imagesize")
 
 
 class LabelMeXmlImporter:
-    """Reads one file per image; deleted objects and boxes are no drawings."""
+    """Reads one file per image; deleted objects and boxes are skipped."""
 
     name = "labelme-xml"
     priority = 32
@@ -32,7 +32,7 @@ class LabelMeXmlImporter:
         return "LabelMe XML file" if known else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The picture beside it, and the masks and scribbles that its objects name."""
+        """The picture in the same folder, and the masks and scribbles that its objects name."""
         try:
             document = read_document(path)
         except ImageError:
@@ -47,7 +47,7 @@ class LabelMeXmlImporter:
         )
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, known by the name of its image."""
+        """One candidate, with the name of its image."""
         document = read_document(path)
         drawing = _Drawing(document, path)
         users = {(one.text or "").strip() for one in document.root.iter("username")} - {""}
@@ -68,7 +68,7 @@ IMPORTER = LabelMeXmlImporter()
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds: its image's name and size, and its objects."""
+    """The content of a file: its image's name and size, and its objects."""
 
     root: Any
     image: str
@@ -77,7 +77,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """The document in a file. Raises ImageError: ``damaged``, ``unreadable``."""
+    """Read the document in a file. Raises ImageError: ``damaged``, ``unreadable``."""
     try:
         root = parsed_xml(path.read_text("utf-8-sig"))
     except (OSError, UnicodeError) as error:
@@ -103,7 +103,7 @@ def read_document(path: Path) -> Document:
 
 
 def _plain(name: str) -> bool:
-    """Whether a name leads nowhere but into its folder."""
+    """Whether a name is a plain file name without folders."""
     return not any(mark in name for mark in ("/", "\\", ".."))
 
 

@@ -1,8 +1,8 @@
 """Label Studio's JSON and JSON-MIN: brushes, polygons and ellipses of all tasks of a project.
 
-Coordinates are in percent of the picture as it is stored: where an annotator turned it on the
-screen (``image_rotation``), Label Studio turns them back before it writes them. Only a drawing
-whose stated size has the sides of the picture swapped is of a turned one, and is turned back.
+Coordinates are in percent of the stored picture: if an annotator rotated it on the screen
+(``image_rotation``), Label Studio rotates them back before writing. Only a mask whose stated size
+has the picture's sides swapped is still rotated, and is rotated back.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DATA_URL = "base64,"
 
 
 class LabelStudioImporter:
-    """Reads exports of tasks, one task, and one annotation as cloud storages get it."""
+    """Reads exported tasks, a single task, and a single annotation (cloud storage)."""
 
     name = "labelstudio"
     priority = 31
@@ -68,7 +68,7 @@ class LabelStudioImporter:
         return "Label Studio JSON-MIN file" if minimal else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The pictures beside it, and masks exported of annotations that it holds itself."""
+        """The pictures near it, and exported masks of annotations that it also holds."""
         try:
             tasks = read_tasks(path)
         except ImageError:
@@ -90,7 +90,7 @@ class LabelStudioImporter:
         return pictures | frozenset(masks)
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate per annotation and image: several people may have drawn one task."""
+        """One candidate per annotation and image: a task may have several annotators."""
         tasks = read_tasks(path)
         drawn = [one for task in tasks for one in task.annotations]
         keys = iter(
@@ -112,7 +112,7 @@ IMPORTER = LabelStudioImporter()
 
 
 def _keys_drawn_on(tasks: Sequence[Task]) -> frozenset[str]:
-    """The keys of pictures that anybody drew on: a task may hold others, only to look at."""
+    """The keys of pictures with regions: a task may hold further pictures for reference."""
     found = set()
     for task in tasks:
         pictures = pictures_of(task)
@@ -125,7 +125,7 @@ def _keys_drawn_on(tasks: Sequence[Task]) -> frozenset[str]:
 def _candidates(
     path: Path, key: str, task: Task, one: Annotation, shown: frozenset[str]
 ) -> Iterator[Candidate]:
-    """One person's drawings of a task, image by image; all as one where that can't be told."""
+    """One candidate per image from one annotation; a single one if images can't be separated."""
     pictures = pictures_of(task)
     by_picture: dict[Picture, list[Mapping[str, Any]]] = {}
     drawings: dict[Picture, _Drawing]
@@ -163,7 +163,7 @@ def _candidates(
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The regions of one annotation on one image, undecoded; or why they can't be told apart."""
+    """The undecoded regions of an annotation on one image, or why they can't be separated."""
 
     regions: Sequence[Mapping[str, Any]]
     fault: ImageError | None = None
@@ -177,7 +177,7 @@ class _Drawing:
         return self._drawn(Canvas.onto(target, rows, columns, turned), turned)
 
     def _size(self) -> tuple[Any, Any, int]:
-        """The picture's size, and how it was turned on the screen, as the regions state them."""
+        """The picture's size and its rotation on the screen, as the regions state them."""
         if self.fault is not None:
             raise self.fault
         stated = {
@@ -254,7 +254,7 @@ def _picture_bytes(url: Any) -> bytes:
 
 
 def _kind(region: Mapping[str, Any]) -> str:
-    """``brush``, ``polygon``, ``choices`` …; empty for results that say nothing by themselves."""
+    """``brush``, ``polygon``, ``choices`` …; empty for results that only add to others."""
     value = region.get("value")
     if not isinstance(value, Mapping):
         return ""
@@ -270,14 +270,14 @@ def _kind(region: Mapping[str, Any]) -> str:
         return _vector_kind(value)
     kind = text(region.get("type")).lower()
     if kind == _LABELS:
-        return ""  # the label of a region of its own
+        return ""  # the label belongs to another region
     if not kind:
         kind = next((key for key in value if isinstance(value[key], list)), "answer")
     return kind.removesuffix(_LABELS)
 
 
 def _vector_kind(value: Mapping[str, Any]) -> str:
-    """A closed vector is an outline, an open one a line."""
+    """The kind of a vector: a closed one is an outline, an open one a line."""
     if not value.get("closed"):
         return "vector line"
     curved = any(isinstance(one, Mapping) and one.get("isBezier") for one in value["vertices"])
@@ -289,7 +289,7 @@ def _identity(region: Mapping[str, Any]) -> str:
 
 
 def _names(regions: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Labels by region: a brush and its label may be two results with one id."""
+    """Labels by region id: a brush and its label may be two results with the same id."""
     found: dict[str, list[str]] = {}
     for region in regions:
         if identity := _identity(region):

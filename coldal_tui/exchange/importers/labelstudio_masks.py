@@ -1,7 +1,7 @@
 """Label Studio's PNG and NumPy exports: a picture per region, named by task and label.
 
-Whose image a task is stands in the JSON of the same project, which has to lie beside them. The
-pictures of one label are joined. Their names hold e-mail addresses: those are not kept.
+The JSON of the same project, which must be near them, gives each task's image. The pictures of one
+label are joined. E-mail addresses in their names are not kept.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _LEVELS = 2
 
 
 class LabelStudioMaskImporter:
-    """Groups the pictures of one annotation; the first of them stands for all."""
+    """Groups the pictures of one annotation; the first one represents all."""
 
     name = "labelstudio-masks"
     priority = 45
     endings: Mapping[str, str] = {}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A PNG or NumPy array with the name that Label Studio gives it."""
+        """Recognise a PNG or NumPy array by the name that Label Studio gives it."""
         known = head.startswith((_PNG, _NPY)) and mask_name(path.name) is not None
         return "Label Studio mask" if known else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """The annotation's other pictures: one of them stands for all."""
+        """The annotation's other pictures, which the first one represents."""
         first, *others = _group(path)
         return frozenset(others) if path == first else frozenset()
 
@@ -92,9 +92,9 @@ IMPORTER = LabelStudioMaskImporter()
 
 
 def _image_of(task: Task, annotation: Annotation | None, path: Path) -> str:
-    """The name of the image that an annotation was drawn on. Raises ImageError where it is of two.
+    """The name of the image that an annotation was drawn on. Raises ImageError if there are two.
 
-    The masks' own names say nothing of the image.
+    The masks' own names don't identify the image.
     """
     pictures = pictures_of(task)
     if len(pictures) < 2:
@@ -112,7 +112,7 @@ def _image_of(task: Task, annotation: Annotation | None, path: Path) -> str:
 
 
 def _group(path: Path) -> list[Path]:
-    """All pictures of the annotation that a picture is of, in name order."""
+    """All pictures of the same annotation, in name order."""
     found = mask_name(path.name)
     if found is None:
         return [path]
@@ -141,7 +141,7 @@ def _tasks(document: Path, _changed: int) -> Mapping[str, Task]:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """The pictures of one annotation, undecoded."""
+    """The pictures of one annotation, not yet decoded."""
 
     files: tuple[Path, ...]
 
@@ -168,7 +168,7 @@ class _Pictures:
 
 
 def _read(file: Path) -> NDArray[np.bool_]:
-    """What is drawn in a picture: all that is not 0."""
+    """The drawn pixels of a picture: all that are not 0."""
     from coldal_tui.exchange.importers.raster import read_picture_mask
 
     with file.open("rb") as stream:
@@ -178,7 +178,7 @@ def _read(file: Path) -> NDArray[np.bool_]:
 
 
 def read_array(file: Path) -> NDArray[np.generic]:
-    """A 2-D NumPy array of numbers; its header is read first, and objects are never made.
+    """Read a 2-D NumPy array of numbers; the header is checked first, no object is unpickled.
 
     Returns (rows, columns).
 

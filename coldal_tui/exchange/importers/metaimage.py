@@ -1,4 +1,4 @@
-"""MetaImage label maps: .mha, and .mhd with its data beside it."""
+"""MetaImage label maps: .mha, and .mhd with a separate data file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MetaImageImporter:
     endings: Mapping[str, str] = {".mha": "MetaImage", ".mhd": "MetaImage"}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """MetaImage by the fields that open it."""
+        """Recognise MetaImage by the first fields of its header."""
         return "MetaImage" if is_metaimage(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -33,7 +33,7 @@ class MetaImageImporter:
             return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         yield volume_candidate(path, "MetaImage", read_metaimage_mask, names_beside(path))
 
 

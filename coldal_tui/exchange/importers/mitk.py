@@ -1,7 +1,7 @@
-"""MITK segmentations (.nrrd): named labels in groups, which are layers where there are several.
+"""MITK segmentations (.nrrd): named labels in groups, which become layers.
 
 Since 2023 the header holds all labels as JSON (``org.mitk.multilabel.segmentation.labelgroups``),
-before that as one XML for each (``org.mitk.label_000_00001``: layer and number).
+before that one XML for each label (``org.mitk.label_000_00001``: layer and number).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MitkImporter:
     endings: Mapping[str, str] = {}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A NRRD whose header says that MITK stored labels in it."""
+        """Whether the NRRD header holds MITK's label definitions."""
         return _TITLE if is_mitk(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -45,7 +45,7 @@ class MitkImporter:
             return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         yield Candidate(
             path, path.as_posix(), _TITLE, lambda: read_mitk_segmentation(path), tool="MITK"
         )

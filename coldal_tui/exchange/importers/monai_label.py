@@ -1,8 +1,8 @@
-"""A MONAI Label datastore: ``datastore_v2.json``, with label files in a folder for each tag.
+"""A MONAI Label datastore: ``datastore_v2.json``, with one folder of label files per tag.
 
-``labels/final`` holds what a person submitted. ``labels/original`` are a model's proposals: they
-are told and left out, unless ``--format monai-label-original`` asks for them. Who submitted a
-label (``client_id``) is read nowhere.
+``labels/final`` holds submitted labels. ``labels/original`` holds a model's predictions: they are
+reported and skipped, unless ``--format monai-label-original`` selects them. The submitter
+(``client_id``) is never read.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class MonaiLabelImporter:
         self._tag = tag
 
     def forget(self) -> None:
-        """A survey begins: datastores may have come or gone."""
+        """Clear the cache: datastores may have changed."""
         _above.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A label file that a datastore lists; and ``datastore_v2.json`` itself."""
+        """Recognise a label file that a datastore lists, and ``datastore_v2.json`` itself."""
         if path.name == KEY_FILE:
             return "MONAI Label datastore file" if _content(path) else None
         return "MONAI Label" if _listed(path) else None
@@ -46,7 +46,7 @@ class MonaiLabelImporter:
         return frozenset(_images(path)) if path.name == KEY_FILE else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate for a label with the tag, under its image's name."""
+        """One candidate for a label with this tag, with its image's name."""
         listed = _listed(path)
         if listed is not None:
             yield self._candidate(path, *listed)
@@ -76,12 +76,12 @@ class MonaiLabelImporter:
 
 IMPORTER = MonaiLabelImporter("monai-label", 10, _FINAL)
 ORIGINAL = MonaiLabelImporter("monai-label-original", -10, _ORIGINAL)
-"""Comes after ``IMPORTER``, which knows the same files: only ``--format`` leads here."""
+"""Ranks after ``IMPORTER``, which recognises the same files: only ``--format`` selects it."""
 
 
 @dataclass(frozen=True)
 class _Label:
-    """What a datastore says of a label file."""
+    """A datastore's entry for a label file."""
 
     image: str
     tag: str
@@ -90,7 +90,7 @@ class _Label:
 
 
 def names_for(path: Path) -> Names | None:
-    """The names for a label file that a datastore lists, or that lies beside one as a copy."""
+    """Class names for a label file listed in a datastore, or copied next to one."""
     listed = _listed(path)
     if listed is None:
         key_file = path.parent / KEY_FILE
@@ -100,14 +100,14 @@ def names_for(path: Path) -> Names | None:
 
 
 def _listed(path: Path) -> tuple[_Label, Path] | None:
-    """What the datastore above a label file says of it, and the datastore."""
+    """The entry for a label file in the datastore above it, and that datastore."""
     labels, key_file = _above.of(path)
     label = labels.get(path) if labels else None
     return None if label is None else (label, key_file)
 
 
 def _labels_above(folder: Path) -> tuple[dict[Path, _Label], Path]:
-    """What the datastore of a folder such as ``labels/final`` lists."""
+    """The labels that the datastore of a folder such as ``labels/final`` lists."""
     key_file = folder.parent.parent / KEY_FILE
     return _labels(key_file), key_file
 
@@ -121,7 +121,7 @@ def _content(path: Path) -> dict[str, Any] | None:
 
 
 def _labels(path: Path) -> dict[Path, _Label]:
-    """The label files that a datastore lists; empty where there is no datastore."""
+    """The label files that a datastore lists; empty without a datastore."""
     try:
         status = path.stat()
     except OSError:

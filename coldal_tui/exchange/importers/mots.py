@@ -1,6 +1,6 @@
-"""MOTS PNG (CVAT, datumaro): 16-bit pictures of class times 1,000 plus the instance's number.
+"""MOTS PNG (CVAT, datumaro): 16-bit pictures with values class × 1,000 + instance.
 
-The classes are the lines of ``instances/labels.txt``, from 1 on; 10 is what is to be ignored where
+The classes are the lines of ``instances/labels.txt``, counted from 1; class 10 means ignore if
 there are fewer (https://www.vision.rwth-aachen.de/page/mots).
 """
 
@@ -26,14 +26,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class MotsImporter:
-    """Reads the masks of ``instances/``; instances of a class are joined."""
+    """Reads the masks in ``instances/``; instances of a class are joined."""
 
     name = "mots"
     priority = 42
     endings: Mapping[str, str] = {}
 
     def forget(self) -> None:
-        """A survey begins: data sets may have come or gone."""
+        """Clear the cache: data sets may have changed."""
         _labels.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
@@ -47,7 +47,7 @@ class MotsImporter:
         return frozenset(folder.rglob("*.*")) if folder and folder.is_dir() else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         labels = _labels.of(path)
         assert labels is not None  # recognised by it
         yield Candidate(
@@ -75,7 +75,7 @@ def read_mots(path: Path, labels: Path) -> MaskPixels:
 
     Raises
     ------
-    ImageError : as for any picture; ``damaged`` where a value is no class and instance, or the
+    ImageError : as for any picture; ``damaged`` a value is not class × 1,000 + instance, or the
         labels can't be read.
     """
     pixels = read_picture_mask(path)

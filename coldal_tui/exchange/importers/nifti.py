@@ -19,15 +19,15 @@ class NiftiImporter:
     endings: Mapping[str, str] = {".nii": "NIfTI", ".nii.gz": "NIfTI"}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """NIfTI-1 or -2 by its magic, inside gzip too."""
+        """Recognise NIfTI-1 or -2 by its magic number, also inside gzip."""
         return "NIfTI" if is_nifti(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """A two-file NIfTI's pixels lie beside its header."""
+        """The pixel file of a two-file NIfTI."""
         return frozenset({path.with_suffix(".img")}) if path.suffix == ".hdr" else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         yield volume_candidate(path, "NIfTI", read_nifti_mask, names_beside(path))
 
 

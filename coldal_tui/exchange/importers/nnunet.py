@@ -1,7 +1,7 @@
-"""nnU-Net's raw data sets: ``dataset.json`` names the values of the label files near it.
+"""nnU-Net's raw data sets: ``dataset.json`` gives the class names of the label files near it.
 
-Labels lie in ``labelsTr`` and ``labelsTs`` under the case's id; its images are ``case_0000`` and
-so on. A folder of predictions holds the same file beside the label maps: those nobody drew.
+Labels are in ``labelsTr`` and ``labelsTs``, named by case id; the images are ``case_0000`` and so
+on. A folder of predictions holds ``dataset.json`` too; predictions are not drawn by people.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp")
 
 
 class NnunetImporter:
-    """Reads the label files of a data set; predictions only where they are asked for."""
+    """Reads the label files of a data set; predictions only on request."""
 
     def __init__(self, name: str, priority: int, *, predictions: bool) -> None:
         self.name = name
@@ -37,11 +37,11 @@ class NnunetImporter:
         self._predictions = predictions
 
     def forget(self) -> None:
-        """A survey begins: data sets may have come or gone."""
+        """Clear the cache: data sets may have changed."""
         _key_files.forget()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A label file by the data set around it; and the data set's own ``dataset.json``."""
+        """Recognise a label file by its data set, and the data set's ``dataset.json`` itself."""
         if path.name == KEY_FILE:
             return "nnU-Net dataset.json file" if _fields(path) else None
         key_file = _key_file(path)
@@ -56,7 +56,7 @@ class NnunetImporter:
         return frozenset(file for name in _IMAGES for file in _files(path.parent / name))
 
     def candidates(self, path: Path) -> Iterator[Candidate | PassedOver]:
-        """One candidate for a label file, named by its case."""
+        """One candidate for a label file, with its case's name."""
         key_file = _key_file(path)
         if key_file is None:
             yield PassedOver(path, "", "it says what the values of a data set mean")
@@ -70,11 +70,11 @@ class NnunetImporter:
 
 IMPORTER = NnunetImporter("nnunet", 10, predictions=False)
 PREDICTIONS = NnunetImporter("nnunet-predictions", -10, predictions=True)
-"""Comes after ``IMPORTER``, which knows the same files: only ``--format`` leads here."""
+"""Ranks after ``IMPORTER``, which recognises the same files: only ``--format`` selects it."""
 
 
 def names_for(path: Path) -> Names | None:
-    """The names for a label file that lies in a data set, or beside its ``dataset.json``."""
+    """Class names for a label file in a data set, or next to its ``dataset.json``."""
     inside = path.parent.name in _LABELS
     return _names((path.parent.parent if inside else path.parent) / KEY_FILE)
 
@@ -115,9 +115,9 @@ def _fields(path: Path) -> dict[str, Any] | None:
 
 
 def _names(path: Path) -> Names | None:
-    """What the values mean; a region of several (``whole tumour: [1, 2]``) names none of them.
+    """Class names by value; a region of several values (``whole tumour: [1, 2]``) names none.
 
-    None where no value has a name of its own.
+    None if no single value has a name.
     """
     fields = _fields(path)
     if fields is None:

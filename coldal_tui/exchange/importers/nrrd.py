@@ -1,4 +1,4 @@
-"""NRRD label maps: .nrrd, and .nhdr with its data beside it. LPS and RAS headers."""
+"""NRRD label maps: .nrrd, and .nhdr with a separate data file; LPS and RAS headers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NrrdImporter:
     endings: Mapping[str, str] = {".nrrd": "NRRD", ".nhdr": "NRRD"}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """NRRD by its magic."""
+        """Recognise NRRD by its magic number."""
         return "NRRD" if is_nrrd(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -32,7 +32,7 @@ class NrrdImporter:
             return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         yield volume_candidate(path, "NRRD", read_nrrd_mask, names_beside(path))
 
 

@@ -1,6 +1,6 @@
-"""QuPath GeoJSON: annotations of one image in its pixels, classes by their classification.
+"""QuPath GeoJSON: annotations of one image in pixel coordinates, classes by classification.
 
-The file does not name its image: it has to be called like it.
+The file does not name its image, so its own name must match the image's.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class QuPathImporter:
         return "QuPath GeoJSON file" if known or alone else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """It stands alone."""
+        """No other files belong to it."""
         return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         document = read_json(path)
         if isinstance(document, dict):
             document = document.get("features", [document])
@@ -61,7 +61,7 @@ IMPORTER = QuPathImporter()
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The features of one image, undecoded."""
+    """The features of one image, not yet decoded."""
 
     features: tuple[Mapping[str, Any], ...]
 
@@ -99,7 +99,7 @@ class _Drawing:
 
 
 def _class(feature: Mapping[str, Any]) -> str:
-    """The classification of an object; those that have none are called ``Unclassified``."""
+    """The classification of an object, or ``Unclassified``."""
     properties = feature.get("properties")
     found = properties.get("classification") if isinstance(properties, Mapping) else None
     if isinstance(found, Mapping):

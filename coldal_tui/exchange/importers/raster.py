@@ -1,7 +1,7 @@
-"""Masks as pictures: PNG, BMP, GIF and TIFF, read as the values stored, never as they look.
+"""Masks as pictures: PNG, BMP, GIF and TIFF, read as stored values, not display colours.
 
-Palette pictures give their indices. JPEG and other lossy files are refused: compression invents
-values at every edge.
+Palette pictures give palette indices. JPEG and other lossy files are refused: compression creates
+false values at edges.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ class RasterImporter:
     endings = _ENDINGS
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """The picture format by its magic."""
+        """Recognise the picture format by its magic number."""
         return _format_of(head) if is_picture(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """A picture stands alone."""
+        """No other files belong to a picture."""
         return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         lossy = path.suffix.lower() in _LOSSY_ENDINGS
         yield Candidate(
             path,
@@ -81,18 +81,18 @@ IMPORTER = RasterImporter()
 
 
 def is_picture(head: bytes) -> bool:
-    """A picture by its magic; a DICOM file may begin as a TIFF (PS3.10 7.1)."""
+    """Recognise a picture by its magic number; a DICOM file may begin like a TIFF (PS3.10 7.1)."""
     return head[128:132] != b"DICM" and _format_of(head) is not None
 
 
 def read_picture_mask(path: Path) -> MaskPixels:
-    """Decode a label picture: ``(rows, columns)`` of the values stored, EXIF rotation applied.
+    """Decode a label picture: stored values ``(rows, columns)``, EXIF rotation applied.
 
     A TIFF of several pages is a volume ``(i, j, k)`` = (column, row, page) without a position.
 
     Raises
     ------
-    ImageError : lossy, too colourful, transparent, several pages, reversed palette, or damaged.
+    ImageError : lossy, too many colours, transparent, several pages, reversed palette, or damaged.
     """
     try:
         data = path.read_bytes()
@@ -102,7 +102,7 @@ def read_picture_mask(path: Path) -> MaskPixels:
 
 
 def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
-    """As :func:`read_picture_mask`, of the bytes in the file."""
+    """As :func:`read_picture_mask`, from the file's bytes."""
     from PIL import UnidentifiedImageError
 
     colours: Mapping[int, str] | None = None
@@ -141,15 +141,15 @@ def _format_of(head: bytes) -> str | None:
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    # "BM" alone is two letters of text; the header size that follows tells bitmaps.
+    # "BM" may be the start of a text; the header size that follows identifies a bitmap.
     return "BMP" if head[:2] == b"BM" and head[14:15] in _BITMAP_HEADERS else None
 
 
 def _is_plain_grey(data: bytes) -> bool:
-    """Whether it is a grey PNG of 8 bits, of a safe size, whose pixels need nothing done to them.
+    """Whether it is an 8-bit grey PNG of a safe size whose pixels need no conversion.
 
-    Chunks that turn the picture (eXIf) or make parts of it transparent (tRNS) are looked for in
-    all bytes: where pixel data happens to hold such letters, the general way reads it, too.
+    The chunk names for rotation (eXIf) and transparency (tRNS) are searched for in all bytes; if
+    pixel data contain them by chance, the general reader gives the same result.
     """
     if not data.startswith(_MAGIC[0][0]) or data[24:26] != bytes([8, _PNG_GREY]):
         return False
@@ -168,7 +168,7 @@ def _decode_plain_grey(data: bytes) -> NDArray[Any]:
 
 
 def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int, str] | None, int]:
-    """Stored values (rows, columns), their colours, and the EXIF orientation of a picture."""
+    """Read stored values (rows, columns), their colours, and the EXIF orientation."""
     from PIL import Image
 
     try:

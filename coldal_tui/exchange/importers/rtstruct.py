@@ -1,8 +1,8 @@
 """DICOM structure sets: contours in LPS mm, drawn on the slices of the scan (PS3.3 C.8.8.6).
 
-A voxel belongs to a structure when its centre lies inside the contour, or on it: many programs
-run contours through the centres of the outermost pixels. Contours of one structure that lie in
-one another cut holes, be it by XOR or as one line with a keyhole.
+A voxel belongs to a structure if its centre lies inside or on the contour: many programs draw
+contours through the centres of the outermost pixels. Nested contours of one structure are holes,
+either by XOR or as one keyhole contour.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class RtStructImporter:
     endings: Mapping[str, str] = {}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """RT Structure Set Storage."""
+        """Recognise RT Structure Set Storage."""
         return f"{_TITLE} file" if sop_class(head) == _CLASS else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
-        """A structure set stands alone."""
+        """No other files belong to a structure set."""
         return frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, with the UIDs of the images it was drawn on."""
+        """One candidate, with the UIDs of its source images."""
         dataset, _ = read_without_pixels(path)
         yield Candidate(
             path,
@@ -77,7 +77,7 @@ IMPORTER = RtStructImporter()
 
 @dataclass(frozen=True)
 class Structure:
-    """A structure: its name, its closed contours ``(n, 3)`` in LPS mm, and how many are not."""
+    """A structure: its name, its closed contours ``(n, 3)`` in LPS mm, and its number of others."""
 
     name: str
     contours: tuple[NDArray[np.float64], ...]
@@ -87,13 +87,13 @@ class Structure:
 def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
     """Draw structures on a scan's slices; values number the structures from 1.
 
-    Those that mean background are not drawn. What leaves the scan (couch, body) is cut at its rim
-    and told. Contours on every n-th slice are interpolated between: see ``Slices``.
+    Structures that mean background are not drawn. Parts outside the scan (couch, body) are cut off
+    and reported. Slices between contours on every n-th slice are interpolated: see ``Slices``.
 
     Raises
     ------
-    ImageError : damaged; the scan has no world coordinates; contours of a class of the project
-        between its slices, or mostly outside.
+    ImageError : damaged; the scan has no world coordinates; or contours of a project class lie
+        between slices or mostly outside the scan.
     """
     structures = read_structures(path)
     if target.affine is None:
@@ -123,17 +123,17 @@ def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
             canvas.draw(window, drawn[:, :, None], number)
         told.learn(structure, slices)
     names = {number: one.name for number, one in enumerate(structures, start=1)}
-    # The numbers are ours: nobody can mean a structure by its value.
+    # The numbers are made here, so a class map can't refer to them.
     pixels = pixels_on(target, canvas, names, tuple(told.notes()))
     return replace(pixels, numbered=False, warnings=tuple(told.warnings))
 
 
 def read_structures(path: Path) -> tuple[Structure, ...]:
-    """The structures of a set that have contours, in its order.
+    """Read the structures that have contours, in the set's order.
 
     Raises
     ------
-    ImageError : damaged, or coordinates that are no numbers or no triples.
+    ImageError : damaged, or coordinates are not triples of numbers.
     """
     dataset, _ = read_without_pixels(path)
     with decoding(path):
@@ -154,7 +154,7 @@ def read_structures(path: Path) -> tuple[Structure, ...]:
 
 
 def _points(contour: Any, path: Path, name: str) -> NDArray[np.float64]:
-    """Contour data ``(n, 3)``; parsed as a whole, for there may be a million numbers."""
+    """Contour data ``(n, 3)``; parsed at once, since there may be a million numbers."""
     element = contour.get_item(_CONTOUR_DATA)
     raw = None if element is None else element.value
     if isinstance(raw, (bytes, str)):
@@ -174,20 +174,20 @@ def _points(contour: Any, path: Path, name: str) -> NDArray[np.float64]:
 
 
 def _distinct(contours: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Without exact repetitions: by XOR they would cancel each other."""
+    """Remove exact repetitions, which XOR would cancel."""
     return list({contour.tobytes(): contour for contour in contours}.values())
 
 
 @dataclass
 class _Told:
-    """What there is to tell of a structure set."""
+    """Collects the notes on a structure set."""
 
     drawn: list[Structure] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def learn(self, structure: Structure, slices: Slices) -> None:
-        """A structure that was drawn: what was cut, filled, and left empty."""
+        """Record for a drawn structure what was cut, interpolated and left empty."""
         name, placed = structure.name, slices.placed
         self.drawn.append(structure)
         if placed.outside:
@@ -235,7 +235,7 @@ def _without_scan(path: Path) -> MaskPixels:
 
 
 def _source_uids(dataset: Any) -> tuple[str, ...]:
-    """Series and instances of the images that the contours were drawn on."""
+    """UIDs of the series and instances that the contours refer to."""
     in_series = (
         "ReferencedFrameOfReferenceSequence",
         "RTReferencedStudySequence",

@@ -1,4 +1,4 @@
-"""3D Slicer segmentations (.seg.nrrd): named segments, in layers where they overlap, often cropped.
+"""3D Slicer segmentations (.seg.nrrd): named segments, in layers if they overlap, often cropped.
 
 A voxel belongs to a segment when its layer holds the segment's label value; the same value on
 another layer is another segment. Files of old versions have one layer per segment and no values.
@@ -30,7 +30,7 @@ class SegNrrdImporter:
     endings: Mapping[str, str] = {".seg.nrrd": _TITLE, ".seg.nhdr": _TITLE}
 
     def recognise(self, path: Path, head: bytes) -> str | None:
-        """A NRRD with ``Segment…`` keys, whatever its name."""
+        """Recognise a NRRD with ``Segment…`` keys, whatever its name."""
         return _TITLE if nrrd.is_segmentation(head) else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -40,7 +40,7 @@ class SegNrrdImporter:
         return frozenset(path.with_suffix(ending) for ending in (".raw", ".raw.gz"))
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, named by its file."""
+        """One candidate, with its file's name."""
         yield Candidate(
             path,
             path.as_posix(),
@@ -56,7 +56,7 @@ IMPORTER = SegNrrdImporter()
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment of the header: its name, and where its voxels are."""
+    """One segment of the header: its name, layer and label value."""
 
     name: str
     layer: int
@@ -91,11 +91,11 @@ def read_segmentation(path: Path) -> MaskPixels:
 
 
 def parse_segments(keys: Mapping[str, str], layers: int) -> tuple[Segment, ...]:
-    """The segments of a header, in its order; ``layers`` is how many the file has.
+    """Parse the segments of a header, in its order; ``layers`` is the file's number of layers.
 
     Raises
     ------
-    ImageError : a layer or label value is no number, or the layer is not there.
+    ImageError : a layer or label value is not a number, or the layer does not exist.
     """
     fields: dict[int, dict[str, str]] = {}
     for key, value in keys.items():
@@ -144,7 +144,7 @@ def _names_on(layer: int, segments: tuple[Segment, ...], path: Path) -> dict[int
 
 def _read_onto(path: Path, target: ScanTarget) -> MaskPixels:
     pixels = read_segmentation(path)
-    # Slicer writes an empty segmentation as a single voxel somewhere.
+    # Slicer writes an empty segmentation as a single voxel at any position.
     if pixels.array.size == 1:
         return nothing_on(target)
     return pixels

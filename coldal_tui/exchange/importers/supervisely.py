@@ -1,7 +1,7 @@
-"""Supervisely: one JSON per image in ``ann/``, named by it; bitmaps pasted at their origin.
+"""Supervisely: one JSON per image in ``ann/``, with its name; bitmaps placed at their origin.
 
-The corners of a polygon are pixels, and its outline belongs to it, as with OpenCV's ``fillPoly``,
-by which Supervisely draws it: it is filled as Pillow does. A hole takes its outline with it.
+Polygon corners are pixel indices and the outline is included, as in OpenCV's ``fillPoly``, which
+Supervisely uses; Pillow fills in the same way. A hole removes its outline, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SuperviselyImporter:
         return frozenset({picture}) if picture.is_file() else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
-        """One candidate, known by the name of its image."""
+        """One candidate, with the name of its image."""
         document = read_object(path, "Supervisely")
         size = document.get("size")
         shapes = tuple(objects(document.get("objects")))
@@ -87,7 +87,7 @@ def _image_name(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The objects of one image, undecoded."""
+    """The objects of one image, not yet decoded."""
 
     rows: Any
     columns: Any
@@ -118,13 +118,13 @@ class _Drawing:
 
 
 def _kind(shape: Mapping[str, Any]) -> str:
-    """The geometry; old files state none, and a bitmap tells itself."""
+    """The geometry type; old files state none, but bitmaps can be detected."""
     stated = text(shape.get("geometryType")) or text(shape.get("shape"))
     return stated or ("bitmap" if shape.get("bitmap") else "polygon")
 
 
 def _bitmap(shape: Mapping[str, Any]) -> Patch:
-    """base64 of zlib of a PNG."""
+    """Decode a bitmap: base64 of zlib of a PNG."""
     bitmap = shape.get("bitmap")
     try:
         if not isinstance(bitmap, dict):

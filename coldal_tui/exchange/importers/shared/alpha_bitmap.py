@@ -1,4 +1,4 @@
-"""Small pictures inside JSON: what is drawn is what is not transparent."""
+"""Decodes small pictures inside JSON: pixels that are not transparent are drawn."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TRANSPARENT = ("RGBA", "LA", "PA")
 def decode_alpha(
     data: bytes, rows: int | None = None, columns: int | None = None
 ) -> NDArray[np.bool_]:
-    """The pixels of a PNG that are drawn: by its alpha channel, else by values above 0.
+    """The drawn pixels of a PNG: by its alpha channel, else values above 0.
 
     Returns (rows, columns) bool.
 
     Parameters
     ----------
-    rows, columns : the size that the picture must have; any size where they are None.
+    rows, columns : the required size of the picture; None accepts any size.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The look-up tables of BIDS: what the values of a ``_dseg`` file mean (BIDS derivatives)."""
+"""Reads BIDS look-up tables: class names of the values in a ``_dseg`` file (BIDS derivatives)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from coldal_tui.exchange.names import file_stem
 
 _SUFFIX = "_dseg"
 _LEVELS = 5
-"""From ``sub-01/ses-02/anat`` up to the data set's own folder."""
+"""Levels from ``sub-01/ses-02/anat`` up to the data set's own folder."""
 
 _MOST_BYTES = 1 << 20
 
 
 def names_for(path: Path) -> Names | None:
-    """The names for a ``…_dseg`` file: of the nearest table whose entities are all among its own.
+    """Class names for a ``…_dseg`` file, from the nearest table that applies to it.
 
-    The inheritance principle: a table lies beside the file or in a folder above it.
+    BIDS inheritance principle: a table is in the file's folder or above, and all its entities are
+    among the file's own.
     """
     stem = file_stem(path.name)
     if not stem.endswith(_SUFFIX):

@@ -1,7 +1,7 @@
-"""Class names that lie beside a label map: what its values mean, where another file says so.
+"""Finds class names for a label map's values in other files near it.
 
-Read are ITK-SNAP's label descriptions, the look-up tables of BIDS, nnU-Net's ``dataset.json`` and
-the datastore of MONAI Label.
+It reads ITK-SNAP's label descriptions, BIDS look-up tables, nnU-Net's ``dataset.json`` and MONAI
+Label's datastore.
 """
 
 from __future__ import annotations

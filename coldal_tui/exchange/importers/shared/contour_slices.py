@@ -1,4 +1,4 @@
-"""Contours of one structure on a scan: on its slices, outside it, and what lies between them."""
+"""Places the contours of a structure on a scan's slices, and interpolates between them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OFF_PLANE = 0.25
 """How far from a slice's plane a contour may lie, in slices: planning systems round positions."""
 
 OFF_GRID = 1.0
-"""How far a contour may leave the grid, in voxels: a body's outline may touch the last one."""
+"""How far a contour may leave the grid, in voxels: a body outline may touch the last voxel."""
 
 MOSTLY = 0.5
-"""Share of a structure's area that has to lie on the scan."""
+"""Share of a structure's area that must lie on the scan."""
 
 WIDEST_STEP = 4
-"""Slices from one contour to the next beyond which nothing is filled in between."""
+"""Largest step in slices between two contours that is interpolated."""
 
 Ring = NDArray[np.float64]
 Box = tuple[int, int, int, int]
@@ -32,7 +32,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Placed:
-    """Rings ``(n, 2)`` of (i, j) by slice; how many contours the scan's rim cut or left out."""
+    """Rings ``(n, 2)`` of (i, j) by slice, and numbers of contours cut or left out."""
 
     rings: Mapping[int, list[Ring]]
     cut: int = 0
@@ -40,14 +40,14 @@ class Placed:
 
 
 def place(rings: Sequence[Ring], shape: Triple, name: str, *, wanted: bool) -> Placed:
-    """Rings ``(n, 3)`` in voxels on their slices; every ring lies in the plane of one.
+    """Assign rings ``(n, 3)`` in voxels to slices; every ring lies in one slice's plane.
 
-    ``wanted`` : the structure becomes a label, so that it has to lie on the scan.
+    ``wanted`` : the structure becomes a label, so it must lie on the scan.
 
     Raises
     ------
-    ImageError : of a wanted structure, a contour lies between slices, or most of its area is not
-        on the scan (``geometry``).
+    ImageError : a contour of a wanted structure lies between slices, or most of its area is outside
+        the scan (``geometry``).
     """
     groups: dict[int, list[Ring]] = {}
     cut = outside = 0
@@ -101,7 +101,7 @@ def _area(ring: Ring) -> float:
 
 
 def _box(rings: Sequence[Ring], shape: Triple) -> Box:
-    """The pixels around rings that are on the scan: first and end column, first and end row."""
+    """The rings' bounding box on the scan: first and end column, first and end row."""
     points = np.concatenate(rings)
     low = np.maximum(np.floor(points.min(axis=0)), 0)
     high = np.minimum(np.ceil(points.max(axis=0)) + 1, shape[:2])
@@ -109,7 +109,7 @@ def _box(rings: Sequence[Ring], shape: Triple) -> Box:
 
 
 def filled(rings: Sequence[Ring], box: Box) -> NDArray[np.bool_]:
-    """The pixels ``(columns, rows)`` of a box inside rings, those on an outline among them."""
+    """The pixels ``(columns, rows)`` of a box that lie inside or on rings."""
     left, right, top, bottom = box
     size = max(right - left, 0), max(bottom - top, 0)
     if min(size) < 1:
@@ -120,11 +120,11 @@ def filled(rings: Sequence[Ring], box: Box) -> NDArray[np.bool_]:
 
 @dataclass
 class Slices:
-    """A structure slice by slice: drawn where it has contours, filled between where that is sure.
+    """A structure slice by slice: drawn from contours, interpolated between if reliable.
 
     Contours on every n-th slice (n is the usual distance between them, at most ``WIDEST_STEP``)
-    are drawn thinned out: the slices between two of them are interpolated, where both have the
-    same number of outlines and overlap. Any other gap stays empty, and is told.
+    count as sparse: the slices between two of them are interpolated if both have the same number of
+    outlines and overlap. Any other gap stays empty and is reported.
     """
 
     placed: Placed
@@ -159,13 +159,13 @@ class Slices:
 def _blend(
     first: NDArray[np.bool_], last: NDArray[np.bool_], part: float, spacing: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """The shape between two, by their signed distances (Raya and Udupa 1990, IEEE TMI 9:32)."""
+    """Interpolate shapes by signed distance (Raya and Udupa 1990, IEEE TMI 9:32)."""
     distance = (1 - part) * _signed(first, spacing) + part * _signed(last, spacing)
     return np.asarray(distance > 0)
 
 
 def _signed(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.float64]:
-    """Distance to the mask's rim in mm, above 0 inside it; half a pixel counts to either side."""
+    """Signed distance in mm to the mask's border, which is midway between pixels; inside > 0."""
     from scipy import ndimage
 
     padded = np.pad(mask, 1)

@@ -1,4 +1,4 @@
-"""Decodes label files into voxel values: NIfTI, NRRD, MetaImage, and whatever a data set holds."""
+"""Decodes label files into voxel values: NIfTI, NRRD, MetaImage, pictures."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _UNIT_MM = {1: 1000.0, 3: 1e-3}
 
 
 def read_any(path: Path) -> MaskPixels:
-    """Decode a label file of a data set, whatever of the known formats it has.
+    """Decode a label file of a data set in any of the known formats.
 
     Raises
     ------
-    ImageError : of no format that such data sets use, or what its reader raises.
+    ImageError : an unknown format, or an error of its reader.
     """
     try:
         with path.open("rb") as stream:
@@ -57,12 +57,12 @@ def read_any(path: Path) -> MaskPixels:
 
 
 def is_nifti(head: bytes) -> bool:
-    """NIfTI-1 or -2 by the magic in a file's first bytes, inside gzip too."""
+    """Whether a file's first bytes are NIfTI-1 or -2, also inside gzip."""
     return _has_magic(_unpack_head(head))
 
 
 def is_nrrd(head: bytes) -> bool:
-    """NRRD by its magic."""
+    """Whether a file's first bytes are NRRD."""
     return head.startswith(b"NRRD000")
 
 
@@ -131,7 +131,7 @@ def read_metaimage_mask(path: Path) -> MaskPixels:
 
 
 def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixels:
-    """A volume as read by ``imaging``: values in file order, one per voxel.
+    """Convert a volume read by ``imaging`` to values in file order, one per voxel.
 
     ``array`` is (i, j, k) or (i, j, k, channels).
 
@@ -154,7 +154,7 @@ def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixe
 
 
 def _affine_of(header: Any) -> NDArray[np.float64] | None:
-    """RAS mm from sform, qform, or nibabel's fallback; None where the qform is no rotation."""
+    """RAS affine in mm from sform, qform or nibabel's fallback; None for an invalid qform."""
     unit = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     try:
         matrix = np.asarray(header.get_best_affine(), dtype=np.float64)
@@ -189,9 +189,9 @@ def _drop_single_axes(values: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The unpacked file, read to its end so that gzip's checksum is tested.
+    """The decompressed file, read to its end so that gzip's checksum is verified. Never more bytes
 
-    Never more than the header promises: a small archive can unpack to any size.
+    than the header states: a small archive can expand to any size.
     """
     try:
         with path.open("rb") as stream:
@@ -215,7 +215,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _check_size(path: Path, size: int, packed: bool) -> None:
-    """Refuse a header that promises more than its file can hold, before memory is asked for."""
+    """Refuse a header that states more data than its file can hold, before allocating memory."""
     held = path.stat().st_size * (DEFLATE_RATIO if packed else 1)
     if size > held:
         raise _unreadable(
@@ -236,7 +236,7 @@ def _open(path: Path, packed: bool) -> BinaryIO:
 
 
 def _promised_size(head: bytes, path: Path) -> int:
-    """How many bytes the header and its pixel data take."""
+    """Size in bytes of the header and its pixel data."""
     import nibabel as nib
 
     if not head:
@@ -302,4 +302,4 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], MaskPixels]], ..
     (is_metaimage, read_metaimage_mask),
     (raster.is_picture, raster.read_picture_mask),
 )
-"""What tells a format by a file's first bytes, and what reads it."""
+"""For each format: the test on a file's first bytes, and the reader."""

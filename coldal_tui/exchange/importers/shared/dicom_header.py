@@ -1,4 +1,4 @@
-"""What the DICOM importers share: which object a file is, what it was drawn on, who drew it."""
+"""Shared by the DICOM importers: object class, source images, author and time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOP_CLASS = (
 
 
 def sop_class(head: bytes) -> str:
-    """The SOP class UID in the first bytes of a DICOM file; "" where there is none."""
+    """The SOP class UID in the first bytes of a DICOM file; "" if there is none."""
     if not is_dicom(head):
         return ""
     found = (pattern.search(head) for pattern in _SOP_CLASS)
@@ -31,7 +31,7 @@ def sop_class(head: bytes) -> str:
 
 
 def read_without_pixels(path: Path) -> tuple[Any, int]:
-    """The elements before the pixels, and how many bytes of pixels the file has.
+    """Read the elements before the pixels; returns them and the pixels' size in bytes.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_without_pixels(path: Path) -> tuple[Any, int]:
 
 
 def items(dataset: Any, *keywords: str) -> Iterator[Any]:
-    """All items at the end of a path of nested sequences; nothing where one is absent."""
+    """All items at the end of a path of nested sequences; empty if one is absent."""
     if not keywords:
         yield dataset
         return
@@ -52,14 +52,14 @@ def items(dataset: Any, *keywords: str) -> Iterator[Any]:
 
 
 def uids_of(found: Iterator[Any], keyword: str) -> list[str]:
-    """The UIDs of one attribute of many items, each once, in order."""
+    """The distinct UIDs of one attribute in many items, in order."""
     return list(dict.fromkeys(str(item.get(keyword)) for item in found if item.get(keyword)))
 
 
 def drawn_on(dataset: Any, series: Sequence[str], instances: Sequence[str]) -> tuple[str, ...]:
-    """The identity for matching: series, then instances; the frame of reference for want of both.
+    """UIDs for matching: series, then instances; the frame of reference only if both are absent,
 
-    Several series may share a frame of reference, so it never adds to what is known otherwise.
+    since several series may share it.
     """
     if series or instances:
         return (*series, *instances)
@@ -70,7 +70,7 @@ def drawn_on(dataset: Any, series: Sequence[str], instances: Sequence[str]) -> t
 
 
 def person(dataset: Any, *keywords: str) -> str | None:
-    """The first name that is given, family name last, without the standard's carets."""
+    """The first person name present, family name last, without carets."""
     for keyword in keywords:
         text = str(dataset.get(keyword) or "").split("=")[0]
         family, _, rest = text.partition("^")
@@ -82,13 +82,13 @@ def person(dataset: Any, *keywords: str) -> str | None:
 
 
 def tool(dataset: Any) -> str | None:
-    """Maker and model of the program that wrote the object."""
+    """Manufacturer and model of the program that wrote the object."""
     words = [str(dataset.get(key) or "") for key in ("Manufacturer", "ManufacturerModelName")]
     return " ".join(dict.fromkeys(word.strip() for word in words if word.strip())) or None
 
 
 def moment(dataset: Any, date: str, time: str) -> float | None:
-    """Seconds since 1970 of a date and a time attribute, taken as UTC; None where unknown."""
+    """Seconds since 1970 from a date and a time attribute, taken as UTC; None when unknown."""
     text = f"{dataset.get(date) or ''}{str(dataset.get(time) or '')[:6] or '000000'}"
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()

@@ -1,4 +1,4 @@
-"""The frames of a DICOM segmentation: what each one shows, where it lies, its decoded pixels.
+"""Reads the frames of a DICOM segmentation: segment, position and pixels.
 
 PS3.3 C.8.20 (Segmentation Image) and C.7.6.16 (Multi-frame Functional Groups).
 """
@@ -24,7 +24,7 @@ from coldal_tui.imaging.readers.limits import check_bytes, check_picture, decodi
 
 @dataclass(frozen=True)
 class Plane:
-    """Where a frame lies, in LPS mm as stored (PS3.3 C.7.6.2); ``spacing`` is (row, column)."""
+    """Position of a frame in LPS mm (PS3.3 C.7.6.2); ``spacing`` is (row, column)."""
 
     position: tuple[float, ...]
     orientation: tuple[float, ...]
@@ -46,9 +46,9 @@ class Plane:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame. ``segment`` is 0 in a label map; ``sources`` are the instances it was drawn on,
-    ``source_frame`` the number of the one frame of them (from 1) where that is stated.
-    ``aligned`` is False where its pixels do not lie on those of its source.
+    """One frame. ``segment`` is 0 in a label map; ``sources`` are its source instances,
+    ``source_frame`` the number of their single frame (from 1) if stated. ``aligned`` is False if
+    its pixels are not those of its source.
     """
 
     segment: int
@@ -72,11 +72,11 @@ class Segmentation:
 
 
 def read_frames(path: Path) -> Segmentation:
-    """What a segmentation holds.
+    """Read a segmentation without its pixels.
 
     Raises
     ------
-    ImageError : damaged, truncated, of a slide, or larger than its file can be.
+    ImageError : damaged, truncated, of a whole-slide image, or larger than its file allows.
     """
     dataset, available = read_without_pixels(path)
     with decoding(path):
@@ -100,7 +100,7 @@ def read_frames(path: Path) -> Segmentation:
 
 
 def segment_names(dataset: Any) -> dict[int, str]:
-    """Segment number to label (its property type where the label is empty)."""
+    """Segment number to label (or to its property type if the label is empty)."""
     names: dict[int, str] = {}
     for segment in items(dataset, "SegmentSequence"):
         coded: Any = next(items(segment, "SegmentedPropertyTypeCodeSequence"), {})
@@ -110,13 +110,13 @@ def segment_names(dataset: Any) -> dict[int, str]:
 
 
 def decoded(segmentation: Segmentation) -> Iterator[NDArray[Any]]:
-    """The frames' stored values ``(rows, columns)`` in order, one at a time. Raises ImageError."""
+    """Yield the frames' stored values ``(rows, columns)`` in order. Raises ImageError."""
     shape = (segmentation.rows, segmentation.columns)
     return stored_frames(segmentation.path, len(segmentation.frames), shape)
 
 
 class Cut:
-    """Divides the values of frames into segments, and notes what was cut at half."""
+    """Splits the values of frames into segments; counts fractional values cut at one half."""
 
     def __init__(self, segmentation: Segmentation) -> None:
         dataset = segmentation.dataset
@@ -128,7 +128,7 @@ class Cut:
     def segments(
         self, frame: Frame, values: NDArray[Any]
     ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """(number, drawn) of every segment in a frame, ``drawn`` as (rows, columns)."""
+        """Yield (number, drawn) of every segment in a frame, ``drawn`` as (rows, columns)."""
         if self._kind == "LABELMAP":
             for number in np.unique(values):
                 if number != self._background:
@@ -146,9 +146,9 @@ class Cut:
 
 
 def _check_size(path: Path, dataset: Any, shape: tuple[int, int, int], available: int) -> None:
-    """Refuse a header that promises more than its file can hold.
+    """Refuse a header that states more data than its file can hold.
 
-    Compressed frames are decoded one at a time: those that are not there are missed then.
+    Missing compressed frames are noticed when they are decoded.
     """
     if str(transfer_syntax(dataset)) in (*LITTLE_ENDIAN, BIG_ENDIAN):
         bits = int(dataset.get("BitsAllocated") or 1)

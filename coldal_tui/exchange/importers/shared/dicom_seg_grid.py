@@ -1,4 +1,4 @@
-"""A DICOM segmentation on its own grid: the smallest even lattice that holds its frames."""
+"""Puts a DICOM segmentation on its own grid: the smallest regular one with all its frames."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from coldal_tui.imaging.readers.limits import MAX_VOLUME_BYTES
 
 
 def own_grid(segmentation: Segmentation) -> MaskPixels:
-    """The segmentation as a volume ``(column, row, slice)`` of its own.
+    """The segmentation as a volume ``(column, row, slice)`` on its own grid.
 
     Slices that are not stored are empty. The step between slices is the stated one, else the
     smallest gap.
 
     Raises
     ------
-    ImageError : frames without a position, of several orientations, or on no even lattice.
+    ImageError : frames without a position, with several orientations, or not evenly spaced.
     """
     planes = _planes(segmentation)
     step, slices = _lattice(segmentation, planes)

@@ -1,4 +1,4 @@
-"""What is looked up once for a folder: in an import every file asks, and a path is slow to make."""
+"""Caches look-ups per folder, since every file of an import needs them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ T = TypeVar("T")
 
 
 class FolderMemory(Generic[T]):
-    """Answers about the folders of files, each looked up once until they are forgotten."""
+    """Caches one value per folder until ``forget``."""
 
     def __init__(self, look_up: Callable[[Path], T]) -> None:
         self._look_up = look_up
         self._found: dict[str, T] = {}
 
     def of(self, file: Path) -> T:
-        """What is known of the folder that a file lies in."""
+        """The value for a file's folder."""
         folder = str(file).rpartition("/")[0]
         if folder not in self._found:
             self._found[folder] = self._look_up(file.parent)
         return self._found[folder]
 
     def forget(self) -> None:
-        """Look everything up anew."""
+        """Clear the cache."""
         self._found.clear()

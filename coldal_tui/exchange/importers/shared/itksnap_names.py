@@ -1,4 +1,4 @@
-"""ITK-SNAP's label descriptions: a text file beside a mask that names its values.
+"""Reads ITK-SNAP's label descriptions: a text file near a mask that names its values.
 
 Lines are ``IDX R G B A VIS MSH "LABEL"``; alpha runs from 0 to 1.
 """
@@ -23,10 +23,10 @@ _MOST_FILES = 64
 
 
 def names_for(path: Path) -> Names | None:
-    """The names for a mask: of the description with its own name, else of the folder's only one.
+    """Class names for a mask: from the description with its name, else from the only one.
 
-    Names that ITK-SNAP makes up (``Label 3`` for 3) say nothing; a description that has no other
-    is left aside.
+    ITK-SNAP's default names (``Label 3`` for 3) don't count; a description with no other names is
+    skipped.
     """
     try:
         modified = path.parent.stat().st_mtime_ns
@@ -46,7 +46,7 @@ def names_for(path: Path) -> Names | None:
 
 
 def parse_description(text: str) -> dict[int, str] | None:
-    """Value to name; None where the text is no label description."""
+    """Value to name; None if the text is no label description."""
     names: dict[int, str] = {}
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
@@ -60,7 +60,7 @@ def parse_description(text: str) -> dict[int, str] | None:
 
 @lru_cache(maxsize=64)
 def _listing(folder: Path, mtime_ns: int) -> tuple[tuple[Path, str | None], ...]:
-    """Text files of a folder, each with the stem of the only mask it belongs to, if it has one."""
+    """Text files of a folder, each with the stem of the only mask it applies to, if any."""
     try:
         entries = sorted(entry.name for entry in os.scandir(folder))
     except OSError:

@@ -1,4 +1,4 @@
-"""JSON files of labelers: what kind of document one is, cheaply, and its content, safely."""
+"""Reads labelers' JSON files: a quick look at the kind of document, and the whole content."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import msgspec
 from coldal_tui.errors import ImageError
 
 LARGEST = 512 << 20
-"""Bytes of the largest document that is read: objects in memory take many times as much."""
+"""Size of the largest document that is read, in bytes; in memory it takes many times more."""
 
 _MARK = b"\xef\xbb\xbf"
 _START = 256
-"""Bytes within which a document has to begin; it may be indented, but not by more."""
+"""Bytes within which a document must begin, after any white space."""
 _KEY = re.compile(rb'"((?:[^"\\]|\\.){1,40})"\s*:')
 _DAMAGED = (msgspec.DecodeError, RecursionError, UnicodeError, ValueError)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a JSON document is: its own ``keys``, or those of its ``first`` entry for a list.
+    """The outline of a JSON document: its ``keys``, or those of its ``first`` entry for a list.
 
     ``whole`` is False where the document is damaged, and the keys are guessed from its beginning.
     """
@@ -40,9 +40,9 @@ class Outline:
 
 
 def outline(path: Path, head: bytes) -> Outline | None:
-    """What kind of JSON document a file holds; None where it holds none.
+    """The outline of the JSON document in a file; None if it is no JSON.
 
-    ``head`` is the file's beginning. Documents are read once, whoever asks.
+    ``head`` is the file's beginning. Results are cached.
     """
     if head[:_START].removeprefix(_MARK).lstrip()[:1] not in (b"{", b"["):
         return None
@@ -88,14 +88,14 @@ def _keys(raw: msgspec.Raw) -> frozenset[str]:
 
 
 def _guess(head: bytes) -> Outline:
-    """The keys that the beginning of a damaged document shows, on whatever level."""
+    """The keys in the beginning of a damaged document, at any level."""
     text = head.removeprefix(_MARK).lstrip()
     keys = {found.decode("utf-8", "replace") for found in _KEY.findall(text)}
     return Outline(text[:1] == b"[", frozenset(keys), whole=False)
 
 
 def read_json(path: Path) -> Any:
-    """The document in a file.
+    """Read the document in a file.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path, format: str) -> dict[str, Any]:
-    """The JSON object in a file. Errors as :func:`read_json`; ``damaged`` for anything else."""
+    """Read the JSON object in a file. Errors as :func:`read_json`; ``damaged`` if no object."""
     document = read_json(path)
     if not isinstance(document, dict):
         raise ImageError(
@@ -140,19 +140,19 @@ def read_object(path: Path, format: str) -> dict[str, Any]:
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list; nothing where it is no list."""
+    """The objects in a list; empty if it is not a list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def text(value: Any) -> str:
-    """A name as a file states it, numbers too; empty for anything else."""
+    """A name as text, also if it is a number; empty for anything else."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def seconds(value: Any) -> float | None:
-    """A time in ISO 8601 as seconds since 1970, UTC where it names no zone; None for others."""
+    """Seconds since 1970 of an ISO 8601 time (UTC if it states no zone); None for others."""
     if not isinstance(value, str):
         return None
     try:
@@ -163,7 +163,7 @@ def seconds(value: Any) -> float | None:
 
 
 def unique_keys(names: list[str]) -> list[str]:
-    """Names made keys: the second of equal ones gets `` #2``, and so on."""
+    """Make names unique: the second of equal names gets `` #2``, and so on."""
     seen: dict[str, int] = {}
     keys = []
     for name in names:

@@ -1,4 +1,4 @@
-"""XML without declarations: class names in headers (Caret's tables, MITK's labels), documents."""
+"""Parses XML without declarations: documents, and class names in headers (Caret, MITK)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DECLARATIONS = ("<!DOCTYPE", "<!ENTITY")
 
 
 def caret_labels(extensions: Iterable[bytes]) -> dict[int, str] | None:
-    """Value to name by the label table in a NIfTI's extensions (TotalSegmentator, CIFTI tools).
+    """Value to name from the label table in a NIfTI's extensions (TotalSegmentator, CIFTI tools).
 
     ``<LabelTable><Label Key="5" …>liver</Label>…``; None where there is none.
     """
@@ -32,7 +32,7 @@ def caret_labels(extensions: Iterable[bytes]) -> dict[int, str] | None:
 
 
 def mitk_label(text: str) -> tuple[int, str] | None:
-    """Value and name of one label as MITK wrote them until 2022.
+    """Value and name of one label in the form that MITK wrote until 2022.
 
     ``<Label><property key="name" …><string value="liver"/></property>…``; None for other XML.
     """

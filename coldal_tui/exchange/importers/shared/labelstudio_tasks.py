@@ -1,4 +1,4 @@
-"""Label Studio's tasks: whose image, who drew, which regions; and masks exported beside them."""
+"""Reads Label Studio's tasks: images, annotators, regions, and masks exported near them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MASK = re.compile(
 _SCAN_ID = "scan_id"
 _IMAGE_KEYS = ("image", "img")
 _NEAR = 2
-"""How many folders below a JSON its masks may lie."""
+"""Depth of folders below a JSON in which its masks are searched for."""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One person's drawing of a task."""
+    """One annotator's result for a task."""
 
     task_id: str
     annotation_id: str
@@ -41,7 +41,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Task:
-    """One image to draw, and what was drawn."""
+    """One task: its data and its annotations."""
 
     task_id: str
     data: Mapping[str, Any]
@@ -69,7 +69,7 @@ def read_tasks(path: Path) -> list[Task]:
 
 
 def _task(entry: Mapping[str, Any]) -> Task | None:
-    """A task; a lone annotation with its task inside; or a line of JSON-MIN."""
+    """Parse a task, a single annotation with its task inside, or an entry of JSON-MIN."""
     inside = entry.get("task")
     if isinstance(inside, dict) and "result" in entry:
         data = inside.get("data")
@@ -104,7 +104,7 @@ def _annotation(task_id: str, one: Mapping[str, Any]) -> Annotation:
 
 
 def _minimal(entry: Mapping[str, Any]) -> Task:
-    """JSON-MIN: regions without their frame, under the name of the control that drew them."""
+    """Parse JSON-MIN: bare regions, under the name of the control that drew them."""
     regions = [
         {"value": dict(region), **{key: region.get(key) for key in _FRAME}}
         for value in entry.values()
@@ -115,7 +115,7 @@ def _minimal(entry: Mapping[str, Any]) -> Task:
     annotation = Annotation(
         task_id,
         text(entry.get("annotation_id")),
-        # A line without regions may hold an answer: it does not tell one from a task's data.
+        # An entry without regions may hold an answer, which looks like the task's data.
         tuple(regions) or ({"type": "JSON-MIN line without a region", "value": {}},),
         text(entry.get("annotator")) or None,
         seconds(entry.get("updated_at")),
@@ -141,12 +141,12 @@ class Picture:
 
     @property
     def place(self) -> str:
-        """How to tell it from the task's other pictures."""
+        """The key (and page) that distinguishes it from the task's other pictures."""
         return self.key if self.page is None else f"{self.key} page {self.page + 1}"
 
 
 def scan_id_of(task: Task) -> str | None:
-    """The scan id that an export of ours gave a task, which has one picture then."""
+    """The scan id that this program's export gave to a task; such a task has one picture."""
     return text(task.data.get(_SCAN_ID)) or None
 
 
@@ -164,8 +164,8 @@ def pictures_of(task: Task) -> list[Picture]:
     upload = text(task.data.get("file_upload"))
     if not [one for one in found if one.name]:
         return [Picture(_UPLOAD_PREFIX.sub("", upload), "file_upload")] if upload else []
-    # Label Studio repeats the name of an upload beside the data that was made of it, and people
-    # keep the file's name beside its address.
+    # Label Studio repeats an upload's name next to the data made from it, and people keep the
+    # file's name next to its URL.
     own = [one for one in found if one.key != "file_upload"] or found
     single = [one for one in own if one.page is None]
     seen = {PurePosixPath(one.name).name for one in single}
@@ -175,12 +175,12 @@ def pictures_of(task: Task) -> list[Picture]:
 def picture_of(region: Mapping[str, Any], pictures: Sequence[Picture]) -> Picture:
     """The picture that a region was drawn on: by ``to_name`` and ``item_index``.
 
-    ``to_name`` is the name of an Image tag, which is known by the key of its data where both are
-    called alike. A task with one picture needs neither.
+    ``to_name`` is the name of an Image tag; it is resolved when it equals the key of the task's
+    data. A task with one picture needs neither.
 
     Raises
     ------
-    ImageError : ``several-images``, where the file does not tell which of them it was.
+    ImageError : ``several-images``: the file does not tell which picture it was.
     """
     keys = list(dict.fromkeys(one.key for one in pictures))
     name = text(region.get("to_name"))
@@ -211,7 +211,7 @@ def _is_picture(address: str) -> bool:
 
 
 def _plain(address: str) -> str:
-    """The path in an address, without what Label Studio puts before the names of uploads."""
+    """The path in a URL, without the prefix that Label Studio adds to uploads."""
     parts = urlsplit(address.replace("\\", "/"))
     local = parse_qs(parts.query).get("d")
     path = local[0] if local else unquote(parts.path)

@@ -1,4 +1,4 @@
-"""What the channels and the palette of a label picture store: values, or colours that are told."""
+"""Interprets the channels and the palette of a label picture: values or colours."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 
 MOST_COLOURS = 256
-"""A picture of more colours is no label map."""
+"""A picture with more colours is no label map."""
 
 
 def plain_values(
     values: NDArray[Any], alpha: bool, path: Path
 ) -> tuple[NDArray[Any], Mapping[int, str] | None]:
-    """The values of ``(rows, columns, channels)``, and which colour each of them is.
+    """The values of ``(rows, columns, channels)``, and the colour of each value.
 
-    Where all colour channels are equal the values are grey and there are no colours; else they
-    are 0xRRGGBB.
+    If all colour channels are equal, the values are grey levels without colours; else they are
+    0xRRGGBB.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_palette(values: NDArray[Any], palette: NDArray[Any], path: Path) -> No
         )
     levels = palette.astype(int)
     grey = bool(np.all(levels == levels[:, :1]))
-    # Black and white is one class either way; any other shade may be the value that was meant.
+    # Black and white means one class either way; any other grey may be the intended value.
     plain = used.size <= 2 and set(colours[:, 0].tolist()) <= {0, 255}
     if grey and not plain and np.any(colours[:, 0] != used):
         shades = ", ".join(f"{i} is grey {g}" for i, g in zip(used, colours[:, 0], strict=True))

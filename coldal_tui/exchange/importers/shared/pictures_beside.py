@@ -1,4 +1,4 @@
-"""Pictures that lie with a document of masks: those it was drawn on are no masks themselves."""
+"""Finds the images that a document of masks refers to: they are no masks themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FOLDERS = ("", "images", "img", "JPEGImages", "data", "images/default", "images
 
 
 def pictures_beside(document: Path, names: Iterable[str]) -> frozenset[Path]:
-    """The files beside a document, or in the folders in which tools put them, that it names."""
+    """The files a document names, in its folder or in the folders that tools use for images."""
     found: set[Path] = set()
     folders = [
         folder

@@ -46,7 +46,7 @@ def read_tiff_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int
 def read_tiff_volume(data: bytes, path: Path) -> NDArray[Any] | None:
     """Stored values ``(i, j, k)`` = (column, row, page) of a stack; None where it has one page.
 
-    Stacks are pages, or one block of ImageJ or OME. As scans are read from such files.
+    Stacks are pages, or one block of ImageJ or OME, read in the same order as scans.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What importers of label files share: the one mask of a file, and class names for its values."""
+"""Shared by importers of label files: the mask of a file, and class names for its values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOST_TEXT = 1 << 25
 
 @dataclass(frozen=True)
 class Names:
-    """Class names of values, and the file that says so."""
+    """Class names of values, and the file they come from."""
 
     of: Mapping[int, str]
     source: Path
 
     def give(self, pixels: MaskPixels) -> MaskPixels:
-        """The mask with these names, unless it has its own; a note tells where they come from."""
+        """Give the mask these names, unless it has its own; a note states their source."""
         if pixels.names is not None:
             return pixels
         note = f"class names from {self.source.name}"
@@ -35,7 +35,7 @@ class Names:
 def volume_candidate(
     path: Path, title: str, read: Callable[[Path], MaskPixels], names: Names | None, **more: Any
 ) -> Candidate:
-    """The one mask of a label file, named by it, with the names that another file gives.
+    """The candidate for a label file, with class names from another file if any.
 
     ``more`` are further fields of the candidate.
     """
@@ -57,7 +57,7 @@ def _data_of(path: Path) -> tuple[Path, ...]:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file's content, kept while the file does not change; None where it is no JSON."""
+    """A JSON file's content, cached while the file is unchanged; None if it is no JSON."""
     try:
         status = path.stat()
         if status.st_size > _MOST_TEXT:

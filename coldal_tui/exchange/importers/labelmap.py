@@ -133,9 +133,7 @@ _NUMBERS = "numbered mask"
 
 
 def _colour_role(path: Path) -> str | None:
-    """The role of a picture below ``label_colors.txt``: the format of a coloured mask,
-    ``_NUMBERS``, or None for an image.
-    """
+    """A picture's role: the format of a colour mask, ``_NUMBERS``, or None for an image."""
     above = path.parts[-_LEVELS:-1]
     if path.stem.endswith(_CITYSCAPES):
         return "Cityscapes"

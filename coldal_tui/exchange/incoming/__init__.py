@@ -1,1 +1,1 @@
-"""Masks on their way in: unpack, find the scan, check geometry and values, decide."""
+"""Imports masks: unpack, match to scans, check geometry and values, decide."""

@@ -1,8 +1,8 @@
-"""Archives of masks (.zip, .tar, .tar.gz …) unpacked into a folder, and into nothing else.
+"""Archives of masks (.zip, .tar, .tar.gz …) unpacked into one folder only.
 
-A member is refused where its name leads out of the folder, where it is a link or a device, is
-encrypted, or would be written over another one. What all members may take is bounded by count, by
-bytes and by how far they grow; sizes are counted while unpacking, never taken from the archive.
+A member is refused if its name leads out of the folder, if it is a link, a device or encrypted, or
+if it would overwrite another one. The number of members, their total size and their compression
+ratio are limited; sizes are counted while unpacking, never taken from the archive.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to."""
+    """Limits on the unpacked content of an archive."""
 
     members: int = 200_000
     total_bytes: int = 64 << 30
     free_growth: int = 4 << 30
-    """So many bytes are allowed whatever the archive's size; above them ``growth`` counts."""
+    """Total size that is always allowed; above it ``growth`` limits the ratio."""
     growth: int = 100
-    """Unpacked bytes per packed byte; plain masks of volumes pack a thousandfold."""
+    """Unpacked bytes per packed byte; simple masks of volumes compress a thousandfold."""
     disk_share: float = 0.5
-    """Of the space that is free on the disk."""
+    """Share of the free disk space."""
 
     def bytes_of(self, packed: int, folder: Path) -> int:
-        """What an archive of ``packed`` bytes may take below ``folder``."""
+        """Bytes that an archive of ``packed`` bytes may unpack to below ``folder``."""
         disk = int(shutil.disk_usage(folder).free * self.disk_share)
         return min(self.total_bytes, disk, max(self.free_growth, packed * self.growth))
 
 
 @dataclass
 class Unpacked:
-    """What came out: how many files, and the members that were refused, with the reason."""
+    """The result: the number of files, and the refused members with reasons."""
 
     files: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -82,7 +82,7 @@ def archive_kind(head: bytes) -> str | None:
 
 
 def _first_block(packed: bytes) -> bytes:
-    """What the beginning of a gzip, bzip2 or xz file unpacks to."""
+    """The decompressed beginning of a gzip, bzip2 or xz file."""
     try:
         if packed.startswith(b"\x1f\x8b"):
             return zlib.decompressobj(wbits=31).decompress(packed, _TAR_BLOCK)
@@ -96,12 +96,12 @@ def _first_block(packed: bytes) -> bytes:
 def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacked:
     """Unpack ``archive`` below ``folder``, which is empty.
 
-    Files get the times that the archive gives them, and no other property.
+    Files get the modification times from the archive, and no other property.
 
     Raises
     ------
     ImageError : the archive is damaged (``damaged-archive``) or beyond the limits
-        (``archive-limits``); what was unpacked until then lies in the folder.
+        (``archive-limits``); files unpacked before the error stay in the folder.
     ColdalError : code ``disk``.
     """
     limits = limits or Limits()
@@ -132,7 +132,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacke
 
 @dataclass(frozen=True)
 class _Member:
-    """One entry: ``refusal`` says why it may not be unpacked."""
+    """One entry; ``refusal`` is the reason why it may not be unpacked."""
 
     name: str
     time: float | None
@@ -165,12 +165,12 @@ class _Unpacking:
         return self.done
 
     def check_promise(self, size: int) -> None:
-        """Refuse before anything is written what says itself how large it is."""
+        """Refuse an archive whose own stated sizes exceed the limits, before writing anything."""
         if size > self.room:
             raise self._beyond("it says itself that it unpacks to far more than masks do")
 
     def _target(self, member: _Member) -> tuple[Path | None, str]:
-        """Where a member goes, or None and why it may not."""
+        """The target path of a member, or None and the reason for its refusal."""
         if member.refusal is not None:
             return None, member.refusal
         name = member.name.replace("\\", "/")
@@ -242,7 +242,7 @@ def _zip_members(archive: Path, check: Callable[[int], None]) -> Iterator[_Membe
 
 
 def _directory_size(archive: Path) -> int:
-    """Bytes of a ZIP's table of contents, which is read into memory whole (APPNOTE 4.3.16)."""
+    """Size of a ZIP's central directory, which is read into memory completely (APPNOTE 4.3.16)."""
     with archive.open("rb") as stream:
         end = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, end - (1 << 16) - 22))
@@ -260,10 +260,10 @@ def _zip_time(info: zipfile.ZipInfo) -> float | None:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """Headers that extend another one are read into memory whole: they must be small.
+    """Limits extension headers, which are read into memory, and requires the end mark.
 
-    An archive ends with blocks of zeros (POSIX ustar); tarfile takes any end for the end, so that
-    one that was cut between two files would silently lose the rest.
+    An archive ends with blocks of zeros (POSIX ustar); tarfile accepts any end, so an archive cut
+    between two files would silently lose the rest.
     """
 
     @classmethod

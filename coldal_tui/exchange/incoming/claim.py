@@ -1,4 +1,4 @@
-"""A mask and the scan that it says it belongs to, and the rules by which it is decided on."""
+"""A mask with its matched scan, and the rules of the decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from coldal_tui.exchange.incoming.names.matching import Match
 
 @dataclass(frozen=True)
 class Rules:
-    """What the project calls a label, and what the user allows."""
+    """The project's classes, and the options of the import."""
 
     classes: Sequence[str]
     ignore_value: int | None
@@ -21,9 +21,9 @@ class Rules:
 
 @dataclass(frozen=True)
 class Claim:
-    """A candidate, the scan that it says it belongs to, and the importer that found it.
+    """A candidate, its matched scan, and the importer that found it. ``warnings`` were found before
 
-    ``warnings`` are what was noticed about it before it was decoded.
+    it was decoded.
     """
 
     candidate: Candidate

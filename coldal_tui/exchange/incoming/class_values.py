@@ -1,4 +1,4 @@
-"""From the values in a mask to the project's classes: explicit, or refused with the counts."""
+"""Maps the values in a mask to the project's classes; refuses unknown values with counts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from coldal_tui.visible import counted
 
 _SHOWN = 6
 _PICTURE_VALUES = 32
-"""So many unknown values may be a picture, not a label map."""
+"""From this number of unknown values on, it may be a picture, not a label map."""
 
 _FLAT_SHARE = 0.9
 
 
 class UnknownMeaningError(ImageError):
-    """Values, class names or colours that nobody has explained: ``keys`` for a class map."""
+    """Values, class names or colours without a known meaning: ``keys`` for a class map."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class UnknownMeaningError(ImageError):
 
 
 def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
-    """Refuse class lists and ignore values under which a mask could mean two things.
+    """Refuse class lists and ignore values that would make masks ambiguous.
 
     Raises
     ------
@@ -66,24 +66,24 @@ def check_classes(classes: Sequence[str], ignore_value: int | None) -> None:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the values of a mask mean in a project.
+    """The meaning of a mask's values in a project.
 
     Without ``value_map``, ``names`` and ``colours`` the values must be 0..C; one class may be
-    drawn as 255 instead of 1. ``ignore_value`` is what the project ignores, in any mask.
+    drawn as 255 instead of 1. ``ignore_value`` is the project's ignore value, in any mask.
 
-    What a file says of itself comes before what a person said of numbers: a number in
-    ``value_map`` never changes a value that ``names`` or ``exported`` explains. Once a person
-    has given a number of the file to another class than the project would, its other numbers are
-    of that person's numbering, too, and are not assumed to be the project's.
+    The file's own names take precedence over numbers in the class map: a number in ``value_map``
+    never changes a value that ``names`` or ``exported`` explains. If the user maps a number to
+    another class than the project's numbering does, the file uses its own numbering: its other
+    numbers are not assumed to be the project's.
 
-    ``value_map`` : what the user says that values, class names or colours mean. ``*`` stands for
-    all that nothing else explains; where it is a class, for the project's own numbers, too.
-    ``names`` : class names of the values, where the file stores them.
-    ``colours`` : ``#rrggbb`` of the values, where the mask is drawn in colours.
-    ``numbered`` : False where nobody can mean the values by number.
-    ``void`` : values that the file's format leaves undecided.
-    ``exported`` : class names of the numbers, by the export that the mask was drawn from.
-    ``used`` : filled by :meth:`apply`: the keys of ``value_map`` that decided something.
+    ``value_map`` : the user's class map of values, class names or colours. ``*`` covers everything
+    that nothing else explains; if it maps to a class, the project's own numbers, too.
+    ``names`` : class names of the values, if the file stores them.
+    ``colours`` : ``#rrggbb`` of the values, if the mask is drawn in colours.
+    ``numbered`` : False if a class map can't refer to the values by number.
+    ``void`` : values that the file's format defines as undecided.
+    ``exported`` : class names of the numbers, from the export that the mask was drawn on.
+    ``used`` : filled by :meth:`apply`: the keys of ``value_map`` that took effect.
     """
 
     classes: Sequence[str]
@@ -97,7 +97,7 @@ class Meaning:
     used: set[int | str] = field(default_factory=set, compare=False)
 
     def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
-        """The label for a mask: same shape, uint8, 0 background, 1..C classes, 255 ignore.
+        """Convert a mask to a label: same shape, uint8, 0 background, 1..C classes, 255 ignore.
 
         ``raw`` holds numbers of any type, whole to 1e-3.
 
@@ -109,7 +109,7 @@ class Meaning:
         return self.apply_runs(raw)[0]
 
     def apply_runs(self, raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Runs | None]:
-        """As :meth:`apply`, with the label's runs where they came along."""
+        """As :meth:`apply`, and the label's runs if known."""
         check_classes(self.classes, self.ignore_value)
 
         def meanings(values: list[int], counts: list[int]) -> list[int]:
@@ -123,7 +123,7 @@ class Meaning:
         return translate(raw, meanings)
 
     def _table(self, values: list[int]) -> dict[int, int]:
-        """Raw value to label index, for every value that means something here."""
+        """Raw value to label index, for every value with a known meaning."""
         numbers = self.numbered and self.colours is None
         table = {BACKGROUND: BACKGROUND} | dict.fromkeys(self.void, IGNORE_LABEL)
         others = self._others()
@@ -150,7 +150,7 @@ class Meaning:
         return table
 
     def _apply_numbers(self, table: dict[int, int], values: list[int]) -> None:
-        """What the user says of numbers, but for those that the file or its export explains."""
+        """Apply the user's map of numbers, except those that the file or its export explains."""
         for raw, meaning in self.value_map.items():
             index = index_of(meaning, self.classes)
             if not isinstance(raw, int) or raw in (self.names or {}) or self._is_exported(raw):
@@ -160,14 +160,14 @@ class Meaning:
                 self.used.add(raw)
 
     def _is_misnamed(self, value: int) -> bool:
-        """Whether the user mapped a number that the file names: it has to be said by name."""
+        """Whether the user mapped a number that has a name in the file, instead of the name."""
         return value in self.value_map and value in (self.names or {})
 
     def _is_exported(self, value: int) -> bool:
         return 1 <= value <= len(self.exported)
 
     def _by_number(self, values: list[int], others: int | None) -> dict[int, int]:
-        """What the numbers of a file mean that names none of them."""
+        """The meaning of numbers in a file without class names."""
         if self.exported:
             return self._by_export(values)
         mapped = {
@@ -186,7 +186,7 @@ class Meaning:
         return {index: index for index in range(1, len(self.classes) + 1)}
 
     def _by_export(self, values: list[int]) -> dict[int, int]:
-        """The numbers that an export told its labelers, by the names it gave them."""
+        """The meaning of numbers from the export, by its class names."""
         meanings = NameMeanings(self.classes, self.value_map)
         found = {
             value: index
@@ -199,12 +199,12 @@ class Meaning:
         return found
 
     def _others(self) -> int | None:
-        """What the user says of everything else; None where nothing is said."""
+        """The user's label for everything else (``*``); None if not given."""
         said = self._said()
         return index_of(said[OTHERS], self.classes) if OTHERS in said else None
 
     def _said(self) -> dict[str, int | str]:
-        """What the user says of names and colours."""
+        """The user's labels for names and colours."""
         words = ((raw, said) for raw, said in self.value_map.items() if isinstance(raw, str))
         return {raw.strip().casefold(): said for raw, said in words}
 
@@ -235,7 +235,7 @@ class Meaning:
             )
         noun = "value" if self.numbered and self.colours is None else "class"
         plural = {"value": "values", "class": "classes"}[noun] if len(found) > 1 else noun
-        # Naming the values of a picture one by one would be poor advice.
+        # Don't suggest to map the values of a picture one by one.
         remedy = (
             f"Say what they mean with --map {key}=CLASS (or =background, =ignore)"
             f"{_also(found)}, or correct the mask."
@@ -251,7 +251,7 @@ class Meaning:
         )
 
     def _expected(self, found: Mapping[int, int]) -> str:
-        """What would have been known: by the file's names, by the export's, or by number."""
+        """The values that would be accepted: by the file's names, by the export's, or by number."""
         classes = ", ".join(self.classes)
         if self.names is not None:
             if any(value in self.names for value in found):
@@ -276,7 +276,7 @@ class Meaning:
         return f"the project knows 0 = background, {', '.join([*said, *numbers]) or classes}"
 
     def _key(self, value: int) -> str:
-        """What ``--map`` calls a value."""
+        """The key of a value in ``--map``."""
         return (self.names or {}).get(value) or (self.colours or {}).get(value) or str(value)
 
     def _describe(self, value: int, count: int) -> str:
@@ -293,9 +293,9 @@ def _also(found: Mapping[int, int]) -> str:
 
 
 def _is_flat(raw: NDArray[Any]) -> bool:
-    """Whether what is drawn lies in areas of one value, as in a label map and in no photograph.
+    """Whether the values form uniform areas, as in a label map but not in a photograph.
 
-    Nine in ten of the pixels that are not 0 have an equal neighbour along two of the axes.
+    True if nine in ten non-zero pixels have an equal neighbour along two axes.
     """
     along = np.zeros(raw.shape, dtype=np.uint8)
     for axis in range(raw.ndim):
@@ -313,7 +313,7 @@ def _is_flat(raw: NDArray[Any]) -> bool:
 
 
 def _is_counted(values: Sequence[int], value: int) -> bool:
-    """Whether a value stands in a row of numbers, as the number of an instance does."""
+    """Whether a value is one of consecutive numbers, as instance numbers are."""
     return value - 1 in values and value - 1 != BACKGROUND and value in values
 
 

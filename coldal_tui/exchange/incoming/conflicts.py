@@ -1,4 +1,4 @@
-"""Several masks for one scan: which one counts, or what they say together."""
+"""Resolves several masks of one scan: selects one, or makes a consensus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOLDERS = 8
 
 @dataclass(frozen=True)
 class ConflictRule:
-    """What ``--conflict`` asks for; ``annotator`` is the name behind ``annotator:``."""
+    """The rule of ``--conflict``; ``annotator`` is the name after ``annotator:``."""
 
     kind: Kind = "quarantine"
     annotator: str = ""
@@ -52,7 +52,7 @@ class ConflictRule:
 
 @dataclass(frozen=True)
 class Rival:
-    """One of several masks of a scan: what an importer found, and what it is worth."""
+    """One of several masks of a scan: its candidate and its verdict."""
 
     candidate: Candidate
     verdict: Verdict
@@ -60,7 +60,7 @@ class Rival:
 
     @property
     def rater(self) -> str:
-        """Who drew it, else its file."""
+        """The author, else the file."""
         return self.candidate.author or self.verdict.shown
 
     @property
@@ -76,10 +76,10 @@ def settle_conflict(
     *,
     confirm_empty: bool = False,
 ) -> list[Verdict]:
-    """Verdicts for all masks of one scan, the one that counts last.
+    """Verdicts for all masks of one scan; the selected one is last.
 
-    The others are ``kept`` as versions of the label. Where the rule can't decide, or the mask
-    that it names is not good, all of them wait in quarantine, each with its reason.
+    The others are ``kept`` as versions of the label. If the rule can't decide, or the mask it
+    selects was rejected, all of them go to quarantine, each with its reason.
     """
     if rule.kind == "quarantine":
         return _unsettled(rivals, "")
@@ -111,7 +111,7 @@ def _newest(rivals: Sequence[Rival]) -> tuple[Rival | None, str]:
 
 
 def _by_name(rivals: Sequence[Rival], name: str) -> tuple[Rival | None, str]:
-    """The mask by an annotator: by its author, else by a folder of that name."""
+    """The annotator's mask: by its author, else by a folder of that name."""
     wanted = same_name(name).casefold()
     by_author = [
         rival for rival in rivals if same_name(rival.candidate.author or "").casefold() == wanted
@@ -196,7 +196,7 @@ def _grid_spacing(target: ScanTarget) -> tuple[float, ...] | None:
 
 
 def _joint_hash(rivals: Sequence[Rival], kind: str) -> str:
-    """The identity of a consensus: of whose masks it was made, and how."""
+    """A hash that identifies a consensus: its masks and its method."""
     parts = sorted(f"{rival.verdict.sha256}/{rival.verdict.key}" for rival in rivals)
     return hashlib.sha256("\n".join((kind, *parts)).encode()).hexdigest()
 
@@ -208,7 +208,7 @@ def _label(rival: Rival) -> NDArray[np.uint8]:
 
 
 def _raters(rivals: Sequence[Rival]) -> list[str]:
-    """How people tell the masks apart: by who drew them, else by file, with folders if needed."""
+    """Distinct display names of masks: the author, else the file, with folders if needed."""
     raters = [rival.rater for rival in rivals]
     if len(set(raters)) == len(raters):
         return raters
@@ -236,7 +236,7 @@ def _unsettled(rivals: Sequence[Rival], why: str) -> list[Verdict]:
 def conflict_verdict(
     verdict: Verdict, others: Sequence[Candidate], why: str = "", own: Candidate | None = None
 ) -> Verdict:
-    """The verdict of a mask that is one of several, none of which is known to count."""
+    """The verdict of a mask in an unresolved conflict."""
     every = [own, *others] if own is not None else list(others)
     names = dict(zip((id(one) for one in every), tell_apart(every), strict=True))
     described = sorted(_describe(one, names[id(one)]) for one in others)
@@ -263,7 +263,7 @@ def _describe(candidate: Candidate, name: str) -> str:
 
 
 def tell_apart(masks: Sequence[Candidate]) -> list[str]:
-    """Short names of masks: the file, and as many of its folders as tell them apart."""
+    """Short distinct names of masks: the file name, with as many folders as needed."""
     for levels in range(1, _FOLDERS):
         names = [_tail(one, levels) for one in masks]
         if len(set(names)) == len(names):

@@ -1,9 +1,9 @@
-"""One label of several people's: by majority, or by STAPLE.
+"""Makes one label from several raters' labels: by majority, or by STAPLE.
 
 STAPLE: Warfield, Zou, Wells, "Simultaneous Truth and Performance Level Estimation", IEEE
-Transactions on Medical Imaging 23(7), 2004; begun with the raters' mean, as ITK's
-STAPLEImageFilter does. Classes are estimated one against all others. What any rater ignores is
-ignored: nobody's vote is made of "can't be told".
+Transactions on Medical Imaging 23(7), 2004; initialised with the raters' mean, as ITK's
+STAPLEImageFilter does. Classes are estimated one against all others. A pixel that any rater ignores
+is ignored in the result: "can't tell" is no vote.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
 
 MOST_RATERS = 32
 _SETTLED = 1e-7
-"""A change of a rater's performance below which ITK's filter ends."""
+"""Change of the raters' performance below which the iteration stops, as in ITK's filter."""
 _MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class Votes:
-    """The raters' answers, each combination once.
+    """The raters' answers, each distinct combination once.
 
-    ``answers`` is ``(P, R)``: P combinations that occur, of R raters; ``counts`` how many pixels
-    have each, ``where`` the combination of every pixel (flat).
+    ``answers`` is ``(P, R)``: P combinations that occur, R raters; ``counts`` is the number of
+    pixels of each, ``where`` the combination of every pixel (flat).
     """
 
     answers: NDArray[np.uint8]
@@ -36,9 +36,9 @@ class Votes:
 
 
 def majority(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], int]:
-    """The class that more than half of the raters drew, and how many pixels had no majority.
+    """The class drawn by more than half of the raters, and the number of pixels without majority.
 
-    Without a majority a pixel is background: with two raters the result is what both drew.
+    A pixel without majority is background: with two raters, both must agree.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def majority(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], in
 
 
 def staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The most likely class of each pixel, where it is more likely than not; else background.
+    """The most likely class of each pixel if its probability exceeds one half; else background.
 
     Returns uint8 of the masks' shape.
 
@@ -81,7 +81,7 @@ def staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def estimate(drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How likely each combination of answers is the class: STAPLE's weights, ``(P,)``.
+    """Probability of the class for each combination of answers: STAPLE's weights, ``(P,)``.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ def _share(weights: NDArray[np.float64], answers: NDArray[np.bool_]) -> NDArray[
 
 
 def collect_votes(labels: Sequence[NDArray[np.uint8]]) -> Votes:
-    """Every combination of answers once: pixels number millions, combinations few.
+    """Collect the distinct combinations of answers: there are few, for millions of pixels.
 
     Masks are uint8, all of one shape.
     """
     keys = np.zeros(labels[0].size, dtype=np.intp)
     answers = np.zeros((1, 0), dtype=np.uint8)
     for label in labels:
-        # Renumbered after each rater, so that any number of them fits.
+        # Renumber after each rater, so that any number of raters fits.
         joined = keys * 256 + label.ravel()
         found, keys = np.unique(joined, return_inverse=True)
         column = (found % 256).astype(np.uint8)[:, None]

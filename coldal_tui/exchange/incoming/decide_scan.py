@@ -1,4 +1,4 @@
-"""The verdict on the masks that claim one scan: decided alone, as copies, or as rivals."""
+"""Decides on the masks matched to one scan: single masks, copies, or conflicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGE_ITSELF = "it is the image itself"
 def settle(
     group: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests
 ) -> list[Verdict]:
-    """Verdicts for all masks that claim one scan; of several good ones the last one counts."""
+    """Verdicts for all masks matched to one scan; of several accepted ones the last counts."""
     if len(group) == 1:
         return [decide_claim(group[0], target, rules, digests)]
     rivals, left_out = _distinct(_strong(group, rules), target, digests)
@@ -54,7 +54,7 @@ def settle(
 
 
 def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digests) -> Verdict:
-    """The verdict on one mask; whatever is wrong with its file is the verdict's reason."""
+    """The verdict on one mask; any error in its file becomes the verdict's reason."""
     candidate = claim.candidate
     try:
         digest = digests.of(candidate.file)
@@ -102,7 +102,7 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
 
 
 def _remedy(decision: Rejected, candidate: Candidate) -> str | None:
-    """A mask of several files can't be confirmed by one of them."""
+    """The remedy; a mask of several files can't be confirmed through one of them."""
     if decision.code == "empty" and candidate.together:
         return "If the scan truly shows none of the classes, import it again with --confirm-empty."
     return decision.remedy
@@ -134,7 +134,7 @@ def _verdict(
 
 
 def _strong(group: Sequence[Claim], rules: Rules) -> Sequence[Claim]:
-    """The claims that count beside each other; where all are weak, all of them do."""
+    """The claims without the weak ones; all of them if all are weak."""
     confirmed = rules.options.confirm_empty
     strong = [
         claim
@@ -147,7 +147,7 @@ def _strong(group: Sequence[Claim], rules: Rules) -> Sequence[Claim]:
 def _distinct(
     group: Sequence[Claim], target: ScanTarget, digests: Digests
 ) -> tuple[list[Claim], list[Verdict]]:
-    """The claims that differ in content, and verdicts on copies of them and of the image."""
+    """The claims with distinct content, and verdicts on copies of them and of the image."""
     rivals: list[Claim] = []
     left_out: list[Verdict] = []
     first_with: dict[tuple[str, str], Path] = {}
@@ -168,10 +168,10 @@ def _distinct(
 def _alike_or_conflict(
     rivals: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests
 ) -> list[Verdict]:
-    """Masks that give the very same label are no conflict: the first one counts.
+    """Verdicts on several masks: if all give the same label, the first one counts.
 
-    One label is in memory at a time; the first that differs ends the comparison. Files that name
-    what they show and show different classes are parts of one mask.
+    One label is in memory at a time; the first difference ends the comparison. Files that name
+    their class and show different classes are parts of one mask.
     """
     first = decide_claim(rivals[0], target, rules, digests)
     alike, apart = first.drawn is not None, first.named
@@ -197,7 +197,7 @@ def _alike_or_conflict(
         ]
         return [*copies, first]
     if apart:
-        # A structure in each file, all of them named in the files: no two say anything else.
+        # Each file names one structure, and no two files name the same.
         return [decide_claim(together(rivals, target, rules, digests), target, rules, digests)]
     return [
         conflict_verdict(
@@ -210,7 +210,7 @@ def _alike_or_conflict(
 
 
 def _come_together(one: Candidate, other: Candidate) -> bool:
-    """Whether nothing says that two people drew them."""
+    """Whether both masks have the same author and the same folder."""
     return one.author == other.author and one.file.parent == other.file.parent
 
 
@@ -220,7 +220,7 @@ def _classes_in(verdict: Verdict) -> set[int]:
 
 
 def _changed(claim: Claim) -> float | None:
-    """When the mask was drawn: what its file says, else when the file was written."""
+    """The time of the mask: from its content, else the file's modification time."""
     if claim.candidate.updated is not None:
         return claim.candidate.updated
     try:
@@ -234,7 +234,7 @@ def ignored(file: Path, reason: str, key: str = "") -> Verdict:
 
 
 def failed(file: Path, error: Exception, digests: Digests) -> Verdict:
-    """Quarantined because its file can't be read, with the true reason."""
+    """The quarantine verdict for a file that can't be read, with the actual reason."""
     digest = digests.try_of(file)
     if isinstance(error, ColdalError):
         return Verdict("quarantined", file, digest, None, error.code, error.what, error.remedy)

@@ -1,7 +1,7 @@
-"""The geometry policy: whether a mask is a label of a scan, and what it is on the scan's grid.
+"""The geometry policy: decides whether a mask fits a scan, and puts it on the scan's grid.
 
-Accept what certainly fits, reorient and paste without loss, refuse everything else with a reason
-and a remedy. Nothing here guesses.
+Masks that fit are accepted, reoriented or pasted without loss; all others are refused with a reason
+and a remedy. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _SAME_GRID = "If its voxels are in the scan's own order, import it again with --
 class ImportOptions:
     """What the user allows in one import.
 
-    ``values`` : what raw values or names mean (see ``name_meanings.ValueMap``).
-    ``kept`` : those keys of ``values`` that an earlier import left in ``coldal.toml``.
-    ``frames_by`` : what places the frames of a DICOM-SEG whose positions and sources disagree.
+    ``values`` : the meaning of raw values or names (see ``name_meanings.ValueMap``).
+    ``kept`` : the keys of ``values`` that an earlier import stored in ``coldal.toml``.
+    ``frames_by`` : what places DICOM-SEG frames if their positions and sources disagree.
     ``resample`` : masks of the same extent with another spacing may be resampled.
-    ``same_grid`` : a mask of the scan's size lies voxel for voxel on it, whatever its header says.
-    ``confirm_empty`` : an empty mask is a negative case.
-    ``priority`` : classes that keep a pixel which other classes claim too, the first one first;
-    among those not named the later in the project's list does.
-    ``conflict`` : what counts where several masks claim one scan.
+    ``same_grid`` : a mask of the scan's size is taken voxel for voxel; its header is ignored.
+    ``confirm_empty`` : an empty mask is accepted as a negative case.
+    ``priority`` : classes that win where classes overlap, the first one first; of the others, the
+    later one in the project's list wins.
+    ``conflict`` : the rule for several masks of one scan.
     """
 
     values: Mapping[int | str, int | str] = field(default_factory=dict)
@@ -57,9 +57,9 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A label on the scan's grid (uint8), how its grid lay, and what is worth knowing.
+    """A label on the scan's grid (uint8), the geometry found, and notes. ``named``: the mask itself
 
-    ``named``: the mask itself names what it shows.
+    names its classes.
     """
 
     label: NDArray[np.uint8]
@@ -72,9 +72,9 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Why a mask is no label: a stable code, the fact, and what to do.
+    """Why a mask was refused: a stable code, the fact, and the remedy. ``unknown`` are the values,
 
-    ``unknown`` are the values, names or colours that a class map would explain.
+    names or colours that a class map must explain.
     """
 
     code: str
@@ -85,7 +85,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Values on the scan's grid, not yet checked for emptiness; their runs where known."""
+    """Values on the scan's grid, not yet checked for emptiness; their runs if known."""
 
     label: NDArray[np.uint8]
     geometry: str
@@ -132,7 +132,7 @@ def decide(
 
 @dataclass(frozen=True)
 class _Rules:
-    """What the project, the user and the mask's own export say of its values."""
+    """The meaning of values from the project, the user and the mask's export."""
 
     classes: Sequence[str]
     ignore_value: int | None
@@ -161,7 +161,7 @@ def _fit(target: ScanTarget, pixels: MaskPixels, rules: _Rules) -> _Fitted:
 
 @dataclass(frozen=True)
 class _Merged:
-    """A mask in the project's values on its own grid; its runs where known."""
+    """A mask in the project's values on its own grid; its runs if known."""
 
     label: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
@@ -170,7 +170,7 @@ class _Merged:
 
 
 def _merged(pixels: MaskPixels, rules: _Rules) -> _Merged:
-    """The mask in the project's values, with notes on what decided them."""
+    """Convert the mask to the project's values, with notes on what decided them."""
     used: set[int | str] = set()
 
     def translate(
@@ -213,7 +213,7 @@ def _merged(pixels: MaskPixels, rules: _Rules) -> _Merged:
 
 
 def _map_notes(used: Iterable[int | str], options: ImportOptions) -> tuple[str, ...]:
-    """What was read by a class map that nobody gave in this import."""
+    """Notes on values mapped by a class map from an earlier import."""
     kept = sorted(str(key) for key in used if key in options.kept)
     said = {str(key): meaning for key, meaning in options.values.items()}
     words = ", ".join(f"{key} = {said[key]}" for key in kept)
@@ -229,7 +229,7 @@ class _Plain:
 
 
 def _without_nan(pixels: MaskPixels) -> MaskPixels:
-    """Not a number outside of what was drawn is background, as masking tools write it."""
+    """Convert NaN to background: masking tools write NaN outside the drawn area."""
     if not np.issubdtype(pixels.array.dtype, np.floating):
         return pixels
     missing = np.isnan(pixels.array)
@@ -252,7 +252,7 @@ def _check_dimensions(pixels: MaskPixels) -> None:
 
 
 def _check_picture(target: ScanTarget, pixels: MaskPixels) -> _Plain:
-    """A picture has no header: it fits a 2-D scan of exactly its size, or nothing."""
+    """Check a picture: it has no geometry, so it fits only a 2-D scan of exactly its size."""
     check_picture_size(target, pixels.array.shape[0], pixels.array.shape[1])
     return _Plain()
 
@@ -311,7 +311,7 @@ def _check_match(match: GridMatch, options: ImportOptions) -> GridMatch:
 def _check_unplaced_scan(
     target: ScanTarget, shape: Triple, pixels: MaskPixels, options: ImportOptions
 ) -> GridMatch | _Plain:
-    """A scan without world coordinates takes a mask of exactly its size, in file order."""
+    """Check the size for a scan without world coordinates: it must be equal, in file order."""
     if len(target.shape) == 3:
         if shape == target.shape:
             return _Plain(notes=("the scan has no world coordinates: taken voxel for voxel",))
@@ -331,7 +331,7 @@ def _check_unplaced_scan(
 
 
 def _check_square(rows: int, columns: int, pixels: MaskPixels, options: ImportOptions) -> None:
-    """A square array saved with ``np.eye(4)`` may as well hold rows first; ITK's never does."""
+    """Refuse a square array saved with ``np.eye(4)``: rows may come first (not so in ITK)."""
     if rows != columns or options.same_grid or pixels.affine is None:
         return
     if np.allclose(pixels.affine, np.eye(4), atol=1e-6):
@@ -374,7 +374,7 @@ def _place(
 def _volume_changes(
     before: NDArray[Any], after: NDArray[Any], ratio: float, classes: Sequence[str]
 ) -> list[str]:
-    """One line per class: how much volume the resampling added or took away."""
+    """One line per class: the change of volume by resampling."""
     lines = []
     for index, name in enumerate(classes, start=1):
         drawn = int(np.count_nonzero(before == index)) * ratio

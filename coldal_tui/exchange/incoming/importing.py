@@ -1,4 +1,4 @@
-"""One import from start to end: walk, recognise, match, decide; a verdict for every file."""
+"""Runs one import: walk, recognise, match, decide; gives a verdict for every file."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ from coldal_tui.exchange.manifest import Manifest
 __all__ = ["ImportOptions", "Verdict", "examine", "examine_file"]
 
 Progress = Callable[[int, int, str], None]
-"""Called with masks done, masks in all, and the file at hand."""
+"""Called with the number of masks done, the total, and the current file."""
 
 Finish = Callable[[Verdict], Verdict]
-"""Called with each verdict where it was made, which may be in another thread."""
+"""Called with each verdict in the thread that made it, which may be another one."""
 
 _REUSED = 16 << 20
 _BATCH = 1 << 22
-"""Pixels that one thread decides on before it hands its verdicts over."""
+"""Pixels that a thread processes before it returns its verdicts."""
 
 _TURN_S = 5e-4
-"""How long a thread that has decoded waits before it asks for Python's lock; by default 5 ms."""
+"""Interval in seconds after which a waiting thread requests the GIL; Python's default is 5 ms."""
 
 _Batch = list[tuple[ScanTarget, list[Claim]]]
 
 _LARGE = 1 << 24
-"""Pixels of a scan above which its masks are decided on one after another: memory."""
+"""Pixels of a scan above which its masks are processed one by one, to limit memory."""
 
 
 def examine(
@@ -77,7 +77,7 @@ def examine(
     unpacked: Mapping[Path, Path] | None = None,
     exports: KnownExports | None = None,
 ) -> Iterator[Verdict]:
-    """Decide on every mask in a source, one scan at a time: few labels are in memory.
+    """Decide on every mask in a source, scan by scan, so that few labels are in memory.
 
     Verdicts of accepted masks carry their label. A file that can't be read gets its verdict like
     any other and never stops the import. The order is the same for any number of threads.
@@ -86,15 +86,15 @@ def examine(
     ----------
     source : a mask file, or a folder that is walked.
     format : an importer's name, or ``auto``.
-    match : how masks are named, such as ``{stem}_seg``.
-    survey : the source's survey, where the caller has it already.
-    only : look at these files alone; the others are there for what these need of them.
-    finish : gets each verdict with its label and returns it, best without; called in the thread
-        that decided.
-    threads : how many scans are worked on at once.
-    unpacked : folders of the source (or ``source`` itself) that archives were unpacked into, and
-        where these archives lie.
-    exports : what is known of the exports that masks come back from.
+    match : the naming pattern of masks, such as ``{stem}_seg``.
+    survey : the source's survey, if the caller has it already.
+    only : decide only on these files; the others are used only if these need them.
+    finish : receives each verdict with its label and returns it, preferably without the label;
+        called in the thread that decided.
+    threads : number of scans processed in parallel.
+    unpacked : folders of the source (or ``source`` itself) with unpacked archives, mapped to the
+        archives' paths.
+    exports : the project's known exports, from which masks come back.
 
     Raises
     ------
@@ -133,15 +133,15 @@ def examine_file(
     class_name: str = "",
     author: str | None = None,
 ) -> Verdict:
-    """Decide again on one mask for a known scan: a quarantined one that was mended or confirmed.
+    """Decide again on one mask for a known scan: a corrected or confirmed one from quarantine.
 
-    ``key`` names the mask within a file of many, ``class_name`` the one class that its name says
-    it shows, ``author`` who drew it.
+    ``key`` identifies the mask in a file of many, ``class_name`` is the single class from its name,
+    ``author`` its author.
 
     Raises
     ------
-    UsageError : the file is missing or of no mask format, holds several masks and ``key`` names
-        none of them, or the format is unknown.
+    UsageError : the file is missing or not a mask, holds several masks and ``key`` matches none, or
+        the format is unknown.
     """
     check_classes(classes, ignore_value)
     survey = survey_source(path, load_registry().select(format))
@@ -177,21 +177,22 @@ def examine_file(
 
 
 def _silent(done: int, total: int, message: str) -> None:
-    """Nobody is watching."""
+    """Progress callback that does nothing."""
 
 
 def _let_memory_be_reused() -> None:
-    """Free one large block: from then on the C library keeps freed blocks up to that size.
+    """Allocate and free one large block, so that the C library keeps freed memory for reuse.
 
-    Else every mask's arrays are given back to the system and asked for again, page by page,
-    which takes as long as half of their decoding (mallopt(3), dynamic mmap threshold).
+    From then on it keeps freed blocks up to that size. Otherwise every mask's arrays are returned
+    to the system and requested again page by page, which takes half as long as
+    decoding (mallopt(3), dynamic mmap threshold).
     """
     np.empty(_REUSED, dtype=np.uint8)
 
 
 @contextmanager
 def _short_turns() -> Iterator[None]:
-    """Threads change quickly: one that decodes a mask in less would idle most of the time."""
+    """Shorten the thread switch interval: threads that decode faster than it would mostly wait."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, _TURN_S))
     try:
@@ -205,7 +206,7 @@ def _as_it_is(verdict: Verdict) -> Verdict:
 
 
 def _author(candidate: Candidate, found: Match, manifest: Manifest | None) -> str | None:
-    """Who drew it: whom a person named, else whom it was handed to, else what its file says."""
+    """The author: as the user stated, else the export's assignee, else from the file."""
     if found.how in SAID:
         return found.author or candidate.author
     person = manifest.person if manifest else None
@@ -215,7 +216,7 @@ def _author(candidate: Candidate, found: Match, manifest: Manifest | None) -> st
 
 
 def _of_other_classes(claims: dict[str, list[Claim]], others: OtherClasses) -> Iterator[Verdict]:
-    """Verdicts on files whose folder names a class that is not asked for; they claim nothing."""
+    """Verdicts on files whose folder names a class the project lacks; they match no scan."""
     for scan_id, group in list(claims.items()):
         kept: list[Claim] = []
         for claim in group:
@@ -234,7 +235,7 @@ def _of_other_classes(claims: dict[str, list[Claim]], others: OtherClasses) -> I
 
 @dataclass(frozen=True)
 class _Import:
-    """Everything that one import works with."""
+    """The state of one import."""
 
     survey: Survey
     matcher: Matcher
@@ -266,7 +267,7 @@ class _Import:
                 yield seen.check(verdict)
 
     def _all_claims(self, claims: dict[str, list[Claim]], others: OtherClasses) -> list[Verdict]:
-        """Match all files; what belongs to no scan is known when all names have been seen."""
+        """Match all files; unmatched ones are known after all names have been seen."""
         verdicts: list[Verdict] = []
         for file, importer in self.survey.files:
             verdicts += self._claim_file(file, importer, claims)
@@ -278,7 +279,7 @@ class _Import:
     def _claim_file(
         self, file: Path, importer: Importer, claims: dict[str, list[Claim]]
     ) -> Iterator[Verdict]:
-        """Match a file's masks to scans; verdicts for those that belong to none."""
+        """Match a file's masks to scans; gives verdicts for unmatched ones."""
         try:
             reason = self.own.reason(file)
             if reason is not None:
@@ -334,7 +335,7 @@ class _Import:
         )
 
     def _match_renamed(self, candidate: Candidate, manifest: Manifest | None) -> Match | None:
-        """The scan of a picture that its tool renamed, by what it may have been called before."""
+        """Match a picture that its tool renamed, by its possible earlier names."""
         for name in candidate.other_names:
             found = self.matcher.match(replace(candidate, name=name), manifest)
             if isinstance(found, Match):
@@ -343,7 +344,7 @@ class _Import:
         return Match(scan_id, "image name, as its tool renamed it") if scan_id else None
 
     def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
-        """Finished verdicts of every scan, in the scans' order."""
+        """Yield the finished verdicts of all scans, in the scans' order."""
         large, turn = threading.Lock(), threading.Lock()
 
         def work(batch: _Batch) -> list[list[Verdict]]:
@@ -371,7 +372,7 @@ class _Import:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _settle_small(self, batch: _Batch, turn: threading.Lock) -> list[list[Verdict]]:
-        """Verdicts on small scans: one thread decides while others decode."""
+        """Verdicts on small scans: one thread decides while other threads decode."""
         read = [read_small(group, self.digests) for _, group in batch]
         ready = [
             (target, decoded(group, data))
@@ -381,7 +382,7 @@ class _Import:
             return [self._settle(target, group) for target, group in ready]
 
     def _batches(self, claims: dict[str, list[Claim]]) -> Iterator[_Batch]:
-        """Scans with their claims, small ones several at a time: threads wait for each other."""
+        """Scans with their claims; small ones in batches, to reduce waiting between threads."""
         batch: _Batch = []
         pixels = 0
         for scan_id, group in claims.items():

@@ -1,4 +1,4 @@
-"""One mask in several files: a file for each class, side or drawing, joined by union."""
+"""Joins a mask stored in several files: one per class, side or drawing, by union."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONFIRMED = "confirmed as a negative case"
 BY_NAME = "by its name"
 _BLOCK = 1 << 22
 _FULL = 255
-"""How many tools write "here" in a picture of 8 bits."""
+"""The value that many tools write for "drawn" in an 8-bit picture."""
 
 Given = TypeVar("Given")
 
@@ -33,9 +33,9 @@ Given = TypeVar("Given")
 def joined_parts(
     claims: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests
 ) -> list[Claim]:
-    """The claims on one scan, parts of one mask put together, and each class known by its name.
+    """Join the claims on one scan that are parts of one mask; name each part's class.
 
-    Files that are no part of anything stay as they are, first.
+    Claims that are no parts come first, unchanged.
     """
     plain: list[Claim] = []
     groups: dict[tuple[str, str, str | None], list[Claim]] = {}
@@ -57,7 +57,7 @@ def joined_parts(
 
 
 def _sheaves(kind: str, group: Sequence[Claim]) -> Iterator[list[Claim]]:
-    """The files that make up one mask each; a part that comes twice begins another one."""
+    """Group parts into masks; a part that occurs twice starts another mask."""
     if kind == "number" and not _follow(group):
         yield from ([claim] for claim in group)
         return
@@ -74,13 +74,13 @@ def _sheaves(kind: str, group: Sequence[Claim]) -> Iterator[list[Claim]]:
 
 
 def _follow(group: Sequence[Claim]) -> bool:
-    """Whether a mask without a number and those numbered from 1 on are there, each once."""
+    """Whether there is one mask without number and one each for 1, 2, …"""
     names = sorted(int(part.name or 0) for claim in group if (part := claim.match.part))
     return names == list(range(len(names)))
 
 
 def _alone(claim: Claim) -> Claim:
-    """A part of which the others are missing says so."""
+    """A single part; for a side, with a warning that the other side is missing."""
     part = claim.match.part
     if part is None or part.kind != "side":
         return claim
@@ -90,10 +90,10 @@ def _alone(claim: Claim) -> Claim:
 
 
 def together(claims: Sequence[Claim], target: ScanTarget, rules: Rules, digests: Digests) -> Claim:
-    """Several files as one mask: a union within each class, the project's order where they overlap.
+    """Join several files to one mask: a union per class; the project's order decides overlaps.
 
-    Each file is put on the scan's grid by itself when the mask is decided on; one that can't be
-    is the reason why the whole is not taken.
+    Each file is put on the scan's grid separately when the mask is decoded; if one fails, the whole
+    mask is refused for that reason.
     """
     parts = [claim.candidate for claim in claims]
     files = list(dict.fromkeys(one.file for one in parts))
@@ -122,7 +122,7 @@ def together(claims: Sequence[Claim], target: ScanTarget, rules: Rules, digests:
 
 @dataclass
 class _Told:
-    """What becomes known while parts are merged."""
+    """Notes collected while parts are merged."""
 
     notes: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ def _union(parts: Sequence[Candidate], target: ScanTarget, rules: Rules) -> Mask
     told = _Told()
 
     def labels() -> Iterator[NDArray[np.uint8]]:
-        """One after another: an organ map may have a hundred of them."""
+        """Yield the labels one by one: an organ map may have a hundred."""
         for part, name in zip(parts, tell_apart(parts), strict=True):
             decision = decide(target, part, rules.classes, rules.ignore_value, options)
             if isinstance(decision, Rejected):
@@ -174,7 +174,7 @@ def _union(parts: Sequence[Candidate], target: ScanTarget, rules: Rules) -> Mask
 
 
 def _identity(claims: Sequence[Claim], digests: Digests) -> str:
-    """Changes with any of the files, and with what each of them is said to show."""
+    """A hash that changes with any of the files and with the class of each."""
     made = hashlib.sha256()
     for claim in claims:
         part, one = claim.match.part, claim.candidate
@@ -184,7 +184,7 @@ def _identity(claims: Sequence[Claim], digests: Digests) -> str:
 
 
 def _of_one_class(claim: Claim, rules: Rules) -> Claim:
-    """The claim with its class in its pixels, where its name says which one it shows."""
+    """The claim with its pixels set to the class that the file's name states, if any."""
     part = claim.match.part
     if part is None or part.class_name is None:
         return claim
@@ -192,10 +192,10 @@ def _of_one_class(claim: Claim, rules: Rules) -> Claim:
 
 
 def with_class(candidate: Candidate, part: Part, rules: Rules) -> Candidate:
-    """A mask whose one value is the class that its name says.
+    """A mask whose single value is the class from its file's name.
 
-    Names that the file itself states come first. A label map keeps its values, unless it is
-    certain that the file shows one class.
+    Names stored in the file take precedence. A label map keeps its values, unless the file
+    certainly shows one class.
     """
 
     def named(pixels: MaskPixels) -> MaskPixels:
@@ -261,7 +261,7 @@ def _as_class(pixels: MaskPixels, part: Part, rules: Rules) -> MaskPixels:
 
 
 def _values(array: NDArray[Any]) -> list[int]:
-    """The values that occur, ascending, as whole numbers: others are refused where all are read."""
+    """The whole-number values that occur, ascending; others are refused when the mask is read."""
     flat = array.ravel(order="K")
     if flat.dtype in (np.uint8, np.bool_):
         seen = np.zeros(256, dtype=np.int64)

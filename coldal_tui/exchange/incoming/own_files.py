@@ -1,4 +1,4 @@
-"""What an import knows already: the project's images, exported files, pre-labels, earlier masks."""
+"""Recognises known files in an import: images, exported files, pre-labels, equal masks."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 
 _HARDLY = 0.05
-"""Dice below which a mask and its pre-label have next to nothing in common."""
+"""Dice below which a mask and its pre-label are considered unrelated."""
 
 
 _SMALL = 1 << 20
 
 
 def _beginning(file: Path) -> bytes:
-    """The first bytes of a file: all of it, where they are fewer than ``_SMALL``."""
+    """The first ``_SMALL`` bytes of a file, or the whole file if it is shorter."""
     with file.open("rb", buffering=0) as stream:
         data = stream.read(_SMALL)
-        # A network file system may give less than it was asked for.
+        # A network file system may return fewer bytes than requested.
         while 0 < len(data) < _SMALL and (more := stream.read(_SMALL - len(data))):
             data += more
     return data
 
 
 class Digests:
-    """SHA-256 of files, each read once in an import: one file may hold thousands of masks."""
+    """SHA-256 of files, computed once per import: one file may hold thousands of masks."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
 
     def of(self, file: Path) -> str:
-        """The file's hash; OSError where it can't be read."""
+        """The file's hash; raises OSError if it can't be read."""
         found = self._known.get(file)
         if found is None:
             data = _beginning(file)
@@ -51,7 +51,7 @@ class Digests:
         return found
 
     def read_small(self, file: Path) -> bytes | None:
-        """The bytes of a small file that can be read, whose hash is known from then on."""
+        """The bytes of a small readable file; its hash is then cached."""
         try:
             data = _beginning(file)
         except OSError:
@@ -62,7 +62,7 @@ class Digests:
         return data
 
     def try_of(self, file: Path) -> str | None:
-        """The file's hash, or None where it can't be read."""
+        """The file's hash, or None if it can't be read."""
         try:
             return self.of(file)
         except OSError:
@@ -75,10 +75,10 @@ def _nobody(_manifest: Manifest) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class KnownExports:
-    """What a project knows of what it handed out.
+    """What a project knows about its exports.
 
-    ``handed_out`` are the manifests of its exports, the newest first. ``people`` gives the names
-    behind the pseudonyms of people in a de-identified manifest.
+    ``handed_out`` are the manifests of its exports, the newest first. ``people`` gives the real
+    names for the pseudonyms in a de-identified manifest.
     """
 
     handed_out: tuple[Manifest, ...] = ()
@@ -86,7 +86,7 @@ class KnownExports:
 
 
 class OwnFiles:
-    """Files of the source that are ours, not a labeler's: images, and pre-labels as exported."""
+    """Recognises files that come from the project: images, and unchanged pre-labels."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class OwnFiles:
         unpacked: Mapping[Path, Path] | None = None,
         exports: KnownExports | None = None,
     ) -> None:
-        """``unpacked``: folders and the archives they came in, beside which a manifest may lie."""
+        """``unpacked``: folders and their archives; a manifest may lie next to an archive."""
         self._unpacked = dict(unpacked or {})
         self._finders = {root: ManifestFinder(root, above=0) for root in self._unpacked}
         archive = self._unpacked.get(source)
@@ -113,11 +113,11 @@ class OwnFiles:
         self._read: set[Path] = set()
 
     def covering(self, file: Path) -> Manifest | None:
-        """The manifest that lists the scan of a mask; its people under their own names."""
+        """The manifest that covers a mask, with people's real names."""
         return self._manifests.of(file)
 
     def _nearest(self, folder: Path) -> Manifest | None:
-        """In the folder or above it; of what was unpacked, beside the archive, too."""
+        """The nearest manifest: in the folder, above it, or next to its archive."""
         found: Manifest | None = None
         for _ in range(len(self._unpacked) + 1):
             root = next((one for one in self._unpacked if folder.is_relative_to(one)), None)
@@ -138,7 +138,7 @@ class OwnFiles:
         return named
 
     def reason(self, file: Path) -> str | None:
-        """Why the file is no mask, or None."""
+        """The reason why the file is no mask, or None."""
         self._learn(self._manifests.of(file))
         real = self._real(str(file))
         if real in self._images:
@@ -149,7 +149,7 @@ class OwnFiles:
         return self._prelabel_reason(real) if real in self._prelabels else None
 
     def _real(self, file: str) -> str:
-        """``os.path.realpath`` that looks up each folder once."""
+        """``os.path.realpath`` with a cache per folder."""
         if os.path.islink(file):  # noqa: PTH114 - a path for each of a million images is slow
             return os.path.realpath(file)
         above, name = os.path.split(file)
@@ -167,7 +167,7 @@ class OwnFiles:
         return None
 
     def is_image(self, sha256: str) -> bool:
-        """Whether these bytes are an image of the project."""
+        """Whether these bytes equal an image of the project."""
         return sha256 in self._hashes
 
     def _learn(self, manifest: Manifest | None) -> None:
@@ -180,13 +180,13 @@ class OwnFiles:
 
 
 class SeenLabels:
-    """Notices two scans of one import with the very same drawing."""
+    """Detects two scans of one import with exactly equal labels."""
 
     def __init__(self) -> None:
         self._first: dict[bytes, Verdict] = {}
 
     def check(self, verdict: Verdict) -> Verdict:
-        """The verdict, with a warning where an earlier scan's label is equal."""
+        """The verdict, with a warning if an earlier scan has an equal label."""
         if verdict.drawn is None or not verdict.drawn.classes or verdict.status != "accepted":
             return verdict
         earlier = self._first.setdefault(verdict.drawn.key, verdict)
@@ -197,7 +197,7 @@ class SeenLabels:
 
 
 def prelabel_warnings(label: NDArray[np.uint8], target: ScanTarget) -> tuple[str, ...]:
-    """What a comparison of a label with the exported pre-label tells.
+    """Warnings from comparing a label with the exported pre-label.
 
     The label is uint8 of the scan's shape.
     """

@@ -1,8 +1,8 @@
-"""Masks of one small file each, read and decoded before anything is decided on them.
+"""Reads and decodes small masks in parallel before they are decided on.
 
-Threads of one process take turns at whatever is not plain decoding; each hand-over costs as long
-as a tenth of a small mask. So a thread reads a batch in its turn, decodes it beside the others,
-and decides on it in its next turn.
+Threads share Python's lock for everything except decoding, and each switch costs a tenth of the
+time of a small mask. So a thread reads a batch with the lock, decodes it in parallel, and decides
+on it with the lock.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from coldal_tui.exchange.incoming.own_files import Digests
 
 
 def read_small(group: Sequence[Claim], digests: Digests) -> bytes | None:
-    """The bytes of the one mask that claims a scan; None where it is decoded in its own way."""
+    """The bytes of the only mask of a scan; None if it can't be decoded from bytes alone."""
     if len(group) != 1 or group[0].candidate.decode is None:
         return None
     return digests.read_small(group[0].candidate.file)
 
 
 def decoded(group: Sequence[Claim], data: bytes | None) -> Sequence[Claim]:
-    """The claims, of which the one that was read holds its pixels, or what is wrong with them."""
+    """The claims; the one that was read holds its pixels or its error."""
     if data is None:
         return group
     claim = group[0]
@@ -32,7 +32,7 @@ def decoded(group: Sequence[Claim], data: bytes | None) -> Sequence[Claim]:
         return group
     try:
         pixels = decode(data)
-    except Exception as error:  # told by the decision, as every failure of a file
+    except Exception as error:  # reported in the decision, like every error of a file
         return [_loading(claim, error)]
     return [_loading(claim, pixels)]
 

@@ -1,8 +1,8 @@
-"""How far two people's labels of one scan agree: Dice and HD95 per class.
+"""Measures the agreement of two raters' labels of a scan: Dice and HD95 per class.
 
-Conventions as for the metrics of a run: the surface of a mask is what an erosion with face
-connectivity removes; HD95 is the larger of both directions' 95th percentiles, interpolated
-linearly; pixels that either of the two ignores count for neither.
+Conventions as for the metrics of a run: the surface of a mask is the pixels that an erosion with
+face connectivity removes; HD95 is the larger of both directions' 95th percentiles, interpolated
+linearly; pixels that either rater ignores are excluded.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PERCENTILE = 95
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two raters on one class of one scan; ``unit`` of ``hd95`` is mm, or px without a spacing.
+    """Agreement of two raters on one class; ``unit`` of ``hd95`` is mm, or px without spacing.
 
-    Neither has drawn the class: Dice 1, HD95 0. Only one has: Dice 0 and the scan's diagonal.
+    If neither drew the class: Dice 1, HD95 0. If only one did: Dice 0, HD95 the scan's diagonal.
     """
 
     scan_id: str
@@ -46,11 +46,11 @@ def compare_labels(
     classes: Sequence[str],
     spacing: Sequence[float] | None,
 ) -> tuple[Agreement, ...]:
-    """Every pair of raters on every class.
+    """Compare every pair of raters on every class.
 
     Parameters
     ----------
-    labels : raters' names with labels of one shape: 0 background, 1..C classes, 255 ignore.
+    labels : labels of one shape by rater's name: 0 background, 1..C classes, 255 ignore.
     spacing : mm per grid axis, or None.
     """
     found: list[Agreement] = []
@@ -66,7 +66,7 @@ def compare_labels(
 
 
 def dice_of(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """2|A∩B| / (|A| + |B|); 1 where both are empty.
+    """Dice: 2|A∩B| / (|A| + |B|); 1 if both are empty.
 
     Both are bool arrays of one shape.
     """
@@ -89,7 +89,7 @@ def hd95_of(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing: Sequence[float]
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Indices of the surface's pixels, ``(n, ndim)``; those at the scan's edge belong to it."""
+    """Indices of the surface pixels, ``(n, ndim)``, including those at the scan's edge."""
     from scipy import ndimage
 
     box = ndimage.find_objects(mask.astype(np.uint8))[0]

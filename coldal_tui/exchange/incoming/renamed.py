@@ -1,4 +1,4 @@
-"""Scans whose pictures a server renamed: spaces, brackets and dots went, a prefix came."""
+"""Finds scans whose pictures a server renamed: characters removed, a prefix added."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _DROPPED = re.compile(r"[\W_]+")
 
 
 class RenamedPictures:
-    """Finds scans by names of which only letters and digits count (Label Studio, Roboflow)."""
+    """Finds scans by name, comparing only letters and digits (Label Studio, Roboflow)."""
 
     def __init__(self, targets: Iterable[ScanTarget]) -> None:
         self._targets = targets
         self._scans: dict[str, set[str]] | None = None
 
     def find(self, names: Sequence[str]) -> str | None:
-        """The one scan that the first name of any fits; None where none or several are meant."""
+        """The single scan for the first name that matches any; None if none or several match."""
         if self._scans is None:
             self._scans = {}
             for target in self._targets:

@@ -1,4 +1,4 @@
-"""Masks of single slices that came back from a 2-D tool, joined to one mask of their volume."""
+"""Joins masks of single slices from a 2-D tool to one mask of their volume."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from coldal_tui.exchange.slices import SliceStack, volume_of
 def joined(
     claims: Sequence[Claim], target: ScanTarget, digests: Digests, *, missing_is_empty: bool = False
 ) -> list[Claim]:
-    """The claims on one scan, those of slices put together: one per author and export.
+    """Join the claims on one scan that are slices: one mask per author and export.
 
-    Slices that were drawn twice in the same export make two claims, which are rivals. All other
-    claims stay as they are, first.
+    Slices drawn twice in the same export make two conflicting claims. All other claims come first,
+    unchanged.
     """
     plain = [claim for claim in claims if claim.match.slices is None]
     sheaves: dict[_Origin, list[_Sheaf]] = {}
@@ -43,7 +43,7 @@ _Origin = tuple[str | None, str, Path, int, tuple[str, ...]]
 
 
 def _origin(claim: Claim) -> _Origin:
-    """Equal for slices that came back together: of one file, or of one folder."""
+    """A key shared by slices that came back together: in one file or one folder."""
     candidate, stack = claim.candidate, claim.match.slices
     assert stack is not None  # only slices have an origin
     place = candidate.file if candidate.key else candidate.file.parent
@@ -58,7 +58,7 @@ class _Sheaf:
     claims: dict[str, Claim] = field(default_factory=dict)
 
     def claim(self, target: ScanTarget, digests: Digests, missing_is_empty: bool) -> Claim:
-        """All of it as one mask; decoded only when it is decided on."""
+        """All slices as one mask, decoded only when needed."""
         names = sorted(self.claims)
         first = self.claims[names[0]]
         candidates = {name: self.claims[name].candidate for name in names}
@@ -87,7 +87,7 @@ class _Sheaf:
 
 
 def _put(sheaves: list[_Sheaf], claim: Claim, stack: SliceStack) -> None:
-    """Into the first sheaf that has no mask of this slice yet."""
+    """Add to the first group that has no mask of this slice yet."""
     stem = same_name(file_stem(claim.candidate.name))
     stem = stem if stem in stack.indices else _named(claim, stack)
     for sheaf in sheaves:
@@ -98,13 +98,13 @@ def _put(sheaves: list[_Sheaf], claim: Claim, stack: SliceStack) -> None:
 
 
 def _named(claim: Claim, stack: SliceStack) -> str:
-    """The slice in a longer name that ``--match`` led to, such as ``brain__z0003_mask``."""
+    """The slice name in a longer name found by ``--match``, such as ``brain__z0003_mask``."""
     stem = same_name(file_stem(claim.candidate.name))
     return max((name for name in stack.indices if name in stem), key=len, default=stem)
 
 
 def _identity(candidates: Mapping[str, Candidate], digests: Digests) -> str:
-    """Changes with any of the masks: the same slices imported twice are one label."""
+    """A hash of all masks, so that the same slices imported twice give one label."""
     made = hashlib.sha256()
     for name, one in candidates.items():
         made.update(f"{name}\n{one.key}\n{digests.try_of(one.file)}\n".encode())

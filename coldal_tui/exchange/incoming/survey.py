@@ -1,4 +1,4 @@
-"""What lies in an import's source: walk it safely, recognise mask files, list the rest."""
+"""Surveys an import's source: walks it safely, recognises mask files, lists the rest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from coldal_tui.visible import counted
 
 _ARCHIVE = "an archive in a folder: import it by its own path"
 _NO_ARCHIVES = frozenset({".npz", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".whl", ".jar"})
-"""Endings of files that are ZIPs by their content, and archives to nobody."""
+"""Endings of files that are ZIPs technically, but not archives to users."""
 
 _DESKTOP_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A file or folder that takes no part in an import, and why."""
+    """A file or folder that an import ignores, and why."""
 
     path: Path
     reason: str
@@ -31,14 +31,14 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Survey:
-    """The mask files of a source with their importers, what was left out, and a description."""
+    """The mask files of a source with their importers, the ignored files, and a description."""
 
     files: tuple[tuple[Path, Importer], ...]
     ignored: tuple[Ignored, ...]
     saw: str
 
     def limited(self, only: Collection[Path]) -> Survey:
-        """The survey of those mask files alone that are named, or have a named part."""
+        """The survey limited to the given mask files, and files with a given part."""
         files = tuple(
             (path, importer)
             for path, importer in self.files
@@ -58,7 +58,7 @@ class _Known:
 
 
 OpenArchive = Callable[[Path], Path | str]
-"""Unpacks an archive: the folder with what was in it, or why it was not opened."""
+"""Unpacks an archive: returns the folder with its content, or the reason for failure."""
 
 
 def survey_source(
@@ -70,8 +70,8 @@ def survey_source(
     """Walk a file or folder and recognise mask files by content.
 
     Links are followed within the source, each folder once; hidden and special files are not
-    opened. ``place`` says in words what a folder is. Archives on the way are unpacked by
-    ``open_archive`` and walked, too.
+    opened. ``place`` describes the source in words. Archives are unpacked by ``open_archive`` and
+    walked, too.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _walk_folder(
 ) -> Iterator[Path | Ignored]:
     """Files below ``folder`` in name order; no link leads out of ``home``.
 
-    Whoever filled the folder may have linked to a file of whoever imports it.
+    The sender of the folder may have linked to a private file of the importing user.
     """
     try:
         status = folder.stat()
@@ -154,7 +154,7 @@ def _walk_folder(
 
 
 def _no_file(path: Path) -> Ignored:
-    """Why something is not opened: reading from a pipe would wait for ever."""
+    """Why something is not opened; reading from a pipe, for example, would block."""
     if path.exists():
         return Ignored(path, "not a plain file")
     return Ignored(path, "a broken link" if path.is_symlink() else "it can't be read")
@@ -185,7 +185,7 @@ def _head(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except OSError:
-        # Recognised by its ending, it is reported as unreadable when it is decoded.
+        # Claimed by its ending, it is reported as unreadable when it is decoded.
         return b""
 
 
@@ -204,7 +204,7 @@ def _without_belongings(known: Sequence[_Known]) -> tuple[list[_Known], list[Ign
 
 
 def _describe(files: Sequence[_Known], where: str) -> str:
-    """Such as ``12 PNG masks and 1 COCO file in a folder``; a file may hold many masks."""
+    """A description such as ``12 PNG masks and 1 COCO file in a folder``."""
     if not files:
         return f"no mask file{'s' if where else ''}{where}"
     counts = Counter(

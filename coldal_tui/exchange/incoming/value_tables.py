@@ -1,4 +1,4 @@
-"""The numbers in a mask: whole, counted, and replaced by what they mean."""
+"""Checks, counts and replaces the values in a mask."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SHOWN = 6
 _TABLE_SPAN = 1 << 16
 _BLOCK = 1 << 20
 _LARGEST = 1 << 30
-"""Beyond any label, and exact in single precision."""
+"""Larger than any label value, and exact in single precision."""
 
 Translate = Callable[[list[int], list[int]], Sequence[int]]
-"""From the values that occur (ascending) and how often, to what each one becomes."""
+"""Maps the values that occur (ascending) and their counts to the new values."""
 
 
 def translate(raw: NDArray[Any], meanings_of: Translate) -> tuple[NDArray[np.uint8], Runs | None]:
-    """The array with its values replaced: same shape, uint8; and its runs where they are known.
+    """Replace an array's values: same shape, uint8; also returns its runs if known.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def translate(raw: NDArray[Any], meanings_of: Translate) -> tuple[NDArray[np.uin
 
 
 def as_integers(raw: NDArray[Any]) -> NDArray[Any]:
-    """The array as whole numbers; ImageError (``not-integral``) where it holds others.
+    """Convert the array to whole numbers; raises ImageError (``not-integral``) otherwise.
 
     Keeps the shape.
     """
@@ -86,7 +86,7 @@ def _not_integral(found: NDArray[Any]) -> ImageError:
 
 
 def _count_values(whole: NDArray[Any]) -> tuple[list[int], list[int]]:
-    """The values that occur, ascending, and how often."""
+    """The values that occur, ascending, and their counts."""
     low, span = _span(whole)
     if span > _TABLE_SPAN:
         values, numbers = np.unique(whole, return_counts=True)
@@ -113,7 +113,7 @@ def _look_up(whole: NDArray[Any], values: list[int], meanings: Sequence[int]) ->
 
 
 def _span(whole: NDArray[Any]) -> tuple[int, int]:
-    """The smallest value (0 if that is near enough) and how many values there may be."""
+    """The smallest value (0 if near enough) and the size of the value range."""
     low, high = int(whole.min()), int(whole.max())
     low = 0 if low >= 0 and high < _TABLE_SPAN else low
     return low, high - low + 1

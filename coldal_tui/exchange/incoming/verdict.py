@@ -19,19 +19,19 @@ Status = Literal["accepted", "kept", "quarantined", "unmatched", "ignored"]
 class Verdict:
     """What becomes of one mask of an import.
 
-    ``kept`` are good masks of a scan for which another one counts: versions of its label.
-    ``sha256`` is that of the source file: with ``key`` (the mask within the file) and ``scan_id``
-    it makes an import repeatable. ``source`` names the file to people where that is not its path:
-    a member of an archive. ``parts`` are the other files that the mask is read from.
+    ``kept`` masks are valid, but another mask of the scan counts: they are versions of its label.
+    ``sha256`` is the source file's hash: with ``key`` (the mask within the file) and ``scan_id`` it
+    identifies the mask when it is imported
+    again. ``source`` is the display name of the file if not its path: a member of an
+    archive. ``parts`` are the other files that the mask is read from.
     ``label`` (of accepted and kept ones, as they come from ``examine``) is uint8 on the scan's
-    grid, ``drawn`` what is in it. ``matched_by`` says how the scan was found, ``geometry`` how the
-    grids lay (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
-    importer's name. ``rivals`` (hash and key) are the masks among which a rule chose this one, and
-    what other rules would have made of them. ``unknown`` are values, class names or colours that
-    nobody has explained: keys for a class map. ``class_name`` is the one class that the mask's
-    name says it shows; ``named`` that the file itself names what it shows. ``nearest`` are the
-    scans whose names come nearest to that of a mask without one. ``stored`` is what the caller's
-    ``finish`` made of the label.
+    grid, ``drawn`` its summary. ``matched_by`` says how the scan was found, ``geometry`` how the
+    grids were related (``match``, ``drift``, ``flip``, ``crop``, ``resampled``). ``format`` is the
+    importer's name. ``rivals`` (hash and key) are the masks from which a rule chose this one, and
+    the results of other rules. ``unknown`` are values, class names or colours without a known
+    meaning: keys for a class map. ``class_name`` is the single class from the mask's file name;
+    ``named``: the file itself names its classes. ``nearest`` are the scans with the most similar
+    names, for an unmatched mask. ``stored`` is the result of the caller's ``finish`` for the label.
     """
 
     status: Status
@@ -63,12 +63,12 @@ class Verdict:
 
     @property
     def origin(self) -> str:
-        """Where the mask came from, as it is kept with the label."""
+        """The mask's origin, as stored with the label."""
         return self.source or str(self.file)
 
     @property
     def shown(self) -> str:
-        """A short name for people: the file, and the mask in it where there are many."""
+        """A short display name: the file, and the mask in it if there are many."""
         name = self.origin.rpartition("/")[2]
         return f"{name} [{self.key}]" if self.key else name
 

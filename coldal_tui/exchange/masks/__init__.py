@@ -1,1 +1,1 @@
-"""Masks as arrays and codes: rasterising, run lengths, overlaps, grids."""
+"""Masks as arrays and encodings: rasterising, run lengths, overlaps, grids."""

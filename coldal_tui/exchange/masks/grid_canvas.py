@@ -1,4 +1,4 @@
-"""Masks drawn straight onto a scan's grid: frames that name their slice, contours, nothing."""
+"""Draws masks directly on a scan's grid: frames with known slices, contours, empty masks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Window = tuple[slice, slice, slice]
 
 
 def grid_shape(target: ScanTarget) -> Triple:
-    """The scan's grid as ``(i, j, k)``: a 2-D scan is one slice of columns × rows."""
+    """The scan's grid as ``(i, j, k)``; a 2-D scan is one slice of columns × rows."""
     if len(target.shape) == 2:
         return target.shape[1], target.shape[0], 1
     return target.shape[0], target.shape[1], target.shape[2]
 
 
 class Canvas:
-    """Numbered drawings on a grid ``(i, j, k)``; what overlaps goes onto a further layer."""
+    """Numbered drawings on a grid ``(i, j, k)``; overlapping ones get a further layer."""
 
     def __init__(self, shape: tuple[int, int, int], largest: int) -> None:
-        """``largest`` is the largest number that is drawn."""
+        """``largest`` is the largest number to be drawn."""
         self._shape = shape
         self._dtype = np.dtype(np.uint8 if largest < 256 else np.uint16)
-        # Slices lie together in memory, for that is how they are drawn.
+        # Slices are contiguous in memory, since drawing is slice by slice.
         self.layers: list[NDArray[np.unsignedinteger]] = [np.zeros(shape, self._dtype, order="F")]
 
     def draw(self, window: Window, drawn: NDArray[np.bool_], number: int) -> None:
-        """Give ``number`` to the voxels of a window where ``drawn`` (of the window's shape)."""
+        """Set ``number`` in a window's voxels where ``drawn`` (of the window's shape) is True."""
         window, left = _cropped(window, drawn)
         for layer in self.layers:
             part = layer[window]
@@ -57,7 +57,7 @@ class Canvas:
 
 
 def _cropped(window: Window, drawn: NDArray[np.bool_]) -> tuple[Window, NDArray[np.bool_]]:
-    """The box in which anything is drawn: most of a slice is not."""
+    """The bounding box of the drawn pixels: most of a slice is empty."""
     cut = []
     for axis, place in enumerate(window):
         others = tuple(other for other in range(3) if other != axis)
@@ -75,7 +75,7 @@ def pixels_on(
     names: Mapping[int, str] | None,
     notes: tuple[str, ...] = (),
 ) -> MaskPixels:
-    """A canvas of the scan's grid as a mask that lies voxel for voxel on the scan."""
+    """A canvas on the scan's grid as a mask that fits the scan voxel for voxel."""
     flat = len(target.shape) == 2
     arrays = [layer[:, :, 0].T if flat else layer for layer in canvas.layers]
     return MaskPixels(

@@ -1,4 +1,4 @@
-"""What is drawn in a label: pixels per value, and a key that equal drawings share."""
+"""Summarises a label: pixels per value, and a key for finding equal labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Drawn:
 
     @classmethod
     def of(cls, label: NDArray[np.uint8], runs: Runs | None = None) -> Drawn:
-        """Look at a label once: it is mostly even areas, and few runs tell everything.
+        """Summarise a label from its runs, which are few in mostly uniform labels.
 
-        ``runs`` are the label's, where they are known.
+        ``runs`` are the label's runs if known.
         """
         whole = np.ascontiguousarray(label)
         if runs is None or runs.order != "C" or runs.shape != whole.shape:
@@ -38,10 +38,10 @@ class Drawn:
 
     @property
     def classes(self) -> int:
-        """How many pixels belong to a class."""
+        """Number of pixels that belong to a class."""
         return sum(n for v, n in self.pixels.items() if v not in (BACKGROUND, IGNORE_LABEL))
 
     @property
     def ignored(self) -> int:
-        """How many pixels are ignored."""
+        """Number of ignored pixels."""
         return self.pixels.get(IGNORE_LABEL, 0)

@@ -1,4 +1,4 @@
-"""Drawings that overlap, as one label: which class keeps a voxel that several claim."""
+"""Merges overlapping labels: decides which class keeps a voxel."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def merge_labels(
     priority: Sequence[str] = (),
     levels: Sequence[int] = (),
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """One label of several on the same grid, and notes on where they disagreed.
+    """Merge labels on the same grid to one, with notes on overlaps.
 
-    A voxel that several drawings claim goes to the class that comes last in the project's list:
-    a tumour keeps its place in the organ that was named before it. What is to be ignored stays
-    ignored. Where the file states an order, that decides first. The first label is written to.
+    An overlapping voxel gets the class that is last in the project's list: a tumour stays visible
+    in an organ listed before it. Ignored voxels stay ignored. If the file states an order, that
+    decides first. The first label is modified.
 
     Parameters
     ----------
     labels : one or more of equal shape, uint8: 0 background, 1..C classes, 255 ignore.
-    priority : classes that win over all others, the first one over the rest of them; they win
-        over the file's order, too.
-    levels : the place of each label in the file's order, ascending: higher ones lie on top.
+    priority : classes that win over all others, the first one first; they override the file's
+        order, too.
+    levels : the level of each label in the file's order, ascending: higher ones cover lower ones.
     """
     if not priority and len(set(levels)) > 1:
         return _stacked(list(labels), classes, levels)
@@ -52,7 +52,7 @@ def merge_labels(
 def _stacked(
     labels: Sequence[NDArray[np.uint8]], classes: Sequence[str], levels: Sequence[int]
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Labels of several levels: on each the later class wins, a higher level covers a lower."""
+    """Merge labels of several levels: later classes win on a level, higher levels on top."""
     merged, notes = labels[0], list[str]()
     covered: Counter[tuple[int, int]] = Counter()
     for level in sorted(set(levels)):
@@ -90,7 +90,7 @@ def _ranks(
 
 
 def _count_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Counter[tuple[int, int]]:
-    """How often each (winner, loser) occurs."""
+    """Number of voxels of each (winner, loser) pair."""
     joined = np.maximum(left, right).astype(np.int64) << 8 | np.minimum(left, right)
     pairs, counts = np.unique(joined, return_counts=True)
     return Counter(

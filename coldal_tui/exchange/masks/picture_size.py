@@ -1,4 +1,4 @@
-"""Whether a picture has a scan's size: pictures carry no geometry, so nothing else counts."""
+"""Checks a picture's size against a scan's: pictures carry no other geometry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from coldal_tui.exchange.candidate import MaskPixels, ScanTarget
 
 
 def check_picture_size(target: ScanTarget, rows: int, columns: int) -> None:
-    """Refuse a picture that is not exactly of the scan's size.
+    """Refuse a picture whose size differs from the scan's.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_picture_size(target: ScanTarget, rows: int, columns: int) -> None:
 
 
 def turned_back(pixels: MaskPixels, target: ScanTarget) -> MaskPixels:
-    """A picture that its tool showed turned, and that fits only so, in the scan's orientation."""
+    """Rotate a picture back if its tool showed it rotated and it fits the scan only that way."""
     shape = pixels.array.shape
     if pixels.turned % 180 != 90 or shape == target.shape or shape[::-1] != target.shape:
         return pixels

@@ -1,4 +1,4 @@
-"""Outlines as pixels, by the rules of the tools that drew them, and many drawings as one mask."""
+"""Rasterises outlines by the rules of their tools, and combines drawings to one mask."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from coldal_tui.exchange.name_meanings import NameMeanings
 from coldal_tui.imaging.labelfile import BACKGROUND
 
 MOST_POINTS = 250_000
-"""Points of one outline; nobody draws so many."""
+"""Maximum number of points of one outline."""
 
 MOST_LAYERS = 64
 _FAR = 1e6
 _REACH = 4
-"""A point so many times the picture's size away from it is no point of it."""
+"""Points further away than this many picture sizes are invalid."""
 
 _FINE = 5
-"""COCO follows an outline in fifths of a pixel."""
+"""COCO samples an outline at fifths of a pixel."""
 
 _BLOCK = 1 << 21
 _LONGEST = 1 << 26
-"""Fifths of a pixel along one outline."""
+"""Maximum length of one outline, in fifths of a pixel."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Pixels of a picture: ``drawn`` lies with its corner at ``row``, ``column``."""
+    """A part of a picture: the first pixel of ``drawn`` is at ``row``, ``column``."""
 
     drawn: NDArray[np.bool_]
     row: int = 0
@@ -46,7 +46,7 @@ class Patch:
 def read_points(values: Any, reach: float = _FAR) -> NDArray[np.float64]:
     """The points of an outline, ``(n, 2)`` of x and y.
 
-    ``values`` are pairs, or numbers with x and y in turn; none may lie beyond ``reach``.
+    ``values`` are pairs, or alternating x and y; none may exceed ``reach``.
 
     Raises
     ------
@@ -69,15 +69,15 @@ def read_points(values: Any, reach: float = _FAR) -> NDArray[np.float64]:
 
 
 def fill_polygon(points: NDArray[np.float64], rows: int, columns: int) -> Patch | None:
-    """The pixels inside an outline as COCO, CVAT and Label Studio's COCO export have them.
+    """The pixels inside an outline, by the rule of COCO, CVAT and Label Studio's COCO export.
 
-    The rule of the COCO API (``rleFrPoly``): the outline is followed in fifths of a pixel, and
-    crosses a column where it passes the middle of its pixels; a pixel is inside when its centre
-    is, by the even-odd rule. None where nothing is inside.
+    The rule of the COCO API (``rleFrPoly``): the outline is sampled at fifths of a pixel, and
+    crosses a column at the column's centre; a pixel is inside if its centre is, by the even-odd
+    rule. None if nothing is inside.
 
     Parameters
     ----------
-    points : ``(n, 2)`` of x and y, the picture's corner at (0, 0), closed by itself.
+    points : ``(n, 2)`` of x and y, with the picture's corner at (0, 0); closed automatically.
 
     Raises
     ------
@@ -104,13 +104,13 @@ def fill_polygon(points: NDArray[np.float64], rows: int, columns: int) -> Patch 
 def _crossings(
     scaled: NDArray[np.int64], rows: int, columns: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Columns that the outline crosses, and the rows that begin there."""
+    """Columns that the outline crosses, and the first row after each crossing."""
     start, end = scaled, np.roll(scaled, -1, axis=0)
     reach = np.abs(end - start)
     steps = reach.max(axis=1)
     if int(steps.sum()) > _LONGEST:
         raise _bad("an outline is longer than any that fits the picture")
-    # Always from the end with the smaller coordinate, so that both directions round alike.
+    # Start at the end with the smaller coordinate, so that both directions round equally.
     flat = reach[:, 0] >= reach[:, 1]
     major = np.where(flat, 0, 1)
     index = np.arange(len(start))
@@ -146,7 +146,7 @@ def fill_ellipse(
     rows: int,
     columns: int,
 ) -> Patch | None:
-    """Pixels whose centres lie in an ellipse, turned clockwise by ``angle`` degrees."""
+    """Pixels whose centres lie in an ellipse, rotated clockwise by ``angle`` degrees."""
     (x, y), (a, b) = read_points([centre]).tolist()[0], read_points([radii]).tolist()[0]
     if not math.isfinite(angle):
         raise _bad("an ellipse is turned by something that is no number")
@@ -166,10 +166,10 @@ def fill_ellipse(
 class Canvas:
     """Drawings of classes on one picture.
 
-    Drawings of one class are joined; where those of several overlap, all are kept, each in a
-    layer of its own: which one counts is decided by the project's classes, not by the order.
-    Only a drawing on a higher level than another (``on_level``) always covers it. A drawing of
-    background takes away what was drawn before it: that is how tools without holes make them.
+    Drawings of one class are joined; overlapping classes are kept in separate layers: the project's
+    class order decides later, not the drawing order. Only a drawing on a higher level
+    (``on_level``) always covers a lower one. A drawing of background erases earlier drawings: this
+    is how tools without holes make them.
     """
 
     rows: int
@@ -186,11 +186,11 @@ class Canvas:
 
     @classmethod
     def onto(cls, target: ScanTarget, rows: Any, columns: Any, turned: int = 0) -> Canvas:
-        """A canvas of the size that the file states, which has to be the scan's.
+        """A canvas of the size that the file states, which must be the scan's size.
 
-        A file that states none is drawn on the scan's; where the tool had ``turned`` the picture
-        by a right angle, the sides may be swapped. Asking before drawing bounds the memory by
-        the scan's size, whatever the file states.
+        If the file states none, the scan's size is used; if the tool had ``turned`` the picture by
+        a right angle, the sides may be swapped. Checking before drawing limits memory to the scan's
+        size.
 
         Raises
         ------
@@ -212,7 +212,7 @@ class Canvas:
         self.patch(name, fill_polygon(self.points(points), self.rows, self.columns))
 
     def outlines(self, name: str, paths: Sequence[Any]) -> None:
-        """Draw several outlines as one shape: what lies in two of them is a hole."""
+        """Draw several outlines as one shape: where two overlap is a hole."""
         found = [fill_polygon(self.points(path), self.rows, self.columns) for path in paths]
         patches = [one for one in found if one is not None]
         if len(patches) < 2:
@@ -229,7 +229,7 @@ class Canvas:
         self.patch(name, Patch(inside, top, left))
 
     def patch(self, name: str, patch: Patch | None) -> None:
-        """Draw pixels of a class; what lies outside the picture is cut off."""
+        """Draw pixels of a class; those outside the picture are cut off."""
         number = self._numbers.setdefault(name, len(self._numbers) + 1)
         if number > np.iinfo(np.uint16).max:
             raise _bad("it has more classes than a mask can hold")
@@ -248,13 +248,13 @@ class Canvas:
                 self._draw(number, drawn, region)
 
     def on_level(self, level: int) -> None:
-        """Go on drawing on this level of the file's order, which is none below the last one."""
+        """Continue drawing on this level of the file's order; levels never decrease."""
         if level != self._level and self._layers:
             self._lower()
         self._level = level
 
     def _lower(self) -> None:
-        """Put the highest level down onto the one below where nothing of the two overlaps."""
+        """Merge the highest level into the one below if they don't overlap."""
         levels = sorted({layer.level for layer in self._layers})
         if len(levels) < 2:
             return
@@ -281,7 +281,7 @@ class Canvas:
         self._layers.append(layer)
 
     def _take_away(self, drawn: NDArray[np.bool_], region: tuple[slice, slice]) -> None:
-        """Background over what was drawn before."""
+        """Erase earlier drawings with background."""
         names = {number: name for name, number in self._numbers.items()}
         for layer in self._layers:
             values, counts = np.unique(layer.array[region][drawn], return_counts=True)
@@ -291,7 +291,7 @@ class Canvas:
             layer.array[region][drawn] = 0
 
     def pixels(self, turned: int = 0) -> MaskPixels:
-        """The mask: class names as they were given, layers where drawings overlap."""
+        """The mask, with class names as given, and layers for overlapping drawings."""
         names = {number: name for name, number in self._numbers.items()}
         empty = _Layer(np.zeros((self.rows, self.columns), dtype=np.uint16), 0)
         first, *further = sorted(self._layers, key=lambda layer: layer.level) or [empty]

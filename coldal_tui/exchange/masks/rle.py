@@ -1,6 +1,6 @@
-"""Run-length codes of masks: COCO's two, CVAT's, and Label Studio's brush.
+"""Decodes run-length encodings of masks: COCO's two, CVAT's, and Label Studio's brush.
 
-Lengths come from files: every one is checked against the picture's size before memory is asked for.
+Lengths come from files: each is checked against the picture's size before memory is allocated.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from coldal_tui.errors import ImageError
 from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _MOST_DIGITS = 7
-"""Characters of one number in COCO's compressed code: more than any picture needs."""
+"""Maximum characters of one number in COCO's compressed code."""
 
 _COUNT_BITS, _WORD_BITS, _SIZE_BITS, _SIZES = 32, 5, 4, 4
 """Header of Label Studio's code: number of words, bits per word less 1, bits of four lengths."""
 
 
 def check_size(rows: Any, columns: Any) -> tuple[int, int]:
-    """A picture's size as a file states it.
+    """Check a picture's size as a file states it.
 
     Raises
     ------
-    ImageError : no whole numbers (``damaged``), or larger than is decoded (``too-large``).
+    ImageError : not whole numbers (``damaged``), or above the size limit (``too-large``).
     """
     try:
         size = int(rows), int(columns)
@@ -44,10 +44,9 @@ def check_size(rows: Any, columns: Any) -> tuple[int, int]:
 
 
 def decode_runs(counts: Any, rows: int, columns: int, *, by_column: bool) -> NDArray[np.bool_]:
-    """Runs of unset and set pixels in turn, unset first, as ``(rows, columns)``.
+    """Decode alternating runs of unset and set pixels, unset first, to ``(rows, columns)``.
 
-    COCO's uncompressed code goes down the columns (``by_column``), CVAT's along the rows of its
-    box.
+    COCO's uncompressed code is column by column (``by_column``), CVAT's row by row in its box.
 
     Raises
     ------
@@ -67,7 +66,7 @@ def decode_runs(counts: Any, rows: int, columns: int, *, by_column: bool) -> NDA
 
 
 def decode_coco(segmentation: Any) -> NDArray[np.bool_]:
-    """COCO's code ``{"size": [rows, columns], "counts": …}``, compressed (text) or not (a list).
+    """Decode COCO's ``{"size": [rows, columns], "counts": …}``, compressed (text) or not (a list).
 
     Returns (rows, columns) bool.
 
@@ -115,7 +114,7 @@ def unpack_coco(text: bytes) -> NDArray[np.int64]:
 
 
 def decode_cvat(text: str, rows: int, columns: int) -> NDArray[np.bool_]:
-    """CVAT's code: lengths with commas, along the rows of the mask's box, as ``(rows, columns)``.
+    """Decode CVAT's code (comma-separated, row by row in the mask's box) to ``(rows, columns)``.
 
     Raises
     ------

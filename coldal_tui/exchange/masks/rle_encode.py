@@ -12,7 +12,7 @@ _RUN_BITS = (3, 4, 8, 16)
 
 
 def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
-    """Lengths of runs of False and True in turn, False first (possibly 0).
+    """Lengths of alternating runs of False and True, False first (possibly 0).
 
     ``flat`` is of shape (pixels,).
     """
@@ -53,7 +53,7 @@ class CvatMask:
 
 
 def cvat_mask(mask: NDArray[np.bool_]) -> CvatMask:
-    """Row by row inside the bounding box, zeros first. ``mask`` has at least one pixel.
+    """Encode row by row inside the bounding box, zeros first. ``mask`` has at least one pixel.
 
     ``mask`` is (rows, columns).
 
@@ -73,7 +73,7 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def brush_rle(mask: NDArray[np.bool_]) -> list[int]:
-    """A mask as Label Studio's brush: RGBA pixels, 255 where drawn, packed into bytes.
+    """Encode a mask as Label Studio's brush: RGBA pixels, 255 where drawn, packed into bytes.
 
     ``mask`` is (rows, columns) bool.
 
@@ -101,7 +101,7 @@ def brush_rle(mask: NDArray[np.bool_]) -> list[int]:
 
 
 class _Bits:
-    """Bits one after the other, the highest of each number first."""
+    """A bit stream, most significant bit first."""
 
     def __init__(self) -> None:
         self._done = bytearray()
@@ -117,6 +117,6 @@ class _Bits:
         self._open &= (1 << self._length) - 1
 
     def bytes(self) -> list[int]:
-        """All bits as whole bytes, the last one filled up with zeros."""
+        """All bits as bytes, the last one padded with zeros."""
         rest = [self._open << (8 - self._length) & 0xFF] if self._length else []
         return [*self._done, *rest]

@@ -1,4 +1,4 @@
-"""A mask as runs of equal values: masks are mostly even areas, and a run costs as a pixel does."""
+"""Stores a mask as runs of equal values, since masks are mostly uniform areas."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PIXELS_PER_RUN = 8
-"""With shorter runs than this on average, a table look-up per pixel is as fast."""
+"""If runs are shorter than this on average, a table look-up per pixel is as fast."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs in memory order: which of ``values`` each one is, and its length."""
+    """Runs in memory order: the index into ``values`` and the length of each."""
 
     values: NDArray[Any]
     which: NDArray[np.intp]
@@ -26,7 +26,7 @@ class Runs:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Runs | None:
-        """The runs of an array; None where they are too short to be worth it."""
+        """The runs of an array; None if they are too short to be useful."""
         order: Literal["C", "F"] = "C"
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             order = "F"
@@ -43,7 +43,7 @@ class Runs:
         return cls(values, which, bounds[1:] - bounds[:-1], array.shape, order)
 
     def counts(self) -> dict[int, int]:
-        """The values that occur, in the order of ``values``, and how often."""
+        """The values that occur, in the order of ``values``, and their counts."""
         counts = np.bincount(self.which, weights=self.lengths, minlength=len(self.values))
         return dict(zip(self.values.tolist(), map(int, counts.tolist()), strict=True))
 
@@ -55,14 +55,14 @@ class Runs:
     def renamed(self, meanings: Sequence[int]) -> Runs | None:
         """The runs of the array that :meth:`replaced` makes.
 
-        None where two values become one, for neighbours have grown together then.
+        None if two values become equal, since neighbouring runs would merge.
         """
         if len(set(meanings)) != len(meanings):
             return None
         return replace(self, values=np.array(meanings, dtype=np.uint8))
 
     def key(self) -> bytes:
-        """Equal for equal arrays of numbers up to 255 that lie alike in memory."""
+        """A key, equal for equal arrays of values up to 255 with the same memory order."""
         made = hashlib.sha256(f"{self.order} {self.shape}".encode())
         made.update(self.values[self.which].astype(np.uint8).tobytes())
         made.update(self.lengths.tobytes())
@@ -70,7 +70,7 @@ class Runs:
 
 
 def _set_places(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """``np.flatnonzero`` for flags of which few are set: eight of them are looked at at once."""
+    """``np.flatnonzero`` for sparse flags: tests eight at once."""
     whole = flags.size // 8 * 8
     eights = flags[:whole].view(np.uint64)
     some = (eights != 0).nonzero()[0]
@@ -83,7 +83,7 @@ def _set_places(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _numbered(found: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The values that occur, ascending, and the place of each one found among them."""
+    """The distinct values, ascending, and each input's index among them."""
     if found.dtype != np.uint8:
         values, which = np.unique(found, return_inverse=True)
         return values, which

@@ -1,4 +1,4 @@
-"""Polygons as pixels: a pixel belongs to an outline when its centre lies inside (even-odd rule)."""
+"""Rasterises polygons: a pixel is inside if its centre is (even-odd rule)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ON_EDGE = 1e-3
-"""A centre nearer to an edge than this (in pixels) lies on it."""
+"""A centre closer to an edge than this (in pixels) counts as on it."""
 
 _BLOCK = 1 << 19
-"""Crossings of edges with rows that are looked at in one go: a ring may have a million points."""
+"""Number of edge-row crossings processed at once: a ring may have a million points."""
 
 _Edges = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -19,21 +19,20 @@ _Edges = tuple[NDArray[np.float64], NDArray[np.float64]]
 def fill_rings(
     rings: Sequence[NDArray[np.float64]], shape: tuple[int, int], *, edges_inside: bool = False
 ) -> NDArray[np.bool_]:
-    """The pixels inside closed rings; where rings lie in one another they cut holes (XOR).
+    """The pixels inside closed rings; nested rings are holes (XOR).
 
     Parameters
     ----------
-    rings : each ``(n, 2)`` of (x, y) in pixels, closed by itself; the centre of the pixel in
+    rings : each ``(n, 2)`` of (x, y) in pixels, closed automatically; the centre of the pixel in
         column c and row r lies at (c, r).
     shape : ``(columns, rows)`` of the result.
-    edges_inside : whether centres that lie on an outline belong to it, those on the outline of a
-        hole too. Else they belong to it at its left and top only, so that neighbours do not
-        overlap.
+    edges_inside : whether centres on an outline count as inside, also on the outline of a hole.
+        Otherwise only those on the left and top edges do, so that neighbours don't overlap.
     """
     columns, rows = shape
     starts, ends = _edges(rings)
     low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
-    # An edge owns the centres from its upper end on and not its lower end: rings have no gaps.
+    # An edge includes its upper end but not its lower end, so that rings have no gaps.
     first = np.clip(np.ceil(low), 0, rows).astype(np.intp)
     last = np.clip(np.ceil(high), 0, rows).astype(np.intp)
     toggles = np.zeros(rows * (columns + 1), dtype=np.int64)
@@ -59,7 +58,7 @@ def _at_rows(
     first: NDArray[np.intp],
     last: NDArray[np.intp],
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Row and x of every edge at its rows ``first`` to ``last``, not included; in blocks."""
+    """Yield row and x of every edge at its rows ``first`` to ``last`` (exclusive), in blocks."""
     counts = np.maximum(last - first, 0)
     block = np.cumsum(counts) // _BLOCK
     for part in np.split(np.arange(len(starts)), np.flatnonzero(np.diff(block)) + 1):

@@ -46,7 +46,9 @@ class Plane:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame. ``segment`` is 0 in a label map; ``sources`` are its source instances,
+    """One frame.
+
+    ``segment`` is 0 in a label map; ``sources`` are its source instances,
     ``source_frame`` the number of their single frame (from 1) if stated. ``aligned`` is False if
     its pixels are not those of its source.
     """

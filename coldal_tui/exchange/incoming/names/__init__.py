@@ -1,1 +1,1 @@
-"""What names say: of scans, of classes, and how people say that masks are named."""
+"""Interprets names: of scans, of classes, and the patterns of ``--match``."""

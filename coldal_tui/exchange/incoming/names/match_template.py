@@ -1,4 +1,4 @@
-"""``--match``: what a person says of how masks are named; a template, or a table of files."""
+"""``--match``: the user's description of mask names; a template or a table of files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Said:
-    """What a template reads in a mask's name.
+    """The fields that a template finds in a mask's name.
 
-    ``fields`` name the scan, the class and who drew it. ``part`` tells the files of one mask
-    apart (its class, and what ``*`` stands for), ``whole`` is the name without that; both are
-    empty where one file is one mask.
+    ``fields`` give the scan, the class and the author. ``part`` distinguishes the files of one mask
+    (its class, and the text of ``*``), ``whole`` is the name without it; both are empty if one file
+    is one mask.
     """
 
     fields: Mapping[str, str]
@@ -33,13 +33,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Template:
-    """How mask names are made of what scans are called, such as ``{stem}_1stHO``.
+    """A pattern of mask names made from scan names, such as ``{stem}_1stHO``.
 
     ``{stem}`` is the image's file name without its ending, ``{scan_id}`` the project's id,
     ``{patient}`` the patient's, ``{series_uid}`` a DICOM series', ``{folder}`` one of the image's
-    folders. ``{class}`` is the one class that a file shows, ``{annotator}`` who drew it, ``*`` any
+    folders. ``{class}`` is the single class in a file, ``{annotator}`` its author, ``*`` any
     text. With slashes the template covers the last folders too: ``{stem}/mask``. Files that differ
-    in ``{class}`` or ``*`` alone are parts of one mask.
+    only in ``{class}`` or ``*`` are parts of one mask.
     """
 
     text: str
@@ -53,7 +53,7 @@ class Template:
 
         Raises
         ------
-        UsageError : a field that is none, one that stands twice, or nothing that names the scan.
+        UsageError : an unknown or repeated field, or no field that identifies the scan.
         """
         fields = re.findall(r"\{([^{}]*)\}", text)
         known = all(field in _FIELDS for field in fields) and len(set(fields)) == len(fields)
@@ -80,12 +80,12 @@ class Template:
         return Template(whole, whole.count("/") + 1, re.compile(pattern), stars)
 
     def apply(self, name: str) -> Said | None:
-        """What the template reads in a mask's name; None where it does not fit."""
+        """Apply the template to a mask's name; None if it does not match."""
         every = PurePosixPath(same_name(name.replace("\\", "/"))).parts
         parts = every[-self.levels :]
         if len(parts) < self.levels:
             return None
-        # The template may name the ending or leave it out.
+        # The template may include the file ending or leave it out.
         for last in (file_stem(parts[-1]), parts[-1]):
             found = self.pattern.fullmatch("/".join((*parts[:-1], last)))
             if found:
@@ -106,7 +106,7 @@ class Template:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line of a table: the scan of a mask, its class and who drew it, where they are given."""
+    """One line of a table: a mask's scan, and its class and author if given."""
 
     scan_id: str
     class_name: str = ""
@@ -126,7 +126,7 @@ class Table:
 
         Raises
         ------
-        UsageError : it can't be read, lacks a column, or says two things of one mask.
+        UsageError : it can't be read, lacks a column, or contradicts itself about a mask.
         """
         remedy = "It is a CSV file with a first line mask,scan_id (and class, annotator)."
         try:
@@ -169,7 +169,7 @@ class Table:
         return Table(path, rows)
 
     def row(self, name: str) -> TableRow | None:
-        """The line of a mask: the longest ending of its path that the table lists."""
+        """The line for a mask: the listed path that is the longest suffix of its path."""
         parts = [part for part in same_name(name.replace("\\", "/")).split("/") if part]
         for first in range(len(parts)):
             tail = "/".join(parts[first:])
@@ -184,7 +184,7 @@ def _ending(name: str) -> str:
 
 
 def parse_match(text: str | None) -> Template | Table | None:
-    """What ``--match`` says: a path that ends with ``.csv`` is a table, all else a template."""
+    """Parse ``--match``: a path that ends with ``.csv`` is a table, all else a template."""
     if not text:
         return None
     if text.casefold().endswith(".csv") and "{" not in text:

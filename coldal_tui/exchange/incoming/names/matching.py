@@ -1,4 +1,4 @@
-"""Which scan a mask belongs to: by UID, our manifest, scan id, then file name; never by guess."""
+"""Matches masks to scans: by UID, manifest, scan id, then file name; never guesses."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from coldal_tui.exchange.slices import SliceStack
 _SHOWN = 4
 _TABLE, _TEMPLATE = "--match table", "--match"
 SAID = frozenset({_TABLE, _TEMPLATE, f"{_TEMPLATE} and folder"})
-"""How a scan was found where a person said how masks are named."""
+"""``matched_by`` of scans found with ``--match``."""
 SURE = SAID | {"UID", "manifest", "scan id in the file", "an earlier export"}
-"""How a scan was found without a reading of names."""
+"""``matched_by`` of scans found without interpreting names."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a file is of a mask that several files make up.
+    """The role of a file in a mask of several files.
 
     ``kind`` is why: ``class``, ``side``, ``number`` or ``star``. Parts of one mask have the same
-    ``whole``; ``name`` tells them apart. ``class_name`` is the one class that the file shows;
-    ``certain`` that a person said so, or that nothing else is in its name.
+    ``whole``; ``name`` distinguishes them. ``class_name`` is the single class in the file;
+    ``certain``: the user said so, or its name contains nothing else.
     """
 
     kind: str
@@ -52,10 +52,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Match:
-    """The scan a mask belongs to, how that is known, and who drew it where that is known.
+    """The scan of a mask, how it was matched, and the author if known.
 
-    ``slices`` is the stack that its picture was cut from, where it is a slice of a volume;
-    ``part`` is what the file is of a mask in several files.
+    ``slices`` is the slice stack of its picture, if it is a slice of a volume; ``part`` is its role
+    in a mask of several files.
     """
 
     scan_id: str
@@ -69,7 +69,7 @@ class Match:
 class NoMatch:
     """Why a mask has no scan: ``unmatched``, ``ambiguous``, ``other-image``, ``template``.
 
-    ``other-class``: it shows a class that the project does not have. ``nearest`` are scan ids.
+    ``other-class``: it shows a class the project lacks. ``nearest`` are similar scan ids.
     """
 
     code: str
@@ -79,7 +79,7 @@ class NoMatch:
 
 
 class Matcher:
-    """Matches masks to scans. Build once per import; almost every look-up is a dictionary's."""
+    """Matches masks to scans. Build once per import; almost every look-up uses a dictionary."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Matcher:
         self._handed_out = handed_out
 
     def target(self, scan_id: str) -> ScanTarget:
-        """The scan of a match."""
+        """The target scan of a match."""
         return self._targets[scan_id]
 
     def match(self, candidate: Candidate, manifest: Manifest | None = None) -> Match | NoMatch:
@@ -125,7 +125,7 @@ class Matcher:
         )
 
     def _by_uid(self, uids: Sequence[str]) -> Match | NoMatch | None:
-        """The scan that all known UIDs have: several scans may share a series, not an instance."""
+        """The scan that has all known UIDs: scans may share a series, but not an instance."""
         if not uids:
             return None
         table = self._uid_table()
@@ -138,7 +138,7 @@ class Matcher:
         return _ambiguous("its UIDs", found, "Export the mask of one series at a time.")
 
     def _uid_table(self) -> dict[str, tuple[str, ...]]:
-        """Scans by UID; made when the first mask with UIDs comes, for a CT has one per slice."""
+        """Scans by UID; built for the first mask with UIDs, since a CT has one UID per slice."""
         if self._uids is None:
             table: dict[str, tuple[str, ...]] = {}
             for target in self._targets.values():
@@ -149,7 +149,7 @@ class Matcher:
         return self._uids
 
     def _unless_foreign(self, found: Match | NoMatch, uids: Sequence[str]) -> Match | NoMatch:
-        """A mask that names its series never goes to another one because of a file name."""
+        """Refuse a match by name if the mask's UIDs differ; scans without UIDs are accepted."""
         if not uids:
             return found
         if isinstance(found, Match) and not self._targets[found.scan_id].uids:
@@ -199,7 +199,7 @@ class Matcher:
         return found
 
     def _class_said(self, name: str, said: Said) -> Part | None:
-        """The class in what a template leaves of a name: ``{stem}/spleen`` shows the spleen."""
+        """The class in the fixed text of a template: ``{stem}/spleen`` shows the spleen."""
         stem, above = same_name(file_stem(name)), name.replace("\\", "/").rpartition("/")[0]
         known = {same_name(value) for value in said.fields.values()}
         class_name = None if stem in known else self._classes.named(stem)
@@ -216,7 +216,7 @@ class Matcher:
     def _by_fields(
         self, fields: Mapping[str, str], name: str, manifest: Manifest | None
     ) -> Match | NoMatch:
-        """The scan that everything said of it fits."""
+        """The scan that fits all template fields."""
         key = fields.get("stem") or fields.get("scan_id")
         if key is not None:
             cut = self._cut(key, manifest)
@@ -234,7 +234,7 @@ class Matcher:
         return self._choose(Found(scans, _TEMPLATE), shown, name)
 
     def _cut(self, key: str, manifest: Manifest | None) -> Match | None:
-        """The volume of which a picture of this name is a slice."""
+        """The volume whose slice has this picture name."""
         if manifest is not None and manifest.slice_for(key):
             found = self._by_manifest(key, manifest)
         else:
@@ -242,7 +242,7 @@ class Matcher:
         return found if isinstance(found, Match) and found.slices is not None else None
 
     def _fitting(self, field: str, value: str) -> set[str]:
-        """The scans of which a field of a template may say this."""
+        """The scans that fit this value of a template field."""
         if field == "scan_id":
             return {value} & self._targets.keys()
         if field == "patient":
@@ -272,13 +272,13 @@ class Matcher:
         return Match(scan_id, "manifest", entry.assignee, manifest.slice_for(stem))
 
     def _exported_as(self, name: str, manifest: Manifest) -> str | None:
-        """The scan that a manifest calls ``name``; its pseudonym is among the scan's names."""
+        """The scan called ``name`` in a manifest; pseudonyms are among a scan's names."""
         if not manifest.deidentified:
             return name if name in self._targets else None
         return self._names.only(name)
 
     def _by_earlier_export(self, stem: str) -> Match | NoMatch | None:
-        """The volume of a slice that came back without the folder that it went out in."""
+        """The volume of a slice that came back without its export folder, by earlier manifests."""
         stacks = [
             (manifest, stack)
             for manifest in self._handed_out
@@ -298,7 +298,7 @@ class Matcher:
         found = self._by_manifest(stem, manifest)
         if not isinstance(found, Match):
             return found
-        # Handed to several people, it may be any of theirs.
+        # It was given to several people, so the author is unknown.
         people = {entry.assignee for one, _ in stacks if (entry := one.entry_for(stem))}
         author = found.author if len(people) == 1 else None
         return replace(found, how="an earlier export", author=author)
@@ -319,7 +319,7 @@ class Matcher:
         return self._nothing(f"file name {stem!r}", stem, *folders(candidate.name)[:2])
 
     def _readings(self, stem: str, name: str) -> Iterator[tuple[Found, Part | None]]:
-        """Scans by ever looser readings of a name; the first that finds any decides."""
+        """Scans by increasingly loose interpretations of a name; the first result decides."""
         above = name.replace("\\", "/").rpartition("/")[0]
         for found in self._names.plain(stem):
             yield found, self._part_of_folder(above, stem) or self._first_of_many(above, stem)
@@ -342,7 +342,7 @@ class Matcher:
         yield self._names.loose(stem, name), self._part_of_folder(above, stem)
 
     def _by_class_word(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
-        """``case_liver``, and ``case/liver``: a file for each class."""
+        """One file per class: ``case_liver`` or ``case/liver``."""
         for rest, class_name in self._classes.ending(stem):
             part = Part("class", f"{above}/{rest}", class_name, class_name)
             for found in (*self._names.plain(rest), self._names.series_folder(rest)):
@@ -353,7 +353,7 @@ class Matcher:
             yield self._names.by_folders(above), part
 
     def _by_side(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
-        """``case_left`` and ``case_right``: a file for each side."""
+        """One file per side: ``case_left`` and ``case_right``."""
         side = sided(stem) or sided(SUFFIX.sub("", stem))
         if side is not None:
             part = self._side(f"{above}/{side[0]}", side[1], side[1])
@@ -362,7 +362,7 @@ class Matcher:
                     yield found, part
 
     def _part_of_folder(self, above: str, stem: str) -> Part | None:
-        """What the folder says: ``liver/case.nii.gz``, ``leftMask/case.png``."""
+        """The part given by the folder: ``liver/case.nii.gz``, ``leftMask/case.png``."""
         parent, _, folder = above.rpartition("/")
         if not folder:
             return None
@@ -373,14 +373,14 @@ class Matcher:
         return self._side(f"{parent}/*/{stem}", side, folder) if side is not None else None
 
     def _side(self, whole: str, side: str, name: str) -> Part | None:
-        """A side of one mask; where classes name sides, the class of this one."""
+        """The part for a side; if class names contain sides, the class of this side."""
         has_sides, class_name = self._classes.of_side(side)
         if not has_sides:
             return Part("side", whole, name)
         return Part("class", whole, name, class_name) if class_name is not None else None
 
     def _first_of_many(self, above: str, stem: str) -> Part | None:
-        """``case_mask`` beside which ``case_mask_1`` may lie."""
+        """The part for ``case_mask``, next to which there may be ``case_mask_1``."""
         with_number = numbered(f"{stem}_1")
         return Part("number", f"{above}/{stem}", "") if with_number is not None else None
 
@@ -399,7 +399,7 @@ class Matcher:
         )
 
     def _by_folder(self, found: set[str], name: str) -> str | None:
-        """The one scan whose image lies in folders of the same names, innermost first."""
+        """The only scan whose image is in folders of the same names, innermost first."""
         mine = folders(name)
         depth: Mapping[str, int] = {
             scan_id: max(

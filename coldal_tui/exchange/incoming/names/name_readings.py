@@ -1,4 +1,4 @@
-"""How people name masks: words for masks and images, sides, numbers, classes, cases, BIDS."""
+"""Parses mask names: words for masks and images, sides, numbers, classes, BIDS entities."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MASK_WORDS = _words(
     "annotation annotations annotated gt groundtruth manual manual1 manual2 dseg aseg roi rois "
     "probseg contour contours delineation delineations structure structures prediction pred"
 )
-"""Words that say "this is a mask" and nothing of which scan it is of."""
+"""Words that mark a mask but don't identify its scan."""
 
 IMAGE_WORDS = _words(
     "image images img imgs imaging im volume volumes vol scan scans picture frame training train "
     "test testing val validation orig original ct cta cect mr mri pet us cxr xr xray t1 t1w t1ce "
     "t1c t1gd t1n t2 t2w t2f flair dwi adc bold pd pdw"
 )
-"""Words that say what kind of image it is, and nothing of whose."""
+"""Words for kinds of images that don't identify the patient."""
 
 FOLDER_WORDS = _words(
     "anat func dicom dicoms dcm nifti nii series study studies final data dataset files output "
@@ -67,7 +67,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is left of a name without words for masks and images: ``key``; and those words."""
+    """A name without its words for masks and images (``key``), and those words."""
 
     key: tuple[str, ...]
     kind: frozenset[str]
@@ -87,48 +87,48 @@ def without_derived(stem: str) -> str:
 
 
 def bids_label(stem: str) -> str | None:
-    """What BIDS' ``label-`` entity names: ``sub-01_label-lesion_roi`` shows the lesion."""
+    """The value of BIDS' ``label-`` entity: ``sub-01_label-lesion_roi`` shows the lesion."""
     found = _LABEL.search(stem)
     return found[1] if found else None
 
 
 def numbered(stem: str) -> tuple[str, str] | None:
-    """``case_mask_2`` as ``case_mask`` and ``2``; None for any other name."""
+    """Split ``case_mask_2`` into ``case_mask`` and ``2``; None for other names."""
     found = _NUMBERED.fullmatch(stem)
     return (found["base"], str(int(found["number"]))) if found else None
 
 
 def sided(stem: str) -> tuple[str, str] | None:
-    """``case_left`` as ``case`` and ``left``; None for any other name."""
+    """Split ``case_left`` into ``case`` and ``left``; None for other names."""
     found = _SIDE.fullmatch(stem)
     return (found["base"], found["side"].lower()) if found else None
 
 
 def side_of(folder: str) -> str | None:
-    """``left`` or ``right`` where a folder's name says one of them."""
+    """``left`` or ``right`` if a folder's name contains one of them."""
     found = [word for word in words_of(folder) if word in _SIDES]
     return found[0] if len(found) == 1 else None
 
 
 def of_series(stem: str) -> tuple[str, str] | None:
-    """Folder and series number of a name that dcm2niix gives by default."""
+    """Folder and series number in a default name of dcm2niix."""
     found = _DCM2NIIX.fullmatch(stem)
     return (found["folder"], found["series"]) if found else None
 
 
 def is_general(name: str) -> bool:
-    """Whether a name says nothing of which scan: ``segmentation``, ``masks``, ``anat``."""
+    """Whether a name does not identify a scan: ``segmentation``, ``masks``, ``anat``."""
     known = MASK_WORDS | IMAGE_WORDS | FOLDER_WORDS
     return all(word in known for word in words_of(name))
 
 
 class ClassWords:
-    """The project's classes by the words that name them in files and folders."""
+    """Finds the project's classes by words in file and folder names."""
 
     def __init__(
         self, classes: Sequence[str] = (), said: Mapping[int | str, int | str] | None = None
     ) -> None:
-        """``said`` is what a person says of names: ``{"tumor": "lesion"}`` or a class number."""
+        """``said`` is the user's class map of names: ``{"tumor": "lesion"}`` or a class number."""
         self._classes = tuple(classes)
         self._known: dict[tuple[str, ...], str] = {}
         for name in classes:
@@ -152,7 +152,7 @@ class ClassWords:
         return bool(self._known)
 
     def named(self, name: str) -> str | None:
-        """The class that a name is, words for masks left out: ``lungMask`` is the lung."""
+        """The class that a name states, apart from words for masks: ``lungMask`` is the lung."""
         words = words_of(name)
         exact = self._known.get(words)
         if exact is not None:
@@ -160,7 +160,7 @@ class ClassWords:
         return self._known.get(tuple(word for word in words if word not in MASK_WORDS))
 
     def ending(self, stem: str) -> Iterable[tuple[str, str]]:
-        """The rest of a name and the class at its end or beginning, the longest class first."""
+        """The class at the end or beginning of a name (longest first), and the rest."""
         low = stem.casefold()
         for words, name in sorted(self._known.items(), key=lambda one: -len("".join(one[0]))):
             word = r"[\s_.-]*".join(re.escape(one) for one in words)
@@ -173,7 +173,7 @@ class ClassWords:
                     break
 
     def of_side(self, side: str) -> tuple[bool, str | None]:
-        """Whether classes name sides at all, and the one class of this side."""
+        """Whether class names contain sides, and the only class of this side."""
         sides = [name for name in self._classes if any(w in _SIDES for w in words_of(name))]
         mine = [name for name in sides if side in words_of(name)]
         return bool(sides), mine[0] if len(mine) == 1 else None

@@ -1,4 +1,4 @@
-"""Files of classes that a project does not have, beside those of classes that it has."""
+"""Finds files of classes that the project lacks, among files of its own classes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _SEPARATORS = " _.-"
 
 
 class OtherClasses:
-    """Learns how files name their class, and finds those that name one nobody asked for.
+    """Learns where files name their class, and finds files that name an unknown one.
 
-    Where ``s1/liver.nii.gz`` is the liver of a scan, ``s1/aorta.nii.gz`` is no mask without a
-    scan; where ``liver/s1.png`` is, ``aorta/s1.png`` is no label map.
+    If ``s1/liver.nii.gz`` is the liver of a scan, ``s1/aorta.nii.gz`` is another class, not a mask
+    without a scan; with ``liver/s1.png``, ``aorta/s1.png`` is no label map.
     """
 
     def __init__(self, source: Path) -> None:
-        """``source`` is what is imported: folders above it tell nothing."""
+        """``source`` is the imported path; folders above it are ignored."""
         self._source = source
         self._folders: set[Path] = set()
         self._stems: dict[Path, set[str]] = {}
         self._above: set[Path] = set()
 
     def learn(self, file: Path, part: Part | None) -> None:
-        """Remember where a file that shows one class has its class in its name."""
+        """Record where a file with a single class has its class in its name."""
         if part is None or part.kind != "class" or part.class_name is None:
             return
         if "/*/" in part.whole:
@@ -41,7 +41,7 @@ class OtherClasses:
             self._stems.setdefault(file.parent, set()).add(rest)
 
     def unmatched(self, file: Path) -> str | None:
-        """Why a file without a scan is left out, or None."""
+        """The reason to skip an unmatched file, or None."""
         stem = file_stem(file.name)
         rests = self._stems.get(file.parent, set())
         if any(stem.startswith(rest) and stem[len(rest) :][:1] in _SEPARATORS for rest in rests):
@@ -51,7 +51,7 @@ class OtherClasses:
         return None
 
     def matched(self, file: Path, part: Part | None) -> str | None:
-        """Why a file of a scan is left out: its folder names another class; or None."""
+        """The reason to skip a matched file (its folder names another class), or None."""
         folder = file.parent
         if part is not None and part.kind == "class":
             return None

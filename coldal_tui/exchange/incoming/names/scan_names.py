@@ -1,4 +1,4 @@
-"""What the project's scans are called, and the ever looser readings under which they are found."""
+"""Indexes scans by name, and looks them up by increasingly loose interpretations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHANNEL = re.compile(r"_\d{4}$")
 _NEAREST = 3
 _LIKENESS = 0.55
 _COMPARED = 2_000
-"""Scans among which the nearest name is looked for: each comparison takes microseconds."""
+"""Maximum number of scans compared for the nearest name, to limit the time."""
 _MOST_SEARCHES = 500
 
 Key = TypeVar("Key")
@@ -35,14 +35,14 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Found:
-    """The scans that a reading of a name leads to, and which reading that was."""
+    """The scans found for a name, and how the name was interpreted."""
 
     scans: set[str]
     how: str
 
 
 class ScanNames:
-    """Scans by name. Built once per import; look-ups are those of dictionaries."""
+    """Scans by name. Built once per import; look-ups use dictionaries."""
 
     def __init__(self, targets: Iterable[ScanTarget]) -> None:
         self._ids: set[str] = set()
@@ -78,7 +78,7 @@ class ScanNames:
             _put(self._patients, same_name(target.patient).casefold(), scan_id)
 
     def _add_path(self, target: ScanTarget, name: str, stem: str) -> None:
-        """A scan by its folders, and by what is left of its name without general words."""
+        """Index a scan by its folders, and by its name without general words."""
         scan_id, above = target.scan_id, folders(name)
         series = len(target.files) > 1
         reading = Reading.of(stem)
@@ -96,18 +96,18 @@ class ScanNames:
         self._spelt.setdefault(scan_id, stem if not series else scan_id)
 
     def of_file(self, name: str) -> set[str]:
-        """Scans whose image file is called so, ending and all."""
+        """Scans with this image file name, including the ending."""
         return self._files.get(name, set())
 
     def of_patient(self, patient: str) -> set[str]:
         return self._patients.get(same_name(patient).casefold(), set())
 
     def in_folder(self, folder: str) -> set[str]:
-        """Scans that lie below a folder of this name."""
+        """Scans below a folder of this name."""
         return self._folders.get(same_name(folder).casefold(), set())
 
     def of_stem(self, value: str) -> set[str]:
-        """Scans of which a person may say that ``{stem}`` is this."""
+        """Scans that match this value of ``{stem}``."""
         for found in (
             self._stems.get(value, set()),
             self._aliases.get(value, set()),
@@ -119,12 +119,12 @@ class ScanNames:
         return set()
 
     def only(self, name: str) -> str | None:
-        """The one scan that has this name."""
+        """The only scan with this name."""
         found = self._stems.get(same_name(name), set())
         return next(iter(found)) if len(found) == 1 else None
 
     def plain(self, stem: str) -> Iterator[Found]:
-        """By the whole name: as it is, or without a word for masks at its end."""
+        """Find by the whole name: unchanged, or without a final word for masks."""
         exact = {stem} & self._ids
         how = "scan id" if exact else "file name"
         yield Found(exact | self._stems.get(stem, set()), how)
@@ -141,11 +141,11 @@ class ScanNames:
             yield Found(self._folded.get(short.casefold(), set()), how)
 
     def series_in(self, stem: str) -> list[str]:
-        """UIDs that stand in a name."""
+        """UIDs in a name."""
         return UID.findall(stem)
 
     def series_folder(self, stem: str) -> Found:
-        """By the folder of a series, or of an image with a general name, or by the patient."""
+        """Find by the folder of a series, of an image with a general name, or by the patient."""
         for name in dict.fromkeys((stem, SUFFIX.sub("", stem))):
             found = self._named_folders.get(name.casefold(), set())
             if found:
@@ -160,7 +160,7 @@ class ScanNames:
         return Found(set(), "")
 
     def by_folders(self, above: str) -> Found:
-        """By the folders that a mask with a general name lies in, innermost first."""
+        """Find by the folders of a mask with a general name, innermost first."""
         for folder in folders(f"{above}/x"):
             if is_general(folder):
                 continue
@@ -174,11 +174,11 @@ class ScanNames:
         return Found(set(), "")
 
     def loose(self, stem: str, name: str) -> Found:
-        """By what is left of a name without words for masks and images.
+        """Find by the name without words for masks and images.
 
         ``segmentation-1`` is the mask of ``volume-1``, ``21_manual1`` of ``21_training``,
-        ``sub-01_dseg`` of ``sub-01_T1w``, and ``case_1/segmentation`` of ``case_1/imaging``. A
-        word for images that stands in the mask's name must stand in the image's, too.
+        ``sub-01_dseg`` of ``sub-01_T1w``, and ``case_1/segmentation`` of ``case_1/imaging``. A word
+        for images in the mask's name must be in the image's name, too.
         """
         short = without_derived(stem)
         for one in dict.fromkeys((stem, short)):
@@ -197,7 +197,7 @@ class ScanNames:
         return {scan_id for scan_id in found if reading.kind <= self._kinds[scan_id]}
 
     def nearest(self, *names: str) -> tuple[str, ...]:
-        """The scans whose names are most like one of these; none where all differ much."""
+        """The scans whose names are most similar to one of these; empty if all differ much."""
         self._searches += 1
         if self._searches > _MOST_SEARCHES:
             return ()
@@ -221,7 +221,7 @@ class ScanNames:
         return tuple(scan_id for _, scan_id in sorted(scored)[:_NEAREST])
 
     def first(self) -> list[str]:
-        """A few scans, to show how they are called."""
+        """A few scans, as examples of their names."""
         return sorted(self._ids)[:_NEAREST]
 
 

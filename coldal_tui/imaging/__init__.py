@@ -1,1 +1,1 @@
-"""Pixels and geometry: indexing, readers, grids. Knows no project."""
+"""Pixels and geometry: indexing, readers, grids. Independent of projects."""

@@ -1,4 +1,4 @@
-"""Small affine arithmetic shared by the readers: LPS to RAS, spacing, checks."""
+"""Affine helpers shared by the readers: LPS to RAS, spacing, checks."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ def plausible_spacing(values: Sequence[float]) -> tuple[float, ...] | None:
 
 
 def _tidy(value: float) -> float:
-    """Without the noise of single precision: 0.7000000001 is 0.7."""
+    """Remove the rounding noise of single precision: 0.7000000001 becomes 0.7."""
     return float(f"{value:.7g}")

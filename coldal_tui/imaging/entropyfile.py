@@ -1,4 +1,4 @@
-"""Entropy maps on disk: how unsure a run is about each pixel of a scan, as PNG or NIfTI."""
+"""Reads and writes entropy maps (a run's uncertainty per pixel) as PNG or NIfTI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.files import atomic_write
 
 STEP = 5
-"""Entropy is kept in steps of 5/255 (0.02): finer ones cost disk and show nothing more."""
+"""Entropy is stored in steps of 5/255 (0.02): finer steps need space and show no more."""
 
 
 def entropy_suffix(dimensions: int) -> str:
@@ -43,7 +43,7 @@ def write_entropy(path: Path, entropy: NDArray[np.uint8], affine: ArrayLike | No
 
 
 def read_entropy(path: Path) -> NDArray[np.uint8]:
-    """What ``write_entropy`` wrote: uint8, 0 to 255 for 0 to 1, on the scan's grid.
+    """Read what ``write_entropy`` wrote: uint8, 0 to 255 for 0 to 1, on the scan's grid.
 
     Returns (rows, columns) or (i, j, k).
 

@@ -1,8 +1,8 @@
-"""How the grid of a mask lies on the grid of its scan: compare, reorient, paste, resample.
+"""Relates a mask's grid to its scan's grid: compare, reorient, paste, resample.
 
 A grid is a shape ``(i, j, k)`` and a 4×4 affine from voxel indices to millimetres. Both grids are
-compared through the positions of the mask's corner voxels, expressed in voxels of the scan, so
-that one tolerance means the same for every spacing and obliquity.
+compared through the positions of the mask's corner voxels, expressed in voxels of the scan, so that
+a tolerance has the same meaning for every spacing and obliquity.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _AXES = "ijk"
 
 @dataclass(frozen=True)
 class GridMatch:
-    """How a mask's grid lies on a scan's grid.
+    """The relation of a mask's grid to a scan's grid.
 
     ``axes[a]`` is the mask axis that runs along scan axis ``a`` and ``flips[a]`` whether it runs
     backwards; after that reorientation, mask voxel ``r`` lies at scan voxel
     ``start[a] + step[a] * r[a]``. ``step`` is 1 except for ``resampled``. ``error`` is the largest
-    distance of a corner from where it should be, in voxels of the scan. ``reason`` says, for
-    ``other``, what is wrong.
+    distance of a corner from its expected position, in voxels of the scan. ``reason`` states the
+    mismatch for ``other``.
     """
 
     kind: Kind
@@ -71,7 +71,7 @@ def corner_error(shape: Triple, affine_a: ArrayLike, affine_b: ArrayLike) -> flo
 def compare(
     scan_shape: Triple, scan_affine: ArrayLike, mask_shape: Triple, mask_affine: ArrayLike
 ) -> GridMatch:
-    """Say how the mask's grid lies on the scan's.
+    """Determine how the mask's grid relates to the scan's.
 
     ``match`` (corners within 0.01 voxel), ``drift`` (0.1), ``flip`` (one of the 48 signed axis
     permutations within 0.1), ``crop`` (same lattice within 0.1, other extent), ``resampled``
@@ -96,7 +96,7 @@ def compare(
 
 
 def reoriented_shape(mask_shape: Triple, match: GridMatch) -> Triple:
-    """The mask's shape with its axes in scan order."""
+    """The mask's shape in scan axis order."""
     a, b, c = (mask_shape[axis] for axis in match.axes)
     return a, b, c
 
@@ -111,7 +111,7 @@ def reorient(array: NDArray[np.generic], match: GridMatch) -> NDArray[np.generic
 
 
 def paste(array: NDArray[np.generic], match: GridMatch, shape: Triple) -> NDArray[np.generic]:
-    """The mask on the scan's grid, by whole voxels; 0 where the mask has none.
+    """Paste the mask on the scan's grid by whole voxels; 0 outside the mask.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def paste(array: NDArray[np.generic], match: GridMatch, shape: Triple) -> NDArra
 def clip(
     array: NDArray[Any], match: GridMatch, shape: Triple
 ) -> tuple[NDArray[Any], tuple[slice, slice, slice]]:
-    """The part of a mask that lies on the scan, in scan order, and where it lies there.
+    """The part of a mask inside the scan, in scan axis order, and its position.
 
     The mask is (i, j, k); so is the part.
 
@@ -158,7 +158,7 @@ def clip(
 def resample_nearest(
     array: NDArray[np.generic], match: GridMatch, shape: Triple
 ) -> NDArray[np.generic]:
-    """The mask on the scan's grid by nearest neighbour.
+    """Resample the mask to the scan's grid by nearest neighbour.
 
     Parameters
     ----------
@@ -169,14 +169,14 @@ def resample_nearest(
     aligned = reorient(array, match)
     picks = []
     for start, step, size, room in zip(match.start, match.step, aligned.shape, shape, strict=True):
-        # Rounded first: the single precision of headers must not decide how ties fall.
+        # Round first, so that single-precision noise in headers does not decide ties.
         position = np.round((np.arange(room) - start) / step, 3)
         picks.append(np.clip(np.floor(position + 0.5).astype(int), 0, size - 1))
     return aligned[np.ix_(*picks)]
 
 
 def has_default_position(affine: ArrayLike) -> bool:
-    """Whether the affine is what a writer puts when nobody told it where the voxels lie.
+    """Whether the affine is a writer's default, used when the position was unknown.
 
     Origin 0 and unrotated axes of 1 mm, in RAS (nibabel with ``np.eye(4)``) or in LPS (ITK).
     """
@@ -210,9 +210,9 @@ def _is_usable(affine: ArrayLike) -> bool:
 
 
 def _assign_axes(linear: NDArray[np.float64], mask_shape: Triple) -> Triple | None:
-    """For each scan axis the mask axis that runs along it; None if two claim one axis.
+    """For each scan axis the parallel mask axis; None if two match one axis.
 
-    A mask axis of one voxel has no direction of its own and takes what is left.
+    A mask axis of one voxel has no direction and gets the remaining axis.
     """
     scan_axis_of: dict[int, int] = {}
     for axis in sorted(range(3), key=lambda a: mask_shape[a] == 1):
@@ -231,7 +231,7 @@ def _assign_axes(linear: NDArray[np.float64], mask_shape: Triple) -> Triple | No
 def _place(
     relative: NDArray[np.float64], mask_shape: Triple, *, unit_step: bool
 ) -> tuple[GridMatch, NDArray[np.float64]] | None:
-    """The axis-aligned placement next to ``relative``, and its residual at the corners (8, 3)."""
+    """The axis-aligned placement closest to ``relative``, and its corner residuals (8, 3)."""
     axes = _assign_axes(relative[:3, :3], mask_shape)
     if axes is None:
         return None
@@ -298,7 +298,7 @@ def _name_lattice(match: GridMatch, scan_shape: Triple, mask_shape: Triple) -> G
 
 
 def _same_extent(match: GridMatch, scan_shape: Triple, mask_shape: Triple) -> bool:
-    """Same box to within one voxel of the coarser grid on every face, another number of voxels."""
+    """Whether boxes agree within one voxel of the coarser grid, with other voxel counts."""
     shape = reoriented_shape(mask_shape, match)
     if shape == scan_shape:
         return False

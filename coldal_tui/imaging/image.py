@@ -1,4 +1,4 @@
-"""The scan as data: where its bytes lie, what its header says, its pixels on its grid."""
+"""Data types of a scan: file references, header, identity and pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    # Light processes know scans without ever touching a pixel.
+    # Light processes use scans without pixels, so they don't import numpy.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -17,11 +17,11 @@ Affine = tuple[tuple[float, float, float, float], ...]
 
 
 STORED_DTYPE = "stored_dtype"
-"""Key of a header's ``meta``: the type of the pixels that are no padding; padding is NaN."""
+"""Key of a header's ``meta``: the type of pixels without padding; padding is NaN."""
 
 
 class ScanRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the pixels of one scan lie.
+    """The files with the pixels of one scan.
 
     ``kind`` is one of ``raster``, ``nifti``, ``dicom``, ``nrrd``, ``metaimage``.
     ``files`` are absolute paths; more than one for a DICOM series (sorted by position), and for
@@ -33,12 +33,12 @@ class ScanRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScanHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a header tells without decoding pixels.
+    """The facts in a header, without decoded pixels.
 
     ``shape`` is the grid: ``(rows, columns)`` for a 2-D scan, ``(i, j, k)`` for a volume, in the
     file's own axis order (i is the fastest axis of NIfTI, NRRD and MetaImage; for a DICOM series
     i runs along a row, j down a column, k along the slice normal).
-    ``spacing`` has one entry per grid axis in mm, or is None where the file knows none.
+    ``spacing`` has one entry per grid axis in mm, or is None if the file states none.
     ``affine`` maps (i, j, k, 1) to RAS mm; None for images without world coordinates.
     For a 2-D scan with an affine, i is the column and j the row (the file's own order).
     """
@@ -54,10 +54,10 @@ class ScanHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScanUids(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The DICOM identity of a scan, by which SEG and RTSTRUCT objects name it.
+    """The DICOM UIDs of a scan, by which SEG and RTSTRUCT objects refer to it.
 
     ``instances`` are the SOP instance UIDs in slice order: k = 0, 1, … of a stack, one for a
-    picture or a multi-frame object. "" stands for what a file does not state.
+    picture or a multi-frame object. "" means that the file does not state it.
     """
 
     series: str = ""

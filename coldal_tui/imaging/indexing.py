@@ -1,4 +1,4 @@
-"""Finds the scans in a folder: every file becomes part of a scan or is listed with the reason.
+"""Finds the scans in a folder: every file is part of a scan or is listed with a reason.
 
 Only headers and a quick hash are read. A file whose size and modification time are known from
 an earlier index is not opened again.
@@ -40,7 +40,7 @@ _NOT_IMAGES = ("not-an-image", "no-pixels", "segmentation", "unknown-format")
 
 
 class FileStamp(msgspec.Struct, frozen=True):
-    """A file as it was when it was read: path relative to the root, bytes, mtime, quick hash."""
+    """State of a file when it was read: path relative to the root, bytes, mtime, quick hash."""
 
     rel_path: str
     size: int
@@ -53,7 +53,7 @@ class FoundScan(msgspec.Struct, frozen=True):
 
     ``rel_path`` is the first of its files by name; ``files`` includes the voxel file of a
     header/data pair; ``size`` is their sum in bytes. ``quick_hash`` is the file's, or for
-    several files the BLAKE2b of their sorted quick hashes. ``uids`` only of DICOM scans.
+    several files the BLAKE2b of their sorted quick hashes. ``uids`` are set only for DICOM scans.
     """
 
     ref: ScanRef
@@ -67,7 +67,7 @@ class FoundScan(msgspec.Struct, frozen=True):
 
 
 class FileProblem(msgspec.Struct, frozen=True):
-    """A file that is in no scan, and why."""
+    """A file that belongs to no scan, and the reason."""
 
     rel_path: str
     code: str
@@ -76,11 +76,11 @@ class FileProblem(msgspec.Struct, frozen=True):
 
 
 class KnownFile(msgspec.Struct, frozen=True):
-    """What was learnt about one file; hand it back as ``known`` and it is not read again.
+    """Facts about one file; pass them as ``known``, and the file is not read again.
 
     Exactly one of ``header`` (a scan in one file), ``dicom`` (an image of a series) and
     ``problem`` is set. ``companions`` are data files (relative paths) that ``header`` needs, with
-    their sizes and mtimes in ``companion_stats``. ``pixel_hash`` is filled where it was asked for.
+    their sizes and mtimes in ``companion_stats``. ``pixel_hash`` is set if it was needed.
     """
 
     stamp: FileStamp
@@ -94,7 +94,7 @@ class KnownFile(msgspec.Struct, frozen=True):
 
 
 class IndexResult(msgspec.Struct, frozen=True):
-    """Scans and problems in order of path; ``known`` for the next index; files read just now."""
+    """Scans and problems in path order, ``known`` for the next index, and the files read now."""
 
     scans: tuple[FoundScan, ...]
     problems: tuple[FileProblem, ...]
@@ -112,12 +112,12 @@ def index_folder(
     progress: Progress | None = None,
     workers: int = 4,
 ) -> IndexResult:
-    """All scans under ``root``. A bad file never stops it.
+    """Index all scans under ``root``; a bad file never stops it.
 
     ``include`` and ``exclude`` are glob patterns: without a slash they match any folder or file
-    name on the way, with one the path relative to ``root`` or a folder of it. Hidden files and
-    a project's own folders are passed over. ``walk`` is what ``found_files`` found by them, where
-    the caller has walked already. ``workers`` threads read headers; the result does
+    name in the path, with one the path relative to ``root`` or a parent folder of it. Hidden files
+    and a project's own folders are skipped. ``walk`` is the result of ``found_files`` with these
+    patterns, if the caller has it already. ``workers`` threads read headers; the result does
     not depend on their number. ``progress`` gets (done, total, path).
     """
     root = Path(root).absolute()
@@ -158,10 +158,9 @@ def quick_hash(path: Path, size: int) -> str:
 
 
 def is_as_indexed(ref: ScanRef, digest: str) -> bool:
-    """Whether a scan's files still have the quick hash that the index gave it.
+    """Whether a scan's files still have the quick hash from the index.
 
-    True where that can't be told: of scans whose voxels lie beside their header, and of a
-    ``digest`` that is none.
+    True if unknown: for scans with a detached header, and for an invalid ``digest``.
     """
     paired = ref.kind in ("nrrd", "metaimage") or (
         ref.kind == "nifti" and not all(f.lower().endswith((".nii", ".nii.gz")) for f in ref.files)
@@ -173,7 +172,7 @@ def is_as_indexed(ref: ScanRef, digest: str) -> bool:
 
 
 def joined_digest(hashes: Sequence[str], *, ordered: bool = False) -> str:
-    """The quick hash of a scan of several files (of one: the file's own); sorted by default."""
+    """The quick hash of a scan from its files' hashes (of one: its own); sorted by default."""
     if len(hashes) == 1:
         return hashes[0]
     joined = "\n".join(hashes if ordered else sorted(hashes))
@@ -181,10 +180,10 @@ def joined_digest(hashes: Sequence[str], *, ordered: bool = False) -> str:
 
 
 def find_duplicates(scans: Sequence[FoundScan]) -> dict[int, int]:
-    """Exact duplicates: index of each copy → index of the first scan with the same bytes.
+    """Find exact duplicates: index of each copy → index of the first scan with the same bytes.
 
-    Only scans with equal quick hashes are read and compared by SHA-256. A scan whose files
-    can't be read any more is nobody's duplicate.
+    Only scans with equal quick hashes are read and compared by SHA-256. A scan whose files can't be
+    read any more is no duplicate.
     """
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for number, scan in enumerate(scans):
@@ -214,7 +213,7 @@ def _unchanged(old: KnownFile, stat: FileFacts, files: Mapping[str, FileFacts]) 
     if (old.stamp.size, old.stamp.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
         return False
     if old.problem is not None and old.problem.code in ("missing", "no-permission"):
-        return False  # may have been mended without a change to this file
+        return False  # may have been repaired without a change to this file
     for path, stats in zip(old.companions, old.companion_stats, strict=True):
         now = files.get(path)
         if now is None or (now.st_size, now.st_mtime_ns) != stats:
@@ -223,7 +222,7 @@ def _unchanged(old: KnownFile, stat: FileFacts, files: Mapping[str, FileFacts]) 
 
 
 def _examined(root: Path, rel_path: str, files: Mapping[str, FileFacts]) -> KnownFile:
-    """What one file is. Whatever goes wrong with it becomes its problem."""
+    """Examine one file; any error becomes its problem."""
     stat = files[rel_path]
     stamp = FileStamp(rel_path, stat.st_size, stat.st_mtime_ns, "")
     path = root / rel_path
@@ -333,7 +332,7 @@ def _scan(
 
 
 def _uids(objects: Sequence[DicomObject | None]) -> ScanUids | None:
-    """The identity of a DICOM scan from its files in slice order."""
+    """The UIDs of a DICOM scan from its files in slice order."""
     found = [one for one in objects if one is not None]
     if not found:
         return None
@@ -346,7 +345,7 @@ _DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff")
 
 
 def _name(root: Path, files: Sequence[str], dicom: DicomObject | None) -> str:
-    """The file's stem; for a stack its folder and series number; never a header's text."""
+    """A scan's name: the file's stem, or a stack's folder and series number; no header texts."""
     path = Path(files[0])
     folder = path.parent.name or root.name
     if dicom is not None and dicom.stackable and not (dicom.capture and len(files) == 1):
@@ -360,7 +359,7 @@ def _name(root: Path, files: Sequence[str], dicom: DicomObject | None) -> str:
 
 
 def _pixel_hash(path: Path) -> str:
-    """Digest of decoded pixels, whatever their transfer syntax."""
+    """Digest of decoded pixels, independent of the transfer syntax."""
     _, frames = decoded_frames(path)
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{frames.shape} {frames.dtype.str}".encode())

@@ -1,4 +1,4 @@
-"""Maps stored intensities to [0, 1]: one stated rule per kind of image."""
+"""Maps stored intensities to [0, 1] with one named rule per kind of image."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FOREGROUND = "foreground-percentile-0.5-99.5"
 CT_WINDOW = "ct-window"
 
 HU_AIR = -900.0
-"""Data of no known modality are taken for Hounsfield units where their minimum is at most this."""
+"""Data of unknown modality count as Hounsfield units if their minimum is at most this."""
 HU_OFFSET = 1024.0
-"""What is added to Hounsfield units where a file can't or doesn't hold negative values."""
+"""Offset added to Hounsfield units in files without negative values."""
 _HU_RANGE = (-4096.0, 32767.0)
 _HU_BONE = 100.0
 _OFFSET_TISSUE = 600.0
 """Soft tissue lies near 1,064 in CT stored with the offset, and near 40 in masked CT without."""
 _UNSAID = (None, "", "OT")
-"""Modalities of files that say nothing of their intensities."""
+"""Modalities that don't define the meaning of intensities."""
 _SAMPLES = 2_000_000
 _FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
 
@@ -34,10 +34,10 @@ _FILMS = ("US", "XA", "RF", "ES", "OP", "XC", "GM", "IVUS", "SC", "OT")
 def rule_for(array: NDArray[Any], modality: str | None = None) -> str:
     """The rule that ``to_unit`` applies to ``array`` (``grid + (channels,)``).
 
-    ``ct-window`` for CT, and for what looks like it where no modality is known, as in NIfTI (see
-    ``looks_like_hu``); ``picture-full-range`` for 8-bit pictures, colour and films;
+    ``ct-window`` for CT, and for data that look like CT if the modality is unknown, as in NIfTI
+    (see ``looks_like_hu``); ``picture-full-range`` for 8-bit pictures, colour and films;
     ``foreground-percentile-0.5-99.5`` for MR, PT, NM and every other volume;
-    ``percentile-0.5-99.5`` for what is left (16-bit pictures, CR, DX, MG).
+    ``percentile-0.5-99.5`` for all others (16-bit pictures, CR, DX, MG).
     """
     volume = array.ndim == 4
     if modality == "CT" and array.dtype.kind != "b":
@@ -55,12 +55,11 @@ def rule_for(array: NDArray[Any], modality: str | None = None) -> str:
 
 
 def looks_like_hu(array: NDArray[Any]) -> bool:
-    """Whether one channel of numbers reads like Hounsfield units.
+    """Whether the values of one channel look like Hounsfield units.
 
-    Its least value is air or the padding outside it (from -4096 to -900) and its largest is more
-    than soft tissue (from 100 to 32767); the type is signed. Of the files without a modality
-    hardly anything else goes that far below zero; what does is shown right by naming a window
-    or a rule.
+    The minimum must be air or padding (from -4096 to -900), the maximum above soft tissue (from 100
+    to 32767), and the type signed. Other data without a modality rarely have such negative values;
+    for those, set a window or a rule.
     """
     if array.shape[-1] != 1 or array.dtype.kind not in "if" or not array.size:
         return False
@@ -74,22 +73,22 @@ def looks_like_hu(array: NDArray[Any]) -> bool:
 
 
 def rule_of(array: NDArray[Any], modality: str | None, how: IntensityChoice) -> str:
-    """The rule of the first channel of ``array`` under a project's choice (``rule_for``)."""
+    """The rule (``rule_for``) of the first channel of ``array``, with the project's choice."""
     return rule_for(array[..., _part(array, how, 0)], _meant(array, modality, how.modality[0]))
 
 
 def limits_of(
     array: NDArray[Any], modality: str | None, how: IntensityChoice
 ) -> tuple[tuple[float, float], ...]:
-    """``limits`` of ``array`` (``grid + (channels,)``) under a project's choice.
+    """``limits`` of ``array`` (``grid + (channels,)``), with the project's choice.
 
-    The choice's modality counts where the file states none (``modality`` None, or OT). Of files
-    then taken for CT, values may be Hounsfield units plus 1,024 (``hu_offset``): the window moves
-    along.
+    The choice's modality applies if the file states none (``modality`` None, or OT). Files that are
+    then treated as CT may hold Hounsfield units plus 1,024 (``hu_offset``): the window is shifted,
+    too.
 
     Raises
     ------
-    ImageError : the choice names a modality for each of another number of channels.
+    ImageError : the choice lists modalities for a different number of channels.
     """
     channels = int(array.shape[-1])
     if len(how.modality) not in (1, channels):
@@ -120,7 +119,7 @@ def _part(array: NDArray[Any], how: IntensityChoice, channel: int) -> slice:
 
 
 def _meant(array: NDArray[Any], modality: str | None, name: str) -> str | None:
-    """The modality that decides: the file's own, else the project's."""
+    """The modality to use: the file's own, else the project's."""
     if modality not in _UNSAID or name == AUTO:
         return modality
     meant = MODALITIES[name]
@@ -131,8 +130,8 @@ def _meant(array: NDArray[Any], modality: str | None, name: str) -> str | None:
 def hu_offset(array: NDArray[Any]) -> float:
     """1,024 where ``array`` holds Hounsfield units plus 1,024, else 0.
 
-    They do where no value is below 0 and a tenth of those above 0 are above 600: soft tissue is
-    then stored near 1,064. In CT whose outside is masked with 0, soft tissue is near 40.
+    This holds if no value is below 0 and a tenth of those above 0 exceed 600: soft tissue is then
+    stored near 1,064. In CT masked with 0 outside, soft tissue is near 40.
     """
     values = _sampled(array)
     if not values.size or float(values.min()) < 0:
@@ -142,8 +141,7 @@ def hu_offset(array: NDArray[Any]) -> float:
 
 
 def reads_like_hu(array: NDArray[Any]) -> bool:
-    """``looks_like_hu`` that single odd voxels (metal, padding) don't change: for a data set's
-    decision, not for a file's."""
+    """``looks_like_hu``, robust to single outliers (metal, padding): for data sets, not files."""
     if array.shape[-1] != 1 or array.dtype.kind not in "if":
         return False
     values = _sampled(array)
@@ -183,7 +181,7 @@ def limits(
     window: tuple[float, float] = SOFT_TISSUE,
     rule: str | None = None,
 ) -> tuple[tuple[float, float], ...]:
-    """What becomes 0 and what becomes 1, one pair per channel.
+    """The intensities that become 0 and 1, one pair per channel.
 
     - ``picture-full-range``: 0 and the type's largest value.
     - ``ct-window``: level ∓ half the width.
@@ -192,8 +190,8 @@ def limits(
       is the background of MR and of masked volumes; each channel by itself, colour (pictures and
       8-bit volumes of three channels) shares.
 
-    Percentiles of more than 2 million values are taken from an even subset of them. Where the
-    percentiles coincide, minimum and maximum take their place.
+    Percentiles of more than 2 million values are taken from an even subset of them. If both
+    percentiles are equal, minimum and maximum are used.
     """
     channels = int(array.shape[-1])
     rule = rule or rule_for(array, modality)

@@ -1,4 +1,4 @@
-"""What a project decided about the intensities of its images. Imports no numpy."""
+"""A project's settings for image intensities. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODALITIES: dict[str, str | None] = {
 }
 """Words of ``[images] modality`` → the DICOM modality that they stand for.
 
-``auto`` judges each file by itself; ``other`` is none of them, and never Hounsfield units.
+``auto`` decides per file; ``other`` is no modality, and never Hounsfield units.
 """
 
 DEFAULT_WINDOW = "soft-tissue"
@@ -27,8 +27,8 @@ DEFAULT_WINDOW = "soft-tissue"
 class IntensityChoice(msgspec.Struct, frozen=True, omit_defaults=True):
     """One rule for embedding, training, scoring and the screen.
 
-    ``modality`` holds one of ``MODALITIES`` for all channels, or one for each; it counts for
-    files that state none (everything but DICOM). ``window`` is the name of a CT window.
+    ``modality`` holds one of ``MODALITIES`` for all channels, or one for each; it applies to files
+    that state none (all but DICOM). ``window`` is the name of a CT window.
     """
 
     modality: tuple[str, ...] = (AUTO,)
@@ -36,14 +36,14 @@ class IntensityChoice(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def width_and_level(self) -> tuple[float, float]:
-        """Of the CT window, in Hounsfield units."""
+        """Width and level of the CT window, in Hounsfield units."""
         return WINDOWS[self.window]
 
     @property
     def words(self) -> str:
-        """``ct, window lung``."""
+        """The choice in words, such as ``ct, window lung``."""
         return f"{' + '.join(self.modality)}, window {self.window}"
 
 
 BY_FILE = IntensityChoice()
-"""Nothing was decided: each file by itself, CT by the soft-tissue window."""
+"""The default: decide per file; CT with the soft-tissue window."""

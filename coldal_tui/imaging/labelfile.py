@@ -1,4 +1,4 @@
-"""Labels on disk: an accepted mask on its scan's own grid, as PNG or NIfTI, and back."""
+"""Reads and writes labels (accepted masks on their scan's grid) as PNG or NIfTI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from coldal_tui.imaging.image import label_suffix as label_suffix
 
 BACKGROUND = 0
 IGNORE_LABEL = 255
-"""Pixels that nobody could label: they leave loss, metrics and entropy alike."""
+"""Value of pixels that could not be labelled: excluded from loss, metrics and entropy."""
 MAX_CLASSES = IGNORE_LABEL - 1
 
 _FLAT = b"label 2-D"
@@ -30,7 +30,7 @@ _NIFTI1_LARGEST_AXIS = 32767
 _HEADER_BYTES = 348
 _PNG_FILTER_UP = 2
 _PACKING = 1
-"""ISA-L's level: labels pack about as small as at zlib's default, in a tenth of the time."""
+"""ISA-L's level: labels get about as small as with zlib's default, in a tenth of the time."""
 _GZIP = 31
 _SMALL = 1 << 22
 _scratch = threading.local()
@@ -46,7 +46,7 @@ def write_label(path: Path, array: NDArray[np.uint8], affine: ArrayLike | None) 
 
 
 def encode_label(path: Path, array: NDArray[np.uint8], affine: ArrayLike | None) -> bytes:
-    """The bytes of a label file: the same label always gives the same bytes.
+    """Encode a label file; the same label always gives the same bytes.
 
     Parameters
     ----------
@@ -101,17 +101,17 @@ def read_label(path: Path) -> NDArray[np.uint8]:
 
 
 def _png_bytes(array: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey PNG (ISO 15948), each line as its difference from the one above.
+    """Encode an 8-bit grey PNG (ISO 15948), each row as its difference from the row above.
 
-    Labels are even areas: written so, they pack well at the fastest level, many times faster than
-    a general writer that tries every filter.
+    Labels are uniform areas, so this compresses well at the fastest level, many times faster than a
+    general writer that tries every filter.
     """
     from isal import isal_zlib
 
     rows, columns = array.shape
     lines = getattr(_scratch, "lines", None)
     if lines is None or lines.shape != (rows, columns + 1):
-        # Labels are mostly of one size: fresh memory would take as long as packing them does.
+        # Labels mostly have one size, and new memory would take as long as compressing them.
         lines = np.empty((rows, columns + 1), dtype=np.uint8)
         _scratch.lines = lines if lines.size <= _SMALL else None
     lines[:, 0] = _PNG_FILTER_UP

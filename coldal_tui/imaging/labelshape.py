@@ -1,4 +1,4 @@
-"""What a label's shape tells by itself: specks, holes, forgotten slices, a cut at the border."""
+"""Finds likely errors in a label's shape: specks, holes, missing slices, cut at the border."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coldal_tui.imaging.labelfile import BACKGROUND
 
 _SMALL_PIXELS = {1: 3, 2: 9, 3: 27}
-"""3 pixels along each axis: what a slip of the hand leaves."""
+"""3 pixels along each axis: the size of an accidental mark."""
 _SMALL_SHARE = 0.001
 _BORDER_SHARE = 0.05
 
@@ -21,9 +21,9 @@ class ClassShape:
     """Findings of one class. Sizes are in pixels, or voxels of a volume.
 
     ``specks``: islands of fewer than ``small_size`` pixels beside at least one that is larger.
-    ``holes``: background of fewer than ``small_size`` pixels that the class encloses; another
-    class or pixels to ignore inside are none.
-    ``gaps``: slices with nothing, between slices with the class (volumes only).
+    ``holes``: background regions of fewer than ``small_size`` pixels enclosed by the class; regions
+    with another class or ignored pixels don't count.
+    ``gaps``: slices without the class between slices with it (volumes only).
     ``border``: share of the class's outline that lies on the image's border.
     """
 
@@ -34,20 +34,20 @@ class ClassShape:
 
     @property
     def cut(self) -> bool:
-        """Whether a long stretch of the outline is the image's border: more than 5 % of it."""
+        """Whether more than 5 % of the outline lies on the image's border."""
         return self.border > _BORDER_SHARE
 
 
 def small_size(pixels: int, dimensions: int) -> float:
-    """Below how many pixels a part is small: 9 (27 voxels) or 0.1 % of the class if that's more."""
+    """Parts below this size are small: 9 pixels (27 voxels), or 0.1 % of the class if more."""
     return max(_SMALL_PIXELS[dimensions], _SMALL_SHARE * pixels)
 
 
 def slice_axis(shape: Sequence[int], spacing: Sequence[float] | None) -> int | None:
-    """The axis that slices of a volume lie along; None where there are none.
+    """The slice axis of a volume; None if there is none.
 
-    That with the coarsest spacing, the last of several; the shortest one where no spacing is
-    known.
+    It has the coarsest spacing (the last of several), or the fewest voxels if the spacing is
+    unknown.
     """
     if len(shape) != 3 or min(shape) == 1:
         return None
@@ -63,7 +63,7 @@ def class_shapes(label: NDArray[np.uint8], classes: int, axis: int | None) -> di
     Parameters
     ----------
     label : ``(rows, columns)`` or ``(i, j, k)``; a volume of one slice counts as a picture.
-    axis : what :func:`slice_axis` says of it.
+    axis : the result of :func:`slice_axis`.
     """
     from scipy import ndimage
 
@@ -78,7 +78,7 @@ def class_shapes(label: NDArray[np.uint8], classes: int, axis: int | None) -> di
 def _class_shape(
     label: NDArray[np.uint8], number: int, box: tuple[slice, ...], axis: int | None
 ) -> ClassShape:
-    """All is found inside the class's box: a hole can't reach beyond it, nor can an island."""
+    """Findings of one class, searched in its bounding box: holes and islands can't exceed it."""
     crop = label[box]
     mask = crop == number
     gaps = 0
@@ -104,13 +104,13 @@ def _class_shape(
 
 
 def _specks(mask: NDArray[np.bool_], small: float) -> int:
-    """Islands that touch at a corner are one."""
+    """Count specks; islands that touch at a corner are one."""
     sizes = np.bincount(_parts(mask, corners=True).ravel())[1:]
     return int(np.count_nonzero(sizes < small)) if np.any(sizes >= small) else 0
 
 
 def _holes(mask: NDArray[np.bool_], crop: NDArray[np.uint8], small: float) -> int:
-    """What reaches a side of the box is open; what holds another class is no hole."""
+    """Count holes: small background parts without contact to the box's sides or other classes."""
     parts = _parts(~mask, corners=False)
     sizes = np.bincount(parts.ravel())
     closed = sizes < small
@@ -132,7 +132,7 @@ def _parts(mask: NDArray[np.bool_], *, corners: bool) -> NDArray[np.int32]:
 
 
 def _border_share(mask: NDArray[np.bool_], sides: Sequence[tuple[bool, bool]]) -> float:
-    """``sides``: whether the first and the last layer along each axis are the image's border."""
+    """Share of the outline on the border; ``sides``: which box sides are the image's border."""
     if not any(any(ends) for ends in sides):
         return 0.0
     from scipy import ndimage

@@ -1,4 +1,4 @@
-"""Words for how a picture lies in the patient: the plane's name, letters at its edges."""
+"""Names a picture's anatomical plane, and the letters at its edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.picture import SliceView, world_axes
 
 PLANES = ("sagittal", "coronal", "axial")
-"""What a slice across left-right, front-back and head-foot is called."""
+"""Names of slices across left-right, front-back and head-foot."""
 
 _POSITIVE, _NEGATIVE = "RAS", "LPI"
 
@@ -27,14 +27,14 @@ class EdgeLetters:
 
 
 def plane_names(header: ScanHeader) -> tuple[str, ...]:
-    """What a slice across each grid axis of a volume is called; ``across i`` without an affine."""
+    """Names of slices across each grid axis of a volume; ``across i`` without an affine."""
     if header.affine is None:
         return "across i", "across j", "across k"
     return tuple(PLANES[world] for world in world_axes(header.affine))
 
 
 def edge_letters(header: ScanHeader, view: SliceView | None = None) -> EdgeLetters:
-    """The letters of a slice as ``view`` turns it; of a 2-D scan (no ``view``) as it is stored."""
+    """The letters of a slice as oriented by ``view``; of a 2-D scan (no ``view``) as stored."""
     if header.affine is None:
         return EdgeLetters()
     matrix = np.asarray(header.affine, dtype=float)

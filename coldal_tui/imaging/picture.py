@@ -1,4 +1,4 @@
-"""A viewable 8-bit picture of a scan, or of one slice of a volume, and the way back."""
+"""Makes an 8-bit picture of a scan or slice for display, and restores the grid order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from coldal_tui.imaging.intensity import SOFT_TISSUE, limits, scaled
 
 @dataclass(frozen=True)
 class SliceView:
-    """How a slice of a volume is turned for display.
+    """The display orientation of a slice of a volume.
 
     ``axis`` is the grid axis that is cut. ``row_axis`` and ``column_axis`` are the grid axes that
-    run down and across; ``flip_rows`` and ``flip_columns`` whether they run backwards.
+    run down and across; ``flip_rows`` and ``flip_columns`` whether they are reversed.
     """
 
     axis: int
@@ -35,7 +35,7 @@ class SliceView:
         return self._flipped(plane)
 
     def restored(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """A displayed ``(rows, columns, …)`` back in the order of the two grid axes left."""
+        """Convert a displayed ``(rows, columns, …)`` to the order of the two grid axes left."""
         plane = self._flipped(picture)
         return plane.swapaxes(0, 1) if self.row_axis > self.column_axis else plane
 
@@ -57,7 +57,7 @@ def slice_view(header: ScanHeader, axis: int = 2) -> SliceView:
         return SliceView(axis, row_axis=others[1], column_axis=others[0])
     matrix = np.asarray(header.affine)[:3, :3]
     worlds = world_axes(header.affine)
-    # Across: left-right before front-back before head-foot.
+    # Order of preference across: left-right, front-back, head-foot.
     across, down = sorted(others, key=lambda a: worlds[a])
     return SliceView(
         axis,

@@ -1,4 +1,4 @@
-"""Reads any scan: picks the reader of its kind, and checks that pixels match the header."""
+"""Reads any scan: selects its reader, and checks that pixels match the header."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_header(ref: ScanRef) -> ScanHeader:
 
 
 def joined_header(headers: Sequence[ScanHeader], files: Sequence[str]) -> ScanHeader:
-    """The header of one scan whose channels lie in several files, in their order.
+    """The header of one scan whose channels are in several files, in order.
 
     Raises
     ------
@@ -85,8 +85,10 @@ def read_scan(ref: ScanRef) -> ScanImage:
 
 
 def read_to_hand_out(ref: ScanRef) -> ScanImage:
-    """As ``read_scan``, for files that other programs read: padding is the least value, not NaN,
-    and whole numbers stay whole. Raises ImageError."""
+    """As ``read_scan``, for export: padding is the minimum, not NaN.
+
+    Whole numbers stay whole. Raises ImageError.
+    """
     image = read_scan(ref)
     kind = image.header.meta.get(STORED_DTYPE)
     if kind is None:

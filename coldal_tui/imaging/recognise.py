@@ -1,4 +1,4 @@
-"""Tells from a file's first bytes what it is, whatever its name says."""
+"""Recognises a file's type from its first bytes, independent of its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCAN_KINDS = ("raster", "nifti", "dicom", "nrrd", "metaimage")
 
 @dataclass(frozen=True)
 class Recognised:
-    """``kind`` is one of ``SCAN_KINDS``, or None with the ``code`` and ``reason`` why not."""
+    """The result: ``kind`` from ``SCAN_KINDS``, or None with ``code`` and ``reason``."""
 
     kind: str | None
     code: str = ""
@@ -45,7 +45,7 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
 
 
 def recognise(path: Path, head: bytes) -> Recognised:
-    """What ``path`` is, from its first ``HEAD_BYTES`` bytes (fewer if it is shorter)."""
+    """Recognise ``path`` from its first ``HEAD_BYTES`` bytes (fewer if it is shorter)."""
     if not head:
         return Recognised(None, "empty", "the file is empty (0 bytes)")
     if head[:2] == b"\x1f\x8b":

@@ -16,7 +16,7 @@ _PROJECT_FILE = "coldal.toml"
 
 
 class FileFacts(NamedTuple):
-    """What tells whether a file has changed; a fifth of the memory of a whole stat."""
+    """The facts that show a change of a file; a fifth of the memory of a full stat."""
 
     st_size: int
     st_mtime_ns: int

@@ -1,4 +1,4 @@
-"""What a DICOM dataset says of its frames and pixel values, before any of them is decoded."""
+"""Reads a DICOM dataset's attributes of frames and pixel values, without decoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coldal_tui.imaging.dicom.frames import frame_item
 
 @cache
 def quiet_pydicom() -> Any:
-    """pydicom without warnings: they would garble the screen, and errors are raised anyway."""
+    """Silence pydicom's warnings: they would disturb the screen, and errors are raised anyway."""
     import pydicom
     from pydicom import config
 
@@ -26,7 +26,7 @@ def quiet_pydicom() -> Any:
 
 
 def transfer_syntax(dataset: Any) -> Any:
-    """The transfer syntax UID; of a file without meta header, from how its elements were read."""
+    """The transfer syntax UID; without a meta header, from how the elements were read."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
@@ -39,7 +39,7 @@ def transfer_syntax(dataset: Any) -> Any:
 
 
 def frames_of(dataset: Any) -> int:
-    """Number of frames; 1 where the attribute is absent or empty."""
+    """Number of frames; 1 if the attribute is absent or empty."""
     try:
         return max(int(dataset.get("NumberOfFrames") or 1), 1)
     except (TypeError, ValueError):
@@ -62,8 +62,7 @@ def output_dtype(dataset: Any) -> np.dtype[Any]:
 
     The stored type without rescale; int16 or int32 for slope 1 and a whole intercept; float32
     (float64 for 32-bit values) for any other slope; the table's type for a modality LUT; uint8
-    for palettes. float32 (float64 for 32-bit values) where padding becomes not-a-number
-    (``has_gaps``).
+    for palettes. float32 (float64 for 32-bit values) if padding becomes NaN (``has_gaps``).
     """
     if has_gaps(dataset):
         return np.dtype(np.float64 if _stored_dtype(dataset).itemsize > 2 else np.float32)
@@ -71,7 +70,7 @@ def output_dtype(dataset: Any) -> np.dtype[Any]:
 
 
 def measured_dtype(dataset: Any) -> np.dtype[Any]:
-    """``output_dtype`` of the pixels that are no padding."""
+    """``output_dtype`` of the pixels without padding."""
     if "DoubleFloatPixelData" in dataset:
         return np.dtype(np.float64)
     if "FloatPixelData" in dataset or not dataset.get("BitsAllocated"):
@@ -97,10 +96,10 @@ def measured_dtype(dataset: Any) -> np.dtype[Any]:
 
 
 def padding_range(dataset: Any) -> tuple[int, int] | None:
-    """Least and largest stored value of pixels that pad the picture (PS3.3 C.7.5.1.1.2).
+    """Least and largest stored value of padding pixels (PS3.3 C.7.5.1.1.2).
 
-    None where no padding is stated, and for colour. A value that its writer gave the wrong sign
-    is brought into the stored type.
+    None if no padding is stated, and for colour. A value with a wrong sign is converted to the
+    stored type.
     """
     value = _whole(dataset.get("PixelPaddingValue"))
     if value is None or channels_of(dataset) != 1 or not dataset.get("BitsAllocated"):
@@ -111,9 +110,9 @@ def padding_range(dataset: Any) -> tuple[int, int] | None:
 
 
 def has_gaps(dataset: Any) -> bool:
-    """Whether padded pixels are decoded as not-a-number: no measurement, for every reader.
+    """Whether padding pixels are decoded as NaN, so that no reader takes them for a measurement.
 
-    Of CT, padding is air or less; of 8 bits, black: both stay whole numbers.
+    CT padding (air or less) and 8-bit padding (black) stay whole numbers.
     """
     return (
         padding_range(dataset) is not None
@@ -138,7 +137,7 @@ def _whole(value: Any) -> int | None:
 
 
 def rescales(dataset: Any) -> list[tuple[float, float]]:
-    """(slope, intercept) for all frames, or one per frame where functional groups state them."""
+    """(slope, intercept) for all frames, or one per frame from functional groups."""
     if dataset.get("SamplesPerPixel", 1) not in (None, 1):
         return [(1.0, 0.0)]
     if "PerFrameFunctionalGroupsSequence" in dataset:

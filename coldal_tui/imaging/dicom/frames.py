@@ -1,4 +1,4 @@
-"""Where the frames of an enhanced multi-frame DICOM object lie (PS3.3 C.7.6.16)."""
+"""Geometry of the frames of an enhanced multi-frame DICOM object (PS3.3 C.7.6.16)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from coldal_tui.imaging.image import Affine
 
 MAX_CHANNELS = 16
 SAME_DIRECTION = 1e-3
-"""Orientation cosines that differ by less are the same direction."""
+"""Direction cosines that differ by less are equal."""
 
 LATTICE_TOLERANCE = 0.1
-"""Largest distance of a slice from an even lattice, in slice steps."""
+"""Largest deviation of a slice from even spacing, in slice steps."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _positioned(
     counts = np.diff(np.append(starts, len(order)))
     row, column = plain.pixel_spacing or (1.0, 1.0)
     if len(starts) == 1:
-        if len(order) > 1:  # a film at one place
+        if len(order) > 1:  # a time series at one position
             return plain
         affine = lps_affine([along * column, down * row], points[0])
         return FrameStack(
@@ -118,10 +118,10 @@ def _positioned(
 
 
 def even_step(points: NDArray[Any], heights: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """The step between slices in mm, and what is wrong with their places ("" if nothing).
+    """The step between slices in mm, and what is wrong with their positions ("" if nothing).
 
     ``points`` are the slices' positions in order ``(N ≥ 2, 3)``, ``heights`` their coordinate
-    along the normal. Every slice must lie within 0.1 step of an even lattice.
+    along the normal. Every slice must be within 0.1 step of evenly spaced positions.
     """
     count = len(points)
     step = (points[-1] - points[0]) / (count - 1)
@@ -153,7 +153,7 @@ def even_step(points: NDArray[Any], heights: NDArray[Any]) -> tuple[NDArray[Any]
 
 
 def _one_change(gaps: NDArray[Any]) -> int | None:
-    """Where even steps of one width become even steps of another (two or more of each), if so."""
+    """The index where even steps change to another even step (two or more of each), if any."""
     for change in range(2, len(gaps) - 1):
         first, then = gaps[:change], gaps[change:]
         if all(np.ptp(part) < LATTICE_TOLERANCE * part.min() for part in (first, then)):
@@ -162,13 +162,13 @@ def _one_change(gaps: NDArray[Any]) -> int | None:
 
 
 def frame_item(dataset: Any, frame: int, sequence: str) -> Any:
-    """The first item of a functional group of one frame (its own, else the shared one), or None."""
+    """The first item of a frame's functional group (its own, else the shared one), or None."""
     group = _merged(dataset, frame).get(sequence)
     return group[0] if group else None
 
 
 def _merged(dataset: Any, frame: int) -> dict[str, Any]:
-    """Functional groups of one frame: its own before the shared ones."""
+    """Functional groups of one frame: its own override the shared ones."""
     own = dataset.get("PerFrameFunctionalGroupsSequence") or []
     shared = dataset.get("SharedFunctionalGroupsSequence") or []
     merged: dict[str, Any] = {}

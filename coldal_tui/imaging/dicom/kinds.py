@@ -1,4 +1,4 @@
-"""Which DICOM objects are images, and which of those are slices of a stack."""
+"""Classifies DICOM objects: images or not, and slices of a stack or not."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _NOT_IMAGE_CLASSES: dict[str, str] = {
 def is_stack_slice(sop_class: str, modality: str | None) -> bool:
     """Whether a single-frame object is a slice of an axial stack.
 
-    The SOP class decides; the modality only where the class is none of the standard's. A
-    secondary capture is one only where it has a position (``is_capture``).
+    The SOP class decides; the modality only if the class is not in the standard. A secondary
+    capture counts only if it has a position (``is_capture``).
     """
     if sop_class.startswith(_CLASSES):
         return sop_class in _STACK_CLASSES
@@ -65,7 +65,7 @@ def is_capture(sop_class: str) -> bool:
 
 
 def refuse_non_images(path: str | Path, dataset: Any, has_pixels: bool) -> None:
-    """Raise ImageError with the true reason where a DICOM object is no image to label."""
+    """Raise ImageError with the actual reason if a DICOM object is no image to label."""
     name = Path(path).name
     sop_class = str(
         dataset.get("SOPClassUID")

@@ -1,4 +1,4 @@
-"""What one DICOM file is: an image (with the facts that group slices) or a true reason why not."""
+"""Reads one DICOM file: an image with the facts for grouping slices, or the reason why not."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class DicomObject(msgspec.Struct, frozen=True):
     """One image file of a series.
 
     ``series`` identifies the series (patient and series UID; the folder where a file has no
-    UID), ``series_uid`` is the bare UID. ``stackable``: belongs to a stack of slices; else each
-    file is a scan of its own; a secondary ``capture`` with a position may be either. ``hard``
-    values separate stacks where slices repeat a position, then ``soft`` ones (name, value).
+    UID), ``series_uid`` is the bare UID. ``stackable``: it belongs to a stack of slices; otherwise
+    each file is its own scan; a secondary ``capture`` with a position may be either. ``hard``
+    values, then ``soft`` ones (name, value), separate stacks whose slices share positions.
     ``position`` and ``orientation`` are in LPS mm
     (PS3.3 C.7.6.2).
     """
@@ -78,7 +78,7 @@ class DicomObject(msgspec.Struct, frozen=True):
 
 
 def read_object(path: str | Path) -> DicomObject:
-    """What a DICOM file holds; no pixels are decoded.
+    """Read a DICOM file without decoding pixels.
 
     Raises ImageError: ``dicom-…`` codes and ``no-pixels`` for objects that are no images,
     ``whole-slide``, ``time-series``, ``missing-slice`` …, ``truncated``, ``damaged``.
@@ -91,9 +91,9 @@ def read_object(path: str | Path) -> DicomObject:
 
 
 def read_dataset(path: str | Path) -> tuple[Any, int | None]:
-    """All elements before the pixels, and the bytes that the pixel element has in the file.
+    """Read all elements before the pixels, and the size of the pixel element in bytes.
 
-    The bytes are None where the file has no pixel element. A deflated file is inflated whole.
+    The size is None if the file has no pixel element. A deflated file is inflated completely.
     """
     pydicom = quiet_pydicom()
     with Path(path).open("rb") as stream:
@@ -111,7 +111,7 @@ def read_dataset(path: str | Path) -> tuple[Any, int | None]:
 
 
 def _pixel_bytes(path: str | Path, stream: Any, dataset: Any) -> int | None:
-    """Bytes of the pixel element that lie in the file, from where reading stopped."""
+    """Bytes of the pixel element present in the file, from where reading stopped."""
     implicit, little = dataset.original_encoding
     order = "<" if little else ">"
     start = stream.tell()
@@ -133,7 +133,7 @@ def _pixel_bytes(path: str | Path, stream: Any, dataset: Any) -> int | None:
 
 
 def _check_fragments(path: str | Path, stream: Any, at: int, end: int) -> None:
-    """Compressed pixel data must reach their delimiter (PS3.5 A.4); fragments are skipped."""
+    """Check that compressed pixel data end with their delimiter (PS3.5 A.4), skipping fragments."""
     while at + 8 <= end:
         stream.seek(at)
         tag, length = struct.unpack("<II", stream.read(8))
@@ -274,7 +274,7 @@ def _floats(value: Any, count: int) -> tuple[float, ...] | None:
 
 
 def _length(value: Any) -> float | None:
-    """A stated length in mm; None where it is absent or no length."""
+    """A stated length in mm; None if absent or invalid."""
     try:
         length = abs(float(value))
     except (TypeError, ValueError):

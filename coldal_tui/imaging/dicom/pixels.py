@@ -48,7 +48,7 @@ def decoded_frames(path: str | Path) -> tuple[Any, NDArray[Any]]:
 
 
 def _without_overlays(dataset: Any, raw: NDArray[Any]) -> NDArray[Any]:
-    """Stored values without the bits above Bits Stored, where old files keep overlays.
+    """Clear the bits above Bits Stored, in which old files keep overlays.
 
     pydicom masks them in native data only.
     """
@@ -62,7 +62,7 @@ def _without_overlays(dataset: Any, raw: NDArray[Any]) -> NDArray[Any]:
 
 
 def _without_padding(dataset: Any, raw: NDArray[Any], measured: NDArray[Any]) -> NDArray[Any]:
-    """``measured`` with padded pixels as not-a-number, or never above the least of the others."""
+    """Set padding pixels of ``measured`` to NaN, or limit them to the least other value."""
     found = padding_range(dataset)
     if found is None or raw.dtype.kind not in "ui":
         return measured
@@ -84,7 +84,7 @@ def _decode(path: str | Path, dataset: Any) -> NDArray[Any]:
     from pydicom.pixels.utils import pixel_array
 
     if not any(name in dataset for name in _PIXEL_ELEMENTS):
-        raise truncated(path)  # pydicom drops an element that the file's end cuts
+        raise truncated(path)  # pydicom drops truncated elements
     syntax = transfer_syntax(dataset)
     if getattr(dataset, "file_meta", None) is None:
         from pydicom.dataset import FileMetaDataset
@@ -119,7 +119,7 @@ def _decode(path: str | Path, dataset: Any) -> NDArray[Any]:
 
 
 def _decode_with_imagecodecs(path: str | Path, dataset: Any) -> NDArray[Any]:
-    """Frames that pydicom's decoders can't read: grey 12-bit JPEG, high-throughput JPEG 2000."""
+    """Decode frames that pydicom can't: grey 12-bit JPEG, high-throughput JPEG 2000."""
     import imagecodecs
     from pydicom.encaps import generate_frames
 
@@ -142,7 +142,7 @@ def _decode_with_imagecodecs(path: str | Path, dataset: Any) -> NDArray[Any]:
 
 @cache
 def quiet_gdcm() -> None:
-    """gdcm writes warnings straight to the terminal."""
+    """Silence gdcm, which writes warnings directly to the terminal."""
     import gdcm
 
     gdcm.Trace.WarningOff()

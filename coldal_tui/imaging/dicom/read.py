@@ -51,7 +51,7 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
 def stack_header(objects: Sequence[DicomObject], where: str) -> ScanHeader:
     """Header of slices of one stack, in order along the normal (two or more).
 
-    Raises ImageError ``missing-slice`` when their places are not even.
+    Raises ImageError ``missing-slice`` if they are not evenly spaced.
     """
     first = objects[0]
     if (

@@ -1,4 +1,4 @@
-"""Groups DICOM files into scans: stacks of slices, single pictures, and what is refused."""
+"""Groups DICOM files into scans (stacks of slices, single pictures) and refused files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SAME_PLACE = 1e-3
 """Positions along the normal that differ by less (mm) are the same."""
 
 FAR_APART = 3.0
-"""Two lone slices further apart than this many slice steps or thicknesses are no volume."""
+"""Two slices further apart than this many slice steps or thicknesses are no volume."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One file and what it holds; ``path`` relative to the indexed root."""
+    """One file and its content; ``path`` is relative to the indexed root."""
 
     path: str
     object: DicomObject
@@ -45,19 +45,19 @@ class Grouped:
 
 
 PixelHash = Callable[[str], str]
-"""Digest of a file's decoded pixels, by path; raises ImageError. Asked only for equal UIDs."""
+"""Digest of a file's decoded pixels, by path; raises ImageError. Used only for equal UIDs."""
 
 
 def group_slices(slices: Sequence[Slice], pixel_hash: PixelHash) -> Grouped:
-    """Scans from all DICOM image files of a folder tree.
+    """Group all DICOM image files of a folder tree into scans.
 
-    Geometry comes first. Files of one series with one grid size and orientation that lie evenly
-    on one line are one volume, whatever else their headers say. Where positions repeat, what the
-    headers say (echo, time point, b-value, image type, time) tells the volumes apart, each with
-    all positions. A stack with a missing slice, or with two different slices at one place that
-    nothing tells apart, is refused. Secondary captures with positions are a volume where they lie
-    evenly, else pictures. A file that repeats the pixels of an instance already there is listed
-    as its copy.
+    Geometry comes first. Files of one series with one grid size and orientation that are evenly
+    spaced on one line form one volume, whatever else their headers say. If positions repeat, header
+    values (echo, time point, b-value, image type, time) separate the volumes, each with all
+    positions. A stack with a missing slice, or with two different slices at one position that no
+    header value separates, is
+    refused. Secondary captures with positions form a volume if evenly spaced, else pictures. A file
+    with the same instance UID and pixels as another one is listed as its copy.
     """
     out = Grouped()
     series: dict[str, list[Slice]] = defaultdict(list)
@@ -84,9 +84,9 @@ def group_slices(slices: Sequence[Slice], pixel_hash: PixelHash) -> Grouped:
 
 
 def _without_copies(members: list[Slice], pixel_hash: PixelHash, out: Grouped) -> list[Slice]:
-    """Members less those that repeat another's instance UID, grid and pixels.
+    """Remove members that repeat another's instance UID, grid and pixels.
 
-    Of copies in several folders the one in the folder with most of the series stays.
+    Of copies in several folders, the one in the folder with most of the series is kept.
     """
     folders = Counter(_folder(s) for s in members)
     by_instance: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
@@ -114,7 +114,7 @@ def _without_copies(members: list[Slice], pixel_hash: PixelHash, out: Grouped) -
 
 
 def _by_orientation(group: list[Slice]) -> list[list[Slice]]:
-    """Parts of equal direction cosines; slices without orientation form their own part."""
+    """Split by direction cosines; slices without orientation form their own part."""
     parts: list[list[Slice]] = []
     for one in group:
         turn = one.object.orientation
@@ -133,7 +133,7 @@ def _by_orientation(group: list[Slice]) -> list[list[Slice]]:
 
 
 def _volumes(group: list[Slice], out: Grouped) -> list[list[Slice]]:
-    """Stacks in which no position repeats, each sorted along the normal; the rest is refused."""
+    """Split into stacks without repeated positions, sorted along the normal; refuse the rest."""
     if len(group) == 1:
         return [group]
     if any(s.object.position is None or s.object.orientation is None for s in group):
@@ -173,7 +173,7 @@ def _volumes(group: list[Slice], out: Grouped) -> list[list[Slice]]:
 
 
 def _is_volume(group: list[Slice]) -> bool:
-    """Whether slices lie evenly on one line, each position once."""
+    """Whether slices are evenly spaced on one line, without repeated positions."""
     if len(group) < 2 or any(s.object.position is None for s in group):
         return False
     group = sorted(group, key=_height)
@@ -186,10 +186,10 @@ def _unevenness(group: list[Slice]) -> str:
 
 
 def _stretches(group: list[Slice]) -> list[list[Slice]]:
-    """One volume; where it is uneven, parts that the headers tell apart and that do not interleave.
+    """One volume; if unevenly spaced, its parts by header values that do not interleave.
 
-    Interleaved parts would each be an even volume with half of the slices: then the whole is
-    left together, and its unevenness is told.
+    Interleaved parts would each be an even volume with half of the slices, so they stay together
+    and the uneven spacing is reported.
     """
     if not _unevenness(group):
         return [group]
@@ -200,7 +200,7 @@ def _stretches(group: list[Slice]) -> list[list[Slice]]:
 
 
 def _ways_apart(group: list[Slice]) -> Iterator[list[list[Slice]]]:
-    """Splits by what headers say, the surest first: all of it, each part of it, then times."""
+    """Possible splits by header values, the most reliable first: all, each one, then times."""
     for said in (_exactly_said, _said):
         yield _split_by(group, said)
         for number in range(len(said(group[0]))):
@@ -218,9 +218,9 @@ def _exactly_said(one: Slice) -> tuple[str, ...]:
 
 
 def _said(one: Slice) -> tuple[str, ...]:
-    """What separates volumes at the same positions; echo times to two digits.
+    """Header values that separate volumes at the same positions; echo times to two digits.
 
-    Of the image type, whether pixels are original or derived says nothing of the volume.
+    The first value of the image type (original or derived) is ignored.
     """
     echo, time, *rest, kind = one.object.hard or ("",) * 5
     with suppress(ValueError):
@@ -240,7 +240,7 @@ def _split(group: list[Slice], name: str) -> list[list[Slice]]:
 
 
 def _split_by_order(group: list[Slice]) -> list[list[Slice]]:
-    """Where every position occurs equally often: the n-th of each, by instance number."""
+    """Split by the n-th slice at each position, by instance number, if all occur equally often."""
     columns: list[list[Slice]] = []
     for one in group:
         if columns and _near(columns[-1][0], one):
@@ -253,7 +253,7 @@ def _split_by_order(group: list[Slice]) -> list[list[Slice]]:
 
 
 def _same_places(parts: list[list[Slice]]) -> bool:
-    """Whether all parts cover the same positions, so that each is a whole volume."""
+    """Whether all parts cover the same positions, so that each is a complete volume."""
     if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:
         return False
     return all(_near(a, b) for part in parts[1:] for a, b in zip(parts[0], part, strict=True))
@@ -282,7 +282,7 @@ def _header(stack: list[Slice]) -> ScanHeader:
 
 
 def _check_pair(stack: list[Slice]) -> None:
-    """Two slices are always evenly spaced: their stated step or thickness must fit the gap."""
+    """Check two slices, always evenly spaced: the stated step or thickness must fit the gap."""
     first, second = stack
     gap = abs(_height(second) - _height(first))
     stated = first.object.between

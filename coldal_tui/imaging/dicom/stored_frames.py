@@ -1,4 +1,4 @@
-"""The frames of a DICOM file as stored, one at a time: for objects of thousands of frames."""
+"""Reads the stored frames of a DICOM file one by one, for objects with thousands of frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stored_frames(
     """
     with decoding(path):
         dataset = quiet_pydicom().dcmread(path, force=True)
-        if "PixelData" not in dataset:  # pydicom drops an element that the file's end cuts
+        if "PixelData" not in dataset:  # pydicom drops truncated elements
             raise truncated(path)
         syntax = str(transfer_syntax(dataset))
         bits = int(dataset.get("BitsAllocated") or 1)
@@ -42,7 +42,7 @@ def stored_frames(
 def _native(
     data: bytes, bits: int, count: int, shape: tuple[int, int]
 ) -> Iterator[NDArray[np.unsignedinteger]]:
-    """Frames of uncompressed pixels; those of 1 bit are packed without gaps (PS3.5 8.1.1)."""
+    """Yield uncompressed frames; 1-bit frames are packed without gaps (PS3.5 8.1.1)."""
     size = shape[0] * shape[1]
     for number in range(count):
         if bits == 1:

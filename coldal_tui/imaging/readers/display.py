@@ -1,4 +1,4 @@
-"""Stored pixels as they are displayed: transparency over black, rows and columns turned."""
+"""Converts stored pixels for display: transparency over black, EXIF orientation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 
 def composited(array: NDArray[Any]) -> NDArray[np.generic]:
-    """Alpha, the last of the channels, composited over black; the stored type is kept.
+    """Composite alpha, the last channel, over black; the stored type is kept.
 
     ``array`` is (rows, columns, channels); the result has one channel less.
 
-    Black is the background of medical pictures; where alpha is opaque nothing changes.
+    Black is the background of medical pictures; opaque pixels don't change.
     """
     colour, alpha = array[..., :-1], array[..., -1:]
     top = np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1
@@ -24,7 +24,7 @@ def composited(array: NDArray[Any]) -> NDArray[np.generic]:
 
 
 def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Rows and columns as displayed, for an EXIF/TIFF orientation 1–8 (EXIF 2.3, tag 274)."""
+    """Rotate and flip for an EXIF/TIFF orientation 1–8 (EXIF 2.3, tag 274)."""
     if orientation >= 5:
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Turns what decoders raise into typed image errors, and stops headers that promise too much."""
+"""Converts decoders' errors to typed image errors, and limits sizes stated by headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_VOLUME_BYTES = 8 << 30
 """Largest volume that is decoded, in bytes of its stored type."""
 
 DEFLATE_RATIO = 1032
-"""The most that deflate can shrink data (zlib technical notes): a bound on what a file can hold."""
+"""Largest compression ratio of deflate (zlib technical notes): limits what a file can hold."""
 
 _TRUNCATED_WORDS = (
     "truncated",
@@ -39,7 +39,7 @@ def decoding(path: str | Path) -> Iterator[None]:
     name = Path(path).name
     try:
         yield
-    except (ImageError, ImportError):  # a missing library is not the file's fault
+    except (ImageError, ImportError):  # a missing library is not an error of the file
         raise
     except FileNotFoundError as error:
         raise ImageError(
@@ -64,7 +64,7 @@ def decoding(path: str | Path) -> Iterator[None]:
         ) from error
     except EOFError as error:
         raise truncated(path) from error
-    except Exception as error:  # decoders raise whatever they like on damaged bytes
+    except Exception as error:  # decoders may raise anything on damaged bytes
         text = str(error).lower()
         if any(word in text for word in _TRUNCATED_WORDS):
             raise truncated(path) from error
@@ -79,14 +79,14 @@ def decoding(path: str | Path) -> Iterator[None]:
 def truncated(
     path: str | Path, what: str = "the file ends in the middle of its data"
 ) -> ImageError:
-    """The error for bytes that end too early."""
+    """The error for data that end too early."""
     return ImageError(
         what, where=Path(path).name, remedy="copy the file again from its source", code="truncated"
     )
 
 
 def check_picture(path: str | Path, shape: Sequence[int]) -> None:
-    """Refuse a picture of more than ``MAX_PIXELS`` pixels or without any (rows, columns)."""
+    """Refuse a picture (rows, columns) of no pixels, or of more than ``MAX_PIXELS``."""
     if min(shape) < 1:
         raise ImageError(
             f"the picture has no pixels (grid {tuple(shape)})",
@@ -106,9 +106,9 @@ def check_picture(path: str | Path, shape: Sequence[int]) -> None:
 def check_bytes(
     path: str | Path, shape: Sequence[int], item_bytes: int, available: int, *, compressed: bool
 ) -> None:
-    """Refuse a header that promises more than its file can hold, before memory is asked for.
+    """Refuse a header that states more data than its file can hold, before allocating memory.
 
-    ``shape`` has all axes; ``available`` are the bytes of the file behind the header. Compressed
+    ``shape`` has all axes; ``available`` is the number of bytes after the header. Compressed
     data may hold up to ``DEFLATE_RATIO`` times as much.
     """
     if min(shape, default=0) < 1:
@@ -137,8 +137,8 @@ def check_bytes(
 def inflate(data: bytes, needed: int, *, wbits: int) -> bytes:
     """Decompress at most ``needed`` bytes of a zlib or gzip stream (``wbits`` as in ``zlib``).
 
-    Raises ``zlib.error`` on damaged data, by the checksum too, and ``EOFError`` on a stream that
-    is cut before it; fewer bytes than ``needed`` come back from a short one.
+    Raises ``zlib.error`` on damaged data (the checksum is verified), and ``EOFError`` on a stream
+    that is cut before it; a shorter stream gives fewer bytes than ``needed``.
     """
     stream = zlib.decompressobj(wbits)
     content = stream.decompress(data, needed)
@@ -156,7 +156,7 @@ def _one_line(error: Exception) -> str:
 def detached_data(header: Path, name: str, whole: str) -> Path:
     """The voxel file that a detached header names, below the header's own folder.
 
-    ``whole`` is the ending of the format's one-file form, for the remedy. Raises ImageError:
+    ``whole`` is the ending of the format's single-file form, for the remedy. Raises ImageError:
     ``unsupported-layout`` for lists of files and paths that lead elsewhere, ``missing``.
     """
     if name.upper().startswith("LIST") or "%" in name:

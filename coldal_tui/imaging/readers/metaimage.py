@@ -1,4 +1,4 @@
-"""Reads MetaImage files: .mha, and .mhd with its data beside it (MetaIO format specification)."""
+"""Reads MetaImage files: .mha, and .mhd with a separate data file (MetaIO specification)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-"""MET_LONG is 4 bytes in the format, whatever a compiler's long is (``MET_ValueTypeSize``)."""
+"""MET_LONG is 4 bytes in the format, independent of the compiler (``MET_ValueTypeSize``)."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _parsed(path: Path) -> _File:
 
 
 def _fields(path: Path, head: bytes) -> tuple[dict[str, str], int]:
-    """Key-value lines up to ElementDataFile, the last one; and where the line ends."""
+    """Key-value lines up to ElementDataFile, the last one, and the offset of its end."""
     fields: dict[str, str] = {}
     at = 0
     while at < len(head):

@@ -48,7 +48,7 @@ def read_header(path: str | Path) -> ScanHeader:
 
 
 def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
-    """Pixels ``header.shape + (channels,)`` after ``scl_slope``; NaN and infinity are left."""
+    """Pixels ``header.shape + (channels,)`` after ``scl_slope``; NaN and infinity are kept."""
     path = ref.files[0]
     with decoding(path):
         stored = _load_header(path)
@@ -160,7 +160,7 @@ def _scaling(header: Any) -> tuple[float, float]:
 
 
 def _dtype_out(path: str | Path, header: Any) -> np.dtype[Any]:
-    """The stored type; scaled values are float32 (float64 where the file holds wide numbers)."""
+    """The output type: as stored; float32 if scaled (float64 for wide stored types)."""
     stored: np.dtype[Any] = header.get_data_dtype()
     if stored.fields:
         return np.dtype(np.uint8)
@@ -210,7 +210,7 @@ def _read_exactly(stream: io.BufferedIOBase, wanted: int) -> bytearray:
 def _geometry(
     header: Any, axes: int
 ) -> tuple[Affine | None, tuple[float, ...] | None, dict[str, str]]:
-    """Affine in RAS mm (sform, then qform), spacing per grid axis, and what to know about them."""
+    """Affine in RAS mm (sform, then qform), spacing per grid axis, and notes on them."""
     meta: dict[str, str] = {}
     sform, qform = int(header["sform_code"]), int(header["qform_code"])
     if sform == 0 and qform == 0:
@@ -222,7 +222,7 @@ def _geometry(
     affine: Affine | None = None
     try:
         affine = as_affine(scale @ np.asarray(header.get_best_affine(), dtype=np.float64))
-    except ValueError as error:  # a qform that is no rotation
+    except ValueError as error:  # an invalid rotation in the qform
         meta["geometry"] = f"unusable: {error}"
     if affine is None:
         meta.setdefault("geometry", "unusable: the affine can't be inverted")

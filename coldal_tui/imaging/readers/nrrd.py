@@ -1,4 +1,4 @@
-"""Reads NRRD images: .nrrd, and .nhdr with its data beside it. Header fields through pynrrd."""
+"""Reads NRRD images: .nrrd, and .nhdr with a separate data file; pynrrd parses the header."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SEGMENT = re.compile(rb"^Segment(?:\d+|ation)_\w+:=", re.MULTILINE)
 
 @dataclass(frozen=True)
 class NrrdLayers:
-    """What a 3D Slicer segmentation holds, undivided into segments.
+    """The layers of a 3D Slicer segmentation, not split into segments.
 
     ``values`` are ``(layers, i, j, k)`` as stored, ``affine`` maps (i, j, k, 1) to RAS mm,
     ``keys`` are the header's key-value pairs.
@@ -109,7 +109,7 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
 
 
 def is_segmentation(head: bytes) -> bool:
-    """Whether the first bytes of a NRRD say that 3D Slicer stored segments in it."""
+    """Whether the first bytes of a NRRD declare 3D Slicer segments."""
     return head.startswith(b"NRRD000") and _SEGMENT.search(head) is not None
 
 
@@ -210,7 +210,7 @@ def _axes(
 def _layer_axes(
     path: Path, fields: dict[str, Any], sizes: tuple[int, ...]
 ) -> tuple[tuple[int, ...], int | None]:
-    """The three spatial axes of a segmentation, however thin, and the one of its layers."""
+    """The three spatial axes of a segmentation, even if of size 1, and its layer axis."""
     kinds, spatial = _kinds(fields, sizes)
     others = [axis for axis in range(len(sizes)) if axis not in spatial]
     if len(spatial) != 3 or len(others) > 1:
@@ -224,7 +224,7 @@ def _layer_axes(
 
 
 def _kinds(fields: dict[str, Any], sizes: tuple[int, ...]) -> tuple[list[str], list[int]]:
-    """The kind of every axis, and the axes that run through space."""
+    """The kind of every axis, and the spatial axes."""
     kinds = [str(k).lower() for k in fields.get("kinds") or [""] * len(sizes)]
     directions = fields.get("space directions")
     spatial = []
@@ -291,7 +291,7 @@ def _samples(file: _File) -> NDArray[Any]:
 
 
 def _geometry(file: _File) -> tuple[Affine | None, tuple[float, ...] | None, dict[str, str]]:
-    """RAS affine from space directions and origin; without a space only a spacing."""
+    """RAS affine from space directions and origin; without a space, only the spacing."""
     fields = file.fields
     space = str(fields.get("space", "")).lower().removesuffix("-time")
     directions = fields.get("space directions")

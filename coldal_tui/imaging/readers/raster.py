@@ -36,7 +36,7 @@ _MODES: dict[str, tuple[int, str]] = {
 }
 
 _SMALLEST_PICTURE = 64
-"""Bytes that even a picture of one pixel has, about."""
+"""Approximate size in bytes of a picture of one pixel."""
 
 
 def read_header(path: str | Path) -> ScanHeader:
@@ -84,7 +84,7 @@ def read_pixels(ref: ScanRef, header: ScanHeader) -> NDArray[np.generic]:
 
 
 def flattened(picture: Image) -> NDArray[np.generic]:
-    """A Pillow image as ``(rows, columns, 1 or 3)`` without palette, alpha or inks."""
+    """Convert a Pillow image to ``(rows, columns, 1 or 3)`` without palette, alpha or CMYK."""
     mode = picture.mode
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         grey = mode in ("LA", "La", "L", "1", "I;16", "I")
@@ -102,7 +102,7 @@ def flattened(picture: Image) -> NDArray[np.generic]:
 
 @cache
 def _quiet_pillow() -> None:
-    """Pillow's warning about bombs is not needed: ``check_picture`` refuses at the same size."""
+    """Silence Pillow's decompression-bomb warning: ``check_picture`` has the same limit."""
     from PIL import Image
 
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -110,7 +110,7 @@ def _quiet_pillow() -> None:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Image]:
-    """A picture opened lazily."""
+    """Open a picture without decoding it."""
     from PIL import Image, UnidentifiedImageError
 
     _quiet_pillow()
@@ -132,7 +132,7 @@ def _opened(path: str | Path) -> Iterator[Image]:
 
 
 class _PngFacts:
-    """What the chunks of a PNG say without inflating them (PNG specification, section 5)."""
+    """Facts from the chunks of a PNG, without inflating them (PNG specification, section 5)."""
 
     def __init__(self, depth: int, colour_type: int, exif: bytes | None) -> None:
         self.colour_type = colour_type
@@ -158,7 +158,7 @@ def _png_facts(path: str | Path) -> _PngFacts:
 
 
 def _orientation(picture: Image, png: _PngFacts | None) -> int:
-    """The EXIF orientation, 1 when there is none; a PNG is not decoded for it."""
+    """The EXIF orientation, 1 if there is none, without decoding a PNG."""
     from PIL import Image
 
     if png is None:
@@ -172,7 +172,7 @@ def _orientation(picture: Image, png: _PngFacts | None) -> int:
 
 
 def _deep_png(path: str | Path) -> NDArray[np.generic]:
-    """A 16-bit colour or grey-alpha PNG, which Pillow would cut to 8 bits."""
+    """Decode a 16-bit colour or grey-alpha PNG, which Pillow would reduce to 8 bits."""
     import imagecodecs
 
     array: NDArray[Any] = imagecodecs.png_decode(Path(path).read_bytes())

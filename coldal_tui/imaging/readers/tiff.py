@@ -27,7 +27,7 @@ def is_tiff(path: str | Path) -> bool:
 
 @cache
 def _quiet_tifffile() -> Any:
-    """tifffile without log lines: they would garble the screen, and errors are raised anyway."""
+    """Silence tifffile's log: it would disturb the screen, and errors are raised anyway."""
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -38,7 +38,7 @@ def read_header(path: str | Path) -> ScanHeader:
     """Header of a TIFF; no pixels are decoded.
 
     One page is a 2-D scan. Several pages of one size are a volume ``(i, j, k)`` = (column, row,
-    page) without world coordinates: TIFF states no spacing that can be trusted. Up to 16 planes
+    page) without world coordinates: TIFF states no reliable spacing. Up to 16 planes
     of a channel axis (ImageJ, OME) are channels.
     """
     tifffile = _quiet_tifffile()
@@ -66,7 +66,7 @@ def read_pixels(path: str | Path) -> NDArray[np.generic]:
 
 
 class _Layout:
-    """How the axes of the file's one series become grid and channels."""
+    """The mapping of the series' axes to grid and channels."""
 
     def __init__(self, path: str | Path, file: Any) -> None:
         if not file.series:
@@ -140,7 +140,7 @@ class _Layout:
         return moved.reshape(self.pages, height, width, self.planes, self.samples)
 
     def _check_alone(self, path: str | Path, file: Any) -> None:
-        """Further series may only be smaller pictures (thumbnails, pyramid levels)."""
+        """Check that further series are only smaller pictures (thumbnails, pyramid levels)."""
         largest = max(file.series, key=lambda s: s.size)
         rivals = [s for s in file.series if s is not largest and s.size * 4 > largest.size]
         if rivals:
@@ -153,7 +153,7 @@ class _Layout:
         self.series = largest
 
     def _check_complete(self, path: str | Path) -> None:
-        """The strips or tiles of the first and the last page must lie inside the file."""
+        """Check that the strips or tiles of the first and last page are inside the file."""
         size = Path(path).stat().st_size
         for page in (self.series.pages[0], self.series.pages[-1]):
             places = () if page is None else zip(page.dataoffsets, page.databytecounts, strict=True)
@@ -200,7 +200,7 @@ def _display_values(layout: _Layout, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grid_order(array: NDArray[Any], layout: _Layout) -> NDArray[Any]:
-    """From ``(pages, rows, columns, channels)`` to the scan's grid."""
+    """Convert ``(pages, rows, columns, channels)`` to the scan's grid."""
     if layout.through_pillow:  # Pillow has applied the orientation itself
         first: NDArray[Any] = array[0]
         return first
@@ -211,7 +211,7 @@ def _grid_order(array: NDArray[Any], layout: _Layout) -> NDArray[Any]:
 
 
 def _with_pillow(path: str | Path) -> NDArray[Any]:
-    """Inks, YCbCr without JPEG and Lab, converted to RGB; ``(1, rows, columns, 3)``."""
+    """Read CMYK, YCbCr without JPEG, and Lab, converted to RGB; ``(1, rows, columns, 3)``."""
     from PIL import Image
 
     with Image.open(path, formats=("TIFF",)) as picture:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.project.project import Project
+from coldal_tui.trust_store import TrustStore
 from tests.support.overlays import add_masks, add_run, square
 from tests.support.small_projects import Call, write_mask
 
@@ -226,7 +227,13 @@ def test_what_still_does_not_fit_stays_and_is_a_failure(call: Call, quarantined:
 
 
 def test_retry_after_mending(call: Call, quarantined: Path, drawn: Path) -> None:
+    """The project of the tests is a copy, and a copy is nobody's before somebody made it."""
     write_mask(drawn / "scan_2.png")
+    refused = call("labels", quarantined, "retry", "--json").json
+    assert [one["accepted"] for one in refused] == [False, False]
+    assert "import it again" in refused[1]["message"]
+    with Project(quarantined, readonly=True) as opened:
+        TrustStore().note_made(quarantined, opened.config.project.id or "")
     done = call("labels", quarantined, "retry", "--json")
     assert done.status == 0
     assert [(one["quarantine_id"], one["accepted"]) for one in done.json] == [(1, False), (2, True)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from coldal_tui.below import stay_below
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
@@ -14,6 +15,7 @@ from coldal_tui.exchange.incoming.importing import examine_file
 from coldal_tui.exchange.incoming.names.matching import Match, Matcher
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.files import sha256_file
 from coldal_tui.project.changed_images import IMAGE_CHANGED
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.class_map import with_class_map
@@ -23,6 +25,7 @@ from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
 from coldal_tui.project.labels.suspended import confirm_label
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
+from coldal_tui.trust_store import TrustStore
 
 
 @dataclass(frozen=True)
@@ -200,14 +203,52 @@ def _one_of_several(row: Row, scan_id: str) -> Retried:
 
 
 def _source(project: Project, row: Row) -> Path:
+    """The file to decide on: the labeler's own, which may be mended, else the copy that was kept.
+
+    The row may be another person's. A file outside the project is opened only in a project that
+    this person made, and never through a link that leads out of the file's folder: it would be
+    copied into the project. In other projects the copy counts while the original is the same.
+    """
     original, kept = Path(row["source"]), project.file_of(row["file"]) if row["file"] else None
-    if original.is_file():
+    if kept is not None and not kept.is_file():
+        kept = None
+    if not original.is_file():
+        if kept is not None:
+            return kept
+        raise ColdalError(
+            "neither the mask nor the copy in quarantine can be found",
+            where=str(original),
+            remedy="import the mask again",
+            code="missing",
+        )
+    if _may_open(project, original):
         return original
-    if kept is not None and kept.is_file():
+    if kept is not None and _is_same(original, kept):
         return kept
     raise ColdalError(
-        "neither the mask nor the copy in quarantine can be found",
+        "the mask lies outside the project, and is not the copy that was kept of it",
         where=str(original),
-        remedy="import the mask again",
-        code="missing",
+        remedy="if it is a mask of yours, import it again",
+        code="outside",
     )
+
+
+def _may_open(project: Project, original: Path) -> bool:
+    try:
+        stay_below(project.root, original)
+    except ColdalError:
+        pass
+    else:
+        return True
+    try:
+        stay_below(original.parent, original)
+    except ColdalError:
+        return False
+    return TrustStore().is_own(project.root, project.config.project.id)
+
+
+def _is_same(original: Path, kept: Path) -> bool:
+    try:
+        return sha256_file(original) == sha256_file(kept)
+    except OSError:
+        return False

@@ -24,6 +24,7 @@ from coldal_tui.project.labels.quarantine import (
 )
 from coldal_tui.project.labels.retry import retry_quarantined
 from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.trust_store import TrustStore
 
 
 @pytest.fixture
@@ -113,6 +114,44 @@ def test_a_mask_that_was_mended_is_accepted_on_retry(lab, project, statuses):
     assert (states(project), labelled(project)) == (["resolved"], ["s00"])
     assert statuses(project)["s00"] == "labelled"
     assert (project.layout.labels / "s00.png").is_file()
+
+
+def test_a_mended_mask_outside_another_persons_project_is_not_opened(lab, project):
+    """Whoever made the project could have named any file: only the copy in it is decided on."""
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    copies = sorted(project.layout.quarantine.rglob("*.png"))
+    TrustStore().forget(project.root)
+    (same,) = retry_quarantined(project, waiting(project))
+    assert (same.accepted, same.code) == (False, "unknown-value")
+    lab.mask("s00.png", value=1)
+    (result,) = retry_quarantined(project, waiting(project))
+    assert (result.accepted, result.code) == (False, "outside")
+    assert result.message.endswith("if it is a mask of yours, import it again")
+    assert sorted(project.layout.quarantine.rglob("*.png")) == copies
+    assert len(import_masks(project, lab.masks).accepted) == 1
+
+
+def test_a_mask_within_a_project_of_another_person_is_decided_on_as_it_is_now(lab, project):
+    inside = project.root / "returned"
+    lab.mask("s00.png", value=9)
+    lab.masks.rename(inside)
+    import_masks(project, inside)
+    TrustStore().forget(project.root)
+    lab.mask("s00.png", value=1).replace(inside / "s00.png")
+    assert retry_quarantined(project, waiting(project))[0].accepted
+
+
+def test_a_mask_that_became_a_link_to_another_file_is_not_followed(lab, project):
+    lab.mask("s00.png", value=9)
+    import_masks(project, lab.masks)
+    private = lab.masks.parent / "private.png"
+    (lab.masks / "s00.png").unlink()
+    lab.mask("s00.png", value=1).rename(private)
+    (lab.masks / "s00.png").symlink_to(private)
+    (result,) = retry_quarantined(project, waiting(project))
+    assert (result.accepted, result.code) == (False, "outside")
+    assert labelled(project) == []
 
 
 def test_after_a_change_of_coldal_toml_the_copy_is_accepted(lab, project):
@@ -298,7 +337,8 @@ def test_one_that_finds_its_scan_and_does_not_fit_waits_once(lab, project):
 
 def test_a_mask_of_one_class_stays_of_it_when_it_is_tried_again(lab, project):
     """Else the heart would come out of quarantine as class 1, the lung."""
-    lab.configure("[classes]\nnames = ['lung', 'heart']\n")
+    own = f"[project]\nid = '{project.config.project.id}'\n"
+    lab.configure(f"{own}[classes]\nnames = ['lung', 'heart']\n")
     project.reload_config()
     lab.mask("s00_heart.png", value=7)
     import_masks(project, lab.masks)

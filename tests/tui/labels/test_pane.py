@@ -15,6 +15,7 @@ from coldal_tui.project.labels.agreement import Agreement
 from coldal_tui.project.labels.quality import LabelCheck
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.label_view import LabelLine, WaitingLine
+from coldal_tui.trust_store import TrustStore
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.labels.pane import LabelsPane
 from coldal_tui.tui.labels.rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
@@ -39,6 +40,8 @@ def lists(queued: Path, tmp_path: Path) -> Path:
         empty = np.zeros((8, 8), np.uint8)
         add_masks(project, tmp_path / "bad", {"scan_3": empty, "scan_4": LEFT[:6]})
         add_run(project, "run-001", {"scan_0": RIGHT, "scan_1": LEFT})
+        # A copy of a template: it is this person's from here on.
+        TrustStore().note_made(queued, project.config.project.id or "")
     return queued
 
 

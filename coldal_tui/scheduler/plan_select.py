@@ -6,12 +6,16 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import SelectSpec
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
+from coldal_tui.project.queue.budget import (
+    batch_size,
+    default_validation_count,
+    next_round,
+    read_budget,
+)
 from coldal_tui.project.runs import latest_run
 from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, needs_of, seed_of
 from coldal_tui.selection.rows import PoolRow
-from coldal_tui.selection.validation import default_validation_count
 
 
 def first_strategy(project: Project) -> str:

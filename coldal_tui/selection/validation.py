@@ -24,11 +24,6 @@ class _Patient:
     scans: tuple[int, ...]
 
 
-def default_validation_count(round0_size: int) -> int:
-    """A fifth of round 0, rounded up, at least 2, but never all: one scan is for training."""
-    return max(0, min(max(2, -(-round0_size // 5)), round0_size - 1))
-
-
 def most_validation(patients: Sequence[str], candidate: Mask, training: Mask | None = None) -> int:
     """The most patients for validation: a fifth of those with a candidate scan.
 

@@ -73,8 +73,8 @@ def test_a_supervisor_loads_nothing_that_it_does_not_need() -> None:
 def test_planning_a_later_round_does_not_load_numpy() -> None:
     code = (
         "import sys\n"
-        "from coldal_tui.jobs import plan_rounds, plan_runs, request\n"
-        "from coldal_tui.project import pool\n"
+        "from coldal_tui.scheduler import plan_select, plan_train, request\n"
+        "from coldal_tui.project.queue import candidates\n"
         "print([request.needs_of(name) for name in ('entropy-diversity', 'clasp-pe')])\n"
         "print('numpy' in sys.modules)"
     )

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldal_tui.errors import UsageError
+from coldal_tui.project.queue.budget import default_validation_count
 from coldal_tui.selection.validation import (
-    default_validation_count,
     draw_validation,
     interleave,
     most_validation,

@@ -70,3 +70,8 @@ def batch_size(project: Project, number: int) -> int:
     if number == 0:
         return round0_size(project)
     return project.config.budget.batch or round0_size(project)
+
+
+def default_validation_count(round0_size: int) -> int:
+    """A fifth of round 0, rounded up, at least 2, but never all: one scan is for training."""
+    return max(0, min(max(2, -(-round0_size // 5)), round0_size - 1))

@@ -34,7 +34,7 @@ WAYS: dict[str, dict[str, str]] = {
     OURS: WAITING,
     "OpenMP's default": {},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "GOMP_SPINCOUNT=1000": WAITING | {"GOMP_SPINCOUNT": "1000"},
+    "GOMP_SPINCOUNT=10000": WAITING | {"GOMP_SPINCOUNT": "10000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
 _UNSET = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", *WAITING)

@@ -33,7 +33,7 @@ from coldal_tui.project.database.store import told
 from coldal_tui.project.labels.files import STAGED, is_whole, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
 from coldal_tui.project.project import Project
-from coldal_tui.visible import counted
+from coldal_tui.visible import counted, visible
 
 _SYNC_THREADS = 32
 _ARCHIVE_KEPT_BYTES = 1 << 30
@@ -196,12 +196,13 @@ class KnownLabels:
 
     def __init__(self, project: Project) -> None:
         rows = project.store.rows(
-            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key FROM labels "
-            "WHERE state IN ('active', 'superseded') AND scan_id IN "
+            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key, author "
+            "FROM labels WHERE state IN ('active', 'superseded') AND scan_id IN "
             "(SELECT scan_id FROM labels WHERE state = 'active')"
         )
         self._project = project
         self._rows: dict[Source, list[dict[str, object]]] = {}
+        self._author = {row["scan_id"]: row["author"] for row in rows if row["state"] == "active"}
         for row in rows:
             mask = row["source_sha256"], row["source_key"]
             self._rows.setdefault((row["scan_id"], *mask), []).append(row)
@@ -218,10 +219,18 @@ class KnownLabels:
         return any(_holds(file, verdict.label) for file in files)
 
     def told(self, verdict: Verdict) -> Verdict:
-        """The verdict, with a warning when this mask was active before and was replaced since."""
+        """The verdict, with a warning when this mask was active before and was replaced since, or
+        when it replaces the mask of another person."""
         if verdict.label is None or verdict.status != "accepted":
             return verdict
         found = self._rows.get(_source_of(verdict), ())
+        other = self._author.get(verdict.scan_id or "")
+        if not found and other and verdict.author and verdict.author != other:
+            warning = (
+                f"it replaces the mask of {visible(other)}, which is kept as an earlier version; "
+                "import both folders at once to compare them (--conflict)"
+            )
+            return replace(verdict, warnings=(*verdict.warnings, warning))
         if not found or any(row["state"] == "active" for row in found):
             return verdict
         warning = "it was replaced by another mask since it was imported: it counts again"

@@ -10,6 +10,7 @@ import pytest
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, write_label
 from coldal_tui.project.labels import agreement
 from coldal_tui.project.labels.agreement import dice_of_classes, read_agreements
+from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 from tests.support.overlays import add_masks, add_run, square
 
@@ -141,3 +142,20 @@ def test_a_label_changed_by_hand_agrees_with_nothing(eights: Project, lab) -> No
     assert set(read_agreements(eights)) == {"a", "b"}
     write_label(eights.layout.labels / "a.png", MIDDLE, None)
     assert {name: one.mean for name, one in read_agreements(eights).items()} == {"b": 0.5}
+
+
+def test_the_mask_of_another_person_is_never_replaced_without_a_word(lab) -> None:
+    """Two people, one scan, two imports: the second says whose mask it replaces."""
+    project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")])
+    lab.mask("ana/s00.png", columns=slice(0, 3))
+    first = import_masks(project, lab.masks, match="{annotator}/{stem}")
+    assert [verdict.warnings for verdict in first.accepted] == [()]
+    (lab.masks / "ana" / "s00.png").unlink()
+    lab.mask("ben/s00.png", columns=slice(2, 6))
+    (second,) = import_masks(project, lab.masks, match="{annotator}/{stem}").accepted
+    assert second.author == "ben"
+    assert any("replaces the mask of ana" in warning for warning in second.warnings)
+    # One's own correction needs no warning.
+    lab.mask("ben/s00.png", columns=slice(2, 7))
+    (third,) = import_masks(project, lab.masks, match="{annotator}/{stem}").accepted
+    assert not any("replaces the mask" in warning for warning in third.warnings)

@@ -61,6 +61,7 @@ class ClustersPane(WhileSeen, TablePane):
         self._view: View | None = None
         self._known = ClusterView(None, False)
         self._asked: object = None
+        self._scan_id: str | None = None
         self._here: int | None = None
         self._drawn: object = None
         self._wanted: str | None = None
@@ -73,6 +74,8 @@ class ClustersPane(WhileSeen, TablePane):
 
     def show(self, view: View) -> None:
         self._view = view
+        # The current scan may have been named before there was a map to find it on.
+        self._here = self._cluster_of(self._scan_id)
         if self.seen:
             self.catch_up()
 
@@ -98,13 +101,17 @@ class ClustersPane(WhileSeen, TablePane):
             self._draw()
 
     def go_to(self, scan_id: str | None) -> None:
-        map_view = self._view.map_view if self._view else None
-        row = map_view.index.get(scan_id) if map_view is not None and scan_id is not None else None
-        here = None if row is None or map_view is None else int(map_view.cluster[row])
+        self._scan_id = scan_id
+        here = self._cluster_of(scan_id)
         if here != self._here:
             self._here = here
             if self.seen:
                 self._draw()
+
+    def _cluster_of(self, scan_id: str | None) -> int | None:
+        map_view = self._view.map_view if self._view else None
+        row = map_view.index.get(scan_id) if map_view is not None and scan_id is not None else None
+        return None if row is None or map_view is None else int(map_view.cluster[row])
 
     def on_resize(self, event: events.Resize) -> None:
         if self._view is not None and self.seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,23 @@ def test_the_cluster_of_the_current_scan_is_shown(mapped: Path) -> None:
         app.pane.go_to(None)
         await pilot.pause()
         assert "◎" not in screen(app)
+
+    drive(mapped, ClustersPane(), steps)
+
+
+def test_a_scan_named_before_the_map_was_read_is_found_on_it_later(mapped: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        pane, view = app.pane, app.view
+        assert isinstance(pane, ClustersPane)
+        assert view is not None
+        assert view.map_view is not None
+        scan_id = view.map_view.scan_ids[0]
+        pane.show(replace(view, map_view=None))
+        pane.go_to(scan_id)
+        await pilot.pause()
+        assert "◎" not in screen(app)
+        pane.show(view)
+        await until(pilot, lambda: "◎" in screen(app))
 
     drive(mapped, ClustersPane(), steps)
 

@@ -44,6 +44,8 @@ class Action:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
+    undoes: int | None = None
+    """The audit row that this action takes back."""
 
 
 @dataclass
@@ -401,6 +403,7 @@ class Store:
             inverse = apsw.Changeset.invert(last["changes"])
             self.apply_changes(inverse, f"can't take back {last['action']!r}")
             action.summary = f"took back: {last['summary'] or last['action']}"
+            action.undoes = last["audit_id"]
             action.params = {"audit_id": last["audit_id"]}
         return last
 
@@ -411,8 +414,8 @@ class Store:
         with self._immediate() as written:
             yield action
             number = self._audit(name, action, None, written)
-            if name == "undo":
-                self.update("audit", {"audit_id": action.params["audit_id"]}, undone_by=number)
+            if action.undoes is not None:
+                self.update("audit", {"audit_id": action.undoes}, undone_by=number)
         self._after(written)
 
     def apply_changes(self, changes: bytes, failed: str) -> None:

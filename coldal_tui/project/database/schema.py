@@ -303,6 +303,46 @@ DELETE FROM embeddings WHERE scan_id IN (
 """
 """Padding of DICOM pictures no longer counts as brightness: what was made with it is made anew."""
 
+_SERVERS = """
+CREATE TABLE pushes (
+    push_id INTEGER PRIMARY KEY,
+    connection TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+CREATE TABLE server_items (
+    connection TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    tasks TEXT NOT NULL,
+    state TEXT NOT NULL,
+    pushed_at TEXT NOT NULL,
+    PRIMARY KEY (connection, scan_id, round)
+);
+
+CREATE TABLE server_drawings (
+    connection TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    person TEXT NOT NULL,
+    state TEXT NOT NULL,
+    sha256 TEXT,
+    minutes REAL,
+    comment TEXT NOT NULL DEFAULT '',
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (connection, scan_id, person)
+);
+
+CREATE TABLE server_cursors (
+    connection TEXT PRIMARY KEY,
+    cursor TEXT NOT NULL,
+    asked_at TEXT NOT NULL
+);
+"""
+"""What was sent to labelers' servers and what came back; ``cursor`` is the server's own time up to
+which its drawings are known."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -314,4 +354,5 @@ MIGRATIONS: tuple[str, ...] = (
     _LEFT_OUT,
     _WHO_DID_IT,
     _PADDING,
+    _SERVERS,
 )

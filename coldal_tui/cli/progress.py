@@ -140,8 +140,11 @@ def run_steps(
     *,
     detach: bool,
     as_json: bool = False,
+    picks_round: int | None = None,
 ) -> list[Job]:
     """Submit a chain of jobs and follow it with progress bars, or return at once.
+
+    ``picks_round`` is the round that the chain selects: refused if another process was faster.
 
     Ctrl-C cancels the chain; a hang-up of the terminal does not. ``as_json`` matters only with
     ``detach``: the numbers of the jobs are all there is to print then.
@@ -149,7 +152,7 @@ def run_steps(
     from coldal_tui.scheduler.follow import submit_chain
 
     steps = list(steps)
-    numbers = submit_chain(project, steps)
+    numbers = submit_chain(project, steps, picks_round=picks_round)
     if detach:
         say_submitted(project, numbers, [kind for kind, _ in steps], as_json=as_json)
         return []

@@ -110,7 +110,9 @@ def select_command(
             device=device,
         )
         _say_notes(chain)
-        jobs = run_steps(project, chain.steps, detach=detach, as_json=as_json)
+        jobs = run_steps(
+            project, chain.steps, picks_round=chain.round, detach=detach, as_json=as_json
+        )
         for job in jobs:
             _say_failed(job)
         if not detach:
@@ -235,7 +237,9 @@ def next_command(
             project, size=batch, strategy=strategy, alpha=alpha, seed=seed, device=device
         )
         _say_notes(chain)
-        for job in run_steps(project, chain.steps, detach=detach, as_json=as_json):
+        for job in run_steps(
+            project, chain.steps, picks_round=chain.round, detach=detach, as_json=as_json
+        ):
             _say_failed(job)
         if not detach:
             if not as_json:

@@ -18,11 +18,14 @@ MOST_RESTARTS = 3
 Watcher = Callable[[Job, Progress | None], None]
 
 
-def submit_chain(project: Project, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> list[int]:
-    """Submit steps, each depending on the one before, and start a supervisor if none runs."""
-    numbers: list[int] = []
-    for kind, request in steps:
-        numbers.append(queue.submit(project, kind, request, numbers[-1:]))
+def submit_chain(
+    project: Project,
+    steps: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    picks_round: int | None = None,
+) -> list[int]:
+    """Submit steps (see ``queue.submit_chain``), and start a supervisor if none runs."""
+    numbers = queue.submit_chain(project, steps, picks_round=picks_round)
     ensure_supervisor(project.layout)
     return numbers
 

@@ -24,6 +24,7 @@ from coldal_tui.project.job_rows import (
     list_jobs,
 )
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.budget import next_round
 from coldal_tui.project.trust_questions import require_trust
 from coldal_tui.scheduler.request import check_device
 
@@ -37,26 +38,82 @@ def submit(
     priority: int = 0,
 ) -> int:
     """Add a job; it starts when the jobs it depends on are done. Returns its number."""
-    check_device(request or {})
-    require_trust(project.layout, project.config)
-    store = project.store
+    _check(project, request or {})
     needed = list(depends_on)
-    with store.transaction():
+    with project.store.transaction():
         for number in needed:
             get_job(project, number)
-        job_id = store.insert(
-            "jobs",
-            kind=kind,
-            request=dict(request or {}),
-            status=WAITING,
-            depends_on=needed,
-            folder="",
-            backend=project.config.backend.name,
-            priority=priority,
-            created_at=store.now(),
+        return _add(project, kind, request or {}, needed, priority)
+
+
+def submit_chain(
+    project: Project,
+    steps: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    picks_round: int | None = None,
+) -> list[int]:
+    """Add jobs, each depending on the one before, all or none. Returns their numbers.
+
+    ``picks_round`` is the round that the chain selects.
+
+    Raises UsageError when another process has submitted or picked that round meanwhile.
+    """
+    steps = list(steps)
+    for _, request in steps:
+        _check(project, request)
+    numbers: list[int] = []
+    with project.store.transaction():
+        if picks_round is not None:
+            check_selecting(project)
+            _check_round(project, picks_round)
+        for kind, request in steps:
+            numbers.append(_add(project, kind, request, numbers[-1:], 0))
+    return numbers
+
+
+def check_selecting(project: Project) -> None:
+    """Refuse a second selection while one is open: it would make two rounds."""
+    for job in list_jobs(project, OPEN):
+        if job.kind == "select":
+            raise UsageError(
+                f"a selection is under way (job {job.job_id})",
+                where=project.name,
+                remedy=f"follow it: coldal-tui jobs logs -f {job.job_id}, or end it: "
+                f"coldal-tui jobs cancel {job.job_id}",
+            )
+
+
+def _check_round(project: Project, number: int) -> None:
+    if next_round(project) != number:
+        raise UsageError(
+            f"round {number} was picked or taken back meanwhile",
+            where=project.name,
+            remedy="look at coldal-tui queue, then ask again if it is still wanted",
         )
-        folder = project.layout.jobs / f"{job_id:06d}-{kind}"
-        store.update("jobs", {"job_id": job_id}, folder=project.layout.relative(folder))
+
+
+def _check(project: Project, request: Mapping[str, Any]) -> None:
+    check_device(request)
+    require_trust(project.layout, project.config)
+
+
+def _add(
+    project: Project, kind: str, request: Mapping[str, Any], depends_on: list[int], priority: int
+) -> int:
+    store = project.store
+    job_id = store.insert(
+        "jobs",
+        kind=kind,
+        request=dict(request),
+        status=WAITING,
+        depends_on=depends_on,
+        folder="",
+        backend=project.config.backend.name,
+        priority=priority,
+        created_at=store.now(),
+    )
+    folder = project.layout.jobs / f"{job_id:06d}-{kind}"
+    store.update("jobs", {"job_id": job_id}, folder=project.layout.relative(folder))
     return job_id
 
 

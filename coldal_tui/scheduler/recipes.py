@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.project.job_rows import OPEN, list_jobs
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
 from coldal_tui.project.views.next_step import run_is_current, run_networks
+from coldal_tui.scheduler.queue import check_selecting
 from coldal_tui.scheduler.request import needs_ensemble
 from coldal_tui.visible import counted
 
@@ -97,18 +97,6 @@ def next_batch(
     request = {"budget": size, "strategy": strategy, "alpha": alpha, "seed": seed}
     steps += [("select", request), ("predict", {"device": device})]
     return Chain(number, steps, notes)
-
-
-def check_selecting(project: Project) -> None:
-    """Refuse a second selection while one is open: it would make two rounds."""
-    for job in list_jobs(project, OPEN):
-        if job.kind == "select":
-            raise UsageError(
-                f"a selection is under way (job {job.job_id})",
-                where=project.name,
-                remedy=f"follow it: coldal-tui jobs logs -f {job.job_id}, or end it: "
-                f"coldal-tui jobs cancel {job.job_id}",
-            )
 
 
 def check_strategy(project: Project, asked: str | None, rounds: Rounds) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from coldal_tui.errors import UsageError
@@ -16,6 +20,8 @@ from coldal_tui.project.job_rows import (
 )
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
+from coldal_tui.scheduler.recipes import first_queue
+from tests.support.lab import Lab
 
 
 def _end(project: Project, number: int, status: str, code: str = "crash") -> None:
@@ -128,3 +134,37 @@ def test_only_a_job_that_ended_badly_can_be_retried(project: Project, status: st
 def test_an_unknown_job_is_a_wrong_call(project: Project) -> None:
     with pytest.raises(UsageError, match="no such job"):
         get_job(project, 99)
+
+
+def _ask_at_once(root: Path, ready: threading.Barrier) -> list[int] | str:
+    """What one of several people gets who all decided to pick the next batch."""
+    with Project(root) as project:
+        chain = first_queue(project)
+        ready.wait(60)
+        try:
+            return queue.submit_chain(project, chain.steps, picks_round=chain.round)
+        except UsageError as error:
+            return error.what
+
+
+def test_people_who_ask_for_a_batch_at_once_get_one_round(project: Project) -> None:
+    ready = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as people:
+        asked = [people.submit(_ask_at_once, project.root, ready) for _ in range(4)]
+        answers = [each.result() for each in asked]
+    assert sorted(map(str, answers)) == [str([1, 2, 3])] + 3 * ["a selection is under way (job 3)"]
+    assert [job.kind for job in list_jobs(project)] == ["embed", "map", "select"]
+
+
+def test_a_batch_that_another_picked_meanwhile_is_not_picked_twice(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.pictures("a", "b", "c", "d")
+    project = lab.start()
+    chain = first_queue(project)
+    lab.embed(project)
+    lab.map(project, {name: (float(n), 0.0) for n, name in enumerate("abcd")})
+    lab.select(project, [("a", "medoid")], dict.fromkeys("abcd", 0))
+    with pytest.raises(UsageError, match="round 0 was picked or taken back meanwhile"):
+        queue.submit_chain(project, chain.steps, picks_round=chain.round)
+    assert [job.status for job in list_jobs(project)] == [DONE] * 3
+    lab.close()

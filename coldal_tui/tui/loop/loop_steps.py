@@ -54,7 +54,7 @@ def submit_next_batch(project: Project, size: int | None, alpha: float | None = 
 def _submitted(project: Project, chain: Chain) -> str:
     from coldal_tui.scheduler.follow import submit_chain
 
-    submit_chain(project, chain.steps)
+    submit_chain(project, chain.steps, picks_round=chain.round)
     kinds = " → ".join(kind for kind, _ in chain.steps)
     return "\n".join((*chain.notes, f"submitted: {kinds}"))
 

@@ -95,8 +95,8 @@ def test_damage_inside_is_told_when_it_is_met(tmp_path):
             put(store, f"scan{n:05d}")
     store.close()
     content = bytearray(path.read_bytes())
-    half = len(content) // 2
-    content[half:] = b"\xff" * (len(content) - half)
+    kept = len(content) * 3 // 4  # the schema and the first rows
+    content[kept:] = b"\xff" * (len(content) - kept)
     path.write_bytes(content)
     store = Store(path)
     with pytest.raises(ColdalError) as caught:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import BLANK, Candidate, MaskPixels, PassedOver, ScanTarget
@@ -66,10 +67,7 @@ class CocoImporter:
         images = objects(document.get("images"))
         drawn = objects(document.get("annotations"))
         _check_kind(drawn, path)
-        names = {
-            _key(one.get("id")): text(one.get("name"))
-            for one in objects(document.get("categories"))
-        }
+        categories = _Categories.of(objects(document.get("categories")))
         by_image: dict[str, list[dict[str, Any]]] = {}
         for one in drawn:
             by_image.setdefault(_key(one.get("image_id")), []).append(one)
@@ -91,8 +89,8 @@ class CocoImporter:
                     image.get("height"),
                     image.get("width"),
                     shapes,
-                    names,
-                    about.fault(shapes, shared, image_id),
+                    categories.names,
+                    about.fault(shapes, shared, image_id) or categories.fault(shapes),
                     about.warnings(shapes),
                 )
                 yield Candidate(
@@ -121,6 +119,37 @@ def _key(value: Any) -> str:
     return str(value).strip() if isinstance(value, (int, float, str)) else repr(value)
 
 
+@dataclass(frozen=True)
+class _Categories:
+    """Class names by category id, and the ids that several names share."""
+
+    names: Mapping[str, str]
+    shared: Mapping[str, tuple[str, ...]]
+
+    @staticmethod
+    def of(listed: list[dict[str, Any]]) -> _Categories:
+        found: dict[str, list[str]] = {}
+        for one in listed:
+            found.setdefault(_key(one.get("id")), []).append(text(one.get("name")))
+        distinct = {key: tuple(dict.fromkeys(names)) for key, names in found.items()}
+        return _Categories(
+            {key: names[0] for key, names in distinct.items()},
+            {key: names for key, names in distinct.items() if len(names) > 1},
+        )
+
+    def fault(self, shapes: list[dict[str, Any]]) -> ImageError | None:
+        """The error if a drawing's category could be one of several classes."""
+        used = {_key(shape.get("category_id")) for shape in shapes} & self.shared.keys()
+        if not used:
+            return None
+        one = min(used)
+        return ImageError(
+            f"the category id {one} has several names: {', '.join(self.shared[one])}",
+            remedy="Export it again, with an id for each category.",
+            code="damaged",
+        )
+
+
 def _by_annotator(shapes: list[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
     """Annotations by annotator, if each one names it (Label Studio's "brush to COCO")."""
     found: dict[str | None, list[dict[str, Any]]] = {}
@@ -135,6 +164,9 @@ def _other_names(image: Mapping[str, Any], name: str) -> tuple[str, ...]:
     before = text(extra.get("name")) if isinstance(extra, Mapping) else ""
     base = name.replace("\\", "/").rpartition("/")[2]
     found = [before]
+    if "://" in name:
+        base = unquote(urlsplit(name).path).rpartition("/")[2]
+        found.append(base)
     if match := _ROBOFLOW.match(base):
         found.append(f"{match['stem']}.{match['ending']}")
     elif _UPLOAD_PREFIX.match(base):

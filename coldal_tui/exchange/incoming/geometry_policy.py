@@ -20,7 +20,7 @@ from coldal_tui.exchange.incoming.class_values import Meaning, UnknownMeaningErr
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.masks.grid_canvas import grid_shape
 from coldal_tui.exchange.masks.label_summary import Drawn
-from coldal_tui.exchange.masks.overlap import merge_labels
+from coldal_tui.exchange.masks.overlap import covered_whole, merge_labels
 from coldal_tui.exchange.masks.picture_size import check_picture_size, turned_back, width_height
 from coldal_tui.exchange.masks.run_lengths import Runs
 from coldal_tui.exchange.name_meanings import NameMeanings
@@ -204,11 +204,7 @@ def _merged(pixels: MaskPixels, rules: _Rules) -> _Merged:
     levels = (0, *(layer.level for layer in pixels.layers))
     merged, notes = merge_labels(chain((label,), further()), rules.classes, priority, levels)
     after = np.bincount(merged.ravel(), minlength=256)
-    gone = tuple(
-        f"nothing is left of {name!r}: other classes cover all {before[value]} pixels of it"
-        for value, name in enumerate(rules.classes, start=1)
-        if before[value] and not after[value]
-    )
+    gone = covered_whole(before, after, rules.classes)
     return _Merged(merged, _map_notes(used, rules.options) + notes, gone)
 
 

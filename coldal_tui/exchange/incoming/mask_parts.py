@@ -17,7 +17,7 @@ from coldal_tui.exchange.incoming.conflicts import tell_apart
 from coldal_tui.exchange.incoming.geometry_policy import Rejected, decide
 from coldal_tui.exchange.incoming.names.matching import Part
 from coldal_tui.exchange.incoming.own_files import Digests
-from coldal_tui.exchange.masks.overlap import merge_labels
+from coldal_tui.exchange.masks.overlap import covered_whole, merge_labels
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
 
 _SHOWN = 6
@@ -132,6 +132,7 @@ class _Told:
 def _union(parts: Sequence[Candidate], target: ScanTarget, rules: Rules) -> MaskPixels:
     options = replace(rules.options, confirm_empty=True)
     told = _Told()
+    before = np.zeros(256, dtype=np.int64)
 
     def labels() -> Iterator[NDArray[np.uint8]]:
         """Yield the labels one by one: an organ map may have a hundred."""
@@ -152,6 +153,8 @@ def _union(parts: Sequence[Candidate], target: ScanTarget, rules: Rules) -> Mask
                 for note in (*decision.notes, *decision.warnings)
                 if not note.endswith((_CONFIRMED, BY_NAME))
             ]
+            for value, count in decision.drawn.pixels.items():
+                before[value] += count
             yield decision.label
 
     label, overlaps = merge_labels(labels(), rules.classes, options.priority)
@@ -170,6 +173,7 @@ def _union(parts: Sequence[Candidate], target: ScanTarget, rules: Rules) -> Mask
         notes=notes,
         numbered=False,
         void=(IGNORE_LABEL,),
+        warnings=covered_whole(before, np.bincount(label.ravel(), minlength=256), rules.classes),
     )
 
 

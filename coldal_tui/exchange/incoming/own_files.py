@@ -192,7 +192,10 @@ class SeenLabels:
         earlier = self._first.setdefault(verdict.drawn.key, verdict)
         if earlier is verdict or earlier.scan_id == verdict.scan_id:
             return verdict
-        warning = f"it equals the mask of another scan ({earlier.shown}): one may be misnamed"
+        warning = (
+            f"it equals the mask of another scan, {earlier.scan_id!r} ({earlier.shown}): "
+            "one may be misnamed"
+        )
         return replace(verdict, warnings=(*verdict.warnings, warning))
 
 

@@ -49,6 +49,21 @@ def merge_labels(
     return merged if plain else values[merged], _notes(named, classes, rule)
 
 
+def covered_whole(
+    before: NDArray[np.int64], after: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[str, ...]:
+    """Warnings on classes that a merge covered entirely.
+
+    ``before`` and ``after``: voxels per label value, ``(256,)``, of all labels and of the merged
+    one.
+    """
+    return tuple(
+        f"nothing is left of {name!r}: other classes cover all {before[value]} pixels of it"
+        for value, name in enumerate(classes, start=1)
+        if before[value] and not after[value]
+    )
+
+
 def _stacked(
     labels: Sequence[NDArray[np.uint8]], classes: Sequence[str], levels: Sequence[int]
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

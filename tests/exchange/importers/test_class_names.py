@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from coldal_tui.errors import ImageError
 from coldal_tui.exchange.importers.shared.itksnap_names import parse_description
 from coldal_tui.exchange.incoming.geometry_policy import decide
 
@@ -85,11 +86,66 @@ def test_the_description_of_another_mask_is_not_taken(tmp_path, names_of):
     assert names_of() == (None, [])
 
 
-def test_descriptions_that_disagree_name_nothing(tmp_path, names_of):
+def test_descriptions_that_disagree_are_refused(tmp_path, names_of):
+    """To read the values by number would be a guess."""
     (tmp_path / "a.txt").write_text(description("Clear Label", "this"))
     (tmp_path / "b.txt").write_text(description("Clear Label", "that"))
 
-    assert names_of() == (None, [])
+    with pytest.raises(ImageError, match=r"a\.txt and b\.txt name its values differently"):
+        names_of()
+
+
+@pytest.mark.parametrize("name", ["tissue.lbl", "names.labels", "label_descriptions.txt"])
+def test_a_description_of_any_name_counts(tmp_path, names_of, name):
+    (tmp_path / name).write_text(description("Clear Label", "posterior", "anterior"))
+
+    assert names_of()[0] == {0: "Clear Label", 1: "posterior", 2: "anterior"}
+
+
+def test_a_description_above_the_folder_of_masks_counts(tmp_path, names_of):
+    (tmp_path / "labels.txt").write_text(description("Clear Label", "posterior", "anterior"))
+
+    assert names_of("masks/brain.nii.gz")[1] == ["labels.txt"]
+    assert names_of("deeper/masks/brain.nii.gz") == (None, [])
+
+
+def test_the_nearest_description_counts(tmp_path, names_of):
+    (tmp_path / "labels.txt").write_text(description("Clear Label", "above"))
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "names.txt").write_text(description("Clear Label", "near"))
+
+    assert names_of("masks/brain.nii.gz")[0][1] == "near"
+
+
+SLICER = """# Color table file Segmentation-label_ColorTable.ctbl
+# 3 values
+0 Background 0 0 0 0
+1 posterior 128 174 128 255
+2 anterior 241 214 145 255
+"""
+SLICER_CSV = """# Color: R,G,B,A
+LabelValue,Name,Color_R,Color_G,Color_B,Color_A
+1,posterior,128,174,128,255
+2,anterior,241,214,145,255
+"""
+FREESURFER = "#No. Label Name: R G B A\n\n1 posterior 70 130 180 0\n2   anterior  245 245 245 0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("brain_ColorTable.ctbl", SLICER),
+        ("Segmentation-label_ColorTable.txt", SLICER),
+        ("brain_ColorTable.csv", SLICER_CSV),
+        ("FreeSurferColorLUT.txt", FREESURFER),
+    ],
+)
+def test_colour_tables_name_values_too(tmp_path, names_of, name, text):
+    (tmp_path / name).write_text(text)
+
+    names, sources = names_of()
+
+    assert ({n: names[n] for n in (1, 2)}, sources) == ({1: "posterior", 2: "anterior"}, [name])
 
 
 def test_names_that_the_program_makes_up_say_nothing(tmp_path, names_of):

@@ -166,3 +166,42 @@ def test_contours_of_brushes_are_told_to_be_lossy_and_keep_their_annotators(tmp_
     drawn = {v.author: int(v.label.astype(bool).sum()) for v in found if v.label is not None}
     assert drawn == {"a@x.org": 18, "b@x.org": 24}
     assert all("holes are lost" in v.warnings[0] for v in found if v.label is not None)
+
+
+def coco(path, categories: list[tuple[int, str]], name: str = "a.png"):
+    """One drawing of category 1 over the first three columns."""
+    document = {
+        "images": [{"id": 1, "file_name": name, "width": 9, "height": 6}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 3, 0, 3, 6, 0, 6]]}
+        ],
+        "categories": [{"id": number, "name": name} for number, name in categories],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_category_id_of_two_names_is_refused(tmp_path):
+    source = coco(tmp_path / "c.json", [(1, "lung"), (1, "heart")])
+
+    (found,) = examine(source, targets("a"), CLASSES, None)
+
+    assert (found.status, found.code) == ("quarantined", "damaged")
+    assert found.message == "the category id 1 has several names: lung, heart"
+
+
+def test_a_category_listed_twice_is_one(tmp_path):
+    source = coco(tmp_path / "c.json", [(1, "Heart"), (1, "Heart"), (2, "lung"), (2, "heart")])
+
+    (found,) = examine(source, targets("a"), CLASSES, None)
+
+    assert [int((found.label == value).sum()) for value in (1, 2)] == [0, 18]
+
+
+def test_an_image_may_be_named_by_its_address(tmp_path):
+    source = coco(tmp_path / "c.json", [(1, "lung")], "https://host.test/x/a%20b.png?sig=1.5")
+    scan = ScanTarget("s", SHAPE, ("a b.png",))
+
+    (found,) = examine(source, [scan], CLASSES, None)
+
+    assert (found.status, found.scan_id) == ("accepted", "s")

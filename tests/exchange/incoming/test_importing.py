@@ -159,7 +159,7 @@ def test_equal_masks_of_two_scans_are_pointed_out(tmp_path):
 
     assert [v.warnings for v in result.accepted] == [
         (),
-        ("it equals the mask of another scan (a.png): one may be misnamed",),
+        ("it equals the mask of another scan, 'a' (a.png): one may be misnamed",),
     ]
 
 

@@ -303,3 +303,13 @@ def test_what_a_person_said_is_not_left_out_beside_a_folder_of_a_class(tmp_path)
         ("ignored", "the project has no class 'later'")
     ]
     assert accepted(run(tmp_path, XRAYS, ("lung",), match="*/{stem}")).keys() == {"m1", "m2"}
+
+
+def test_a_class_that_another_covers_whole_is_warned_of(tmp_path):
+    picture(tmp_path / "m1_liver.png", slice(1, 3), slice(1, 3))
+    picture(tmp_path / "m1_spleen.png", slice(0, 5), slice(0, 6))
+
+    (found,) = run(tmp_path, XRAYS)
+
+    np.testing.assert_array_equal(found.label, label((2, slice(0, 5), slice(0, 6))))
+    assert found.warnings == ("nothing is left of 'liver': other classes cover all 4 pixels of it",)

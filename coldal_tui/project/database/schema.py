@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-UNDOABLE_TABLES = ("scans", "rounds", "queue", "validation", "labels", "quarantine", "exports")
+UNDOABLE_TABLES = (
+    "scans",
+    "rounds",
+    "queue",
+    "validation",
+    "labels",
+    "quarantine",
+    "exports",
+    "handouts",
+)
 """Tables whose changes an undo takes back; the others hold immutable results or bookkeeping."""
 
 _FIRST = """
@@ -343,6 +352,28 @@ CREATE TABLE server_cursors (
 """What was sent to labelers' servers and what came back; ``cursor`` is the server's own time up to
 which its drawings are known."""
 
+_DRAWINGS_OF_SEVERAL_PEOPLE = """
+ALTER TABLE labels ADD COLUMN purpose TEXT NOT NULL DEFAULT '';
+ALTER TABLE labels ADD COLUMN minutes REAL;
+ALTER TABLE labels ADD COLUMN decided TEXT NOT NULL DEFAULT '';
+CREATE TABLE handouts (
+    handout_id INTEGER PRIMARY KEY,
+    export_id INTEGER NOT NULL,
+    scan_id TEXT NOT NULL,
+    person TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+"""
+"""A label in state ``drawn`` is one person's drawing that is not the scan's label. ``purpose``:
+``honeypot`` or ``repeat`` for a drawing that checks its author and never becomes a label.
+``minutes``: how long it took. ``decided``: what made it the label: ``person`` or a rule
+(``majority``, ``staple``, ``ignore``); empty for one person's drawing.
+
+``handouts``: scans that went to one person beside the queue. ``kind``: ``honeypot``, ``repeat`` or
+``third`` (to settle a dispute); ``state``: ``out`` or ``back``."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -355,4 +386,5 @@ MIGRATIONS: tuple[str, ...] = (
     _WHO_DID_IT,
     _PADDING,
     _SERVERS,
+    _DRAWINGS_OF_SEVERAL_PEOPLE,
 )

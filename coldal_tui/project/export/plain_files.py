@@ -21,6 +21,7 @@ TABLES = (
     "labels",
     "quarantine",
     "exports",
+    "handouts",
     "runs",
     "metrics",
     "scores",

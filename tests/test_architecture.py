@@ -153,6 +153,7 @@ BETWEEN = {
     ("tui", "shell", "widgets"): "the shell puts the app together",
     ("tui", "shell", "drawing"): "the shell puts the app together",
     ("tui", "widgets", "drawing"): "a widget shows what is drawn",
+    ("tui", "start", "drawing"): "the questions that make a project are a small app of their own",
 }
 """Sub-folders that import others of their package: which, and why. Never both ways."""
 

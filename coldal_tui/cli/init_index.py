@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
-from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
     from coldal_tui.imaging.indexing import FileProblem
-    from coldal_tui.project.layout import Layout
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import IndexReport
     from coldal_tui.project.scans.modality import Decision
@@ -61,34 +57,22 @@ def init_command(
     coldal-tui init lungs --images /data/cxr --classes lung --budget 100 \\
         --patients /data/metadata.csv
     """
-    from coldal_tui.project.layout import Layout, is_project
+    from coldal_tui.cli.progress import file_progress
     from coldal_tui.project.project import Project
+    from coldal_tui.project.scans.creating import create_project
 
     root = project.resolve()
-    layout = Layout(root)
-    if not is_project(root) and layout.state.exists():
-        raise UsageError(
-            "this folder holds the state of a project whose coldal.toml is gone",
-            where=str(layout.state),
-            remedy="put coldal.toml back, or move that folder away",
-        )
     changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
     changes |= _intensity_settings(modality, window)
     if channels is not None:
         ends = (end.strip() for end in channels.split(","))
         changes["images", "channels"] = tuple(end for end in ends if end)
-    before = _existing(layout)
-    try:
-        with Project.create(root, images) as opened:
-            _configure(opened, changes)
-            report = index(opened)
-            decided = None if modality else _decide(opened)
-            dimensions = _dimensions(opened)
-    except BaseException:
-        _remove(layout, before)
-        raise
-    # Only now: a reader that hangs up must not take the project away.
-    _print_report(opened, report, as_json, dimensions, first=True, decided=decided)
+    with file_progress("indexing") as advance:
+        made = create_project(root, images, changes, progress=advance)
+    # A reader that hangs up from here on does not take the project away.
+    with Project(root) as opened:
+        dimensions = _dimensions(opened)
+        _print_report(opened, made.report, as_json, dimensions, first=True, decided=made.decided)
 
 
 def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[str, str], Any]:
@@ -101,17 +85,6 @@ def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[
     return changes
 
 
-def _decide(project: Project) -> Decision | None:
-    """Decide data settings once for all files and write them into ``coldal.toml``."""
-    from coldal_tui.project.scans.modality import decide_modality
-
-    decided = decide_modality(project)
-    if decided is not None and decided.modality != ("auto",):
-        words = decided.modality
-        _configure(project, {("images", "modality"): words[0] if len(words) == 1 else words})
-    return decided
-
-
 def _settings(
     root: Path,
     classes: str | None,
@@ -122,80 +95,22 @@ def _settings(
     exclude: tuple[str, ...],
 ) -> dict[tuple[str, str], Any]:
     """The options as keys of ``coldal.toml``; UsageError for an invalid one."""
+    from coldal_tui.project.scans.creating import class_names, patients_setting
+
     changes: dict[tuple[str, str], Any] = {}
     if classes is not None:
-        names = tuple(name.strip() for name in classes.split(","))
-        if not all(names):
-            raise UsageError(
-                "--classes has an empty name", remedy="name them in order: --classes left,right"
-            )
-        changes["classes", "names"] = names
+        changes["classes", "names"] = class_names(classes)
     if ignore_value is not None:
         changes["classes", "ignore_value"] = ignore_value
     if budget is not None:
         changes["budget", "total"] = budget
     if patients is not None:
-        changes["images", _patients_key(patients)] = _patients_value(patients, root)
+        changes |= patients_setting(patients, root)
     if include:
         changes["images", "include"] = include
     if exclude:
         changes["images", "exclude"] = exclude
     return changes
-
-
-def _configure(project: Project, changes: dict[tuple[str, str], Any]) -> None:
-    from coldal_tui.errors import ColdalError
-    from coldal_tui.project.settings.config import edit_config
-
-    if changes:
-        try:
-            edit_config(project.layout.config, changes)
-        except ColdalError as error:
-            # The file it names is about to go: the options are what the caller can mend.
-            raise UsageError(error.what, remedy=error.remedy, code=error.code) from error
-        project.reload_config()
-
-
-def _existing(layout: Layout) -> set[Path]:
-    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
-    return {path for path in (layout.config, *folders, *layout.root.parents) if path.exists()}
-
-
-def _remove(layout: Layout, before: set[Path]) -> None:
-    """Remove all that a failed init made, and nothing that was there before."""
-    if layout.config in before:
-        return
-    layout.config.unlink(missing_ok=True)
-    shutil.rmtree(layout.state, ignore_errors=True)
-    folders = (layout.label_versions, layout.labels, layout.exports, layout.root)
-    for folder in (*folders, *layout.root.parents):
-        if folder not in before:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _patients_key(patients: str) -> str:
-    return "patients_csv" if _looks_like_file(patients) else "patients_pattern"
-
-
-def _looks_like_file(patients: str) -> bool:
-    return Path(patients).is_file() or patients.lower().endswith((".csv", ".tsv"))
-
-
-def _patients_value(patients: str, root: Path) -> str:
-    from coldal_tui.errors import ColdalError
-    from coldal_tui.project.project import relative_or_absolute
-    from coldal_tui.project.settings.config import check_pattern
-
-    if _looks_like_file(patients):
-        if not Path(patients).is_file():
-            raise UsageError("no such file", where=patients, remedy="check --patients")
-        return relative_or_absolute(Path(patients).absolute(), root)
-    try:
-        check_pattern(patients, f"--patients {patients}")
-    except ColdalError as error:
-        raise UsageError(error.what, where=error.where, remedy=error.remedy) from error
-    return patients
 
 
 @click.command("index")

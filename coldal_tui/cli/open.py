@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from coldal_tui.cli import common, which_project
+from coldal_tui.project.layout import Layout, is_project
 
 
 @click.command("open")
@@ -21,20 +23,59 @@ def open_command(
 ) -> None:
     """Open the terminal app on a project.
 
-    Closing it, or losing the line, ends no job; the next time it looks as it was left.
+    Closing it, or losing the line, ends no job; the next time it looks as it was left. Where
+    there is no project yet, four questions make one.
     """
     from coldal_tui.errors import UsageError
     from coldal_tui.project.project import Project
 
+    if not readonly and has_terminal() and is_new(targets):
+        made = ask_for_project(targets, plain=plain, mouse=not no_mouse)
+        if made is None:
+            return
+        targets = (str(made),)
     root, _ = which_project.split_project(targets)
     Project(root, readonly=readonly).close()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         raise UsageError(
             "the app needs a terminal",
             where=str(root),
             remedy="over SSH: ssh -t; without one: coldal-tui status",
         )
     run_app(root, readonly=readonly, mouse=not no_mouse, plain=plain, graphics=graphics)
+
+
+def has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def is_new(targets: tuple[str, ...]) -> bool:
+    """Whether a call names a folder that is no project yet, or none and stands in none."""
+    if targets:
+        path = Path(targets[0])
+        state = Layout(path).state
+        return len(targets) == 1 and not (is_project(path) or path.is_file() or state.exists())
+    return which_project.standing_project() is None and which_project.nearest_project() is None
+
+
+def ask_for_project(targets: tuple[str, ...], *, plain: bool, mouse: bool) -> Path | None:
+    """Ask the four questions; None when the person left.
+
+    A folder with something in it is taken for the images, another one for the project.
+    """
+    from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+    from coldal_tui.tui.shell.terminal import can_unicode, private_terminal
+    from coldal_tui.tui.start.wizard import Wizard
+
+    look = ASCII if plain or not can_unicode() else UNICODE
+    root = images = None
+    if targets:
+        path = Path(targets[0]).resolve()
+        full = path.is_dir() and any(not one.name.startswith(".") for one in path.iterdir())
+        root, images = (None, path) if full else (path, None)
+    wizard = Wizard(root, images, look=look)
+    with private_terminal(Path(os.devnull)):
+        return wizard.run(mouse=mouse)
 
 
 def run_app(

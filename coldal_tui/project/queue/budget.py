@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import BudgetSection
 
 OUT_STATUSES = ("queued", "exported")
 
@@ -60,8 +61,11 @@ def next_round(project: Project) -> int:
 
 
 def round0_size(project: Project) -> int:
+    return first_queue_size(project.config.budget)
+
+
+def first_queue_size(section: BudgetSection) -> int:
     """A fifth of the total budget, at least 5, never above the total."""
-    section = project.config.budget
     return section.round0 or min(section.total, max(5, math.ceil(section.total / 5)))
 
 

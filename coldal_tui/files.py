@@ -16,6 +16,9 @@ from typing import IO, Any, BinaryIO
 
 from coldal_tui.errors import ColdalError
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a disk, quota or file size that is used up."""
+
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
 
@@ -91,10 +94,12 @@ def _umask() -> int:
 
 def disk_error(error: OSError, path: Path) -> ColdalError:
     """The error to show when ``path`` can't be written."""
+    full = error.errno in FULL
     return ColdalError(
-        f"can't write: {error.strerror or error}",
+        "the disk is full" if full else f"can't write: {error.strerror or error}",
         where=str(path),
-        remedy="free space or mend the permissions there, then run the same command again",
+        remedy=f"{'free space' if full else 'mend the disk or the permissions'} there, then run "
+        "the same command again",
         code="disk",
     )
 

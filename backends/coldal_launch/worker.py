@@ -6,7 +6,6 @@ It never opens the project's database and writes nowhere but into its own folder
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -27,7 +26,7 @@ from coldal_launch.gpu_slots import (
 )
 from coldal_launch.process_identity import handle_of
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import disk_error, sha256_file, try_lock
+from coldal_tui.files import FULL, disk_error, sha256_file, try_lock
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY, fitted, on_device
@@ -176,7 +175,7 @@ def _described(error: Exception, folder: JobFolder) -> JobError:
         # torch's, which this module does not import.
         remedy = "lower [train] batch_size or patch in coldal.toml, or use device = cpu"
         return JobError(f"the GPU ran out of memory: {error}", log, remedy, OUT_OF_MEMORY)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in FULL:
         told = disk_error(error, Path(error.filename or folder.path))
         return JobError(told.what, told.where, told.remedy, told.code)
     return JobError(

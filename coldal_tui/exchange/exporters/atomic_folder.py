@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import fsync_folder, sha256_file
+from coldal_tui.files import FULL, fsync_folder, sha256_file
 
 _BLOCK = 1 << 20
 _PARTIAL = re.compile(r"^\..*\.[0-9a-f]{12}\.partial$")
 _JUST_MADE_S = 60
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass
@@ -155,7 +154,7 @@ def _sync_tree(folder: Path) -> None:
 
 def _disk_error(out: Path, error: OSError) -> ColdalError:
     why = error.strerror or str(error)
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return ColdalError(
             f"the disk is full: {why}",
             where=str(out),

@@ -55,14 +55,15 @@ def database_errors(path: Path) -> Iterator[None]:
         yield
     except tuple(_TROUBLES) as error:
         trouble = next(known for kind, known in _TROUBLES.items() if isinstance(error, kind))
-        if isinstance(error, apsw.IOError) and _is_full(path):
+        if isinstance(error, apsw.IOError) and is_full(path):
             # Without room for the files beside the database, SQLite reports a broken one.
             trouble = _TROUBLES[apsw.FullError]
         what, remedy, code = trouble
         raise ColdalError(what, where=str(path), remedy=remedy, code=code) from error
 
 
-def _is_full(path: Path) -> bool:
+def is_full(path: Path) -> bool:
+    """Whether the disk below ``path`` has no room for another transaction."""
     try:
         return shutil.disk_usage(path.parent).free < _LEAST_BYTES
     except OSError:

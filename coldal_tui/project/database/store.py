@@ -19,7 +19,7 @@ import apsw
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.database import connecting
 from coldal_tui.project.database.backups import UNTIDY_KEY, Backup, back_up, is_due
-from coldal_tui.project.database.database_errors import database_errors
+from coldal_tui.project.database.database_errors import database_errors, is_full
 from coldal_tui.project.database.file_systems import on_network_file_system
 from coldal_tui.project.database.foreign_schema import check_schema
 from coldal_tui.project.database.journal import append, new_labels
@@ -272,11 +272,13 @@ class Store:
                 self.replace("meta", key="settled", value=written.token)
                 self.execute("COMMIT")
         except (ColdalError, apsw.Error) as error:
+            full = is_full(self.path)
             raise ColdalError(
-                "the disk failed while this was being stored; whether it was shows only when the "
-                "disk answers again",
+                f"the disk {'is full' if full else 'failed'} while this was being stored; whether "
+                "it was shows only when the disk answers again",
                 where=str(self.path),
-                remedy="mend the disk, then look with coldal-tui status; nothing was deleted",
+                remedy=f"{'free space' if full else 'mend the disk'}, then look with coldal-tui "
+                "status; nothing was deleted",
                 code=UNSURE,
             ) from error
         return False

@@ -146,8 +146,7 @@ def _validation(
         training=assembled.pool.covered,
     )
     if len(drawn) < spec.validation:
-        # A fifth is never less than two, so fewer means that the patients have run out.
-        why = "at most a fifth of the pool's are kept for it" if drawn[1:] else "there are not more"
+        why = "at most a fifth of the pool's are kept for it" if drawn else "there are not more"
         notes.append(f"validation: {len(drawn)} patients instead of {spec.validation}; {why}")
     return [
         Pick(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,11 @@ from coldal_tui.imaging.intensity_choice import BY_FILE
 from coldal_tui.jobs.spec import ShardRows, SimulatedScan, SimulateSpec, TrainOptions
 from coldal_tui.project.labels.hidden_masks import read_cases
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.budget import batch_size, round0_size
+from coldal_tui.project.queue.budget import (
+    batch_size,
+    default_validation_count,
+    round0_size,
+)
 from coldal_tui.project.views.simulation_view import store_of
 from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
 from coldal_tui.scheduler.plan_select import first_strategy
@@ -80,8 +83,8 @@ def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
     validation = wish.validation
     if validation is None:
         section = config.validation.patients
-        auto = max(2, math.ceil(0.2 * design.smallest))
-        validation = min(auto, design.smallest - 1) if section == "auto" else int(section)
+        auto = default_validation_count(design.smallest)
+        validation = auto if section == "auto" else int(section)
     if validation >= design.smallest:
         raise UsageError(
             f"of {design.smallest} labels, {validation} are for validation: none is left to train "
@@ -231,6 +234,7 @@ def _setup(
     entropy = project.config.selection.entropy
     parts = [_SIMULATION, __version__, classes, rows, rule, training, encoder_hash, alone]
     parts += [entropy] if entropy != "mean" else []
+    parts += ["validation scans repel no pick"] if rule.validation else []
     return Setup(
         setup=hashlib.sha256(msgspec.json.encode(parts)).hexdigest(),
         project=project.name,

@@ -9,7 +9,8 @@ class PoolRow(msgspec.Struct, frozen=True):
     """One scan's state as selection sees it, in scan_id order.
 
     ``candidate``: may be picked. ``covered``: labelled, queued or exported (diversity measures
-    distance to these). ``labelled``: has an accepted label. ``entropy``: of the last run.
+    distance to these). ``labelled``: has an accepted label. Scans that are only measured, those of
+    validation patients, are neither. ``entropy``: of the last run.
     ``class_entropy`` (p_c · H of each class but the background), ``bald`` (the disagreement of an
     ensemble), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the model's
     ``features``: None when not measured.

@@ -27,13 +27,13 @@ class _Patient:
 def most_validation(patients: Sequence[str], candidate: Mask, training: Mask | None = None) -> int:
     """The most patients for validation: a fifth of those with a candidate scan.
 
-    Rounded up and at least 2, but one patient is always left, so that a small pool keeps its
-    scans to train on. ``training`` as in ``draw_validation``; all (N,), in index order.
+    Rounded up, but one patient is always left, so that a small pool keeps its scans to train on.
+    ``training`` as in ``draw_validation``; all (N,), in index order.
     """
     free, others = _split(
         _patients(patients, np.zeros(len(patients), int), candidate), patients, training
     )
-    share = max(2, -(-(len(free) + len(others)) // 5))
+    share = -(-(len(free) + len(others)) // 5)
     return max(0, min(share, len(free) if others else len(free) - 1))
 
 

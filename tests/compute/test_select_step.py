@@ -121,7 +121,8 @@ def test_no_patient_is_on_both_sides(report, tmp_path, seed: int) -> None:
     sides: dict[bool, set[str]] = {True: set(), False: set()}
     for pick in picks:
         sides[pick["role"] == "validation"].add(patients[pick["scan_id"]])
-    assert len(sides[True]) == 2
+    # A fifth of the four patients, rounded up.
+    assert len(sides[True]) == 1
     assert sides[True].isdisjoint(sides[False])
 
 

@@ -49,7 +49,7 @@ def test_the_loop(cli, cxr, new_project, labeler) -> None:
     project = new_project("loop")
     assert _state(cli, project)["scans"] == 24
 
-    first = cli.json("select", project, "--budget", 6)
+    first = cli.json("select", project, "--budget", 6, "--validation", 2)
     assert [one["rank"] for one in first] == [1, 2, 3, 4, 5, 6]
     assert sum(one["role"] == "validation" for one in first) == 2
     queue = cli.json("queue", project)

@@ -57,9 +57,10 @@ EXPECTED = {
 
 
 class Game:
-    """A lab and its moves. ``entropy`` is the project's choice of H."""
+    """A lab and its moves. ``entropy`` is the project's choice of H, ``validation`` how many
+    patients are frozen (auto: none, in rounds so small)."""
 
-    def __init__(self, folder: Path, entropy: str) -> None:
+    def __init__(self, folder: Path, entropy: str, validation: str = '"auto"') -> None:
         self.lab = Lab(folder)
         names = [f"s{n:02d}" for n in range(SCANS)]
         self.lab.pictures(*names)
@@ -68,7 +69,9 @@ class Game:
         self.project = self.lab.start(
             '[images]\ndir = "../images"\npatients_csv = "../patients.csv"\n'
             '[classes]\nnames = ["lung"]\n'
-            f'[budget]\ntotal = {BUDGET}\nround0 = 6\nbatch = 3\n[selection]\nentropy = "{entropy}"'
+            f"[budget]\ntotal = {BUDGET}\nround0 = 6\nbatch = 3\n"
+            f'[selection]\nentropy = "{entropy}"\n'
+            f"[validation]\npatients = {validation}\n"
         )
         self.rng = np.random.default_rng(5)
         self.lab.embed(self.project)
@@ -152,11 +155,13 @@ class Queues(RuleBasedStateMachine):
     template: ClassVar[Path | None] = None
 
     @initialize(
-        entropy=st.sampled_from(["mean", "foreground", "boundary"]), strategy=st.sampled_from(COLD)
+        entropy=st.sampled_from(["mean", "foreground", "boundary"]),
+        strategy=st.sampled_from(COLD),
+        validation=st.sampled_from(["2", '"auto"']),
     )
-    def start(self, entropy: str, strategy: str) -> None:
+    def start(self, entropy: str, strategy: str, validation: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="queues-"))
-        self.game = Game(self.folder, entropy)
+        self.game = Game(self.folder, entropy, validation)
         self.states: list[dict[str, list[Any]]] = []
         self.act(self.game.select, strategy)
 
@@ -252,7 +257,12 @@ class Queues(RuleBasedStateMachine):
         assert labelled == set(self.game.in_queue("labelled"))
         rows = {row.scan_id: row for row in pool_rows(project)}
         out = set(self.game.in_queue("queued", "exported"))
-        assert {name for name, row in rows.items() if row.covered} == (labelled | out) & set(rows)
+        # Scans that are only measured repel no pick, labelled or not.
+        frozen = validation_patients(project)
+        measured = {scan.scan_id for scan in project.scans() if scan.patient_id in frozen}
+        trained = (labelled | out) & set(rows) - measured
+        assert {name for name, row in rows.items() if row.covered} == trained
+        assert {name for name, row in rows.items() if row.labelled} == labelled & trained
         candidates = {name for name, row in rows.items() if row.candidate}
         assert not candidates & set(self.game.in_queue())
         assert any_candidate(project) == bool(candidates)

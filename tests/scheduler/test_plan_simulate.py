@@ -36,14 +36,16 @@ def test_the_projects_own_strategy_is_compared_with_random(project) -> None:
     assert design == Design(
         seeds=(0, 1, 2, 3, 4), cold=("coldstart", "random"), budgets=(20, 40), full=True, draws=3
     )
-    assert rule == SplitRule(validation=4, test_fraction=0.3)
+    assert rule == SplitRule(validation=0, test_fraction=0.3)
 
 
 def test_strategies_of_the_first_queue_at_each_label_count(project) -> None:
     wish = Wish(strategies=("random", "kmeans", "kmeans"), budgets=(20, 10), seeds=2, first_seed=7)
     design, rule = plan_design(project, wish)
     assert (design.seeds, design.cold, design.budgets) == ((7, 8), ("kmeans", "random"), (10, 20))
-    assert rule.validation == 2
+    assert rule.validation == 0
+    wish = Wish(strategies=("random",), budgets=(30, 40))
+    assert plan_design(project, wish)[1].validation == 6
 
 
 def test_rounds_compare_weights_of_entropy_and_random(project) -> None:

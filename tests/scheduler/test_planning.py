@@ -215,8 +215,8 @@ def test_the_first_selection_by_default(project, embedded) -> None:
     _map(project)
     spec = build_spec(project, "select", {})
     assert isinstance(spec, SelectSpec)
-    # A fifth of 100 is 20, but only six scans can be picked: the least, two, for validation.
-    assert (spec.round, spec.strategy, spec.budget, spec.validation) == (0, "coldstart", 20, 2)
+    # A fifth of 100 is 20, and only six scans can be picked: too few to freeze any.
+    assert (spec.round, spec.strategy, spec.budget, spec.validation) == (0, "coldstart", 20, 0)
     assert [row.scan_id for row in spec.pool] == list(IDS)
     assert spec.clusters is None
 

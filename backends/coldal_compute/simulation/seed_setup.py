@@ -51,8 +51,11 @@ class SeedSetup:
         return tuple(self._row(scan_id, scan_id in free, labelled=False) for scan_id in self.mapped)
 
     def rows(self, train: tuple[str, ...], scores: dict[str, ScanScores]) -> tuple[PoolRow, ...]:
-        """The pool of a later round: labelled scans are covered, the others are candidates."""
-        labelled = {*train, *self.split.validation}
+        """The pool of a later round: training scans are covered, the others are candidates.
+
+        Validation scans are only measured: they are neither, as in a project.
+        """
+        labelled = set(train)
         free = set(self.split.pool) - labelled
         return tuple(
             self._row(

@@ -76,6 +76,13 @@ def batch_size(project: Project, number: int) -> int:
     return project.config.budget.batch or round0_size(project)
 
 
+FROZEN_FROM = 30
+"""Scans in round 0 from which on ``validation = "auto"`` freezes some of them."""
+
+
 def default_validation_count(round0_size: int) -> int:
-    """A fifth of round 0, rounded up, at least 2, but never all: one scan is for training."""
-    return max(0, min(max(2, -(-round0_size // 5)), round0_size - 1))
+    """The patients that ``auto`` freezes for validation: a fifth of round 0, rounded up.
+
+    Below 30 scans none: each is worth more in training, and the run is measured by cross-fitting.
+    """
+    return -(-round0_size // 5) if round0_size >= FROZEN_FROM else 0

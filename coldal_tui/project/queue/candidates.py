@@ -69,17 +69,21 @@ def pool_rows(
 ) -> tuple[PoolRow, ...]:
     """Every usable scan in ``scan_id`` order with its state and entropy (see ``PoolRow``).
 
+    Scans of validation patients are only measured, so they count neither as covered nor as
+    labelled: no pick keeps away from a scan that nothing is trained on.
+
     ``needs`` are the pool fields that a strategy needs; if there are any, the rows have all scores
     of the run.
     """
     scored = run_entropies(project, run_id)
+    measured = validation_patients(project)
     rows = tuple(
         PoolRow(
             scan_id=scan_id,
             patient_id=patient_id,
             candidate=status == CANDIDATE,
-            covered=bool(labelled) or status in OUT_STATUSES,
-            labelled=bool(labelled),
+            covered=patient_id not in measured and (bool(labelled) or status in OUT_STATUSES),
+            labelled=patient_id not in measured and bool(labelled),
             entropy=scored.get(scan_id),
         )
         for scan_id, patient_id, status, labelled in project.store.tuples(

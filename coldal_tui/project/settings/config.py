@@ -170,7 +170,8 @@ total = 100                  # scans that may be labelled in all
 seed = 0
 
 [validation]
-# patients = "auto"          # 20 % of round 0, at least 2; frozen at the first selection; 0: none
+# patients = "auto"          # frozen at the first selection, never trained on: none if it has
+#                            # fewer than 30 scans, else a fifth; or a number
 
 [encoder]
 name = "efficientnet-lite0"

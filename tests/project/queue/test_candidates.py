@@ -9,7 +9,7 @@ import pytest
 from coldal_tui.project.labels.importing import import_masks, reject_labels
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue import candidates as pool
-from coldal_tui.project.queue.budget import Budget, read_budget
+from coldal_tui.project.queue.budget import Budget, default_validation_count, read_budget
 from coldal_tui.project.runs import all_scores, kept_scores, latest_run, run_entropies, with_scores
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.project.settings.config import edit_config
@@ -73,6 +73,8 @@ def test_scans_of_a_validation_patient_leave_the_pool_for_good(lab):
     reindex(project)
     assert candidates(project) == {"p2_a", "p2_b"}
     assert pool.validation_patients(project) == {"p1"}
+    # Nothing is trained on it, labelled or not, so no pick keeps away from it.
+    assert (row(project, "p1_a").covered, row(project, "p1_a").labelled) == (False, False)
 
 
 def test_a_validation_patient_that_is_named_anew_stays_frozen(lab):
@@ -182,3 +184,10 @@ def test_strategies_that_need_more_than_the_entropy_get_it(scored):
     assert full.features == (0.5, -1.25, 3.0)
     assert (rows["s03"].features, rows["s03"].class_entropy) == (None, None)
     assert rows["s04"] == next(one for one in plain if one.scan_id == "s04")
+
+
+@pytest.mark.parametrize(
+    ("size", "frozen"), [(1, 0), (5, 0), (14, 0), (29, 0), (30, 6), (31, 7), (100, 20)]
+)
+def test_auto_freezes_a_fifth_from_thirty_scans_on(size, frozen):
+    assert default_validation_count(size) == frozen

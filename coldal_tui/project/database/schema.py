@@ -11,6 +11,7 @@ UNDOABLE_TABLES = (
     "quarantine",
     "exports",
     "handouts",
+    "returned_files",
 )
 """Tables whose changes an undo takes back; the others hold immutable results or bookkeeping."""
 
@@ -374,6 +375,25 @@ CREATE TABLE handouts (
 ``handouts``: scans that went to one person beside the queue. ``kind``: ``honeypot``, ``repeat`` or
 ``third`` (to settle a dispute); ``state``: ``out`` or ``back``."""
 
+_RETURNED_FILES = """
+CREATE TABLE returned_files (
+    returned_id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    source_key TEXT NOT NULL,
+    source_sha256 TEXT NOT NULL,
+    person TEXT NOT NULL,
+    scan_id TEXT,
+    status TEXT NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE INDEX returned_files_by_source ON returned_files (source, source_key);
+"""
+"""Every file that an import saw, once, with what became of it the last time. ``source_key``: the
+mask within the file. ``status``: ``accepted``, ``kept``, ``quarantined``, ``unmatched``,
+``ignored``. ``person``: empty where nobody is known."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -387,4 +407,5 @@ MIGRATIONS: tuple[str, ...] = (
     _PADDING,
     _SERVERS,
     _DRAWINGS_OF_SEVERAL_PEOPLE,
+    _RETURNED_FILES,
 )

@@ -50,6 +50,10 @@ IMPORT: dict[str, dict[str, str]] = {
     | {"overlap": "test_seg_nrrd::test_segments_are_told_by_layer_and_value"},
     "mitk": in_space("mitk")
     | {"overlap": "test_header_names::test_groups_of_mitk_are_layers_with_names_of_their_own"},
+    "mitk-stack": dict.fromkeys(
+        ("3-D", "classes", "overlap", "holes"),
+        "test_mitk_stack::test_a_stack_is_one_mask_with_its_labels_by_name",
+    ),
     "nrrd": in_space("nrrd"),
     "metaimage": in_space("metaimage"),
     "dicom-seg": {

@@ -27,6 +27,7 @@ _BUILT_IN = (
     "coldal_tui.exchange.importers.nifti:IMPORTER",
     "coldal_tui.exchange.importers.seg_nrrd:IMPORTER",
     "coldal_tui.exchange.importers.mitk:IMPORTER",
+    "coldal_tui.exchange.importers.mitk_stack:IMPORTER",
     "coldal_tui.exchange.importers.nnunet:IMPORTER",
     "coldal_tui.exchange.importers.nnunet:PREDICTIONS",
     "coldal_tui.exchange.importers.monai_label:IMPORTER",

@@ -20,7 +20,8 @@ _AREAS = ("polygon", "complex_polygon", "ellipse", _RASTER)
 _PARTS = ("mask",)
 """The annotation type drawn in a raster layer; the annotation itself holds no pixels."""
 
-_BESIDE = ("id", "name", "slot_names", "annotators", "reviewers", "properties", "ranges", "z_order")
+_LEVELS = ("z_index", "z_order")
+_BESIDE = ("id", "name", "slot_names", "annotators", "reviewers", "properties", "ranges", *_LEVELS)
 
 
 class DarwinImporter:
@@ -124,13 +125,14 @@ class _Drawing:
         names = {text(one.get("id")): text(one.get("name")) for one in self.annotations}
         drawn = False
         others: set[str] = set()
-        for one in self.annotations:
+        for one in sorted(self.annotations, key=_level):
             kind = next((key for key in _AREAS if isinstance(one.get(key), Mapping)), None)
             if kind is None:
                 kinds = [key for key in one if key not in (*_PARTS, *_BESIDE)]
                 others.update(kinds if not any(key in one for key in _PARTS) else ())
                 continue
             drawn = True
+            canvas.on_level(_level(one))
             _draw(canvas, kind, text(one.get("name")), one[kind], names)
         if others and not drawn:
             raise ImageError(
@@ -143,6 +145,11 @@ class _Drawing:
                 f"annotations without an area passed over: {', '.join(sorted(others))}"
             )
         return canvas.pixels()
+
+
+def _level(one: Mapping[str, Any]) -> int:
+    """The layer, if the file states one: higher values cover lower ones."""
+    return next((one[key] for key in _LEVELS if isinstance(one.get(key), int)), 0)
 
 
 def _draw(

@@ -95,6 +95,17 @@ def test_a_raster_layer_of_darwin_is_divided_among_its_masks(tmp_path):
     np.testing.assert_array_equal(found.label, np.choose(label, [0, 2, 1]))
 
 
+@pytest.mark.parametrize("key", ["z_index", "z_order"])
+def test_what_darwin_has_on_top_covers_the_rest(tmp_path, key):
+    """CLASSES lists the heart last, so without an order the heart would win."""
+    top = {"name": "lung", "polygon": {"paths": [xy(square(1, 1, 4, 4))]}, key: 2}
+    below = {"name": "heart", "polygon": {"paths": [xy(square(1, 1, 9, 9))]}, key: 1}
+
+    found = verdict(darwin_2(tmp_path / "x.json", top, below))
+
+    np.testing.assert_array_equal(found.label, filled((2, 1, 1, 9, 9), (1, 1, 1, 4, 4)))
+
+
 @pytest.mark.parametrize("change", [{"dense_rle": [0, 5]}, {"mask_annotation_ids_mapping": {}}])
 def test_a_damaged_raster_layer_is_refused(tmp_path, change):
     layer = {"dense_rle": [0, 60, 1, 60], "mask_annotation_ids_mapping": {"m1": 1}} | change

@@ -29,6 +29,8 @@ def found(targets, name: str, template: str | None = None) -> str | None:
     ("images", "name"),
     [
         (("volume-0.nii", "volume-1.nii"), "segmentation-1.nii"),
+        (("sub-verse004_ct.nii.gz", "sub-verse005_ct.nii.gz"), "sub-verse005_seg-vert_msk.nii.gz"),
+        (("im_1.png", "im_2.png"), "im_2_annot.png"),
         (("20_training.tif", "21_training.tif"), "21_manual1.gif"),
         (("BraTS20_000_flair.nii.gz", "BraTS20_001_flair.nii.gz"), "BraTS20_001_seg.nii.gz"),
         (("case_0/imaging.nii.gz", "case_1/imaging.nii.gz"), "case_1/segmentation.nii.gz"),

@@ -16,7 +16,8 @@ def _words(text: str) -> frozenset[str]:
 MASK_WORDS = _words(
     "mask masks seg segs segm segmentation segmentations label labels labelmap labelmaps "
     "annotation annotations annotated gt groundtruth manual manual1 manual2 dseg aseg roi rois "
-    "probseg contour contours delineation delineations structure structures prediction pred"
+    "probseg msk annot annots truth contour contours delineation delineations structure structures "
+    "prediction pred"
 )
 """Words that mark a mask but don't identify its scan."""
 

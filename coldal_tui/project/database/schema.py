@@ -394,6 +394,12 @@ CREATE INDEX returned_files_by_source ON returned_files (source, source_key);
 mask within the file. ``status``: ``accepted``, ``kept``, ``quarantined``, ``unmatched``,
 ``ignored``. ``person``: empty where nobody is known."""
 
+_MASKS_OF_SEVERAL_FILES = """
+ALTER TABLE quarantine ADD COLUMN joined TEXT NOT NULL DEFAULT '';
+"""
+"""The files of a mask that was joined from several, as JSON: ``root``, ``files`` (relative to it,
+the mask's own first) and ``match`` (the user's naming pattern, or null); empty for one file."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -408,4 +414,5 @@ MIGRATIONS: tuple[str, ...] = (
     _SERVERS,
     _DRAWINGS_OF_SEVERAL_PEOPLE,
     _RETURNED_FILES,
+    _MASKS_OF_SEVERAL_FILES,
 )

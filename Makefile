@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras demo test quick lint types bench soak lock clean
+.PHONY: venv extras demo test quick lint types docs bench soak lock clean
 
 venv: $(STAMP)
 
@@ -52,6 +52,10 @@ lint: venv
 
 types: venv
 	$(BIN)/mypy
+
+# The documentation as a site, in build/site; a link that leads nowhere is an error.
+docs: extras
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Every benchmark; --quick in BENCH takes small sizes. Figures: docs/benchmarks.md.
 bench: venv

@@ -124,7 +124,7 @@ ARROWS = {
 BETWEEN = {
     **{
         ("project", folder, base): "the state that all of the project stands on"
-        for folder in ("scans", "queue", "labels", "export", "views")
+        for folder in ("scans", "queue", "labels", "export", "release", "views")
         for base in ("database", "settings")
     },
     ("project", "export", "queue"): "an export hands out what is queued, shared among people",
@@ -132,6 +132,8 @@ BETWEEN = {
     ("project", "export", "views"): "an export's rows are those that the queue shows",
     ("project", "labels", "queue"): "what is labelled is read where budgets are",
     ("project", "labels", "scans"): "masks are matched to the scans' names, UIDs and patients",
+    ("project", "release", "labels"): "a release is made of the labels that count",
+    ("project", "release", "queue"): "a release says how its scans were chosen, and holds out",
     ("project", "scans", "queue"): "a scan that is labelled is never dropped by an index",
     ("project", "views", "labels"): "views read all of the project and change nothing",
     ("project", "views", "queue"): "views read all of the project and change nothing",
@@ -140,6 +142,7 @@ BETWEEN = {
     ("exchange", "importers", "masks"): "one codec for masks that come and masks that go",
     ("exchange", "incoming", "masks"): "what was drawn is compared on the scan's grid",
     ("exchange", "incoming", "importers"): "an import asks the formats for what they find",
+    ("exchange", "release", "exporters"): "a release writes the formats of the exports",
     ("exchange", "exporters", "deidentify"): "images are cleaned as they are copied",
     **{
         ("tui", pane, below): "panes are made of widgets and drawings"

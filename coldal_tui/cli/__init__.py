@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),
+    "release": ("release", "The labels as a finished data set, with folds and a data card."),
     "simulate": ("simulate", "Would this have beaten random here? Replays on known masks."),
     "jobs": ("jobs", "Jobs: list, show, logs, cancel, retry, first."),
     "undo": ("undo", "Take back the last action."),

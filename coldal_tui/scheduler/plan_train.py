@@ -12,11 +12,10 @@ from coldal_tui.jobs.spec import (
     ScoreSpec,
     TrainSpec,
 )
-from coldal_tui.project.database.store import Row
-from coldal_tui.project.labels.files import checked_labels, tidy_label_files
+from coldal_tui.project.labels.files import tidy_label_files
+from coldal_tui.project.labels.labelled import active_labels, labelled_records
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run, prediction_file, run_entropies
 from coldal_tui.project.views.next_step import run_networks
 from coldal_tui.scheduler.request import (
@@ -44,10 +43,10 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
     drawn = {row["scan_id"] for row in project.store.rows("SELECT scan_id FROM validation")}
     labelled: list[LabelledScan] = []
     validation: list[LabelledScan] = []
-    labels = _active_labels(project)
+    labels = active_labels(project)
     digests = {row["scan_id"]: row["sha256"] for row in labels}
-    for scan, label in _labelled_records(project, labels):
-        case = LabelledScan(scan=scan.input(images), label=label, sha256=digests[scan.scan_id])
+    for scan, label in labelled_records(project, labels):
+        case = LabelledScan(scan=scan.input(images), label=str(label), sha256=digests[scan.scan_id])
         if scan.scan_id in drawn:
             validation.append(case)
         elif scan.patient_id not in frozen:
@@ -86,28 +85,6 @@ def _networks(project: Project, request: Request) -> int:
 def _strategy(project: Project, request: Request) -> str:
     """The strategy of the round that a run is for."""
     return str(request.get("strategy") or project.config.selection.round_strategy)
-
-
-def _labelled_records(project: Project, labels: list[Row]) -> list[tuple[ScanRecord, str]]:
-    """Present scans with an active label and its absolute file, in ``scan_id`` order.
-
-    Raises ColdalError (code ``label-changed``) where a file is not the one that was accepted.
-    """
-    named = {row["scan_id"]: row for row in labels}
-    scans = [
-        scan
-        for scan in project.scans_named(named)
-        if scan.state == "present" and scan.excluded is None
-    ]
-    files = checked_labels(project, [named[scan.scan_id] for scan in scans])
-    return [(scan, str(files[scan.scan_id])) for scan in scans]
-
-
-def _active_labels(project: Project) -> list[Row]:
-    return project.store.rows(
-        "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active' "
-        "ORDER BY scan_id"
-    )
 
 
 def _next_run_id(project: Project) -> str:

@@ -25,13 +25,19 @@ _JUST_MADE_S = 60
 
 @dataclass
 class Stage:
-    """A folder under construction; collects the SHA-256 of everything written to it."""
+    """A folder under construction; collects the SHA-256 of everything written to it.
+
+    The files in ``linked`` become symbolic links where they would be copied, so that nothing that
+    is done to the folder reaches them.
+    """
 
     folder: Path
     files: dict[str, str] = field(default_factory=dict)
+    linked: frozenset[Path] = frozenset()
+    links: int = 0
 
     def copy(self, source: Path, relative: str) -> str:
-        """Copy a file byte for byte; returns its SHA-256.
+        """Copy a file byte for byte, or link it (see the class); returns its SHA-256.
 
         Raises
         ------
@@ -40,11 +46,22 @@ class Stage:
         """
         digest = hashlib.sha256()
         target = self._place(relative)
+        if source in self.linked:
+            return self._link(source, target, relative)
         with _opened(source) as reader, target.open("xb") as writer:
             while block := _read(reader, source):
                 digest.update(block)
                 writer.write(block)
         self.files[relative] = digest.hexdigest()
+        return self.files[relative]
+
+    def _link(self, source: Path, target: Path, relative: str) -> str:
+        try:
+            self.files[relative] = sha256_file(source)
+        except OSError as error:
+            raise _source_error(source, error) from error
+        target.symlink_to(source)
+        self.links += 1
         return self.files[relative]
 
     def write_text(self, relative: str, text: str) -> str:
@@ -76,8 +93,10 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
+def staged(out: Path, bytes_needed: int, linked: frozenset[Path] = frozenset()) -> Iterator[Stage]:
     """A temporary folder that is renamed to ``out`` on success and removed on failure.
+
+    ``linked`` as in :class:`Stage`.
 
     Raises
     ------
@@ -91,7 +110,7 @@ def staged(out: Path, bytes_needed: int) -> Iterator[Stage]:
             remedy="Choose a new folder with --out.",
             code="exists",
         )
-    stage = Stage(out.with_name(f".{out.name}.{secrets.token_hex(6)}.partial"))
+    stage = Stage(out.with_name(f".{out.name}.{secrets.token_hex(6)}.partial"), linked=linked)
     try:
         stage.folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(stage.folder.parent)

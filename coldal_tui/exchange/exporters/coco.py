@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
 from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.flat import FlatLayout
@@ -58,31 +61,24 @@ class _Coco(FlatLayout):
         )
 
 
-def coco_document(pictures: Sequence[Picture], meta: ExportMeta) -> dict[str, Any]:
-    """A COCO data set of pictures and their pre-labels (cocodataset.org, "Data format")."""
+def coco_document(
+    pictures: Sequence[Picture], meta: ExportMeta, info: str | None = None
+) -> dict[str, Any]:
+    """A COCO data set of pictures and their labels (cocodataset.org, "Data format").
+
+    ``info`` says what the data set is, by default scans to label.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures, start=1):
         size = {"width": picture.columns, "height": picture.rows}
         images.append({"id": number, "file_name": picture.file, **size})
         for value, _, drawn in by_class(picture, meta.classes):
-            top, left, height, width = bounding_box(drawn)
             annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": value,
-                    "segmentation": {
-                        "size": [picture.rows, picture.columns],
-                        "counts": coco_counts(drawn),
-                    },
-                    "area": int(drawn.sum()),
-                    "bbox": [left, top, width, height],
-                    "iscrowd": 0,
-                }
+                {"id": len(annotations) + 1} | annotation_of(number, picture, value, drawn)
             )
     return {
-        "info": {"description": f"Scans to label: {meta.project}"},
+        "info": {"description": info or f"Scans to label: {meta.project}"},
         "licenses": [],
         "categories": [
             {"id": value, "name": name, "supercategory": ""}
@@ -90,4 +86,19 @@ def coco_document(pictures: Sequence[Picture], meta: ExportMeta) -> dict[str, An
         ],
         "images": images,
         "annotations": annotations,
+    }
+
+
+def annotation_of(
+    image: int, picture: Picture, category: int, drawn: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """One mask (rows, columns) of a picture as a COCO annotation without its id."""
+    top, left, height, width = bounding_box(drawn)
+    return {
+        "image_id": image,
+        "category_id": category,
+        "segmentation": {"size": [picture.rows, picture.columns], "counts": coco_counts(drawn)},
+        "area": int(drawn.sum()),
+        "bbox": [left, top, width, height],
+        "iscrowd": 0,
     }

@@ -277,15 +277,20 @@ def copy_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str
     return relative, stage.copy(item.prelabel, relative)
 
 
-def nifti_prelabel(stage: Stage, item: ExportItem, folder: str) -> tuple[str, str] | None:
-    """Write the pre-label as NIfTI on the grid of :func:`place_nifti`; returns path and SHA-256."""
+def nifti_prelabel(
+    stage: Stage, item: ExportItem, folder: str, name: str | None = None
+) -> tuple[str, str] | None:
+    """Write the pre-label as NIfTI on the grid of :func:`place_nifti`; returns path and SHA-256.
+
+    Its file is called ``name``, by default ``<scan_id>.nii.gz``.
+    """
     if item.prelabel is None:
         return None
+    relative = f"{folder}/{name or f'{item.scan_id}.nii.gz'}"
     if item.header.affine is not None and item.prelabel.name.endswith(".nii.gz"):
-        return copy_prelabel(stage, item, folder)
+        return relative, stage.copy(item.prelabel, relative)
     label = prelabel_of(item)
     assert label is not None  # there is a file
-    relative = f"{folder}/{item.scan_id}.nii.gz"
     affine = placed_affine(item.header)
     return relative, stage.write(relative, lambda path: write_label(path, label, affine))
 

@@ -116,7 +116,7 @@ def pack(
     """
     ordered = in_rank_order(items)
     layout.check(ordered, meta)
-    with staged(out, _bytes_of(ordered) + _MARGIN_BYTES) as stage:
+    with staged(out, bytes_of(ordered) + _MARGIN_BYTES) as stage:
         placed = []
         for done, item in enumerate(ordered, start=1):
             placed.append(layout.place(stage, item, meta))
@@ -156,7 +156,8 @@ def refuse(items: Sequence[ExportItem], why: str, remedy: str) -> None:
     raise UsageError(f"{why}: {shown}{more}", remedy=remedy, code="wrong-format")
 
 
-def _bytes_of(items: Sequence[ExportItem]) -> int:
+def bytes_of(items: Sequence[ExportItem]) -> int:
+    """The size of all images and pre-labels, in bytes; missing files count nothing."""
     files = [file for item in items for file in source_files(item)]
     files += [item.prelabel for item in items if item.prelabel is not None]
     # A missing file is reported when it is copied, with its name.
@@ -183,7 +184,7 @@ def write_about(
     prelabels = [one.prelabel for one in placed if one.prelabel is not None]
     stage.write_text(JSON_NAME, to_json(rows, about))
     stage.write_text(CSV_NAME, to_csv(rows))
-    stage.write_text("labels.json", _labels_json(meta, bool(prelabels)))
+    stage.write_text("labels.json", labels_json(meta, with_prelabels=bool(prelabels)))
     notes = list(_notes(placed, meta))
     stage.write_text("README.md", labeler_readme(len(placed), prelabels, meta, page, notes))
 
@@ -213,7 +214,8 @@ def _row(placed: Placed, meta: ExportMeta, annotations: Mapping[str, str]) -> di
     return row
 
 
-def _labels_json(meta: ExportMeta, with_prelabels: bool) -> str:
+def labels_json(meta: ExportMeta, *, with_prelabels: bool) -> str:
+    """The label values as JSON text; ``with_prelabels`` adds the value that these ignore."""
     classes = [{"name": name, "value": value} for value, name in enumerate(meta.classes, start=1)]
     document: dict[str, Any] = {
         "background": 0,

@@ -1,0 +1,1 @@
+"""Releases: labelled scans as a finished data set with folds, a data card and checksums."""

@@ -400,6 +400,23 @@ ALTER TABLE quarantine ADD COLUMN joined TEXT NOT NULL DEFAULT '';
 """The files of a mask that was joined from several, as JSON: ``root``, ``files`` (relative to it,
 the mask's own first) and ``match`` (the user's naming pattern, or null); empty for one file."""
 
+_PRELABELS_FROM_OUTSIDE = """
+CREATE TABLE prelabels (
+    prelabel_id INTEGER PRIMARY KEY,
+    scan_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    file TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    origin_sha256 TEXT NOT NULL,
+    geometry TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (scan_id, source)
+);
+"""
+"""Masks of other models that go to labelers as proposals and never become labels by themselves.
+``source``: the name that a person gave the model; ``origin``: the file that was imported."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -415,4 +432,5 @@ MIGRATIONS: tuple[str, ...] = (
     _DRAWINGS_OF_SEVERAL_PEOPLE,
     _RETURNED_FILES,
     _MASKS_OF_SEVERAL_FILES,
+    _PRELABELS_FROM_OUTSIDE,
 )

@@ -22,6 +22,7 @@ TABLES = (
     "quarantine",
     "exports",
     "handouts",
+    "prelabels",
     "runs",
     "metrics",
     "scores",

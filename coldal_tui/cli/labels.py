@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.project import Project
 
-ACTIONS = ("list", "check", "accept", "reject", "confirm-empty", "retry")
+ACTIONS = ("list", "inbox", "check", "accept", "reject", "confirm-empty", "retry")
 
 
 @click.command("labels")
 @common.project_argument(
-    "[PROJECT] [list|check|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]"
+    "[PROJECT] [list|inbox|check|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]"
 )
 @click.option(
     "--scan",
@@ -47,6 +47,7 @@ def labels_command(
 
     \b
     coldal-tui labels                        what is here, and what waits in quarantine
+    coldal-tui labels inbox                  every file that came back, by person
     coldal-tui labels check                  which labels to look at again, the worst first
     coldal-tui labels confirm-empty 3        the empty mask is a negative case
     coldal-tui labels accept 4 --same-grid   in spite of its header
@@ -57,13 +58,14 @@ def labels_command(
 
     root, rest = which_project.split_project(targets, rest=True)
     action, words = common.split_action(rest, ACTIONS, "list")
-    reads = action in ("list", "check")
+    readers = {"list": _list, "inbox": _inbox, "check": _check}
+    reads = action in readers
     with common.reading(root) if reads else common.writing(root) as project:
         words = list(dict.fromkeys(words))
         if reads:
             if words:
                 raise click.UsageError(f"unexpected argument {words[0]!r}")
-            (_list if action == "list" else _check)(project, as_json)
+            readers[action](project, as_json)
         elif action == "reject":
             _reject(project, words, scan_id, reason, as_json)
         else:
@@ -106,6 +108,26 @@ def _list(project: Project, as_json: bool) -> None:
             for near in json.loads(row["nearest"])[:1]:
                 words = f"coldal-tui labels accept {number} --scan {near}"
                 common.echo(f"     is it this one? {visible(words)}")
+
+
+def _inbox(project: Project, as_json: bool) -> None:
+    from coldal_tui.project.inbox import by_person, read_inbox
+
+    files = read_inbox(project)
+    if as_json:
+        common.print_json([asdict(one) for one in files])
+        return
+    if not files:
+        common.echo("nothing came back yet")
+        return
+    for person, counts in by_person(files).items():
+        said = ", ".join(f"{count:,} {now}" for now, count in counts.items())
+        common.echo(f"{visible(person) if person else 'nobody known'}: {said}")
+    table = common.table("by", "file~", "is now", "scan~", "came")
+    for one in files:
+        name = visible(one.file.rpartition("/")[2] + (f" [{one.key}]" if one.key else ""))
+        table.add_row(visible(one.person), name, one.now, one.scan_id or "", one.at[:16])
+    common.console().print(table)
 
 
 def _check(project: Project, as_json: bool) -> None:

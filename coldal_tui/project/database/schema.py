@@ -11,7 +11,6 @@ UNDOABLE_TABLES = (
     "quarantine",
     "exports",
     "handouts",
-    "returned_files",
 )
 """Tables whose changes an undo takes back; the others hold immutable results or bookkeeping."""
 

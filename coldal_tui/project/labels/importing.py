@@ -17,6 +17,7 @@ from coldal_tui.exchange.incoming.importing import Verdict, examine
 from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.processors import usable_processors
+from coldal_tui.project.inbox import note_returned
 from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.files import remove_abandoned, tidy_label_files
@@ -105,6 +106,7 @@ def import_masks(
         with project.store.action("import", source=str(source), match=match) as action:
             expected = _expected(project)
             outcomes = _take_in(project, verdicts)
+            note_returned(project, outcomes)
             report = _report(opened, survey, outcomes, expected, dry_run=False)
             action.summary = (
                 f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"

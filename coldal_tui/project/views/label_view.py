@@ -9,6 +9,7 @@ import numpy as np
 
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanRef
+from coldal_tui.project.inbox import ReturnedFile, read_inbox
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.scan_pixels import Pixels, ViewCache, boxed, pixels_of
 from coldal_tui.project.views.scan_view import Layer
@@ -43,14 +44,15 @@ class WaitingLine:
 
 @dataclass(frozen=True)
 class LabelView:
-    """All labels in ``scan_id`` order, all masks in quarantine by number."""
+    """Labels in ``scan_id`` order, masks in quarantine by number, returned files by person."""
 
     labels: tuple[LabelLine, ...]
     waiting: tuple[WaitingLine, ...]
+    returned: tuple[ReturnedFile, ...] = ()
 
 
 def read_label_view(project: Project) -> LabelView:
-    """Both lists as they are now."""
+    """The lists as they are now."""
     from coldal_tui.project.labels.importing import list_labels
     from coldal_tui.project.labels.quarantine import waiting
 
@@ -81,6 +83,7 @@ def read_label_view(project: Project) -> LabelView:
             )
             for row in waiting(project)
         ),
+        read_inbox(project),
     )
 
 

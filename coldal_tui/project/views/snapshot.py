@@ -145,6 +145,8 @@ class Snapshot:
     next: NextStep
     then: NextStep | None = None
     """What to do once the failure has been looked at, where ``next`` is to look at one."""
+    returned: int = 0
+    """Files that came back from labelers: the inbox."""
 
     @property
     def failed(self) -> tuple[JobState, ...]:
@@ -194,6 +196,7 @@ def _take(project: Project) -> Snapshot:
         "queue": queue,
         "labels": store.value("SELECT count(*) FROM labels WHERE state = 'active'"),
         "quarantined": store.value("SELECT count(*) FROM quarantine WHERE state = 'waiting'"),
+        "returned": store.value("SELECT count(*) FROM returned_files"),
         "validation_patients": store.value("SELECT count(*) FROM validation"),
         "runs": _runs(project),
         "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),

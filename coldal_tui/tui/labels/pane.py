@@ -1,4 +1,4 @@
-"""The labels pane: quarantined masks with reasons; labels sorted by model disagreement."""
+"""The labels pane: quarantined masks, labels by model disagreement, and all that came back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from coldal_tui.project.inbox import ReturnedFile
 from coldal_tui.project.labels.agreement import Agreement, read_agreements
 from coldal_tui.project.labels.quality import LabelCheck, check_labels
 from coldal_tui.project.project import Project
@@ -26,12 +27,15 @@ from coldal_tui.tui.drawing.viewport import ZOOM_STEP
 from coldal_tui.tui.labels.compare import label_sides, waiting_sides
 from coldal_tui.tui.labels.decisions import Deciding
 from coldal_tui.tui.labels.rows import (
+    INBOX,
     LABELS,
     ORDERS,
     QUARANTINE,
+    InboxRows,
     LabelRows,
     WaitingRows,
     file_name,
+    inbox_details,
     label_details,
     nothing_text,
     switch_text,
@@ -44,6 +48,7 @@ from coldal_tui.tui.widgets.table import BigTable
 from coldal_tui.tui.widgets.table_pane import TablePane
 from coldal_tui.visible import visible
 
+LISTS = (QUARANTINE, LABELS, INBOX)
 DEBOUNCE_S = 0.12
 COMPARING = ("slice", "turn", "zoom", "pan", "fit", "leave")
 CHANGING = ("retry", "retry_all", "confirm_empty", "accept", "reject")
@@ -51,7 +56,7 @@ PAN = 0.25
 
 
 class LabelsPane(WhileSeen, TablePane, can_focus=True):
-    """Two lists (``s`` switches); enter compares two images side by side."""
+    """Three lists (``s`` switches); enter compares two images side by side."""
 
     number: ClassVar[int] = 5
     title: ClassVar[str] = "Labels"
@@ -124,7 +129,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         runs = tuple(run.run_id for run in snapshot.runs)
         done = sum(job.status == "done" for job in snapshot.jobs)
         newest = max((job.job_id for job in snapshot.jobs), default=0)
-        self._news = (snapshot.labels, snapshot.quarantined, runs, done, newest)
+        self._news = (snapshot.labels, snapshot.quarantined, snapshot.returned, runs, done, newest)
         self._fetch()
 
     def catch_up(self) -> None:
@@ -177,6 +182,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         waiting, labels = self._known.waiting, self._known.labels
         if self.here == QUARANTINE:
             model: Any = WaitingRows(waiting, self.look)
+        elif self.here == INBOX:
+            model = InboxRows(self._known.returned, self.look)
         else:
             model = LabelRows(labels, self._agreements, self._order, self.look, self._checks)
         self.set_class(not model.row_count, "-nothing")
@@ -192,7 +199,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     def _draw_words(self) -> None:
         if not self._read:
             return
-        counts = len(self._known.waiting), len(self._known.labels)
+        known = self._known
+        counts = len(known.waiting), len(known.labels), len(known.returned)
         switch = switch_text(self.here, *counts, self._order, self.look)
         self.query_one("#labels-switch", Static).update(switch)
         self.query_one("#labels-details", Static).update(self._details)
@@ -200,6 +208,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     @property
     def _details(self) -> Content:
         width = max(20, self.size.width - 3)
+        if self.here == INBOX:
+            return inbox_details(self._returned, self._known.returned, width)
         line = self.current
         if isinstance(line, WaitingLine):
             return waiting_details(line, width, self.look)
@@ -213,9 +223,15 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
 
     @property
     def current(self) -> LabelLine | WaitingLine | None:
-        """The label or mask under the cursor."""
-        key = self.table.current
+        """The label or mask under the cursor; none in the inbox, where nothing is decided."""
+        key = None if self.here == INBOX else self.table.current
         return None if key is None else self._find(key)
+
+    @property
+    def _returned(self) -> ReturnedFile | None:
+        """The returned file under the cursor."""
+        key = self.table.current if self.here == INBOX else None
+        return next((one for one in self._known.returned if str(one.number) == key), None)
 
     def _find(self, key: str) -> LabelLine | WaitingLine | None:
         lines: Sequence[LabelLine | WaitingLine]
@@ -226,7 +242,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     def _moved(self, message: BigTable.Moved) -> None:
         message.stop()
         self.query_one("#labels-details", Static).update(self._details)
-        line = self.current
+        line = self.current or self._returned
         if line is not None and line.scan_id is not None:
             self._here = line.scan_id
             self.post_message(self.Chosen(self, line.scan_id))
@@ -243,9 +259,9 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         if scan_id is None or not self.is_mounted:
             return
         key: str | None = scan_id
-        if self.here == QUARANTINE:
-            numbers = (str(w.number) for w in self._known.waiting if w.scan_id == scan_id)
-            key = next(numbers, None)
+        if self.here != LABELS:
+            lines = self._known.waiting if self.here == QUARANTINE else self._known.returned
+            key = next((str(one.number) for one in lines if one.scan_id == scan_id), None)
         if key is not None and self.table.go_to(key):
             self.query_one("#labels-details", Static).update(self._details)
             if self.comparing:
@@ -259,7 +275,9 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
 
     def action_open(self) -> None:
         """Open the comparison first; from there, the scan pane."""
-        line = self.current
+        returned, line = self._returned, self.current
+        if returned is not None and returned.scan_id is not None:
+            self.post_message(self.Opened(returned.scan_id))
         if line is None:
             return
         if not self.comparing:
@@ -338,7 +356,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
             super().action_move(how)
 
     def action_switch(self) -> None:
-        self._list = LABELS if self.here == QUARANTINE else QUARANTINE
+        self._list = LISTS[(LISTS.index(self.here) + 1) % len(LISTS)]
         self.table.mark(())
         self._stop_comparing()
         self._draw()
@@ -406,7 +424,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         return {"list": self._list, "order": self._order}
 
     def restore(self, state: dict[str, Any]) -> None:
-        if state.get("list") in (QUARANTINE, LABELS):
+        if state.get("list") in LISTS:
             self._list = state["list"]
         if state.get("order") in ORDERS:
             self._order = state["order"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from rich.text import Text
 from textual.content import Content
 
+from coldal_tui.project.inbox import NO_SCAN, WAITS, ReturnedFile, by_person
 from coldal_tui.project.labels.agreement import Agreement
 from coldal_tui.project.labels.quality import LabelCheck
 from coldal_tui.project.views.label_view import LabelLine, WaitingLine
@@ -17,7 +19,7 @@ from coldal_tui.tui.widgets.columns import Column
 from coldal_tui.tui.widgets.table_model import Cell
 from coldal_tui.visible import visible
 
-QUARANTINE, LABELS = "quarantine", "labels"
+QUARANTINE, LABELS, INBOX = "quarantine", "labels", "inbox"
 ORDERS = ("disagreement", "scan", "newest", "check")
 """How labels may be ordered; at first those that the model disagrees with most."""
 
@@ -59,6 +61,45 @@ class WaitingRows:
             scan,
             Text(visible(line.code), style="warning"),
             visible(line.message.split("\n")[0]),
+        )
+
+
+class InboxRows:
+    """Returned files by person, and what they are now."""
+
+    columns: Sequence[Column] = (
+        Column("person", "by", 10, least=5, most=24, cut="middle"),
+        Column("file", "file", 26, least=14, most=44, cut="middle"),
+        Column("now", "is now", 15, least=9),
+        Column("scan", "scan", 20, least=10, most=40, cut="middle", priority=2),
+        Column("at", "came", 11, least=11, priority=3),
+        Column("reason", "reason", 40, least=20, most=90, priority=4),
+    )
+
+    def __init__(self, files: Sequence[ReturnedFile], look: Look) -> None:
+        self._files, self._look = files, look
+        self._rows = {str(one.number): n for n, one in enumerate(files)}
+
+    @property
+    def row_count(self) -> int:
+        return len(self._files)
+
+    def key(self, row: int) -> str:
+        return str(self._files[row].number)
+
+    def find(self, key: str) -> int | None:
+        return self._rows.get(key)
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        one, dash = self._files[row], Text(self._look.dash, style="muted")
+        waits = one.now in (WAITS, NO_SCAN)
+        return (
+            visible(one.person) if one.person else dash,
+            visible(file_name(one.file) + (f" [{one.key}]" if one.key else "")),
+            Text(one.now, style="warning") if waits else one.now,
+            visible(one.scan_id) if one.scan_id else dash,
+            datetime.fromisoformat(one.at).astimezone().strftime("%d %b %H:%M"),
+            visible(one.message.split("\n")[0]),
         )
 
 
@@ -160,10 +201,12 @@ def file_name(source: str) -> str:
     return source.rsplit("/", 1)[-1]
 
 
-def switch_text(here: str, waiting: int, labels: int, order: str, look: Look) -> Content:
-    """The names and sizes of both lists, with the visible one highlighted."""
+def switch_text(
+    here: str, waiting: int, labels: int, returned: int, order: str, look: Look
+) -> Content:
+    """The names and sizes of the lists, with the visible one highlighted."""
     parts: list[tuple[str, str]] = []
-    for name, count in ((QUARANTINE, waiting), (LABELS, labels)):
+    for name, count in ((QUARANTINE, waiting), (LABELS, labels), (INBOX, returned)):
         words = f"{look.cursor if name == here else ' '}{name} {count:,}"
         parts += [(words, f"{BOLD} {ACCENT}" if name == here else MUTED), ("   ", "")]
     if here == LABELS and labels:
@@ -185,6 +228,23 @@ def waiting_details(line: WaitingLine, width: int, look: Look) -> Content:
     for text in textwrap.wrap(visible(line.message), max(20, width)):
         parts.append((f"{text}\n", WARN))
     parts.append((remedy_keys(line), ""))
+    return Content.assemble(*parts)
+
+
+def inbox_details(one: ReturnedFile | None, files: Sequence[ReturnedFile], width: int) -> Content:
+    """The file under the cursor, and what became of all that its person returned."""
+    if one is None:
+        return Content("")
+    name = f"{visible(file_name(one.file))}: {one.now}"
+    parts: list[tuple[str, str]] = [(name, BOLD)]
+    if one.scan_id:
+        parts.append((f"  scan {visible(one.scan_id)}", ""))
+    words = visible(one.message)
+    parts += [(f"\n{text}", WARN) for text in textwrap.wrap(words, max(20, width))[:3]]
+    counts = by_person(files)[one.person]
+    said = ", ".join(f"{count:,} {now}" for now, count in counts.items())
+    whose = visible(one.person) if one.person else "files of nobody known"
+    parts.append((f"\n{whose}: {said}", MUTED))
     return Content.assemble(*parts)
 
 
@@ -234,4 +294,6 @@ def nothing_text(here: str, arrivals: str) -> Content:
                 MUTED,
             ),
         )
+    if here == INBOX:
+        return Content.assemble(("nothing came back yet\n\n", BOLD), (arrivals, MUTED))
     return Content.assemble(("no labels yet\n\n", BOLD), (arrivals, MUTED))

@@ -191,7 +191,7 @@ class LoopActions:
 
         def work(project: Project, progress: Progress) -> str:
             lines = import_words(import_returned(project, wish, progress), _TOLD)
-            return "\n".join(lines)
+            return "\n".join([*lines, "every file: 5 Labels, s to the inbox"])
 
         self._services.long_change("import", work)
 

@@ -148,8 +148,22 @@ def test_with_an_empty_quarantine_labels_come_first(queued: Path, tmp_path: Path
         add_run(project, "run-001", {"scan_0": LEFT})
     _, text = see(queued)
     assert "▸labels 1" in text
-    _, text = see(queued, "s")
+    _, text = see(queued, "s", "s")
     assert "nothing in quarantine" in text
+
+
+def test_the_inbox_lists_every_file_that_came_back(lists: Path) -> None:
+    app, text = see(lists, "s", "s", size=(100, 24))
+    assert "quarantine 2    labels 3   ▸inbox 5" in text
+    found = [line for line in rows(text) if ".png" in line and "  " in line]
+    label = next(line for line in found if "scan_0.png" in line).split()
+    waits = next(line for line in found if "scan_3.png" in line)
+    assert label[label.index("label") + 1] == "scan_0"
+    assert "in quarantine" in waits
+    assert "files of nobody known: 2 in quarantine, 3 label" in text
+    assert not any(app.asked.values())  # nothing is decided here
+    _, text = see(lists, "s", "s", "j", "j")
+    assert app.opened == []
 
 
 def test_without_labels_the_pane_says_how_they_come(queued: Path) -> None:

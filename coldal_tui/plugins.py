@@ -30,6 +30,7 @@ EXPORTER = Kind("coldal_tui.exporters", "export format")
 BACKEND = Kind("coldal_tui.backends", "backend")
 STRATEGY = Kind("coldal_tui.strategies", "strategy")
 ENCODER = Kind("coldal_tui.encoders", "encoder")
+CONNECTOR = Kind("coldal_tui.connectors", "connector")
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,12 @@ ARROWS = {
     "coldal_tui.jobs": (*ours("project", "exchange", "encoders"), *ABOVE_PROJECT),
     "coldal_tui.encoders": (*ours("project", "exchange", "selection"), *ABOVE_PROJECT),
     "coldal_tui.simulation": (*ours("project", "exchange", "encoders"), *ABOVE_PROJECT),
+    "coldal_tui.connectors": (
+        *ours("project", "jobs", "selection", "imaging", "encoders", "simulation"),
+        *ABOVE_PROJECT,
+    ),
     "coldal_tui.exchange": (
-        *ours("project", "jobs", "selection", "encoders", "simulation"),
+        *ours("project", "jobs", "selection", "encoders", "simulation", "connectors"),
         *ABOVE_PROJECT,
     ),
     "coldal_tui.project": ABOVE_PROJECT,
@@ -135,6 +139,11 @@ BETWEEN = {
     ("project", "release", "labels"): "a release is made of the labels that count",
     ("project", "release", "queue"): "a release says how its scans were chosen, and holds out",
     ("project", "scans", "queue"): "a scan that is labelled is never dropped by an index",
+    ("project", "servers", "database"): "the state that all of the project stands on",
+    ("project", "servers", "settings"): "the state that all of the project stands on",
+    ("project", "servers", "export"): "a push sends a finished export",
+    ("project", "servers", "labels"): "what is pulled goes through the import of files",
+    ("project", "servers", "scans"): "names of files are made as those of scans",
     ("project", "views", "labels"): "views read all of the project and change nothing",
     ("project", "views", "queue"): "views read all of the project and change nothing",
     ("project", "views", "scans"): "views read all of the project and change nothing",
@@ -186,6 +195,7 @@ SAME_NAMES = {
     "simulation_view.py": "the facts; the command line's table of them",
     "grids.py": "of a simulation's cells; of a network's input",
     "folder.py": "the format; a job's folder",
+    "label_studio.py": "the format, and its server",
     "charts.py": "cells of a terminal; shapes of a picture file",
     **dict.fromkeys(
         ("coco.py", "cvat.py", "dicom_seg.py", "metaimage.py", "monai_label.py", "nifti.py",

@@ -109,7 +109,7 @@ def export_queue_command(
     )
     with common.open_project(targets) as project:
         if not no_prelabels:
-            _predict(project)
+            predict_missing(project)
         with file_progress("exporting") as advance:
             report = export_queue(
                 project,
@@ -148,7 +148,7 @@ def _show(report: ExportReport, root: Path) -> None:
     common.echo(f"when masks are back: {back}")
 
 
-def _predict(project: Project) -> None:
+def predict_missing(project: Project) -> None:
     """Predict missing pre-labels with the newest run; the export continues if that fails."""
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.runs import latest_run

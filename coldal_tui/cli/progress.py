@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from coldal_tui.cli import common
@@ -98,23 +99,43 @@ def progress_note(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+FileProgress = Callable[[int, int, str], None]
+
+
 @contextmanager
-def file_progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+def file_progress(what: str) -> Iterator[FileProgress]:
     """A progress bar over files on stderr; silent without a terminal.
 
     What C decoders print about a damaged file is kept off the screen: its reason is reported.
     """
+    with stage_progress(what) as (advance,):
+        yield advance
+
+
+@contextmanager
+def stage_progress(*stages: str) -> Iterator[tuple[FileProgress, ...]]:
+    """Like :func:`file_progress`, with a bar for each of several stages that follow each other."""
     with decoders_silenced() as stderr:
         if not stderr.isatty():
-            yield lambda done, total, name: None
+            yield tuple(_unseen for _ in stages)
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn())
         with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total, name: bar.update(task, completed=done, total=total)
+            tasks = [
+                bar.add_task(what, total=None, visible=not at) for at, what in enumerate(stages)
+            ]
+
+            def advance(task: Any, done: int, total: int, name: str) -> None:
+                bar.update(task, completed=done, total=total, visible=True)
+
+            yield tuple(partial(advance, task) for task in tasks)
+
+
+def _unseen(done: int, total: int, name: str) -> None:
+    """Progress without a terminal."""
 
 
 @contextmanager

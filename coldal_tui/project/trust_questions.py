@@ -34,7 +34,23 @@ class Reach:
 
 def reaches(layout: Layout, config: Config) -> list[Reach]:
     """All that the project would run, or read and write outside itself, in a fixed order."""
-    return [*_of_backend(config.backend), *_of_weights(layout, config), *linked_folders(layout)]
+    return [
+        *_of_backend(config.backend),
+        *_of_connections(config),
+        *_of_weights(layout, config),
+        *linked_folders(layout),
+    ]
+
+
+def _of_connections(config: Config) -> list[Reach]:
+    """Where scans may be sent: an address belongs to the agreement, with all that is said of it."""
+    found = []
+    for name, one in sorted(config.connections.items()):
+        where = f" (project {one.project})" if one.project else ""
+        what = f"exchange scans and drawings with {one.url}{where}, by the connector {one.kind!r}"
+        content = json.dumps([name, *(getattr(one, key) for key in one.__struct_fields__)])
+        found.append(Reach(what, f"connection={content}"))
+    return found
 
 
 def _of_backend(backend: BackendSection) -> list[Reach]:

@@ -72,8 +72,8 @@ class _LabelStudio(FlatLayout):
             ],
             saving=[
                 steps(
-                    "Draw with the brush, and press Submit (or Update) for every task, also for "
-                    "one that shows nothing.",
+                    "Draw with the brush or outlines, and press Submit (or Update) for every task, "
+                    "also for one that shows nothing.",
                     "Export > JSON; put the file into `returned/`.",
                 ),
             ],
@@ -84,12 +84,19 @@ class _LabelStudio(FlatLayout):
 
 
 def labeling_config(classes: Sequence[str]) -> str:
-    """The labeling config: one brush per class (labelstud.io, tag BrushLabels)."""
+    """The labeling config: a brush and an outline per class, and a line for a comment.
+
+    (labelstud.io, tags BrushLabels, PolygonLabels and TextArea.)
+    """
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Image", name=_IMAGE, value="$image", zoom="true")
-    brushes = ElementTree.SubElement(view, "BrushLabels", name=_TAG, toName=_IMAGE)
-    for value, name in enumerate(classes, start=1):
-        ElementTree.SubElement(brushes, "Label", value=name, background=class_hex(value))
+    for kind, tag in (("BrushLabels", _TAG), ("PolygonLabels", "outline")):
+        labels = ElementTree.SubElement(view, kind, name=tag, toName=_IMAGE)
+        for value, name in enumerate(classes, start=1):
+            ElementTree.SubElement(labels, "Label", value=name, background=class_hex(value))
+    ElementTree.SubElement(
+        view, "TextArea", name="comment", toName=_IMAGE, placeholder="Comment", editable="true"
+    )
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 

@@ -189,6 +189,11 @@ def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
     return found[: wanted.top]
 
 
+def chosen_scans(project: Project, wanted: Wanted) -> list[str]:
+    """The scans that an export would hold, in rank order. UsageError when there are none."""
+    return [one.item.scan_id for one in _chosen(project, wanted, latest_run(project))]
+
+
 def _changed(project: Project, found: Sequence[_Out]) -> list[_Out]:
     before = last_handed(project)
     return [

@@ -17,6 +17,11 @@ from coldal_tui.project.settings.config_backends import (
     RaySection,
     SlurmSection,
 )
+from coldal_tui.project.settings.config_connections import (
+    CONNECTIONS_TEMPLATE,
+    NAME,
+    ConnectionSection,
+)
 from coldal_tui.project.settings.config_images import ImagesSection as ImagesSection
 from coldal_tui.project.settings.config_images import Window
 from coldal_tui.project.settings.config_problems import bad_toml, bad_value, problem
@@ -125,6 +130,7 @@ class Config(Section, frozen=True):
     encoder: EncoderSection = EncoderSection()
     train: TrainSection = TrainSection()
     backend: BackendSection = BackendSection()
+    connections: dict[str, ConnectionSection] = {}
 
 
 TEMPLATE = """\
@@ -208,7 +214,7 @@ name = "efficientnet-lite0"
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
 # retries = 2                # how often an interrupted job goes on by itself
 """
-TEMPLATE += CLUSTERS_TEMPLATE
+TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE
 
 
 def load_config(path: Path) -> Config:
@@ -270,7 +276,22 @@ def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
         if not isinstance(value, dict):
             remedy = f"write [{table}] above its keys"
             raise problem(text, where, (table,), "must be a table", remedy)
-        _check_keys(text, where, (table,), value, sections[table])
+        if table == "connections":
+            _check_connections(text, where, value)
+        else:
+            _check_keys(text, where, (table,), value, sections[table])
+
+
+def _check_connections(text: str, where: str, value: dict[str, Any]) -> None:
+    for name, inner in value.items():
+        path = ("connections", name)
+        if not NAME.fullmatch(name):
+            what = f"{name!r} is no name of a connection"
+            raise problem(text, where, path, what, "small letters, digits and -, such as lab")
+        if not isinstance(inner, dict):
+            remedy = f"write [connections.{name}] above its keys"
+            raise problem(text, where, path, "must be a table", remedy)
+        _check_keys(text, where, path, inner, ConnectionSection)
 
 
 def _check_keys(
@@ -384,7 +405,7 @@ def check_pattern(pattern: str, where: str) -> re.Pattern[str]:
     return compiled
 
 
-def _sections() -> dict[str, type[Section]]:
+def _sections() -> dict[str, Any]:
     return get_type_hints(Config)
 
 

@@ -191,7 +191,10 @@ def test_label_studio_holds_the_prelabels_as_predictions(tmp_path):
     view = ElementTree.parse(out / "labeling_config.xml").getroot()
     names = {result["from_name"] for result in prediction["result"]}
     assert {tag.get("name") for tag in view.iter("BrushLabels")} == names
-    assert [tag.get("value") for tag in view.iter("Label")] == ["organ", "tumour"]
+    for kind in ("BrushLabels", "PolygonLabels"):
+        labels = [tag.get("value") for one in view.iter(kind) for tag in one.iter("Label")]
+        assert labels == ["organ", "tumour"]
+    assert {tag.get("toName") for tag in view if tag.tag != "Image"} == {"image"}
 
 
 def test_a_task_without_a_model_has_no_prediction(tmp_path):

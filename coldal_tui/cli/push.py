@@ -1,0 +1,168 @@
+"""``push``: sends queued scans to a labeler's server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common, completers
+from coldal_tui.cli.progress import stage_progress
+from coldal_tui.visible import counted, listed
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.deidentify.keys import Dates
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.servers.pushing import PushReport
+
+
+@click.command("push")
+@common.project_argument()
+@click.option("--to", "name", help="Which connection; default: the only one.")
+@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
+@click.option("--round", "round_", type=int, help="Only this round.")
+@click.option(
+    "--assign",
+    help="Deal out to these users of the server in turn: ana,ben",
+    shell_complete=completers.complete_people,
+)
+@click.option(
+    "--overlap", type=click.IntRange(min=0), default=0, help="So many scans go to two people."
+)
+@click.option("--again", is_flag=True, help="Also scans that are out already.")
+@click.option(
+    "--slices", default="all", show_default=True, help="Of volumes, for 2-D tools: all or every:N."
+)
+@click.option("--deidentify", is_flag=True, help="Pseudonyms and clean images.")
+@click.option(
+    "--dates",
+    type=click.Choice(["remove", "shift"]),
+    default="remove",
+    show_default=True,
+    help="With --deidentify: leave dates out, or move each patient's.",
+)
+@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def push_command(
+    targets: tuple[str, ...],
+    name: str | None,
+    top: int | None,
+    round_: int | None,
+    assign: str | None,
+    overlap: int,
+    again: bool,
+    slices: str,
+    deidentify: bool,
+    dates: Dates,
+    no_prelabels: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send queued scans to a labeler's server, with the model's pre-labels.
+
+    What is there already is not sent again; a push that was cut off is gone on with.
+
+    \b
+    coldal-tui push --top 10 --dry-run
+    coldal-tui push --assign ana@lab.org,ben@lab.org --overlap 4
+    """
+    with common.open_project(targets) as project:
+        report = run_push(
+            project,
+            name,
+            top=top,
+            round_=round_,
+            assign=assign,
+            overlap=overlap,
+            again=again,
+            slices=slices,
+            deidentify=dates if deidentify else None,
+            prelabels=not no_prelabels,
+            dry_run=dry_run,
+        )
+    if as_json:
+        common.print_json(push_json(report))
+    else:
+        for line in push_lines(report):
+            common.echo(line)
+
+
+def run_push(
+    project: Project,
+    name: str | None,
+    *,
+    top: int | None = None,
+    round_: int | None = None,
+    assign: str | None = None,
+    overlap: int = 0,
+    again: bool = False,
+    slices: str = "all",
+    deidentify: Dates | None = None,
+    prelabels: bool = True,
+    dry_run: bool = False,
+) -> PushReport:
+    """Push with a progress bar."""
+    from coldal_tui.cli.export_queue import predict_missing
+    from coldal_tui.exchange.exporters.choices import SliceChoice
+    from coldal_tui.project.export.exporting import Wanted
+    from coldal_tui.project.servers.connections import entered, pick_connection
+    from coldal_tui.project.servers.pushing import push
+
+    people = [one.strip() for one in assign.split(",")] if assign is not None else []
+    if not all(people):
+        raise click.UsageError("--assign has an empty name: write ana,ben")
+    wanted = Wanted(
+        top=top,
+        round_=round_,
+        again=again,
+        people=tuple(people),
+        overlap=overlap,
+        slices=SliceChoice.parse(slices),
+        deidentify=deidentify,
+    )
+    with entered(project, pick_connection(project, name)) as connection:
+        if prelabels and not dry_run:
+            predict_missing(project)
+        with stage_progress("exporting", "pushing") as (exported, sent):
+            return push(
+                project,
+                connection,
+                wanted,
+                dry_run=dry_run,
+                progress=sent,
+                export_progress=exported,
+            )
+
+
+def push_json(report: PushReport) -> dict[str, Any]:
+    return {
+        "connection": report.connection,
+        "pushed": list(report.new),
+        "there_before": list(report.before),
+        "resumed": report.resumed,
+        "assignees": report.people,
+        "requests": report.requests,
+        "dry_run": report.dry_run,
+    }
+
+
+def push_lines(report: PushReport) -> list[str]:
+    would = "would push" if report.dry_run else "pushed"
+    count = counted(len(report.new), "scan")
+    asked = counted(report.requests, "request")
+    lines = [f"{would} {count} to {report.connection} ({asked})"]
+    if report.dry_run and report.new:
+        lines.append(f"  {listed(list(report.new))}")
+    if report.before:
+        lines.append(f"there before, not sent again: {len(report.before):,}")
+    if report.resumed:
+        lines.append(f"of these, {report.resumed:,} of a push that was cut off")
+    for person, scans in report.people.items():
+        known = report.pseudonyms.get(person)
+        lines.append(f"  {person}{f' (called {known})' if known else ''}: {scans:,}")
+    if report.dry_run:
+        lines.append("nothing was changed (--dry-run)")
+    elif report.new or report.before:
+        lines.append("when people have drawn: coldal-tui pull, or pull --watch")
+    return lines

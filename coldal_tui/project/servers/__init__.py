@@ -1,0 +1,1 @@
+"""Servers of labelers: queued scans go there, drawings come back."""

@@ -1,0 +1,159 @@
+"""The project's connections: kept in coldal.toml, agreed to, and entered with a person's token."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldal_tui.connectors import Address, Connector, connector, connector_kinds
+from coldal_tui.connectors.tokens import find_token
+from coldal_tui.connectors.web import check_url
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.files import try_lock
+from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
+from coldal_tui.project.settings.config_connections import NAME, ConnectionSection
+from coldal_tui.project.trust_questions import require_trust
+
+_KEY_DIGITS = 20
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An entered connection: its name, what coldal.toml says of it, and what moves the payloads."""
+
+    name: str
+    section: ConnectionSection
+    connector: Connector
+
+
+def add_connection(project: Project, name: str, section: ConnectionSection) -> None:
+    """Write a connection to coldal.toml.
+
+    Raises UsageError for a bad name, a bad address, an unknown kind, or a name that is taken.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name of a connection",
+            remedy="--name with small letters, digits and -, such as lab",
+        )
+    if section.kind not in connector_kinds():
+        connector(section.kind)  # raises, and lists what there is
+    check_url(section.url)
+    if name in project.config.connections:
+        raise UsageError(
+            "there is a connection of this name",
+            where=name,
+            remedy=f"choose another with --name, or: coldal-tui connect remove {name}",
+        )
+    connector(section.kind)(_address(project, name, section, ""))
+    said = {
+        key: value
+        for key in section.__struct_fields__
+        if (value := getattr(section, key)) not in (None, "")
+    }
+    edit_config(project.layout.config, {("connections", name): said})
+    project.reload_config()
+
+
+def remove_connection(project: Project, name: str) -> None:
+    """Remove a connection from coldal.toml; what was pushed and pulled stays known."""
+    _section(project, name)
+    edit_config(project.layout.config, {("connections", name): None})
+    project.reload_config()
+
+
+def pick_connection(project: Project, name: str | None) -> str:
+    """The connection that is meant: the one named, or the only one.
+
+    Raises UsageError where there is none or more than one.
+    """
+    known = project.config.connections
+    if name is not None:
+        _section(project, name)
+        return name
+    if len(known) == 1:
+        return next(iter(known))
+    raise UsageError(
+        f"which connection? {', '.join(known)}" if known else "the project has no connection",
+        where=project.name,
+        remedy="--to NAME" if known else "coldal-tui connect add label-studio URL --project N",
+        code="connection-name",
+    )
+
+
+@contextlib.contextmanager
+def entered(
+    project: Project, name: str, environ: Mapping[str, str] = os.environ
+) -> Iterator[Connection]:
+    """Open a connection for one push or pull; no other process uses it meanwhile.
+
+    Raises
+    ------
+    UsageError : there is none of that name.
+    ColdalError : the project is not trusted, or another process uses it (code ``busy``).
+    """
+    section = _section(project, name)
+    require_trust(project.layout, project.config)
+    token = find_token(name, section.url, environ)
+    made = connector(section.kind)(_address(project, name, section, token))
+    with (project.layout.state / f"connection-{name}.lock").open("ab") as lock:
+        if not try_lock(lock):
+            raise ColdalError(
+                "another process pushes to or pulls from this server for the project",
+                where=name,
+                remedy="wait for it, or end it: a watch is one, too",
+                code="busy",
+            )
+        yield Connection(name, section, made)
+
+
+def _section(project: Project, name: str) -> ConnectionSection:
+    found = project.config.connections.get(name)
+    if found is None:
+        known = ", ".join(project.config.connections)
+        raise UsageError(
+            f"no connection is called {name!r}",
+            where=project.name,
+            remedy=f"there are: {known}" if known else "coldal-tui connect add",
+            code="connection-name",
+        )
+    return found
+
+
+def _address(project: Project, name: str, section: ConnectionSection, token: str) -> Address:
+    def path(said: str | None) -> Path | None:
+        return Path(project.root, said) if said else None
+
+    return Address(
+        name,
+        section.url.rstrip("/"),
+        section.project,
+        token,
+        path(section.ca),
+        path(section.folder),
+        path(section.document_root),
+    )
+
+
+def default_name(url: str) -> str:
+    """A name for a connection, from the address of its server."""
+    host = urllib.parse.urlsplit(url).hostname or "server"
+    kept = "".join(one if one.isascii() and one.isalnum() else "-" for one in host.lower())
+    return kept.strip("-")[:40] or "server"
+
+
+def key_of(project: Project, scan_id: str, round_: int) -> str:
+    """What a scan of a round is called on a server, under any pseudonym; tells nothing of it.
+
+    The project's id, 128 random bits, is part of it: whoever knows the names of scans can't try
+    them out.
+    """
+    secret = project.config.project.id or str(project.root)
+    text = f"{secret}\n{scan_id}\n{round_}"
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from coldal_compute.segmentation.data import Sample
@@ -19,44 +19,120 @@ _FOREGROUND_SHARE = 0.5
 """Half of the patches are centred on a pixel of some class: small structures are seen often."""
 
 
-def augmentations(plan: Plan) -> Any:
-    """The transforms of one patch: ``{"image", "label"}`` → the same.
+class Augmentation:
+    """Changes one patch at random: geometry of image and label, then intensities of the image.
 
     Rotation by up to 15°, scaling by up to 15 %, shifts; contrast, gamma, brightness, noise. No
-    mirroring: anatomy has a left and a right. Labels come in shifted by one (0 = ignored), so
-    that what turns in from outside the patch is ignored and not learned as background.
-    """
-    from monai.transforms.compose import Compose
-    from monai.transforms.intensity.dictionary import (
-        RandAdjustContrastd,
-        RandGaussianNoised,
-        RandGaussianSmoothd,
-        RandScaleIntensityd,
-        RandShiftIntensityd,
-    )
-    from monai.transforms.spatial.dictionary import RandAffined
+    mirroring: anatomy has a left and a right.
 
-    turn = pi / 12
-    return Compose(
-        [
-            RandAffined(
-                ["image", "label"],
-                prob=0.8,
-                rotate_range=_rotations(plan, turn),
-                scale_range=[0.15] * plan.ndim,
-                translate_range=[0.06 * side for side in plan.patch],
-                mode=("bilinear", "nearest"),
-                padding_mode=("border", "zeros"),
-            ),
-            RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.5)),
-            RandScaleIntensityd("image", factors=0.25, prob=0.3),
-            RandShiftIntensityd("image", offsets=0.25, prob=0.3),
-            RandGaussianSmoothd(
-                "image", prob=0.1, sigma_x=(0.4, 1.0), sigma_y=(0.4, 1.0), sigma_z=(0.4, 1.0)
-            ),
-            RandGaussianNoised("image", prob=0.15, std=0.1),
-        ]
-    )
+    Every value is the one that MONAI 1.6's ``RandAffined``, ``RandAdjustContrastd``,
+    ``RandScaleIntensityd``, ``RandShiftIntensityd``, ``RandGaussianSmoothd`` and
+    ``RandGaussianNoised`` give, to the bit (a test compares them). They spend five times as long on
+    records of what they did, which nobody reads here. Each takes its numbers from a generator of
+    its own, seeded from that of the patch.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        ndim = plan.ndim
+        self._random = np.random.RandomState()
+        self._rotations = _rotations(plan, pi / 12)
+        self._shifts = [0.06 * side for side in plan.patch]
+        self._scales = [0.15] * ndim
+        sides = [torch.linspace(-(n - 1.0) / 2.0, (n - 1.0) / 2.0, n) for n in plan.patch]
+        axes = torch.meshgrid(*sides, indexing="ij")
+        self._grid = torch.stack([*axes, torch.ones_like(axes[0])]).reshape(ndim + 1, -1)
+        self._patch = tuple(plan.patch)
+        halves = [2.0 / max(2, n) for n in reversed(plan.patch)]
+        self._halves = torch.tensor(halves, dtype=torch.float64)
+
+    def __call__(
+        self, image: NDArray[np.float16], label: NDArray[np.uint8], seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A patch ``(channels, *patch)`` and its label ``(*patch)``: float32 and uint8.
+
+        What turns in from outside the patch is ignored (255), not learned as background.
+        """
+        self._random.seed(seed)
+        seeds = self._random.randint(1 << 32, size=6, dtype="uint32")
+        pixels = torch.from_numpy(image.astype(np.float32))
+        target = torch.from_numpy(label)
+        if self._drawn(seeds[0], 0.8):
+            pixels, target = self._moved(pixels, target, int(seeds[0]))
+        if self._drawn(seeds[1], 0.3):
+            pixels = _gamma(pixels, self._random.uniform(0.7, 1.5))
+        if self._drawn(seeds[2], 0.3):
+            pixels = pixels * (1 + self._random.uniform(-0.25, 0.25))
+        if self._drawn(seeds[3], 0.3):
+            pixels = pixels + self._random.uniform(-0.25, 0.25)
+        if self._drawn(seeds[4], 0.1):
+            pixels = _smooth(pixels, [self._random.uniform(0.4, 1.0) for _ in range(3)])
+        if self._drawn(seeds[5], 0.15):
+            deviation = self._random.uniform(0, 0.1)
+            noise = self._random.normal(0.0, deviation, size=tuple(pixels.shape))
+            pixels = pixels + torch.from_numpy(noise.astype(np.float32))
+        return pixels, target
+
+    def _drawn(self, seed: np.unsignedinteger, probability: float) -> bool:
+        self._random.seed(int(seed))
+        return bool(self._random.rand() < probability)
+
+    def _moved(
+        self, pixels: torch.Tensor, label: torch.Tensor, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image and label sampled on a rotated, shifted and scaled grid."""
+        self._random.seed(seed)
+        for _ in range(2):
+            # MONAI draws twice and uses the second draw.
+            rotations = [self._random.uniform(-most, most) for most in self._rotations]
+            shifts = [self._random.uniform(-most, most) for most in self._shifts]
+            scales = [self._random.uniform(-most, most) + 1.0 for most in self._scales]
+        where = _affine(rotations, shifts, scales) @ self._grid
+        ndim = len(self._patch)
+        grid = where[:ndim].flip(0).T.reshape(1, *self._patch, ndim).double()
+        grid *= self._halves
+        moved = functional.grid_sample(
+            pixels.double()[None], grid, "bilinear", "border", align_corners=False
+        )
+        # Zeros come in from outside: labels are shifted by one, so that these are "ignored".
+        shifted = (label + 1).double()[None, None]
+        turned = functional.grid_sample(shifted, grid, "nearest", "zeros", align_corners=False)
+        return moved[0].float(), turned[0, 0].to(torch.uint8) - 1
+
+
+def _affine(rotations: list[float], shifts: list[float], scales: list[float]) -> torch.Tensor:
+    """Rotation (about each axis in turn), then shift, then scale: (ndim + 1, ndim + 1) float32."""
+    ndim = len(scales)
+    matrix = torch.eye(ndim + 1)
+    turn = torch.eye(ndim + 1)
+    for axis, angle in enumerate(rotations):
+        one = torch.eye(ndim + 1)
+        radians = torch.tensor(angle, dtype=torch.float32)
+        sine, cosine = torch.sin(radians), torch.cos(radians)
+        low, high = (0, 1) if ndim == 2 else [(1, 2), (0, 2), (0, 1)][axis]
+        if ndim == 3 and axis == 1:
+            sine = -sine
+        one[low, low], one[low, high] = cosine, -sine
+        one[high, low], one[high, high] = sine, cosine
+        turn = turn @ one
+    matrix = matrix @ turn
+    moved = torch.eye(ndim + 1)
+    moved[:ndim, ndim] = torch.tensor(shifts)
+    return matrix @ moved @ torch.diag(torch.tensor([*scales, 1.0]))
+
+
+def _gamma(pixels: torch.Tensor, gamma: float) -> torch.Tensor:
+    low = pixels.min()
+    span = pixels.max() - low
+    return ((pixels - low) / float(span + 1e-7)) ** gamma * span + low
+
+
+def _smooth(pixels: torch.Tensor, deviations: list[float]) -> torch.Tensor:
+    """Gaussian smoothing of each channel; one standard deviation, in pixels, per axis."""
+    from monai.networks.layers.simplelayers import GaussianFilter
+
+    ndim = pixels.ndim - 1
+    sigma = [torch.tensor(one) for one in deviations[:ndim]]
+    return torch.as_tensor(GaussianFilter(ndim, sigma)(pixels[None])[0])
 
 
 def _rotations(plan: Plan, turn: float) -> list[float]:
@@ -86,7 +162,7 @@ class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self._block = block
         self._first = first
         self._count = count
-        self._transform = augmentations(plan)
+        self._augmentation = Augmentation(plan)
 
     def __len__(self) -> int:
         return self._count
@@ -94,11 +170,7 @@ class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         rng = np.random.default_rng([self._seed, self._block, index])
         image, label = cut_patch(self._sample(self._first + index), self._plan, rng)
-        self._transform.set_random_state(seed=int(rng.integers(2**32)))
-        shifted = label[np.newaxis] + np.uint8(1)
-        done = self._transform({"image": image.astype(np.float32), "label": shifted})
-        target = np.asarray(done["label"]).astype(np.uint8)[0] - np.uint8(1)
-        return torch.as_tensor(np.asarray(done["image"])), torch.from_numpy(target)
+        return self._augmentation(image, label, int(rng.integers(2**32)))
 
     def _sample(self, number: int) -> Sample:
         turn, place = divmod(number, len(self._samples))

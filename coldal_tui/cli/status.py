@@ -28,7 +28,7 @@ WATCH_S = 1.0
 @click.command("status")
 @common.project_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--watch", is_flag=True, help="Print again on every change; Ctrl-C ends.")
+@click.option("--watch", is_flag=True, help="Say each change in a sentence; Ctrl-C ends.")
 def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None:
     """Budget, clusters, rounds, labels, runs, jobs, and the next sensible step."""
     from coldal_tui.project.views.snapshot import take_snapshot
@@ -45,6 +45,7 @@ def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None
 
 def _watch(project: Project, as_json: bool) -> None:
     """Print once and after every change until Ctrl-C; an invalid coldal.toml is only reported."""
+    from coldal_tui.cli.watching import change_sentences, state_sentences
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.views.snapshot import take_snapshot
 
@@ -61,10 +62,16 @@ def _watch(project: Project, as_json: bool) -> None:
         else:
             told = ""
             if shown is None or replace(snapshot, at=shown.at) != shown:
-                if shown is not None and not as_json:
-                    common.echo("")
+                if as_json:
+                    show(snapshot, as_json, one_line=True)
+                else:
+                    for sentence in (
+                        state_sentences(snapshot)
+                        if shown is None
+                        else change_sentences(shown, snapshot)
+                    ):
+                        common.echo(sentence)
                 shown = snapshot
-                show(snapshot, as_json, one_line=True)
                 sys.stdout.flush()
         time.sleep(WATCH_S)
 
@@ -211,7 +218,8 @@ def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:
     for job in s.jobs:
         if job.status == "running":
             share = f" {job.fraction:.0%}" if job.fraction is not None else ""
-            facts.append((f"job {job.job_id}", f"{job.kind} is running{share} {job.message}"))
+            words = f"{job.kind} is running: {job.message}{share}".replace(":  ", ": ")
+            facts.append((f"job {job.job_id}", words))
         elif job.status == "waiting":
             facts.append((f"job {job.job_id}", f"{job.kind} waits"))
     for job in s.failed:

@@ -102,6 +102,10 @@ def _job(project: Project, row: Row) -> Job:
     )
 
 
+READING = "reading"
+"""How the message of a job begins while it reads its input."""
+
+
 @dataclass(frozen=True)
 class JobState:
     """One job and its progress (``fraction`` 0 to 1, None when unknown).
@@ -121,6 +125,11 @@ class JobState:
     folder: str = ""
     at: float | None = None
     started_at: str | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it still reads its input: its fraction is no measure of its work."""
+        return self.message.startswith(READING)
 
 
 def job_state(job: Job) -> JobState:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from coldal_tui.project.job_rows import DONE, OPEN, RUNNING, WAITING, Job
+from coldal_tui.project.job_rows import DONE, OPEN, READING, RUNNING, WAITING, Job
 from coldal_tui.project.views.job_view import Pace, pace_of
 from coldal_tui.project.views.job_view import Sample as ProgressSample
 from coldal_tui.tui.drawing.glyphs import Look
@@ -134,6 +134,9 @@ def progress(pace: Pace | None, look: Look) -> Text:
     if pace is None:
         return Text("starting", style="muted")
     text = Text()
+    if pace.message.startswith(READING):  # a share of what is read, not of the work
+        read = f"  {share(pace.fraction, look)}" if pace.total > 0 else ""
+        return text.append(f"{pace.message}{read}", "muted")
     if pace.total > 0:
         text.append(look.share(pace.fraction, BAR), "accent")
         text.append(f"{share(pace.fraction, look):>6}", "bold")

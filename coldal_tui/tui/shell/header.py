@@ -19,8 +19,6 @@ from coldal_tui.visible import visible
 GAUGE = 16
 FAILED_STYLE = "bold #ffffff on #b00020"
 """Seen on every theme; where there are no colours, bold and reverse are left of it."""
-READING = "reading"
-"""How a job's message begins while it reads its input: no measure of its work yet."""
 SURE = 0.05
 """Share of a job that must be done before its remaining time is shown."""
 
@@ -108,7 +106,7 @@ def job_words(job: JobState) -> str:
     """``train 62% · 4 m left``, as far as known; the time left follows from the average pace."""
     if job.fraction is None:
         return job.kind
-    if job.message.startswith(READING):
+    if job.reads:
         return f"{job.kind}: {job.message} {job.fraction:.0%}"
     words = f"{job.kind} {job.fraction:.0%}"
     if job.at is None or job.started_at is None or job.fraction < SURE:

@@ -14,6 +14,7 @@ from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, visible
 
 if TYPE_CHECKING:
+    from coldal_tui.exchange.candidate import FramesBy
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.project import Project
 
@@ -33,6 +34,12 @@ ACTIONS = ("list", "inbox", "check", "accept", "reject", "confirm-empty", "retry
     "--same-grid", is_flag=True, help="accept: the mask lies voxel for voxel on the scan."
 )
 @click.option("--resample", is_flag=True, help="accept: another spacing may be resampled.")
+@click.option(
+    "--seg-frames",
+    "frames_by",
+    type=click.Choice(["position", "source"]),
+    help="accept: which counts, where frames of a DICOM-SEG name other slices than they lie on.",
+)
 @click.option("--reason", help="reject: why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def labels_command(
@@ -40,6 +47,7 @@ def labels_command(
     scan_id: str | None,
     same_grid: bool,
     resample: bool,
+    frames_by: FramesBy | None,
     reason: str | None,
     as_json: bool,
 ) -> None:
@@ -74,7 +82,10 @@ def labels_command(
             if scan_id is not None and len(words) != 1:
                 raise click.UsageError("--scan names the scan of one mask: labels accept NUMBER")
             options = ImportOptions(
-                same_grid=same_grid, resample=resample, confirm_empty=action == "confirm-empty"
+                same_grid=same_grid,
+                resample=resample,
+                frames_by=frames_by or "",
+                confirm_empty=action == "confirm-empty",
             )
             _retry(project, words, scan_id, options, as_json)
 

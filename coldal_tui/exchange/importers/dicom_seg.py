@@ -161,9 +161,9 @@ class _Placing:
             f"{what}frame {number + 1} names slice {source + 1} as its source and lies on slice "
             f"{position + 1}",
             where=self._segmentation.path.name,
-            remedy="Look which of the two shows what was drawn, and import it again with "
+            remedy="Look which of the two shows what was drawn, and import or accept it with "
             "--seg-frames position or --seg-frames source.",
-            code="geometry",
+            code="frames-disagree",
         )
 
     def notes(self) -> tuple[str, ...]:

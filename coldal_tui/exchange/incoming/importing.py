@@ -155,13 +155,6 @@ def examine_file(
         if isinstance(mask, Candidate)
     ]
     chosen = [claim for claim in found if claim.candidate.key == key] if key else found
-    if key and not chosen and " files " in key:
-        raise UsageError(
-            "it is one mask of several files, and this is one of them",
-            where=str(path),
-            remedy="Import the folder with all of them again.",
-            code="not-one-mask",
-        )
     if len(chosen) != 1:
         named = f" of the name {key!r}" if key else ""
         raise UsageError(

@@ -105,7 +105,7 @@ def import_masks(
         stager.sync()
         with project.store.action("import", source=str(source), match=match) as action:
             expected = _expected(project)
-            outcomes = _take_in(project, verdicts)
+            outcomes = _take_in(project, verdicts, match)
             note_returned(project, outcomes)
             report = _report(opened, survey, outcomes, expected, dry_run=False)
             action.summary = (
@@ -165,8 +165,8 @@ def _status(verdict: Verdict) -> str:
     return "unchanged" if known else verdict.status
 
 
-def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
-    """Store what was staged (inside an action)."""
+def _take_in(project: Project, verdicts: Iterable[Verdict], match: str | None) -> list[Outcome]:
+    """Store what was staged (inside an action); ``match`` is the pattern of ``--match``."""
     writer = LabelWriter(project)
     meanwhile = KnownLabels(project)
     labelled: dict[str, tuple[str | None, str]] = {}
@@ -174,7 +174,7 @@ def _take_in(project: Project, verdicts: Iterable[Verdict]) -> list[Outcome]:
     for verdict in verdicts:
         staged, status = verdict.stored or Staged(), _status(verdict)
         if status == "quarantined":
-            put_in_quarantine(project, verdict, staged.kept)
+            put_in_quarantine(project, verdict, staged.kept, match)
         elif status in ("accepted", "kept") and verdict.scan_id is not None:
             if meanwhile.has_file(verdict, staged.sha256):
                 status = "unchanged"

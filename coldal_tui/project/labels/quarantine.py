@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,12 +27,21 @@ ARCHIVE = "archive"
 _LONGEST_NAME = 200
 """Bytes; file systems take 255, and a file is written beside its place first."""
 
+_CONTEXT = 3
+"""Folders above the files whose names are kept."""
+
+_JOINED_KEY = re.compile(r"\d+ (?:files|slices) [0-9a-f]{16}")
+
 NO_SCAN = "no-scan"
 """The code of a mask that found no scan."""
 
 
-def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
+def put_in_quarantine(
+    project: Project, verdict: Verdict, kept: str, match: str | None = None
+) -> None:
     """Record the reason and the copy's path (inside an action); update a known mask.
+
+    ``match`` is the pattern of ``--match``, needed to join the files of one mask again.
 
     A mask is known by its content, key and scan; without a scan, or when the file can't be read, by
     its file.
@@ -38,13 +49,18 @@ def put_in_quarantine(project: Project, verdict: Verdict, kept: str) -> None:
     store = project.store
     sha256, source = verdict.sha256 or "", _storable(verdict.origin)
     known = store.row(
-        "SELECT quarantine_id, code, message, file FROM quarantine WHERE state = ? "
+        "SELECT quarantine_id, code, message, file, joined FROM quarantine WHERE state = ? "
         "AND scan_id IS ? AND source_sha256 = ? AND source_key = ? AND (source = ? OR "
         "(scan_id IS NOT NULL AND source_sha256 != ''))",
         (WAITING, verdict.scan_id, sha256, verdict.key, source),
     )
     code = NO_SCAN if verdict.status == "unmatched" else verdict.code
-    reason = {"code": code, "message": _storable(verdict.explanation), "file": kept}
+    reason = {
+        "code": code,
+        "message": _storable(verdict.explanation),
+        "file": kept,
+        "joined": describe_joined(verdict, match),
+    }
     if verdict.scan_id is not None:
         # No scan was found for it the last time.
         store.execute(
@@ -84,6 +100,7 @@ def keep_copy(project: Project, verdict: Verdict) -> str:
     # A part that links to a place outside the source is not the labeler's file.
     home = f"{os.path.realpath(common).rstrip('/')}/"
     parts = tuple(part for part in parts if os.path.realpath(part).startswith(home))
+    common = joined_root(verdict) if is_joined(verdict.key) else common
     folder = project.layout.quarantine / _content_name(verdict.sha256, verdict.parts)
     for file in parts:
         _copy(file, folder / file.relative_to(common))
@@ -161,7 +178,7 @@ def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None
 def waiting(project: Project) -> list[Row]:
     return project.store.rows(
         "SELECT quarantine_id, scan_id, file, source, source_key, format, code, message, "
-        "created_at, class_name, author, nearest FROM quarantine WHERE state = ? "
+        "created_at, class_name, author, nearest, joined FROM quarantine WHERE state = ? "
         "ORDER BY quarantine_id",
         (WAITING,),
     )
@@ -195,3 +212,31 @@ def reject_quarantined(project: Project, rows: Sequence[Row]) -> None:
                 "quarantine", {"quarantine_id": row["quarantine_id"]}, state=REJECTED
             )
         action.summary = f"rejected {len(rows)} masks in quarantine"
+
+
+def is_joined(key: str) -> bool:
+    """Whether a mask's key says that it was joined from several files or slices."""
+    return _JOINED_KEY.fullmatch(key) is not None
+
+
+def joined_root(verdict: Verdict) -> Path:
+    """The folder to which the paths of a joined mask's files are relative.
+
+    It is a few folders above them: their names may say which scan and class a file is of.
+    """
+    files = (verdict.file, *verdict.parts)
+    common = Path(os.path.commonpath([file.parent for file in files]))
+    return common.parents[min(_CONTEXT, len(common.parents)) - 1] if common.parents else common
+
+
+def describe_joined(verdict: Verdict, match: str | None) -> str:
+    """What the quarantine keeps of a joined mask, as JSON; empty for any other.
+
+    ``match`` is the pattern of ``--match`` that the import used.
+    """
+    if not is_joined(verdict.key):
+        return ""
+    files = list(dict.fromkeys((verdict.file, *verdict.parts)))
+    root = joined_root(verdict)
+    names = [file.relative_to(root).as_posix() for file in files]
+    return json.dumps({"root": str(root), "files": names, "match": match})

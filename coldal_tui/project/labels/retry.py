@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from coldal_tui.below import stay_below
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.importers import load_registry
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.exchange.incoming.importing import examine, examine_file
 from coldal_tui.exchange.incoming.names.matching import Match, Matcher
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
+from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.files import sha256_file
 from coldal_tui.project.changed_images import IMAGE_CHANGED
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.class_map import with_class_map
+from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.files import tidy_label_files
-from coldal_tui.project.labels.quarantine import RESOLVED, resolve_quarantine
+from coldal_tui.project.labels.quarantine import RESOLVED, is_joined, resolve_quarantine
 from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
 from coldal_tui.project.labels.suspended import confirm_label
 from coldal_tui.project.labels.targets import targets
@@ -111,15 +117,20 @@ def _decide_all(
             yield row, _one_of_several(row, target.scan_id)
             continue
         try:
-            verdict = examine_file(
-                _source(project, row),
-                target,
-                *rules,
-                key=row["source_key"],
-                format=row["format"] or "auto",
-                class_name=row["class_name"] or _class_of(row, found),
-                author=row["author"],
-            )
+            if is_joined(row["source_key"]):
+                may_open = partial(_may_open, project)
+                verdict = _examine_joined(project, row, target, scans, rules[2], may_open)
+                verdict = replace(verdict, author=row["author"] or verdict.author)
+            else:
+                verdict = examine_file(
+                    _source(project, row),
+                    target,
+                    *rules,
+                    key=row["source_key"],
+                    format=row["format"] or "auto",
+                    class_name=row["class_name"] or _class_of(row, found),
+                    author=row["author"],
+                )
             verdict = stager.finish(verdict, again=True)
         except ColdalError as error:
             what = f"{error.what}; {error.remedy}" if error.remedy else error.what
@@ -252,3 +263,114 @@ def _is_same(original: Path, kept: Path) -> bool:
         return sha256_file(original) == sha256_file(kept)
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The files of a joined mask: ``files`` are relative to ``root``, the mask's own first."""
+
+    root: Path
+    files: tuple[str, ...]
+    match: str | None
+
+    @staticmethod
+    def of(project: Project, row: Row, may_open: Callable[[Path], bool]) -> _Joined:
+        """The labeler's own files where all are there and may be opened, else the kept copies.
+
+        Raises
+        ------
+        ColdalError : ``not-one-mask``: the row is from before these were recorded; ``missing``.
+        """
+        own = _stored(row["joined"])
+        if own is None:
+            raise ColdalError(
+                "it is one mask of several files, which were not recorded",
+                where=row["source"],
+                remedy="import the folder with all of them again",
+                code="not-one-mask",
+            )
+        if own.is_whole() and all(may_open(own.root / name) for name in own.files):
+            return own
+        if row["file"]:
+            depth = len(Path(own.files[0]).parts)
+            kept = _Joined(
+                project.file_of(row["file"]).parents[depth - 1], own.files, own.match
+            )  # fmt: skip
+            if kept.is_whole() and all(_is_kept(project, kept.root / name) for name in own.files):
+                return kept
+        raise ColdalError(
+            f"not all of its {len(own.files)} files can be found",
+            where=str(own.root),
+            remedy="import the folder with all of them again",
+            code="missing",
+        )
+
+    def is_whole(self) -> bool:
+        return all((self.root / name).is_file() for name in self.files)
+
+    def survey(self, format_name: str) -> Survey:
+        """A survey of these files alone."""
+        importers = load_registry().select(format_name)
+        found = [survey_source(self.root / name, importers) for name in self.files]
+        own = dict(one for survey in found for one in survey.files)
+        parts = {part for file, importer in own.items() for part in importer.belongings(file)}
+        files = tuple((file, importer) for file, importer in own.items() if file not in parts)
+        return Survey(files, (), f"{len(files)} files")
+
+
+def _stored(text: str) -> _Joined | None:
+    """The stored files; None where nothing valid is stored: the row may be another person's."""
+    try:
+        stored: dict[str, Any] = json.loads(text or "{}")
+        files = tuple(str(name) for name in stored["files"])
+        match = stored["match"]
+        return _Joined(Path(stored["root"]), files, match) if files else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _is_kept(project: Project, file: Path) -> bool:
+    """Whether a file is one of the copies in quarantine, and no link out of it."""
+    try:
+        stay_below(project.layout.quarantine, file)
+    except ColdalError:
+        return False
+    return True
+
+
+def _examine_joined(
+    project: Project,
+    row: Row,
+    target: ScanTarget,
+    scans: Sequence[ScanTarget],
+    options: ImportOptions,
+    may_open: Callable[[Path], bool],
+) -> Verdict:
+    """Join the files again, and decide on the mask.
+
+    Raises
+    ------
+    ColdalError : as ``_Joined.of``; ``not-one-mask``: the files are no longer one mask of the
+        scan.
+    """
+    joined = _Joined.of(project, row, may_open)
+    classes = project.config.classes
+    verdicts = examine(
+        joined.root,
+        scans,
+        classes.names,
+        classes.ignore_value,
+        match=joined.match,
+        options=options,
+        survey=joined.survey(row["format"] or "auto"),
+        exports=known_exports(project),
+    )
+    found = [one for one in verdicts if one.status != "ignored"]
+    if len(found) != 1 or found[0].scan_id != target.scan_id:
+        raise ColdalError(
+            f"its {len(joined.files)} files are no longer one mask of scan {target.scan_id!r}",
+            where=str(joined.root),
+            remedy="import the folder with all of them again",
+            code="not-one-mask",
+        )
+    return found[0]

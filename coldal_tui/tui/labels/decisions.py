@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.label_view import WaitingLine
 from coldal_tui.tui.pane import Services
 from coldal_tui.visible import counted, visible
 
+if TYPE_CHECKING:
+    from coldal_tui.exchange.candidate import FramesBy
+
 SAME_GRID, RESAMPLE, EMPTY, OTHER = "same-grid", "resample", "empty", "scan"
+POSITION, SOURCE = "position", "source"
+_READINGS: Mapping[str, FramesBy] = {POSITION: "position", SOURCE: "source"}
+_FRAMES = "frames-disagree"
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Deciding:
         ]
         if any(line.code == "empty" for line in lines):
             options.insert(0, (EMPTY, "empty: it truly shows none of the classes"))
+        if any(line.code == _FRAMES for line in lines):
+            options[:0] = [
+                (POSITION, "position: the frames lie where their positions say"),
+                (SOURCE, "source: the frames lie on the slices that they name"),
+            ]
         if len(lines) == 1:
             options.append((OTHER, "another scan: it belongs to one that you name"))
 
@@ -60,6 +72,7 @@ class Deciding:
                     same_grid=key == SAME_GRID,
                     resample=key == RESAMPLE,
                     confirm_empty=key == EMPTY,
+                    frames_by=_READINGS.get(key, ""),
                 )
 
         self.services.choose(f"accept {_named(lines)}", options, chosen)
@@ -85,6 +98,7 @@ class Deciding:
         same_grid: bool = False,
         resample: bool = False,
         confirm_empty: bool = False,
+        frames_by: FramesBy = "",
     ) -> None:
         numbers = [str(line.number) for line in lines]
 
@@ -94,7 +108,10 @@ class Deciding:
             from coldal_tui.project.labels.retry import retry_quarantined
 
             options = ImportOptions(
-                same_grid=same_grid, resample=resample, confirm_empty=confirm_empty
+                same_grid=same_grid,
+                resample=resample,
+                confirm_empty=confirm_empty,
+                frames_by=frames_by,
             )
             rows = select_waiting(project, numbers)
             results = retry_quarantined(project, rows, options, scan_id=scan_id)

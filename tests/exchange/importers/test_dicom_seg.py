@@ -93,7 +93,7 @@ def test_a_frame_in_two_places_at_once_is_refused(judged):
 
     decision = judged(made.segmentation([frame]))
 
-    assert decision.code == "geometry"
+    assert decision.code == "frames-disagree"
     assert decision.message == "frame 1 names slice 5 as its source and lies on slice 3"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -120,3 +121,22 @@ def test_names_are_kept_with_a_mask_in_quarantine(lab):
     assert retried.accepted
     stored = label(project, "case_1_0000")
     assert (stored[1, 2, 0], stored[3, 3, 0], stored[0, 0, 0]) == (2, 1, 0)
+
+
+def test_frames_that_name_other_slices_are_accepted_by_the_reading_named(lab, series):
+    """As OHIF has written them: positions right, the slices that frames name in reverse."""
+    project = lab.start(ORGAN)
+    frames = [
+        replace(made.on_slice(k, DRAWN), source=made.instance(made.SLICES - 1 - k)) for k in (0, 1)
+    ]
+    made.save(made.segmentation(frames), lab.masks / "IM1")
+    import_masks(project, lab.masks)
+    rows = select_waiting(project, [])
+    assert [row["code"] for row in rows] == ["frames-disagree"]
+
+    (result,) = retry_quarantined(project, rows, ImportOptions(frames_by="position"))
+
+    assert result.accepted
+    expected = np.zeros((made.COLUMNS, made.ROWS, made.SLICES), np.uint8)
+    expected[:, :, 0] = expected[:, :, 1] = DRAWN.T
+    np.testing.assert_array_equal(label(project, series), expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.views.label_view import LabelLine, WaitingLine
 from coldal_tui.trust_store import TrustStore
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
+from coldal_tui.tui.labels.decisions import Deciding
 from coldal_tui.tui.labels.pane import LabelsPane
 from coldal_tui.tui.labels.rows import ORDERS, LabelRows, ordered, remedy_keys, worst_class
 from coldal_tui.tui.widgets.picture import PictureView
@@ -430,3 +432,29 @@ def test_the_worst_class_is_named_where_there_are_several() -> None:
 )
 def test_the_keys_that_help_are_named(scan_id: str | None, code: str, words: str) -> None:
     assert remedy_keys(WaitingLine(1, scan_id, "s", "", code, "m", "")).startswith(words)
+
+
+def test_frames_that_disagree_are_accepted_by_the_reading_chosen() -> None:
+    """The two readings are offered for such a mask alone, and first."""
+    offered: list[list[str]] = []
+    asked: list[dict[str, Any]] = []
+
+    class Fake:
+        def choose(self, _title: str, options: Any, then: Callable[[str], None]) -> None:
+            offered.append([key for key, _ in options])
+            then(offered[-1][0])
+
+    class Noted(Deciding):
+        def _again(self, lines: Any, title: str, **options: Any) -> None:
+            asked.append({key: value for key, value in options.items() if value})
+
+    line = WaitingLine(1, "scan_3", "a.dcm", "", "frames-disagree", "", "")
+    deciding = Noted(Fake())  # type: ignore[arg-type]
+    deciding.accept([line])
+    deciding.accept([replace(line, code="geometry")])
+
+    assert offered == [
+        ["position", "source", "same-grid", "resample", "scan"],
+        ["same-grid", "resample", "scan"],
+    ]
+    assert asked == [{"frames_by": "position"}, {"same_grid": True}]

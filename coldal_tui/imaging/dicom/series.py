@@ -154,8 +154,8 @@ def _volumes(group: list[Slice], out: Grouped) -> list[list[Slice]]:
             return parts
     for said in (_said, _exactly_said):
         parts = _split_by(group, said)
-        if len(parts) > 1:  # volumes of several sizes, such as one without and many with contrast
-            return [stack for part in parts for stack in _volumes(part, out)]
+        if len(parts) > 1:  # volumes of several sizes, such as one of more slices before contrast
+            return [stack for part in _complete(parts, out) for stack in _volumes(part, out)]
     turns = _split_by_order(group)
     if turns:
         return turns
@@ -257,6 +257,37 @@ def _same_places(parts: list[list[Slice]]) -> bool:
     if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:
         return False
     return all(_near(a, b) for part in parts[1:] for a, b in zip(parts[0], part, strict=True))
+
+
+def _complete(parts: list[list[Slice]], out: Grouped) -> list[list[Slice]]:
+    """Parts of one kind of image: those that lack places of another one are refused.
+
+    A copy that broke off ends so, and what is left would look like a whole volume.
+    """
+    kept = []
+    for part in parts:
+        whole = max((p for p in parts if _kind(p[0]) == _kind(part[0])), key=len)
+        lacking = len(whole) - len(part)
+        other_kind = _repeats(whole) or _repeats(part) or len(part) == 1
+        if lacking and not other_kind and _among(part, whole):
+            out.refuse(
+                part,
+                "missing-slice",
+                f"its volume is refused: {lacking} of {len(whole)} places are missing that another "
+                f"volume of the series has ({whole[0].path})",
+            )
+        else:
+            kept.append(part)
+    return kept
+
+
+def _kind(one: Slice) -> str:
+    return _said(one)[-1]
+
+
+def _among(part: list[Slice], whole: list[Slice]) -> bool:
+    """Whether every place of ``part`` is one of ``whole``'s."""
+    return all(any(_near(one, other) for other in whole) for one in part)
 
 
 def _finish(stacks: list[list[Slice]], out: Grouped) -> None:

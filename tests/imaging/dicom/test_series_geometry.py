@@ -68,6 +68,26 @@ def test_echoes_at_the_same_places_are_told_apart_whatever_the_image_type_says(
     assert [scan.header.meta["stack"] for scan in found.scans] == ["1 of 2", "2 of 2"]
 
 
+def test_a_time_point_whose_copy_broke_off_is_no_smaller_volume(tmp_path: Path) -> None:
+    change = _set(TemporalPositionIdentifier=lambda n: 1 + n // 4)
+    found = _found(tmp_path, [0.0, 3.0, 6.0, 9.0] * 2 + [0.0, 3.0], change)
+    assert [scan.header.shape for scan in found.scans] == [(6, 5, 4)] * 2
+    assert [(each.code, each.reason) for each in found.problems] == [
+        (
+            "missing-slice",
+            "its volume is refused: 2 of 4 places are missing that another volume of the series "
+            "has (00-0.dcm)",
+        )
+    ] * 2
+
+
+def test_volumes_of_other_places_in_one_series_stay(tmp_path: Path) -> None:
+    """Five slices before contrast, then three that begin lower: none is a part of the other."""
+    change = _set(TemporalPositionIdentifier=lambda n: 1 + (n > 4))
+    found = _found(tmp_path, [0.0, 3.0, 6.0, 9.0, 12.0, -3.0, 0.0, 3.0], change)
+    assert sorted(scan.header.shape for scan in found.scans) == [(6, 5, 3), (6, 5, 5)]
+
+
 def test_a_derived_slice_more_does_not_cost_the_volume(tmp_path: Path) -> None:
     change = _set(ImageType=lambda n: ["DERIVED" if n == 4 else "ORIGINAL", "PRIMARY"])
     found = _found(tmp_path, [0.0, 3.0, 6.0, 9.0, 6.0], change)

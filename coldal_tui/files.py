@@ -79,6 +79,25 @@ def shared_mode(folder: Path, *, directory: bool = False) -> int:
     return _shared(mode & ~_umask(), folder)
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, accessible to owner and group only.
+
+    A file in a new folder is only safe when the folder's own name is on the disk, too. Raises
+    OSError when that fails or a file has this name.
+    """
+    if folder.is_dir():
+        return
+    missing = [folder, *(above for above in folder.parents if not above.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        around = made.parent.stat().st_mode & stat.S_ISGID
+        with contextlib.suppress(OSError):
+            made.chmod(shared_mode(made.parent, directory=True) | around)
+        # A folder that others own may be closed for reading, and with it for fsync.
+        with contextlib.suppress(PermissionError):
+            fsync_folder(made.parent)
+
+
 def _umask() -> int:
     """The process's umask, asked without changing it where the system tells."""
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.masks.label_summary import Drawn
-from coldal_tui.files import sha256_file
+from coldal_tui.files import make_folder, sha256_file
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.database.backups import backups, be_alone, put_back, verify
 from coldal_tui.project.database.journal import labels_in
@@ -157,7 +157,7 @@ def _mend_active(
 
 
 def _put_aside(path: Path, scan_id: str, versions: Path) -> None:
-    versions.mkdir(exist_ok=True)
+    make_folder(versions)
     _, suffix = split_name(path.name)
     path.replace(versions / label_name(scan_id, suffix, f"{CHANGED}{sha256_file(path)[:8]}"))
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldal_tui.errors import UsageError
-from coldal_tui.files import disk_error, shared_mode
+from coldal_tui.files import disk_error, make_folder
 
 CONFIG_NAME = "coldal.toml"
 
@@ -100,21 +98,6 @@ class Layout:
     def relative(self, path: Path) -> str:
         """``path`` as stored in the database: relative to the project, with ``/``."""
         return path.relative_to(self.root).as_posix()
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, accessible to owner and group only.
-
-    Raises OSError when that fails or a file has this name.
-    """
-    if folder.is_dir():
-        return
-    missing = [folder, *(above for above in folder.parents if not above.exists())]
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in reversed(missing):
-        around = made.parent.stat().st_mode & stat.S_ISGID
-        with contextlib.suppress(OSError):
-            made.chmod(shared_mode(made.parent, directory=True) | around)
 
 
 def is_project(folder: Path) -> bool:

@@ -15,12 +15,12 @@ import msgspec
 
 from coldal_tui.below import below, outside, plain_name, stay_below
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import atomic_write, disk_error
+from coldal_tui.files import atomic_write, disk_error, make_folder
 from coldal_tui.imaging.intensity_choice import AUTO, DEFAULT_WINDOW, IntensityChoice
 from coldal_tui.jobs.spec import EncoderChoice
 from coldal_tui.project.database.store import Store, told
 from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled_back
-from coldal_tui.project.layout import Layout, is_project, make_folder
+from coldal_tui.project.layout import Layout, is_project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.settings.config import Config, load_config, render_template
 from coldal_tui.project.trust_questions import linked_folders, require_trust

@@ -15,7 +15,7 @@ import msgspec
 
 from coldal_tui.below import below, plain_name
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import disk_error, fsync_folder, sha256_file
+from coldal_tui.files import disk_error, fsync_folder, make_folder, sha256_file
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EvaluateSpec,
@@ -73,7 +73,7 @@ def _place(source: Path, target: Path, sha256: str) -> None:
     """Move an output to its final path, unless it is there already."""
     if source.exists():
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             shutil.move(source, target)
             fsync_folder(target.parent)
         except OSError as error:

@@ -16,7 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 HERE = Path(__file__).parent
-COUNT, FAIL_ONCE, FAIL_ON, KILL_BEFORE, KILL_AFTER = 1, 2, 3, 4, 5
+COUNT, FAIL_ONCE, FAIL_ON, KILL_BEFORE, KILL_AFTER, KILL_HALF, POWER_CUT = range(1, 8)
+SUPERVISOR = "supervisor"
+"""In place of a command: one look of the supervisor at the project's jobs."""
 KILLED = -int(signal.SIGKILL)
 
 
@@ -26,19 +28,25 @@ def build(folder: Path) -> Path | None:
     if compiler is None or not sys.platform.startswith("linux"):
         return None
     library = folder / "shim.so"
-    words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "shim.c"), "-ldl"]
+    words = [compiler, "-shared", "-fPIC", "-O1", "-pthread", "-o", str(library)]
+    words += [str(HERE / "shim.c"), "-ldl"]
     subprocess.run(words, check=True, capture_output=True)
     return library
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit status (negative: signal), calls counted, what it said, where."""
+    """How a command ended.
+
+    ``status``: exit status (negative: signal). ``calls``: how many changed something, ``letters``
+    the first letter of each one's name. ``where``: the call that was hit.
+    """
 
     status: int
     calls: int
     err: str
     where: str
+    letters: str
 
 
 class Server:
@@ -88,11 +96,19 @@ def _serve() -> None:
 
     shim = ctypes.CDLL(os.environ["FAULTS_SHIM"])
     shim.faults_seen.restype = ctypes.c_long
-    shim.faults_where.restype = ctypes.c_char_p
+    shim.faults_where.restype = shim.faults_letters.restype = ctypes.c_char_p
     for module in sorted({module for module, _ in cli.COMMANDS.values()}):
         import_module(f"coldal_tui.cli.{module}")
     load_registry()
-    for name in ("project.labels.importing", "project.labels.retry", "project.export.exporting"):
+    for name in (
+        "project.labels.importing",
+        "project.labels.retry",
+        "project.export.exporting",
+        "project.export.plain_files",
+        "project.scans.indexing",
+        "scheduler.recipes",
+        "scheduler.supervisor",
+    ):
         import_module(f"coldal_tui.{name}")
     # Children inherit it, and whatever they start must not be hit by it.
     os.environ.pop("LD_PRELOAD", None)
@@ -114,12 +130,14 @@ def _one(asked: dict, shim: ctypes.CDLL, cli) -> dict:
     with os.fdopen(told, encoding="utf-8", errors="replace") as stream:
         said = stream.read()
     _, status = os.waitpid(pid, 0)
-    calls, _, rest = said.rpartition("\n#")[2].partition(" ") if "\n#" in said else ("-1", "", "")
+    err, found, last = said.rpartition("\n#")
+    counted, letters, where = [*last.split(" ", 2), "", ""][:3] if found else ("-1", "", "")
     return {
         "status": os.waitstatus_to_exitcode(status),
-        "calls": int(calls),
-        "err": said.rpartition("\n#")[0] if "\n#" in said else said,
-        "where": rest.strip(),
+        "calls": int(counted),
+        "err": err if found else said,
+        "where": where.strip(),
+        "letters": letters,
     }
 
 
@@ -135,18 +153,66 @@ def _child(asked: dict, shim: ctypes.CDLL, cli, tell: int) -> None:
         sys.argv = ["coldal-tui", *asked["words"]]
         shim.faults_arm(asked["how"], asked["at"], asked["error"], asked["below"].encode())
         try:
-            cli.main()
-            status = 0
+            if asked["words"][0] == SUPERVISOR:
+                status = _supervise(Path(asked["words"][1]))
+            else:
+                _without_supervisor()
+                cli.main()
+                status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
         calls, where = shim.faults_seen(), shim.faults_where().decode("utf-8", "replace")
+        letters = shim.faults_letters().decode("ascii")
         shim.faults_arm(0, 0, 0, b"")
         sys.stderr.flush()
-        os.write(tell, f"\n#{calls} {where}".encode())
+        os.write(tell, f"\n#{calls} {letters} {where}".encode())
     except BaseException:
         os.write(tell, traceback.format_exc().encode())
     finally:
         os._exit(status)
+
+
+def _without_supervisor() -> None:
+    """What a command submits waits: a supervisor of its own would outlive the child."""
+    from coldal_tui.scheduler import follow
+
+    follow.ensure_supervisor = lambda layout: None
+
+
+def _supervise(root: Path) -> int:
+    """Try again what ended badly, then look once; 0 when every job is done."""
+    from coldal_tui.errors import ColdalError
+    from coldal_tui.project.job_rows import DONE, ENDED_BADLY, list_jobs
+    from coldal_tui.project.project import Project
+    from coldal_tui.scheduler import queue
+    from coldal_tui.scheduler.supervisor import Supervisor
+
+    try:
+        with Project(root) as project:
+            for job in list_jobs(project, ENDED_BADLY):
+                queue.retry(project, job.job_id)
+            Supervisor(project, backends=lambda name: _NoWorkers()).step()
+            left = [job for job in list_jobs(project) if job.status != DONE]
+            for job in left:
+                sys.stderr.write(f"{job.name}: {job.status}, {job.error}\n")
+            return int(bool(left))
+    except ColdalError as error:
+        # The loop would look again, or say this and end.
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+class _NoWorkers:
+    """A backend that has none: all workers of these projects have ended."""
+
+    def find(self, folder: Path) -> None:
+        return None
+
+    def room(self, ask: object, running: object) -> None:
+        return None
+
+    def launch(self, folder: Path, ask: object, running: object) -> None:
+        raise AssertionError("the work, whose receipt is there, would be done once more")
 
 
 if __name__ == "__main__":

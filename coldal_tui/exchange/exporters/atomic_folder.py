@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import FULL, fsync_folder, sha256_file
+from coldal_tui.files import FULL, fsync_folder, make_folder, sha256_file
 
 _BLOCK = 1 << 20
 _PARTIAL = re.compile(r"^\..*\.[0-9a-f]{12}\.partial$")
@@ -112,7 +112,7 @@ def staged(out: Path, bytes_needed: int, linked: frozenset[Path] = frozenset()) 
         )
     stage = Stage(out.with_name(f".{out.name}.{secrets.token_hex(6)}.partial"), linked=linked)
     try:
-        stage.folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(stage.folder.parent)
         remove_leftovers(stage.folder.parent)
         _check_room(stage.folder.parent, bytes_needed)
         stage.folder.mkdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import disk_error, fsync_folder, shared_mode
+from coldal_tui.files import disk_error, fsync_folder, make_folder, shared_mode
 from coldal_tui.project.database.connecting import wal_of
 from coldal_tui.project.database.foreign_schema import harden
 
@@ -71,8 +71,7 @@ def back_up(connection: apsw.Connection, database: Path, now: datetime, kind: st
     folder = folder_of(database)
     try:
         if not folder.exists():
-            folder.mkdir(exist_ok=True)
-            folder.chmod(shared_mode(database.parent, directory=True))
+            make_folder(folder)
         file, number = folder / f"project-{_stamp(now)}-{kind}.db", 2
         while file.exists():
             file, number = folder / f"project-{_stamp(now)}-{number}-{kind}.db", number + 1
@@ -147,7 +146,7 @@ def put_back(file: Path, database: Path) -> Path | None:
     aside = None
     try:
         folder = folder_of(database)
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         temporary = database.with_name(f".{database.name}.{secrets.token_hex(6)}.tmp")
         with file.open("rb") as source, temporary.open("xb") as target:
             os.fchmod(target.fileno(), shared_mode(database.parent))

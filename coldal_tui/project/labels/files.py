@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import sha256_file
+from coldal_tui.files import fsync_folder, make_folder, sha256_file
 from coldal_tui.project.database.backups import UNTIDY_KEY
 from coldal_tui.project.database.store import Row, told
 from coldal_tui.project.layout import Layout
@@ -170,7 +170,7 @@ def reconcile_label_files(project: Project) -> None:
     process does the same at the same time.
     """
     layout = project.layout
-    layout.label_versions.mkdir(parents=True, exist_ok=True)
+    make_folder(layout.label_versions)
     with project.store.transaction():
         rows = project.store.rows(
             "SELECT scan_id, version, sha256, state, file FROM labels ORDER BY label_id"
@@ -189,6 +189,9 @@ def reconcile_label_files(project: Project) -> None:
             if version in waiting and name not in there:
                 os.replace(f"{versions}/{version}", f"{labels}/{name}")  # noqa: PTH105 - thousands
         if project.meta(UNTIDY_KEY) is not None:
+            # Only what is on the disk is done.
+            for folder in (versions, labels):
+                fsync_folder(folder)
             project.store.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,))
 
 

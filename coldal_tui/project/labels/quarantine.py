@@ -15,9 +15,8 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.names import file_stem
-from coldal_tui.files import atomic_write, disk_error, sha256_file
+from coldal_tui.files import atomic_write, disk_error, make_folder, sha256_file
 from coldal_tui.project.database.store import Row
-from coldal_tui.project.layout import make_folder
 from coldal_tui.project.project import Project
 
 WAITING, RESOLVED, REJECTED = "waiting", "resolved", "rejected"

@@ -26,7 +26,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
-from coldal_tui.files import disk_error, fsync_folder
+from coldal_tui.files import disk_error, fsync_folder, make_folder
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.database.store import told
@@ -124,7 +124,7 @@ class Stager:
         version = f"{STAGED}{self._token}{next(self._numbers)}"
         path = self._folder / label_name(target.scan_id, suffix, version)
         if not self._files:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
         self._files.append(path)
         data = encode_label(path, verdict.label, target.affine)
         try:
@@ -133,6 +133,12 @@ class Stager:
             raise disk_error(error, path) from error
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
         return Staged(path, suffix, sha256(data).hexdigest(), voxels)
+
+    def _make_folder(self) -> None:
+        try:
+            make_folder(self._folder)
+        except OSError as error:
+            raise disk_error(error, self._folder) from error
 
     def _keep(self, verdict: Verdict) -> str:
         """Keep a copy of a mask for quarantine, unless it would use too much of the disk.

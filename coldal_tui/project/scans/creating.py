@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.database.journal import journal_of
+from coldal_tui.project.database.store import Store
 from coldal_tui.project.layout import Layout, is_project
 from coldal_tui.project.project import Project, relative_or_absolute
 from coldal_tui.project.scans.indexing import IndexReport, Progress, reindex
@@ -46,7 +48,7 @@ def create_project(
     ColdalError : the images can't be indexed. Either way nothing is left of the project.
     """
     layout = Layout(root)
-    if not is_project(root) and layout.state.exists():
+    if not is_project(root) and layout.state.exists() and not _begun_only(layout):
         raise UsageError(
             "this folder holds the state of a project whose coldal.toml is gone",
             where=str(layout.state),
@@ -110,6 +112,22 @@ def _decide(project: Project) -> Decision | None:
         words = decided.modality
         _configure(project, {("images", "modality"): words[0] if len(words) == 1 else words})
     return decided
+
+
+def _begun_only(layout: Layout) -> bool:
+    """Whether all that is here was left by an init that was cut off: nothing is in it."""
+    folders = (layout.labels, layout.exports, layout.runs, layout.jobs, layout.embeddings)
+    try:
+        if any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
+            return False
+        if journal_of(layout.database).exists():
+            return False
+        if not layout.database.exists() or not layout.database.stat().st_size:
+            return True
+        with contextlib.closing(Store(layout.database, create=True)) as store:
+            return not store.value("SELECT 1 FROM scans UNION SELECT 1 FROM audit LIMIT 1")
+    except (ColdalError, OSError):
+        return False
 
 
 def _existing(layout: Layout) -> set[Path]:

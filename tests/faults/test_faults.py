@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,19 @@ from tests.faults.server import Server, build
 
 POINTS = 1
 """Of all the calls of a command, so many are hit by each kind of fault, spread evenly."""
+
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory: an fsync there costs nothing."""
+
+
+@pytest.fixture
+def stage_folder(tmp_path: Path) -> Iterator[Path]:
+    if not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="coldal-faults-", dir=MEMORY) as made:
+        yield Path(made)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 def test_after_a_fault_nothing_is_lost_half_done_or_untrue(
-    scene: MapView, server: Server, tmp_path: Path
+    scene: MapView, server: Server, stage_folder: Path
 ) -> None:
-    stage = Stage(scene, tmp_path / scene.name, server)
+    stage = Stage(scene, stage_folder / scene.name, server)
     assert stage.calls > POINTS
     wrong = []
     for kind, (how, error) in enumerate(FAULTS):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,7 +157,9 @@ def put_back(file: Path, database: Path) -> Path | None:
             os.fsync(target.fileno())
         if database.exists():
             aside = folder / f"replaced-{secrets.token_hex(4)}.db"
-            for old, new in zip(_with_sides(database), _with_sides(aside), strict=True):
+            # At no moment is there no database; its log, which is empty by now, must go first.
+            _keep(database, aside)
+            for old, new in zip(_with_sides(database)[1:], _with_sides(aside)[1:], strict=True):
                 with contextlib.suppress(FileNotFoundError):
                     old.replace(new)
         temporary.replace(database)
@@ -164,6 +167,15 @@ def put_back(file: Path, database: Path) -> Path | None:
     except OSError as error:
         raise disk_error(error, database) from error
     return aside
+
+
+def _keep(file: Path, copy: Path) -> None:
+    """Give a file a second name, or copy it where the file system can't."""
+    try:
+        os.link(file, copy)
+    except OSError:
+        shutil.copyfile(file, copy)
+        copy.chmod(shared_mode(copy.parent))
 
 
 def be_alone(database: Path) -> None:

@@ -39,6 +39,6 @@ def test_the_state_of_a_project_without_its_configuration_is_refused(tmp_path: P
     layout.config.unlink()
     (layout.state / "journal.jsonl").unlink()
     before = layout.database.read_bytes()
-    with pytest.raises(UsageError, match="whose coldal.toml is gone"):
+    with pytest.raises(UsageError, match=r"whose coldal\.toml is gone"):
         _init(lab)
     assert layout.database.read_bytes() == before

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from coldal_tui.connectors import Drawing
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.files import atomic_write
+from coldal_tui.files import atomic_write, make_folder
 from coldal_tui.project.labels.importing import ImportReport, import_masks
 from coldal_tui.project.labels.watch_folder import INCOMING
-from coldal_tui.project.layout import make_folder
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.servers.connections import Connection, key_of

@@ -60,6 +60,11 @@ if TYPE_CHECKING:
 @click.option("--same-grid", is_flag=True, help="Trust the voxel order, not the masks' headers.")
 @click.option("--confirm-empty", is_flag=True, help="Empty masks are negative cases.")
 @click.option(
+    "--accept-first",
+    is_flag=True,
+    help="Of scans that are out to several people, the first mask that is back is the label.",
+)
+@click.option(
     "--watch", is_flag=True, help="Import what arrives in PATH (default: incoming/) until Ctrl-C."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
@@ -74,6 +79,7 @@ def import_masks_command(
     resample: bool,
     same_grid: bool,
     confirm_empty: bool,
+    accept_first: bool,
     watch: bool,
     dry_run: bool,
     as_json: bool,
@@ -103,6 +109,7 @@ def import_masks_command(
             same_grid=same_grid,
             confirm_empty=confirm_empty,
             conflict=ConflictRule.parse(conflict),
+            accept_first=accept_first,
         )
         if watch:
             if dry_run:
@@ -204,6 +211,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
             "notes": list(verdict.notes),
             "warnings": list(verdict.warnings),
         }
+        if verdict.message:
+            entry["message"] = verdict.message
+        if verdict.minutes is not None:
+            entry["minutes"] = round(verdict.minutes, 2)
     else:
         entry |= {"code": verdict.code, "message": verdict.explanation}
     return entry
@@ -215,6 +226,9 @@ def import_json(report: ImportReport) -> dict[str, Any]:
         "dry_run": report.dry_run,
         "accepted": [_verdict(v) for v in report.accepted],
         "kept": [_verdict(v) for v in report.kept],
+        "waiting": [_verdict(v) for v in report.waiting],
+        "disputed": [_verdict(v) for v in report.disputed],
+        "checked": [_verdict(v) for v in report.checked],
         "unchanged": [_verdict(v) for v in report.unchanged],
         "quarantined": [_verdict(v) for v in report.quarantined],
         "unmatched": [_verdict(v) for v in report.unmatched],

@@ -118,6 +118,7 @@ class Candidate:
     that name their slices.
     ``decode`` is ``load`` from the bytes of ``file``, for formats that need no other file.
     ``together``: the mask was joined from several files or slices.
+    ``minutes`` is how long its author drew, if the format stores it.
     """
 
     file: Path
@@ -138,6 +139,7 @@ class Candidate:
     exported: tuple[str, ...] = ()
     decode: Callable[[bytes], MaskPixels] | None = field(default=None, repr=False)
     together: bool = False
+    minutes: float | None = None
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """Decode the mask for a scan. Raises ``ImageError``."""

@@ -40,6 +40,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,7 +79,8 @@ _LEVELS_ABOVE = 2
 class ManifestEntry:
     """One exported scan: its image and pre-label relative to the manifest, and their hashes.
 
-    ``slices`` describes how a volume was cut into pictures, ``assignee`` is its labeler.
+    ``slices`` describes how a volume was cut into pictures, ``assignee`` is its labeler,
+    ``minutes`` how long that person drew, where a column ``minutes`` was filled in.
     """
 
     scan_id: str
@@ -89,6 +91,7 @@ class ManifestEntry:
     assignee: str | None = None
     slices: SliceStack | None = None
     slice_images: tuple[str, ...] = ()
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,31 @@ def read_manifest(folder: Path) -> Manifest | None:
         except (OSError, ValueError, csv.Error):
             continue
         if document is not None:
-            return _manifest(path, document)
+            return _with_minutes(_manifest(path, document), folder / CSV_NAME)
     return None
+
+
+def _with_minutes(manifest: Manifest, table: Path) -> Manifest:
+    """The manifest with the minutes that a labeler wrote into the table beside it."""
+    try:
+        document = _read_csv(table)
+    except (OSError, ValueError, csv.Error):
+        return manifest
+    told = {row.get("scan_id"): _minutes(row) for row in (document or {}).get("items", ())}
+    entries = tuple(
+        entry if (minutes := told.get(entry.scan_id)) is None else replace(entry, minutes=minutes)
+        for entry in manifest.entries
+    )
+    return replace(manifest, entries=entries, _by_stem={})
+
+
+def _minutes(row: Mapping[str, Any]) -> float | None:
+    """The number in a column ``minutes``, also with a decimal comma; None for anything else."""
+    try:
+        found = float(str(row.get("minutes") or "").strip().replace(",", "."))
+    except ValueError:
+        return None
+    return found if 0 <= found < math.inf else None
 
 
 def read_own_manifest(path: Path) -> Manifest | None:
@@ -267,6 +293,7 @@ def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
         _text(row, "assignee"),
         slices,
         tuple(one["image"] for one in files),
+        _minutes(row),
     )
 
 

@@ -40,6 +40,11 @@ def same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def person_key(name: str) -> str:
+    """A person's name for comparison: one Unicode form, without regard to case."""
+    return same_name(name.strip()).casefold()
+
+
 def folders(name: str) -> tuple[str, ...]:
     """The folders of a path-like name, innermost first."""
     parts = PurePosixPath(name.replace("\\", "/")).parts[:-1]

@@ -25,6 +25,7 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
     lines = [f"saw {report.saw}", f"{would}accepted: {counted(len(report.accepted), 'mask')}"]
     if report.kept:
         lines.append(f"{would}kept as versions beside the one that counts: {len(report.kept):,}")
+    lines += _of_several(report, shown)
     if report.unchanged:
         lines.append(f"in the project before, unchanged: {len(report.unchanged):,}")
     if report.manual:
@@ -59,7 +60,8 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
 
 def came_in(report: ImportReport) -> bool:
     """Whether the import found a mask that is a new or a known label."""
-    return bool(report.accepted or report.unchanged or report.kept)
+    drawn = report.waiting or report.disputed or report.checked
+    return bool(report.accepted or report.unchanged or report.kept or drawn)
 
 
 def export_lines(report: ExportReport) -> list[str]:
@@ -78,6 +80,24 @@ def export_lines(report: ExportReport) -> list[str]:
         lines.append(
             "not removed: text that is burned into pixels, and faces; look before you send"
         )
+    return lines
+
+
+def _of_several(report: ImportReport, shown: int) -> list[str]:
+    """Drawings that wait for those of others, are in dispute, or check their authors."""
+    would = "would be " if report.dry_run else ""
+    lines: list[str] = []
+    for found, what in (
+        (report.waiting, f"drawings {would}kept until the others are back"),
+        (report.disputed, f"drawings {would}in dispute: a person decides"),
+        (report.checked, f"drawings {would}kept as honeypots or repeats: they change no label"),
+    ):
+        if found:
+            lines.append(f"{what}: {len(found):,}")
+            told = [f"{v.scan_id} by {v.author}: {v.message}" for v in found if v.message]
+            lines += _cut(told, shown, "--json lists all")
+    if report.disputed and not report.dry_run:
+        lines.append("settle disputes with: coldal-tui labels adjudicate")
     return lines
 
 

@@ -158,6 +158,8 @@ def _candidates(
             key=f"{key} {picture.place}" if several else key,
             updated=one.updated,
             weak=BLANK if several and not drawing.regions else "",
+            # The time is of the whole task: of several pictures, nobody knows each one's part.
+            minutes=None if several else one.minutes,
         )
 
 

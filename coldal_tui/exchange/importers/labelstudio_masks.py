@@ -85,6 +85,7 @@ class LabelStudioMaskImporter:
             load_onto=pictures.onto,
             parts=(*group[1:], document),
             updated=annotation.updated if annotation else None,
+            minutes=annotation.minutes if annotation else None,
         )
 
 

@@ -144,7 +144,7 @@ def _consensus(
         label = staple(labels)
     else:
         label, undecided = majority(labels)
-        notes = (f"{undecided} pixels had no majority: background",) if undecided else ()
+        notes = (f"{undecided} pixels had no majority: ignored",) if undecided else ()
     drawn = Drawn.of(label)
     if drawn.classes == 0 and not confirm_empty:
         return _unsettled(

@@ -1,4 +1,4 @@
-"""Makes one label from several raters' labels: by majority, or by STAPLE.
+"""Makes one label from several raters' labels: by majority, by STAPLE, or where all agree.
 
 STAPLE: Warfield, Zou, Wells, "Simultaneous Truth and Performance Level Estimation", IEEE
 Transactions on Medical Imaging 23(7), 2004; initialised with the raters' mean, as ITK's
@@ -36,26 +36,42 @@ class Votes:
 
 
 def majority(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], int]:
-    """The class drawn by more than half of the raters, and the number of pixels without majority.
+    """The class (or background) that most raters drew, and the number of tied pixels.
 
-    A pixel without majority is background: with two raters, both must agree.
+    A tie is ignored: of two raters, every pixel on which they differ. It is never background, which
+    would make the intersection of two masks their majority. As ITK's LabelVotingImageFilter with
+    255 as the label for undecided pixels.
 
     Parameters
     ----------
     labels : of one shape, uint8: 0 background, 1..C classes, 255 ignore.
     """
     votes = collect_votes(labels)
-    half = votes.answers.shape[1] / 2
-    chosen = np.zeros(len(votes.answers), dtype=np.uint8)
-    decided = np.zeros(len(votes.answers), dtype=bool)
+    most = np.zeros(len(votes.answers), dtype=np.intp)
+    chosen = np.full(len(votes.answers), IGNORE_LABEL, dtype=np.uint8)
+    tied = np.zeros(len(votes.answers), dtype=bool)
     for value in np.unique(votes.answers):
-        winner = (votes.answers == value).sum(axis=1) > half
-        chosen[winner] = value
-        decided |= winner
+        count = (votes.answers == value).sum(axis=1)
+        tied = np.where(count > most, False, tied | (count == most))
+        chosen[count > most] = value
+        most = np.maximum(most, count)
     ignored = (votes.answers == IGNORE_LABEL).any(axis=1)
-    chosen[ignored] = IGNORE_LABEL
-    undecided = int(votes.counts[~decided & ~ignored].sum())
+    chosen[ignored | tied] = IGNORE_LABEL
+    undecided = int(votes.counts[tied & ~ignored].sum())
     return chosen[votes.where].reshape(labels[0].shape), undecided
+
+
+def agreed(labels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], int]:
+    """What all raters drew alike; every other pixel is ignored. Also the number of the latter.
+
+    Parameters as :func:`majority`.
+    """
+    votes = collect_votes(labels)
+    alike = (votes.answers == votes.answers[:, :1]).all(axis=1)
+    ignored = (votes.answers == IGNORE_LABEL).any(axis=1)
+    chosen = np.where(alike & ~ignored, votes.answers[:, 0], IGNORE_LABEL).astype(np.uint8)
+    disputed = int(votes.counts[~alike & ~ignored].sum())
+    return chosen[votes.where].reshape(labels[0].shape), disputed
 
 
 def staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

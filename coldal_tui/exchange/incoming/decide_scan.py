@@ -15,6 +15,7 @@ from coldal_tui.exchange.incoming.geometry_policy import Accepted, Rejected, dec
 from coldal_tui.exchange.incoming.mask_parts import together
 from coldal_tui.exchange.incoming.own_files import Digests, prelabel_warnings
 from coldal_tui.exchange.incoming.verdict import Status, Verdict
+from coldal_tui.exchange.names import person_key
 from coldal_tui.imaging.labelfile import BACKGROUND
 
 IMAGE_ITSELF = "it is the image itself"
@@ -26,6 +27,9 @@ def settle(
     """Verdicts for all masks matched to one scan; of several accepted ones the last counts."""
     if len(group) == 1:
         return [decide_claim(group[0], target, rules, digests)]
+    people = _by_person(group, rules)
+    if len(people) > 1:
+        return [one for each in people for one in settle(each, target, rules, digests)]
     rivals, left_out = _distinct(_strong(group, rules), target, digests)
     left_out += [
         ignored(one.candidate.file, f"{one.candidate.weak}, and another mask claims the scan")
@@ -51,6 +55,22 @@ def settle(
         confirm_empty=rules.options.confirm_empty,
     )
     return [*left_out, *settled]
+
+
+_CHOOSE = ("newest", "annotator")
+"""Rules that choose between the masks of one import, whoever drew them."""
+
+
+def _by_person(group: Sequence[Claim], rules: Rules) -> list[list[Claim]]:
+    """The claims of each person, where all of them are known and each is decided by itself."""
+    if not rules.options.each_person or rules.options.conflict.kind in _CHOOSE:
+        return []
+    found: dict[str, list[Claim]] = {}
+    for claim in group:
+        if not claim.candidate.author:
+            return []
+        found.setdefault(person_key(claim.candidate.author), []).append(claim)
+    return list(found.values())
 
 
 def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digests) -> Verdict:
@@ -129,6 +149,7 @@ def _verdict(
         format=claim.format,
         parts=candidate.parts,
         class_name=_class_name(claim),
+        minutes=candidate.minutes,
         **more,
     )
 

@@ -43,6 +43,9 @@ class ImportOptions:
     ``priority`` : classes that win where classes overlap, the first one first; of the others, the
     later one in the project's list wins.
     ``conflict`` : the rule for several masks of one scan.
+    ``each_person`` : of several masks of one scan by different people, each is decided by itself:
+    the caller keeps all of them and rules between them.
+    ``accept_first`` : of a scan that is out to several people, the first mask becomes the label.
     """
 
     values: Mapping[int | str, int | str] = field(default_factory=dict)
@@ -53,6 +56,8 @@ class ImportOptions:
     confirm_empty: bool = False
     priority: tuple[str, ...] = ()
     conflict: ConflictRule = field(default_factory=ConflictRule)
+    each_person: bool = False
+    accept_first: bool = False
 
 
 @dataclass(frozen=True)

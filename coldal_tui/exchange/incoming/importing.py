@@ -38,6 +38,7 @@ from coldal_tui.exchange.incoming.slice_masks import joined
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.exchange.manifest import Manifest
+from coldal_tui.exchange.names import file_stem
 
 __all__ = ["ImportOptions", "Verdict", "examine", "examine_file"]
 
@@ -208,6 +209,18 @@ def _author(candidate: Candidate, found: Match, manifest: Manifest | None) -> st
     return person or candidate.author or found.author
 
 
+def _minutes(candidate: Candidate, found: Match, manifest: Manifest | None) -> float | None:
+    """How long the mask took: from its file, else from the manifest that came back with it.
+
+    A volume's minutes in a manifest are not those of each of its slices.
+    """
+    if candidate.minutes is not None or manifest is None or found.slices is not None:
+        return candidate.minutes
+    entries = [entry for entry in manifest.entries if entry.scan_id == found.scan_id]
+    entry = entries[0] if len(entries) == 1 else manifest.entry_for(file_stem(candidate.name))
+    return entry.minutes if entry is not None else None
+
+
 def _of_other_classes(claims: dict[str, list[Claim]], others: OtherClasses) -> Iterator[Verdict]:
     """Verdicts on files whose folder names a class the project lacks; they match no scan."""
     for scan_id, group in list(claims.items()):
@@ -300,7 +313,11 @@ class _Import:
         if isinstance(found, NoMatch) and found.code == "unmatched" and candidate.other_names:
             found = self._match_renamed(candidate, manifest) or found
         if isinstance(found, Match):
-            candidate = replace(candidate, author=_author(candidate, found, manifest))
+            candidate = replace(
+                candidate,
+                author=_author(candidate, found, manifest),
+                minutes=_minutes(candidate, found, manifest),
+            )
             if manifest is not None and manifest.classes:
                 candidate = replace(candidate, exported=manifest.classes)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))

@@ -65,6 +65,7 @@ class _Sheaf:
         files = list(dict.fromkeys(one.file for one in candidates.values()))
         parts = [part for one in candidates.values() for part in one.parts]
         times = [one.updated for one in candidates.values() if one.updated is not None]
+        minutes = [one.minutes for one in candidates.values() if one.minutes is not None]
 
         def load_onto(knowing: ScanTarget) -> MaskPixels:
             return _volume(self.stack, candidates, knowing, missing_is_empty)
@@ -82,6 +83,7 @@ class _Sheaf:
             exported=first.candidate.exported,
             load_onto=load_onto,
             together=True,
+            minutes=sum(minutes) if minutes else None,
         )
         return replace(first, candidate=whole)
 

@@ -31,7 +31,8 @@ class Verdict:
     the results of other rules. ``unknown`` are values, class names or colours without a known
     meaning: keys for a class map. ``class_name`` is the single class from the mask's file name;
     ``named``: the file itself names its classes. ``nearest`` are the scans with the most similar
-    names, for an unmatched mask. ``stored`` is the result of the caller's ``finish`` for the label.
+    names, for an unmatched mask. ``minutes`` is how long its author drew, if known. ``stored`` is
+    the result of the caller's ``finish`` for the label.
     """
 
     status: Status
@@ -58,6 +59,7 @@ class Verdict:
     class_name: str = ""
     named: bool = False
     nearest: tuple[str, ...] = ()
+    minutes: float | None = None
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
 

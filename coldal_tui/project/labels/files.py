@@ -12,6 +12,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import fsync_folder, make_folder, sha256_file
 from coldal_tui.project.database.backups import UNTIDY_KEY
 from coldal_tui.project.database.store import Row, told
+from coldal_tui.project.identity import lost_actions
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 
@@ -179,6 +180,8 @@ def reconcile_label_files(project: Project) -> None:
         by_hash = {(row["scan_id"], row["sha256"]): row["version"] for row in rows}
         labels, versions = layout.labels, layout.label_versions
         waiting = {entry.name for entry in os.scandir(versions)}
+        if lost_actions(project.store) is None:
+            waiting -= _withdraw(rows, waiting, versions)
         waiting |= _bring_back(rows, waiting, layout)
         for path in sorted(labels.iterdir()):
             if _is_label(path) and not _in_place(path, active, waiting):
@@ -193,6 +196,21 @@ def reconcile_label_files(project: Project) -> None:
             for folder in (versions, labels):
                 fsync_folder(folder)
             project.store.execute("DELETE FROM meta WHERE key = ?", (UNTIDY_KEY,))
+
+
+def _withdraw(rows: list[Row], waiting: set[str], versions: Path) -> set[str]:
+    """Rename versions whose rows an undo took back, so that a later version can't replace them."""
+    known = {_version_name(row) for row in rows}
+    found = set()
+    for name in waiting - known:
+        stem, suffix = split_name(name)
+        scan_id, _, kind = stem.rpartition(".")
+        if suffix and scan_id and kind[:1] == "v" and kind[1:].isdigit():
+            path = versions / name
+            digest = sha256_file(path)
+            path.replace(versions / f"{scan_id}.withdrawn-{digest[:8]}{suffix}")
+            found.add(name)
+    return found
 
 
 def _bring_back(rows: list[Row], waiting: set[str], layout: Layout) -> set[str]:

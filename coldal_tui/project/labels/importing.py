@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.files import remove_abandoned, tidy_label_files
 from coldal_tui.project.labels.quarantine import put_in_quarantine, resolve_quarantine
+from coldal_tui.project.labels.raters.comparing import compare_people
+from coldal_tui.project.labels.raters.returned import Returned
 from coldal_tui.project.labels.source import Opened, open_source
 from coldal_tui.project.labels.staging import KnownLabels, LabelWriter, Staged, Stager
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
-from coldal_tui.visible import listed
+from coldal_tui.visible import counted, listed
 
 Progress = Callable[[int, int, str], None]
 
@@ -38,6 +40,9 @@ class ImportReport:
     """The result of one import. ``accepted`` are new labels; ``unchanged`` were there before.
 
     ``kept`` are valid masks stored as further versions, because another one is active.
+    ``waiting`` are drawings of scans whose other people are still out; ``disputed`` those that
+    differ from another person's, so that a person has to decide; ``checked`` honeypots and repeats,
+    which never become labels. ``agreements`` compare the people of the scans that came.
     """
 
     saw: str
@@ -49,12 +54,18 @@ class ImportReport:
     manual: tuple[str, ...]
     dry_run: bool
     kept: tuple[Verdict, ...] = ()
+    waiting: tuple[Verdict, ...] = ()
+    disputed: tuple[Verdict, ...] = ()
+    checked: tuple[Verdict, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def agreement(self) -> tuple[Agreement, ...]:
-        """Agreement of the raters of a scan, when a rule chose between their masks."""
+        """Agreement of the raters of each scan of which several people's masks are known."""
         decided = (*self.accepted, *self.unchanged)
-        return tuple(one for verdict in decided for one in verdict.agreement)
+        seen = {one.scan_id for one in self.agreements}
+        told = (one for verdict in decided for one in verdict.agreement)
+        return (*(one for one in told if one.scan_id not in seen), *self.agreements)
 
     @property
     def unknown(self) -> dict[str, int]:
@@ -90,30 +101,60 @@ def import_masks(
     first read, checked and staged beside the labels; then one short transaction stores them all.
     """
     source = source.absolute()
-    asked = _Asked(format, match, with_class_map(project, options), only, progress)
+    options = replace(with_class_map(project, options), each_person=True)
+    asked = _Asked(format, match, options, only, progress)
     scans = targets(project)
-    with open_source(project, source) as opened, Stager(project, scans) as stager:
+    chosen = options.conflict.kind in ("newest", "annotator")
+    staging = Stager(project, scans, replaces=chosen, accept_first=options.accept_first)
+    with open_source(project, source) as opened, staging as stager:
         # Archives in a watched folder are imported separately, as they arrive.
         inside = opened.open if only is None else None
         survey = survey_source(opened.path, load_registry().select(format), opened.place, inside)
         found = _examined(project, scans, opened, survey, asked, stager, dry_run=dry_run)
+        returned = Returned(project, stager, options)
         if dry_run:
-            outcomes = [(_status(verdict), verdict) for verdict in found]
+            outcomes = _foreseen(returned, list(found))
             return _report(opened, survey, outcomes, _expected(project), dry_run=True)
         remove_abandoned(project)
         verdicts = list(found)
+        returned.prepare(verdicts)
         stager.sync()
         with project.store.action("import", source=str(source), match=match) as action:
             expected = _expected(project)
-            outcomes = _take_in(project, verdicts, match)
+            outcomes = _take_in(project, verdicts, returned, match)
             note_returned(project, outcomes)
             report = _report(opened, survey, outcomes, expected, dry_run=False)
-            action.summary = (
-                f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"
-            )
+            action.summary = _summary(report)
             action.inputs = {v.scan_id or v.shown: v.sha256 for v in report.accepted}
     tidy_label_files(project)
-    return report
+    seen = (*report.accepted, *report.kept, *report.disputed, *report.unchanged)
+    return replace(report, agreements=compare_people(project, (v.scan_id for v in seen)))
+
+
+def _summary(report: ImportReport) -> str:
+    parts = [f"imported {len(report.accepted)} labels, {len(report.quarantined)} to quarantine"]
+    if report.waiting:
+        parts.append(f"{counted(len(report.waiting), 'drawing')} wait for others'")
+    if report.disputed:
+        parts.append(f"{counted(len(report.disputed), 'drawing')} in dispute")
+    return ", ".join(parts)
+
+
+def _foreseen(returned: Returned, verdicts: Sequence[Verdict]) -> list[Outcome]:
+    """The outcomes of an import that changes nothing."""
+    rulings = returned.preview(verdicts)
+    words = {"wait": "waiting", "dispute": "disputed", "same": "kept"}
+    found = []
+    for verdict in verdicts:
+        status = _status(verdict)
+        ruling = rulings.get((verdict.scan_id or "", verdict.author or ""))
+        if status == "accepted" and returned.check_of(verdict) is not None:
+            status = "checked"
+        elif status == "accepted" and ruling is not None:
+            status = words.get(ruling.outcome, status)
+            verdict = replace(verdict, message=ruling.why)
+        found.append((status, verdict))
+    return found
 
 
 def _expected(project: Project) -> set[str]:
@@ -165,10 +206,12 @@ def _status(verdict: Verdict) -> str:
     return "unchanged" if known else verdict.status
 
 
-def _take_in(project: Project, verdicts: Iterable[Verdict], match: str | None) -> list[Outcome]:
+def _take_in(
+    project: Project, verdicts: Iterable[Verdict], returned: Returned, match: str | None
+) -> list[Outcome]:
     """Store what was staged (inside an action); ``match`` is the pattern of ``--match``."""
     writer = LabelWriter(project)
-    meanwhile = KnownLabels(project)
+    meanwhile = KnownLabels(project, replaces=returned.replaces)
     labelled: dict[str, tuple[str | None, str]] = {}
     outcomes: list[Outcome] = []
     for verdict in verdicts:
@@ -179,9 +222,11 @@ def _take_in(project: Project, verdicts: Iterable[Verdict], match: str | None) -
             if meanwhile.has_file(verdict, staged.sha256):
                 status = "unchanged"
             else:
-                writer.store(verdict, staged)
+                status = returned.take(writer, verdict, staged)
                 labelled[verdict.scan_id] = verdict.sha256, verdict.key
-        outcomes.append((status, verdict))
+        if status:
+            outcomes.append((status, verdict))
+    outcomes += returned.settle(writer)
     for status, verdict in outcomes:
         # Last: masks with a known scan are decided first.
         if status == "unmatched":
@@ -213,6 +258,9 @@ def _report(
         manual=tuple(v.scan_id for v in accepted if v.scan_id and v.scan_id not in expected),
         dry_run=dry_run,
         kept=tuple(groups.get("kept", ())),
+        waiting=tuple(groups.get("waiting", ())),
+        disputed=tuple(groups.get("disputed", ())),
+        checked=tuple(groups.get("checked", ())),
     )
 
 

@@ -27,6 +27,7 @@ from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.exported import known_exports
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.quarantine import RESOLVED, is_joined, resolve_quarantine
+from coldal_tui.project.labels.raters.returned import Returned
 from coldal_tui.project.labels.staging import LabelWriter, Staged, Stager
 from coldal_tui.project.labels.suspended import confirm_label
 from coldal_tui.project.labels.targets import targets
@@ -65,10 +66,13 @@ def retry_quarantined(
     rows = [row for row in rows if row["code"] != IMAGE_CHANGED]
     with Stager(project, scans) as stager:
         decided = list(_decide_all(project, scans, rows, options, chosen, stager))
+        returned = Returned(project, stager, options or ImportOptions())
+        returned.prepare(one for _, one in decided if isinstance(one, Verdict))
         stager.sync()
         with project.store.action("quarantine retry") as action:
             writer = LabelWriter(project)
-            results = [_settle(project, writer, row, one) for row, one in decided]
+            results = [_settle(project, writer, returned, row, one) for row, one in decided]
+            results = _ruled(results, returned.settle(writer))
             results += [_confirmed(project, row) for row in suspended]
             writer.sync()
             done = sum(result.accepted for result in results)
@@ -172,7 +176,22 @@ def _class_of(row: Row, found: Mapping[int, Match]) -> str:
     return match.part.class_name or "" if match and match.part else ""
 
 
-def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | Retried) -> Retried:
+def _ruled(results: Sequence[Retried], outcomes: Sequence[tuple[str, Verdict]]) -> list[Retried]:
+    """The results, with what became of drawings beside those of other people."""
+    why = {verdict.scan_id: verdict.message for status, verdict in outcomes if verdict.message}
+    return [
+        replace(one, message=why.get(one.scan_id, one.message)) if one.accepted else one
+        for one in results
+    ]
+
+
+def _settle(
+    project: Project,
+    writer: LabelWriter,
+    returned: Returned,
+    row: Row,
+    decided: Verdict | Retried,
+) -> Retried:
     """Record the result for one mask (inside an action)."""
     if isinstance(decided, Retried):
         return decided
@@ -181,7 +200,7 @@ def _settle(project: Project, writer: LabelWriter, row: Row, decided: Verdict | 
     here = {"quarantine_id": row["quarantine_id"]}
     accepted = verdict.status == "accepted"
     if accepted and verdict.scan_id is not None:
-        writer.store(verdict, staged)
+        returned.take(writer, verdict, staged)
         resolve_quarantine(project, {verdict.scan_id: (verdict.sha256, verdict.key)})
         store.update("quarantine", here, state=RESOLVED)
     elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):

@@ -26,12 +26,14 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.exchange.names import person_key
 from coldal_tui.files import disk_error, fsync_folder, make_folder
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
-from coldal_tui.project.database.store import told
+from coldal_tui.project.database.store import Row, told
 from coldal_tui.project.labels.files import STAGED, is_whole, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
+from coldal_tui.project.labels.raters.drawings import shared_scans
 from coldal_tui.project.project import Project
 from coldal_tui.visible import counted, visible
 
@@ -67,11 +69,23 @@ class Stager:
     from several threads.
     """
 
-    def __init__(self, project: Project, targets: Iterable[ScanTarget]) -> None:
-        """``targets`` are the scans that masks may belong to."""
+    def __init__(
+        self,
+        project: Project,
+        targets: Iterable[ScanTarget],
+        *,
+        replaces: bool = False,
+        accept_first: bool = False,
+    ) -> None:
+        """``targets`` are the scans that masks may belong to.
+
+        ``replaces``: the call chose these masks as labels, whoever drew the present ones.
+        ``accept_first``: a scan that is out to several people takes the first mask as its label.
+        """
         self._project = project
         self._targets = {target.scan_id: target for target in targets}
-        self._known = KnownLabels(project)
+        self._known = KnownLabels(project, replaces=replaces)
+        self._shared = set() if accept_first or replaces else shared_scans(project.store)
         self._classes = project.config.classes.names
         self._folder = project.layout.label_versions
         self._token = secrets.token_hex(6)
@@ -104,15 +118,33 @@ class Stager:
 
         ``again``: a label that the project already has is written again.
         """
-        verdict = self._known.told(verdict)
+        verdict = self._known.told(self._with_author(verdict))
         known = not again and self._known.holds(verdict)
         stored = Staged(known=True) if known else self.stage(verdict)
         return replace(verdict, label=None, stored=stored)
 
     def preview(self, verdict: Verdict) -> Verdict:
         """Like :meth:`finish`, without writing files."""
+        verdict = self._with_author(verdict)
         known = self._known.holds(verdict)
         return replace(self._known.told(verdict), label=None, stored=Staged(known=known))
+
+    def _with_author(self, verdict: Verdict) -> Verdict:
+        """Quarantine a nameless mask of a scan that is out to several people."""
+        nameless = verdict.status == "accepted" and not verdict.author
+        if not nameless or verdict.scan_id not in self._shared:
+            return verdict
+        return replace(
+            verdict,
+            status="quarantined",
+            code="whose",
+            message=f"scan {verdict.scan_id!r} is out to several people, and nothing says who drew "
+            "this mask",
+            remedy="Import each person's folder of the export, or name the people: "
+            "--match '{annotator}/{stem}'.",
+            label=None,
+            drawn=None,
+        )
 
     def stage(self, verdict: Verdict) -> Staged:
         """Write the label of an accepted mask, or the copy of one that goes to quarantine."""
@@ -192,26 +224,32 @@ def _sync_files(paths: Iterable[Path]) -> None:
 
 
 class KnownLabels:
-    """The source masks of the project's labels, read once.
+    """The source masks of the project's labels and drawings, read once.
 
     A mask that would become active is known only if it is active: a mask that was replaced since
     becomes active again when it is imported again. A mask that is only kept is known by any
     version. Versions of a scan whose label was rejected are not known, so the same file can be
-    imported again.
+    imported again. One person's drawing is known while it is that person's newest, and another
+    person's mask, or a decision, is the label.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, replaces: bool = False) -> None:
         rows = project.store.rows(
-            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key, author "
-            "FROM labels WHERE state IN ('active', 'superseded') AND scan_id IN "
-            "(SELECT scan_id FROM labels WHERE state = 'active')"
+            "SELECT scan_id, version, file, sha256, state, source_sha256, source_key, author, "
+            "purpose, decided FROM labels WHERE state = 'drawn' OR (state IN ('active', "
+            "'superseded') AND scan_id IN (SELECT scan_id FROM labels WHERE state = 'active'))"
         )
         self._project = project
-        self._rows: dict[Source, list[dict[str, object]]] = {}
-        self._author = {row["scan_id"]: row["author"] for row in rows if row["state"] == "active"}
+        self._replaces = replaces
+        self._rows: dict[Source, list[Row]] = {}
+        self._active = {row["scan_id"]: row for row in rows if row["state"] == "active"}
+        self._newest: dict[tuple[str, str], int] = {}
         for row in rows:
             mask = row["source_sha256"], row["source_key"]
             self._rows.setdefault((row["scan_id"], *mask), []).append(row)
+            if row["author"] and not row["purpose"]:
+                person = row["scan_id"], person_key(row["author"])
+                self._newest[person] = max(row["version"], self._newest.get(person, 0))
 
     def holds(self, verdict: Verdict) -> bool:
         """Whether this mask has produced this label before.
@@ -230,17 +268,45 @@ class KnownLabels:
         if verdict.label is None or verdict.status != "accepted":
             return verdict
         found = self._rows.get(_source_of(verdict), ())
-        other = self._author.get(verdict.scan_id or "")
-        if not found and other and verdict.author and verdict.author != other:
-            warning = (
-                f"it replaces the mask of {visible(other)}, which is kept as an earlier version; "
-                "import both folders at once to compare them (--conflict)"
-            )
+        label = self._active.get(verdict.scan_id or "")
+        waits = bool(found) and all(row["state"] == "drawn" for row in found)
+        new = not found or (waits and self._replaces)
+        if new and label is not None and (warning := self._replaced(verdict, label)):
             return replace(verdict, warnings=(*verdict.warnings, warning))
-        if not found or any(row["state"] == "active" for row in found):
+        if not found or label is None or self._kept_beside(verdict, label):
+            return verdict
+        if any(row["state"] in ("active", "drawn") for row in found):
             return verdict
         warning = "it was replaced by another mask since it was imported: it counts again"
         return replace(verdict, warnings=(*verdict.warnings, warning))
+
+    def _replaced(self, verdict: Verdict, label: Row) -> str:
+        """Words on the label that this mask replaces, when it may be another person's work."""
+        mine, other = verdict.author or "", label["author"] or ""
+        if mine and other and person_key(mine) != person_key(other) and self._replaces:
+            return f"it replaces the mask of {visible(other)}, which is kept as an earlier version"
+        if other and not mine:
+            return (
+                f"it replaces the mask of {visible(other)}, which is kept as an earlier version; "
+                "nothing says who drew this one"
+            )
+        if label["decided"] and not mine:
+            return "it replaces a label that was decided on, which is kept as an earlier version"
+        if mine and not other and not label["decided"]:
+            return (
+                "it replaces a label of which nobody knows who drew it; that is kept as an "
+                "earlier version"
+            )
+        return ""
+
+    def _kept_beside(self, verdict: Verdict, label: Row) -> bool:
+        """Whether this person's mask is kept, not made the label: another counts."""
+        if self._replaces or not verdict.author:
+            return False
+        other = label["author"]
+        return bool(label["decided"]) or bool(
+            other and person_key(other) != person_key(verdict.author)
+        )
 
     def has_file(self, verdict: Verdict, digest: str) -> bool:
         """Whether a label file with this hash was made from this mask and is unchanged."""
@@ -251,11 +317,32 @@ class KnownLabels:
             for row in self._versions(verdict)
         )
 
-    def _versions(self, verdict: Verdict) -> Sequence[dict[str, object]]:
+    def _versions(self, verdict: Verdict) -> Sequence[Row]:
+        """The rows that make this mask a known one."""
         found = self._rows.get(_source_of(verdict), ())
         if verdict.status == "kept":
             return found
-        return [row for row in found if row["state"] == "active"]
+        found = [row for row in found if _may_be_by(row, verdict.author)]
+        if self._replaces:
+            return [row for row in found if row["state"] == "active"]
+        label = self._active.get(verdict.scan_id or "")
+        beside = label is not None and self._kept_beside(verdict, label)
+        return [
+            row
+            for row in found
+            if row["state"] in ("active", "drawn") or (beside and self._is_newest(row))
+        ]
+
+    def _is_newest(self, row: Row) -> bool:
+        author = row["author"]
+        return bool(author) and row["version"] == self._newest.get(
+            (row["scan_id"], person_key(author))
+        )
+
+
+def _may_be_by(row: Row, author: str | None) -> bool:
+    """Whether the same person may have drawn it: somebody who is not known may be anybody."""
+    return not row["author"] or not author or person_key(row["author"]) == person_key(author)
 
 
 def _source_of(verdict: Verdict) -> Source:
@@ -306,22 +393,45 @@ class LabelWriter:
 
     def store(self, verdict: Verdict, staged: Staged) -> None:
         """Store one label. ``verdict`` is accepted, or to be kept as a further version."""
+        counts = verdict.status == "accepted"
+        version = self._insert(verdict, staged, "superseded", "")
+        if counts and verdict.scan_id is not None:
+            self.let_count(verdict.scan_id, version)
+
+    def draw(self, verdict: Verdict, staged: Staged, purpose: str = "") -> int:
+        """Store one person's drawing beside the label; return its version."""
+        return self._insert(verdict, staged, "drawn", purpose)
+
+    def join(self, verdict: Verdict, staged: Staged) -> int:
+        """Store the joint label of several people's drawings; return its version."""
+        return self._insert(verdict, staged, "superseded", "")
+
+    def let_count(self, scan_id: str, version: int, decided: str = "") -> None:
+        """Make a stored version the scan's label, in place of the present one."""
+        store = self._project.store
+        if version > 1:
+            store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
+        store.update(
+            "labels", {"scan_id": scan_id, "version": version}, state="active", decided=decided
+        )
+        self._roles.setdefault(scan_id, "manual")
+        if scan_id in self._queued:
+            store.update("queue", {"scan_id": scan_id}, status="labelled")
+
+    def _insert(self, verdict: Verdict, staged: Staged, state: str, purpose: str) -> int:
         if staged.file is None or verdict.scan_id is None:
             raise ValueError("only an accepted mask that was staged can become a label")
         store, scan_id = self._project.store, verdict.scan_id
         version = 1 + (self._versions.get(scan_id) or 0)
         name = label_name(scan_id, staged.suffix, f"v{version}")
         os.replace(staged.file, f"{self._folder}/{name}")  # noqa: PTH105 - thousands of them
-        counts = verdict.status == "accepted"
-        if version > 1 and counts:
-            store.update("labels", {"scan_id": scan_id, "state": "active"}, state="superseded")
         store.insert(
             "labels",
             scan_id=scan_id,
             version=version,
             file=f"{self._labels}/{label_name(scan_id, staged.suffix)}",
             sha256=staged.sha256,
-            state="active" if counts else "superseded",
+            state=state,
             role=self._roles.get(scan_id, "manual"),
             source=verdict.origin,
             source_sha256=verdict.sha256,
@@ -332,9 +442,9 @@ class LabelWriter:
             notes=[*verdict.notes, *verdict.warnings],
             voxels=staged.voxels,
             created_at=self._now,
+            purpose=purpose,
+            minutes=verdict.minutes,
         )
         self._stored = True
         self._versions[scan_id] = version
-        self._roles.setdefault(scan_id, "manual")
-        if counts and scan_id in self._queued:
-            store.update("queue", {"scan_id": scan_id}, status="labelled")
+        return version

@@ -23,6 +23,10 @@ SELECT scans.scan_id AS scan_id, scans.patient_id AS patient_id,
         WHEN scans.state != 'present' THEN 'missing'
         WHEN scans.excluded IS NOT NULL THEN 'excluded'
         WHEN q.scan_id IS NOT NULL THEN q.status
+        WHEN EXISTS (
+            SELECT 1 FROM labels d
+            WHERE d.scan_id = scans.scan_id AND d.state = 'drawn' AND d.purpose = ''
+        ) THEN 'exported'
         WHEN scans.duplicate_of IS NOT NULL THEN 'duplicate'
         WHEN scans.patient_id IN ({_FROZEN}) THEN '{HELD_OUT}'
         ELSE '{CANDIDATE}'
@@ -33,8 +37,8 @@ LEFT JOIN queue q ON q.scan_id = scans.scan_id
 LEFT JOIN labels l ON l.scan_id = scans.scan_id AND l.state = 'active'
 """
 """The status of each scan, what counts most first: a label, then what keeps it from everything,
-then the queue, then why it can't be picked. ``candidate`` alone may be picked; ``held out`` is a
-patient who was drawn for validation."""
+then the queue, then drawings that wait for a decision, then why it can't be picked. ``candidate``
+alone may be picked; ``held out`` is a patient who was drawn for validation."""
 
 
 def scan_statuses(project: Project) -> dict[str, str]:

@@ -76,6 +76,10 @@ class ValidationSection(Section, frozen=True):
     patients: Annotated[int, Meta(ge=0)] | Literal["auto"] = "auto"
 
 
+class RatersSection(Section, frozen=True):
+    consensus: Literal["person", "majority", "staple", "ignore"] = "person"
+
+
 class EncoderSection(Section, frozen=True):
     name: str = "efficientnet-lite0"
     weights: str | None = None
@@ -127,6 +131,7 @@ class Config(Section, frozen=True):
     budget: BudgetSection = BudgetSection()
     selection: SelectionSection = SelectionSection()
     validation: ValidationSection = ValidationSection()
+    raters: RatersSection = RatersSection()
     encoder: EncoderSection = EncoderSection()
     train: TrainSection = TrainSection()
     backend: BackendSection = BackendSection()
@@ -178,6 +183,11 @@ seed = 0
 [validation]
 # patients = "auto"          # frozen at the first selection, never trained on: none if it has
 #                            # fewer than 30 scans, else a fifth; or a number
+
+[raters]
+# consensus = "person"       # of a scan that was given to several people and that they drew
+#                            # differently: a person decides (labels adjudicate), or majority
+#                            # (ties are ignored), staple, ignore (all they disagree on)
 
 [encoder]
 name = "efficientnet-lite0"

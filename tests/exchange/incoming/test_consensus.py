@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from coldal_compute.segmentation.metrics import measure_masks
-from coldal_tui.exchange.incoming.consensus import collect_votes, estimate, majority, staple
+from coldal_tui.exchange.incoming.consensus import agreed, collect_votes, estimate, majority, staple
 from coldal_tui.exchange.incoming.rater_agreement import compare_labels, dice_of, hd95_of
 
 
@@ -28,18 +28,39 @@ def raters(count: int, seed: int, classes: int = 1) -> list[np.ndarray]:
     return drawn
 
 
-def test_the_majority_is_more_than_half():
+def test_the_majority_is_what_most_drew_and_a_tie_is_ignored():
     label, undecided = majority([row(1, 1, 0, 2, 1), row(1, 0, 0, 1, 1), row(1, 1, 2, 0, 0)])
 
-    np.testing.assert_array_equal(label, row(1, 1, 0, 0, 1))
+    np.testing.assert_array_equal(label, row(1, 1, 0, 255, 1))
     assert undecided == 1
 
 
-def test_of_two_raters_both_have_to_agree():
+def test_of_two_raters_the_rim_on_which_they_differ_is_ignored_never_background():
     label, undecided = majority([row(1, 1, 0), row(1, 0, 0)])
 
-    np.testing.assert_array_equal(label, row(1, 0, 0))
+    np.testing.assert_array_equal(label, row(1, 255, 0))
     assert undecided == 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_majority_is_that_of_itk(count, classes):
+    labels = raters(count, 11, classes)
+    tool = sitk.LabelVotingImageFilter()
+    tool.SetLabelForUndecidedPixels(255)
+    voted = sitk.GetArrayFromImage(tool.Execute([sitk.GetImageFromArray(a) for a in labels]))
+
+    label, undecided = majority(labels)
+
+    np.testing.assert_array_equal(label, voted)
+    assert undecided == np.count_nonzero(voted == 255)
+
+
+def test_only_what_all_drew_alike_counts_where_disputed_pixels_are_ignored():
+    label, disputed = agreed([row(1, 1, 0, 2), row(1, 0, 0, 255), row(1, 1, 0, 2)])
+
+    np.testing.assert_array_equal(label, row(1, 255, 0, 255))
+    assert disputed == 1
 
 
 @pytest.mark.parametrize("combine", [lambda labels: majority(labels)[0], staple])

@@ -7,10 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, write_label
 from coldal_tui.project.labels import agreement
 from coldal_tui.project.labels.agreement import dice_of_classes, read_agreements
 from coldal_tui.project.labels.importing import import_masks
+from coldal_tui.project.labels.raters.drawings import read_disputes
 from coldal_tui.project.project import Project
 from tests.support.overlays import add_masks, add_run, square
 
@@ -144,18 +147,39 @@ def test_a_label_changed_by_hand_agrees_with_nothing(eights: Project, lab) -> No
     assert {name: one.mean for name, one in read_agreements(eights).items()} == {"b": 0.5}
 
 
-def test_the_mask_of_another_person_is_never_replaced_without_a_word(lab) -> None:
-    """Two people, one scan, two imports: the second says whose mask it replaces."""
+def test_the_mask_of_another_person_is_never_replaced(lab) -> None:
+    """Two people, one scan, two imports: the first one's label stays, the second is in dispute."""
     project = lab.line(4, [("s00", "medoid"), ("s01", "farthest-point")])
     lab.mask("ana/s00.png", columns=slice(0, 3))
     first = import_masks(project, lab.masks, match="{annotator}/{stem}")
     assert [verdict.warnings for verdict in first.accepted] == [()]
     (lab.masks / "ana" / "s00.png").unlink()
     lab.mask("ben/s00.png", columns=slice(2, 6))
-    (second,) = import_masks(project, lab.masks, match="{annotator}/{stem}").accepted
-    assert second.author == "ben"
-    assert any("replaces the mask of ana" in warning for warning in second.warnings)
-    # One's own correction needs no warning.
+    report = import_masks(project, lab.masks, match="{annotator}/{stem}")
+    assert report.accepted == ()
+    (second,) = report.disputed
+    assert (second.author, second.message) == (
+        "ben",
+        "ben differs from the label by ana, which stays",
+    )
+    assert [(one.first, one.second, one.dice) for one in report.agreement] == [
+        ("ana", "ben", pytest.approx(2 * 1 / 7))
+    ]
+    # One's own correction takes the place of what one drew, and no more.
     lab.mask("ben/s00.png", columns=slice(2, 7))
-    (third,) = import_masks(project, lab.masks, match="{annotator}/{stem}").accepted
-    assert not any("replaces the mask" in warning for warning in third.warnings)
+    (third,) = import_masks(project, lab.masks, match="{annotator}/{stem}").disputed
+    rows = project.store.rows("SELECT author, state FROM labels ORDER BY version")
+    assert [tuple(row.values()) for row in rows] == [
+        ("ana", "active"),
+        ("ben", "superseded"),
+        ("ben", "drawn"),
+    ]
+    # The label's author may correct it, and the dispute goes on.
+    lab.mask("ana/s00.png", columns=slice(0, 4))
+    (fourth,) = import_masks(project, lab.masks, match="{annotator}/{stem}").accepted
+    assert (third.author, fourth.author, fourth.warnings) == ("ben", "ana", ())
+    # Whoever says so at the import may choose.
+    newest = ImportOptions(conflict=ConflictRule("annotator", "ben"))
+    (fifth,) = import_masks(project, lab.masks, match="{annotator}/{stem}", options=newest).accepted
+    assert any("replaces the mask of ana" in warning for warning in fifth.warnings)
+    assert read_disputes(project.store) == {}

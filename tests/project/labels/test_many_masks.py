@@ -313,8 +313,23 @@ def test_undo_takes_a_consensus_and_its_versions_back(project, two_raters):
     assert not (project.layout.labels / "s00.png").exists()
 
 
-def test_masks_in_conflict_are_accepted_by_number(project, two_raters):
+def test_masks_of_two_known_people_are_both_kept_and_in_dispute(project, two_raters):
     report = by_rule(project, two_raters, "quarantine")
+
+    assert [(v.author, v.message) for v in report.disputed] == [
+        ("anna", "anna and ben differ"),
+        ("ben", "anna and ben differ"),
+    ]
+    assert versions(project, "s00") == [("drawn", 2), ("drawn", 5)]
+    assert waiting(project) == []
+    before = tables(project)
+    again = by_rule(project, two_raters, "quarantine")
+    assert len(again.unchanged) == 2
+    assert tables(project) == before
+
+
+def test_masks_in_conflict_are_accepted_by_number(project, two_raters):
+    report = import_masks(project, two_raters)
     assert [v.code for v in report.quarantined] == ["conflict", "conflict"]
     number = next(r["quarantine_id"] for r in waiting(project) if "anna" in r["source"])
 

@@ -122,8 +122,8 @@ def test_two_people_who_drew_the_same_scan(project, hide, packed):
         else:
             (place / "returned" / "result.json").write_bytes(data)
     report = import_masks(project, folder)
-    assert {v.code for v in report.quarantined} == {"conflict"}
-    assert {v.author for v in report.quarantined} == set(TWO)
+    assert {v.author for v in report.disputed} == set(TWO)
+    assert authors(project) == {}
     for person, columns in (("ana", 4), ("ben", 5)):
         rule = ConflictRule("annotator", person)
         import_masks(project, folder, options=ImportOptions(conflict=rule))

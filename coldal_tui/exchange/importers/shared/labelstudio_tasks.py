@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Annotation:
     author: str | None = None
     updated: float | None = None
     cancelled: bool = False
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,15 @@ def _annotation(task_id: str, one: Mapping[str, Any]) -> Annotation:
         author or None,
         seconds(one.get("updated_at")) or seconds(one.get("created_at")),
         bool(one.get("was_cancelled")),
+        _minutes(one.get("lead_time")),
     )
+
+
+def _minutes(lead_time: object) -> float | None:
+    """Label Studio's ``lead_time``, in seconds, as minutes; None where it is no time."""
+    if isinstance(lead_time, bool) or not isinstance(lead_time, (int, float)):
+        return None
+    return lead_time / 60 if 0 <= lead_time < math.inf else None
 
 
 def _minimal(entry: Mapping[str, Any]) -> Task:

@@ -1,0 +1,1 @@
+"""Drawings of several people: who is back, what becomes the label, disputes, figures of people."""

@@ -97,7 +97,7 @@ def settings_page() -> str:
         rows += [
             f"| `{field.encode_name}` | {_cell(_takes(field.type))} | {_default(field)} |"
             for field in section.fields
-            if not isinstance(field.type, schema.StructType)
+            if not (isinstance(field.type, schema.StructType) or _is_named(field))
         ]
         parts.append("\n".join(rows))
     template = TEMPLATE.format(name='"lungs"', id='# id = "…"', images='"/data/cxr"')
@@ -109,9 +109,17 @@ def _sections(table: schema.StructType, name: str) -> Iterator[tuple[str, schema
     if name:
         yield name, table
     for field in table.fields:
+        below = f"{name}.{field.encode_name}" if name else field.encode_name
         if isinstance(field.type, schema.StructType):
-            below = f"{name}.{field.encode_name}" if name else field.encode_name
             yield from _sections(field.type, below)
+        elif _is_named(field):
+            yield from _sections(field.type.value_type, f"{below}.NAME")
+
+
+def _is_named(field: schema.Field) -> bool:
+    """Whether a key holds tables under names of the person's own."""
+    kind = field.type
+    return isinstance(kind, schema.DictType) and isinstance(kind.value_type, schema.StructType)
 
 
 def _takes(kind: Any) -> str:

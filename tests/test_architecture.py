@@ -128,9 +128,13 @@ ARROWS = {
 BETWEEN = {
     **{
         ("project", folder, base): "the state that all of the project stands on"
-        for folder in ("scans", "queue", "labels", "export", "release", "views")
+        for folder in ("scans", "queue", "labels", "export", "models", "release", "views")
         for base in ("database", "settings")
     },
+    ("project", "export", "models"): "pre-labels of other models go out with the scans",
+    ("project", "models", "labels"): "masks of models are matched and placed as labels are",
+    ("project", "models", "queue"): "which scans are labelled is read where budgets are",
+    ("project", "models", "scans"): "names of folders are made as those of scans",
     ("project", "export", "queue"): "an export hands out what is queued, shared among people",
     ("project", "export", "scans"): "names of files are made as those of scans",
     ("project", "export", "views"): "an export's rows are those that the queue shows",
@@ -189,6 +193,7 @@ SAME_NAMES = {
     "importing.py": "masks to verdicts, and verdicts into the project",
     "journal.py": "of the database; of a step's progress",
     "layout.py": "of the project's folder; of the panes",
+    "prelabels.py": "the command; pre-labels of other models",
     "queue.py": "the command; the queue of jobs",
     "steps.py": "commands that run a step; the steps",
     "why.py": "the facts; the pane that shows them",

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("steps", "Pick the first queue (embeds and maps what is missing)."),
     "queue": ("queue", "The ranked queue; skip, pin, assign, reopen or exclude scans."),
     "why": ("queue", "The numbers behind a pick."),
+    "prelabels": ("prelabels", "Masks of other models as proposals for labelers."),
     "export-queue": ("export_queue", "Hand queued scans to labelers."),
     "import-masks": ("import_masks", "Take masks back from a labeler."),
     "connect": ("connect", "Servers of labelers: add, list, test, token, remove."),

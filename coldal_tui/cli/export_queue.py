@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     help="With --deidentify: leave dates out, or move each patient's.",
 )
 @click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
+@click.option(
+    "--prelabels-from",
+    metavar="NAME",
+    help="Prefer the pre-labels of this model (see prelabels), or run: the newest run.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def export_queue_command(
     targets: tuple[str, ...],
@@ -78,11 +83,13 @@ def export_queue_command(
     deidentify: bool,
     dates: Dates,
     no_prelabels: bool,
+    prelabels_from: str | None,
     as_json: bool,
 ) -> None:
     """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
 
-    Where a run has predicted a queued scan, its mask goes along as a pre-label.
+    Where a run has predicted a queued scan, its mask goes along as a pre-label; else that of
+    another model, if one was imported (prelabels import).
 
     \b
     coldal-tui export-queue --to slicer --top 10
@@ -106,6 +113,7 @@ def export_queue_command(
         overlap=overlap,
         slices=SliceChoice.parse(slices),
         deidentify=dates if deidentify else None,
+        prelabels_from=prelabels_from,
     )
     with common.open_project(targets) as project:
         if not no_prelabels:
@@ -132,6 +140,7 @@ def _print_json(report: ExportReport, format_: str) -> None:
             "folder": str(report.folder),
             "scans": list(report.scans),
             "prelabels": report.prelabels,
+            "prelabels_by": report.makers,
             "assignees": report.assignees,
             "shared": report.shared,
             "key_file": str(report.key_file) if report.key_file else None,

@@ -64,11 +64,20 @@ def came_in(report: ImportReport) -> bool:
     return bool(report.accepted or report.unchanged or report.kept or drawn)
 
 
+def prelabel_words(report: ExportReport) -> str:
+    """How many pre-labels went out and which models made them; empty when there are none."""
+    if not report.prelabels:
+        return ""
+    if len(report.makers) == 1:
+        return f"with {counted(report.prelabels, 'pre-label')} by {next(iter(report.makers))}"
+    told = ", ".join(f"{maker} {count:,}" for maker, count in sorted(report.makers.items()))
+    return f"with {counted(report.prelabels, 'pre-label')}" + (f" ({told})" if told else "")
+
+
 def export_lines(report: ExportReport) -> list[str]:
     """The exported scans, their labelers, and which files to keep."""
     lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
-    if report.prelabels:
-        lines.append(f"with {counted(report.prelabels, 'pre-label')} by the newest run")
+    lines += [words] if (words := prelabel_words(report)) else []
     for person, count in report.assignees.items():
         known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
         lines.append(f"  {person}{known}: {count:,}")

@@ -11,6 +11,7 @@ UNDOABLE_TABLES = (
     "quarantine",
     "exports",
     "handouts",
+    "prelabels",
 )
 """Tables whose changes an undo takes back; the others hold immutable results or bookkeeping."""
 

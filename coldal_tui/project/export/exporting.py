@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from coldal_tui.files import disk_error
 from coldal_tui.project.database.store import UNSURE, current_user
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
+from coldal_tui.project.models.prelabels import Prelabel, Prelabels
 from coldal_tui.project.own_manifests import write_own_manifest
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import Shares, by_person, deal, people_of
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.runs import latest_run, prediction_file
+from coldal_tui.project.runs import latest_run
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.views.snapshot import QueueItem, read_queue
 from coldal_tui.visible import listed
@@ -34,7 +36,8 @@ class ExportReport:
     """The exported scans and their folder.
 
     ``shared`` scans went to more than one person. In a de-identified export, ``key_file`` maps
-    pseudonyms back, and ``pseudonyms`` are the names of scans and people.
+    pseudonyms back, and ``pseudonyms`` are the names of scans and people. ``makers`` are the
+    models that made the pre-labels, and how many.
     """
 
     export_id: int
@@ -45,6 +48,7 @@ class ExportReport:
     shared: int = 0
     key_file: Path | None = None
     pseudonyms: dict[str, str] = field(default_factory=dict)
+    makers: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Wanted:
     ``again``: also scans that were exported before. ``changed``: only scans whose image, pre-label
     or people changed since their last export. Scans without an assignee are divided among
     ``people``; ``overlap`` of these go to two people. ``deidentify``: names, ids and texts are
-    replaced, dates removed (``remove``) or shifted (``shift``).
+    replaced, dates removed (``remove``) or shifted (``shift``). ``prelabels_from`` as in
+    ``Prelabels``.
     """
 
     top: int | None = None
@@ -66,6 +71,7 @@ class Wanted:
     overlap: int = 0
     slices: SliceChoice = field(default_factory=SliceChoice)
     deidentify: Dates | None = None
+    prelabels_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class _Out:
     item: QueueItem
     scan: ScanRecord
     prelabel: Path | None
+    maker: str | None = None
 
 
 def export_queue(
@@ -130,7 +137,9 @@ def export_queue(
         try:
             own = write_own_manifest(project, delivery.folder, folders)
             again = wanted.again or wanted.changed
-            return _record(project, format, delivery, handed, plan, again=again)
+            report = _record(project, format, delivery, handed, plan, again=again)
+            makers = Counter(one.maker for one in chosen if one.maker is not None)
+            return replace(report, makers=dict(makers))
         except BaseException as error:
             # Scans of an unrecorded export would be labelled twice.
             if not _unsure(error):
@@ -178,10 +187,8 @@ def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
         and wanted.round_ in (None, item.round)
         and wanted.cluster in (None, item.cluster)
     ]
-    found = [
-        _Out(item, project.scan(item.scan_id), prediction_file(project, run_id, item.scan_id))
-        for item in items
-    ]
+    prelabels = Prelabels(project, run_id, wanted.prelabels_from)
+    found = [_out(project, item, prelabels.of(item.scan_id)) for item in items]
     if wanted.changed:
         found = _changed(project, found)
     if not found:
@@ -192,6 +199,13 @@ def _chosen(project: Project, wanted: Wanted, run_id: str | None) -> list[_Out]:
 def chosen_scans(project: Project, wanted: Wanted) -> list[str]:
     """The scans that an export would hold, in rank order. UsageError when there are none."""
     return [one.item.scan_id for one in _chosen(project, wanted, latest_run(project))]
+
+
+def _out(project: Project, item: QueueItem, prelabel: Prelabel | None) -> _Out:
+    scan = project.scan(item.scan_id)
+    if prelabel is None:
+        return _Out(item, scan, None)
+    return _Out(item, scan, prelabel.file, prelabel.maker)
 
 
 def _changed(project: Project, found: Sequence[_Out]) -> list[_Out]:
@@ -256,7 +270,7 @@ def _export_items(
             score=one.item.score,
             round=one.item.round,
             strategy=strategies.get(one.item.round, ""),
-            run=run_id,
+            run=one.maker or run_id,
             prelabel=one.prelabel,
         )
         for one in chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,34 @@ def place_masks(
 
     Mask values mean the same as in an import; a mask without any class is valid, too.
     """
+    files: dict[str, Path] = {}
+    unused: list[Verdict] = []
+    for verdict, path in placed_masks(
+        project, masks, scans, folder, match=match, progress=progress
+    ):
+        if path is None or verdict.scan_id is None:
+            unused.append(verdict)
+        else:
+            files[verdict.scan_id] = path
+    return files, unused
+
+
+def placed_masks(
+    project: Project,
+    masks: Path,
+    scans: Mapping[str, tuple[ScanTarget, ScanHeader]],
+    folder: Path,
+    *,
+    match: str | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Verdict, Path | None]]:
+    """Every mask with its verdict, and the file that it was written to if it fits a scan."""
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.exchange.incoming.importing import examine
     from coldal_tui.imaging.labelfile import write_label
     from coldal_tui.project.labels.class_map import with_class_map
 
     classes = project.config.classes
-    files: dict[str, Path] = {}
-    unused: list[Verdict] = []
     for verdict in examine(
         masks,
         [target for target, _ in scans.values()],
@@ -48,10 +68,9 @@ def place_masks(
         progress=progress,
     ):
         if verdict.label is None or verdict.scan_id is None:
-            unused.append(verdict)
+            yield verdict, None
             continue
         header = scans[verdict.scan_id][1]
         path = folder / label_name(verdict.scan_id, label_suffix(header))
         write_label(path, verdict.label, header.affine)
-        files[verdict.scan_id] = path
-    return files, unused
+        yield verdict, path

@@ -100,13 +100,14 @@ def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
 
 def export_words(report: ExportReport, root: Path) -> str:
     """``5 out (ana 3, ben 2) in exports/…``, and the number of pre-labels."""
+    from coldal_tui.project.report_words import prelabel_words
+
     folder = report.folder
     where = folder.relative_to(root) if folder.is_relative_to(root) else folder
     people = ", ".join(f"{person} {count:,}" for person, count in report.assignees.items())
     words = f"{len(report.scans):,} out{f' ({people})' if people else ''} in {where}"
-    if report.prelabels:
-        words += f"\nwith {counted(report.prelabels, 'pre-label')} by the newest run"
-    return words
+    prelabels = prelabel_words(report)
+    return f"{words}\n{prelabels}" if prelabels else words
 
 
 @dataclass(frozen=True)

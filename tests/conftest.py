@@ -11,6 +11,8 @@ from coldal_tui.processors import share_processors
 
 share_processors(os.environ, threads=1)
 
-# What a person trusts is kept in their state folder: tests and their processes have their own.
+# What a person trusts is kept in their state folder, and their defaults in that of settings: tests
+# and their processes have their own.
 os.environ["XDG_STATE_HOME"] = _state = tempfile.mkdtemp(prefix="coldal-state-")
+os.environ["XDG_CONFIG_HOME"] = f"{_state}/config"
 atexit.register(shutil.rmtree, _state, ignore_errors=True)

@@ -99,6 +99,8 @@ def _backend_section(root: Path | None) -> BackendSection:
 def machine_findings(section: BackendSection) -> list[Finding]:
     import psutil
 
+    from coldal_tui.project.settings.personal import personal_file
+
     memory = psutil.virtual_memory()
     findings = [
         Finding("ok", f"Python {platform.python_version()} on {platform.platform(terse=True)}"),
@@ -108,6 +110,8 @@ def machine_findings(section: BackendSection) -> list[Finding]:
             f"{memory.total / 1024**3:.1f} GiB memory free",
         ),
     ]
+    if personal_file().exists():
+        findings.append(Finding("note", f"your defaults for [backend] are in {personal_file()}"))
     gpus = gpu_findings(section.gpu_free_gb)
     seen = sum(finding.what.startswith("GPU ") for finding in gpus)
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -25,6 +26,7 @@ from coldal_tui.project.settings.config_connections import (
 from coldal_tui.project.settings.config_images import ImagesSection as ImagesSection
 from coldal_tui.project.settings.config_images import Window
 from coldal_tui.project.settings.config_problems import bad_toml, bad_value, problem
+from coldal_tui.project.settings.personal import TABLE, below, personal_file
 
 MOST_CLASSES = 254
 """As many as a label file holds beside the background and the ignored (imaging.labelfile)."""
@@ -228,11 +230,33 @@ TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE
 
 
 def load_config(path: Path) -> Config:
-    """Read and check ``coldal.toml``.
+    """Read and check ``coldal.toml``; what it leaves open, the person's own defaults decide.
 
     Raises ColdalError with the line, the key and the allowed values.
     """
-    return parse_config(_read(path), str(path))
+    return parse_config(_read(path), str(path), _personal(personal_file()))
+
+
+def _personal(path: Path) -> dict[str, Any]:
+    """The ``[backend]`` of the person's own defaults; nothing without a file."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError):
+        text = _read(path)
+    where = str(path)
+    data = _parse_toml(text, where)
+    for table in data:
+        if table != TABLE:
+            remedy = f"keep only [{TABLE}] there; all else belongs into a project's coldal.toml"
+            raise problem(text, where, (table,), "is no default of a person", remedy)
+    _check_shape(text, where, data)
+    try:
+        msgspec.convert(data.get(TABLE, {}), BackendSection)
+    except msgspec.ValidationError as error:
+        raise bad_value(text, where, data, Config) from error
+    return data
 
 
 def _read(path: Path) -> str:
@@ -257,10 +281,14 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def parse_config(text: str, where: str) -> Config:
-    """The checked configuration in ``text``; ``where`` is the file's name for errors."""
+def parse_config(text: str, where: str, personal: Mapping[str, Any] | None = None) -> Config:
+    """The checked configuration in ``text``; ``where`` is the file's name for errors.
+
+    ``personal`` holds checked tables whose keys count where ``text`` does not set them.
+    """
     data = _parse_toml(text, where)
     _check_shape(text, where, data)
+    data = below(data, personal or {})
     try:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras demo test quick lint types docs bench soak lock clean
+.PHONY: venv extras servers demo test quick lint types docs bench soak lock clean
 
 venv: $(STAMP)
 
@@ -26,6 +26,15 @@ extras: $(VENV)/.extras
 $(VENV)/.extras: $(STAMP) constraints-extras.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-extras.txt
 	$(BIN)/python -m pip check --disable-pip-version-check
+	touch $@
+
+# Label Studio, in an environment of its own (1 GB), for the tests that skip without it.
+LABEL_STUDIO := .servers/label-studio
+servers: $(LABEL_STUDIO)/.made
+
+$(LABEL_STUDIO)/.made: constraints-label-studio.txt
+	$(PYTHON) -m venv --clear $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-label-studio.txt
 	touch $@
 
 demo: venv
@@ -71,4 +80,4 @@ lock:
 	scripts/lock.sh
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) .servers build

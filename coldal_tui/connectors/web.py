@@ -109,16 +109,17 @@ class Web:
         if query:
             url += f"?{urllib.parse.urlencode(query, doseq=True)}"
         repeatable = method != "POST" if again is None else again
-        renewed = False
-        for number in range(1, self._tries + 1):
-            last = number == self._tries
+        renewed, number = False, 0
+        while True:
+            number += 1
+            last = number >= self._tries
             try:
                 return self._once(method, url, dict(headers()), body)
             except urllib.error.HTTPError as error:
                 with error:
                     said = _said(error)
                 if error.code in (401, 403) and not renewed and refused(error.code):
-                    renewed = True
+                    renewed, number = True, number - 1
                     continue
                 wait = _wait_of(error, number)
                 busy = error.code == 429
@@ -130,7 +131,6 @@ class Web:
                 if last or not repeatable or _is_certificate(error):
                     raise _cut(self.base, error) from error
                 self._pause(min(2.0 ** (number - 1), _LONGEST_PAUSE_S))
-        raise AssertionError("every last try returns or raises")
 
     def rest(self, number: int) -> None:
         """Wait before the next attempt at something that failed ``number`` times."""

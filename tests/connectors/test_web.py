@@ -134,7 +134,8 @@ def test_a_token_that_has_run_out_is_renewed_once():
         return True
 
     with played(play) as server:
-        found, _ = ask(server, headers=lambda: {"Authorization": tokens[0]}, refused=renew)
+        web = Web(server.url, tries=1)
+        found = web.ask("POST", "/", headers=lambda: {"Authorization": tokens[0]}, refused=renew)
         assert found.status == 200
         assert len(server.asked) == 2
 

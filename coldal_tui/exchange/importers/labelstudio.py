@@ -144,14 +144,16 @@ def _candidates(
             drawings = {kept[0]: _Drawing(one.regions, error)}
     for picture, drawing in drawings.items():
         several = len(drawings) > 1
+        said = scan_id_of(task) if len(pictures) < 2 else None
         yield Candidate(
             path,
-            picture.name,
+            # An uploaded picture may have any name there; this is the one that it was exported by.
+            f"{said}.png" if said else picture.name,
             "Label Studio",
             drawing.alone,
             names_image=True,
             other_names=(picture.name,),
-            scan_id=scan_id_of(task) if len(pictures) < 2 else None,
+            scan_id=said,
             author=one.author,
             tool="Label Studio",
             load_onto=drawing.onto,

@@ -1,0 +1,317 @@
+"""A real Label Studio: scans pushed, drawn by two people, pulled, pixel by pixel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.incoming.conflicts import ConflictRule
+from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.imaging.labelfile import read_label
+from coldal_tui.project.export.exporting import Wanted
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.snapshot import read_queue
+from coldal_tui.trust_store import TrustStore
+from tests.support.label_studio import ANA, BEN, LOSE, PASS, SWALLOW, brush, outline, proxied
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("label-studio")]
+
+BOX = np.zeros((8, 8), bool)
+BOX[2:5, 2:6] = True
+RING = [(1, 1), (7, 1), (7, 7), (1, 7), (1, 1), (3, 3), (3, 5), (5, 5), (5, 3), (3, 3)]
+"""A square of 6 × 6 pixels with a hole of 2 × 2, joined to the outside by a line of no width."""
+RING_PIXELS = np.zeros((8, 8), bool)
+RING_PIXELS[1:7, 1:7] = True
+RING_PIXELS[3:5, 3:5] = False
+
+
+def label_of(root, scan_id):
+    with Project(root) as opened:
+        file = opened.store.value(
+            "SELECT file FROM labels WHERE scan_id = ? AND state = 'active'", (scan_id,)
+        )
+        return read_label(opened.root / file)
+
+
+def authors(root):
+    with Project(root) as opened:
+        rows = opened.store.rows("SELECT scan_id, author FROM labels ORDER BY scan_id, author")
+        return [(row["scan_id"], row["author"]) for row in rows]
+
+
+def test_two_people_draw_and_every_pixel_comes_back(lab, queued):
+    made = lab(queued)
+    report = made.push(Wanted(people=("ana", "BEN@lab.org"), overlap=1))
+    assert report.new == ("scan_0", "scan_1", "scan_2")
+    assert report.people == {ANA: 2, BEN: 2}
+    tasks = made.tasks()
+    assert list(tasks) == ["scan_0", "scan_1", "scan_2"]  # the order of the ranks
+    assert [task["overlap"] for task in tasks.values()] == [2, 1, 1]
+    with Project(queued) as opened:
+        found = {item.scan_id: (item.status, item.assignee) for item in read_queue(opened)}
+    assert found["scan_0"] == ("exported", f"{ANA},{BEN}")
+
+    server = made.server
+    server.draw(ANA, tasks["scan_0"]["id"], brush(BOX), lead_time=30)
+    server.draw(BEN, tasks["scan_0"]["id"], brush(BOX), outline(RING, 8, 8), lead_time=90)
+    note = {"id": "c", "type": "textarea", "from_name": "comment", "to_name": "image"}
+    note["value"] = {"text": ["blurred"]}
+    server.draw(BEN, tasks["scan_2"]["id"], outline(RING, 8, 8), note, lead_time=60)
+    server.draw(ANA, tasks["scan_1"]["id"], was_cancelled=True)
+
+    options = ImportOptions(conflict=ConflictRule.parse("union"))
+    pulled = made.pull(options=options)
+    assert pulled.drawn == 3
+    assert pulled.minutes == pytest.approx(3.0)
+    assert [(one.scan_id, one.person) for one in pulled.skipped] == [("scan_1", ANA)]
+    assert [(one.scan_id, one.person, one.text) for one in pulled.comments] == [
+        ("scan_2", BEN, "blurred")
+    ]
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX | RING_PIXELS)
+    np.testing.assert_array_equal(label_of(queued, "scan_2") == 1, RING_PIXELS)
+    assert {(scan, who) for scan, who in authors(queued) if who in (ANA, BEN)} >= {("scan_2", BEN)}
+    before = authors(queued)
+    again = made.pull(options=options)
+    assert not again.news
+    assert authors(queued) == before
+
+
+def test_a_changed_drawing_is_a_new_version_and_a_skip_may_follow(lab, queued):
+    made = lab(queued)
+    made.push(Wanted(top=1))
+    task = made.tasks()["scan_0"]["id"]
+    made.server.draw(ANA, task, brush(BOX))
+    assert made.pull().drawn == 1
+    (drawn,) = made.tasks()["scan_0"]["annotations"]
+    made.server.call("PATCH", f"/api/annotations/{drawn['id']}/", {"result": [brush(RING_PIXELS)]})
+    pulled = made.pull(options=ImportOptions(conflict=ConflictRule.parse("newest")))
+    assert pulled.drawn == 1
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, RING_PIXELS)
+
+
+def test_pictures_in_a_folder_that_the_server_reads(lab, queued, label_studio):
+    folder = label_studio.root / "coldal"
+    made = lab(queued, folder=str(folder), document_root=str(label_studio.root))
+    made.push(Wanted(top=2))
+    task = made.tasks()["scan_0"]
+    assert task["data"]["image"].startswith("/data/local-files/?d=coldal/")
+    made.server.draw(BEN, task["id"], brush(BOX))
+    made.pull()
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX)
+
+
+def test_a_second_push_sends_nothing_twice_and_a_dry_run_nothing_at_all(lab, queued):
+    made = lab(queued)
+    report = made.push(Wanted(), dry_run=True)
+    assert report.new == ("scan_0", "scan_1", "scan_2")
+    assert made.tasks() == {}
+    made.push(Wanted(top=2))
+    report = made.push(Wanted(again=True))
+    assert (report.new, report.before) == (("scan_2",), ("scan_0", "scan_1"))
+    assert len(made.server.tasks(made.number)) == 3
+    with pytest.raises(UsageError) as caught:
+        made.push(Wanted())
+    assert caught.value.code == "nothing"
+
+
+def test_a_person_who_is_no_user_of_the_server(lab, queued):
+    made = lab(queued)
+    with pytest.raises(UsageError) as caught:
+        made.push(Wanted(people=("zoe",)))
+    assert BEN in caught.value.remedy
+    assert made.tasks() == {}
+
+
+def test_a_config_that_lacks_a_class_is_refused_before_anything_is_sent(lab, queued):
+    made = lab(queued)
+    config = (
+        '<View><Image name="i" value="$pic"/><BrushLabels name="b" toName="i">'
+        '<Label value="other"/></BrushLabels></View>'
+    )
+    made.server.call("PATCH", f"/api/projects/{made.number}/", {"label_config": config})
+    with pytest.raises(ColdalError) as caught:
+        made.push(Wanted())
+    assert caught.value.code == "labeling-config"
+    fitting = config.replace("other", "foreground")
+    made.server.call("PATCH", f"/api/projects/{made.number}/", {"label_config": fitting})
+    report = made.push(Wanted())  # the export was made; now it is sent
+    assert report.resumed == 3
+    assert "pic" in made.tasks()["scan_0"]["data"]
+
+
+@pytest.mark.parametrize("kind", [LOSE, SWALLOW])
+def test_a_line_cut_at_every_request_of_a_push_and_a_pull(lab, queued, label_studio, kind):
+    fates = {"at": 0}
+
+    def fate(number, method, path):
+        return kind if number == fates["at"] else PASS
+
+    with proxied(label_studio.url, fate) as proxy:
+        made = lab(queued, url=proxy.url)
+        whole = until_done(lambda: made.push(Wanted(people=(ANA, BEN))), proxy, fates)
+        assert whole >= 6
+        assert sorted(made.tasks()) == ["scan_0", "scan_1", "scan_2"]
+        assert len(made.server.tasks(made.number)) == 3
+        for scan_id, task in made.tasks().items():
+            who = BEN if scan_id == "scan_1" else ANA
+            made.server.draw(who, task["id"], brush(BOX))
+        until_done(made.pull, proxy, fates)
+    assert authors(queued) == [("scan_0", ANA), ("scan_1", BEN), ("scan_2", ANA)]
+
+
+def until_done(work, proxy, fates):
+    """Do it with a line that is cut one request later each time; returns how often it was cut."""
+    cuts = 0
+    while True:
+        asked = len(proxy.asked)
+        fates["at"] = asked + cuts + 1
+        try:
+            work()
+        except UsageError as error:
+            if error.code != "nothing":
+                raise
+        except ColdalError as error:
+            if error.code != "connection":
+                raise
+        if len(proxy.asked) < fates["at"]:
+            return cuts
+        cuts += 1
+
+
+def test_a_deidentified_push_tells_no_name(lab, queued, label_studio):
+    with proxied(label_studio.url) as proxy:
+        made = lab(queued, url=proxy.url, deidentify="remove")
+        report = made.push(Wanted(people=(ANA, BEN)))
+        sent = b"\n".join(body + path.encode() for _, path, body in proxy.asked)
+    # What names the connection's address changes; what was pushed stays known.
+    made.connect(label_studio.url)
+    for secret in ("scan_0", "scan_1", ANA, str(queued)):
+        assert secret.encode() not in sent
+    assert report.new == ("scan_0", "scan_1", "scan_2")
+    assert set(report.pseudonyms) == {ANA, BEN}
+    (task, *_) = made.server.tasks(made.number)
+    made.server.draw(BEN, task["id"], brush(BOX))
+    pulled = made.pull()
+    assert pulled.report is not None
+    assert [one.scan_id for one in pulled.report.accepted] == ["scan_0"], pulled.report.unmatched
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX)
+    # The project has de-identified exports now: a push with names needs a person's word.
+    made.section.pop("deidentify")
+    made.connect(label_studio.url)
+    with pytest.raises(UsageError) as caught:
+        made.push(Wanted(again=True))
+    assert caught.value.code == "identified"
+
+
+def test_the_token_is_in_no_file_of_the_project(lab, queued, label_studio):
+    made = lab(queued)
+    made.push(Wanted())
+    secret = label_studio.tokens[ANA].encode()
+    for file in queued.rglob("*"):
+        assert not file.is_file() or secret not in file.read_bytes(), file
+    assert "token" not in json.dumps(made.section)
+
+
+def test_a_volume_comes_back_when_all_its_slices_are_drawn(lab, volume):
+    made = lab(volume)
+    made.push(Wanted())
+    tasks = made.tasks()
+    assert list(tasks) == ["vol__z0000", "vol__z0001", "vol__z0002"]
+    drawn = {}
+    for number, (name, task) in enumerate(tasks.items()):
+        mask = np.zeros((6, 5), bool)  # pictures are shown row by row
+        mask[1 + number, 2:4] = True
+        drawn[name] = mask
+        if number < 2:
+            made.server.draw(ANA, task["id"], brush(mask))
+    pulled = made.pull()
+    assert [(one.scan_id, one.person) for one in pulled.partly] == [("vol", ANA)]
+    assert pulled.report is None
+    made.server.draw(ANA, tasks["vol__z0002"]["id"], brush(drawn["vol__z0002"]), lead_time=6)
+    made.server.draw(BEN, tasks["vol__z0000"]["id"], brush(drawn["vol__z0000"]))
+    pulled = made.pull()
+    assert pulled.minutes == pytest.approx(0.1)
+    assert [one.scan_id for one in pulled.report.accepted] == ["vol"], pulled.report
+    counts = [int((label_of(volume, "vol")[:, :, k] == 1).sum()) for k in range(3)]
+    assert counts == [2, 2, 2]
+    assert len(np.unique(np.argwhere(label_of(volume, "vol") == 1), axis=0)) == 6
+
+
+KILLS = (
+    ("push", "GET", "/api/projects/"),  # exported, nothing sent
+    ("push", "POST", "commit_to_project=false"),  # pictures sent
+    ("push", "POST", "return_task_ids=true"),  # tasks made, and nobody noted it
+    ("pull", "GET", "/export"),  # read, not imported
+)
+
+
+def test_processes_killed_in_the_middle_lose_nothing_and_do_nothing_twice(
+    lab, queued, label_studio
+):
+    victim: dict[str, Any] = {}
+
+    def done(method, path):
+        if victim and victim["method"] == method and victim["path"] in path:
+            os.kill(victim["process"].pid, signal.SIGKILL)
+
+    def run(action, *words):
+        command = [sys.executable, "-m", "coldal_tui", action, str(queued), *words]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def killed(action, method, path):
+        process = run(action)
+        victim.update(process=process, method=method, path=path)
+        process.communicate()
+        victim.clear()
+        return process.returncode
+
+    def finished(action):
+        process = run(action)
+        _, said = process.communicate()
+        assert process.returncode == 0, said.decode()
+
+    with proxied(label_studio.url, done=done) as proxy:
+        made = lab(queued, url=proxy.url)
+        for action, method, path in KILLS[:3]:
+            assert killed(action, method, path) == -signal.SIGKILL
+        finished("push")
+        tasks = made.server.tasks(made.number)
+        assert [task["data"]["scan_id"] for task in tasks] == ["scan_0", "scan_1", "scan_2"]
+        for task in tasks:
+            made.server.draw(BEN, task["id"], brush(BOX))
+        assert killed(*KILLS[3]) == -signal.SIGKILL
+        assert authors(queued) == []
+        finished("pull")
+        finished("pull")
+    assert authors(queued) == [("scan_0", BEN), ("scan_1", BEN), ("scan_2", BEN)]
+
+
+def test_a_watch_brings_a_drawing_within_seconds(lab, queued):
+    made = lab(queued)
+    made.push(Wanted(top=1))
+    words = [sys.executable, "-m", "coldal_tui", "pull", str(queued), "--watch", "--every", "1"]
+    with subprocess.Popen([*words, "--json"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            made.server.draw(ANA, made.tasks()["scan_0"]["id"], brush(BOX))
+            told = json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+    assert [one["scan_id"] for one in told["import"]["accepted"]] == ["scan_0"]
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX)
+
+
+def test_a_project_of_somebody_else_pushes_nothing_before_it_is_trusted(lab, queued):
+    made = lab(queued)
+    TrustStore().forget(queued)
+    with pytest.raises(ColdalError) as caught:
+        made.push(Wanted())
+    assert caught.value.code == "not-trusted"
+    assert made.server.url in caught.value.what

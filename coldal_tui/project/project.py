@@ -215,6 +215,27 @@ class Project:
         """The folder of a run; ColdalError (``outside``) for an invalid id."""
         return below(self.layout.runs, plain_name(run_id, "name of a run"))
 
+    def output_place(self, folder: Path) -> Path:
+        """A folder that somebody names for output; UsageError where it would mix with other files.
+
+        That is in the images, which are never written to, in the labels and in the project's state.
+        """
+        real = os.path.realpath(folder)
+        homes = [os.path.realpath(self.layout.labels), os.path.realpath(self.layout.state)]
+        root = os.path.realpath(self.root)
+        # A project may lie among its images: its own folders are no scans.
+        if real != root and not real.startswith(f"{root}/"):
+            homes.append(os.path.realpath(self.images))
+        for home in homes:
+            if real == home or real.startswith(home.rstrip("/") + "/"):
+                raise UsageError(
+                    f"this is no place for output: {home} holds the project's own files",
+                    where=str(folder),
+                    remedy="name a folder elsewhere: --out DIR",
+                    code="output-place",
+                )
+        return folder
+
     def image_of(self, relative: str) -> Path:
         """A file below the images folder, as the database names it."""
         return below(self.images, relative, links=True)

@@ -38,6 +38,7 @@ def reaches(layout: Layout, config: Config) -> list[Reach]:
         *_of_backend(config.backend),
         *_of_connections(config),
         *_of_weights(layout, config),
+        *patients_elsewhere(layout, config),
         *linked_folders(layout),
     ]
 
@@ -84,6 +85,18 @@ def _of_weights(layout: Layout, config: Config) -> list[Reach]:
         # There is nothing to run; the embedding job reports what is missing.
         return []
     return [Reach(f"run the network in {file} (TorchScript is a program)", f"weights={digest}")]
+
+
+def patients_elsewhere(layout: Layout, config: Config) -> list[Reach]:
+    """A table of patients that lies neither in the project nor beside the images."""
+    section = config.images
+    if not section.patients_csv:
+        return []
+    real = os.path.realpath(Path(layout.root, section.patients_csv))
+    for folder in (layout.root, Path(layout.root, section.dir)):
+        if real.startswith(os.path.realpath(folder).rstrip("/") + "/"):
+            return []
+    return [Reach(f"read the table of patients {real}", f"patients_csv={real}")]
 
 
 @functools.lru_cache(maxsize=16)

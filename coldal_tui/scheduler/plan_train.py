@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
@@ -149,18 +147,10 @@ def _forward(
 
 def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
     """Masks were matched and put on their scans' grids before the job was submitted."""
+    from coldal_tui.project.labels.evaluation_masks import read_evaluation
+
     run_id = _run(project, request, "evaluate")
-    listing = project.file_of(request["cases"])
-    try:
-        content = listing.read_bytes()
-    except FileNotFoundError as error:
-        raise ColdalError(
-            "the cases of this evaluation are gone: they are kept only while it runs",
-            where=str(listing),
-            remedy="start it anew: coldal-tui evaluate",
-            code="no-cases",
-        ) from error
-    cases = msgspec.json.decode(content, type=tuple[LabelledScan, ...])
+    cases = read_evaluation(project, request["cases"])
     return EvaluateSpec(
         run=str(project.run_folder(run_id)),
         run_id=run_id,

@@ -122,7 +122,7 @@ def export_queue(
         plan = hidden(project, [one.scan for one in chosen], shares, items, wanted.deidentify)
     else:
         plan = Plan(_default_folder(project), shares, items)
-    folder = out.absolute() if out is not None else plan.folder
+    folder = project.output_place(out.absolute()) if out is not None else plan.folder
     try:
         folders = _folders(plan.shares, plan.items)
         delivery = deliver(

@@ -52,7 +52,7 @@ def export_project(project: Project, out: Path) -> dict[str, int]:
 
     Raises UsageError when ``out`` exists, ColdalError (``disk``) when writing fails.
     """
-    out = out.absolute()
+    out = project.output_place(out.absolute())
     if out.exists():
         raise UsageError("this is there already", where=str(out), remedy="name a new folder")
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coldal_tui.below import outside
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.project.labels.files import label_name
 from coldal_tui.project.project import Project
@@ -13,8 +15,32 @@ from coldal_tui.project.project import Project
 if TYPE_CHECKING:
     from coldal_tui.exchange.candidate import ScanTarget
     from coldal_tui.exchange.incoming.verdict import Verdict
+    from coldal_tui.jobs.spec import LabelledScan, SimulatedScan
 
 Progress = Callable[[int, int, str], None]
+
+
+def check_cases(
+    project: Project,
+    listing: Path,
+    cases: Iterable[LabelledScan | SimulatedScan],
+    *,
+    elsewhere: bool = False,
+) -> None:
+    """Refuse a listing of cases that reads files of other places: anybody may have written it.
+
+    The masks lie beside the listing; the images below the project's images folder, unless
+    ``elsewhere``. Raises ColdalError (code ``outside``).
+    """
+    home = os.path.realpath(listing.parent).rstrip("/") + "/"
+    images = str(project.images).rstrip("/") + "/"
+    for case in cases:
+        if not os.path.realpath(case.label).startswith(home):
+            raise outside(case.label, listing.parent)
+        for file in case.scan.ref.files:
+            # Links in the images folder are its owner's; only the name has to lie below it.
+            if not (elsewhere or os.path.normpath(file).startswith(images)):
+                raise outside(file, project.images)
 
 
 def place_masks(

@@ -14,14 +14,17 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
-from coldal_tui.files import atomic_write
+from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
-from coldal_tui.project.labels.align import Progress, place_masks
+from coldal_tui.project.labels.align import Progress, check_cases, place_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.scans.indexing import safe_name, unique_name
+from coldal_tui.trust_store import TrustStore
+
+_LISTING = "cases.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Cases:
     unused: tuple[Verdict, ...]
 
     def discard(self) -> None:
+        TrustStore().forget(self.folder / _LISTING)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -67,7 +71,7 @@ def prepare_cases(
     try:
         files, unused = place_masks(project, masks, wanted, folder, match=match, progress=progress)
         cases = [
-            LabelledScan(scan=inputs[scan_id], label=str(files[scan_id]))
+            LabelledScan(inputs[scan_id], str(files[scan_id]), sha256_file(files[scan_id]))
             for scan_id in sorted(files)
         ]
         if not cases:
@@ -78,12 +82,36 @@ def prepare_cases(
                 remedy=_first_reason(unused),
                 code="no-cases",
             )
-        listing = folder / "cases.json"
+        listing = folder / _LISTING
         atomic_write(listing, lambda stream: stream.write(msgspec.json.encode(cases)))
+        if images is not None:
+            # This person named the folder; a listing that came with the project names nothing.
+            TrustStore().agree(listing, sha256_file(listing))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Cases(folder, project.layout.relative(listing), len(cases), tuple(unused))
+
+
+def read_evaluation(project: Project, file: str) -> tuple[LabelledScan, ...]:
+    """The cases that ``Cases.file`` lists.
+
+    Raises ColdalError: they are gone (``no-cases``), or they name files of other places that this
+    person has not named (``outside``).
+    """
+    listing = project.file_of(file)
+    try:
+        cases = msgspec.json.decode(listing.read_bytes(), type=tuple[LabelledScan, ...])
+        named = TrustStore().is_trusted(listing, sha256_file(listing))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ColdalError(
+            "the cases of this evaluation are gone: they are kept only while it runs",
+            where=str(listing),
+            remedy="start it anew: coldal-tui evaluate",
+            code="no-cases",
+        ) from error
+    check_cases(project, listing, cases, elsewhere=named)
+    return cases
 
 
 def _first_reason(unused: list[Verdict]) -> str:

@@ -21,7 +21,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
-from coldal_tui.project.labels.align import Progress, place_masks
+from coldal_tui.project.labels.align import Progress, check_cases, place_masks
 from coldal_tui.project.labels.files import checked_labels, label_name, tidy_label_files
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
@@ -94,7 +94,7 @@ def read_cases(project: Project, file: str) -> tuple[SimulatedScan, ...]:
     """The masks that ``HiddenMasks.file`` lists; ColdalError (``no-cases``) when they are gone."""
     path = project.file_of(file)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[SimulatedScan, ...])
+        cases = msgspec.json.decode(path.read_bytes(), type=tuple[SimulatedScan, ...])
     except (OSError, msgspec.MsgspecError) as error:
         raise ColdalError(
             "the masks of this simulation are gone",
@@ -102,6 +102,8 @@ def read_cases(project: Project, file: str) -> tuple[SimulatedScan, ...]:
             remedy="start it anew: coldal-tui simulate; cells that are finished stay finished",
             code="no-cases",
         ) from error
+    check_cases(project, path, cases)
+    return cases
 
 
 def _name(scan: ScanRecord) -> str:

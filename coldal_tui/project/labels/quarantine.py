@@ -176,8 +176,8 @@ def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None
 
 def waiting(project: Project) -> list[Row]:
     return project.store.rows(
-        "SELECT quarantine_id, scan_id, file, source, source_key, format, code, message, "
-        "created_at, class_name, author, nearest, joined FROM quarantine WHERE state = ? "
+        "SELECT quarantine_id, scan_id, file, source, source_key, source_sha256, format, code, "
+        "message, created_at, class_name, author, nearest, joined FROM quarantine WHERE state = ? "
         "ORDER BY quarantine_id",
         (WAITING,),
     )

@@ -127,7 +127,7 @@ def _decide_all(
                 verdict = replace(verdict, author=row["author"] or verdict.author)
             else:
                 verdict = examine_file(
-                    _source(project, row),
+                    mask_file(project, row),
                     target,
                     *rules,
                     key=row["source_key"],
@@ -232,7 +232,7 @@ def _one_of_several(row: Row, scan_id: str) -> Retried:
     )
 
 
-def _source(project: Project, row: Row) -> Path:
+def mask_file(project: Project, row: Row) -> Path:
     """The file to decide on: the labeler's own, which may be mended, else the copy that was kept.
 
     The row may be another person's. A file outside the project is opened only in a project that

@@ -137,7 +137,7 @@ def release(
     ColdalError : an image or a label is missing or changed (``label-changed``), the disk is full,
         or a de-identified release would still name a patient (``leak``).
     """
-    out = out.absolute()
+    out = project.output_place(out.absolute())
     if wanted.link and wanted.deidentify is not None:
         raise UsageError(
             "a link names the image that it leads to: it can't be de-identified",

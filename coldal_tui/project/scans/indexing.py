@@ -31,6 +31,7 @@ from coldal_tui.project.scans.index_writes import file_writes, scan_writes, writ
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
 from coldal_tui.project.scans.unchanged import LastIndex, folder_digest, forget, remember, unchanged
+from coldal_tui.project.trust_questions import patients_elsewhere, require_trust
 
 Progress = Callable[[int, int, str], None]
 _MOST_BYTES = 160
@@ -87,6 +88,8 @@ def reindex(
             code="no-images",
         )
     section = project.config.images
+    if patients_elsewhere(project.layout, project.config):
+        require_trust(project.layout, project.config)
     patients = PatientRule(section, project.root)
     exclude = (*section.exclude, *_own_folders(project))
     walk = found_files(images, include=section.include, exclude=exclude)

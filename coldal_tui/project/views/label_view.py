@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coldal_tui.errors import ColdalError, ImageError
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.project.inbox import ReturnedFile, read_inbox
 from coldal_tui.project.project import Project
@@ -40,6 +41,7 @@ class WaitingLine:
     code: str
     message: str
     created_at: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def read_label_view(project: Project) -> LabelView:
                 code=row["code"],
                 message=row["message"],
                 created_at=row["created_at"],
+                sha256=row["source_sha256"],
             )
             for row in waiting(project)
         ),
@@ -89,43 +92,44 @@ def read_label_view(project: Project) -> LabelView:
 
 @dataclass(frozen=True, eq=False)
 class MaskPicture:
-    """A mask file as it is, without any meaning of its values."""
+    """A mask file as it is, without any meaning of its values.
+
+    ``changed``: it is no longer the file that was imported.
+    """
 
     header: ScanHeader
     pixels: Pixels
     mask: Layer | None = None
     prediction: Layer | None = None
     entropy: Layer | None = None
+    changed: bool = False
 
     def on_scan(self, header: ScanHeader, scan: Pixels) -> MaskPicture:
         """The mask's values as an overlay on a scan of the same shape."""
         array = self.pixels.array.max(axis=-1)
         whole = array.dtype == np.uint8 and self.pixels.scale == 1
         labels = array if whole else (array != array.min()).view(np.uint8)
-        return MaskPicture(header, scan, mask=Layer("", boxed(labels)))
+        return MaskPicture(header, scan, mask=Layer("", boxed(labels)), changed=self.changed)
 
 
 def read_mask_picture(project: Project, line: WaitingLine, cache: ViewCache) -> MaskPicture:
     """A mask in quarantine as a picture, from darkest to brightest value.
 
-    Raises ImageError (or ColdalError) when the file is missing or is not a picture or volume.
+    Raises ImageError (or ColdalError) when the file is missing, is another person's outside the
+    project, or is not a picture or volume.
     """
-    path = _existing(project, line)
+    from coldal_tui.project.labels.retry import mask_file
+
+    try:
+        path = mask_file(project, {"source": line.source, "file": line.file})
+    except ColdalError as error:
+        if error.code != "outside" or not line.file:
+            raise
+        # The labeler's file is not for this person's program to open; the copy is.
+        path = project.file_of(line.file)
     header, pixels = _read(path, cache)
-    return MaskPicture(header, pixels)
-
-
-def _existing(project: Project, line: WaitingLine) -> Path:
-    """The file as the labeler sent it, else the copy that was kept."""
-    for path in (Path(line.source), project.file_of(line.file) if line.file else None):
-        if path is not None and path.is_file():
-            return path
-    raise ColdalError(
-        "neither the mask nor the copy in quarantine can be found",
-        where=line.source,
-        remedy="import the mask again",
-        code="missing",
-    )
+    changed = bool(line.sha256) and sha256_file(path) != line.sha256
+    return MaskPicture(header, pixels, changed=changed)
 
 
 def _read(path: Path, cache: ViewCache) -> tuple[ScanHeader, Pixels]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError, ImageError
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.intensity_choice import IntensityChoice
@@ -72,7 +73,8 @@ def read_scan_view(
     mask = prediction = entropy = None
     if facts.label is not None:
         name = f"v{facts.label.version}"
-        mask = _layer(name, facts.label.file, "label", read_label, header, pixels, cache)
+        whole = facts.label.sha256
+        mask = _layer(name, facts.label.file, "label", read_label, header, pixels, cache, whole)
     found = facts.prediction
     if found is not None:
         prediction = _layer(
@@ -123,12 +125,21 @@ def _layer(
     header: ScanHeader,
     pixels: Pixels | None,
     cache: ViewCache,
+    sha256: str = "",
 ) -> Layer:
+    """``sha256``: the hash that the file must have, if known."""
     if file is None:
         return Layer(name, None, Trouble(f"the {kind}'s file is gone", "import the mask again"))
     strides = pixels.strides if pixels else (1,) * len(header.shape)
 
     def decoded() -> Boxed:
+        if sha256 and sha256_file(file) != sha256:
+            raise ColdalError(
+                f"the {kind}'s file was changed on disk: it is not the one that was accepted",
+                where=file.name,
+                remedy="coldal-tui doctor --repair puts it back, or takes it in as a new version",
+                code="label-changed",
+            )
         values = read(file)
         if values.shape != header.shape:
             raise ImageError(
@@ -139,7 +150,7 @@ def _layer(
         return boxed(values[tuple(slice(None, None, step) for step in strides)])
 
     try:
-        return Layer(name, cache.read(f"{kind} {strides}", [file], decoded))
+        return Layer(name, cache.read(f"{kind} {strides} {sha256}", [file], decoded))
     except Exception as error:  # a damaged overlay must not hide the picture
         return Layer(name, None, told(error, ""))
 

@@ -56,6 +56,8 @@ def _mask_side(picture: MaskPicture, view: ScanView | None) -> Side:
     shape = picture.header.shape
     # An image's size is shown as in messages: width by height.
     size = " by ".join(map(str, shape if len(shape) == 3 else shape[::-1]))
+    if picture.changed:
+        size += ", changed on disk"
     scan = view.pixels if view is not None and view.header.shape == shape else None
     if view is None or scan is None or scan.strides != picture.pixels.strides:
         return Side(f"the mask's file, {size}", Slices(picture, picture.pixels), _MASK)

@@ -10,6 +10,7 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.views.label_view import WaitingLine, read_label_view, read_mask_picture
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.project.views.scan_view import read_scan_view
@@ -23,7 +24,10 @@ def eights(lab) -> Project:
     """Scans ``a`` and ``b`` of 8 × 8 pixels."""
     for name in ("a", "b"):
         lab.picture(f"{name}.png", (8, 8))
-    return lab.start('[classes]\nnames = ["lung"]\n')
+    project = lab.start()
+    edit_config(project.layout.config, {("classes", "names"): ("lung",)})
+    project.reload_config()
+    return project
 
 
 def waiting(file: Path, **values: object) -> WaitingLine:

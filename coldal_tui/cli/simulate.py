@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from coldal_tui.project.labels.hidden_masks import HiddenMasks
     from coldal_tui.project.project import Project
     from coldal_tui.scheduler.plan_simulate import Wish
+    from coldal_tui.simulation.cells import Cell
+    from coldal_tui.simulation.design import CellId
 
-_ASKED = ("cases", "design", "rule", "steps", "image_size")
+_ASKED = ("cases", "design", "rule", "steps", "image_size", "upto")
+PILOT, LOOK_EVERY = 2, 5
 _BESIDE_RESUME = {"targets", "resume", "out", "by", "device", "shards", "as_json", "detach"}
 
 
@@ -77,6 +80,7 @@ _WEIGHTS = _Listed("X,Y", click.FloatRange(0, 1))
     help="Random draws of each split.",
 )
 @click.option("--random-budgets", type=_COUNTS, help="More label counts of random: 8,17,34")
+@click.option("--stop-early", is_flag=True, help="Stop when an answer is clear; needs 10 seeds.")
 @click.option("--full/--no-full", default=True, help="Also train on all labels, once a seed.")
 @click.option("--by", help="Metadata column: Dice of each kind of scan too.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.")
@@ -105,15 +109,47 @@ def simulate_command(ctx: click.Context, /, targets: tuple[str, ...], **asked: A
             request["out"] = str(asked["out"].absolute())
         elif asked["resume"]:
             _check_out(project, Path(request["out"]))
-        numbers, kinds = _submit(project, request)
         if asked["detach"]:
+            numbers, kinds = _submit(project, request)
             say_submitted(project, numbers, kinds, as_json=asked["as_json"])
             again = common.paste("coldal-tui simulate --resume", project.root)
             common.say(f"when they are done: {again}")
             return
+        _run(project, request, asked["as_json"])
+
+
+def _run(project: Project, request: dict[str, Any], as_json: bool) -> None:
+    """Run the seeds in steps: after each it says what can be seen, and may stop with an answer."""
+    from coldal_tui.simulation.words import headlines, is_clear, visible_words
+
+    seeds = request["design"]["seeds"]
+    looks = int(request["design"].get("looks", 1))
+    steps = _steps(len(seeds), looks)
+    for upto in steps:
+        numbers, _ = _submit(project, request | {"upto": upto}, embed=upto == steps[0])
         jobs = [job for job in follow(project, numbers) if job.kind == "simulate"]
         _say_failed(jobs)
-        _report(project, request, jobs, asked["as_json"])
+        if upto == len(seeds):
+            break
+        results, _ = _results(project, request, jobs)
+        if upto == PILOT:
+            for found in results["groups"].values():
+                common.say(visible_words(found))
+        elif is_clear(results):
+            common.say(f"stopped after {upto} of {len(seeds)} seeds: the answer is clear")
+            done = request["design"] | {"seeds": seeds[:upto]}
+            request = request | {"design": done, "most_seeds": len(seeds)}
+            break
+        else:
+            for line in headlines(results):
+                common.say(f"after {upto} of {len(seeds)} seeds: {line}")
+    _report(project, request, jobs, as_json)
+
+
+def _steps(seeds: int, looks: int) -> list[int]:
+    """After how many seeds something is said: a pilot, then at each look, then at the end."""
+    pilot = [PILOT] if seeds >= 2 * PILOT else []
+    return [*pilot, *(LOOK_EVERY * n for n in range(1, looks)), seeds]
 
 
 def _check_out(project: Project, out: Path) -> None:
@@ -145,7 +181,7 @@ def _newest(ctx: click.Context, project: Project) -> dict[str, Any]:
             where=project.name,
             remedy="coldal-tui simulate starts one",
         )
-    return {key: value for key, value in request.items() if key != "part"}
+    return {key: value for key, value in request.items() if key not in ("part", "upto")}
 
 
 def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +204,8 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
         from coldal_tui.project.views.simulation_view import kinds_of
 
         kinds_of(project, asked["by"], hidden.patients)
+    if asked["stop_early"]:
+        design = msgspec.structs.replace(design, looks=_looks(len(design.seeds)))
     cells = len(design.all_cells())
     patients = counted(len(set(hidden.patients.values())), "patient")
     scans = counted(len(hidden.scans), "scan")
@@ -184,6 +222,16 @@ def _new(project: Project, asked: dict[str, Any]) -> dict[str, Any]:
         "test": None if asked["test"] is None else str(asked["test"].absolute()),
         "out": str(project.root / "simulations" / name),
     }
+
+
+def _looks(seeds: int) -> int:
+    """How often an answer is looked for: after every five seeds, the last time at the end."""
+    if seeds < 2 * LOOK_EVERY:
+        raise UsageError(
+            f"--stop-early looks every {LOOK_EVERY} seeds, and {seeds} are to run",
+            remedy=f"add --seeds {4 * LOOK_EVERY}, say: it ends before if the answer is clear",
+        )
+    return -(-seeds // LOOK_EVERY)
 
 
 def _wish(asked: dict[str, Any], test_patients: tuple[str, ...] = ()) -> Wish:
@@ -227,7 +275,9 @@ def _hide(project: Project, asked: dict[str, Any]) -> HiddenMasks:
     return hidden
 
 
-def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[str]]:
+def _submit(
+    project: Project, request: dict[str, Any], *, embed: bool = True
+) -> tuple[list[int], list[str]]:
     """Submit the simulation's jobs, or join those that already do it."""
     from coldal_tui.project.job_rows import OPEN, list_jobs
     from coldal_tui.scheduler import queue
@@ -243,13 +293,13 @@ def _submit(project: Project, request: dict[str, Any]) -> tuple[list[int], list[
     if running:
         ensure_supervisor(project.layout)
         return running, ["simulate"] * len(running)
-    first = queue.submit(project, "embed", {"device": request["device"]})
+    first = [queue.submit(project, "embed", {"device": request["device"]})] if embed else []
     parts = [
-        queue.submit(project, "simulate", request | {"part": part}, [first])
+        queue.submit(project, "simulate", request | {"part": part}, first)
         for part in range(request["parts"])
     ]
     ensure_supervisor(project.layout)
-    return [first, *parts], ["embed", *["simulate"] * len(parts)]
+    return [*first, *parts], [*["embed"] * len(first), *["simulate"] * len(parts)]
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -265,10 +315,10 @@ def _say_failed(jobs: list[Job]) -> None:
         common.say(f"… and {len(failed) - 10} more")
 
 
-def _report(project: Project, request: dict[str, Any], jobs: list[Job], as_json: bool) -> None:
-    from coldal_tui.cli.simulation_view import show
+def _results(
+    project: Project, request: dict[str, Any], jobs: list[Job]
+) -> tuple[dict[str, Any], dict[CellId, Cell]]:
     from coldal_tui.project.views.simulation_view import read_results, store_of
-    from coldal_tui.simulation.report import write_report
 
     setups = {job.result["setup"] for job in jobs}
     if len(setups) != 1:
@@ -278,7 +328,14 @@ def _report(project: Project, request: dict[str, Any], jobs: list[Job], as_json:
             remedy="coldal-tui simulate --resume",
             code="setup-changed",
         )
-    results, cells = read_results(project, store_of(project, setups.pop()), request)
+    return read_results(project, store_of(project, setups.pop()), request)
+
+
+def _report(project: Project, request: dict[str, Any], jobs: list[Job], as_json: bool) -> None:
+    from coldal_tui.cli.simulation_view import show
+    from coldal_tui.simulation.report import write_report
+
+    results, cells = _results(project, request, jobs)
     files = write_report(Path(request["out"]), results, cells)
     if as_json:
         common.print_json(results | {"files": [str(path) for path in files]})

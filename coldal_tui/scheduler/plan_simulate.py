@@ -170,6 +170,7 @@ def plan_simulate(project: Project, request: Request) -> SimulateSpec:
     """One part of a simulation; its folder is found by the hash of what all cells share."""
     scans = read_cases(project, request["cases"])
     design = msgspec.convert(request["design"], Design)
+    design = design.first(int(request.get("upto") or len(design.seeds)))
     rule = msgspec.convert(request["rule"], SplitRule)
     encoder_hash, vectors = usable_vectors(project)
     here = {one.scan.scan_id for one in scans}

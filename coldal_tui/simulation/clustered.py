@@ -28,7 +28,8 @@ class Estimate:
 
     ``seed_variance`` and ``patient_variance`` add up to the variance of ``mean``: the parts due to
     the choice of seeds and to the choice of patients. The first shrinks with more seeds, the second
-    does not.
+    does not. ``looks`` is how often the answer may be looked at while seeds come in: p and
+    interval count for all of these times together (Bonferroni).
     """
 
     mean: float
@@ -36,6 +37,7 @@ class Estimate:
     patient_variance: float
     seeds: int
     patients: int
+    looks: int = 1
 
     @property
     def error(self) -> float:
@@ -51,8 +53,13 @@ class Estimate:
         """The 95 % interval; for a single seed, over its test patients only."""
         if self.freedom < 1:
             return math.nan, math.nan
-        reach = _quantile((1 + CONFIDENCE) / 2, self.freedom) * self.error
+        reach = _quantile(self._share, self.freedom) * self.error
         return self.mean - reach, self.mean + reach
+
+    @property
+    def _share(self) -> float:
+        """The share of t below the upper end of the interval."""
+        return 1 - (1 - CONFIDENCE) / 2 / self.looks
 
     def p(self) -> float:
         """Two-sided p for a true mean of 0; 1 for a single seed, which can't be tested."""
@@ -62,7 +69,8 @@ class Estimate:
             return 1.0
         if self.error < _ROUNDING:
             return 0.0
-        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
+        once = float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
+        return min(1.0, once * self.looks)
 
     def visible(self, seeds: int | None = None) -> float | None:
         """The smallest true difference detected with 80 % power by ``seeds`` seeds.
@@ -75,7 +83,7 @@ class Estimate:
         from scipy.special import nctdtrinc
 
         variance = self.seed_variance * self.seeds / wanted + self.patient_variance
-        bar = _quantile((1 + CONFIDENCE) / 2, wanted - 1)
+        bar = _quantile(self._share, wanted - 1)
         return float(nctdtrinc(wanted - 1, 1 - POWER, bar)) * math.sqrt(variance)
 
 

@@ -81,7 +81,8 @@ class Design(msgspec.Struct, frozen=True):
 
     ``cold`` are strategies of the first round, each at every label count of ``budgets``;
     ``active`` are arms of the ``rounds`` after it, which add ``batch`` scans each. ``full``: one
-    training on the whole pool for each seed.
+    training on the whole pool for each seed. ``looks``: how often the answer is looked at, to stop
+    before the last seed; intervals and p count for all of these times.
     """
 
     seeds: tuple[int, ...]
@@ -95,6 +96,11 @@ class Design(msgspec.Struct, frozen=True):
     full: bool = True
     draws: int = 1
     further: tuple[int, ...] = ()
+    looks: int = 1
+
+    def first(self, seeds: int) -> Design:
+        """The same with the first seeds only."""
+        return msgspec.structs.replace(self, seeds=self.seeds[:seeds])
 
     def cells(self, seed: int) -> list[CellId]:
         """The cells of one seed, each after the one that it continues."""

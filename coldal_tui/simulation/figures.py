@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,12 @@ class Outcomes:
 
     ``sums`` is (A, B, S, P): the measure summed over a patient's scans, for each seed. ``counts``
     is (S, P): how many scans of a patient a seed tests on (or their summed weight); 0 when none.
+    ``looks``: see ``Estimate``.
     """
 
     sums: Floats
     counts: Floats
+    looks: int = 1
 
     @property
     def seed_means(self) -> Floats:
@@ -43,7 +45,7 @@ class Outcomes:
 
     def of(self, sums: Floats) -> Estimate:
         """The estimate for (S, P) ``sums`` of one cell, or any linear combination of cells."""
-        return estimate(sums, self.counts)
+        return replace(estimate(sums, self.counts), looks=self.looks)
 
 
 def aubc(values: Floats, labels: Sequence[int]) -> Floats:

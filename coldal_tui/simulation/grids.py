@@ -32,6 +32,7 @@ class Grid:
     cells: list[list[list[tuple[Cell, ...]]]]
     tested: list[dict[str, str]]
     """Of each seed: test scan → patient, of those that every cell of the seed has measured."""
+    looks: int = 1
 
     def outcomes(self, value: Value, weight: Weight | None = None) -> Outcomes:
         """A measure of every arm, label count, seed and patient; ``weight`` per scan (or 1)."""
@@ -47,7 +48,7 @@ class Grid:
                         found = self.cells[a][b][s]
                         mean = math.fsum(value(cell.scans[scan_id]) for cell in found) / len(found)
                         sums[a, b, s, place[patient]] += share * mean
-        return Outcomes(sums, counts)
+        return Outcomes(sums, counts, self.looks)
 
     def each(self, value: Callable[[Cell], float]) -> Floats:
         """(A, B, S) values of a quantity that each cell has once."""
@@ -120,6 +121,7 @@ def lay_out(
             for arm in arms
         ],
         tested=list(tested.values()),
+        looks=design.looks,
     )
 
 

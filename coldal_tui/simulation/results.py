@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,7 @@ def _group(
         "test_patients": len(grid.patients),
         "test_scans": [len(tested) for tested in grid.tested],
         "draws": design.draws,
+        "looks": design.looks,
         "unit": grid.unit,
         "arms": made.arms(),
         "random": _curve(made),
@@ -234,7 +235,7 @@ def _comparison(
         curve, labels = alone.outcomes(mean_of("dice")), alone.labels
     else:
         dice = overall["dice"]
-        curve, labels = Outcomes(dice.sums[[baseline]], dice.counts), grid.labels
+        curve, labels = replace(dice, sums=dice.sums[[baseline]]), grid.labels
     # All arms of the rounds share the first queue: there is nothing to compare.
     first = 0 if group == "cold" else 1
     return _Comparison(

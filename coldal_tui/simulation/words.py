@@ -66,18 +66,12 @@ def _headline(group: str, compared: Document) -> str:
             f"({ends_of(gap)}; {seeds})."
         )
         return " ".join([first, *_best_saving(best)])
-    ends = [
-        abs(end)
-        for arm in arms
-        for end in (arm["aubc"]["minus_random"]["low"], arm["aubc"]["minus_random"]["high"])
-        if end is not None
-    ]
-    if len(compared["seeds"]) < 2 or not ends:
+    bound = _largest_change(arms)
+    if len(compared["seeds"]) < 2 or bound is None:
         return (
             f"One seed ({where}) can't tell choosing from the chance of one split and one "
             "training; its differences stand below. Two seeds or more can."
         )
-    bound = max(ends)
     if bound < _SMALL:
         return (
             f"These scans look alike ({where}): choosing changes Dice by less than {bound:.3f} "
@@ -90,6 +84,25 @@ def _headline(group: str, compared: Document) -> str:
         f"by {signed(gap['mean'])} Dice ({ends_of(gap)}; {seeds})."
     )
     return f"{first} {visible_words(compared)}".strip()
+
+
+def _largest_change(arms: list[Document]) -> float | None:
+    """The largest change of Dice that the intervals of these arms leave possible."""
+    gaps = [arm["aubc"]["minus_random"] for arm in arms]
+    ends = [abs(gap[end]) for gap in gaps for end in ("low", "high") if gap[end] is not None]
+    return max(ends, default=None)
+
+
+def is_clear(results: Document) -> bool:
+    """Whether more seeds would not change the answer: in each group an arm is better than random,
+    or no arm changes Dice by as much as 0.010."""
+    found = []
+    for compared in results["groups"].values():
+        arms = [arm for arm in compared["arms"] if "minus_random" in arm["aubc"]]
+        better = any(arm["aubc"]["minus_random"]["verdict"] == "better" for arm in arms)
+        bound = _largest_change(arms)
+        found.append(better or (bound is not None and bound < _SMALL))
+    return bool(found) and all(found)
 
 
 def _best_saving(arm: Document) -> list[str]:
@@ -226,6 +239,12 @@ def caveats(results: Document) -> list[str]:
         found.append(
             f"{counted(len(results['failed_scans']), 'scan')} could not be read, the first: "
             f"{results['failed_scans'][0]}"
+        )
+    looks = max((group["looks"] for group in results["groups"].values()), default=1)
+    if looks > 1:
+        found.append(
+            f"The answer was looked at while seeds came in, at most {looks} times, to stop early: "
+            "p and intervals count for all of these times."
         )
     mixed = [key for key, values in results["made"].items() if len(values) > 1]
     if mixed:

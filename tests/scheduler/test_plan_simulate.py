@@ -135,6 +135,14 @@ def test_a_part_has_its_cells_and_the_whole_design(planned, project) -> None:
     assert parts[0].classes == project.config.classes.names
 
 
+def test_the_first_seeds_of_a_simulation_have_its_cells(planned) -> None:
+    """A pilot: the same set-up, so that the rest goes on from it."""
+    pilot, whole = planned(upto=1), planned()
+    assert pilot.design.seeds == (0,)
+    assert [cell for cell in whole.cells if cell.seed == 0] == list(pilot.cells)
+    assert (pilot.setup, pilot.store) == (whole.setup, whole.store)
+
+
 def test_what_cells_share_is_written_beside_them(planned) -> None:
     spec = planned()
     setup = read_setup(Path(spec.store))

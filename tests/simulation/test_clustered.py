@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_visible_is_what_four_studies_in_five_show() -> None:
     assert stats.nct.sf(bar, 9, gap / found.error) == pytest.approx(0.8, abs=1e-6)
     # Four times the seeds: half the error, and more degrees of freedom.
     assert found.visible(40) < gap / 2
+
+
+def test_several_looks_share_the_five_in_a_hundred() -> None:
+    means = np.array([0.01, 0.03, -0.005, 0.02, 0.015])
+    once = estimate(np.diag(means), np.eye(5))
+    thrice = replace(once, looks=3)
+    assert thrice.p() == pytest.approx(3 * stats.ttest_1samp(means, 0.0).pvalue)
+    wanted = stats.ttest_1samp(means, 0.0).confidence_interval(1 - 0.05 / 3)
+    assert thrice.interval() == pytest.approx((wanted.low, wanted.high))
+    assert replace(once, looks=100).p() == 1.0
+    assert (thrice.visible() or 0) > (once.visible() or 0) > 0
 
 
 def test_patients_do_not_get_more_with_more_seeds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from coldal_tui.simulation.design import CellId
@@ -13,6 +14,7 @@ from coldal_tui.simulation.words import (
     caveats,
     difference_words,
     headlines,
+    is_clear,
     needed_words,
     signed,
     with_interval,
@@ -39,6 +41,33 @@ def group_of(low: float, high: float, verdict: str, seeds: int = 5, **point: Any
             }
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("group", "clear"),
+    [
+        (group_of(0.01, 0.03, "better"), True),
+        (group_of(-0.03, -0.01, "worse"), False),
+        (group_of(-0.002, 0.030, "undecided"), False),
+        (group_of(-0.008, 0.009, "undecided"), True),
+        (group_of(-0.008, 0.010, "undecided"), False),
+    ],
+)
+def test_an_answer_is_clear_with_a_lead_or_a_small_bound(
+    group: dict[str, Any], clear: bool
+) -> None:
+    assert is_clear(group) is clear
+
+
+def test_both_comparisons_must_be_clear() -> None:
+    both = {
+        "groups": {
+            n: group_of(*ends)["groups"]["cold"]
+            for n, ends in enumerate([(0.01, 0.03, "better"), (-0.02, 0.03, "undecided")])
+        }
+    }
+    assert not is_clear(both)
+    assert not is_clear({"groups": {}})
 
 
 def test_a_lead_is_told_with_its_interval_and_what_it_rests_on() -> None:
@@ -125,6 +154,9 @@ def test_caveats_say_what_applies(setup, cold_cells, new_cell) -> None:
     cold_cells[id] = new_cell(id, 0.75, made={"torch": "2.14"}, failed=("x1: torn",))
     told = "\n".join(caveats(summarise(setup, COLD, cold_cells)))
     assert "Few seeds (1)" in told
+    assert "looked at" not in told
+    thrice = msgspec.structs.replace(COLD, looks=3)
+    assert "at most 3 times" in "\n".join(caveats(summarise(setup, thrice, cold_cells)))
     assert "1 of 10 cells are missing" in told
     assert "x1: torn" in told
     assert "differ in: torch" in told

@@ -139,7 +139,9 @@ def command_words(request: Mapping[str, Any]) -> str:
         words += ["--rounds", str(design.rounds), "--batch", str(design.batch)]
         words += ["--round0", str(design.round0), "--start", design.start]
         words += ["--alpha", ",".join(dict.fromkeys(alphas))] if alphas else []
-    words += ["--seeds", str(len(design.seeds)), "--seed", str(design.seeds[0])]
+    seeds = int(request.get("most_seeds") or len(design.seeds))
+    words += ["--seeds", str(seeds), "--seed", str(design.seeds[0])]
+    words += ["--stop-early"] if design.looks > 1 else []
     words += ["--draws", str(design.draws), "--validation", str(rule.validation)]
     if request.get("test"):
         words += ["--test", str(request["test"])]

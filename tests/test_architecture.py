@@ -135,6 +135,7 @@ BETWEEN = {
     ("project", "models", "labels"): "masks of models are matched and placed as labels are",
     ("project", "models", "queue"): "which scans are labelled is read where budgets are",
     ("project", "models", "scans"): "names of folders are made as those of scans",
+    ("project", "export", "labels"): "a dispute goes to a third person with both drawings",
     ("project", "export", "queue"): "an export hands out what is queued, shared among people",
     ("project", "export", "scans"): "names of files are made as those of scans",
     ("project", "export", "views"): "an export's rows are those that the queue shows",

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "Bring drawings back from a labeler's server."),
     "sync": ("pull", "Push, then pull."),
     "labels": ("labels", "Labels and quarantine: list, check, accept, reject, retry."),
+    "raters": ("raters", "The people who drew: scans, minutes, agreement, habits."),
     "train": ("steps", "Train the segmentation model on the labels."),
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),

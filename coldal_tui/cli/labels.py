@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
     from coldal_tui.project.project import Project
 
-ACTIONS = ("list", "inbox", "check", "accept", "reject", "confirm-empty", "retry")
+ACTIONS = ("list", "inbox", "check", "adjudicate", "accept", "reject", "confirm-empty", "retry")
 
 
 @click.command("labels")
 @common.project_argument(
-    "[PROJECT] [list|inbox|check|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]"
+    "[PROJECT] [list|inbox|check|adjudicate|accept|reject|confirm-empty|retry] [NUMBER|SCAN...]"
 )
 @click.option(
     "--scan",
@@ -41,6 +42,22 @@ ACTIONS = ("list", "inbox", "check", "accept", "reject", "confirm-empty", "retry
     help="accept: which counts, where frames of a DICOM-SEG name other slices than they lie on.",
 )
 @click.option("--reason", help="reject: why.")
+@click.option(
+    "--pick", help="adjudicate: whose drawing counts: a person, A or B, or consensus of all."
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["majority", "staple", "ignore"]),
+    help="adjudicate --pick consensus: default is the project's, else majority (ties ignored).",
+)
+@click.option("--all", "every", is_flag=True, help="adjudicate: all scans in dispute.")
+@click.option("--send", help="adjudicate: a third person, who gets an export of these scans.")
+@click.option("--to", "format_", default="folder", help="adjudicate --send: the export's format.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="adjudicate --send: where to. Default: exports/ in the project.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def labels_command(
     targets: tuple[str, ...],
@@ -49,6 +66,12 @@ def labels_command(
     resample: bool,
     frames_by: FramesBy | None,
     reason: str | None,
+    pick: str | None,
+    rule: str | None,
+    every: bool,
+    send: str | None,
+    format_: str,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Labels and quarantine. Masks in quarantine go by their number or their scan.
@@ -57,6 +80,9 @@ def labels_command(
     coldal-tui labels                        what is here, and what waits in quarantine
     coldal-tui labels inbox                  every file that came back, by person
     coldal-tui labels check                  which labels to look at again, the worst first
+    coldal-tui labels adjudicate             scans that people drew differently, the worst first
+    coldal-tui labels adjudicate SCAN --pick ana    whose drawing counts: a name, A, B, consensus
+    coldal-tui labels adjudicate --all --send carla    let a third person draw them
     coldal-tui labels confirm-empty 3        the empty mask is a negative case
     coldal-tui labels accept 4 --same-grid   in spite of its header
     coldal-tui labels retry                  after the files or coldal.toml were mended
@@ -68,6 +94,16 @@ def labels_command(
     action, words = common.split_action(rest, ACTIONS, "list")
     readers = {"list": _list, "inbox": _inbox, "check": _check}
     reads = action in readers
+    if action == "adjudicate":
+        from coldal_tui.cli.adjudicate import Decision, adjudicate_command
+
+        if pick is not None and send is not None:
+            raise click.UsageError("--pick and --send exclude each other")
+        decision = Decision(pick, rule, every, send, format_, out)
+        adjudicate_command(root, list(dict.fromkeys(words)), decision, as_json)
+        return
+    if pick or rule or every or send or out:
+        raise click.UsageError("--pick, --rule, --all, --send and --out are of labels adjudicate")
     with common.reading(root) if reads else common.writing(root) as project:
         words = list(dict.fromkeys(words))
         if reads:

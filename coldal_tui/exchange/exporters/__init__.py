@@ -54,7 +54,9 @@ class ExportItem:
     """One scan to export: its files, why it was selected, and its pre-label if any.
 
     ``scan_id`` is its id in the export: a pseudonym when de-identified. ``prelabel``
-    is a label file on the scan's own grid (``imaging.labelfile``).
+    is a label file on the scan's own grid (``imaging.labelfile``). ``layers`` are further such
+    files with short names, such as two people's drawings; they go along in ``drawings/`` in any
+    format.
     """
 
     scan_id: str
@@ -69,6 +71,7 @@ class ExportItem:
     run: str | None = None
     prelabel: Path | None = None
     assignee: str | None = None
+    layers: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -118,13 +118,15 @@ def pack(
     layout.check(ordered, meta)
     with staged(out, bytes_of(ordered) + _MARGIN_BYTES) as stage:
         placed = []
+        drawings: dict[str, str] = {}
         for done, item in enumerate(ordered, start=1):
             placed.append(layout.place(stage, item, meta))
+            drawings |= _copy_layers(stage, item)
             if progress is not None:
                 progress(done, len(ordered), item.scan_id)
         for folder in layout.empty:
             stage.make_folder(folder)
-        annotations = layout.finish(stage, placed, meta)
+        annotations = {**layout.finish(stage, placed, meta), **drawings}
         write_about(stage, placed, meta, layout.page(placed, meta), annotations)
     return ExportResult(
         out,
@@ -132,6 +134,16 @@ def pack(
         {one.item.scan_id: one.sha256 for one in placed},
         frozenset(one.item.scan_id for one in placed if one.prelabel),
     )
+
+
+def _copy_layers(stage: Stage, item: ExportItem) -> dict[str, str]:
+    """Copy a scan's further label files; like pre-labels they are no masks when they come back."""
+    found = {}
+    for name, path in item.layers:
+        ending = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
+        relative = f"drawings/{item.scan_id}.{name}{ending}"
+        found[relative] = stage.write_bytes(relative, path.read_bytes())
+    return found
 
 
 def in_rank_order(items: Sequence[ExportItem]) -> list[ExportItem]:

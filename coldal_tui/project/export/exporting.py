@@ -121,7 +121,7 @@ def export_queue(
     if wanted.deidentify is not None:
         plan = hidden(project, [one.scan for one in chosen], shares, items, wanted.deidentify)
     else:
-        plan = Plan(_default_folder(project), shares, items)
+        plan = Plan(default_folder(project), shares, items)
     folder = project.output_place(out.absolute()) if out is not None else plan.folder
     try:
         folders = _folders(plan.shares, plan.items)
@@ -237,7 +237,8 @@ def _nothing(project: Project, wanted: Wanted) -> UsageError:
     )
 
 
-def _default_folder(project: Project) -> Path:
+def default_folder(project: Project) -> Path:
+    """A new empty folder below ``exports/``, named after the time and the project."""
     stamp = project.store.now()[:19].replace(":", "").replace("-", "")
     base = f"{stamp}-{safe_name(project.name)}"
     folder, number = project.layout.exports / base, 2

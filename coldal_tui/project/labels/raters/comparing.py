@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.incoming.rater_agreement import Agreement, compare_labels
@@ -27,12 +28,16 @@ class Comparison:
     """Two drawings of a scan.
 
     ``classes`` has Dice and HD95 (in ``unit``) by class name; ``differing`` is the number of pixels
-    or voxels with different values.
+    or voxels with different values. ``gaps`` counts, by class, the slices of a volume that only the
+    second person drew, and those that only the first did. ``swaps`` are pairs of classes: where
+    the first person drew the one, the second drew mostly the other.
     """
 
     classes: dict[str, tuple[float, float]]
     unit: str
     differing: int
+    gaps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    swaps: tuple[tuple[str, str], ...] = ()
 
     @property
     def dice(self) -> float:
@@ -54,9 +59,8 @@ class Comparer:
     def compare(self, first: Row, second: Row) -> Comparison | None:
         """Compare two rows of ``labels`` of one scan; None when a file can't be used."""
         names = self.project.config.classes.names
-        one, two = sorted((str(first["sha256"]), str(second["sha256"])))
         scan = self.project.scan(first["scan_id"])
-        key = f"{one} {two} {json.dumps([*names, scan.spacing])}"
+        key = f"{first['sha256']} {second['sha256']} {json.dumps([*names, scan.spacing])}"
         found = _stored(self._known.get(key), names)
         if found is not None:
             return found
@@ -71,8 +75,10 @@ class Comparer:
             {one.name: (one.dice, one.hd95) for one in agreements},
             agreements[0].unit,
             int(np.count_nonzero(a != b)),
+            _gaps(a, b, names, scan.spacing),
+            _swaps(a, b, names),
         )
-        self._known[key] = [made.classes, made.unit, made.differing]
+        self._known[key] = [made.classes, made.unit, made.differing, made.gaps, made.swaps]
         self._new = True
         return made
 
@@ -83,6 +89,43 @@ class Comparer:
             with contextlib.suppress(ColdalError):
                 file = self.project.layout.cache / CACHE_FILE
                 atomic_write(file, lambda stream: stream.write(data))
+
+
+def _gaps(
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    names: tuple[str, ...],
+    spacing: Sequence[float] | None,
+) -> dict[str, tuple[int, int]]:
+    """Slices of a volume that one person alone drew, across the axis of the widest spacing."""
+    if a.ndim != 3:
+        return {}
+    # Of equal spacings the last axis counts: most volumes are drawn across it.
+    axis = 2 if spacing is None else 2 - int(np.argmax(np.asarray(spacing)[::-1]))
+    rest = tuple(other for other in range(3) if other != axis)
+    found = {}
+    for value, name in enumerate(names, start=1):
+        first, second = (a == value).any(axis=rest), (b == value).any(axis=rest)
+        found[name] = int((second & ~first).sum()), int((first & ~second).sum())
+    return found
+
+
+def _swaps(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], names: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of classes: where the first person drew the one, the second drew mostly the other.
+
+    On more than a quarter of those pixels: the second may have drawn less, but not by chance.
+    """
+    drawn = (a > 0) & (a <= len(names))
+    mine, theirs = a[drawn], b[drawn]
+    found = []
+    for value, name in enumerate(names, start=1):
+        counts = np.bincount(theirs[mine == value], minlength=len(names) + 1)
+        other = int(counts[1 : len(names) + 1].argmax()) + 1
+        if other != value and 4 * counts[other] > counts.sum():
+            found.append((name, names[other - 1]))
+    return tuple(found)
 
 
 def compare_people(project: Project, scans: Iterable[str | None]) -> tuple[Agreement, ...]:
@@ -119,10 +162,16 @@ def pairs_of(rows: list[Row]) -> Iterator[tuple[Row, Row]]:
 def _stored(entry: Any, names: tuple[str, ...]) -> Comparison | None:
     """A comparison from the cache; None when the entry is not usable."""
     try:
-        classes, unit, differing = entry
+        classes, unit, differing, gaps, swaps = entry
         values = {str(name): (float(pair[0]), float(pair[1])) for name, pair in classes.items()}
         if tuple(values) != names:
             return None
-        return Comparison(values, str(unit), int(differing))
+        return Comparison(
+            values,
+            str(unit),
+            int(differing),
+            {str(name): (int(pair[0]), int(pair[1])) for name, pair in gaps.items()},
+            tuple((str(pair[0]), str(pair[1])) for pair in swaps),
+        )
     except (TypeError, ValueError, AttributeError, IndexError):
         return None

@@ -54,8 +54,7 @@ def joint_verdict(
         raise ColdalError(
             f"the {rule} of {people} shows no class",
             where=scan_id,
-            remedy="pick one person's drawing: coldal-tui labels adjudicate; if the scan truly "
-            "shows none of the classes, --confirm-empty",
+            remedy="pick one person's drawing: coldal-tui labels adjudicate SCAN --pick NAME",
             code="empty",
         )
     made = hashlib.sha256(rule.encode())

@@ -1,11 +1,12 @@
-"""Importing masks against merely decoding them: pictures of 512 × 512 pixels, in turn.
+"""Importing masks against merely decoding them, in turn: pictures, or NIfTI volumes.
 
-    python benchmarks/importing.py [--masks 2000] [--pairs 3] [--min-ratio 0.7]
+    python benchmarks/importing.py [--kind png|nifti] [--masks 2000] [--pairs 3] [--min-ratio 0.7]
 
 An import decodes every mask, and besides hashes it, finds its scan, checks and maps its values,
 writes the label to the disk (fsync), and commits it. Pairs are timed in turn; the ratio of each
-pair counts, not the seconds: 1 would be as fast as decoding alone, by one thread with Pillow in a
-process of its own (an import tunes how its process frees memory, which speeds up Pillow, too).
+pair counts, not the seconds: 1 would be as fast as reading alone, by Pillow (decoding alone), or by
+nibabel and hashing the file. Both run in processes of their own (an import tunes how its process
+frees memory, which speeds up Pillow, too); --one-core keeps both on one processor.
 Leave some minutes between two runs on ext4: it goes round the inodes of files deleted just now,
 and a run deletes what it wrote.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -29,27 +31,45 @@ from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.project import Project
 
 SIZE = 512
+VOLUME = (96, 96, 48)
+AFFINE = ((-0.8, 0.0, 0.0, 40.0), (0.0, -0.8, 0.0, 30.0), (0.0, 0.0, 2.5, -60.0), (0, 0, 0, 1))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=("png", "nifti"), default="png")
     parser.add_argument("--masks", type=int, default=2000)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--one-core", action="store_true", help="both on one processor")
     parser.add_argument("--min-ratio", type=float, help="exit 1 below this median of the ratios")
     options = parser.parse_args()
-    alone = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-    with tempfile.TemporaryDirectory() as name, alone:
+    if options.one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    spawn = multiprocessing.get_context("spawn")
+    alone, ours = (ProcessPoolExecutor(1, mp_context=spawn) for _ in range(2))
+    with tempfile.TemporaryDirectory() as name, alone, ours:
         folder = Path(name)
-        draw_masks(folder / "masks", options.masks)
-        alone.submit(decode, folder / "masks").result()
+        (draw_masks if options.kind == "png" else draw_volumes)(folder / "masks", options.masks)
+        read = decode if options.kind == "png" else read_volumes
+        alone.submit(read, folder / "masks").result()
+        ours.submit(warm_up).result()
         pairs = [
-            (alone.submit(decode, folder / "masks").result(), take_in(folder, number))
+            (
+                alone.submit(read, folder / "masks").result(),
+                ours.submit(take_in, folder, number).result(),
+            )
             for number in range(options.pairs)
         ]
     ratios = [plain / ours for plain, ours in pairs]
     each = statistics.median(ours for _, ours in pairs) / options.masks * 1000
-    print(f"{options.masks} masks of {SIZE} × {SIZE}, {os.cpu_count()} cores, {len(pairs)} pairs")
-    print(f"an import goes at {statistics.median(ratios):.2f} of the speed of decoding")
+    size, reading = (
+        (f"{SIZE} × {SIZE}", "decoding")
+        if options.kind == "png"
+        else (" × ".join(map(str, VOLUME)), "reading with nibabel and hashing")
+    )
+    cores = len(os.sched_getaffinity(0))
+    print(f"{options.masks} masks of {size}, {cores} cores, {len(pairs)} pairs")
+    print(f"an import goes at {statistics.median(ratios):.2f} of the speed of {reading}")
     print(f"(from {min(ratios):.2f} to {max(ratios):.2f}; {each:.2f} ms each)")
     if options.min_ratio is not None and statistics.median(ratios) < options.min_ratio:
         print(f"below the limit of {options.min_ratio:.2f}", file=sys.stderr)
@@ -74,6 +94,41 @@ def draw_masks(folder: Path, count: int) -> None:
             points = zip(x + reach * np.cos(turn), y + reach * np.sin(turn), strict=True)
             ImageDraw.Draw(image).polygon([(float(a), float(b)) for a, b in points], fill=255)
         image.save(folder / f"s{number:05d}.png")
+
+
+def draw_volumes(folder: Path, count: int) -> None:
+    """Two ellipsoids each, as organs are drawn, in compressed NIfTI."""
+    import nibabel as nib
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    places = np.indices(VOLUME).reshape(3, -1)
+    for number in range(count):
+        label = np.zeros(VOLUME, np.uint8)
+        for _ in range(2):
+            centre = rng.uniform(0.3, 0.7, 3)[:, None] * np.array(VOLUME)[:, None]
+            reach = rng.uniform(0.1, 0.25, 3)[:, None] * np.array(VOLUME)[:, None]
+            inside = (((places - centre) / reach) ** 2).sum(axis=0) <= 1
+            label[inside.reshape(VOLUME)] = 1
+        nib.save(nib.Nifti1Image(label, np.array(AFFINE)), folder / f"s{number:05d}.nii.gz")
+
+
+def read_volumes(masks: Path) -> float:
+    """Seconds to read every volume with nibabel and to hash its file."""
+    import nibabel as nib
+
+    began = time.perf_counter()
+    for path in sorted(masks.iterdir()):
+        np.asarray(nib.load(path).dataobj)
+        sha256(path.read_bytes()).hexdigest()
+    return time.perf_counter() - began
+
+
+def warm_up() -> None:
+    """Load what an import loads, which is no part of its speed."""
+    from coldal_tui.exchange.importers import load_registry
+
+    load_registry()
 
 
 def decode(masks: Path) -> float:
@@ -102,17 +157,21 @@ def take_in(folder: Path, number: int) -> float:
 
 
 def scan_row(path: Path, project: Project) -> dict[str, object]:
+    name = path.name.partition(".")[0]
+    volume = path.name.endswith(".nii.gz")
+    space = {"affine": AFFINE, "spacing": [0.8, 0.8, 2.5]} if volume else {}
     return {
-        "scan_id": path.stem,
+        "scan_id": name,
         "rel_path": path.name,
-        "kind": "raster",
+        "kind": "nifti" if volume else "raster",
         "files": [path.name],
-        "shape": [SIZE, SIZE],
+        "shape": VOLUME if volume else [SIZE, SIZE],
+        **space,
         "channels": 1,
         "dtype": "uint8",
-        "patient_id": path.stem,
+        "patient_id": name,
         "meta": {},
-        "quick_hash": path.stem,
+        "quick_hash": name,
         "size": 1,
         "added_at": project.store.now(),
     }

@@ -85,6 +85,8 @@ def compare(
     for owner, affine in (("scan", scan_affine), ("mask", mask_affine)):
         if not _is_usable(affine):
             return GridMatch("other", np.inf, reason=f"the {owner}'s voxel axes are degenerate")
+    if scan_shape == mask_shape and np.array_equal(scan_affine, mask_affine):
+        return GridMatch("match", 0.0)
     relative = _relative(scan_affine, mask_affine)
     lattice = _fit_lattice(relative, mask_shape)
     if lattice is not None and lattice.error <= DRIFT_TOLERANCE:

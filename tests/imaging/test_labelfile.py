@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -36,6 +38,27 @@ def test_a_label_comes_back_on_its_grid(tmp_path, shape, affine, suffix):
     write_label(path, label, affine)
 
     np.testing.assert_array_equal(read_label(path), label)
+
+
+SHEARED = AFFINE + np.array([[0, 0.3, 0, 0], [0] * 4, [0] * 4, [0] * 4])
+
+
+@pytest.mark.parametrize("affine", [AFFINE, SHEARED, np.diag([-1.0, -1, 2.5, 1]), None])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 1, 1), (32768, 1, 1)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_volume_is_the_file_that_nibabel_writes(tmp_path, shape, affine, order):
+    label = np.asarray(random_label(*shape), order=order)
+    write_label(tmp_path / "scan.nii.gz", label, affine)
+
+    kind = nib.Nifti1Image if max(shape) < 32768 else nib.Nifti2Image
+    image = kind(label, affine)
+    image.header.set_intent("label", name="label 3-D")
+    image.header.set_slope_inter(1, 0)
+    if affine is not None:
+        image.header.set_xyzt_units("mm")
+        image.set_sform(affine, code=1)
+        image.set_qform(affine, code=0 if affine is SHEARED else 1)
+    assert gzip.decompress((tmp_path / "scan.nii.gz").read_bytes()) == image.to_bytes()
 
 
 @pytest.mark.parametrize(

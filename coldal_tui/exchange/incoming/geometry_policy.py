@@ -19,7 +19,7 @@ from coldal_tui.exchange.candidate import Candidate, FramesBy, MaskPixels, ScanT
 from coldal_tui.exchange.incoming.class_values import Meaning, UnknownMeaningError
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.masks.grid_canvas import grid_shape
-from coldal_tui.exchange.masks.label_summary import Drawn
+from coldal_tui.exchange.masks.label_summary import Drawn, in_file_order
 from coldal_tui.exchange.masks.overlap import covered_whole, merge_labels
 from coldal_tui.exchange.masks.picture_size import check_picture_size, turned_back, width_height
 from coldal_tui.exchange.masks.run_lengths import Runs
@@ -157,9 +157,11 @@ def _fit(target: ScanTarget, pixels: MaskPixels, rules: _Rules) -> _Fitted:
     if isinstance(grid, _Plain):
         notes += grid.notes
         if not grid.transpose:
-            return _Fitted(np.ascontiguousarray(label), "match", notes, warnings, merged.runs)
+            return _Fitted(in_file_order(label), "match", notes, warnings, merged.runs)
         on_grid = label.reshape(label.shape[:2]).T
         return _Fitted(np.ascontiguousarray(on_grid), "match", notes, warnings)
+    if grid.kind == "match" and label.shape == target.shape:
+        return _Fitted(in_file_order(label), "match", notes, warnings, merged.runs)
     fitted = _place(target, label, pixels, grid, rules.classes)
     return replace(fitted, notes=notes + fitted.notes, warnings=warnings + fitted.warnings)
 
@@ -369,7 +371,8 @@ def _place(
     if match.kind == "crop":
         notes += (f"a crop of {_size(label.shape)} voxels pasted at {match.offset}",)
     on_grid = placed[:, :, 0].T if len(target.shape) == 2 else placed
-    return _Fitted(np.ascontiguousarray(on_grid, dtype=np.uint8), match.kind, notes, warnings)
+    whole = in_file_order(on_grid.astype(np.uint8, copy=False))
+    return _Fitted(whole, match.kind, notes, warnings)
 
 
 def _volume_changes(

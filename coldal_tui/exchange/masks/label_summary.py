@@ -13,6 +13,15 @@ from coldal_tui.exchange.masks.run_lengths import Runs
 from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
 
 
+def in_file_order(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The label in the memory order of its file: volumes as NIfTI, columns first; pictures by rows.
+
+    Masks of volumes mostly come in this order and are written in it; turning a volume round and
+    back would take longer than all else.
+    """
+    return np.asfortranarray(label) if label.ndim == 3 else np.ascontiguousarray(label)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """``pixels`` per value that occurs; ``key`` is equal for equal labels."""
@@ -26,14 +35,16 @@ class Drawn:
 
         ``runs`` are the label's runs if known.
         """
-        whole = np.ascontiguousarray(label)
-        if runs is None or runs.order != "C" or runs.shape != whole.shape:
+        whole = in_file_order(label)
+        order = "F" if not whole.flags.c_contiguous else "C"
+        if runs is None or runs.order != order or runs.shape != whole.shape:
             runs = Runs.of(whole)
         if runs is not None:
             return cls(runs.counts(), runs.key())
         made = hashlib.sha256(f"{whole.shape}".encode())
-        made.update(whole.data)
-        counts = np.bincount(whole.ravel(), minlength=256)
+        flat = whole.ravel(order="K")
+        made.update(flat.data)
+        counts = np.bincount(flat, minlength=256)
         return cls({int(v): int(counts[v]) for v in np.flatnonzero(counts)}, made.digest())
 
     @property

@@ -50,3 +50,15 @@ def test_runs_replace_values_in_any_memory_order(order, dtype):
     assert runs.counts() == {0: 40 * 60 - 165, 2: 120, 77: 45}
     expected = np.select([array == 2, array == 77], [9, 8], 7)
     np.testing.assert_array_equal(runs.replaced([7, 9, 8]), expected)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (7, 5, 4), (1, 9, 1), (40, 30, 20)])
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_the_memory_order_of_a_label_does_not_count(shape, share):
+    """Long runs and short ones: both ways of counting."""
+    label = (np.random.default_rng(2).random(shape) < share).astype(np.uint8)
+
+    summaries = [Drawn.of(np.asarray(label, order=order)) for order in ("C", "F")]
+
+    assert summaries[0] == summaries[1]
+    assert summaries[0].pixels.get(1, 0) == int(label.sum())

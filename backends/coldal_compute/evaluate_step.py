@@ -31,6 +31,7 @@ from coldal_tui.jobs.spec import (
     FailedScan,
     LabelledScan,
     Reporter,
+    Returned,
     StepResult,
 )
 
@@ -103,6 +104,28 @@ def measure(
         report.progress(number, len(ordered), "measuring")
     in_order = {scan_id: found[scan_id] for scan_id in ids if scan_id in found}
     return Measured(in_order, tuple(failed))
+
+
+def measure_returned(
+    returned: Sequence[Returned], classes: Sequence[str], readers: Readers, report: Reporter
+) -> dict[str, dict[str, Any]]:
+    """Measure labels against the predictions that were made before they came.
+
+    ``{run_id: {scan_id: metrics by class}}`` in JSON types; one that fails is only logged: it is a
+    label of this training, which says why it can't be read.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for one in returned:
+        scan = one.case.scan
+        try:
+            predicted = readers.label(Path(one.prediction))
+            label = read_native_label(one.case, readers)
+            metrics = measure_scan(predicted, label, classes, scan.spacing)
+        except (ColdalError, OSError, ValueError) as error:
+            report.log(f"{scan.scan_id} can't be compared with {one.run_id}: {error}")
+            continue
+        found.setdefault(one.run_id, {})[scan.scan_id] = msgspec.to_builtins(metrics)
+    return found
 
 
 def summary(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from coldal_tui.jobs.spec import (
+    CrossFitSpec,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -45,6 +46,10 @@ def run_step(spec: JobSpec, folder: Path, report: Reporter) -> StepResult:
             from coldal_compute.evaluate_step import evaluate
 
             return evaluate(spec, folder, report)
+        case CrossFitSpec():
+            from coldal_compute.crossfit_step import crossfit
+
+            return crossfit(spec, folder, report)
         case SimulateSpec():
             from coldal_compute.simulation.step import simulate
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import torch
 
-from coldal_compute.evaluate_step import Measured, measure, summary
+from coldal_compute.evaluate_step import Measured, measure, measure_returned, summary
 from coldal_compute.segmentation.data import (
     Readers,
     Sample,
@@ -89,6 +89,7 @@ def train(
     measured = measure(model, scans, readers, report)
     result = _result(plan, trained.final_loss, trained.history, measured)
     result["networks"] = spec.networks
+    result["returned"] = measure_returned(spec.returned, spec.classes, readers, report)
     write_json(folder / METRICS_FILE, result["validation"])
     files = [PLAN_FILE, MODEL_FILE, LAST_FILE, HISTORY_FILE, METRICS_FILE, *others]
     if watched:

@@ -15,10 +15,17 @@ from pathlib import Path
 
 import msgspec
 
-from coldal_compute import scored, shards
+from coldal_compute import folds, scored, shards
 from coldal_tui.files import atomic_write
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.jobs.spec import EmbedSpec, JobSpec, ScanInput, ScoreSpec, SimulateSpec
+from coldal_tui.jobs.spec import (
+    CrossFitSpec,
+    EmbedSpec,
+    JobSpec,
+    ScanInput,
+    ScoreSpec,
+    SimulateSpec,
+)
 from coldal_tui.simulation.cells import read_cell
 from coldal_tui.simulation.design import CellId
 
@@ -52,6 +59,10 @@ def gather(job: JobFolder) -> None:
     parts = sorted(folder.iterdir(), key=lambda part: int(part.name))
     if isinstance(spec, SimulateSpec):
         done = f"{sum(_finished(spec, cell) for cell in spec.cells)} of {len(spec.cells)} cells"
+    elif isinstance(spec, CrossFitSpec):
+        for part in parts:
+            folds.adopt(job.path, part)
+        done = f"{len(folds.finished(job.path))} of {len(spec.folds)} folds"
     else:
         adopt = shards.adopt if isinstance(spec, EmbedSpec) else scored.adopt
         done = f"{sum(adopt(job.path, part) for part in parts)} scans"
@@ -70,6 +81,14 @@ def _pieces(spec: JobSpec, folder: Path, most: int) -> list[JobSpec]:
         todo = sorted(spec.scans, key=lambda scan: scan.scan_id)
         left = [scan for scan in todo if scan.scan_id not in scored_before]
         return [_score_piece(spec, some) for some in _deal(left, most, 1)]
+    if isinstance(spec, CrossFitSpec):
+        before = folds.finished(folder)
+        ahead = [number for number in spec.wanted if number not in before]
+        count = min(most, len(ahead))
+        return [
+            msgspec.structs.replace(spec, wanted=tuple(ahead[n::count]), others=())
+            for n in range(count)
+        ]
     if isinstance(spec, SimulateSpec):
         cells = [cell for cell in spec.cells if not _finished(spec, cell)]
         return [msgspec.structs.replace(spec, cells=tuple(c)) for c in _deal_cells(cells, most)]

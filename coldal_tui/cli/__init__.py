@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("labels", "Labels and quarantine: list, check, accept, reject, retry."),
     "raters": ("raters", "The people who drew: scans, minutes, agreement, habits."),
     "train": ("steps", "Train the segmentation model on the labels."),
+    "crossfit": ("steps", "Measure a run by networks trained on other patients' labels."),
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),

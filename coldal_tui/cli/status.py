@@ -18,6 +18,7 @@ from coldal_tui.visible import counted, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from coldal_tui.project.measuring import Measure
     from coldal_tui.project.project import Project
     from coldal_tui.project.views.next_step import NextStep
     from coldal_tui.project.views.snapshot import Snapshot
@@ -167,6 +168,7 @@ def show_clusters(out: Console, s: Snapshot) -> None:
 
 
 def show_runs(out: Console, s: Snapshot) -> None:
+    """One line for each way in which a run was measured; one without a measure has dashes."""
     if not s.runs:
         return
     classes = sorted({name for run in s.runs for name in run.classes})
@@ -177,38 +179,48 @@ def show_runs(out: Console, s: Snapshot) -> None:
         "round>",
         "labels>",
         *(["left out>"] if short else []),
-        "validation>",
+        "measured",
+        "scans>",
         "Dice>",
+        "95 %",
         "HD95>",
         "",
         *columns,
     )
     for run in s.runs:
-        mean = run.mean or {}
-        unit = next((values["unit"] for values in run.classes.values()), "")
-        table.add_row(
-            run.run_id,
-            str(run.round),
-            str(run.labels),
-            *([str(run.left_out)] if short else []),
-            str(run.validation),
-            number(mean.get("dice"), 3),
-            number(mean.get("hd95"), 1),
-            unit,
-            *[number(run.classes.get(name, {}).get("dice"), 3) for name in classes if columns],
-        )
-    common.print_table(out, "Runs, measured on the validation scans", table)
+        own = [run.run_id, str(run.round), str(run.labels), *([str(run.left_out)] if short else [])]
+        for measure in run.measures or (None,):
+            found = measure.classes if measure else {}
+            table.add_row(
+                *own,
+                measure.kind if measure else "not yet",
+                str(measure.scans) if measure else number(None, 0),
+                number(measure.dice if measure else None, 3),
+                interval_words(measure),
+                number(measure.hd95 if measure else None, 1),
+                next((values["unit"] for values in found.values()), ""),
+                *[number(found.get(name, {}).get("dice"), 3) for name in classes if columns],
+            )
+            own = [""] * len(own)
+    common.print_table(out, "Runs", table)
     absent = [
         name
         for name, one in s.runs[-1].classes.items()
         if 0 < one.get("scans", 0) <= one.get("both_empty", 0) + one.get("spurious", 0)
     ]
     if 0 < len(absent) < len(s.runs[-1].classes):
-        said = f"no validation label holds {', '.join(absent)}: left out of the mean"
+        said = f"no measured label holds {', '.join(absent)}: left out of the mean"
         _facts(out, [(s.runs[-1].run_id, said)])
     stale = [(run.run_id, f"old: {run.stale}") for run in s.runs[-3:] if run.stale]
     if stale:
         _facts(out, stale)
+
+
+def interval_words(measure: Measure | None) -> str:
+    """``0.861 to 0.925``; a dash for a single patient, or where an older version measured."""
+    if measure is None or measure.low is None or measure.high is None:
+        return number(None, 3)
+    return f"{measure.low:.3f} to {measure.high:.3f}"
 
 
 def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:

@@ -169,6 +169,39 @@ def train_command(
             _show_runs(project, as_json)
 
 
+@click.command("crossfit")
+@common.project_argument()
+@click.option("--run", "run_id", help="Default: the newest run.")
+@click.option("--again", is_flag=True, help="Also if it is done: after a changed seed or folds.")
+@_device
+@_json
+@_detach
+def crossfit_command(
+    targets: tuple[str, ...],
+    run_id: str | None,
+    again: bool,
+    device: str | None,
+    as_json: bool,
+    detach: bool,
+) -> None:
+    """Measure a run's training labels by networks that were trained on other patients' labels.
+
+    A training starts this by itself where no patient is frozen for validation. The predictions
+    also serve "labels check".
+    """
+    with common.open_project(targets) as project:
+        from coldal_tui.scheduler.recipes import check_run
+
+        check_run(project, run_id)
+        request = {"run": run_id, "again": again, "device": device}
+        for job in run_steps(project, [("crossfit", request)], detach=detach, as_json=as_json):
+            if job.result.get("nothing_to_do"):
+                common.say("every label is cross-fitted already")
+            _say_failed(job)
+        if not detach:
+            _show_runs(project, as_json)
+
+
 def _show_runs(project: Project, as_json: bool) -> None:
     from dataclasses import asdict
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.jobs.spec import (
+    CrossFitSpec,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -45,7 +46,7 @@ def on_device(spec: JobSpec, device: str | None) -> JobSpec:
     """
     if device is None:
         return spec
-    if isinstance(spec, (TrainSpec, SimulateSpec)):
+    if isinstance(spec, (TrainSpec, CrossFitSpec, SimulateSpec)):
         options = msgspec.structs.replace(spec.options, device=device)
         return msgspec.structs.replace(spec, options=options)
     if isinstance(spec, (EmbedSpec, ScoreSpec, EvaluateSpec)):
@@ -62,6 +63,11 @@ def fitted(spec: JobSpec, fit: Fit) -> JobSpec:
             patch=fit.patch or spec.options.patch,
         )
         return msgspec.structs.replace(spec, options=options)
+    if isinstance(spec, CrossFitSpec):
+        options = msgspec.structs.replace(
+            spec.options, batch_size=fit.batch_size or spec.options.batch_size
+        )
+        return msgspec.structs.replace(spec, options=options, windows=fit.windows or spec.windows)
     if isinstance(spec, EmbedSpec):
         return msgspec.structs.replace(spec, batch_size=fit.batch_size or spec.batch_size)
     if isinstance(spec, (ScoreSpec, EvaluateSpec)):
@@ -81,6 +87,10 @@ def smaller(spec: JobSpec, fit: Fit, folder: Path) -> Fit | None:
         if batch > 1:
             return _half_batch(fit, int(batch))
         return _smaller_patch(fit, tuple(now.options.patch or plan.get("patch") or ()))
+    if isinstance(now, CrossFitSpec):
+        # Its plan is the run's; a smaller patch would make it another network.
+        batch = now.options.batch_size or _plan(Path(now.run)).get("batch_size") or 1
+        return _half_batch(fit, int(batch)) if batch > 1 else None
     if isinstance(now, EmbedSpec):
         return _half_batch(fit, now.batch_size) if now.batch_size > 1 else None
     if isinstance(now, (ScoreSpec, EvaluateSpec)) and now.windows > 1:

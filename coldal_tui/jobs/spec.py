@@ -140,13 +140,21 @@ class TrainOptions(msgspec.Struct, frozen=True):
     image_size: int | None = None
 
 
+class Returned(msgspec.Struct, frozen=True):
+    """A label that came after ``run_id`` had predicted its scan, and that prediction's file."""
+
+    run_id: str
+    case: LabelledScan
+    prediction: str
+
+
 class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     """Train one run on ``train``, watch ``validation`` (may be empty).
 
     ``networks`` are trained on the same labels, each from a start of its own: the first one
     predicts, the others serve to see what they disagree about. ``labels`` has the SHA-256 of every
     label there was when the run began, used or not: by it a project knows whether labels have come
-    since.
+    since. ``returned`` labels are first measured against what earlier runs predicted.
     """
 
     run_id: str
@@ -158,6 +166,7 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     cache: str | None = None
     labels: dict[str, str] = {}
     networks: int = 1
+    returned: tuple[Returned, ...] = ()
 
 
 class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
@@ -183,6 +192,26 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     device: str = "auto"
     threads: int = 0
     run_id: str = ""
+    windows: int = 4
+
+
+class CrossFitSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="crossfit"):
+    """Measure a run's training labels out of sample.
+
+    The labels of each fold are predicted by a network that was trained, by the run's own plan, on
+    the other folds; no patient is in two folds. ``wanted`` are the folds that this job fits (a part
+    of it fits some). ``others`` are labelled scans that the run never trained on: its own network
+    predicts them.
+    """
+
+    run: str
+    run_id: str
+    folds: tuple[tuple[LabelledScan, ...], ...]
+    wanted: tuple[int, ...]
+    options: TrainOptions
+    seed: int
+    others: tuple[LabelledScan, ...] = ()
+    cache: str | None = None
     windows: int = 4
 
 
@@ -219,7 +248,16 @@ class SimulateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="simulate"
     cache: str | None = None
 
 
-JobSpec = EmbedSpec | MapSpec | SelectSpec | TrainSpec | ScoreSpec | EvaluateSpec | SimulateSpec
+JobSpec = (
+    EmbedSpec
+    | MapSpec
+    | SelectSpec
+    | TrainSpec
+    | ScoreSpec
+    | EvaluateSpec
+    | CrossFitSpec
+    | SimulateSpec
+)
 
 
 class OutputFile(msgspec.Struct, frozen=True):

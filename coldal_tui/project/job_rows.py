@@ -15,6 +15,8 @@ from coldal_tui.project.project import Project
 WAITING, RUNNING, DONE = "waiting", "running", "done"
 FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
 OPEN = (WAITING, RUNNING)
+CANCEL, STEP_BACK = 1, 2
+"""Values of the column ``cancel_asked``: end for good, or make room and go on later."""
 ENDED_BADLY = (FAILED, CANCELLED, INTERRUPTED)
 
 
@@ -24,7 +26,8 @@ class Job:
 
     ``waiting_for`` says why an open job doesn't run yet; None when it runs. Waiting jobs with
     higher ``priority`` start first, then those with lower numbers. ``interruptions`` counts
-    interruptions after which the job was retried automatically.
+    interruptions after which the job was retried automatically. ``steps_back``: a running job that
+    was asked to make room for others; it goes on later.
     """
 
     job_id: int
@@ -45,6 +48,7 @@ class Job:
     priority: int = 0
     waiting_for: str | None = None
     interruptions: int = 0
+    steps_back: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +94,8 @@ def _job(project: Project, row: Row) -> Job:
         backend=row["backend"],
         handle=json.loads(row["handle"]) if row["handle"] else None,
         attempts=row["attempts"],
-        cancel_asked=bool(row["cancel_asked"]),
+        cancel_asked=row["cancel_asked"] == CANCEL,
+        steps_back=row["cancel_asked"] == STEP_BACK,
         error=JobError(**error) if error else None,
         result=json.loads(row["result"]) if row["result"] else {},
         created_at=row["created_at"],

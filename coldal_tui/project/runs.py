@@ -124,10 +124,22 @@ def runs_newest_first(project: Project) -> list[Row]:
     return [row | {"train_scans": frozenset(json.loads(row["train_scans"]))} for row in rows]
 
 
+CROSS_FITTED_FOLDER = "cross-fitted"
+"""Within a run's folder: its labelled scans, each predicted by a network that did not see it."""
+
+
 def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
     """The run's entropy map of a scan, if it was kept."""
-    folder = project.run_folder(run_id) / "predictions" / "entropy"
-    paths = (folder / f"{scan_id}{suffix}" for suffix in SUFFIXES)
+    return _map_file(project.run_folder(run_id) / "predictions" / "entropy", scan_id)
+
+
+def entropy_beside(prediction: Path, scan_id: str) -> Path | None:
+    """The entropy map that was kept with a predicted label map, if any."""
+    return _map_file(prediction.parent / "entropy", scan_id)
+
+
+def _map_file(folder: Path, scan_id: str) -> Path | None:
+    paths = (folder / f"{plain_name(scan_id, 'scan id')}{suffix}" for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -135,9 +147,9 @@ def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path 
     """The run's predicted label map of a scan, if it exists."""
     if run_id is None:
         return None
-    folder = project.run_folder(run_id) / "predictions"
-    for suffix in SUFFIXES:
-        path = folder / f"{plain_name(scan_id, 'scan id')}{suffix}"
-        if path.is_file():
-            return path
-    return None
+    return _map_file(project.run_folder(run_id) / "predictions", scan_id)
+
+
+def cross_fitted_file(project: Project, run_id: str, scan_id: str) -> Path | None:
+    """The label map of a labelled scan by a network of the run that did not see it, if any."""
+    return _map_file(project.run_folder(run_id) / CROSS_FITTED_FOLDER, scan_id)

@@ -17,6 +17,7 @@ from coldal_tui.below import below, plain_name
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, fsync_folder, make_folder, sha256_file
 from coldal_tui.jobs.spec import (
+    CrossFitSpec,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -28,9 +29,10 @@ from coldal_tui.jobs.spec import (
     TrainSpec,
 )
 from coldal_tui.project.job_rows import DONE, Job, get_job
+from coldal_tui.project.measuring import CROSS_FITTED, FROZEN, TEST_THEN_TRAIN, note_measure
 from coldal_tui.project.project import Project, encoder_key
 from coldal_tui.project.queue.budget import labelled_scans
-from coldal_tui.project.runs import kept_scores
+from coldal_tui.project.runs import CROSS_FITTED_FOLDER, kept_scores
 from coldal_tui.project.scans.left_out import note_left_out
 from coldal_tui.scheduler import queue
 from coldal_tui.simulation.cells import ScanScores
@@ -284,7 +286,11 @@ def _commit_train(project: Project, job: Job, spec: TrainSpec, receipt: Receipt)
             },
             created_at=store.now(),
         )
-        _store_metrics(project, spec.run_id, "validation", result.get("validation", {}))
+        _store_metrics(project, spec.run_id, FROZEN, result.get("validation", {}))
+        note_measure(project, spec.run_id, FROZEN)
+        for run_id, scans in result.get("returned", {}).items():
+            _store_metrics(project, run_id, TEST_THEN_TRAIN, {"scans": scans})
+            note_measure(project, run_id, TEST_THEN_TRAIN)
         action.summary = f"{spec.run_id}: trained on {len(trained)} labels"
         if left_out:
             action.summary += f", {len(left_out)} left out"
@@ -367,6 +373,35 @@ def _commit_evaluate(project: Project, job: Job, spec: EvaluateSpec, receipt: Re
         action.params = {"job": job.job_id, "mean": mean}
 
 
+def _commit_crossfit(project: Project, job: Job, spec: CrossFitSpec, receipt: Receipt) -> None:
+    """Predictions go to the run's folder, measures of the training labels to its metrics."""
+    result = receipt.result
+    folder = project.run_folder(spec.run_id) / CROSS_FITTED_FOLDER
+    places = {file: Path(file).name for file in result["predictions"].values()}
+    places |= {file: f"entropy/{Path(file).name}" for file in result["entropies"].values()}
+    for output in receipt.outputs:
+        if output.path in places:
+            target = below(folder, places[output.path])
+            # Of an earlier cross-fitting, by other folds.
+            if below(job.folder.path, output.path).exists():
+                target.unlink(missing_ok=True)
+            _place(below(job.folder.path, output.path), target, output.sha256)
+    store = project.store
+    with store.action("crossfit", undoable=False) as action:
+        summary = {key: result[key] for key in ("mean", "counts")} | {"run_id": spec.run_id}
+        _finish(project, job, receipt, summary | {"failed": _failures(receipt)})
+        store.execute(
+            "DELETE FROM metrics WHERE run_id = ? AND split = ?", (spec.run_id, CROSS_FITTED)
+        )
+        _store_metrics(project, spec.run_id, CROSS_FITTED, result)
+        found = note_measure(project, spec.run_id, CROSS_FITTED)
+        cases = [case.scan for fold in (*spec.folds, spec.others) for case in fold]
+        note_left_out(project, job.job_id, "crossfit", cases, receipt.failed)
+        measured = f"Dice {found.dice:.3f} on {found.scans} labels" if found else "nothing measured"
+        action.summary = f"{spec.run_id}: cross-fitted in {len(spec.folds)} folds, {measured}"
+        action.params = {"job": job.job_id, "mean": result["mean"]}
+
+
 def _commit_simulate(project: Project, job: Job, spec: SimulateSpec, receipt: Receipt) -> None:
     """The cells lie in the simulation's folder already, each checked when it is read."""
     result = receipt.result
@@ -385,5 +420,6 @@ _COMMITS: dict[type[JobSpec], Callable[[Project, Job, Any, Receipt], None]] = {
     TrainSpec: _commit_train,
     ScoreSpec: _commit_score,
     EvaluateSpec: _commit_evaluate,
+    CrossFitSpec: _commit_crossfit,
     SimulateSpec: _commit_simulate,
 }

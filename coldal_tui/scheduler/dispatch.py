@@ -36,10 +36,15 @@ _SAME_PLACE = {
     "train": "runs",
     "score": "scores",
     "predict": "scores",
+    "crossfit": "cross-fitted",
 }
 """Kinds that write to the same place plan their work from what is there, so they run one after
 the other: two selections would be the same round, two trainings the same run, and two embeddings
 or scorings the same work done twice."""
+
+
+STEPS_BACK = ("crossfit",)
+"""Kinds that end for a job of higher priority that waits for their place, and go on later."""
 
 
 class Starter:
@@ -99,8 +104,30 @@ class Starter:
         wait = backend.room(ask, known) or self._launch(job, backend, ask, known)
         if wait is not None:
             full[where] = wait.reason
+            self._make_room(job, ask, backend, here)
             return wait.reason
         return None
+
+    def _make_room(self, job: Job, ask: Ask, backend: Backend, here: Iterable[Job]) -> None:
+        """Ask a job that only measures to step back where this one could start without it."""
+        here = list(here)
+        for one in here:
+            if one.kind in STEPS_BACK and one.priority < job.priority and not one.steps_back:
+                handle = msgspec.convert(one.handle, JobHandle)
+                others = [
+                    Running(other.name, msgspec.convert(other.handle, JobHandle))
+                    for other in here
+                    if other.job_id != one.job_id
+                ]
+                if handle.devices:
+                    # Its lock and memory stay on the GPU until it has ended: there is no asking.
+                    same = one.request.get("device") == ask.device
+                    makes = ask.device in ("auto", "cuda") or same
+                else:
+                    makes = backend.room(ask, others) is None
+                if makes:
+                    queue.step_back(self._project, one.job_id)
+                    return
 
     def _ended(self, job: Job) -> bool:
         """End a job that was cancelled, or whose dependency ended badly."""

@@ -73,7 +73,7 @@ class Watch:
         if told:
             goes_on = alive and not self._lingers(job)
         elif alive:
-            goes_on = not job.cancel_asked
+            goes_on = not (job.cancel_asked or job.steps_back)
         else:
             goes_on = self._beats_elsewhere(job, handle)
         if goes_on:
@@ -139,6 +139,10 @@ class Watch:
         told = job.folder.error()
         if job.cancel_asked:
             self._end(job, CANCELLED, JobError("cancelled", code="cancelled"))
+        elif job.steps_back:
+            reason = "stepped back for another job"
+            job.folder.note(reason)
+            queue.go_on(self._project, job.job_id, reason)
         elif told is None:
             lacking = "; the system was ending processes for lack of memory" if killed else ""
             self._interrupted(job, f"ended without a word{lacking}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     LabelledScan,
+    Returned,
     ScanInput,
     ScoreSpec,
     TrainSpec,
@@ -66,7 +70,38 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         cache=str(project.layout.cache),
         labels=digests,
         networks=_networks(project, request),
+        returned=_returned(project, [*labelled, *validation]),
     )
+
+
+def _returned(project: Project, cases: Sequence[LabelledScan]) -> tuple[Returned, ...]:
+    """Labels that came since the newest run, each with the newest prediction made before it.
+
+    Left out are predictions of runs that trained on the scan or on another of its patient, and of
+    runs with other classes. A label is measured once, by the first training that sees it.
+    """
+    patients = dict(project.store.tuples("SELECT scan_id, patient_id FROM scans"))
+    runs = []
+    for row in project.store.rows("SELECT * FROM runs ORDER BY created_at DESC, run_id DESC"):
+        summary = json.loads(row["summary"])
+        plan = summary.get("plan") or {}
+        trained = {patients.get(scan_id) for scan_id in json.loads(row["train_scans"])}
+        runs.append((row["run_id"], plan.get("classes"), trained, summary.get("labels", {})))
+    if not runs:
+        return ()
+    known = runs[0][3]
+    classes = list(project.config.classes.names)
+    found = []
+    for case in cases:
+        scan_id = case.scan.scan_id
+        if known.get(scan_id) == case.sha256:
+            continue
+        for run_id, names, trained, _ in runs:
+            predicted = prediction_file(project, run_id, scan_id)
+            if predicted is not None and names == classes and patients[scan_id] not in trained:
+                found.append(Returned(run_id, case, str(predicted)))
+                break
+    return tuple(found)
 
 
 def _networks(project: Project, request: Request) -> int:
@@ -95,7 +130,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
 
     For a strategy on the network's features, covered scans too: picks are compared with them.
     """
-    run_id = _run(project, request, "score with")
+    run_id = which_run(project, request, "score with")
     scored = run_entropies(project, run_id)
     name = _strategy(project, request)
     differ = "features" in needs_of(name)
@@ -116,7 +151,7 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
 
 def plan_predict(project: Project, request: Request) -> ScoreSpec | None:
     """Queued and exported scans that the run has not predicted: their pre-labels."""
-    return _forward(project, request, _run(project, request, "predict with"), set())
+    return _forward(project, request, which_run(project, request, "predict with"), set())
 
 
 def _forward(
@@ -149,7 +184,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
     """Masks were matched and put on their scans' grids before the job was submitted."""
     from coldal_tui.project.labels.evaluation_masks import read_evaluation
 
-    run_id = _run(project, request, "evaluate")
+    run_id = which_run(project, request, "evaluate")
     cases = read_evaluation(project, request["cases"])
     return EvaluateSpec(
         run=str(project.run_folder(run_id)),
@@ -160,7 +195,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
     )
 
 
-def _run(project: Project, request: Request, what: str) -> str:
+def which_run(project: Project, request: Request, what: str) -> str:
     """The run that was asked for, or the newest."""
     wanted = request.get("run")
     known = [row["run_id"] for row in project.store.rows("SELECT run_id FROM runs ORDER BY run_id")]

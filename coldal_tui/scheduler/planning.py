@@ -11,13 +11,14 @@ from collections.abc import Callable
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import JobSpec
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler.plan_crossfit import plan_crossfit
 from coldal_tui.scheduler.plan_embed import plan_embed, plan_map
 from coldal_tui.scheduler.plan_select import plan_select
 from coldal_tui.scheduler.plan_simulate import plan_simulate
 from coldal_tui.scheduler.plan_train import plan_evaluate, plan_predict, plan_score, plan_train
 from coldal_tui.scheduler.request import Request
 
-READS_IMAGES = ("embed", "train", "score", "predict")
+READS_IMAGES = ("embed", "train", "score", "predict", "crossfit")
 """Kinds of jobs that read the project's images."""
 
 
@@ -31,6 +32,7 @@ def build_spec(project: Project, kind: str, request: Request) -> JobSpec | None:
         "score": plan_score,
         "predict": plan_predict,
         "evaluate": plan_evaluate,
+        "crossfit": plan_crossfit,
         "simulate": plan_simulate,
     }
     if kind not in builders:

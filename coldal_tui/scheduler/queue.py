@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from coldal_tui.project.job_rows import (
     FAILED,
     OPEN,
     RUNNING,
+    STEP_BACK,
     WAITING,
     Job,
     _job,
@@ -26,7 +27,10 @@ from coldal_tui.project.job_rows import (
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import next_round
 from coldal_tui.project.trust_questions import require_trust
+from coldal_tui.scheduler.plan_crossfit import measured_by_crossfit
 from coldal_tui.scheduler.request import check_device
+
+CROSSFIT_PRIORITY = -1
 
 
 def submit(
@@ -54,7 +58,8 @@ def submit_chain(
 ) -> list[int]:
     """Add jobs, each depending on the one before, all or none. Returns their numbers.
 
-    ``picks_round`` is the round that the chain selects.
+    ``picks_round`` is the round that the chain selects. A cross-fitting that follows a training is
+    no link of the chain, and its number is not among them.
 
     Raises UsageError when another process has submitted or picked that round meanwhile.
     """
@@ -68,7 +73,18 @@ def submit_chain(
             _check_round(project, picks_round)
         for kind, request in steps:
             numbers.append(_add(project, kind, request, numbers[-1:], 0))
+        _add_crossfit(project, steps, numbers)
     return numbers
+
+
+def _add_crossfit(
+    project: Project, steps: Sequence[tuple[str, Mapping[str, Any]]], numbers: Sequence[int]
+) -> None:
+    """After a training that is measured so: nobody waits for it, and all other jobs come first."""
+    for (kind, request), number in zip(steps, numbers, strict=True):
+        if kind == "train" and measured_by_crossfit(project):
+            wish = {"after": number, "device": request.get("device")}
+            _add(project, "crossfit", wish, [number], CROSSFIT_PRIORITY)
 
 
 def check_selecting(project: Project) -> None:
@@ -243,6 +259,14 @@ def _cancelled_dependants(project: Project, reopened: set[int]) -> list[int]:
     return found
 
 
+def step_back(project: Project, job_id: int) -> None:
+    """Ask a running job to make room; the supervisor ends its worker, and it goes on later."""
+    with project.store.transaction():
+        job = get_job(project, job_id)
+        if job.status == RUNNING and not job.cancel_asked:
+            project.store.update("jobs", {"job_id": job_id}, cancel_asked=STEP_BACK)
+
+
 def start(project: Project, job_id: int) -> bool:
     """Mark a waiting job as running; False when it no longer waits (it was cancelled)."""
     store = project.store
@@ -275,7 +299,10 @@ def go_on(project: Project, job_id: int, reason: str, *, interrupted: bool = Fal
     with project.store.transaction():
         job = get_job(project, job_id)
         if job.status == RUNNING:
-            values = {"interruptions": job.interruptions + interrupted, "handle": None}
+            values: dict[str, Any] = {"handle": None}
+            values["interruptions"] = job.interruptions + interrupted
+            if job.steps_back:
+                values["cancel_asked"] = 0
             set_status(project, job_id, WAITING, waiting_for=reason, **values)
 
 

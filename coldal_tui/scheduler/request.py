@@ -17,10 +17,10 @@ from coldal_tui.selection.needs import NEEDS
 Request = Mapping[str, Any]
 
 
-ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate", "simulate"})
+ON_A_DEVICE = frozenset({"embed", "train", "score", "predict", "evaluate", "crossfit", "simulate"})
 """Kinds of job that use a GPU where there is one; the others need none."""
 
-_SHARED = frozenset({"embed", "score", "simulate"})
+_SHARED = frozenset({"embed", "score", "crossfit", "simulate"})
 """Kinds whose work several GPUs of this machine can share, each with a worker of its own."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 

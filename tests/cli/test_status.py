@@ -56,8 +56,8 @@ def add_run(project: Path, run_id: str, classes: tuple[str, ...]) -> None:
 def test_runs_with_several_classes(call: Call, queued: Path) -> None:
     add_run(queued, "run-001", ("liver", "[red]"))
     lines = [" ".join(line.split()) for line in call("status", queued).out.splitlines()]
-    assert "run round labels validation Dice HD95 Dice [red] Dice liver" in lines
-    assert "run-001 0 2 1 0.875 2.5 mm 0.875 0.875" in lines
+    assert "run round labels measured scans Dice 95 % HD95 Dice [red] Dice liver" in lines
+    assert "run-001 0 2 frozen validation 0 0.875 – 2.5 mm 0.875 0.875" in lines
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -158,4 +158,4 @@ def test_a_class_that_no_validation_label_holds_is_said(call: Call, queued: Path
                 (f"{where}.scans", f"{where}.both_empty", empty),
             )
     said = " ".join(call("status", queued).out.split())
-    assert "run-001 no validation label holds rare: left out of the mean" in said
+    assert "run-001 no measured label holds rare: left out of the mean" in said

@@ -147,7 +147,12 @@ def new_project(base: Path, cli: Cli, cxr: Path) -> Callable[[str], Path]:
         )
         edit_config(
             base / name / "coldal.toml",
-            {("train", "steps"): STEPS, ("train", "patch"): (64, 64), ("backend", "threads"): 1},
+            {
+                ("train", "steps"): STEPS,
+                ("train", "patch"): (64, 64),
+                ("backend", "threads"): 1,
+                ("validation", "folds"): 0,
+            },
         )
         return base / name
 

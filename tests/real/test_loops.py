@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config import edit_config
 from tests.support.places import DATA
 
 pytestmark = [
@@ -39,6 +40,11 @@ def _json(*words: object) -> Any:
     return json.loads(_run(*words, "--json"))
 
 
+def _no_folds(project: Path) -> None:
+    """No cross-fitting, which would go on after the test."""
+    edit_config(project / "coldal.toml", {("validation", "folds"): 0})
+
+
 def _labels(folder: Path, picked: Iterable[dict[str, Any]], masks: Path, name: str) -> Path:
     """Play the labeler: the masks of the picked scans, under the names that they came with."""
     folder.mkdir()
@@ -61,6 +67,7 @@ def test_chest_radiographs(tmp_path: Path) -> None:
         *("init", project, "--images", data / "images", "--classes", "lung"),
         *("--ignore-value", 127, "--budget", 30, "--patients", data / "metadata.csv"),
     )
+    _no_folds(project)
     first = _json("select", project, "--budget", 20)
     assert len(first) == 20
     masks = _labels(tmp_path / "first", first, data / "masks", "{stem}.png")
@@ -75,7 +82,7 @@ def test_chest_radiographs(tmp_path: Path) -> None:
     assert measured["mean"]["dice"] >= 0.88
     assert measured["classes"]["lung"]["unit"] == "px"
     status = _json("status", project)
-    assert [run["labels"] for run in status["runs"]] == [16, 26]
+    assert [run["labels"] for run in status["runs"]] == [20, 30]
     assert status["budget"]["left"] == 0
 
 
@@ -86,6 +93,7 @@ def test_hippocampus(tmp_path: Path) -> None:
         *("init", project, "--images", data / "images"),
         *("--classes", "anterior,posterior", "--budget", 12),
     )
+    _no_folds(project)
     picked = _json("select", project, "--budget", 12)
     masks = _labels(tmp_path / "labels", picked, data / "labels", "{stem}.nii.gz")
     orphans = [path for path in data.glob("labels/*") if path.name.split(".")[0][-3:] in ORPHANS]
@@ -113,6 +121,7 @@ def test_retina(tmp_path: Path) -> None:
         *("init", project, "--images", data / "images", "--classes", "vessel"),
         *("--budget", 8, "--patients", r"^Image_(\d+)[LR]"),
     )
+    _no_folds(project)
     picked = _json("select", project, "--budget", 8)
     masks = _labels(tmp_path / "labels", picked, data / "masks", "{stem}_1stHO.png")
     taken = _json("import-masks", project, masks, "--match", "{stem}_1stHO")

@@ -177,7 +177,8 @@ class Lab:
             mean = {"dice": 0.5, "hd": 2.0, "hd95": 1.0}
             values = {"lung": mean | {"unit": "px"}}
             seen = {case.scan.scan_id: values for case in spec.validation}
-            return {"validation": {"mean": mean, "classes": values, "scans": seen}}, []
+            told = {"mean": mean, "classes": values} if seen else {"mean": None, "classes": {}}
+            return {"validation": told | {"scans": seen}}, []
 
         self.run_job(project, "train", write)
         return str(project.store.value("SELECT run_id FROM runs ORDER BY run_id DESC"))

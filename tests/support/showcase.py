@@ -138,7 +138,7 @@ def _select(project: Project, size: int) -> None:
         result = select(spec, folder, Silent())
         return result.result, result.files
 
-    _job(project, "select", write, {"budget": size})
+    _job(project, "select", write, {"budget": size, "validation": 2})
 
 
 def _label(project: Project, clock: Clock, drawn: Path) -> None:

@@ -14,6 +14,7 @@ STEPS = {
     "score": "scoring",
     "predict": "scoring",
     "evaluate": "measuring",
+    "crossfit": "cross-fitting",
 }
 """What a job of each kind does, in words."""
 

@@ -76,6 +76,7 @@ class SelectionSection(Section, frozen=True):
 
 class ValidationSection(Section, frozen=True):
     patients: Annotated[int, Meta(ge=0)] | Literal["auto"] = "auto"
+    folds: Annotated[int, Meta(ge=0)] = 5
 
 
 class RatersSection(Section, frozen=True):
@@ -185,6 +186,8 @@ seed = 0
 [validation]
 # patients = "auto"          # frozen at the first selection, never trained on: none if it has
 #                            # fewer than 30 scans, else a fifth; or a number
+# folds = 5                  # of cross-fitting, by which a run is measured where nobody is frozen
+#                            # (trains so many networks more, after all other jobs); 0: not
 
 [raters]
 # consensus = "person"       # of a scan that was given to several people and that they drew

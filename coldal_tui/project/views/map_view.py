@@ -223,7 +223,8 @@ def _dices(project: Project) -> list[tuple[Any, ...]]:
         "r.run_id) ORDER BY r.created_at DESC, r.run_id DESC LIMIT 1"
     )
     return project.store.tuples(
-        "SELECT scan_id, avg(dice) FROM metrics WHERE run_id = ? GROUP BY split, scan_id ORDER BY "
-        "split != 'validation', CAST(substr(split, instr(split, '-') + 1) AS INTEGER)",
+        "SELECT scan_id, avg(dice) FROM metrics WHERE run_id = ? GROUP BY split, scan_id "
+        "ORDER BY split LIKE 'evaluation-%', split = 'cross-fitted', "
+        "CAST(substr(split, instr(split, '-') + 1) AS INTEGER)",
         (run,),
     )

@@ -81,7 +81,12 @@ def _failure_step(jobs: Sequence[JobState]) -> NextStep | None:
     return NextStep(f"coldal-tui jobs logs {job.job_id}", failure_words(job), "failed")
 
 
+BESIDE = ("crossfit",)
+"""Kinds of jobs that only measure: the loop goes on beside them."""
+
+
 def _job_step(jobs: Sequence[JobState]) -> NextStep | None:
+    jobs = [job for job in jobs if job.kind not in BESIDE]
     for job in jobs:
         if job.status == RUNNING:
             return NextStep("coldal-tui jobs logs -f", f"{job.kind} is running", "wait")

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coldal_tui.project.database.store import Row
+from coldal_tui.project.measuring import KINDS, interval, kind_name
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.coverage import coverage_by
 from coldal_tui.project.views.map_view import MapView
 from coldal_tui.project.views.snapshot import RunState
 
-VALIDATION = "validation"
-"""The split of the frozen validation scans; others are ``evaluation-JOB``."""
 _WITH_HELD = (
     "WITH held AS MATERIALIZED (SELECT DISTINCT run_id, split, class FROM metrics "
     "WHERE note IN ('', 'missed')) "
@@ -33,7 +32,8 @@ class SplitState:
     """One run measured on one set of scans; Dice is the mean over the classes of a scan.
 
     ``spread`` is the standard deviation over the scans (n - 1), None for a single one; ``hd95`` is
-    None when millimetres and pixels are mixed (``unit`` is ``mixed`` then).
+    None when millimetres and pixels are mixed (``unit`` is ``mixed`` then). ``low`` and ``high``
+    are the interval of the mean over patients (see ``project.measuring``), None for one patient.
     """
 
     split: str
@@ -45,24 +45,33 @@ class SplitState:
     hd95: float | None
     unit: str
     at: str
+    low: float | None = None
+    high: float | None = None
 
     @property
     def name(self) -> str:
-        """``validation``, ``evaluation 8``."""
-        return self.split.replace("-", " ")
+        """``frozen validation``, ``cross-fitted``, ``test-then-train``, ``evaluation 8``."""
+        return kind_name(self.split)
 
 
 @dataclass(frozen=True)
 class RunMeasures:
-    """The measures of a run; ``validation`` is None without validation scans.
+    """The measures of a run; ``measured`` is what its Dice is taken from, None without any.
 
-    ``coverage`` is the share of the map near its training and validation scans; None without a map.
+    ``others`` are of further kinds, ``evaluations`` on masks of one's own. ``coverage`` is the
+    share of the map near its training and validation scans; None without a map.
     """
 
     run_id: str
-    validation: SplitState | None
+    measured: SplitState | None
     evaluations: tuple[SplitState, ...]
     coverage: float | None
+    others: tuple[SplitState, ...] = ()
+
+    @property
+    def splits(self) -> tuple[SplitState, ...]:
+        """All of them, that of the run's Dice first, evaluations last."""
+        return (*([self.measured] if self.measured else []), *self.others, *self.evaluations)
 
 
 @dataclass(frozen=True)
@@ -165,9 +174,9 @@ def read_measures(
 
 
 def _measures(run_id: str, splits: Sequence[SplitState], coverage: float | None) -> RunMeasures:
-    watched = next((state for state in splits if state.split == VALIDATION), None)
-    others = tuple(state for state in splits if state.split != VALIDATION)
-    return RunMeasures(run_id, watched, others, coverage)
+    own = [state for kind in KINDS for state in splits if state.split == kind]
+    evaluations = tuple(state for state in splits if state.split not in KINDS)
+    return RunMeasures(run_id, own[0] if own else None, evaluations, coverage, tuple(own[1:]))
 
 
 def read_scores(project: Project, run_id: str, split: str) -> tuple[ScanScore, ...]:
@@ -262,9 +271,11 @@ def _splits(project: Project) -> dict[str, list[SplitState]]:
         for row in project.store.rows("SELECT job_id, ended_at FROM jobs WHERE kind = 'evaluate'")
     }
     rows = project.store.rows(
-        f"{_WITH_HELD}SELECT run_id, split, avg(dice) AS dice, avg(hd95) AS hd95, "
-        "min(unit) AS unit, min(unit) != max(unit) AS mixed FROM metrics m "
-        f"WHERE {_HELD} GROUP BY run_id, split, scan_id"
+        f"{_WITH_HELD}SELECT m.run_id, m.split, avg(m.dice) AS dice, avg(m.hd95) AS hd95, "
+        "min(m.unit) AS unit, min(m.unit) != max(m.unit) AS mixed, "
+        "coalesce(s.patient_id, 'scan ' || m.scan_id) AS patient FROM metrics m "
+        f"LEFT JOIN scans s ON s.scan_id = m.scan_id WHERE {_HELD} "
+        "GROUP BY m.run_id, m.split, m.scan_id"
     )
     splits: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -281,6 +292,10 @@ def _split_state(split: str, scans: Sequence[Row], at: str) -> SplitState:
     dice = [row["dice"] for row in scans]
     units = {"mixed" if row["mixed"] else row["unit"] for row in scans}
     unit = units.pop() if len(units) == 1 else "mixed"
+    patients: dict[str, list[float]] = {}
+    for row in scans:
+        patients.setdefault(row["patient"], []).append(row["dice"])
+    low, high = interval(patients) or (None, None)
     return SplitState(
         split=split,
         scans=len(scans),
@@ -291,6 +306,8 @@ def _split_state(split: str, scans: Sequence[Row], at: str) -> SplitState:
         hd95=None if unit == "mixed" else math.fsum(row["hd95"] for row in scans) / len(scans),
         unit=unit,
         at=at,
+        low=low,
+        high=high,
     )
 
 
@@ -314,12 +331,11 @@ def _coverage(
 
 def _splits_of(project: Project, run_id: str, like: str) -> list[str]:
     """Splits of a run that can be compared with ``like``, oldest first."""
-    if like == VALIDATION:
-        return [VALIDATION]
-    rows = project.store.rows(
-        "SELECT DISTINCT split FROM metrics WHERE run_id = ? AND split != ?", (run_id, VALIDATION)
-    )
-    return sorted((row["split"] for row in rows), key=lambda split: (_number(split), split))
+    if like in KINDS:
+        return [like]
+    rows = project.store.rows("SELECT DISTINCT split FROM metrics WHERE run_id = ?", (run_id,))
+    splits = [row["split"] for row in rows if row["split"] not in KINDS]
+    return sorted(splits, key=lambda split: (_number(split), split))
 
 
 def _scans_of(project: Project, run_id: str, split: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from coldal_tui.maps import load_cluster_array, load_cluster_sizes
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
+from coldal_tui.project.measuring import Measure, stored_measures
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
 from coldal_tui.project.records import USABLE
@@ -88,8 +89,11 @@ class QueueItem:
 
 @dataclass(frozen=True)
 class RunState:
-    """One trained model; ``mean`` and ``classes`` are measured on the frozen validation set.
+    """One trained model. ``measures`` are all that is known of its Dice, each of its own kind.
 
+    ``mean`` (with the interval ``low`` to ``high``) and ``classes`` are the first of them, and
+    ``measured`` says of which kind that is: frozen validation, else cross-fitted, else
+    test-then-train; empty when the run was not measured. ``validation`` counts its frozen scans.
     ``networks``: how many were trained; the first one predicts and is measured. ``labels`` counts
     its training labels; ``left_out`` the labelled scans that it could not use. ``stale`` says why
     the run no longer fits the project, if so.
@@ -106,6 +110,8 @@ class RunState:
     networks: int = 1
     left_out: int = 0
     stale: str = ""
+    measured: str = ""
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -309,20 +315,23 @@ def _runs(project: Project) -> tuple[RunState, ...]:
     hashes = _image_hashes(project)
     for row in project.store.rows("SELECT * FROM runs ORDER BY created_at, run_id"):
         summary = json.loads(row["summary"])
-        validation = summary.get("validation") or {}
+        measures = stored_measures(project, row["run_id"], summary)
+        first = measures[0] if measures else None
         runs.append(
             RunState(
                 run_id=row["run_id"],
                 round=row["round"],
                 labels=len(json.loads(row["train_scans"])),
                 validation=len(json.loads(row["validation_scans"])),
-                mean=validation.get("mean"),
-                classes=validation.get("classes") or {},
+                mean=first.mean if first else None,
+                classes=first.classes if first else {},
                 seconds=summary.get("seconds", 0.0),
                 created_at=row["created_at"],
                 networks=summary.get("networks", 1),
                 left_out=len(summary.get("left_out", ())),
                 stale=why_stale(project, hashes, summary),
+                measured=first.kind if first else "",
+                measures=measures,
             )
         )
     return tuple(runs)

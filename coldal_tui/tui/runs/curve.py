@@ -40,7 +40,7 @@ class CurvePane(WhileSeen, Pane):
         self.refresh()
         if runs and runs[-1].mean is not None:
             hd95 = distance(runs[-1].mean.get("hd95"), unit_of(runs[-1]), self.look)
-            self.border_subtitle = Content(f"HD95 {hd95}")
+            self.border_subtitle = Content(f"{runs[-1].measured}, HD95 {hd95}")
         else:
             self.border_subtitle = None
         self.services.read(
@@ -59,6 +59,6 @@ class CurvePane(WhileSeen, Pane):
         if not snapshot.runs:
             return Content.styled("no run yet: train when labels are in", MUTED)
         if not dice_points(snapshot.runs, self._measures):
-            return Content.styled("no run was measured: there are no validation scans", MUTED)
+            return Content.styled("no run is measured yet: coldal-tui crossfit", MUTED)
         width, height = self.content_size
         return curve_content(snapshot.runs, self._measures, self.look, width, height, bare=True)

@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from coldal_tui.project.measuring import KINDS
 from coldal_tui.project.views.coverage import first_picks
 from coldal_tui.project.views.run_view import (
-    VALIDATION,
     Comparison,
     RunMeasures,
     ScanScore,
@@ -34,6 +34,8 @@ from coldal_tui.tui.widgets.table_model import EMPTY, TableModel
 from coldal_tui.tui.widgets.table_pane import TablePane
 
 BOTH_WIDTH, CURVE_WIDTH = 72, 30
+MEASURING = ("evaluate", "crossfit", "train")
+"""Kinds of jobs after which a run may have another measure."""
 LEAST_SCANS = 7
 """Lines that the scans keep before classes are listed above them: the runs' table has them too."""
 
@@ -89,7 +91,7 @@ class RunsPane(WhileSeen, TablePane):
         self._measures: dict[str, RunMeasures] = {}
         self._asked: object = None
         self._asked_scans: object = None
-        self._split = VALIDATION
+        self._split: str | None = None
         self._base: str | None = None
         self._wanted: str | None = None
         self._curve = False
@@ -135,7 +137,7 @@ class RunsPane(WhileSeen, TablePane):
         self._draw_runs(view)
         snapshot, map_view = view.snapshot, view.map_view
         picks = first_picks(snapshot.queue)
-        evaluated = [j.job_id for j in snapshot.jobs if (j.kind, j.status) == ("evaluate", "done")]
+        evaluated = [j.job_id for j in snapshot.jobs if j.kind in MEASURING and j.status == "done"]
         asked = (snapshot.runs, evaluated, map_view.map_id if map_view else None, picks)
         if asked == self._asked:
             return
@@ -203,7 +205,7 @@ class RunsPane(WhileSeen, TablePane):
         known = self._measures.get(self.runs.current or "")
         if known is None:
             return []
-        return [*([known.validation] if known.validation else []), *known.evaluations]
+        return list(known.splits)
 
     def _split_state(self) -> SplitState | None:
         """The requested split, or the one this run has instead."""
@@ -211,7 +213,7 @@ class RunsPane(WhileSeen, TablePane):
         exact = next((state for state in splits if state.split == self._split), None)
         if exact is not None or not splits:
             return exact
-        return splits[0] if self._split == VALIDATION else splits[-1]
+        return splits[0] if self._split is None or self._split in KINDS else splits[-1]
 
     def _ask_scans(self) -> None:
         """Request the scans below if another run, split or comparison is wanted."""
@@ -237,7 +239,7 @@ class RunsPane(WhileSeen, TablePane):
 
         def heading(width: int) -> list[Content]:
             rows = run_heading(run, state, self.look, width)
-            if state is None or state.split != VALIDATION:
+            if state is None or state != self._splits()[0]:
                 return rows
             classes = class_line(run, self.look, width)
             room = self.query_one("#run-scans").content_size.height - len(rows) - len(classes)
@@ -371,5 +373,5 @@ class RunsPane(WhileSeen, TablePane):
         run, base, split = (state.get(name) for name in ("run", "base", "split"))
         self._wanted = run if isinstance(run, str) else None
         self._base = base if isinstance(base, str) else None
-        self._split = split if isinstance(split, str) else VALIDATION
+        self._split = split if isinstance(split, str) else None
         self._curve = state.get("curve") is True

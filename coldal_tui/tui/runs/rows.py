@@ -39,6 +39,7 @@ class RunRows:
             Column("round", "round", 5, align="right", priority=4),
             Column("labels", "labels", 6, align="right"),
             Column("dice", "Dice", 5, align="right"),
+            Column("measured", "measured", 17, least=5, priority=2),
             Column("spread", plus_minus(look) + " SD", 5, align="right", priority=2),
             Column("hd95", "HD95", 8, align="right", priority=1),
             *(
@@ -64,7 +65,7 @@ class RunRows:
     def cells(self, row: int) -> Sequence[Cell]:
         run, look = self._runs[row], self._look
         known = self._measures.get(run.run_id)
-        watched = known.validation if known else None
+        watched = known.measured if known else None
         evaluated = known.evaluations[-1].dice if known and known.evaluations else None
         mean = run.mean or {}
         unit = watched.unit if watched else next((c["unit"] for c in run.classes.values()), "")
@@ -73,6 +74,7 @@ class RunRows:
             str(run.round),
             f"{run.labels:,}",
             Text(number(mean.get("dice"), DICE, look), style="bold"),
+            run.measured or "not yet",
             number(watched.spread if watched else None, DICE, look),
             distance(mean.get("hd95"), unit, look),
             *((number(evaluated, DICE, look),) if self._evaluated else ()),

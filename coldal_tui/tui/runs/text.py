@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from coldal_tui.project.measuring import kind_name
 from coldal_tui.project.views.run_view import ClassChange, Comparison, RunMeasures, SplitState
 from coldal_tui.project.views.snapshot import RunState
 from coldal_tui.textcharts import Point
@@ -24,19 +25,22 @@ CURVE_FROM = 3
 
 
 def dice_points(runs: Sequence[RunState], measures: Mapping[str, RunMeasures]) -> list[Point]:
-    """Mean Dice on the validation scans by labels, with one standard deviation to both sides.
+    """Mean Dice by labels with its interval over patients; see ``project.measuring``.
 
-    The spread stays within what was measured: no scan has a Dice above 1.
+    A run without an interval (one patient) has one standard deviation to both sides, within what
+    was measured: no scan has a Dice above 1.
     """
     points = []
     for run in runs:
         known = measures.get(run.run_id)
-        watched = known.validation if known else None
+        watched = known.measured if known else None
         if run.mean is None:
             continue
         dice = run.mean["dice"]
         low = high = dice
-        if watched is not None and watched.spread is not None:
+        if watched is not None and watched.low is not None and watched.high is not None:
+            low, high = watched.low, watched.high
+        elif watched is not None and watched.spread is not None:
             low = max(watched.lowest, dice - watched.spread)
             high = min(watched.highest, dice + watched.spread)
         points.append(Point(run.labels, dice, low, high))
@@ -92,11 +96,13 @@ def _few_runs(runs: Sequence[RunState], points: Sequence[Point], look: Look) -> 
     measured = [run for run in runs if run.mean is not None]
     for run, point in zip(measured, points, strict=True):
         spread = f" ({number(point.low, 2, look)} to {number(point.high, 2, look)})"
+        kind = f"  {run.measured}" if run.measured else ""
         rows.append(
             Content.assemble(
                 f"{counted(run.labels, 'label')}  Dice ",
                 (number(point.y, DICE, look), BOLD),
                 (spread if point.high > point.low else "", MUTED),
+                (kind, MUTED),
             )
         )
     return [*rows, Content.styled(f"a curve from {CURVE_FROM} runs on", MUTED)]
@@ -128,8 +134,13 @@ def _charts(
     dice, hd95 = dice_points(runs, measures), hd95_points(runs)
     if not dice:
         return []
-    scans = max((m.validation.scans for m in measures.values() if m.validation), default=0)
-    note = f"{plus_minus(look)} SD over {counted(scans, 'scan')}" if scans > 1 else ""
+    known = [m.measured for m in measures.values() if m.measured]
+    scans = max((state.scans for state in known), default=0)
+    spread = f"{plus_minus(look)} SD over {counted(scans, 'scan')}" if scans > 1 else ""
+    if any(state.low is not None for state in known):
+        spread = "95 % interval"
+    kinds = dict.fromkeys(run.measured for run in runs if run.measured)
+    note = "; ".join(words for words in (spread, ", ".join(kinds)) if words)
     charts = [_Chart(dice, 2, (0.0, 1.0), "Dice", note)]
     if hd95:
         charts.append(_Chart(hd95, HD95, (0.0, math.inf), f"HD95 {unit_of(runs[-1])}", ""))
@@ -145,11 +156,14 @@ def run_heading(run: RunState, state: SplitState | None, look: Look, width: int)
         else []
     )
     if state is None:
-        what = Content.assemble(name, (" was measured on nothing: no validation scans", MUTED))
+        what = Content.assemble(name, (" is not measured yet: coldal-tui crossfit", MUTED))
         return [what, *short]
     where = f" on {state.name} ({state.scans:,})"
     head = Content.assemble(("worst scans of ", MUTED), name, (where, MUTED))
     spread = f" {plus_minus(look)} {number(state.spread, DICE, look)}" if state.spread else ""
+    if state.low is not None and state.high is not None:
+        ends = [number(value, DICE, look) for value in (state.low, state.high)]
+        spread = f" (95 %: {ends[0]} to {ends[1]})"
     parts = [
         Content.assemble("Dice ", (number(state.dice, DICE, look), BOLD), spread),
         Content.assemble("HD95 ", (distance(state.hd95, state.unit, look), BOLD)),
@@ -169,7 +183,7 @@ def comparison_heading(
     )
     if found is None:
         return [head, Content.styled("no scan was measured under both", MUTED)]
-    where = f", {split.replace('-', ' ')} ({len(found.pairs):,})"
+    where = f", {kind_name(split)} ({len(found.pairs):,})"
     head = head.append(Content.styled(where, MUTED))
     spread = f" {plus_minus(look)} {number(found.spread, DICE, look)}" if found.spread else ""
     change = Content.assemble(

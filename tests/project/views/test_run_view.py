@@ -76,7 +76,7 @@ def test_a_run_is_measured_by_the_means_of_its_scans(root: Path) -> None:
         found = read_measures(project, runs(project), None, ())["run-001"]
     assert found.evaluations == ()
     assert found.coverage is None
-    state = found.validation
+    state = found.measured
     assert state is not None
     # Means of the scans: 0.7 and 0.9; of their HD95: 3 and 1.
     assert state == SplitState(
@@ -89,6 +89,9 @@ def test_a_run_is_measured_by_the_means_of_its_scans(root: Path) -> None:
         pytest.approx(2.0),
         "mm",
         "",
+        # 0.8 ± 12.706 · 0.1 (t with one degree of freedom), cut at 0 and 1.
+        0.0,
+        1.0,
     )
 
 
@@ -96,7 +99,7 @@ def test_one_scan_has_no_spread(root: Path) -> None:
     with Project(root) as project:
         add_run(project, "run-001", ["scan_0"], ["scan_1"])
         measure(project, "run-001", "validation", scan_1=0.8)
-        state = read_measures(project, runs(project), None, ())["run-001"].validation
+        state = read_measures(project, runs(project), None, ())["run-001"].measured
     assert state is not None
     assert state.spread is None
 
@@ -106,7 +109,7 @@ def test_mixed_units_have_no_mean(root: Path) -> None:
         add_run(project, "run-001", ["scan_0"], [])
         measure(project, "run-001", "validation", scan_1=0.8, scan_2=0.7)
         project.store.update("metrics", {"scan_id": "scan_2"}, unit="px")
-        state = read_measures(project, runs(project), None, ())["run-001"].validation
+        state = read_measures(project, runs(project), None, ())["run-001"].measured
     assert state is not None
     assert (state.hd95, state.unit) == (None, "mixed")
 
@@ -129,7 +132,7 @@ def test_evaluations_come_in_the_order_they_were_made(root: Path) -> None:
                 ended_at=f"at {job}",
             )
         found = read_measures(project, runs(project), None, ())["run-001"]
-    assert found.validation is None
+    assert found.measured is None
     told = [(state.name, state.dice, state.at) for state in found.evaluations]
     assert told == [("evaluation 9", 0.45, "at 9"), ("evaluation 10", 0.5, "at 10")]
 
@@ -277,6 +280,6 @@ def test_a_class_that_no_label_of_a_split_holds_is_in_no_mean(root: Path) -> Non
         (score,) = read_scores(project, "run-001", "validation")
         assert (score.dice, len(score.classes)) == (0.5, 1)
         runs = take_snapshot(project).runs
-        state = read_measures(project, runs, None, ())["run-001"].validation
+        state = read_measures(project, runs, None, ())["run-001"].measured
         assert state is not None
         assert state.dice == 0.5

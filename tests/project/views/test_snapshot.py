@@ -79,7 +79,8 @@ def test_runs_show_what_was_measured(lab, project):
     lab.train(project)
     (run,) = take_snapshot(project).runs
     assert (run.run_id, run.round, run.labels, run.validation) == ("run-001", 0, 1, 1)
-    assert run.mean == {"dice": 0.5, "hd": 2.0, "hd95": 1.0}
+    assert run.mean == {"dice": 0.5, "low": None, "high": None, "hd": 2.0, "hd95": 1.0}
+    assert run.measured == "frozen validation"
     assert run.classes["lung"]["unit"] == "px"
 
 

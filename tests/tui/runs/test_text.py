@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_row_a_run() -> None:
         "round": "1",
         "labels": "16",
         "Dice": "0.900",
+        "measured": "not yet",
         "± SD": "0.050",
         "HD95": "8.2 mm",
         "evaluated": "0.876",
@@ -92,7 +94,7 @@ def test_evaluations_have_a_column_once_there_are_any() -> None:
 
 def test_a_run_that_was_measured_on_nothing_has_dashes() -> None:
     rows = RunRows([run("run-001", 16, None)], {}, UNICODE)
-    assert plain(rows.cells(0))[3:7] == ["–", "–", "–", "–"]
+    assert plain(rows.cells(0))[3:8] == ["–", "not yet", "–", "–", "–"]
 
 
 def score(scan_id: str, known: bool = True, **classes: tuple[float, float, str]) -> ScanScore:
@@ -153,7 +155,7 @@ def text(rows: Any) -> list[str]:
 
 def test_the_heading_of_a_run() -> None:
     assert text(run_heading(ONE, split(), UNICODE, 60)) == [
-        "worst scans of run-001 on validation (4)",
+        "worst scans of run-001 on frozen validation (4)",
         "Dice 0.900 ± 0.050   HD95 8.2 mm   0.812 to 0.938",
     ]
 
@@ -174,7 +176,7 @@ def test_one_scan_has_neither_spread_nor_range() -> None:
 
 def test_a_run_without_validation_scans_says_so() -> None:
     assert text(run_heading(ONE, None, UNICODE, 60)) == [
-        "run-001 was measured on nothing: no validation scans"
+        "run-001 is not measured yet: coldal-tui crossfit"
     ]
 
 
@@ -192,7 +194,7 @@ def test_the_heading_of_a_comparison() -> None:
     rows = comparison_heading("run-001", "run-002", "validation", found, UNICODE, 70)
     # Changes 0.25 and -0.125: mean 0.0625, deviation 0.2652. HD95 3 to 1.5.
     assert text(rows) == [
-        "run-002 against ✓ run-001, validation (2)",
+        "run-002 against ✓ run-001, frozen validation (2)",
         "Dice +0.062 ± 0.265  1 better, 1 worse   HD95 −1.5 mm",
     ]
 
@@ -262,3 +264,18 @@ def test_on_the_home_screen_one_run_is_a_number() -> None:
 
 def test_nothing_measured_is_nothing_drawn() -> None:
     assert curve_content([], {}, UNICODE, 40, 8).plain == ""
+
+
+def test_a_dice_has_its_kind_and_interval() -> None:
+    state = replace(split("cross-fitted"), low=0.861, high=0.939)
+    assert text(run_heading(ONE, state, UNICODE, 90)) == [
+        "worst scans of run-001 on cross-fitted (4)",
+        "Dice 0.900 (95 %: 0.861 to 0.939)   HD95 8.2 mm   0.812 to 0.938",
+    ]
+    known = {"run-001": RunMeasures("run-001", state, (), None)}
+    measured = replace(ONE, measured="cross-fitted")
+    (point,) = dice_points([measured], known)
+    assert (point.low, point.high) == (0.861, 0.939)
+    heading = curve_content([measured], known, ASCII, 60, 9).plain
+    assert heading.startswith("Dice  95 % interval; cross-fitted")
+    assert plain(RunRows([measured], known, UNICODE).cells(0))[4] == "cross-fitted"

@@ -13,7 +13,7 @@ from tests.support.places import ROOT
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 ROOMS = (ROOT, ROOT / "coldal_tui", ROOT / "backends", ROOT / "backends" / "coldal_compute")
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def without_state(page: str) -> str:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     "'{series_uid}', '{folder}/*'; or a CSV of mask,scan_id[,class].",
 )
 @click.option(
+    "--image",
+    help="With {case} in --match: how images are named: --match '{case}_seg' --image '{case}_t1'.",
+)
+@click.option(
     "--map",
     "values",
     multiple=True,
@@ -73,6 +77,7 @@ def import_masks_command(
     targets: tuple[str, ...],
     format_: str,
     match: str | None,
+    image: str | None,
     values: tuple[str, ...],
     conflict: str,
     frames_by: FramesBy | None,
@@ -96,9 +101,11 @@ def import_masks_command(
     """
     from coldal_tui.exchange.incoming.conflicts import ConflictRule
     from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+    from coldal_tui.exchange.incoming.names.match_template import with_images
     from coldal_tui.project.labels.class_map import for_once, keep_class_map, parse_class_map
     from coldal_tui.project.report_words import came_in
 
+    match = with_images(match, image)
     project, rest = common.open_with_rest(targets)
     with project:
         said = parse_class_map(values, project.config.classes.names[0])

@@ -191,3 +191,20 @@ def test_what_was_joined_and_what_overlapped_is_told(
     assert len(told) == 1
     assert told[0].endswith("(and 2 more like it)")
     assert "passed over: 1 file\n  notes.txt: no mask format that is known\n" in done.out
+
+
+def test_masks_and_images_are_named_by_what_they_share(
+    call: Call, queued: Path, tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        write_mask(tmp_path / "back" / f"drawn-{number}.png")
+
+    without = call("import-masks", queued, tmp_path / "back", "--image", "scan_{case}")
+    done = call(
+        "import-masks", queued, tmp_path / "back", "--match", "drawn-{case}", "--image",
+        "scan_{case}", "--json",
+    )  # fmt: skip
+
+    assert (without.status, "--image says how images are named" in without.err) == (2, True)
+    assert done.status == 0
+    assert [one["scan_id"] for one in done.json["accepted"]] == ["scan_0", "scan_2"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.incoming.names.matching import Match, Matcher, NoMatch
 
@@ -164,3 +165,30 @@ def test_the_nearest_names_are_told():
     assert "nearest: 'thorax_017', 'thorax_018'" in match.message
     match = Matcher(targets).match(mask("zzz.png"))
     assert "the first scans: 'knee', 'thorax_017', 'thorax_018'" in match.message
+
+
+@pytest.mark.parametrize(
+    ("images", "template", "name", "scan"),
+    [
+        (("B1_flair.nii.gz", "B2_flair.nii.gz"), "{case}_seg = {case}_flair", "B2_seg.nii", "id1"),
+        (("B1_t1.nii.gz", "B1_flair.nii.gz"), "{case}_seg = {case}_flair", "B1_seg.nii", "id1"),
+        (("p1/T1/im.nii", "p2/T1/im.nii"), "{case}-Ground = {case}/T1/*", "p2-Ground.nii", "id1"),
+        (("p1/T1/im.nii", "p2/T1/im.nii"), "{case}/Ground = {case}/*/im", "x/p2/Ground.nii", "id1"),
+        (("10_a_t2w.nii", "10_b_t2w.nii"), "{case} = {case}_t2w", "10_b.nii.gz", "id1"),
+        (("B1_flair.nii.gz", "x/B1_flair.nii.gz"), "{case}_seg = {case}_flair", "B1_seg.nii", None),
+        (("B1_flair.nii.gz",), "{case}_seg = {case}_t1", "B1_seg.nii", None),
+        (("B1_flair.nii.gz",), "{case}_seg = {case}_flair", "B2_seg.nii", None),
+    ],
+)
+def test_what_masks_and_images_share_is_the_case(images, template, name, scan):
+    assert found(scans(*images), name, template) == scan
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{case}_seg", "{stem}_seg = {case}_flair", "{case}_seg = {stem}", "{case} = x", "{case} ="],
+)
+def test_a_case_is_read_from_both_names(template):
+    with pytest.raises(UsageError) as wrong:
+        Matcher(scans("a.png"), template)
+    assert wrong.value.code == "template"

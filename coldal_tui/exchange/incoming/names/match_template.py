@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.names import file_stem, same_name
 
-SCAN_FIELDS = ("stem", "scan_id", "patient", "series_uid", "folder")
+CASE = "case"
+SCAN_FIELDS = ("stem", "scan_id", "patient", "series_uid", "folder", CASE)
+_IMAGE_SIGN = " = "
 _FIELDS = (*SCAN_FIELDS, "class", "annotator")
 _WORD = re.compile(r"(\{[^{}]*\}|\*)")
 _MOST_BYTES = 64 << 20
@@ -39,29 +41,48 @@ class Template:
     ``{patient}`` the patient's, ``{series_uid}`` a DICOM series', ``{folder}`` one of the image's
     folders. ``{class}`` is the single class in a file, ``{annotator}`` its author, ``*`` any
     text. With slashes the template covers the last folders too: ``{stem}/mask``. Files that differ
-    only in ``{class}`` or ``*`` are parts of one mask.
+    only in ``{class}`` or ``*`` are parts of one mask. ``{case}`` is what a mask's name shares with
+    its image's, which ``images`` reads out of the image's name.
     """
 
     text: str
     levels: int
     pattern: re.Pattern[str]
     stars: int
+    images: Template | None = None
 
     @staticmethod
     def parse(text: str) -> Template:
-        """Read a template.
+        """Read a template; after `` = `` may follow the template of the images' names.
 
         Raises
         ------
-        UsageError : an unknown or repeated field, or no field that identifies the scan.
+        UsageError : an unknown or repeated field, or no field that identifies the scan; ``{case}``
+            without a template of the images' names, or one without ``{case}``.
         """
-        fields = re.findall(r"\{([^{}]*)\}", text)
+        masks, sign, images = text.partition(_IMAGE_SIGN)
+        found = Template._parse(masks.strip() if sign else text)
+        of_images = Template._parse(images.strip()) if sign else None
+        shares = CASE in _fields_of(found.text)
+        if shares != (of_images is not None) or (
+            of_images is not None and _fields_of(of_images.text) != [CASE]
+        ):
+            raise UsageError(
+                f"{text!r} does not say what masks and images have in common",
+                remedy="Write {case} in both: --match '{case}_seg' --image '{case}_flair'",
+                code="template",
+            )
+        return replace(found, images=of_images)
+
+    @staticmethod
+    def _parse(text: str) -> Template:
+        fields = _fields_of(text)
         known = all(field in _FIELDS for field in fields) and len(set(fields)) == len(fields)
         known = known and "}{" not in text
         if not known or not any(field in SCAN_FIELDS for field in fields):
             raise UsageError(
                 f"the template {text!r} needs one {{stem}} or {{scan_id}} (or {{patient}}, "
-                "{series_uid}, {folder}), and may have one {class}, one {annotator} and *",
+                "{series_uid}, {folder}, {case}), and may have one {class}, one {annotator} and *",
                 remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'. A CSV of "
                 "mask,scan_id does the rest: --match masks.csv",
                 code="template",
@@ -102,6 +123,10 @@ class Template:
         for start, end in sorted((found.span(name) for name in free), reverse=True):
             whole = f"{whole[:start]}*{whole[end:]}"
         return Said(fields, "/".join(named[name] for name in free), f"{above}/{whole}")
+
+
+def _fields_of(text: str) -> list[str]:
+    return re.findall(r"\{([^{}]*)\}", text)
 
 
 @dataclass(frozen=True)
@@ -181,6 +206,24 @@ class Table:
 
 def _ending(name: str) -> str:
     return name[len(name) - len(name.rpartition("/")[2]) + len(file_stem(name)) :]
+
+
+def with_images(match: str | None, image: str | None) -> str | None:
+    """The pattern of ``--match`` and that of ``--image`` as one text.
+
+    Raises
+    ------
+    UsageError : ``--image`` without ``--match``.
+    """
+    if image is None:
+        return match
+    if not match:
+        raise UsageError(
+            "--image says how images are named; how are the masks?",
+            remedy="Write {case} in both: --match '{case}_seg' --image '{case}_flair'",
+            code="template",
+        )
+    return f"{match}{_IMAGE_SIGN}{image}"
 
 
 def parse_match(text: str | None) -> Template | Table | None:

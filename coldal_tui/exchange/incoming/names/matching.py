@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.incoming.names.match_template import (
+    CASE,
     SCAN_FIELDS,
     Said,
     Table,
@@ -94,6 +95,7 @@ class Matcher:
         self._names = ScanNames(found)
         self._uids: dict[str, tuple[str, ...]] | None = None
         self._said = parse_match(template)
+        self._by_case: dict[str, set[str]] | None = None
         self._classes = classes or ClassWords()
         self._handed_out = handed_out
 
@@ -247,11 +249,25 @@ class Matcher:
             return {value} & self._targets.keys()
         if field == "patient":
             return self._names.of_patient(value)
+        if field == CASE:
+            return self._cases().get(same_name(value), set())
         if field == "series_uid":
             return set(self._uid_table().get(value, ()))
         if field == "folder":
             return self._names.in_folder(value)
         return self._names.of_stem(value)
+
+    def _cases(self) -> dict[str, set[str]]:
+        """Scans by ``{case}``, as the template of the images' names reads it."""
+        if self._by_case is None:
+            self._by_case = {}
+            images = self._said.images if isinstance(self._said, Template) else None
+            for target in self._targets.values() if images is not None else ():
+                for name in target.names[: len(target.names) - target.pseudonyms]:
+                    said = images.apply(name) if images is not None else None
+                    if said is not None:
+                        self._by_case.setdefault(said.fields[CASE], set()).add(target.scan_id)
+        return self._by_case
 
     def _by_manifest(self, stem: str, manifest: Manifest | None) -> Match | NoMatch | None:
         entry = manifest.entry_for(stem) if manifest else None

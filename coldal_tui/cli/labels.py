@@ -189,11 +189,18 @@ def _check(project: Project, as_json: bool) -> None:
     if not checks:
         common.echo("no labels yet")
         return
-    table = common.table("scan~", "score>", "Dice>", "findings~")
+    table = common.table("scan~", "score>", "Dice>", "measured", "findings~")
     for check in checks:
         dice = "–" if check.agreement is None else f"{check.agreement:.2f}"
-        table.add_row(check.scan_id, f"{check.score:.2f}", dice, "; ".join(check.findings))
+        words = "; ".join(check.findings)
+        table.add_row(check.scan_id, f"{check.score:.2f}", dice, check.compared or "–", words)
     common.console().print(table)
+    blind = sum(not check.compared for check in checks)
+    if blind:
+        common.say(
+            f"{blind} of {counted(len(checks), 'label')} could be compared with no prediction by a "
+            f"network that did not train on it: {common.paste('coldal-tui crossfit', project.root)}"
+        )
 
 
 def _reject(

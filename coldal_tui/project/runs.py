@@ -13,6 +13,7 @@ import msgspec
 from coldal_tui.below import plain_name
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import SUFFIXES
+from coldal_tui.project.measuring import CROSS_FITTED, FROZEN, TEST_THEN_TRAIN
 from coldal_tui.project.project import Project
 from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.cells import ScanScores
@@ -117,11 +118,13 @@ def with_scores(project: Project, rows: Sequence[PoolRow], run_id: str | None) -
 
 
 def runs_newest_first(project: Project) -> list[Row]:
-    """``run_id`` and ``train_scans`` (a set) of each run."""
+    """``run_id``, ``train_scans`` and ``validation_scans`` (sets) of each run."""
     rows = project.store.rows(
-        "SELECT run_id, train_scans FROM runs ORDER BY created_at DESC, run_id DESC"
+        "SELECT run_id, train_scans, validation_scans FROM runs "
+        "ORDER BY created_at DESC, run_id DESC"
     )
-    return [row | {"train_scans": frozenset(json.loads(row["train_scans"]))} for row in rows]
+    sets = ("train_scans", "validation_scans")
+    return [row | {name: frozenset(json.loads(row[name])) for name in sets} for row in rows]
 
 
 CROSS_FITTED_FOLDER = "cross-fitted"
@@ -153,3 +156,17 @@ def prediction_file(project: Project, run_id: str | None, scan_id: str) -> Path 
 def cross_fitted_file(project: Project, run_id: str, scan_id: str) -> Path | None:
     """The label map of a labelled scan by a network of the run that did not see it, if any."""
     return _map_file(project.run_folder(run_id) / CROSS_FITTED_FOLDER, scan_id)
+
+
+def out_of_sample(project: Project, run: Row, scan_id: str) -> tuple[Path, str] | None:
+    """A prediction by a network of the run that did not train on the scan, and the split it is of.
+
+    ``run`` is a row of ``runs_newest_first``. None when there is none.
+    """
+    crossed = cross_fitted_file(project, run["run_id"], scan_id)
+    if scan_id in run["train_scans"]:
+        return None if crossed is None else (crossed, CROSS_FITTED)
+    predicted = prediction_file(project, run["run_id"], scan_id) or crossed
+    if predicted is None:
+        return None
+    return predicted, FROZEN if scan_id in run["validation_scans"] else TEST_THEN_TRAIN

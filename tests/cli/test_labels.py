@@ -173,10 +173,11 @@ def test_labels_are_checked_the_worst_first(call: Call, queued: Path, tmp_path: 
     done = call("labels", queued, "check")
     assert done.status == 0
     words = [line.split() for line in done.out.splitlines()]
-    assert words[0] == ["scan", "score", "Dice", "findings"]
+    assert words[0] == ["scan", "score", "Dice", "measured", "findings"]
     assert words[2][:3] == ["scan_0", "0.67", "0.67"]
+    assert words[2][3] == "test-then-train"
     assert " ".join(words[3]) == (
-        "scan_1 0.85 – foreground: 1 speck; foreground: 9% of the outline is the image's border"
+        "scan_1 0.85 – – foreground: 1 speck; foreground: 9% of the outline is the image's border"
     )
     told = call("labels", queued, "check", "--json").json
     assert [one["scan_id"] for one in told] == ["scan_0", "scan_1"]
@@ -185,7 +186,11 @@ def test_labels_are_checked_the_worst_first(call: Call, queued: Path, tmp_path: 
         "score": 0,
         "agreement": 2 / 3,
         "findings": [],
+        "compared": "test-then-train",
     }
+    said = " ".join(call("labels", queued, "check").err.split())
+    assert "1 of 2 labels could be compared with no prediction by a network that did not" in said
+    assert "coldal-tui crossfit" in said
 
 
 def test_labels_are_checked_where_nothing_can_be_written(

@@ -16,22 +16,26 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.project.labels.files import checked_label
+from coldal_tui.project.measuring import KINDS, TEST_THEN_TRAIN
 from coldal_tui.project.project import Project
-from coldal_tui.project.runs import prediction_file, runs_newest_first
+from coldal_tui.project.runs import out_of_sample, runs_newest_first
 
 CACHE_FILE = "agreement.json"
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One label compared with the prediction of ``run_id``, which did not train on it.
+    """One label compared with a prediction of ``run_id`` by a network that did not train on it.
 
+    ``kind`` says by which: a network of its cross-fitting, the run itself on a frozen scan, or the
+    run itself before the label was known (see ``project.measuring``).
     ``classes`` has the Dice of each class by name; ``mean`` is their mean.
     """
 
     run_id: str
     prediction: Path
     classes: dict[str, float]
+    kind: str = KINDS[TEST_THEN_TRAIN]
 
     @property
     def mean(self) -> float:
@@ -75,10 +79,10 @@ def read_agreements(
     used: dict[str, dict[str, float]] = {}
     found: dict[str, Agreement] = {}
     pairs = _pairs(project)
-    for done, (row, run_id, predicted) in enumerate(pairs, start=1):
+    for done, (row, run_id, predicted, kind) in enumerate(pairs, start=1):
         classes = _measured(project, row, predicted, names, known, used)
         if classes is not None:
-            found[row["scan_id"]] = Agreement(run_id, predicted, classes)
+            found[row["scan_id"]] = Agreement(run_id, predicted, classes, kind)
         if progress is not None:
             progress(done, len(pairs))
     if keep and used != known:
@@ -88,8 +92,8 @@ def read_agreements(
     return found
 
 
-def _pairs(project: Project) -> list[tuple[dict[str, Any], str, Path]]:
-    """Each label with the newest run that predicted its scan and did not train on it."""
+def _pairs(project: Project) -> list[tuple[dict[str, Any], str, Path, str]]:
+    """Each label with the newest run that predicted its scan out of sample, and how it did."""
     runs = runs_newest_first(project)
     rows = project.store.rows(
         "SELECT scan_id, version, file, sha256, state FROM labels WHERE state = 'active' "
@@ -98,11 +102,10 @@ def _pairs(project: Project) -> list[tuple[dict[str, Any], str, Path]]:
     pairs = []
     for row in rows:
         for run in runs:
-            if row["scan_id"] in run["train_scans"]:
-                continue
-            predicted = prediction_file(project, run["run_id"], row["scan_id"])
-            if predicted is not None:
-                pairs.append((row, run["run_id"], predicted))
+            found = out_of_sample(project, run, row["scan_id"])
+            if found is not None:
+                predicted, split = found
+                pairs.append((row, run["run_id"], predicted, KINDS[split]))
                 break
     return pairs
 

@@ -4,8 +4,9 @@ A label's score is the minimum of a shape score and model scores, each from 0 to
 
 * shape: 1, less 0.1 for each speck, hole and empty slice in between (at most 0.3 for each of the
   three), less 0.05 where a class is cut by the image's border, which crops do for good reasons;
-* model: the mean Dice with the newest prediction that did not train on the label, and, where its
-  entropy map was kept, the softmin of how much the model believes in each pixel of the label.
+* model: the mean Dice with the newest out-of-sample prediction (cross-fitted for labels that
+  trained; see ``agreement``), and, where its entropy map was kept, the softmin of how much the
+  model believes in each pixel of the label.
 
 The softmin is that of cleanlab, ``segmentation.rank.get_label_quality_scores`` (temperature 0.1;
 Lad and Mueller, 2023, arXiv:2307.05080): s = Σ p·w / Σ w with w = exp((1 − p) / 0.1), over the
@@ -36,7 +37,7 @@ from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, 
 from coldal_tui.project.labels.agreement import Agreement, read_agreements
 from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
-from coldal_tui.project.runs import entropy_file
+from coldal_tui.project.runs import entropy_beside
 
 CACHE_FILE = "label-check.json"
 TEMPERATURE = 0.1
@@ -51,12 +52,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """One label: ``score`` 0 (look at it) to 1, the mean Dice ``agreement`` if known, reasons."""
+    """One label: ``score`` 0 (look at it) to 1, the mean Dice ``agreement`` if known, reasons.
+
+    ``compared`` is the kind of that Dice (see ``project.measuring``). Where it is empty, the label
+    was compared with nothing, and the score is that of its shape alone.
+    """
 
     scan_id: str
     score: float
     agreement: float | None
     findings: tuple[str, ...]
+    compared: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def _checked(
         label = checked_label(project, row)
     except ColdalError as error:
         return LabelCheck(scan_id, 0.0, None, (f"{error.what}: {error.remedy}",))
-    entropy = entropy_file(project, agreement.run_id, scan_id) if agreement else None
+    entropy = entropy_beside(agreement.prediction, scan_id) if agreement else None
     case = _Case(row, label, agreement, entropy, project.config.classes.names)
     try:
         key = case.key()
@@ -147,8 +153,8 @@ def _checked(
     except OSError as error:
         return LabelCheck(scan_id, 0.0, None, (f"it can't be read: {error.strerror}",))
     used[key] = kept
-    mean = agreement.mean if agreement else None
-    return LabelCheck(scan_id, kept["score"], mean, tuple(kept["findings"]))
+    mean, kind = (agreement.mean, agreement.kind) if agreement else (None, "")
+    return LabelCheck(scan_id, kept["score"], mean, tuple(kept["findings"]), kind)
 
 
 def _examine(case: _Case) -> tuple[float, tuple[str, ...]]:

@@ -10,7 +10,14 @@ from typing import Any
 from coldal_tui.project.labels.files import stored_file
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.runs import entropy_file, prediction_file, runs_newest_first, scan_entropies
+from coldal_tui.project.runs import (
+    entropy_beside,
+    entropy_file,
+    out_of_sample,
+    prediction_file,
+    runs_newest_first,
+    scan_entropies,
+)
 from coldal_tui.project.scans.left_out import read_left_out
 
 
@@ -151,11 +158,20 @@ def _label(project: Project, scan_id: str) -> LabelFact | None:
 def newest_prediction(
     project: Project, scan_id: str, *, untrained: bool = False
 ) -> PredictionFact | None:
-    """The newest run's prediction; ``untrained``: of runs that did not train on this scan."""
+    """The newest run's prediction; ``untrained``: by a network that did not train on the scan.
+
+    The latter is the one that the agreement of its label is measured with.
+    """
     for row in runs_newest_first(project):
+        if untrained:
+            found = out_of_sample(project, row, scan_id)
+            if found is not None:
+                entropy = entropy_beside(found[0], scan_id)
+                return PredictionFact(row["run_id"], found[0], entropy, trained=False)
+            continue
         trained = scan_id in row["train_scans"]
         file = prediction_file(project, row["run_id"], scan_id)
-        if file is not None and not (untrained and trained):
+        if file is not None:
             entropy = entropy_file(project, row["run_id"], scan_id)
             return PredictionFact(row["run_id"], file, entropy, trained)
     return None

@@ -25,7 +25,7 @@ def label_sides(
     """The scan with its label, and with the prediction of a run not trained on that label."""
     view = read_scan_view(project, line.scan_id, cache, untrained=True)
     slices, words = _slices(view)
-    dice = f", Dice {agreement.mean:.2f}" if agreement is not None else ""
+    dice = f", {agreement.kind} Dice {agreement.mean:.2f}" if agreement is not None else ""
     found = view.facts.prediction
     left = Side(f"label v{line.version}", slices, _MASK, words)
     if found is None:

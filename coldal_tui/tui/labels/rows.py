@@ -272,7 +272,7 @@ def label_details(
         parts.append(("no run has predicted this scan without training on it\n", MUTED))
     else:
         dices = ", ".join(f"{visible(n)} {dice:.2f}" for n, dice in agreement.classes.items())
-        parts.append((f"Dice against {agreement.run_id}: {dices}\n", ""))
+        parts.append((f"Dice against {agreement.run_id}, {agreement.kind}: {dices}\n", ""))
     if check is not None and check.findings:
         words = visible(f"check {check.score:.2f}: {'; '.join(check.findings)}")
         parts += [(f"{text}\n", WARN) for text in textwrap.wrap(words, max(20, width))[:3]]

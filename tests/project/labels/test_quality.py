@@ -219,4 +219,4 @@ def test_an_entropy_map_that_does_not_fit_is_left_out(
     if content is not None:
         folder = eights.layout.runs / "run-001" / "predictions" / "entropy"
         (folder / "a.png").write_bytes(content)
-    assert check_labels(eights) == [LabelCheck("a", 0.0, 0.0, ())]
+    assert check_labels(eights) == [LabelCheck("a", 0.0, 0.0, (), "test-then-train")]

@@ -119,7 +119,7 @@ def test_labels_come_by_least_agreement_first(lists: Path) -> None:
     assert "1.00" in scans[1]
     assert "scan_2" in scans[2]
     assert " – " in scans[2]
-    assert "Dice against run-001: foreground 0.00" in text
+    assert "Dice against run-001, test-then-train: foreground 0.00" in text
 
 
 def test_o_orders_labels_otherwise(lists: Path) -> None:
@@ -190,7 +190,7 @@ def test_it_follows_the_other_panes(lists: Path) -> None:
 def test_enter_puts_label_and_prediction_side_by_side(lists: Path) -> None:
     app, text = see(lists, "s", "enter")
     assert "label v1" in text
-    assert "prediction run-001, Dice 0.00" in text
+    assert "prediction run-001, test-then-train Dice 0.00" in text
     assert "Labels  scan_0" in str(app.pane.border_title)
     assert "1 of 3" in str(app.pane.border_subtitle)
 

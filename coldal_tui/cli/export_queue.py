@@ -40,7 +40,27 @@ if TYPE_CHECKING:
     "--overlap",
     type=click.IntRange(min=0),
     default=0,
-    help="So many scans go to two people; each person gets a folder.",
+    help="So many scans, spread over the queue, go to several people; each person gets a folder.",
+)
+@click.option(
+    "--raters",
+    "each",
+    type=click.IntRange(min=2),
+    default=2,
+    show_default=True,
+    help="How many people draw each scan of the overlap.",
+)
+@click.option(
+    "--honeypots",
+    type=click.IntRange(min=0),
+    default=0,
+    help="So many labelled scans, hidden among each person's others; results only in raters.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=0),
+    default=0,
+    help="So many scans that the person drew before, hidden; all scans get new names.",
 )
 @click.option("--again", is_flag=True, help="Also scans that are out already.")
 @click.option(
@@ -77,6 +97,9 @@ def export_queue_command(
     cluster: int | None,
     assign: str | None,
     overlap: int,
+    each: int,
+    honeypots: int,
+    repeats: int,
     again: bool,
     changed: bool,
     slices: str,
@@ -111,6 +134,9 @@ def export_queue_command(
         changed=changed,
         people=tuple(people),
         overlap=overlap,
+        each=each,
+        honeypots=honeypots,
+        repeats=repeats,
         slices=SliceChoice.parse(slices),
         deidentify=dates if deidentify else None,
         prelabels_from=prelabels_from,

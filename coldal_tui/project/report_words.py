@@ -81,9 +81,13 @@ def export_lines(report: ExportReport) -> list[str]:
     for person, count in report.assignees.items():
         known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
         lines.append(f"  {person}{known}: {count:,}")
+    for person, kind, count in report.checks:
+        lines.append(f"  hidden among those of {person}: {counted(count, kind)}")
+    if report.checks:
+        lines.append("without pre-labels, so that hidden scans look like all others")
     if report.shared:
         scans = counted(report.shared, "scan")
-        lines.append(f"{scans} went to two people: a folder for each person")
+        lines.append(f"{scans} went to several people: a folder for each person")
     if report.key_file:
         lines.append(f"who is who, to keep: {report.key_file}")
         lines.append(

@@ -18,6 +18,8 @@ from coldal_tui.files import disk_error
 from coldal_tui.project.database.store import UNSURE, current_user
 from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
+from coldal_tui.project.export.hidden_checks import Check, choose_checks, mixed, with_checks
+from coldal_tui.project.labels.raters.drawings import OUT, REPEAT
 from coldal_tui.project.models.prelabels import Prelabel, Prelabels
 from coldal_tui.project.own_manifests import write_own_manifest
 from coldal_tui.project.project import Project
@@ -37,7 +39,8 @@ class ExportReport:
 
     ``shared`` scans went to more than one person. In a de-identified export, ``key_file`` maps
     pseudonyms back, and ``pseudonyms`` are the names of scans and people. ``makers`` are the
-    models that made the pre-labels, and how many.
+    models that made the pre-labels, and how many. ``checks`` are the people who got hidden
+    scans, the kind, and how many.
     """
 
     export_id: int
@@ -49,6 +52,7 @@ class ExportReport:
     key_file: Path | None = None
     pseudonyms: dict[str, str] = field(default_factory=dict)
     makers: dict[str, int] = field(default_factory=dict)
+    checks: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class Wanted:
 
     ``again``: also scans that were exported before. ``changed``: only scans whose image, pre-label
     or people changed since their last export. Scans without an assignee are divided among
-    ``people``; ``overlap`` of these go to two people. ``deidentify``: names, ids and texts are
-    replaced, dates removed (``remove``) or shifted (``shift``). ``prelabels_from`` as in
+    ``people``; ``overlap`` of these go to ``each`` people. ``honeypots`` and ``repeats``: so many
+    known scans are hidden among each person's others (``hidden_checks``). ``deidentify``: names,
+    ids and texts are replaced, dates removed (``remove``) or shifted (``shift``).
+    ``prelabels_from`` as in
     ``Prelabels``.
     """
 
@@ -69,6 +75,9 @@ class Wanted:
     changed: bool = False
     people: tuple[str, ...] = ()
     overlap: int = 0
+    each: int = 2
+    honeypots: int = 0
+    repeats: int = 0
     slices: SliceChoice = field(default_factory=SliceChoice)
     deidentify: Dates | None = None
     prelabels_from: str | None = None
@@ -108,9 +117,30 @@ def export_queue(
         wanted = Wanted(top, round_, again=again, people=tuple(assign))
     run_id = latest_run(project)
     chosen = _chosen(project, wanted, run_id)
+    seed = project.config.selection.seed
     shares = deal(
-        {one.item.scan_id: one.item.assignee for one in chosen}, wanted.people, wanted.overlap
+        {one.item.scan_id: one.item.assignee for one in chosen},
+        wanted.people,
+        wanted.overlap,
+        each=wanted.each,
+        seed=seed,
     )
+    checks: list[Check] = []
+    if wanted.honeypots or wanted.repeats:
+        # Pre-labels would tell the hidden scans, and would draw them for the person.
+        chosen = [replace(one, prelabel=None, maker=None) for one in chosen]
+        exports = int(project.store.value("SELECT count(*) FROM exports"))
+        checks = choose_checks(
+            project,
+            list(by_person(shares)),
+            honeypots=wanted.honeypots,
+            repeats=wanted.repeats,
+            taken=shares.keys(),
+            seed=seed + exports,
+        )
+        if wanted.deidentify is None and any(one.kind == REPEAT for one in checks):
+            # Whoever drew a scan before would know it by its name.
+            wanted = replace(wanted, deidentify="remove")
     handed = {
         one.item.scan_id: handed_now(
             project, one.scan.quick_hash, one.prelabel, shares[one.item.scan_id]
@@ -118,8 +148,16 @@ def export_queue(
         for one in chosen
     }
     items = _export_items(project, chosen, run_id)
+    scans = [one.scan for one in chosen]
+    if checks:
+        shares = with_checks(shares, checks)
+        items |= {one.scan.scan_id: _check_item(project, one) for one in checks}
+        ranks = mixed([one.item.scan_id for one in chosen], items.keys() - handed.keys(), seed)
+        items = {scan: replace(items[scan], rank=rank) for scan, rank in ranks.items()}
+        shares = {scan: shares[scan] for scan in ranks}
+        scans = [project.scan(scan) for scan in ranks]
     if wanted.deidentify is not None:
-        plan = hidden(project, [one.scan for one in chosen], shares, items, wanted.deidentify)
+        plan = hidden(project, scans, shares, items, wanted.deidentify)
     else:
         plan = Plan(default_folder(project), shares, items)
     folder = project.output_place(out.absolute()) if out is not None else plan.folder
@@ -137,7 +175,7 @@ def export_queue(
         try:
             own = write_own_manifest(project, delivery.folder, folders)
             again = wanted.again or wanted.changed
-            report = _record(project, format, delivery, handed, plan, again=again)
+            report = _record(project, format, delivery, handed, plan, checks, again=again)
             makers = Counter(one.maker for one in chosen if one.maker is not None)
             return replace(report, makers=dict(makers))
         except BaseException as error:
@@ -278,6 +316,17 @@ def _export_items(
     }
 
 
+def _check_item(project: Project, check: Check) -> ExportItem:
+    return ExportItem(
+        scan_id=check.scan.scan_id,
+        rank=0,
+        ref=check.scan.ref(project.images),
+        header=check.scan.header(),
+        role=check.kind,
+        round=0,
+    )
+
+
 def _folders(shares: Shares, items: Mapping[str, ExportItem]) -> dict[str, list[ExportItem]]:
     """The content of each folder: one per person, or one for all when no one is assigned."""
     if not any(shares.values()):
@@ -315,6 +364,7 @@ def _record(
     delivery: Delivery,
     handed: Mapping[str, Handed],
     plan: Plan,
+    checks: Sequence[Check],
     *,
     again: bool,
 ) -> ExportReport:
@@ -333,6 +383,16 @@ def _record(
             items={scan_id: one.as_json() for scan_id, one in handed.items()},
             key_file=project.layout.relative(plan.key_file) if plan.key_file else None,
         )
+        for check in checks:
+            store.insert(
+                "handouts",
+                export_id=export_id,
+                scan_id=check.scan.scan_id,
+                person=check.person,
+                kind=check.kind,
+                state=OUT,
+                created_at=store.now(),
+            )
         for scan_id, one in handed.items():
             # A label that was imported meanwhile is kept.
             store.execute(
@@ -355,4 +415,8 @@ def _record(
         shared=sum(len(people) > 1 for people in shares.values()),
         key_file=plan.key_file,
         pseudonyms=plan.called,
+        checks=tuple(
+            (person, kind, count)
+            for (person, kind), count in Counter((one.person, one.kind) for one in checks).items()
+        ),
     )

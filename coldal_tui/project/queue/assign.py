@@ -1,9 +1,11 @@
-"""Assigns scans to people evenly, some to two people, so that raters can be compared."""
+"""Assigns scans to people evenly, some to several people, so that raters can be compared."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from coldal_tui.errors import UsageError
 
@@ -17,12 +19,19 @@ def people_of(assignee: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def deal(scans: Mapping[str, str | None], people: Sequence[str] = (), overlap: int = 0) -> Shares:
+def deal(
+    scans: Mapping[str, str | None],
+    people: Sequence[str] = (),
+    overlap: int = 0,
+    *,
+    each: int = 2,
+    seed: int = 0,
+) -> Shares:
     """Assign scans to people.
 
-    Existing assignments are kept. The first ``overlap`` of the other scans go to two people each,
-    every pair in turn; then each scan goes to the person with the fewest scans (ties: the person
-    named first).
+    Existing assignments are kept. ``overlap`` of the other scans, spread over the whole queue, go
+    to ``each`` people. Every scan goes to whoever has the fewest scans (ties: of a shared scan
+    those who share the fewest, then the person named first). The same seed, the same shares.
 
     Parameters
     ----------
@@ -30,12 +39,12 @@ def deal(scans: Mapping[str, str | None], people: Sequence[str] = (), overlap: i
 
     Raises
     ------
-    UsageError : an overlap without two people.
+    UsageError : an overlap with fewer than ``each`` people, or of fewer than two.
     """
     names = tuple(dict.fromkeys(people))
-    if overlap and len(names) < 2:
+    if overlap and (each < 2 or len(names) < each):
         raise UsageError(
-            "an overlap needs two people",
+            f"an overlap needs {'two' if each <= 2 else each} people",
             remedy="name them: --assign ana,ben --overlap 5",
             code="overlap",
         )
@@ -44,13 +53,25 @@ def deal(scans: Mapping[str, str | None], people: Sequence[str] = (), overlap: i
         return shares
     load: Counter[str] = Counter(name for share in shares.values() for name in share)
     open_scans = [scan for scan, share in shares.items() if not share]
-    for number, scan in enumerate(open_scans):
-        if number < overlap:
-            shares[scan] = (names[number % len(names)], names[(number + 1) % len(names)])
-        else:
-            shares[scan] = (min(names, key=lambda name: load[name]),)
-        load.update(shares[scan])
+    shared = _spread(open_scans, overlap, seed)
+    pairs: Counter[tuple[str, str]] = Counter()
+    for scan in open_scans:
+        group: tuple[str, ...] = ()
+        for _ in range(each if scan in shared else 1):
+            rest = [name for name in names if name not in group]
+            together = {n: sum(pairs[one, n] + pairs[n, one] for one in group) for n in rest}
+            group += (min(rest, key=lambda name: (load[name], together[name])),)
+        pairs.update((a, b) for a in group for b in group if a != b)
+        load.update(group)
+        shares[scan] = group
     return shares
+
+
+def _spread(scans: Sequence[str], count: int, seed: int) -> set[str]:
+    """``count`` of the scans, one drawn at random from each of as many equal parts of the queue."""
+    draw, count = random.Random(seed), min(count, len(scans))
+    ends = [number * len(scans) // count for number in range(count + 1)] if count else []
+    return {scans[draw.randrange(a, b)] for a, b in pairwise(ends)}
 
 
 def by_person(shares: Shares) -> dict[str, list[str]]:

@@ -29,28 +29,45 @@ def test_without_people_everything_stays():
     assert deal({"s0": None, "s1": "ana, ben"}) == {"s0": (), "s1": ("ana", "ben")}
 
 
-def test_the_first_ones_go_to_two_people():
-    shares = deal(NOBODY, ("ana", "ben"), overlap=2)
-    assert shares["s0"] == ("ana", "ben")
-    assert shares["s1"] == ("ben", "ana")
-    assert {person: len(scans) for person, scans in by_person(shares).items()} == {
-        "ana": 4,
-        "ben": 3,
+@pytest.mark.parametrize("seed", range(5))
+def test_scans_of_two_people_are_spread_over_the_queue(seed):
+    """One of each third of the ranks, and nobody has two scans more than anybody else."""
+    scans = [f"s{n}" for n in range(30)]
+    shares = deal(dict.fromkeys(scans), ("ana", "ben"), overlap=3, seed=seed)
+    assert shares == deal(dict.fromkeys(scans), ("ana", "ben"), overlap=3, seed=seed)
+    shared = [n for n, scan in enumerate(scans) if len(shares[scan]) == 2]
+    assert [n // 10 for n in shared] == [0, 1, 2]
+    loads = sorted(len(own) for own in by_person(shares).values())
+    assert loads == [16, 17]
+
+
+def test_another_seed_shares_other_scans():
+    scans = dict.fromkeys(f"s{n}" for n in range(30))
+    found = {
+        tuple(s for s, who in deal(scans, ("a", "b"), 3, seed=seed).items() if len(who) > 1)
+        for seed in range(5)
     }
+    assert len(found) == 5
 
 
-def test_every_pair_of_three_is_compared():
-    shares = deal(NOBODY, ("ana", "ben", "eva"), overlap=3)
-    assert [set(shares[f"s{n}"]) for n in range(3)] == [
-        {"ana", "ben"},
-        {"ben", "eva"},
-        {"eva", "ana"},
-    ]
+@pytest.mark.parametrize("each", [2, 3])
+def test_any_number_of_people_share_evenly(each):
+    people = ("ana", "ben", "eva", "joe")
+    scans = dict.fromkeys(f"s{n:02d}" for n in range(40))
+    shares = deal(scans, people, overlap=12, each=each, seed=3)
+    shared = [who for who in shares.values() if len(who) > 1]
+    assert [len(set(who)) for who in shared] == [each] * 12
+    loads = [len(own) for own in by_person(shares).values()]
+    assert max(loads) - min(loads) <= 1
+    # Everybody is compared with everybody else.
+    pairs = {frozenset((a, b)) for who in shared for a in who for b in who if a != b}
+    assert len(pairs) == 6
 
 
 def test_a_scan_that_has_a_person_is_not_shared():
-    shares = deal(NOBODY | {"s0": "eva"}, ("ana", "ben"), overlap=1)
-    assert (shares["s0"], shares["s1"]) == (("eva",), ("ana", "ben"))
+    shares = deal(NOBODY | {"s0": "eva"}, ("ana", "ben"), overlap=4)
+    assert shares["s0"] == ("eva",)
+    assert {len(shares[f"s{n}"]) for n in range(1, 5)} == {2}
 
 
 @pytest.mark.parametrize("people", [(), ("ana",), ("ana", "ana")])

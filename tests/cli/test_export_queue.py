@@ -44,7 +44,7 @@ def test_an_overlap_makes_a_folder_for_each_person(
     assert done.out.splitlines()[1:4] == [
         "  ana: 2",
         "  ben: 2",
-        "1 scan went to two people: a folder for each person",
+        "1 scan went to several people: a folder for each person",
     ]
     assert (out / "ana" / "manifest.json").is_file()
 

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Of scans that are out to several people, the first mask that is back is the label.",
 )
+@click.option("--by", default="", help="Who drew the masks that name nobody.")
 @click.option(
     "--watch", is_flag=True, help="Import what arrives in PATH (default: incoming/) until Ctrl-C."
 )
@@ -85,6 +86,7 @@ def import_masks_command(
     same_grid: bool,
     confirm_empty: bool,
     accept_first: bool,
+    by: str,
     watch: bool,
     dry_run: bool,
     as_json: bool,
@@ -117,6 +119,7 @@ def import_masks_command(
             confirm_empty=confirm_empty,
             conflict=ConflictRule.parse(conflict),
             accept_first=accept_first,
+            by=by.strip(),
         )
         if watch:
             if dry_run:

@@ -35,6 +35,7 @@ class ScanTarget:
     for formats that draw by class name; None when no label is wanted.
     ``patient`` is the patient's id. The last ``pseudonyms`` entries of ``names`` are its pseudonyms
     in de-identified exports.
+    ``people`` are those to whom it was handed.
     ``frames_by`` decides between the two readings of a DICOM-SEG when they contradict each other.
     """
 
@@ -52,6 +53,7 @@ class ScanTarget:
     meanings: NameMeanings | None = field(default=None, repr=False, compare=False)
     patient: str | None = None
     pseudonyms: int = 0
+    people: tuple[str, ...] = ()
     frames_by: FramesBy = field(default="", compare=False)
 
 

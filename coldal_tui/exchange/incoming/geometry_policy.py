@@ -45,6 +45,7 @@ class ImportOptions:
     ``conflict`` : the rule for several masks of one scan.
     ``each_person`` : of several masks of one scan by different people, each is decided by itself:
     the caller keeps all of them and rules between them.
+    ``by`` : who drew the masks that name nobody.
     ``accept_first`` : of a scan that is out to several people, the first mask becomes the label.
     """
 
@@ -57,6 +58,7 @@ class ImportOptions:
     priority: tuple[str, ...] = ()
     conflict: ConflictRule = field(default_factory=ConflictRule)
     each_person: bool = False
+    by: str = ""
     accept_first: bool = False
 
 

@@ -38,7 +38,7 @@ from coldal_tui.exchange.incoming.slice_masks import joined
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.exchange.manifest import Manifest
-from coldal_tui.exchange.names import file_stem
+from coldal_tui.exchange.names import file_stem, person_key
 
 __all__ = ["ImportOptions", "Verdict", "examine", "examine_file"]
 
@@ -118,6 +118,7 @@ def examine(
         finish or _as_it_is,
         RenamedPictures(targets),
         source,
+        {target.scan_id: target.people for target in targets if target.people},
     )
     return run.verdicts(progress or _silent, threads)
 
@@ -251,6 +252,7 @@ class _Import:
     finish: Finish
     renamed: RenamedPictures
     source: Path
+    people: Mapping[str, Sequence[str]]
 
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
         _let_memory_be_reused()
@@ -304,6 +306,14 @@ class _Import:
         except Exception as error:  # one bad file never stops a batch
             yield replace(failed(file, error, self.digests), format=importer.name)
 
+    def _of_folder(self, file: Path, people: Sequence[str]) -> str | None:
+        """The person of ``people`` whose name a folder of the source has, the innermost first."""
+        if not people or not file.is_relative_to(self.source):
+            return None
+        known = {person_key(name): name for name in people}
+        inside = file.relative_to(self.source.parent).parent.parts if self.source.is_dir() else ()
+        return next((known[key] for key in map(person_key, reversed(inside)) if key in known), None)
+
     def _claim(
         self, candidate: Candidate, importer: Importer, claims: dict[str, list[Claim]]
     ) -> Verdict | None:
@@ -315,7 +325,10 @@ class _Import:
         if isinstance(found, Match):
             candidate = replace(
                 candidate,
-                author=_author(candidate, found, manifest),
+                author=_author(candidate, found, manifest)
+                or self._of_folder(file, self.people.get(found.scan_id, ()))
+                or self.rules.options.by
+                or None,
                 minutes=_minutes(candidate, found, manifest),
             )
             if manifest is not None and manifest.classes:

@@ -140,8 +140,8 @@ class Stager:
             code="whose",
             message=f"scan {verdict.scan_id!r} is out to several people, and nothing says who drew "
             "this mask",
-            remedy="Import each person's folder of the export, or name the people: "
-            "--match '{annotator}/{stem}'.",
+            remedy="Name the person: --by NAME, or a folder of that name around the masks; of "
+            "several people: --match '{annotator}/{stem}'.",
             label=None,
             drawn=None,
         )

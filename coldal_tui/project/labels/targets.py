@@ -13,6 +13,7 @@ from coldal_tui.imaging.image import ScanUids
 from coldal_tui.project.labels.files import split_name
 from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import Pseudonyms, all_keys
+from coldal_tui.project.queue.assign import people_of
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.dicom_uids import read_uids
 
@@ -32,6 +33,8 @@ def targets(project: Project) -> list[ScanTarget]:
     exported = _exported_prelabels(project)
     uids = read_uids(project)
     pseudonyms = Pseudonyms(all_keys(project))
+    asked = "SELECT scan_id, assignee FROM queue WHERE assignee IS NOT NULL"
+    people = {scan_id: people_of(names) for scan_id, names in project.store.tuples(asked)}
     return [
         ScanTarget(
             scan_id=scan.scan_id,
@@ -51,6 +54,7 @@ def targets(project: Project) -> list[ScanTarget]:
             renamed=pseudonyms.renamed(_all_uids(uids.get(scan.scan_id))),
             patient=scan.patient_id,
             pseudonyms=len(pseudonyms.names(scan.scan_id)),
+            people=people.get(scan.scan_id, ()),
         )
         for scan in scans
         if scan.duplicate_of is None

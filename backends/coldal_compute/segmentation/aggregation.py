@@ -31,18 +31,23 @@ class Entropies:
     boundary: float
 
 
-def focused(logits: torch.Tensor, slab: int = _SLAB_VALUES) -> Entropies:
-    """Both means of one prediction, ``(C, *grid)`` of any float type; class 0 is background."""
+def focused(
+    logits: torch.Tensor, slab: int = _SLAB_VALUES, entropy: torch.Tensor | None = None
+) -> Entropies:
+    """Both means of one prediction, ``(C, *grid)`` of any float type; class 0 is background.
+
+    ``entropy``: ``(*grid)``, that of each pixel where it is known.
+    """
     band = outlines(_classes(logits, slab))
     sums = torch.zeros(2, dtype=torch.float64)
     weights = torch.zeros(2, dtype=torch.float64)
     for rows in _slabs(logits, slab):
         part = logits[:, rows]
-        entropy = pixel_entropy(part).double()
+        known = pixel_entropy(part) if entropy is None else entropy[rows]
         foreground = 1.0 - torch.softmax(part.float(), dim=0)[0].double()
         boundary = torch.where(band[rows].to(part.device), 1.0, ELSEWHERE).double()
         for n, weight in enumerate((foreground, boundary)):
-            sums[n] += float((weight * entropy).sum())
+            sums[n] += float((weight * known.double()).sum())
             weights[n] += float(weight.sum())
     found = torch.where(weights > 0, sums / weights.clamp(min=1e-300), 0.0).clamp(0.0, 1.0)
     return Entropies(*found.tolist())

@@ -12,17 +12,21 @@ from coldal_compute.segmentation.entropy import pixel_entropy
 _SLAB_VALUES = 1 << 25
 
 
-def class_entropies(logits: torch.Tensor, slab: int = _SLAB_VALUES) -> tuple[float, ...]:
+def class_entropies(
+    logits: torch.Tensor, slab: int = _SLAB_VALUES, entropy: torch.Tensor | None = None
+) -> tuple[float, ...]:
     """For each class but the background, the mean over pixels of p_c · H; H as a share of ln C.
 
     ClaSP PE scores classes by it (arXiv 2601.13677). ``logits`` is ``(C, *grid)`` of any float
-    type; the result has C − 1 values in [0, 1].
+    type; the result has C − 1 values in [0, 1]. ``entropy``: ``(*grid)``, that of each pixel
+    where it is known.
     """
     totals = torch.zeros(logits.shape[0], dtype=torch.float64)
     pixels = 0
     for rows in _slabs(logits, slab):
         part = logits[:, rows]
-        weighted = torch.softmax(part.float(), dim=0) * pixel_entropy(part)
+        known = pixel_entropy(part) if entropy is None else entropy[rows]
+        weighted = torch.softmax(part.float(), dim=0) * known
         totals += weighted.flatten(1).sum(dim=1, dtype=torch.float64).cpu()
         pixels += weighted[0].numel()
     return tuple((totals[1:] / max(1, pixels)).clamp(0.0, 1.0).tolist())

@@ -17,7 +17,10 @@ _SLAB_VALUES = 1 << 26
 
 
 def mean_entropy(
-    logits: torch.Tensor, ignored: NDArray[np.bool_] | None = None, slab: int = _SLAB_VALUES
+    logits: torch.Tensor,
+    ignored: NDArray[np.bool_] | None = None,
+    slab: int = _SLAB_VALUES,
+    entropy: torch.Tensor | None = None,
 ) -> float:
     """The normalised mean entropy of one prediction.
 
@@ -27,17 +30,18 @@ def mean_entropy(
         and NaN as 0, so that the result is finite and in [0, 1] for any input.
     ignored : ``(*grid)``, pixels to leave out; with none left the entropy is 0.
     slab : values that are worked on at once, which bounds the memory for large volumes.
+    entropy : ``(*grid)``, the entropy of each pixel where it is known (``pixel_entropy``).
     """
     row = max(1, logits[:, :1].numel())
     total, pixels = 0.0, 0
     for start in range(0, logits.shape[1], max(1, slab // row)):
         rows = slice(start, start + max(1, slab // row))
-        entropy = pixel_entropy(logits[:, rows])
+        part = pixel_entropy(logits[:, rows]) if entropy is None else entropy[rows]
         if ignored is not None:
-            entropy = entropy[torch.from_numpy(~ignored[rows]).to(entropy.device)]
+            part = part[torch.from_numpy(~ignored[rows]).to(part.device)]
         # The sum runs in float64: a float32 sum over 10⁸ voxels loses the last digits.
-        total += float(entropy.sum(dtype=torch.float64))
-        pixels += entropy.numel()
+        total += float(part.sum(dtype=torch.float64))
+        pixels += part.numel()
     return min(1.0, max(0.0, total / pixels)) if pixels else 0.0
 
 

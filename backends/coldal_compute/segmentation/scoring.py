@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
-from coldal_compute.segmentation.entropy import mean_entropy
+from coldal_compute.segmentation.entropy import mean_entropy, pixel_entropy
 from coldal_compute.segmentation.inference import Model
 from coldal_tui.simulation.cells import ScanScores
+
+_AT_ONCE = 1 << 25
+"""Logits (values) whose entropies are computed once for all scores: 128 MiB."""
 
 
 def score_image(
@@ -27,10 +30,12 @@ def score_image(
     """
     own, coarse = ensemble[0].logits_and_features(image)
     logits = [own, *(model.working_logits(image) for model in ensemble[1:])]
-    near = focused(own)
+    # Large volumes are worked on in parts instead: their entropies don't fit beside the logits.
+    known = pixel_entropy(own) if own.numel() <= _AT_ONCE else None
+    near = focused(own, entropy=known)
     scores = ScanScores(
-        entropy=mean_entropy(own),
-        class_entropy=class_entropies(own),
+        entropy=mean_entropy(own, entropy=known),
+        class_entropy=class_entropies(own, entropy=known),
         bald=mutual_information(logits) if len(logits) > 1 else None,
         foreground=near.foreground,
         boundary=near.boundary,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coldal_compute.scored import PREDICTIONS, ScoreJournal
+from coldal_compute.scored import FEATURES_FILE, PREDICTIONS, SCORES_FILE, ScoreJournal
 from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_ensemble
@@ -21,13 +20,12 @@ from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.scoring import score_image
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, sha256_file
+from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
 from coldal_tui.simulation.cells import ScanScores
 
 ENTROPIES_FILE = "entropies.json"
-SCORES_FILE = "scores.json"
 ENTROPY_MAPS = "entropy"
 
 
@@ -83,7 +81,8 @@ def score(
     """Score ``spec.scans`` with ``spec.run``, continuing after the last scan of an earlier attempt.
 
     Files: ``entropies.json`` (``{scan_id: H}``), ``scores.json`` (``{scan_id: ScanScores}``: the
-    other means of the entropy, that of each class, the network's features) and, for
+    other means of the entropy and that of each class), ``features.npy`` (the network's features,
+    a row for each scan of ``scores.json``, float16) and, for
     ``spec.predict``, on the scans' own grids: label maps ``predictions/<scan_id>.png`` or
     ``.nii.gz``, and the entropy of each pixel ``predictions/entropy/<scan_id>.png`` or
     ``.nii.gz``. With ``elsewhere``, other processes score and write these maps.
@@ -97,23 +96,23 @@ def score(
     scorer = elsewhere or Scorer(spec, folder, readers)
     model = sha256_file(Path(spec.run) / MODEL_FILE)
     journal = ScoreJournal(folder, model)
-    known = journal.read()
-    scores = {
+    known = journal.entropies()
+    entropies = {
         scan.scan_id: known[scan.scan_id]
         for scan in ordered
         if scan.scan_id in known and _kept(scan, wanted, folder)
     }
     failed: list[FailedScan] = []
-    left = [scan for scan in ordered if scan.scan_id not in scores]
+    left = [scan for scan in ordered if scan.scan_id not in entropies]
     before = len(ordered) - len(left)
     for number, found in enumerate(scorer(left), start=1):
         if found.failed is not None:
             failed.append(found.failed)
         elif found.scores is not None:
-            scores[found.scan.scan_id] = found.scores
+            entropies[found.scan.scan_id] = found.scores.entropy
             journal.append(found.scan.scan_id, found.scores)
         report.progress(before + number, len(ordered), "scoring")
-    return _finish(spec, scores, failed, ordered, folder)
+    return _finish(spec, journal, entropies, failed, ordered, folder)
 
 
 def prediction_file(scan: ScanInput, folder: Path) -> str | None:
@@ -167,15 +166,15 @@ def _kept(scan: ScanInput, wanted: frozenset[str], folder: Path) -> bool:
 
 def _finish(
     spec: ScoreSpec,
-    scores: dict[str, ScanScores],
+    journal: ScoreJournal,
+    entropies: dict[str, float],
     failed: list[FailedScan],
     ordered: list[ScanInput],
     folder: Path,
 ) -> StepResult:
-    entropies = {scan_id: one.entropy for scan_id, one in sorted(scores.items())}
+    entropies = dict(sorted(entropies.items()))
     write_json(folder / ENTROPIES_FILE, entropies)
-    content = msgspec.json.encode(dict(sorted(scores.items())))
-    atomic_write(folder / SCORES_FILE, lambda stream: stream.write(content))
+    scores = journal.write(tuple(entropies))
     wanted = frozenset(spec.predict)
     predictions = {
         scan.scan_id: file
@@ -188,8 +187,9 @@ def _finish(
         "mean_entropy": sum(entropies.values()) / len(entropies) if entropies else None,
         "entropies": ENTROPIES_FILE,
         "scores": SCORES_FILE,
+        "features": FEATURES_FILE if FEATURES_FILE in scores else None,
         "predictions": predictions,
     }
     maps = [file for scan in ordered if (file := _entropy_file(scan, folder)) is not None]
-    files = (ENTROPIES_FILE, SCORES_FILE, *predictions.values(), *maps)
+    files = (ENTROPIES_FILE, *scores, *predictions.values(), *maps)
     return StepResult(files, result, tuple(failed))

@@ -5,30 +5,88 @@ Importing this module imports no torch: it is also what joins the parts of a sco
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import msgspec
+from numpy.lib.format import write_array_header_1_0
 
 from coldal_compute.journal import Journal, whole_lines
 from coldal_tui.files import atomic_write
-from coldal_tui.simulation.cells import ScanScores
+from coldal_tui.simulation.cells import ScanScores, as_halves, from_halves
 
 PREDICTIONS = "predictions"
 JOURNAL_FILE = "scored.jsonl"
+SCORES_FILE = "scores.json"
+FEATURES_FILE = "features.npy"
 
 
 class ScoreJournal:
-    """A journal of scores, so that an interrupted job can continue."""
+    """A journal of scores, so that an interrupted job can continue.
+
+    Scores stay in the file: of 650,000 scans with their features they would fill gigabytes.
+    """
 
     def __init__(self, folder: Path, model: str) -> None:
         self._journal = Journal(folder / JOURNAL_FILE, model)
+        self._folder = folder
 
     def read(self) -> dict[str, ScanScores]:
-        """The scores so far, by scan."""
-        return {row["scan_id"]: msgspec.convert(row, ScanScores) for row in self._journal.read()}
+        """All scores so far, by scan."""
+        return {row["scan_id"]: _scores(row) for row in self._journal.read()}
+
+    def entropies(self) -> dict[str, float]:
+        """The mean entropies so far, by scan."""
+        return {row["scan_id"]: row["entropy"] for _, row in self._journal.rows()}
 
     def append(self, scan_id: str, scores: ScanScores) -> None:
-        self._journal.append({"scan_id": scan_id} | msgspec.to_builtins(scores))
+        row: dict[str, Any] = {"scan_id": scan_id} | msgspec.to_builtins(scores)
+        if scores.features is not None:
+            row["features"] = b64encode(as_halves(scores.features)).decode()
+        self._journal.append(row)
+
+    def write(self, scan_ids: Sequence[str]) -> tuple[str, ...]:
+        """Write the scores of these scans, one after the other; returns the files.
+
+        ``scores.json``: ``{scan_id: ScanScores}`` without features. ``features.npy``: (scans,
+        features) float16, in the same order; not written where no scan has features.
+        """
+        starts = {row["scan_id"]: start for start, row in self._journal.rows()}
+
+        def rows() -> Iterator[tuple[str, ScanScores]]:
+            found = self._journal.at(starts[scan_id] for scan_id in scan_ids)
+            return zip(scan_ids, map(_scores, found), strict=True)
+
+        def write_scores(stream: BinaryIO) -> None:
+            for number, (scan_id, scores) in enumerate(rows()):
+                one = msgspec.json.encode(msgspec.structs.replace(scores, features=None))
+                stream.write(b",\n" if number else b"{")
+                stream.write(msgspec.json.encode(scan_id) + b":" + one)
+            stream.write(b"}" if scan_ids else b"{}")
+
+        atomic_write(self._folder / SCORES_FILE, write_scores)
+        widths = {len(scores.features or ()) for _, scores in rows()}
+        if len(widths) != 1 or widths == {0}:
+            return (SCORES_FILE,)
+
+        def write_features(stream: BinaryIO) -> None:
+            shape = (len(scan_ids), *widths)
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            write_array_header_1_0(stream, header)
+            for _, scores in rows():
+                stream.write(as_halves(scores.features or ()))
+
+        atomic_write(self._folder / FEATURES_FILE, write_features)
+        return SCORES_FILE, FEATURES_FILE
+
+
+def _scores(row: dict[str, Any]) -> ScanScores:
+    features = row.get("features")
+    if isinstance(features, str):
+        row = row | {"features": from_halves(b64decode(features))}
+    return msgspec.convert(row, ScanScores)
 
 
 def scored_in(folder: Path) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from coldal_tui.project.labels.files import SUFFIXES
 from coldal_tui.project.measuring import CROSS_FITTED, FROZEN, TEST_THEN_TRAIN
 from coldal_tui.project.project import Project
 from coldal_tui.selection.rows import PoolRow
-from coldal_tui.simulation.cells import ScanScores
+from coldal_tui.simulation.cells import ScanScores, as_halves, from_halves
 
 
 def latest_run(project: Project) -> str | None:
@@ -62,24 +61,17 @@ def scan_entropies(project: Project, scan_id: str, kind: str | None = None) -> l
     return [row for row in rows if row["entropy"] is not None]
 
 
-def kept_scores(scores: ScanScores | None) -> dict[str, Any]:
-    """The columns of ``scores`` besides the entropy."""
+def kept_scores(scores: ScanScores | None, features: bytes | None = None) -> dict[str, Any]:
+    """The columns of ``scores`` besides the entropy; ``features`` are float16, where given."""
     if scores is None:
         return {}
     more = msgspec.to_builtins(scores)
     del more["entropy"]
-    features = more.pop("features", None)
+    own = more.pop("features", None)
     found: dict[str, Any] = {"more": msgspec.json.encode(more).decode()}
-    if features is not None:
-        found["features"] = _as_halves(features)
+    if features is not None or own is not None:
+        found["features"] = as_halves(own) if features is None else features
     return found
-
-
-def _as_halves(numbers: Sequence[float]) -> bytes:
-    """Little-endian float16, without numpy, to keep the supervisor's memory small."""
-    most = 65504.0
-    within = (max(-most, min(most, number)) for number in numbers)
-    return struct.pack(f"<{len(numbers)}e", *within)
 
 
 def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
@@ -93,7 +85,7 @@ def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
     for scan_id, entropy, more, features in rows:
         values = {"entropy": entropy} | msgspec.json.decode(more)
         if features is not None:
-            values["features"] = [half for (half,) in struct.iter_unpack("<e", features)]
+            values["features"] = from_halves(features)
         found[scan_id] = msgspec.convert(values, ScanScores)
     return found
 

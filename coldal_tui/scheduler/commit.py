@@ -35,7 +35,7 @@ from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.runs import CROSS_FITTED_FOLDER, kept_scores
 from coldal_tui.project.scans.left_out import note_left_out
 from coldal_tui.scheduler import queue
-from coldal_tui.simulation.cells import ScanScores
+from coldal_tui.scheduler.score_files import ScoreFiles
 
 
 def commit_receipt(project: Project, job_id: int) -> None:
@@ -322,8 +322,8 @@ def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt)
     if not listed.exists():
         raise _missing(listed)
     entropies: dict[str, float] = json.loads(listed.read_bytes())
-    found = receipt.result.get("scores")
-    scores = _scores(below(job.folder.path, found)) if found else {}
+    files = (receipt.result.get(name) for name in ("scores", "features"))
+    scores = ScoreFiles(*(below(job.folder.path, file) if file else None for file in files))
     store = project.store
     with store.action(job.kind, undoable=False) as action:
         summary = {
@@ -333,24 +333,18 @@ def _commit_score(project: Project, job: Job, spec: ScoreSpec, receipt: Receipt)
         }
         _finish(project, job, receipt, summary)
         for scan_id, entropy in entropies.items():
+            one, features = scores.of(scan_id)
             store.replace(
                 "scores",
                 run_id=spec.run_id,
                 scan_id=scan_id,
                 entropy=entropy,
-                **kept_scores(scores.get(scan_id)),
+                **kept_scores(one, features),
             )
         note_left_out(project, job.job_id, job.kind, spec.scans, receipt.failed)
         done = "predicted" if job.kind == "predict" else "scored"
         action.summary = f"{spec.run_id}: {done} {len(entropies)} scans"
         action.params = {"job": job.job_id, "run_id": spec.run_id}
-
-
-def _scores(path: Path) -> dict[str, ScanScores]:
-    """All scores besides the mean entropy; empty when an older worker wrote none."""
-    if not path.is_file():
-        return {}
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, ScanScores])
 
 
 def _commit_evaluate(project: Project, job: Job, spec: EvaluateSpec, receipt: Receipt) -> None:

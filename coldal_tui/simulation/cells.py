@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,18 @@ class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
     foreground: float | None = None
     boundary: float | None = None
     features: tuple[float, ...] | None = None
+
+
+def as_halves(numbers: Sequence[float]) -> bytes:
+    """Little-endian float16, without numpy, to keep the supervisor's memory small."""
+    most = 65504.0
+    within = (max(-most, min(most, number)) for number in numbers)
+    return struct.pack(f"<{len(numbers)}e", *within)
+
+
+def from_halves(content: bytes) -> tuple[float, ...]:
+    """The numbers that ``as_halves`` packed."""
+    return struct.unpack(f"<{len(content) // 2}e", content)
 
 
 class Cell(msgspec.Struct, frozen=True):

@@ -112,14 +112,22 @@ def test_all_that_strategies_may_ask_for_is_scored(
     model = load_model(run, _CPU)
     found = json.loads((tmp_path / "out" / result.result["scores"]).read_text())
     assert sorted(found) == [labelled.scan.scan_id for labelled in images]
-    for labelled in images:
+    features = np.load(tmp_path / "out" / result.result["features"], allow_pickle=False)
+    assert "features.npy" in result.files
+    for labelled, row in zip(sorted(images, key=_name), features, strict=True):
         scores = found[labelled.scan.scan_id]
+        image = preprocess(read_scan(labelled.scan.ref), model.plan)
+        assert (model.logits_and_features(image)[1] == row).all()
         logits = model.logits(read_scan(labelled.scan.ref))
         assert scores["entropy"] == mean_entropy(logits)
         assert tuple(scores["class_entropy"]) == class_entropies(logits)
         assert scores["foreground"] == focused(logits).foreground
         assert scores["boundary"] == focused(logits).boundary
-        assert len(scores["features"]) == model.plan.features[-1]
+        assert "features" not in scores
+
+
+def _name(labelled: LabelledScan) -> str:
+    return labelled.scan.scan_id
 
 
 def test_what_several_networks_disagree_about_is_scored(
@@ -203,11 +211,11 @@ def test_a_scan_that_fails_never_stops_the_others(images: Any, report: Any, tmp_
 def _cut_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = scoring.mean_entropy, []
 
-    def counted(*args: Any) -> float:
+    def counted(*args: Any, **named: Any) -> float:
         calls.append(1)
         if len(calls) > count:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **named)
 
     monkeypatch.setattr(scoring, "mean_entropy", counted)
 

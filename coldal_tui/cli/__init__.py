@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "crossfit": ("steps", "Measure a run by networks trained on other patients' labels."),
     "score": ("steps", "Entropy of the newest run's predictions on the pool."),
     "next": ("steps", "Pick the next batch (trains and scores what is missing)."),
+    "run": ("run", "Another model's probability maps as a run: import, remove."),
     "evaluate": ("evaluate", "Measure a run on masks that never become labels."),
     "release": ("release", "The labels as a finished data set, with folds and a data card."),
     "simulate": ("simulate", "Would this have beaten random here? Replays on known masks."),

@@ -17,6 +17,11 @@ from coldal_tui.project.project import Project
 from coldal_tui.selection.rows import PoolRow
 from coldal_tui.simulation.cells import ScanScores, as_halves, from_halves
 
+CROSS_FITTED_FOLDER = "cross-fitted"
+"""Within a run's folder: its labelled scans, each predicted by a network that did not see it."""
+IMPORTED = "imported"
+"""In a run's summary: the name of another model whose maps were imported; in a run's id, too."""
+
 
 def latest_run(project: Project) -> str | None:
     value = project.store.value("SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC")
@@ -119,10 +124,6 @@ def runs_newest_first(project: Project) -> list[Row]:
     return [row | {name: frozenset(json.loads(row[name])) for name in sets} for row in rows]
 
 
-CROSS_FITTED_FOLDER = "cross-fitted"
-"""Within a run's folder: its labelled scans, each predicted by a network that did not see it."""
-
-
 def entropy_file(project: Project, run_id: str, scan_id: str) -> Path | None:
     """The run's entropy map of a scan, if it was kept."""
     return _map_file(project.run_folder(run_id) / "predictions" / "entropy", scan_id)
@@ -162,3 +163,11 @@ def out_of_sample(project: Project, run: Row, scan_id: str) -> tuple[Path, str] 
     if predicted is None:
         return None
     return predicted, FROZEN if scan_id in run["validation_scans"] else TEST_THEN_TRAIN
+
+
+def imported_model(project: Project, run_id: str | None) -> str | None:
+    """The name of the model whose maps a run was imported from; None for a run trained here."""
+    value = project.store.value(
+        "SELECT json_extract(summary, '$.imported') FROM runs WHERE run_id = ?", (run_id,)
+    )
+    return None if value is None else str(value)

@@ -9,10 +9,13 @@ import msgspec
 
 from coldal_tui.imaging.intensity_choice import IntensityChoice
 from coldal_tui.project.project import Project
+from coldal_tui.project.runs import IMPORTED
 
 
 def made_by_another_rule(project: Project, summary: Mapping[str, Any]) -> bool:
     """Whether a run (its stored summary) used another intensity rule than the project now."""
+    if IMPORTED in summary:
+        return False  # another model reads intensities by its own rule
     stored = (summary.get("plan") or {}).get("intensity") or {}
     return msgspec.convert(stored, IntensityChoice) != project.intensity
 

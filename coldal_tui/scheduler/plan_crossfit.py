@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 
 from coldal_tui.errors import ColdalError
@@ -14,8 +13,9 @@ from coldal_tui.project.measuring import CROSS_FITTED
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.runs import cross_fitted_file
-from coldal_tui.scheduler.plan_train import which_run
+from coldal_tui.scheduler.plan_train import need_network, which_run
 from coldal_tui.scheduler.request import Request, train_options
+from coldal_tui.selection.patient_folds import patient_folds
 
 FOLDS = 5
 
@@ -42,6 +42,7 @@ def plan_crossfit(project: Project, request: Request) -> CrossFitSpec | None:
     if after is not None:
         request = {**request, "run": get_job(project, int(after)).result.get("run_id")}
     run_id = which_run(project, request, "cross-fit")
+    need_network(project, run_id)
     row = project.store.row("SELECT * FROM runs WHERE run_id = ?", (run_id,))
     assert row is not None  # which_run has found it
     trained = frozenset(json.loads(row["train_scans"]))
@@ -100,13 +101,11 @@ def share_out(
 ) -> tuple[tuple[LabelledScan, ...], ...]:
     """Patients dealt to ``count`` folds of nearly equal size, each patient whole.
 
-    Patients with most scans first, at random among equals, each to the fold with the fewest scans
-    (ties: the first).
+    The rule is that of ``patient_folds``, as in a release.
     """
-    patients = sorted(cases)
-    random.Random(seed).shuffle(patients)
-    patients.sort(key=lambda patient: -len(cases[patient]))
+    every = [(patient, case) for patient, found in cases.items() for case in found]
+    dealt = patient_folds([patient for patient, _ in every], count, seed)
     folds: list[list[LabelledScan]] = [[] for _ in range(count)]
-    for patient in patients:
-        min(folds, key=len).extend(cases[patient])
+    for (_, case), fold in zip(every, dealt, strict=True):
+        folds[fold].append(case)
     return tuple(tuple(sorted(fold, key=lambda case: case.scan.scan_id)) for fold in folds)

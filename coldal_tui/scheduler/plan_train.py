@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.jobs.spec import (
@@ -18,7 +18,7 @@ from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.labelled import active_labels, labelled_records
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
-from coldal_tui.project.runs import latest_run, prediction_file, run_entropies
+from coldal_tui.project.runs import imported_model, latest_run, prediction_file, run_entropies
 from coldal_tui.project.views.next_step import run_networks
 from coldal_tui.scheduler.request import (
     Request,
@@ -146,12 +146,55 @@ def plan_score(project: Project, request: Request) -> ScoreSpec | None:
         for row in candidates.pool_rows(project, run_id)
         if row.candidate or (differ and row.covered)
     }
+    model = imported_model(project, run_id)
+    if model is not None:
+        _check_maps(run_id, model, wanted, scored, needs_of(name))
+        return None
     return _forward(project, request, run_id, wanted - set(scored))
 
 
 def plan_predict(project: Project, request: Request) -> ScoreSpec | None:
-    """Queued and exported scans that the run has not predicted: their pre-labels."""
-    return _forward(project, request, which_run(project, request, "predict with"), set())
+    """Queued and exported scans that the run has not predicted: their pre-labels.
+
+    A run of another model has only the predictions that were imported.
+    """
+    run_id = which_run(project, request, "predict with")
+    if imported_model(project, run_id) is not None:
+        return None
+    return _forward(project, request, run_id, set())
+
+
+def need_network(project: Project, run_id: str) -> None:
+    """Refuse a run of another model for what a network must be here for."""
+    model = imported_model(project, run_id)
+    if model is not None:
+        raise ColdalError(
+            f"the network of {model} is not here, only its maps",
+            where=run_id,
+            remedy="predict these scans with it, or name another run with --run",
+            code="imported-run",
+        )
+
+
+def _check_maps(
+    run_id: str, model: str, wanted: set[str], scored: Mapping[str, float], needs: Collection[str]
+) -> None:
+    """Refuse a run of another model that has no map of any candidate, or lacks what is needed."""
+    if "features" in needs:
+        raise ColdalError(
+            "the strategy compares features of a network, and an imported run has none",
+            where=run_id,
+            remedy="use another strategy, such as entropy-diversity, or coldal-tui train",
+            code="no-features",
+        )
+    if wanted and not wanted & set(scored):
+        raise ColdalError(
+            f"no scan that may be picked has a probability map of {model}",
+            where=run_id,
+            remedy="predict them too and import again: coldal-tui run import DIR; or use the "
+            "built-in network: coldal-tui train",
+            code="no-maps",
+        )
 
 
 def _forward(
@@ -185,6 +228,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
     from coldal_tui.project.labels.evaluation_masks import read_evaluation
 
     run_id = which_run(project, request, "evaluate")
+    need_network(project, run_id)
     cases = read_evaluation(project, request["cases"])
     return EvaluateSpec(
         run=str(project.run_folder(run_id)),

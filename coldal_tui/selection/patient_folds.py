@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
 
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int = 0) -> list[int]:
@@ -28,7 +27,8 @@ def patient_folds(patients: Sequence[str], folds: int, seed: int = 0) -> list[in
     names = sorted(sizes)
     if not 1 <= folds <= len(names):
         raise ValueError(f"{len(names)} patients can't be divided into {folds} folds")
-    shuffled = [names[n] for n in np.random.default_rng(seed).permutation(len(names))]
+    shuffled = list(names)
+    random.Random(seed).shuffle(shuffled)
     filled = [0] * folds
     fold_of: dict[str, int] = {}
     for name in sorted(shuffled, key=lambda name: -sizes[name]):

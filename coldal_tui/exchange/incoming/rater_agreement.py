@@ -79,13 +79,23 @@ def hd95_of(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing: Sequence[float]
 
     Both are bool arrays of one shape; ``spacing`` is mm per axis.
     """
+    return distances_of(a, b, spacing, (_PERCENTILE,))[0]
+
+
+def distances_of(
+    a: NDArray[np.bool_],
+    b: NDArray[np.bool_],
+    spacing: Sequence[float] | None,
+    percentiles: Sequence[float],
+) -> tuple[float, ...]:
+    """Percentiles of the surface distance (100: the Hausdorff distance), as :func:`hd95_of`."""
     steps = np.ones(a.ndim) if spacing is None else np.asarray(spacing, dtype=float)
     drawn = bool(a.any()), bool(b.any())
     if not any(drawn):
-        return 0.0
+        return (0.0,) * len(percentiles)
     if not all(drawn):
-        return float(np.linalg.norm(np.array(a.shape) * steps))
-    return _percentile(_surface(a) * steps, _surface(b) * steps)
+        return (float(np.linalg.norm(np.array(a.shape) * steps)),) * len(percentiles)
+    return _percentiles(_surface(a) * steps, _surface(b) * steps, percentiles)
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -98,9 +108,14 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(np.argwhere(edge) + [part.start for part in box], dtype=np.int64)
 
 
-def _percentile(points: NDArray[np.floating], others: NDArray[np.floating]) -> float:
+def _percentiles(
+    points: NDArray[np.floating], others: NDArray[np.floating], percentiles: Sequence[float]
+) -> tuple[float, ...]:
     from scipy.spatial import cKDTree
 
     forth, _ = cKDTree(others).query(points)
     back, _ = cKDTree(points).query(others)
-    return max(float(np.percentile(distances, _PERCENTILE)) for distances in (forth, back))
+    return tuple(
+        max(float(np.percentile(distances, one)) for distances in (forth, back))
+        for one in percentiles
+    )

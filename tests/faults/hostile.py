@@ -12,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from coldal_tui.files import sha256_file
+from coldal_tui.imaging.image import ScanRef
+from coldal_tui.jobs.spec import LabelledScan
 from coldal_tui.project.project import Project
 from coldal_tui.trust_store import TrustStore
 from tests.support.lab import Lab
@@ -183,6 +186,66 @@ def keys_elsewhere(project: Project, home: Path) -> None:
     )
 
 
+def mask_elsewhere(project: Project, home: Path) -> None:
+    """A mask in quarantine whose file, and whose kept copy, are somebody else's."""
+    tamper(
+        project,
+        (
+            "INSERT INTO quarantine (scan_id, file, source, source_sha256, code, message, state, "
+            "created_at) VALUES ('s00', ?, ?, 'x', 'empty', 'x', 'waiting', ?)",
+            (str(home / "secret.png"), str(home / "secret.png"), AT),
+        ),
+    )
+
+
+def cases_elsewhere(project: Project, home: Path) -> None:
+    """An evaluation that waits, on cases whose masks and images are secrets."""
+    folder = project.layout.cache / "evaluation-x"
+    folder.mkdir()
+    secret = str(home / "secret.png")
+    scan = project.scan("s00").input(project.images)
+    scan = msgspec.structs.replace(scan, ref=ScanRef("raster", (secret,)))
+    listing = msgspec.json.encode([LabelledScan(scan, secret)])
+    (folder / "cases.json").write_bytes(listing)
+    request = json.dumps({"cases": ".coldal/cache/evaluation-x/cases.json"})
+    tamper(
+        project,
+        (
+            "INSERT INTO runs (run_id, round, seed, train_scans, validation_scans, summary, "
+            "created_at) VALUES ('run-001', 0, 0, '[]', '[]', '{}', ?)",
+            (AT,),
+        ),
+        job(".coldal/jobs/000009-evaluate", "waiting", "evaluate"),
+        ("UPDATE jobs SET request = ? WHERE status = 'waiting'", (request,)),
+    )
+
+
+def run_elsewhere(project: Project, home: Path) -> None:
+    """A run, with whose network everything would be scored, in another folder."""
+    tamper(
+        project,
+        (
+            "INSERT INTO runs (run_id, round, seed, train_scans, validation_scans, summary, "
+            "created_at) VALUES (?, 0, 0, '[]', '[]', '{}', ?)",
+            (f"../../../{home.name}/thesis", AT),
+        ),
+    )
+
+
+def patients_elsewhere(project: Project, home: Path) -> None:
+    """The patients stand in a file of somebody else."""
+    text = project.layout.config.read_text()
+    line = f'patients_csv = "{home}/thesis/chapter.tex"'
+    project.layout.config.write_text(text.replace("[images]", f"[images]\n{line}", 1))
+
+
+def linked_import(project: Project, home: Path) -> None:
+    """Masks that are links to secrets."""
+    masks = project.root.parent / "masks"
+    (masks / "s00.png").symlink_to(home / "secret.png")
+    (masks / "etc").symlink_to(home)
+
+
 def harmless(_project: Project, _home: Path) -> None:
     """Nothing: somebody's project as it should be."""
 
@@ -205,6 +268,11 @@ KINDS: dict[str, Callable[[Project, Path], None]] = {
         linked_map,
         label_elsewhere,
         keys_elsewhere,
+        mask_elsewhere,
+        cases_elsewhere,
+        run_elsewhere,
+        patients_elsewhere,
+        linked_import,
         harmless,
     )
 }
@@ -217,7 +285,8 @@ def build(folder: Path, kind: str) -> tuple[Path, Path]:
     project = lab.line(4, [("s00", "medoid"), ("s01", "medoid")])
     lab.mask("s01.png")
     project.close()
-    KINDS[kind](project, home)
+    with lab.open() as project:
+        KINDS[kind](project, home)
     lab.close()
     TrustStore().forget(lab.root)
     return lab.root, home

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,15 @@ from click.testing import CliRunner
 
 from coldal_tui.cli import cli, doctor
 from coldal_tui.errors import ColdalError
+from coldal_tui.jobs.backend import Wait
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import follow
+from coldal_tui.scheduler import follow, supervisor
 from coldal_tui.scheduler.supervisor import Supervisor
+from coldal_tui.tui.shell.app import ColdalApp
+from coldal_tui.tui.shell.pane_manager import PANES
+from coldal_tui.tui.shell.session_state import Memory
 from tests.faults.hostile import KINDS, build, contents
+from tests.support.pane_app import until
 
 COMMANDS = (
     ("status",),
@@ -33,17 +40,35 @@ COMMANDS = (
     ("export-project", "OUT"),
 )
 """What can be called without waiting for a job; the jobs themselves are tried below."""
-BY_JOBS = ("receipt_elsewhere", "slurm", "network")
+OF_THE_LOOP = (
+    ("restore", "--yes"),
+    ("import-masks", "MASKS"),
+    ("map", "--detach"),
+    ("select", "--detach", "--budget", "1"),
+    ("train", "--detach"),
+    ("score", "--detach"),
+    ("next", "--detach", "--batch", "1"),
+    ("labels", "retry"),
+    ("labels", "accept", "s00"),
+    ("jobs", "logs", "4"),
+    ("jobs", "retry", "4"),
+    ("export-queue", "--deidentify", "--again"),
+    ("redo",),
+)
+"""What only queues a job, and what has nothing to do in a harmless project of this state."""
+BY_JOBS = ("receipt_elsewhere", "slurm", "network", "cases_elsewhere")
 """Only when a job of theirs is to run there is something to refuse."""
-QUIET = ("keys_elsewhere", "harmless")
-"""Keys that can't be read are passed over: the masks of that export match nothing."""
+QUIET = ("keys_elsewhere", "linked_import", "mask_elsewhere", "run_elsewhere", "harmless")
+"""Passed over: keys that can't be read (the masks of that export match nothing), links in an
+import, a mask and a run that these commands need not open."""
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person of one's own, no supervisor beside, no look at the machine."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(follow, "ensure_supervisor", lambda layout: None)
+    for module in (follow, supervisor):
+        monkeypatch.setattr(module, "ensure_supervisor", lambda layout: None)
     monkeypatch.setattr(doctor, "machine_findings", lambda section: [])
 
 
@@ -54,21 +79,103 @@ def test_every_command_leaves_the_victim_alone_and_says_why(kind: str, tmp_path:
     words = {"MASKS": str(tmp_path / "masks"), "OUT": str(tmp_path / "out")}
     told = []
     for command in COMMANDS:
-        call = [command[0], str(root), *(words.get(word, word) for word in command[1:])]
-        done = CliRunner().invoke(cli, call)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            assert isinstance(done.exception, ColdalError), (command, done.exception)
-            told.append((command, done.exception.code))
-        elif done.exit_code:
-            told.append((command, "problem"))
+        problem = _call(root, command, words)
+        if problem is not None:
+            told.append((command, problem))
         assert contents(home) == before, command
     assert contents(tmp_path / "images") == images
-    secret = (home / "secret.png").read_bytes()
-    written = [path for folder in (root, tmp_path / "out") for path in folder.rglob("*")]
-    assert [path for path in written if path.is_file() and secret in path.read_bytes()] == []
+    assert _holding_the_secret(root, home, tmp_path / "out") == []
     if kind == "harmless":
         assert told == []
     assert told or kind in (*QUIET, *BY_JOBS)
+
+
+def _call(root: Path, command: tuple[str, ...], words: dict[str, str]) -> str | None:
+    """The code of the error that the command ended with, or ``problem``; None when it is done."""
+    call = [command[0], str(root), *(words.get(word, word) for word in command[1:])]
+    done = CliRunner().invoke(cli, call)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        assert isinstance(done.exception, ColdalError), (command, done.exception)
+        return done.exception.code
+    return "problem" if done.exit_code else None
+
+
+def _holding_the_secret(root: Path, home: Path, out: Path) -> list[Path]:
+    secret = (home / "secret.png").read_bytes()
+    written = [path for folder in (root, out) for path in folder.rglob("*")]
+    return [path for path in written if path.is_file() and secret in path.read_bytes()]
+
+
+class _Recording:
+    """A backend that starts nothing, and notes the specifications it was to run."""
+
+    def __init__(self) -> None:
+        self.specs: list[str] = []
+
+    def find(self, folder: Path) -> None:
+        return None
+
+    def room(self, ask: object, running: object) -> None:
+        return None
+
+    def launch(self, folder: Path, ask: object, running: object) -> Wait:
+        self.specs.append((folder / "spec.json").read_text())
+        return Wait("nothing is started here")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_commands_of_the_loop_and_their_jobs_reach_nothing_either(
+    kind: str, tmp_path: Path
+) -> None:
+    root, home = build(tmp_path, kind)
+    before = contents(home)
+    for command in OF_THE_LOOP:
+        _call(root, command, {"MASKS": str(tmp_path / "masks")})
+        assert contents(home) == before, command
+    backend = _Recording()
+    with contextlib.suppress(ColdalError), Project(root) as project:
+        looking = Supervisor(project, backends=lambda name: backend)
+        for _ in range(3):
+            looking.step()
+    assert contents(home) == before
+    assert _holding_the_secret(root, home, tmp_path / "out") == []
+    assert [spec for spec in backend.specs if str(home) in spec or "victim" in spec] == []
+    if kind == "harmless":
+        assert backend.specs
+
+
+def _refused(root: Path) -> str | None:
+    """The code of the error with which ``open`` ends before it shows anything."""
+    try:
+        Project(root).close()
+    except ColdalError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_app_shows_it_and_leaves_the_victim_alone(kind: str, tmp_path: Path) -> None:
+    root, home = build(tmp_path, kind)
+    before = contents(home)
+    if _refused(root) is not None:
+        assert _refused(root) in ("outside", "not-trusted", "foreign-schema", "bad-config")
+        return
+    folder = tmp_path / "home"
+    memory = Memory(root, folder / "state", folder / "config")
+    app = ColdalApp(root, memory=memory)
+
+    async def session() -> None:
+        async with app.run_test(size=(120, 40)) as pilot:
+            ready = app.panes.made
+            await until(pilot, lambda: len(ready) == len(PANES) or app._exception is not None)
+            for key in ("1", "enter", "2", "3", "4", "5", "6", "7", "8", "ctrl+r", "escape"):
+                await pilot.press(key)
+                await pilot.pause()
+
+    asyncio.run(session())
+    assert app._exception is None
+    assert contents(home) == before
+    assert _holding_the_secret(root, home, tmp_path / "out") == []
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ _ACTIONS = ("list", "add", "test", "token", "remove")
     type=click.Choice(["remove", "shift"]),
     help="Every push is de-identified; dates are removed, or moved for each patient.",
 )
+@click.option("--query", help="Of an archive: which series, such as Modality=MR.")
 @click.option("--token-stdin", is_flag=True, help="Read the token from standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def connect_command(
@@ -52,6 +53,7 @@ def connect_command(
     folder: Path | None,
     document_root: Path | None,
     deidentify: Literal["remove", "shift"] | None,
+    query: str | None,
     token_stdin: bool,
     as_json: bool,
 ) -> None:
@@ -87,6 +89,7 @@ def connect_command(
                 folder=str(folder.absolute()) if folder else None,
                 document_root=str(document_root.absolute()) if document_root else None,
                 deidentify=deidentify,
+                query=query,
             )
             name = name or default_name(url)
             add_connection(project, name, section)
@@ -163,7 +166,7 @@ def _list(project: Project, as_json: bool) -> None:
 
 def _test(project: Project, name: str, as_json: bool, *, first: bool = False) -> None:
     from coldal_tui.connectors.tokens import find_token
-    from coldal_tui.project.servers.connections import entered
+    from coldal_tui.project.servers.connections import DICOMWEB, entered, entered_archive
 
     section = project.config.connections[name]
     if first and not find_token(name, section.url):
@@ -172,9 +175,13 @@ def _test(project: Project, name: str, as_json: bool, *, first: bool = False) ->
             common.print_json({"connection": name, "works": None})
         return
     try:
-        with entered(project, name) as connection:
-            found = connection.connector.check()
-            people = connection.connector.people()
+        if section.kind == DICOMWEB:
+            with entered_archive(project, name) as archive:
+                found, people = archive.check(), archive.people()
+        else:
+            with entered(project, name) as connection:
+                found = connection.connector.check()
+                people = connection.connector.people()
     except ColdalError as error:
         if not first:
             raise

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import IndexReport
     from coldal_tui.project.scans.modality import Decision
+    from coldal_tui.project.servers.archive import FetchReport
+    from coldal_tui.project.settings.config_connections import ConnectionSection
 
 
 @click.command("init")
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option(
-    "--images", required=True, type=click.Path(path_type=Path), help="Where the scans lie."
+    "--images",
+    required=True,
+    help="Where the scans lie: a folder, or an archive: dicomweb://server/path?Modality=MR",
 )
 @click.option("--classes", help="Names of the mask values 1, 2, …: left,right")
 @click.option("--ignore-value", type=int, help="Mask value that leaves training and measures.")
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def init_command(
     project: Path,
-    images: Path,
+    images: str,
     classes: str | None,
     ignore_value: int | None,
     budget: int | None,
@@ -67,12 +71,53 @@ def init_command(
     if channels is not None:
         ends = (end.strip() for end in channels.split(","))
         changes["images", "channels"] = tuple(end for end in ends if end)
+    folder, archive = _images(root, images)
     with file_progress("indexing") as advance:
-        made = create_project(root, images, changes, progress=advance)
+        made = create_project(root, folder, changes, progress=advance)
+    if archive is not None:
+        _connect(root, archive)
     # A reader that hangs up from here on does not take the project away.
     with Project(root) as opened:
         dimensions = _dimensions(opened)
         _print_report(opened, made.report, as_json, dimensions, first=True, decided=made.decided)
+
+
+def _images(root: Path, said: str) -> tuple[Path, ConnectionSection | None]:
+    """The folder of the images, and the archive that they were read from, if it is one."""
+    from coldal_tui.project.servers.archive import first_fetch, parse_archive
+
+    section = parse_archive(said)
+    if section is None:
+        return Path(said), None
+    from coldal_tui.cli.progress import file_progress
+
+    with file_progress("reading from the archive") as advance:
+        report = first_fetch(root, section, progress=advance)
+    _say_fetched(report)
+    return root / "images", section
+
+
+def _connect(root: Path, section: ConnectionSection) -> None:
+    from coldal_tui.project.project import Project
+    from coldal_tui.project.servers.archive import ARCHIVE
+    from coldal_tui.project.servers.connections import add_connection
+
+    with Project(root) as opened:
+        add_connection(opened, ARCHIVE, section)
+
+
+def _say_fetched(report: FetchReport) -> None:
+    if report.away is not None:
+        common.say(f"the archive is away; the scans that were read before are used: {report.away}")
+        return
+    common.say(f"{counted(report.new, 'series', 'series')} read from the archive")
+    if report.left_out:
+        common.say(
+            f"{counted(report.left_out, 'series', 'series')} left out: no room; free space there, "
+            "or name fewer with a query (Modality=MR)"
+        )
+    for place, reason in report.refused[:20]:
+        common.say(f"  {visible(place)}: {visible(reason)}")
 
 
 def _intensity_settings(modality: str | None, window: str | None) -> dict[tuple[str, str], Any]:
@@ -123,9 +168,21 @@ def index_command(
 ) -> None:
     """Look for added, changed, moved and removed scans."""
     with common.open_project(targets) as project:
+        _refresh(project)
         report = index(project, accept_removals=accept_removals)
         dimensions = _dimensions(project)
         _print_report(project, report, as_json, dimensions, all_problems=problems)
+
+
+def _refresh(project: Project) -> None:
+    """Read what is new in the project's archive, if it has one."""
+    from coldal_tui.cli.progress import file_progress
+    from coldal_tui.project.servers.archive import refresh_images
+
+    with file_progress("reading from the archive") as advance:
+        report = refresh_images(project, progress=advance)
+    if report is not None:
+        _say_fetched(report)
 
 
 def index(project: Project, *, accept_removals: bool = False) -> IndexReport:

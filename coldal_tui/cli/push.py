@@ -61,13 +61,17 @@ def push_command(
 ) -> None:
     """Send queued scans to a labeler's server, with the model's pre-labels.
 
-    What is there already is not sent again; a push that was cut off is gone on with.
+    What is there already is not sent again; a push that was cut off is gone on with. To an archive
+    (dicomweb) go the accepted labels, as DICOM segmentations.
 
     \b
     coldal-tui push --top 10 --dry-run
     coldal-tui push --assign ana@lab.org,ben@lab.org --overlap 4
     """
     with common.open_project(targets) as project:
+        if _is_archive(project, name):
+            _store(project, str(name), as_json)
+            return
         report = run_push(
             project,
             name,
@@ -86,6 +90,40 @@ def push_command(
     else:
         for line in push_lines(report):
             common.echo(line)
+
+
+def _is_archive(project: Project, name: str | None) -> bool:
+    from coldal_tui.project.servers.connections import DICOMWEB
+
+    section = project.config.connections.get(name or "")
+    return section is not None and section.kind == DICOMWEB
+
+
+def _store(project: Project, name: str, as_json: bool) -> None:
+    """Send accepted labels to an archive, as DICOM segmentations."""
+    from coldal_tui.project.servers.archive import store_labels
+
+    with stage_progress("storing") as (advance,):
+        report = store_labels(project, name, progress=advance)
+    if as_json:
+        common.print_json(
+            {
+                "connection": name,
+                "stored": list(report.stored),
+                "there_before": report.before,
+                "empty": list(report.empty),
+                "no_dicom": list(report.no_dicom),
+                "requests": report.requests,
+            }
+        )
+        return
+    common.echo(f"stored {counted(len(report.stored), 'label')} in {name}")
+    if report.before:
+        common.echo(f"there before, not sent again: {report.before:,}")
+    if report.empty:
+        common.echo(f"show nothing, and DICOM has no empty segmentation: {listed(report.empty)}")
+    if report.no_dicom:
+        common.echo(f"of images that are no DICOM: {listed(report.no_dicom)}")
 
 
 def run_push(

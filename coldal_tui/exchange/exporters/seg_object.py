@@ -72,6 +72,8 @@ def segmentation_bytes(
     classes: Sequence[str],
     created: str,
     algorithm: str,
+    *,
+    accepted: bool = False,
 ) -> bytes | None:
     """Encode a label as the bytes of a DICOM segmentation; None when nothing is drawn.
 
@@ -83,6 +85,7 @@ def segmentation_bytes(
     label : ``(frames, rows, columns)`` uint8, in the order of ``source.frames``.
     created : ISO 8601; empty when the date is left out.
     algorithm : what made it, such as ``coldal-tui run-003``.
+    accepted : a label that a person drew or accepted, not a model's proposal.
 
     Source: DICOM PS3.3 A.51, C.8.20.2, C.7.6.16, C.7.6.17.
     """
@@ -92,6 +95,8 @@ def segmentation_bytes(
     frames = list(_stored_frames(label, segments))
     made = _common(source, created, hashlib.sha256(label.tobytes()).hexdigest())
     _add_segments(made, segments, classes, algorithm)
+    if accepted:
+        _say_accepted(made)
     _add_dimensions(made, source)
     _add_groups(made, source, frames)
     bits = np.concatenate([(label[at] == segments[number - 1]).ravel() for number, at in frames])
@@ -192,6 +197,15 @@ def _add_segments(
         )
         for number, value in enumerate(segments, start=1)
     ]
+
+
+def _say_accepted(made: Any) -> None:
+    """State that people made it (PS3.3 C.8.20.4): no algorithm's name goes with MANUAL."""
+    made.SeriesDescription = "Label"
+    made.ContentLabel, made.ContentDescription = "LABEL", "Accepted label"
+    for segment in made.SegmentSequence:
+        segment.SegmentAlgorithmType = "MANUAL"
+        del segment.SegmentAlgorithmName
 
 
 def _label(name: str) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldal_tui.connectors import Address, Connector, connector, connector_kinds
+from coldal_tui.connectors import Address, Connector, connector
+from coldal_tui.connectors.dicomweb import DicomWeb, connect_dicomweb
 from coldal_tui.connectors.tokens import find_token
 from coldal_tui.connectors.web import check_url
 from coldal_tui.errors import ColdalError, UsageError
@@ -20,6 +21,8 @@ from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.settings.config_connections import NAME, ConnectionSection
 from coldal_tui.project.trust_questions import require_trust
 
+DICOMWEB = "dicomweb"
+"""The kind of connection that is an archive of images, not a server of labelers."""
 _KEY_DIGITS = 20
 
 
@@ -42,8 +45,6 @@ def add_connection(project: Project, name: str, section: ConnectionSection) -> N
             f"{name!r} is no name of a connection",
             remedy="--name with small letters, digits and -, such as lab",
         )
-    if section.kind not in connector_kinds():
-        connector(section.kind)  # raises, and lists what there is
     check_url(section.url)
     if name in project.config.connections:
         raise UsageError(
@@ -51,7 +52,8 @@ def add_connection(project: Project, name: str, section: ConnectionSection) -> N
             where=name,
             remedy=f"choose another with --name, or: coldal-tui connect remove {name}",
         )
-    connector(section.kind)(_address(project, name, section, ""))
+    make = connect_dicomweb if section.kind == DICOMWEB else connector(section.kind)
+    make(_address(project, name, section, ""))
     said = {
         key: value
         for key in section.__struct_fields__
@@ -69,16 +71,18 @@ def remove_connection(project: Project, name: str) -> None:
 
 
 def pick_connection(project: Project, name: str | None) -> str:
-    """The connection that is meant: the one named, or the only one.
+    """The connection that is meant: the one named, or the only one (to a server of labelers).
 
     Raises UsageError where there is none or more than one.
     """
-    known = project.config.connections
+    known = dict(project.config.connections)
+    labelers = {key: one for key, one in known.items() if one.kind != DICOMWEB}
     if name is not None:
         _section(project, name)
         return name
-    if len(known) == 1:
-        return next(iter(known))
+    for some in (labelers, known):
+        if len(some) == 1:
+            return next(iter(some))
     raise UsageError(
         f"which connection? {', '.join(known)}" if known else "the project has no connection",
         where=project.name,
@@ -99,9 +103,38 @@ def entered(
     ColdalError : the project is not trusted, or another process uses it (code ``busy``).
     """
     section = _section(project, name)
+    if section.kind == DICOMWEB:
+        raise UsageError(
+            "this is an archive of images: it has no labelers",
+            where=name,
+            remedy="index reads new images from it; push --to sends accepted labels there",
+            code="archive",
+        )
+    address = _trusted(project, name, section, environ)
+    with _alone(project, name):
+        yield Connection(name, section, connector(section.kind)(address))
+
+
+@contextlib.contextmanager
+def entered_archive(
+    project: Project, name: str, environ: Mapping[str, str] = os.environ
+) -> Iterator[DicomWeb]:
+    """Open an archive of images; errors as :func:`entered`."""
+    address = _trusted(project, name, _section(project, name), environ)
+    with _alone(project, name):
+        yield connect_dicomweb(address)
+
+
+def _trusted(
+    project: Project, name: str, section: ConnectionSection, environ: Mapping[str, str]
+) -> Address:
+    """The address with its token, when the project is trusted."""
     require_trust(project.layout, project.config)
-    token = find_token(name, section.url, environ)
-    made = connector(section.kind)(_address(project, name, section, token))
+    return _address(project, name, section, find_token(name, section.url, environ))
+
+
+@contextlib.contextmanager
+def _alone(project: Project, name: str) -> Iterator[None]:
     with (project.layout.state / f"connection-{name}.lock").open("ab") as lock:
         if not try_lock(lock):
             raise ColdalError(
@@ -110,7 +143,7 @@ def entered(
                 remedy="wait for it, or end it: a watch is one, too",
                 code="busy",
             )
-        yield Connection(name, section, made)
+        yield
 
 
 def _section(project: Project, name: str) -> ConnectionSection:

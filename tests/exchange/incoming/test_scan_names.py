@@ -9,6 +9,7 @@ import pytest
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
 from coldal_tui.exchange.incoming.names.matching import Match, Matcher, NoMatch
+from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 
 UID = "1.2.826.0.1.3680043.8.498.3839755272"
 
@@ -192,3 +193,19 @@ def test_a_case_is_read_from_both_names(template):
     with pytest.raises(UsageError) as wrong:
         Matcher(scans("a.png"), template)
     assert wrong.value.code == "template"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{UID}/mask.nii.gz", f"x/{UID}/segmentations/liver.nii.gz", f"{UID}/seg/liver.nii.gz"],
+)
+def test_a_folder_named_by_the_series_uid_finds_the_series(name):
+    targets = [
+        ScanTarget("a", (4, 4, 4), ("ct1/1.dcm",), uids=(UID,)),
+        ScanTarget("b", (4, 4, 4), ("ct2/1.dcm",), uids=(f"{UID}.7",)),
+    ]
+    match = Matcher(targets, None, ClassWords(("liver",))).match(mask(name))
+    assert isinstance(match, Match)
+    assert (match.scan_id, match.how) == ("a", "series UID of its folder")
+    other = name.replace(UID, f"{UID}.8")
+    assert isinstance(Matcher(targets, None, ClassWords(("liver",))).match(mask(other)), NoMatch)

@@ -18,6 +18,7 @@ from coldal_tui.exchange.incoming.names.match_template import (
 from coldal_tui.exchange.incoming.names.name_readings import (
     ClassWords,
     bids_label,
+    is_general,
     numbered,
     side_of,
     sided,
@@ -366,7 +367,21 @@ class Matcher:
         whole = self._classes.named(stem)
         if whole is not None:
             part = Part("class", above, whole, whole, True)
+            yield self._by_uid_of_folder(above), part
             yield self._names.by_folders(above), part
+        elif is_general(stem):
+            yield self._by_uid_of_folder(above), None
+
+    def _by_uid_of_folder(self, above: str) -> Found:
+        """The scan whose series UID is the name of the innermost folder that says anything."""
+        how = "series UID of its folder"
+        for folder in folders(f"{above}/x"):
+            if is_general(folder):
+                continue
+            uids = self._names.series_in(folder)
+            scans = [set(self._uid_table().get(uid, ())) for uid in uids]
+            return Found(set.union(*scans) if scans else set(), how)
+        return Found(set(), how)
 
     def _by_side(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
         """One file per side: ``case_left`` and ``case_right``."""

@@ -20,6 +20,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from coldal_tui.tui.drawing.cell_pixels import SHAPES, CellShape
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.session_state import Memory
@@ -103,6 +104,15 @@ def _glyph(
         box = (x + CELL[0] * left / 8, y + CELL[1] * top / 8)
         end = (x + CELL[0] * right / 8 - 1, y + CELL[1] * bottom / 8 - 1)
         pen.rectangle((*box, *end), fill=front)
+    elif pixels := _pixels(character):
+        shape, pattern = pixels
+        for bit in range(shape.across * shape.down):
+            if pattern >> bit & 1:
+                column, row = bit % shape.across, bit // shape.across
+                box = (x + CELL[0] * column // shape.across, y + CELL[1] * row // shape.down)
+                right = x + CELL[0] * (column + 1) // shape.across - 1
+                end = (right, y + CELL[1] * (row + 1) // shape.down - 1)
+                pen.rectangle((*box, *end), fill=front)
     elif character in SHADES:
         fill = mix(back, front, SHADES[character])
         pen.rectangle((x, y, x + CELL[0] - 1, y + CELL[1] - 1), fill=fill)
@@ -110,6 +120,14 @@ def _glyph(
         _braille(pen, ord(character) - 0x2800, at, front)
     elif character != " ":
         pen.text((x, y), character, font=font, fill=front)
+
+
+def _pixels(character: str) -> tuple[CellShape, int] | None:
+    """The pattern of a sextant or a quadrant."""
+    for shape in SHAPES.values():
+        if character != " " and character in shape.characters:
+            return shape, shape.characters.index(character)
+    return None
 
 
 def _braille(pen: ImageDraw.ImageDraw, dots: int, at: tuple[int, int], front: Colour) -> None:

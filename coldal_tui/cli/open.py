@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,15 +12,26 @@ import click
 from coldal_tui.cli import common, which_project
 from coldal_tui.project.layout import Layout, is_project
 
+CELLS = ("off", "sextants", "quadrants", "blocks")
+GRAPHICS = ("auto", "kitty", "sixel", "cells", *CELLS)
+
 
 @click.command("open")
 @common.project_argument()
 @click.option("--readonly", is_flag=True, help="Look, change nothing.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.option("--ascii", "plain", is_flag=True, help="Draw with plain characters only.")
-@click.option("--graphics", is_flag=True, help="Pictures by sixel or kitty (extra: graphics).")
+@click.option(
+    "--graphics",
+    type=click.Choice(GRAPHICS),
+    default="auto",
+    is_flag=False,
+    flag_value="auto",
+    help="How pictures are drawn: kitty and sixel (extra: graphics) by themselves where the "
+    "terminal has them; in cells of 6, 4 or 2 pixels; off: as characters.",
+)
 def open_command(
-    targets: tuple[str, ...], readonly: bool, no_mouse: bool, plain: bool, graphics: bool
+    targets: tuple[str, ...], readonly: bool, no_mouse: bool, plain: bool, graphics: str
 ) -> None:
     """Open the terminal app on a project.
 
@@ -84,19 +96,32 @@ def run_app(
     readonly: bool = False,
     mouse: bool = True,
     plain: bool = False,
-    graphics: bool = False,
+    graphics: str = "auto",
 ) -> None:
     """Run the app until it is closed. ``plain``: ASCII only, as in locales without UTF-8."""
     from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
     from coldal_tui.tui.shell.app import ColdalApp
-    from coldal_tui.tui.shell.terminal import can_unicode, private_terminal
+    from coldal_tui.tui.shell.terminal import (
+        TerminalAnswer,
+        ask_terminal,
+        can_unicode,
+        choose_pixels,
+        choose_protocol,
+        private_terminal,
+    )
+    from coldal_tui.tui.widgets.graphics import prepare_graphics
 
-    if graphics:
-        from coldal_tui.tui.widgets.graphics import prepare_graphics
-
-        prepare_graphics()
+    answer = TerminalAnswer() if graphics in CELLS else ask_terminal()
+    protocol = choose_protocol(graphics, answer)
+    missing = prepare_graphics() if protocol else ""
+    if missing and graphics == "auto":
+        protocol = ""  # nobody asked for it
     look = ASCII if plain or not can_unicode() else UNICODE
-    app = ColdalApp(root, readonly=readonly, look=look, graphics=graphics)
+    if graphics == "off":
+        look = replace(look, pixels="letters")
+    elif look.braille:
+        look = replace(look, pixels=choose_pixels(graphics, answer, os.environ))
+    app = ColdalApp(root, readonly=readonly, look=look, graphics=protocol)
     with private_terminal(app.log_file):
         app.run(mouse=mouse)
     if app.return_code:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from coldal_tui.textcharts import EIGHTHS, bar
 
 OKABE_ITO = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999")
 """Colours that people with any colour vision tell apart (Okabe and Ito, 2008)."""
+
+
+Pixels = Literal["sextants", "quadrants", "blocks", "cells", "letters"]
+"""Six, four, two or one pixel of an image in a cell; or a character of more or less ink."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,8 @@ class Look:
 
     A colour never stands alone: clusters pair theirs with a glyph (``cluster_glyph``), states
     with a glyph and a word. ``gauge`` is full, three quarters, half and empty; ``bar`` the
-    eighths of a cell, the widest last; ``braille`` whether maps may be drawn in braille.
+    eighths of a cell, the widest last; ``braille`` whether maps may be drawn in braille;
+    ``pixels`` how images are drawn in cells.
     """
 
     name: str
@@ -34,6 +40,7 @@ class Look:
     ellipsis: str
     cursor: str
     braille: bool
+    pixels: Pixels
 
     def cluster_glyph(self, number: int) -> str:
         """The glyph of a cluster, never one of a state; shifted by one when the colours repeat."""
@@ -83,6 +90,7 @@ UNICODE = Look(
     ellipsis="…",
     cursor="▸",
     braille=True,
+    pixels="sextants",
 )
 
 ASCII = Look(
@@ -115,4 +123,5 @@ ASCII = Look(
     ellipsis="~",
     cursor=">",
     braille=False,
+    pixels="cells",
 )

@@ -12,27 +12,35 @@ from numpy.typing import NDArray
 
 from coldal_tui.imaging.intensity import scaled
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
+from coldal_tui.tui.drawing.cell_pixels import SHAPES, fit_cells
 from coldal_tui.tui.drawing.glyphs import OKABE_ITO
 from coldal_tui.tui.drawing.picture_scaling import Frame, LabelLevels, Levels, coverage, fit, sample
 
 RGB = tuple[int, int, int]
 Style = Literal["outline", "tint"]
-Mode = Literal["blocks", "cells", "letters"]
-"""How a terminal shows pixels: two to a cell in half-blocks; one to a cell as its background, for
-terminals without such glyphs; or as characters of more or less ink, for those without colour."""
+Mode = Literal["sextants", "quadrants", "blocks", "cells", "letters"]
+"""How a terminal shows pixels: six, four or two to a cell (sextants, quadrants, half-blocks); one
+to a cell as its background, for terminals without such glyphs; or as characters of more or less
+ink, for those without colour."""
 
 NONE = -1
 RAMP = " ·░▒▓█"
 ASCII_RAMP = " .:-=+*#%@"
 UPPER, LOWER = "▀", "▄"
 
-_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
+_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (1, 0), (3, 2), (5, 4), (7, 6))
+MOST_COLOURS = 4
+"""Up to so many classes, colours tell all; more are marked by their numbers, too."""
 _GREY = (150, 150, 150)
 _HEAT = np.array([(70, 0, 110), (190, 20, 110), (250, 110, 40), (255, 240, 120)], np.float32)
 _THIN, _HALF = 0.2, 0.5
 _TENTHS = 3
 """The least entropy drawn as a digit; more digits would hide the image."""
-_TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.75
+_TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.65
+_MIDDLE = 32 * 255 / 63
+"""The grey that a legend shows tints on."""
+_CROSS: RGB = (86, 180, 233)
+_CROSS_INK = 0.55
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +55,23 @@ class Overlay:
     letters: Mapping[int, str]
     style: Style = "outline"
     dashed: bool = False
+    numbers: frozenset[int] = frozenset()
+    """Classes whose number is drawn on them: more than there are colours to tell apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
     """All that is drawn on one frame. ``limits`` are (black, white) per channel, as in ``base``.
 
-    ``base`` has 1 or 3 channels; ``heat`` 1, with 255 for the highest entropy.
+    ``base`` has 1 or 3 channels; ``heat`` 1, with 255 for the highest entropy. ``cross`` is the
+    (row, column) of a crosshair, in pixels of ``base``.
     """
 
     base: Levels
     limits: tuple[tuple[float, float], ...]
     overlays: Sequence[Overlay] = ()
     heat: Levels | None = None
+    cross: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +139,13 @@ def frame_for(
 ) -> Frame:
     """The frame of a picture on ``rows`` × ``columns`` cells, which are twice as tall as wide."""
     view = view or View()
-    height, tall = (rows * 2, 1.0) if mode == "blocks" else (rows, 2.0)
-    return fit(shape, spacing, height, columns, tall=tall, zoom=view.zoom, centre=view.centre)
+    height, width, tall = rows, columns, 2.0
+    if mode == "blocks":
+        height, tall = rows * 2, 1.0
+    elif mode in SHAPES:
+        cell = SHAPES[mode]
+        height, width, tall = rows * cell.down, columns * cell.across, cell.tall
+    return fit(shape, spacing, height, width, tall=tall, zoom=view.zoom, centre=view.centre)
 
 
 def draw(drawing: Drawing, frame: Frame, mode: Mode, *, ramp: str = RAMP) -> Canvas:
@@ -142,6 +159,8 @@ def draw(drawing: Drawing, frame: Frame, mode: Mode, *, ramp: str = RAMP) -> Can
         for shown, letter, _ in _outlines(drawing, frame):
             chars[shown & inside] = letter
         return Canvas(chars, np.where(chars == " ", NONE, 0).astype(np.int32), packed)
+    if mode in SHAPES:
+        return Canvas(*fit_cells(packed, SHAPES[mode]))
     return _half_blocks(packed)
 
 
@@ -168,7 +187,24 @@ def compose(
             else:
                 shown = outline(share, stroke)
                 pixels[shown & _dashes(frame, stroke) if overlay.dashed else shown] = colour
+    if drawing.cross is not None:
+        _add_cross(pixels, frame, drawing.cross, stroke)
     return np.rint(pixels).astype(np.uint8), inside
+
+
+def _add_cross(
+    pixels: NDArray[np.float32], frame: Frame, cross: tuple[float, float], stroke: int
+) -> None:
+    """Draw two thin lines through a point; the image stays visible below them."""
+    row = int((cross[0] + 0.5 - frame.top) / frame.down)
+    column = int((cross[1] + 0.5 - frame.left) / frame.across)
+    colour = np.array(_CROSS, np.float32)
+    if 0 <= row < frame.height:
+        line = pixels[row : row + stroke]
+        _blend(line, colour, np.full(line.shape[:2], _CROSS_INK, np.float32))
+    if 0 <= column < frame.width:
+        line = pixels[:, column : column + stroke]
+        _blend(line, colour, np.full(line.shape[:2], _CROSS_INK, np.float32))
 
 
 def outline(share: NDArray[np.float32], stroke: int = 1) -> NDArray[np.bool_]:
@@ -225,13 +261,15 @@ def _add_heat(pixels: NDArray[np.float32], entropy: NDArray[np.float32]) -> None
     low = np.minimum(place.astype(int), len(_HEAT) - 2)
     part = (place - low)[..., np.newaxis]
     colours = _HEAT[low] * (1 - part) + _HEAT[low + 1] * part
-    alpha = np.where(entropy >= _HEAT_LEAST, 0.25 + (_HEAT_MOST - 0.25) * entropy, 0.0)
-    _blend(pixels, colours, alpha.astype(np.float32))
+    alpha = np.where(entropy >= _HEAT_LEAST, 0.2 + (_HEAT_MOST - 0.2) * entropy, 0.0)
+    # The tint is as bright as what lies below it: anatomy stays visible.
+    light = 0.45 + 0.55 * pixels.mean(axis=-1, keepdims=True) / np.float32(255)
+    _blend(pixels, colours * light, alpha.astype(np.float32))
 
 
 def heat_colour(entropy: float) -> RGB:
     """The colour that stands for an entropy of 0 to 1."""
-    pixel = np.zeros((1, 1, 3), np.float32)
+    pixel = np.full((1, 1, 3), _MIDDLE, np.float32)
     _add_heat(pixel, np.array([[entropy]], np.float32))
     r, g, b = np.rint(pixel[0, 0]).astype(int).tolist()
     return r, g, b
@@ -284,6 +322,32 @@ def _outlines(drawing: Drawing, frame: Frame) -> list[tuple[NDArray[np.bool_], s
                 shown &= _dashes(frame, 1)
             found.append((shown, overlay.letters.get(number, "?"), number))
     return found
+
+
+def with_numbers(canvas: Canvas, drawing: Drawing, frame: Frame) -> Canvas:
+    """The canvas with each class's number on it, where a mask holds more classes than colours tell.
+
+    A number lies on the cell of its class that is nearest to the middle of it.
+    """
+    if not drawing.overlays or not any(drawing.overlays[0].numbers):
+        return canvas
+    overlay = drawing.overlays[0]
+    rows, columns = canvas.chars.shape
+    down, across = frame.height // rows, frame.width // columns
+    chars, fg, bg = canvas.chars.copy(), canvas.fg.copy(), canvas.bg.copy()
+    for number, share in coverage(overlay.labels, frame).items():
+        if number not in overlay.numbers:
+            continue
+        r, c = np.nonzero(share >= min(_HALF, float(share.max())))
+        nearest = int(((r - r.mean()) ** 2 + (c - c.mean()) ** 2).argmin())
+        row, column = int(r[nearest]) // down, int(c[nearest]) // across
+        red, green, blue = overlay.colours.get(number, _GREY)
+        for n, digit in enumerate(str(number)):
+            if column + n < columns:
+                chars[row, column + n] = digit
+                fg[row, column + n] = red << 16 | green << 8 | blue
+                bg[row, column + n] = 0
+    return Canvas(chars, fg, bg)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.imaging.image import ScanHeader
+from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.imaging.orientation import EdgeLetters, edge_letters, plane_names
 from coldal_tui.imaging.picture import slice_view
 from coldal_tui.project.views.scan_pixels import Boxed, Pixels
 from coldal_tui.project.views.scan_view import Layer
 from coldal_tui.tui.drawing.picture import (
+    MOST_COLOURS,
     Drawing,
     Edges,
     Overlay,
@@ -86,7 +88,7 @@ class Slices:
             )
         )
         self._names = plane_names(self._header) if self.volume else ("",)
-        self.plane = lru_cache(maxsize=4)(self._plane)
+        self.plane = lru_cache(maxsize=8)(self._plane)
         self.best = lru_cache(maxsize=3)(self._best)
         self._make_ready()
 
@@ -147,13 +149,26 @@ class Slices:
         return int(self.pixels.array.shape[axis]) if self.volume else 1
 
     def _best(self, axis: int) -> int:
-        """The slice that shows most of the label, else of the prediction, else the middle one."""
+        """The slice in the middle of the label, else of the prediction, else of the volume.
+
+        Half of what is labelled lies before it: it always shows some.
+        """
         for layer in (self.view.mask, self.view.prediction):
             if layer is not None and layer.values is not None:
-                counts = layer.values.counts(axis)
-                if counts.any():
-                    return int(counts.argmax())
+                before = np.cumsum(layer.values.counts(axis))
+                if before[-1]:
+                    return int(np.searchsorted(before, before[-1] / 2))
         return self.count(axis) // 2
+
+    def cross(self, axis: int, at: tuple[int, int, int]) -> tuple[float, float]:
+        """Row and column, on the plane across ``axis``, of the voxel ``at``."""
+        turned, shape = slice_view(self._header, axis), self.pixels.array.shape
+        row, column = at[turned.row_axis], at[turned.column_axis]
+        if turned.flip_rows:
+            row = shape[turned.row_axis] - 1 - row
+        if turned.flip_columns:
+            column = shape[turned.column_axis] - 1 - column
+        return float(row), float(column)
 
     def _plane(self, axis: int, index: int, channel: int) -> Plane:
         base = self.pixels.array
@@ -200,6 +215,7 @@ class Slices:
         shown: Shown,
         window: tuple[float, float] | None = None,
         channel: int = 0,
+        cross: tuple[float, float] | None = None,
     ) -> Drawing:
         """What to draw of a plane. ``window`` is (black, white) in stored units, or the rule's."""
         overlays = []
@@ -208,7 +224,7 @@ class Slices:
         if plane.prediction is not None and shown.prediction:
             overlays.append(overlay(plane.prediction, shown.style, predicted=True))
         heat = plane.entropy if shown.entropy else None
-        return Drawing(plane.base, self._limits(window, channel), overlays, heat)
+        return Drawing(plane.base, self._limits(window, channel), overlays, heat, cross)
 
     def _limits(
         self, window: tuple[float, float] | None, channel: int
@@ -224,12 +240,16 @@ class Slices:
 def overlay(labels: LabelLevels, style: Style, *, predicted: bool) -> Overlay:
     """A mask, or a prediction in its own colours and dashes."""
     side = int(predicted)
+    held = labels.shares or np.flatnonzero(np.bincount(labels.labels.ravel(), minlength=256))
+    numbers = {int(number) for number in held} - {0, IGNORE_LABEL}
+    many = bool(numbers) and max(numbers) > MOST_COLOURS
     return Overlay(
         labels,
         {number: class_colours(number)[side] for number in range(1, 256)},
         {number: class_letters(number)[side] for number in range(1, 256)},
         style,
         dashed=predicted,
+        numbers=frozenset(numbers) if many else frozenset(),
     )
 
 

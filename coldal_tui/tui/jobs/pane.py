@@ -57,7 +57,7 @@ class JobsPane(WhileSeen, TablePane):
     title: ClassVar[str] = "Jobs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "log", "its log", id="jobs.log"),
-        Binding("x", "cancel", "cancel", id="jobs.cancel"),
+        Binding("ctrl+x", "cancel", "cancel", id="jobs.cancel"),
         Binding("r", "retry", "retry", id="jobs.retry"),
         Binding("escape", "close_log", "the jobs", id="jobs.back"),
     ]

@@ -66,7 +66,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         Binding("a", "accept", "accept", id="labels.accept"),
         Binding("r", "retry", "retry", id="labels.retry"),
         Binding("c", "confirm_empty", "empty", id="labels.confirm-empty"),
-        Binding("x", "reject", "reject", id="labels.reject"),
+        Binding("d", "reject", "reject", id="labels.reject"),
         Binding("R", "retry_all", "retry all", show=False, id="labels.retry-all"),
         Binding("o", "order", "order, or tint", show=False, id="labels.order"),
         Binding("]", "slice(1)", "next slice", show=False, id="labels.slice-down"),
@@ -99,7 +99,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     }
     """
 
-    def __init__(self, *, graphics: bool = False) -> None:
+    def __init__(self, *, graphics: str = "") -> None:
         super().__init__(id="labels")
         self._graphics = graphics
         self._cache = ViewCache(most_bytes=128 << 20)

@@ -68,8 +68,8 @@ class LoopActions:
         self._show_pane, self._filter_queue = show_pane, filter_queue
         self._last_import = ""
 
-    def step(self) -> None:
-        """Run the next recommended step."""
+    def step(self, *, ask: bool = False) -> None:
+        """Run the next recommended step; with ``ask``, what begins at once is asked about."""
         view = self._services.view
         if view is None:
             return
@@ -86,7 +86,9 @@ class LoopActions:
             "wait": lambda: self._show_pane("jobs"),
             "failed": lambda: self._show_log(view.snapshot.failed[0].job_id),
         }
-        if step.action in does:
+        if ask and step.action in ("index", "train"):
+            self._services.confirm(f"{step.text}?", does[step.action])
+        elif step.action in does:
             does[step.action]()
         else:
             self._services.tell(step.text)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
@@ -22,6 +22,7 @@ from coldal_tui.tui.drawing.styles import MUTED
 from coldal_tui.tui.drawing.viewport import Eye, position_words, window_choices
 from coldal_tui.tui.pane import Pane, View, local_now
 from coldal_tui.tui.scan.facts_place import FactsPlace
+from coldal_tui.tui.scan.planes import ROOM, OtherPlanes, voxel_of
 from coldal_tui.tui.scan.prepared import Prepared, prepare
 from coldal_tui.tui.scan.scan_keys import SCAN_KEYS
 from coldal_tui.tui.scan.scan_look import ScanLook
@@ -46,11 +47,13 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     ScanPane {
         layout: horizontal;
         & > #scan-picture { width: 1fr; height: 1fr; }
+        & #scan-pictures { height: 1fr; }
         & #scan-note { height: 1fr; padding: 1 2; display: none; }
-        & #scan-legend { height: 1; padding: 0 1; display: none; }
+        & #scan-legend { height: auto; max-height: 3; padding: 0 1; display: none; }
         & > #scan-facts { height: 1fr; padding: 0 0 0 1; scrollbar-size-vertical: 1; }
         &.-noted #scan-note { display: block; }
-        &.-noted PictureView, &.-noted #scan-legend { display: none; }
+        &.-noted #scan-pictures, &.-noted #scan-legend { display: none; }
+        &.-planes #scan-planes { display: block; }
         &.-below { layout: vertical; }
         &.-below > #scan-facts { width: 1fr; padding: 0 1; }
         &.-bare > #scan-facts { display: none; }
@@ -59,9 +62,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     }
     """
 
-    def __init__(
-        self, *, graphics: bool = False, clock: Callable[[], datetime] = local_now
-    ) -> None:
+    def __init__(self, *, graphics: str = "", clock: Callable[[], datetime] = local_now) -> None:
         super().__init__(id="scan")
         self._clock = clock
         self._graphics = graphics
@@ -80,7 +81,9 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="scan-picture"):
-            yield picture_view(self._graphics)
+            with Horizontal(id="scan-pictures"):
+                yield picture_view(self._graphics, id="scan-main")
+                yield OtherPlanes(self._graphics)
             yield Static(id="scan-note")
             yield Static(id="scan-legend")
         with VerticalScroll(id="scan-facts", can_focus=False):
@@ -272,13 +275,20 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         if self._ready is None:
             return
         self.remove_class("-noted")
-        eye, picture = self._look.eye, self.query_one(PictureView)
+        eye, picture = self._look.eye, self._main
         plane = slices.plane(eye.axis, eye.index, eye.channel)
-        drawing = slices.drawing(plane, self._look.shown, eye.window, eye.channel)
+        shown, cross = self._look.shown, None
+        width, height = self.query_one("#scan-picture").size
+        planes = slices.volume and width >= ROOM[0] and height >= ROOM[1]
+        if planes != self.has_class("-planes"):
+            self.set_class(planes, "-planes")
+        if planes:
+            self.query_one(OtherPlanes).show(slices, eye, shown)
+            cross = slices.cross(eye.axis, voxel_of(slices, eye))
+        drawing = slices.drawing(plane, shown, eye.window, eye.channel, cross)
         legend = self.query_one("#scan-legend", Static)
-        width = max(10, self.query_one("#scan-picture").size.width - 2)
         words = legend_text(
-            self._ready.view, plane, self._look.shown, picture.mode, self.look, width
+            self._ready.view, plane, shown, picture.mode, self.look, max(10, width - 2)
         )
         legend.display = bool(words.plain)
         if legend.content != words:
@@ -286,6 +296,10 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         subtitle = position_words(slices, eye, self.look)
         self.border_subtitle = Content(subtitle) if subtitle else None
         picture.show(Picture(drawing, plane.spacing, edges_of(plane), eye.view))
+
+    @property
+    def _main(self) -> PictureView:
+        return self.query_one("#scan-main", PictureView)
 
     # What its keys do
 
@@ -361,7 +375,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         self._look.zoom(steps)
 
     def action_pan(self, down: int, across: int) -> None:
-        frame = self.query_one(PictureView).frame
+        frame = self._main.frame
         if frame is not None:
             self._look.pan(frame, down * PAN, across * PAN)
 

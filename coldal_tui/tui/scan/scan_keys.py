@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 SCAN_KEYS: list[BindingType] = [
-    Binding("x", "axis", "plane", id="scan.plane"),
+    Binding("t", "axis", "plane", id="scan.plane"),
     Binding("m", "overlay('mask')", "mask", id="scan.mask"),
     Binding("p", "overlay('prediction')", "prediction", id="scan.prediction"),
     Binding("u", "overlay('entropy')", "uncertainty", id="scan.entropy"),

@@ -6,13 +6,21 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import numpy as np
 from textual.content import Content
 
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.project.views.scan_facts import QueuePlace, ScanFacts
 from coldal_tui.project.views.scan_view import Layer, ScanView, Trouble
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.drawing.picture import RGB, Mode, class_colours, class_letters, heat_colour
+from coldal_tui.tui.drawing.picture import (
+    MOST_COLOURS,
+    RGB,
+    Mode,
+    class_colours,
+    class_letters,
+    heat_colour,
+)
 from coldal_tui.tui.drawing.picture_scaling import LabelLevels
 from coldal_tui.tui.drawing.plane_slices import Plane, Shown
 from coldal_tui.tui.drawing.styles import ACCENT, BAD, BOLD, MUTED, WARN, arrow
@@ -163,6 +171,10 @@ def _lines(value: str, width: int) -> list[str]:
     return [line.replace("\u00a0", " ") for line in lines]
 
 
+MANY_LINES = 3
+"""Lines of a legend of many classes."""
+
+
 def legend_text(
     view: ScanView, plane: Plane, shown: Shown, mode: Mode, look: Look, width: int
 ) -> Content:
@@ -179,7 +191,8 @@ def legend_text(
     if view.entropy is not None and shown.entropy:
         groups.append(_heat_words(view.entropy, mode))
     line = Content("   ").join(Content.assemble(*parts) for parts in groups)
-    return line.truncate(width, ellipsis=look.braille)
+    most = width * (MANY_LINES if len(view.facts.classes) > MOST_COLOURS else 1)
+    return line.truncate(most, ellipsis=look.braille)
 
 
 def _layer_words(
@@ -193,9 +206,15 @@ def _layer_words(
     if len(names) == 1:
         return [_swatch(1, side, shown, mode), (f" {word}", "")]
     parts: Parts = [(word, "")]
-    for number in _classes(view, layer):
+    many = len(names) > MOST_COLOURS
+    numbered = many and mode not in ("cells", "letters")
+    # Of many classes, those that are in the slice come first.
+    here = set(np.unique(labels.labels).tolist()) if many else set()
+    for number in sorted(_classes(view, layer), key=lambda one: one not in here):
         parts += [(" ", ""), _swatch(number, side, shown, mode)]
-        parts.append((f" {visible(_class_name(names, number))}", ""))
+        mark = f"{number} " if numbered else ""
+        ink = "" if not many or number in here else MUTED
+        parts.append((f" {mark}{visible(_class_name(names, number))}", ink))
     return parts
 
 
@@ -214,7 +233,7 @@ def _class_name(names: Sequence[str], number: int) -> str:
 
 def _swatch(number: int, side: int, shown: Shown, mode: Mode) -> tuple[str, str]:
     colour = _ink(class_colours(number)[side])
-    if mode != "blocks":
+    if mode in ("cells", "letters"):
         return class_letters(number)[side], BOLD if mode == "letters" else colour
     return (_FILLED if shown.style == "tint" else (_SOLID, _DASHED)[side] * 2), colour
 
@@ -226,7 +245,7 @@ def _heat_words(layer: Layer, mode: Mode) -> Parts:
     if mode == "letters":
         return [("3-9 tenths of entropy", "")]
     inks = [_ink(heat_colour(entropy)) for entropy in (0.25, 0.5, 0.75, 1.0)]
-    sign = _FILLED if mode == "blocks" else "#"
+    sign = "#" if mode == "cells" else _FILLED
     return [*((sign, ink) for ink in inks), (" entropy to 1", "")]
 
 

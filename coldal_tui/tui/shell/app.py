@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -12,10 +12,12 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key, Resize
+from textual.filter import Monochrome
 from textual.widgets import Static
 
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.drawing.without_colour import WithoutColour
 from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Pane, View
@@ -68,6 +70,9 @@ class ColdalApp(App[None]):
         Binding("ctrl+r", "look", "read again", show=False, id="app.read"),
         Binding("ctrl+x", "cancel_task", "cancel what runs", show=False, id="app.cancel"),
         Binding("q", "leave", "quit", id="app.quit"),
+        Binding(
+            "ctrl+z", "suspend_process", "to the shell; fg returns", show=False, id="app.shell"
+        ),
     ]
 
     def __init__(
@@ -76,11 +81,15 @@ class ColdalApp(App[None]):
         *,
         readonly: bool = False,
         look: Look = UNICODE,
-        graphics: bool = False,
+        graphics: str = "",
         memory: Memory | None = None,
         make_pane: Callable[[str], Pane] | None = None,
     ) -> None:
         super().__init__()
+        if self.no_color:
+            # Textual's own filter turns colours to greys of 24 bit.
+            self._filters = [one for one in self._filters if not isinstance(one, Monochrome)]
+            self._filters.append(WithoutColour())
         root = root.absolute()
         self.memory = memory or Memory.of(root)
         restored = self.memory.load()
@@ -169,7 +178,8 @@ class ColdalApp(App[None]):
         yield Why(id="why")
         yield Static(id="task")
         yield Static(id="next")
-        yield CommandLine(self._restored.get("history"))
+        history = self._restored.get("history")
+        yield CommandLine(history, self._scan_ids, self.services.root)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -192,6 +202,7 @@ class ColdalApp(App[None]):
 
     def on_descendant_focus(self) -> None:
         self.panes.follow_focus()
+        self._draw_lines()
 
     def _arranged(self) -> None:
         if self.view is not None and self.panes.last_focus == "jobs":
@@ -287,9 +298,9 @@ class ColdalApp(App[None]):
         self._draw_lines()
 
     def _draw_lines(self) -> None:
-        screenful, width = self.panes.screenful, self.panes.room.width
-        if screenful is not None and width:
-            self._lines.draw(screenful, width, stale=self._stale)
+        width = self.panes.room.width
+        if self.panes.screenful is not None and width:
+            self._lines.draw(self.panes.last_focus, width, stale=self._stale)
 
     def _task_moved(self, task: Task | None) -> None:
         if self.is_running:
@@ -342,6 +353,15 @@ class ColdalApp(App[None]):
     def type_command(self, text: str) -> None:
         self.query_one(CommandLine).open(text)
 
+    def _scan_ids(self) -> Iterator[str]:
+        """Scans by name, the current one first, then those of the queue, then of the map."""
+        view = self.services.view
+        if self._here is not None:
+            yield self._here
+        if view is not None:
+            yield from (item.scan_id for item in view.snapshot.queue)
+            yield from view.map_view.scan_ids if view.map_view is not None else ()
+
     @on(CommandLine.Typed)
     def _typed(self, message: CommandLine.Typed) -> None:
         self.commands.run(message.text)
@@ -354,6 +374,17 @@ class ColdalApp(App[None]):
 
     def action_step(self) -> None:
         self.loop.step()
+
+    def action_step_clicked(self) -> None:
+        """A click on the next step: what would begin at once is asked about first."""
+        self.loop.step(ask=True)
+
+    def action_help_quit(self) -> None:
+        """Tell who presses ctrl+c how to leave."""
+        self.services.tell("q quits; jobs go on")
+
+    def confirm(self, question: str, then: Callable[[], None]) -> None:
+        self.services.confirm(question, then)
 
     def action_export(self) -> None:
         self.loop.export()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from rich.text import Text
 from textual import on
@@ -35,15 +36,23 @@ class CommandLine(Input):
     class Left(Message):
         """The line was closed: the panes get the keys again."""
 
-    def __init__(self, history: object) -> None:
-        """``history``: that of an earlier session; ignored unless it is a list."""
+    def __init__(
+        self,
+        history: object,
+        scans: Callable[[], Iterable[str]] = tuple,
+        root: Path | None = None,
+    ) -> None:
+        """``history``: that of an earlier session; ignored unless it is a list.
+
+        ``scans`` are completed, and paths below ``root``.
+        """
         super().__init__(
             id="command", placeholder="a command: queue skip SCAN, status", compact=True
         )
         lines: Iterable[object] = history if isinstance(history, list) else ()
         self.history = [str(line) for line in lines]
         self._recalled = 0
-        self.suggester = CommandSuggester(lambda: self.history)
+        self.suggester = CommandSuggester(lambda: self.history, scans, root)
         self.display = False
 
     def open(self, text: str = "") -> None:

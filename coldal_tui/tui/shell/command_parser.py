@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ READING = {
     "status": None,
     "why": None,
     "doctor": None,
-    "labels": ("list",),
+    "labels": ("list", "inbox"),
     "jobs": ("list", "show", "logs"),
     "encoder": ("list",),
     "queue": (),
@@ -36,6 +36,7 @@ READING = {
 """What a read-only session may call: the command, and its actions (None: all of it)."""
 DETACHED = ("embed", "map", "select", "train", "score", "next", "simulate")
 REFUSED = ("open", "demo", "init")
+_TAKE_PATHS = ("import-masks", "export-queue", "evaluate")
 CLI_COMMANDS = (
     "index",
     "embed",
@@ -54,6 +55,7 @@ CLI_COMMANDS = (
     "export-queue",
     "import-masks",
     "labels",
+    "labels inbox",
     "labels check",
     "labels accept",
     "labels reject",
@@ -120,17 +122,43 @@ def _only_reads(words: Sequence[str]) -> bool:
 
 
 class CommandSuggester(Suggester):
-    """Completes a command name, preferring lines of earlier sessions."""
+    """Completes a command, preferring lines of earlier sessions; then a scan or a file in it."""
 
-    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        history: Callable[[], Sequence[str]],
+        scans: Callable[[], Iterable[str]] = tuple,
+        root: Path | None = None,
+    ) -> None:
+        """``scans``: the ids to complete; ``root``: the folder that paths start from."""
         super().__init__(use_cache=False, case_sensitive=True)
-        self._history = history
+        self._history, self._scans, self._root = history, scans, root
 
     async def get_suggestion(self, value: str) -> str | None:
         if not value:
             return None
         known = (*reversed(self._history()), *OWN, *CLI_COMMANDS)
-        return next((text for text in known if text.startswith(value) and text != value), None)
+        found = next((text for text in known if text.startswith(value) and text != value), None)
+        before, space, last = value.rpartition(" ")
+        if found is not None or not space or not last:
+            return found
+        words = self._paths(last) if before.split()[0] in _TAKE_PATHS else self._scans()
+        ending = next((word for word in words if word.startswith(last) and word != last), None)
+        return None if ending is None else f"{before} {ending}"
+
+    def _paths(self, start: str) -> list[str]:
+        """Files and folders that begin so, as they would be typed; none with a blank."""
+        folder, slash, name = start.rpartition("/")
+        place = Path(self._root or ".", folder + slash)
+        try:
+            found = sorted(
+                one.name + ("/" if one.is_dir() else "")
+                for one in place.iterdir()
+                if one.name.startswith(name) and (name or not one.name.startswith("."))
+            )
+        except OSError:
+            return []
+        return [folder + slash + one for one in found if " " not in one]
 
 
 class Command:

@@ -13,7 +13,6 @@ from textual.widgets import Static
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Services
 from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
-from coldal_tui.tui.shell.layout import Screenful
 from coldal_tui.tui.shell.tasks import Task
 from coldal_tui.visible import visible
 
@@ -34,10 +33,10 @@ class FrameLines:
         self._app, self._services, self._failures = app, services, failures
         self._drawn: dict[str, Text] = {}
 
-    def draw(self, screenful: Screenful, width: int, *, stale: bool) -> None:
-        """Draw the lines; ``stale``: the last reading of the project failed."""
+    def draw(self, focus: str, width: int, *, stale: bool) -> None:
+        """Draw the lines. ``focus``: the pane in focus; ``stale``: the last reading failed."""
         look, readonly, view = self._services.look, self._services.readonly, self._services.view
-        self._line("tabs", tabs_text(screenful.panes, look, width))
+        self._line("tabs", tabs_text(focus, look, width))
         if view is None:
             if stale:
                 words = visible(f" {self._services.root}: can't be read")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.style import Style
 from rich.text import Text
 
 from coldal_tui.project.job_rows import JobState
@@ -129,16 +130,20 @@ def local_time(stamp: str) -> str:
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M")
 
 
-def tabs_text(shown: Sequence[str], look: Look, width: int) -> Text:
-    """The numbered panes, with the visible one highlighted; short names on a narrow screen."""
+def tabs_text(focus: str, look: Look, width: int) -> Text:
+    """The numbered panes, the focused one highlighted; short names on a narrow screen.
+
+    A click on a name shows the pane.
+    """
     names = [(f"{number} ", name) for number, name in enumerate(NUMBERED, 1)]
     room = width - 2
     wide = sum(len(key) + len(name) + 2 for key, name in names)
     text = Text(" ", no_wrap=True)
     for key, name in names:
-        here = name in shown
+        here = name == focus
         words = name.capitalize() if wide <= room or here else name[:3].capitalize()
-        text.append(f"{key}{words}", style="reverse bold" if here else "")
+        click = Style(meta={"@click": f"app.pane('{name}')"})
+        text.append(f"{key}{words}", style=Style.parse("reverse bold") + click if here else click)
         text.append("  " if wide <= room else " ")
     return text
 
@@ -154,6 +159,8 @@ def next_text(step: NextStep, *, readonly: bool) -> Text:
         text.append(" n ", style="reverse bold")
     text.append(" next: ", style="bold")
     text.append(visible(step.text), style="bold")
+    if step.action and not readonly:
+        text.stylize(Style(meta={"@click": "app.step_clicked"}))
     return text
 
 

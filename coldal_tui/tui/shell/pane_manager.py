@@ -11,6 +11,8 @@ from textual.geometry import Size
 from coldal_tui.tui.pane import Pane
 from coldal_tui.tui.shell.layout import COLUMNS, HOME, NUMBERED, Screenful, arrange
 
+LOW = 20
+"""Rows below which the lines around the panes are cut to three."""
 PANES = tuple(name for names in COLUMNS.values() for name in names)
 
 
@@ -74,6 +76,7 @@ class PaneManager:
     def arrange(self) -> None:
         """Show the panes that fit; the focus stays on a visible pane."""
         wanted = self.wanted()
+        self._app.screen_stack[0].set_class(self.room.height < LOW, "-low")
         if wanted != self.screenful:
             self.screenful = wanted
             screen = self._app.screen_stack[0]

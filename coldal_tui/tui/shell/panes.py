@@ -21,7 +21,7 @@ class PaneMaker:
     this machine's unless given.
     """
 
-    graphics: bool = False
+    graphics: str = ""
     clock: Callable[[], datetime] = local_now
     devices: DeviceReader | None = None
 

@@ -7,9 +7,15 @@ import io
 import locale
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from coldal_tui.tui.drawing.glyphs import Pixels
 
 LOG_BYTES = 1_000_000
 
@@ -17,6 +23,96 @@ LOG_BYTES = 1_000_000
 def can_unicode() -> bool:
     """Whether the locale's encoding can show the app's glyphs."""
     return locale.getencoding().lower().replace("-", "") in ("utf8", "utf16", "utf32")
+
+
+@dataclass(frozen=True)
+class TerminalAnswer:
+    """What the terminal says of itself: its name, and which graphics it draws."""
+
+    name: str = ""
+    kitty: bool = False
+    sixel: bool = False
+
+    @staticmethod
+    def parse(answer: str) -> TerminalAnswer:
+        """From the answers to ``QUERY``: a graphics status, a name, device attributes (last)."""
+        name = re.search(r"\x1bP>\|([^\x1b]*)\x1b", answer)
+        attributes = re.search(r"\x1b\[\?([\d;]*)c", answer)
+        return TerminalAnswer(
+            name=name[1] if name else "",
+            kitty="\x1b_Gi=31;OK" in answer,
+            sixel=attributes is not None and "4" in attributes[1].split(";"),
+        )
+
+
+QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[c"
+"""The kitty protocol's query, XTVERSION, and DA1, which every terminal answers, so it comes last
+(kitty: "Querying support and available transmission mediums" of its graphics protocol). tmux
+answers for the terminal around it, sixel included."""
+WAIT_S = 0.5
+"""For the answers, over a slow line."""
+_PLACEHOLDERS = ("kitty", "ghostty")
+"""Terminals whose kitty graphics stay in place in a terminal app (by Unicode placeholders)."""
+
+
+def ask_terminal(stdin: int = 0, stdout: int = 1) -> TerminalAnswer:
+    """Ask the terminal; call it before the app runs, which would get the answers as keys."""
+    import select
+    import termios
+    import tty
+
+    if not (os.isatty(stdin) and os.isatty(stdout)):
+        return TerminalAnswer()
+    try:
+        before = termios.tcgetattr(stdin)
+    except termios.error:
+        return TerminalAnswer()
+    answer = b""
+    try:
+        tty.setraw(stdin, termios.TCSANOW)
+        os.write(stdout, QUERY.encode())
+        end = time.monotonic() + WAIT_S
+        while not re.search(rb"\x1b\[\?[\d;]*c", answer):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([stdin], [], [], left)[0]:
+                break
+            answer += os.read(stdin, 1024)
+    except OSError:
+        return TerminalAnswer()
+    finally:
+        termios.tcsetattr(stdin, termios.TCSANOW, before)
+    return TerminalAnswer.parse(answer.decode("latin-1"))
+
+
+def choose_protocol(wanted: str, answer: TerminalAnswer) -> str:
+    """``kitty``, ``sixel`` or ``""``: what draws pictures for this value of ``--graphics``.
+
+    Where a terminal has both, sixel: most of those draw kitty's pictures over the text.
+    """
+    if wanted in ("kitty", "sixel"):
+        return wanted
+    if wanted != "auto":
+        return ""
+    if answer.sixel:
+        return "sixel"
+    places = answer.name.lower().startswith(_PLACEHOLDERS)
+    return "kitty" if answer.kitty and places else ""
+
+
+def choose_pixels(wanted: str, answer: TerminalAnswer, environ: Mapping[str, str]) -> Pixels:
+    """How many pixels a cell gets: as asked for, else as many as the terminal's font has.
+
+    Most terminals draw sextants themselves. xterm and Apple's take them from a font, and few
+    fonts have them; the Linux console has half-blocks alone.
+    """
+    if wanted in ("sextants", "quadrants", "blocks"):
+        return cast(Pixels, wanted)
+    if environ.get("TERM", "").startswith("linux"):
+        return "blocks"
+    lacks = answer.name.startswith("XTerm") or "XTERM_VERSION" in environ
+    if lacks or environ.get("TERM_PROGRAM") == "Apple_Terminal":
+        return "quadrants"
+    return "sextants"
 
 
 @contextlib.contextmanager

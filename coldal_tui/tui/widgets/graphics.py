@@ -13,47 +13,42 @@ from coldal_tui.tui.drawing.picture_scaling import Frame, fit
 from coldal_tui.tui.widgets.picture import Picture, PictureView
 
 INSTALL = f"pictures by sixel or kitty need one more package: {install('graphics')}"
-NO_PROTOCOL = "this terminal shows neither sixel nor kitty graphics: pictures are drawn in cells"
 _MODULE = "textual_image.widget"
 _STROKE = 240
 """Outlines get one more pixel of width for every so many pixels of the picture's side."""
 
 
 def prepare_graphics() -> str:
-    """Ask the terminal for graphics support; returns "" or the reason why there is none.
+    """Import what draws pictures; returns "" or the reason why it can't.
 
-    Call it before the app runs: afterwards the terminal's answers would go to the app.
+    Call it before the app runs: it asks the terminal for the size of a cell.
     """
     try:
         import textual_image.widget  # noqa: F401
     except ImportError:
         return INSTALL
-    return "" if _protocol_widget() is not None else NO_PROTOCOL
+    return ""
 
 
 def why_no_graphics() -> str:
     """Like ``prepare_graphics``, but without asking the terminal, for use while the app runs."""
-    if _MODULE not in sys.modules:
-        return INSTALL
-    return "" if _protocol_widget() is not None else NO_PROTOCOL
+    return "" if _MODULE in sys.modules else INSTALL
 
 
-def _protocol_widget() -> Any:
-    """The widget for this terminal's protocol; None if it has none."""
-    from textual_image import renderable
-    from textual_image.widget import Image
+def _protocol_widget(protocol: str) -> Any:
+    """The widget for ``sixel`` or ``kitty``."""
+    from textual_image.widget import SixelImage, TGPImage
 
-    spoken = renderable.SixelImage, renderable.TGPImage
-    return Image if renderable.Image in spoken else None
+    return SixelImage if protocol == "sixel" else TGPImage
 
 
-def picture_view(graphics: bool, *, id: str | None = None) -> PictureView:
-    """A view in real pixels if ``graphics`` are wanted and supported, otherwise in cells."""
+def picture_view(graphics: str, *, id: str | None = None) -> PictureView:
+    """A view in real pixels by the protocol ``graphics``, or in cells where that is empty."""
     if graphics and not why_no_graphics():
         from textual_image.widget import get_cell_size
 
         width, height = get_cell_size()
-        return GraphicView(_protocol_widget(), (width, height), id=id)
+        return GraphicView(_protocol_widget(graphics), (width, height), id=id)
     return PictureView(id=id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.style import Style
 from rich.text import Text
@@ -14,6 +15,8 @@ from textual.widget import Widget
 
 LAST = ("app.help", "app.quit")
 """Never left out, and at the right end."""
+AT_ONCE = ("labels.accept", "labels.retry", "labels.confirm-empty", "jobs.retry", "jobs.cancel")
+"""Keys that change data without a question: a click may be a slip, and asks."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class KeyLine(Widget):
         left, right = fitted(self._hints, self.size.width)
         accent = Style(color=self.app.theme_variables.get("accent"), bold=True)
         line = Text(no_wrap=True)
-        self._spans: list[tuple[int, int, str]] = []
+        self._spans: list[tuple[int, int, KeyHint]] = []
         for hints in (left, right):
             if hints is right:
                 rest = sum(hint.width + 2 for hint in right)
@@ -91,11 +94,18 @@ class KeyLine(Widget):
                 start = line.cell_len
                 line.append(f" {hint.shown}", style=accent if hint.enabled else "dim")
                 line.append(f" {hint.words}", style="" if hint.enabled else "dim")
-                self._spans.append((start, line.cell_len, hint.key))
+                self._spans.append((start, line.cell_len, hint))
                 line.append(" ")
         return line
 
     def on_click(self, event: Click) -> None:
-        for start, end, key in self._spans:
+        for start, end, hint in self._spans:
             if start <= event.x < end:
-                self.app.simulate_key(key.split(",")[0])
+                press = partial(self.app.simulate_key, hint.key.split(",")[0])
+                confirm = getattr(self.app, "confirm", None)
+                if hint.name in AT_ONCE and confirm is not None:
+                    confirm(f"{hint.words}?", press)
+                elif hint.name == "app.step":
+                    self.run_worker(self.app.run_action("app.step_clicked"))
+                else:
+                    press()

@@ -27,6 +27,7 @@ from coldal_tui.tui.drawing.picture import (
     draw,
     frame_for,
     with_edges,
+    with_numbers,
 )
 from coldal_tui.tui.drawing.picture_scaling import Frame
 
@@ -71,7 +72,7 @@ class PictureView(Widget):
         """How this terminal shows pixels."""
         if getattr(self.app, "no_color", False):
             return "letters"
-        return "blocks" if self._look.braille else "cells"
+        return self._look.pixels
 
     @property
     def frame(self) -> Frame | None:
@@ -111,6 +112,8 @@ class PictureView(Widget):
             return []
         ramp = RAMP if self._look.braille else ASCII_RAMP
         canvas = draw(picture.drawing, frame, self.mode, ramp=ramp)
+        if self.mode not in ("cells", "letters"):  # those have letters anyway
+            canvas = with_numbers(canvas, picture.drawing, frame)
         return strips(with_edges(canvas, picture.edges), self.rich_style)
 
     def render_line(self, y: int) -> Strip:

@@ -51,7 +51,7 @@ class Compare(Widget):
     }
     """
 
-    def __init__(self, *, graphics: bool = False, id: str | None = None) -> None:
+    def __init__(self, *, graphics: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
         self._graphics = graphics
         self._sides: tuple[Side, Side] | None = None

@@ -307,9 +307,9 @@ def test_a_running_job_is_ended_after_a_question(working: Path, started: list[Pa
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         app.answers = ["no", "yes"]
-        await pilot.press("x")
+        await pilot.press("ctrl+x")
         assert started == []
-        await pilot.press("x")
+        await pilot.press("ctrl+x")
         assert app.questions[1] == (
             "end train 2 and 1 job that wait for it? A retry goes on from where it was."
         )
@@ -326,7 +326,7 @@ def test_a_waiting_job_is_cancelled_at_once(working: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
         app.answers = ["yes"]
-        await pilot.press("g", "x")
+        await pilot.press("g", "ctrl+x")
         assert app.questions == ["cancel score 3 before it starts?"]
         await shown(app, pilot, "score 3  × cancelled")
 
@@ -349,7 +349,7 @@ def test_a_failed_job_is_retried(working: Path, started: list[Path]) -> None:
 def test_keys_that_do_not_fit_the_job_do_nothing(working: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "training  10 of 100")
-        await pilot.press("r", "G", "x", "space", "v")
+        await pilot.press("r", "G", "ctrl+x", "space", "v")
         assert (app.questions, app.told) == ([], [])
 
     drive(working, pane(), steps, size=(80, 22))
@@ -363,7 +363,7 @@ def test_nothing_is_changed_when_only_reading(working: Path) -> None:
         assert jobs.check_action("cancel", ()) is None
         assert jobs.check_action("retry", ()) is False
         assert jobs.check_action("log", ()) is True
-        await pilot.press("x", "G", "r")
+        await pilot.press("ctrl+x", "G", "r")
         assert (app.questions, app.told) == ([], [])
 
     drive(working, jobs, steps, size=(80, 22), readonly=True)
@@ -419,7 +419,7 @@ def test_without_a_gpu_the_machine_is_told(working: Path) -> None:
 def test_before_the_first_job_the_pane_says_what_to_do(project: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await shown(app, pilot, "no job yet: embed 6 scans and pick the first queue")
-        await pilot.press("enter", "x", "r", "j")
+        await pilot.press("enter", "ctrl+x", "r", "j")
         assert app.errors == []
 
     drive(project, pane(), steps)

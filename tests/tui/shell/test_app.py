@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project import history
@@ -24,6 +24,7 @@ from coldal_tui.tui.shell.command_line import CommandLine
 from coldal_tui.tui.shell.pane_manager import PANES
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Ask, Choose, Confirm, Reading
+from coldal_tui.tui.widgets.key_line import KeyHint, KeyLine
 from tests.support.pane_app import screen, until
 from tests.support.small_projects import set_config
 
@@ -606,3 +607,34 @@ def test_a_damaged_memory_is_no_obstacle(queued: Path, tmp_path: Path, damage: s
         assert "scan_0" in screen(app)
 
     drive(queued, look, home=home)
+
+
+def test_the_names_of_panes_can_be_clicked(queued: Path) -> None:
+    async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
+        names = str(app.query_one("#tabs", Static).content)
+        await pilot.click("#tabs", offset=(names.index("6 Runs") + 1, 0))
+        await until(pilot, lambda: focused(app) == "runs")
+
+    drive(queued, steps, NARROW)
+    drive(queued, steps, WIDE)
+
+
+def test_a_click_on_a_key_that_changes_data_asks_first(queued: Path) -> None:
+    async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
+        line = app.query_one(KeyLine)
+        line._spans = [(0, 10, KeyHint("r", "retry", "r", "labels.retry"))]
+        await pilot.click(KeyLine, offset=(3, 0))
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("n")
+
+    drive(queued, steps)
+
+
+def test_ctrl_c_says_how_to_leave(queued: Path) -> None:
+    async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: bool(app._notifications))
+        assert [note.message for note in app._notifications] == ["q quits; jobs go on"]
+        assert app.is_running
+
+    drive(queued, steps)

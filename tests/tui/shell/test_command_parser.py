@@ -128,3 +128,19 @@ def test_a_command_can_be_ended(queued: Path) -> None:
 
 def test_the_own_words_are_explained() -> None:
     assert all(words for words in OWN.values())
+
+
+def test_scans_and_files_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "returned").mkdir()
+    (tmp_path / "returned" / "ana.zip").write_text("")
+    suggester = CommandSuggester(lambda: (), lambda: ("p07_s1", "p07_s2"), tmp_path)
+
+    def suggest(value: str) -> str | None:
+        return asyncio.run(suggester.get_suggestion(value))
+
+    assert suggest("queue skip p0") == "queue skip p07_s1"
+    assert suggest("why p07_s1") is None
+    assert suggest("import-masks ret") == "import-masks returned/"
+    assert suggest("import-masks returned/a") == "import-masks returned/ana.zip"
+    assert suggest("import-masks nowhere/a") is None
+    assert suggest("queue skip ") is None

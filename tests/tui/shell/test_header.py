@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 
 from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
@@ -76,10 +77,14 @@ def test_the_budget_in_the_head(snapshot: Snapshot) -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_tabs_fit_and_mark_the_one_that_is_shown(width: int) -> None:
-    text = tabs_text(("runs",), UNICODE, width)
+    text = tabs_text("runs", UNICODE, width)
     assert text.cell_len <= width
     assert "6 Runs" in text.plain
-    marked = {text.plain[span.start : span.end].strip() for span in text.spans if span.style}
+    marked = {
+        text.plain[span.start : span.end].strip()
+        for span in text.spans
+        if isinstance(span.style, Style) and span.style.reverse
+    }
     assert marked == {"6 Runs"}
 
 

@@ -1,0 +1,80 @@
+"""What terminals answer, and how pictures are drawn in them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+
+import pytest
+
+from coldal_tui.tui.shell.terminal import (
+    QUERY,
+    TerminalAnswer,
+    ask_terminal,
+    choose_pixels,
+    choose_protocol,
+)
+
+KITTY = "\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.42.1)\x1b\\\x1b[?62;52;c"
+XTERM = "\x1bP>|XTerm(390)\x1b\\\x1b[?64;1;2;4;6;9;15;22c"
+WEZTERM = "\x1b_Gi=31;OK\x1b\\\x1bP>|WezTerm 2024\x1b\\\x1b[?65;4;6;18;22c"
+KONSOLE = "\x1b_Gi=31;OK\x1b\\\x1bP>|Konsole 23\x1b\\\x1b[?62;1c"
+TMUX = "\x1bP>|tmux 3.4\x1b\\\x1b[?1;2;4c"
+PLAIN = "\x1b[?64;14c"
+
+
+@pytest.mark.parametrize(
+    ("answer", "protocol", "pixels"),
+    [
+        (KITTY, "kitty", "sextants"),
+        (XTERM, "sixel", "quadrants"),
+        (WEZTERM, "sixel", "sextants"),
+        (KONSOLE, "", "sextants"),
+        (TMUX, "sixel", "sextants"),
+        (PLAIN, "", "sextants"),
+        ("", "", "sextants"),
+    ],
+)
+def test_what_a_terminal_answers_decides(answer: str, protocol: str, pixels: str) -> None:
+    found = TerminalAnswer.parse(answer)
+    assert choose_protocol("auto", found) == protocol
+    assert choose_pixels("auto", found, {}) == pixels
+
+
+def test_what_a_person_asks_for_counts() -> None:
+    found = TerminalAnswer.parse(XTERM)
+    assert choose_protocol("kitty", found) == "kitty"
+    assert choose_protocol("cells", found) == ""
+    assert choose_pixels("blocks", found, {}) == "blocks"
+    assert choose_pixels("cells", TerminalAnswer(), {"TERM": "linux"}) == "blocks"
+
+
+def test_the_answers_are_read_and_none_is_left_for_the_app() -> None:
+    outer, inner = pty.openpty()
+    asked: list[bytes] = []
+
+    def terminal() -> None:
+        while QUERY.encode() not in b"".join(asked):
+            asked.append(os.read(outer, 1024))
+        os.write(outer, XTERM.encode())
+
+    thread = threading.Thread(target=terminal)
+    thread.start()
+    try:
+        answer = ask_terminal(inner, inner)
+        thread.join()
+        assert answer == TerminalAnswer("XTerm(390)", kitty=False, sixel=True)
+        os.set_blocking(inner, False)
+        with pytest.raises(BlockingIOError):
+            os.read(inner, 1)
+    finally:
+        os.close(outer)
+        os.close(inner)
+
+
+def test_no_terminal_is_not_asked() -> None:
+    read, write = os.pipe()
+    assert ask_terminal(read, write) == TerminalAnswer()
+    os.close(read)
+    os.close(write)

@@ -8,7 +8,7 @@ frozen validation set costs a fifth (Chernozhukov et al. 2018, arXiv:1608.00060,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ import torch
 
 from coldal_compute.evaluate_step import Measured, summary
 from coldal_compute.folds import MEASURED_FILE, fold_folder
+from coldal_compute.segmentation.clean_up import keep_largest, worth_it
 from coldal_compute.segmentation.data import (
     Readers,
     Sample,
@@ -43,12 +44,18 @@ _PREDICTED = 0.1
 
 
 class _Fold(msgspec.Struct, frozen=True):
-    """What is known of the scans of a finished fold."""
+    """What is known of the scans of a finished fold.
+
+    ``scans`` are measured as predicted; ``plain`` without a clean-up, ``cleaned`` with that of all
+    classes: by these it is chosen.
+    """
 
     scans: dict[str, dict[str, ClassMetrics]]
     predictions: dict[str, str]
     entropies: dict[str, str]
     failed: tuple[FailedScan, ...]
+    plain: dict[str, dict[str, ClassMetrics]] = {}
+    cleaned: dict[str, dict[str, ClassMetrics]] = {}
 
 
 def crossfit(
@@ -156,7 +163,7 @@ def _fit_fold(work: _Work, number: int, report: Reporter) -> _Fold:
         work.plan, samples, [], spec.options, work.device, spec.seed, own, _Training(report)
     )
     net = trained.net.to(work.device)
-    model = Model(work.plan, net, work.device, spec.options.amp, spec.windows)
+    model = Model(work.plan, net, work.device, spec.options.amp, spec.windows, spec.cleanup)
     fold = _measured(model, spec.folds[number], own, work.readers)
     report.progress(1, 1, "measured")
     for name in (LAST_FILE, HISTORY_FILE):
@@ -167,15 +174,19 @@ def _fit_fold(work: _Work, number: int, report: Reporter) -> _Fold:
 def _predict_others(work: _Work) -> _Fold:
     own = work.folder / OTHERS
     own.mkdir(exist_ok=True)
-    model = load_model(Path(work.spec.run), work.device, work.spec.windows)
+    model = load_model(Path(work.spec.run), work.device, work.spec.windows, work.spec.cleanup)
     return _measured(model, work.spec.others, own, work.readers)
 
 
 def _measured(model: Model, cases: Sequence[LabelledScan], own: Path, readers: Readers) -> _Fold:
     """Predict and measure each scan; one that fails is listed. Writes ``measured.json`` last."""
     scans: dict[str, dict[str, ClassMetrics]] = {}
+    plain: dict[str, dict[str, ClassMetrics]] = {}
+    cleaned: dict[str, dict[str, ClassMetrics]] = {}
     predictions, entropies = {}, {}
     failed = []
+    classes = model.plan.classes
+    bare = replace(model, cleanup=())
     for case in cases:
         scan_id = case.scan.scan_id
         try:
@@ -184,7 +195,10 @@ def _measured(model: Model, cases: Sequence[LabelledScan], own: Path, readers: R
             header = image.header
             logits = model.logits(image)
             predicted = model.labels(logits, header.shape)
-            scans[scan_id] = measure_scan(predicted, label, model.plan.classes, header.spacing)
+            raw = bare.labels(logits, header.shape)
+            clean = keep_largest(raw, range(1, len(classes) + 1))
+            for known, made in ((scans, predicted), (plain, raw), (cleaned, clean)):
+                known[scan_id] = measure_scan(made, label, classes, header.spacing)
             predictions[scan_id] = f"{scan_id}{label_suffix(header)}"
             write_label(own / predictions[scan_id], predicted, header.affine)
             entropies[scan_id] = f"entropy/{scan_id}{entropy_suffix(len(header.shape))}"
@@ -200,9 +214,9 @@ def _measured(model: Model, cases: Sequence[LabelledScan], own: Path, readers: R
             # One bad file never stops a batch; the true reason is kept.
             failed.append(failure(case.scan, error))
     for lost in failed:
-        for known in (scans, predictions, entropies):
-            known.pop(lost.scan_id, None)
-    fold = _Fold(scans, predictions, entropies, tuple(failed))
+        for every in (scans, plain, cleaned, predictions, entropies):
+            every.pop(lost.scan_id, None)
+    fold = _Fold(scans, predictions, entropies, tuple(failed), plain, cleaned)
     write_json(own / MEASURED_FILE, fold)
     return fold
 
@@ -217,6 +231,9 @@ def _result(work: _Work, done: Sequence[_Fold]) -> StepResult:
     measured = Measured(dict(sorted(scans.items())), failed)
     result = summary(measured, work.plan.classes)
     result["folds"] = len(spec.folds)
+    plain = {scan_id: found for fold in fitted for scan_id, found in fold.plain.items()}
+    cleaned = {scan_id: found for fold in fitted for scan_id, found in fold.cleaned.items()}
+    result["cleanup"] = worth_it(plain, cleaned, work.plan.classes)
     result["predictions"] = dict(_files(names, [fold.predictions for fold in done]))
     result["entropies"] = dict(_files(names, [fold.entropies for fold in done]))
     write_json(work.folder / CROSS_FITTED_FILE, result)

@@ -58,8 +58,8 @@ def evaluate(
     ColdalError : the run can't be read, or memory ran out.
     """
     device = pick_device(spec.device, spec.threads)
-    model = load_model(Path(spec.run), device, spec.windows)
-    digest = sha256_file(Path(spec.run) / MODEL_FILE)
+    model = load_model(Path(spec.run), device, spec.windows, spec.cleanup)
+    digest = " ".join((sha256_file(Path(spec.run) / MODEL_FILE), *spec.cleanup))
     journal = MeasuredJournal(folder, digest)
     measured = measure(model, spec.scans, readers or file_readers(), report, journal)
     result = summary(measured, model.plan.classes)

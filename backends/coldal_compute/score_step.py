@@ -44,7 +44,7 @@ class Scorer:
     def __init__(self, spec: ScoreSpec, folder: Path, readers: Readers | None = None) -> None:
         self._readers = readers or file_readers()
         device = pick_device(spec.device, spec.threads)
-        self._models = load_ensemble(Path(spec.run), device, spec.windows)
+        self._models = load_ensemble(Path(spec.run), device, spec.windows, spec.cleanup)
         self._wanted = frozenset(spec.predict)
         self._folder = folder
 
@@ -94,7 +94,7 @@ def score(
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
     scorer = elsewhere or Scorer(spec, folder, readers)
-    model = sha256_file(Path(spec.run) / MODEL_FILE)
+    model = " ".join((sha256_file(Path(spec.run) / MODEL_FILE), *spec.cleanup))
     journal = ScoreJournal(folder, model)
     known = journal.entropies()
     entropies = {

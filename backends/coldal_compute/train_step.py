@@ -83,7 +83,7 @@ def train(
     trained = fitted(1, folder)
     save_weights(trained.net, folder)
     others = [_train_other(number, folder, plan, fitted) for number in range(2, spec.networks + 1)]
-    model = Model(plan, trained.net.to(device), device, spec.options.amp)
+    model = Model(plan, trained.net.to(device), device, spec.options.amp, cleanup=spec.cleanup)
     kept = {sample.scan_id for sample in watched}
     scans = [labelled for labelled in spec.validation if labelled.scan.scan_id in kept]
     measured = measure(model, scans, readers, report)

@@ -154,7 +154,8 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     ``networks`` are trained on the same labels, each from a start of its own: the first one
     predicts, the others serve to see what they disagree about. ``labels`` has the SHA-256 of every
     label there was when the run began, used or not: by it a project knows whether labels have come
-    since. ``returned`` labels are first measured against what earlier runs predicted.
+    since. ``returned`` labels are first measured against what earlier runs predicted. ``cleanup``:
+    classes of which predictions keep only the largest part, here and in the jobs below.
     """
 
     run_id: str
@@ -167,6 +168,7 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     labels: dict[str, str] = {}
     networks: int = 1
     returned: tuple[Returned, ...] = ()
+    cleanup: tuple[str, ...] = ()
 
 
 class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
@@ -182,6 +184,7 @@ class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
     threads: int = 0
     run_id: str = ""
     windows: int = 4
+    cleanup: tuple[str, ...] = ()
 
 
 class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
@@ -193,6 +196,7 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     threads: int = 0
     run_id: str = ""
     windows: int = 4
+    cleanup: tuple[str, ...] = ()
 
 
 class CrossFitSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="crossfit"):
@@ -213,6 +217,7 @@ class CrossFitSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="crossfit"
     others: tuple[LabelledScan, ...] = ()
     cache: str | None = None
     windows: int = 4
+    cleanup: tuple[str, ...] = ()
 
 
 class SimulatedScan(msgspec.Struct, frozen=True):

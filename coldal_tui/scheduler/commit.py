@@ -389,6 +389,10 @@ def _commit_crossfit(project: Project, job: Job, spec: CrossFitSpec, receipt: Re
         )
         _store_metrics(project, spec.run_id, CROSS_FITTED, result)
         found = note_measure(project, spec.run_id, CROSS_FITTED)
+        store.execute(
+            "UPDATE runs SET summary = json_set(summary, '$.cleanup', json(?)) WHERE run_id = ?",
+            (json.dumps(result.get("cleanup", {})), spec.run_id),
+        )
         cases = [case.scan for fold in (*spec.folds, spec.others) for case in fold]
         note_left_out(project, job.job_id, "crossfit", cases, receipt.failed)
         measured = f"Dice {found.dice:.3f} on {found.scans} labels" if found else "nothing measured"

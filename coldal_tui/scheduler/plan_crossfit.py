@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import CrossFitSpec, LabelledScan
+from coldal_tui.project.cleanup import cleaned_classes
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.labels.labelled import active_labels, labelled_records
 from coldal_tui.project.measuring import CROSS_FITTED
@@ -83,6 +84,7 @@ def plan_crossfit(project: Project, request: Request) -> CrossFitSpec | None:
         seed=row["seed"],
         others=tuple(others),
         cache=str(project.layout.cache),
+        cleanup=cleaned_classes(project),
     )
 
 

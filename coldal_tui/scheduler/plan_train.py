@@ -14,6 +14,7 @@ from coldal_tui.jobs.spec import (
     ScoreSpec,
     TrainSpec,
 )
+from coldal_tui.project.cleanup import cleaned_classes
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.labelled import active_labels, labelled_records
 from coldal_tui.project.project import Project
@@ -71,6 +72,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         labels=digests,
         networks=_networks(project, request),
         returned=_returned(project, [*labelled, *validation]),
+        cleanup=cleaned_classes(project),
     )
 
 
@@ -220,6 +222,7 @@ def _forward(
         predict=tuple(name for name in todo if name in unseen),
         device=device_of(project, request),
         threads=project.config.backend.threads,
+        cleanup=cleaned_classes(project),
     )
 
 
@@ -236,6 +239,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
         scans=cases,
         device=device_of(project, request),
         threads=project.config.backend.threads,
+        cleanup=cleaned_classes(project),
     )
 
 

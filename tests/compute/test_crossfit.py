@@ -74,6 +74,11 @@ def test_each_label_is_measured_by_a_network_that_did_not_see_it(
             assert done.result["scans"][scan_id] == wanted
     values = [one["disc"]["dice"] for one in done.result["scans"].values()]
     assert done.result["mean"]["dice"] == pytest.approx(np.mean(values))
+    told = done.result["cleanup"]["disc"]
+    assert told["dice"][0] == pytest.approx(np.mean(values))
+    assert told["pays"] == (
+        told["dice"][1] >= told["dice"][0] and told["hd95"][1] < told["hd95"][0]
+    )
 
 
 def test_it_goes_on_after_the_last_fold(

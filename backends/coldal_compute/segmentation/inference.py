@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from coldal_compute.segmentation.clean_up import keep_largest
 from coldal_compute.segmentation.data import preprocess
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.grids import native_labels
@@ -32,13 +33,17 @@ _REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with its plan, ready to predict on ``device``."""
+    """A trained network with its plan, ready to predict on ``device``.
+
+    Of the classes named in ``cleanup``, label maps keep only the largest part.
+    """
 
     plan: Plan
     net: nn.Module
     device: torch.device
     amp: bool = True
     windows: int = WINDOWS
+    cleanup: tuple[str, ...] = ()
 
     def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
         """Logits ``(C, *grid)`` float32 of one preprocessed image ``(channels, *grid)``."""
@@ -66,7 +71,9 @@ class Model:
     def labels(self, logits: torch.Tensor, shape: Sequence[int]) -> NDArray[np.uint8]:
         """The label map on the scan's own grid, from its working logits."""
         with memory_errors(_REMEDY):
-            return native_labels(logits, shape)
+            labels = native_labels(logits, shape)
+        values = [n for n, name in enumerate(self.plan.classes, 1) if name in self.cleanup]
+        return keep_largest(labels, values) if values else labels
 
 
 def coarsest(net: nn.Module) -> nn.Module:
@@ -92,19 +99,23 @@ def _watched(block: nn.Module) -> Iterator[list[torch.Tensor]]:
         handle.remove()
 
 
-def load_model(run: Path, device: torch.device, windows: int = WINDOWS) -> Model:
+def load_model(
+    run: Path, device: torch.device, windows: int = WINDOWS, cleanup: tuple[str, ...] = ()
+) -> Model:
     """Load a run's model from ``plan.json`` and ``model.safetensors``; runs no code from them.
 
     Raises
     ------
     ColdalError : a file is absent or damaged (code ``run``).
     """
-    return _load(load_plan(run), run, device, windows)
+    return replace(_load(load_plan(run), run, device, windows), cleanup=cleanup)
 
 
-def load_ensemble(run: Path, device: torch.device, windows: int = WINDOWS) -> list[Model]:
+def load_ensemble(
+    run: Path, device: torch.device, windows: int = WINDOWS, cleanup: tuple[str, ...] = ()
+) -> list[Model]:
     """All networks of a run, the predicting one first; errors as in :func:`load_model`."""
-    first = load_model(run, device, windows)
+    first = load_model(run, device, windows, cleanup)
     others: list[Model] = []
     while (folder := network_folder(run, len(others) + 2)).is_dir():
         others.append(_load(first.plan, folder, device, windows))

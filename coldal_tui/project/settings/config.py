@@ -106,6 +106,7 @@ class TrainSection(Section, frozen=True):
     amp: bool = True
     devices: Count | Literal["auto"] = 1
     networks: Count | None = None
+    cleanup: Literal["off", "auto", "largest"] = "off"
 
 
 class BackendSection(Section, frozen=True):
@@ -216,6 +217,8 @@ name = "efficientnet-lite0"
 # workers = 0                # processes that read data beside the training
 # amp = true                 # mixed precision where the device has it
 # devices = 1                # GPUs that share each batch of a training; "auto": all there are
+# cleanup = "off"            # largest: of a predicted class, only its largest part is kept;
+#                            # auto: for the classes where the newest cross-fitting gains by it
 #: networks = 3              # trained one after the other; by default 3 for bald, else 1
 
 [backend]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,12 +104,16 @@ def _list(project: Project, options: Options, as_json: bool) -> None:
         for item in _queue(project, skipped=options.status == "skipped")
         if options.round in (None, item.round) and options.status in (None, item.status)
     ]
+    from coldal_tui.project.servers.states import server_words
+
+    words = server_words(project)
     if as_json:
-        common.print_json([item.as_json() for item in items])
+        there = ({"server": words[one.scan_id]} if one.scan_id in words else {} for one in items)
+        common.print_json([item.as_json() | more for item, more in zip(items, there, strict=True)])
     elif not items and (options.status is not None or options.round is not None):
         common.echo("no scan of the queue is like that")
     else:
-        show_queue(items)
+        show_queue(items, words)
 
 
 def _action(rest: Sequence[str]) -> tuple[str, list[str]]:
@@ -172,8 +176,11 @@ def _report(changes: list[Change], as_json: bool, ranks: dict[str, int]) -> None
     common.say("coldal-tui undo takes this back")
 
 
-def show_queue(items: Sequence[QueueItem]) -> None:
-    """Print the queue as a table, without empty columns."""
+def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = None) -> None:
+    """Print the queue as a table, without empty columns.
+
+    ``server``: what is known of scans on a labeler's server, in words.
+    """
     from coldal_tui.project.views.why.why_words import cluster_name
 
     out = common.console()
@@ -185,6 +192,7 @@ def show_queue(items: Sequence[QueueItem]) -> None:
     columns = ["round>", "rank>", "scan~", "cluster", "role"]
     columns += ["H>", "D>", "S>"] if scored else []
     columns += ["status", "to~"] if assigned else ["status"]
+    columns += ["server~"] if server else []
     table = common.table(*columns)
     for item in items:
         values = [number(item.entropy), number(item.diversity), number(item.score)]
@@ -197,6 +205,7 @@ def show_queue(items: Sequence[QueueItem]) -> None:
             *(values if scored else []),
             item.status,
             *([item.assignee or "–"] if assigned else []),
+            *([server.get(item.scan_id, "–")] if server else []),
         )
     out.print(table)
 

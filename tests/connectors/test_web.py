@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 
 import pytest
 
@@ -181,3 +184,28 @@ def test_a_form_is_read_by_the_standard_library():
     (part,) = whole.get_payload()
     assert part.get_filename() == "a_b.png"
     assert part.get_payload(decode=True) == b"\r\n--x\x00"
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for 127.0.0.1 that no public authority has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    words += ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "ca.pem"]
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+    return tmp_path / "ca.pem", tmp_path / "key.pem"
+
+
+def test_a_private_authority_is_trusted_only_when_it_is_named(certificate):
+    cert, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with played(in_turn(Reply(body=b'"in"')), context) as server:
+        assert server.url.startswith("https://")
+        with pytest.raises(ColdalError) as caught:
+            Web(server.url, pause=lambda seconds: None).ask("GET", "/")
+        assert caught.value.code == "certificate"
+        assert server.asked == []
+        assert Web(server.url, ca=cert).ask("GET", "/").body == b'"in"'

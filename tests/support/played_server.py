@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Played:
 
 
 @contextmanager
-def played(play: Play) -> Iterator[Played]:
+def played(play: Play, tls: ssl.SSLContext | None = None) -> Iterator[Played]:
     """Serve on a free port of the loopback interface until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -65,7 +66,9 @@ def played(play: Play) -> Iterator[Played]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = Played(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    told = Played(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

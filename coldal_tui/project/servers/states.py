@@ -56,7 +56,8 @@ def _count(project: Project, query: str, *values: str) -> int:
 def server_words(project: Project) -> dict[str, str]:
     """What is known of each scan that was pushed, in a few words: ``drawn by ana@lab.org``."""
     said: dict[str, list[str]] = {}
-    for row in project.store.rows("SELECT scan_id, connection FROM server_items ORDER BY 1, 2"):
+    pushed = "SELECT DISTINCT scan_id, connection FROM server_items WHERE round >= 0 ORDER BY 1, 2"
+    for row in project.store.rows(pushed):
         said.setdefault(row["scan_id"], []).append(f"on {row['connection']}")
     people: dict[str, list[str]] = {}
     query = "SELECT scan_id, person, state FROM server_drawings ORDER BY scan_id, person"

@@ -158,12 +158,25 @@ def _images(path: Path) -> Iterator[Path]:
 
 
 def _names(info: Mapping[str, Any]) -> dict[int, str]:
-    listed = info.get("label_info")
-    return {
-        one["idx"]: str(one["name"])
-        for one in (listed if isinstance(listed, list) else ())
-        if isinstance(one, dict) and isinstance(one.get("idx"), int) and one.get("name")
-    }
+    """Value to name: what the client sent (``label_info``), else the model's ``label_names``.
+
+    Some clients send their parameters one level deeper, under ``params``.
+    """
+    for place in (info, _dict(info.get("params"))):
+        listed = place.get("label_info")
+        found = {
+            one["idx"]: str(one["name"])
+            for one in (listed if isinstance(listed, list) else ())
+            if isinstance(one, dict) and isinstance(one.get("idx"), int) and one.get("name")
+        }
+        found = found or {
+            value: name
+            for name, value in _dict(place.get("label_names")).items()
+            if isinstance(value, int)
+        }
+        if found:
+            return found
+    return {}
 
 
 def _dict(value: Any) -> dict[str, Any]:

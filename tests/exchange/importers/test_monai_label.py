@@ -11,7 +11,7 @@ import pytest
 
 from coldal_tui.exchange.candidate import Candidate, PassedOver, ScanTarget
 from coldal_tui.exchange.importers.monai_label import IMPORTER
-from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.exchange.incoming.importing import examine, examine_file
 from tests.support.import_plan import plan_import
 from tests.support.places import DATA
 
@@ -166,3 +166,23 @@ def test_a_real_datastore_lists_its_final_labels(tmp_path):
     (candidate,) = IMPORTER.candidates(tmp_path / "labels" / "final" / f"{sorted(final)[0]}.nii.gz")
     assert isinstance(candidate, Candidate)
     assert candidate.load().names == {2: "spleen"}
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"params": {"label_info": [{"name": "spleen", "idx": 1}, {"name": "liver", "idx": 2}]}},
+        {"label_names": {"background": 0, "spleen": 1, "liver": 2}},
+        {"params": {"label_names": {"spleen": 1, "liver": 2}}},
+    ],
+)
+def test_names_of_values_are_read_wherever_they_were_put(store, targets, info):
+    """The project lists the liver first: by number, 2 would be the spleen."""
+    path = store / "datastore_v2.json"
+    document = json.loads(path.read_text())
+    document["objects"]["1"]["labels"]["final"]["info"] = info
+    path.write_text(json.dumps(document))
+
+    (found,) = [v for v in examine(store, targets, CLASSES, None) if v.scan_id == "s1"]
+
+    np.testing.assert_array_equal(found.label, drawn(1, 0) // 2)

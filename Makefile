@@ -70,6 +70,14 @@ docs: extras
 bench: venv
 	$(BIN)/python benchmarks/all.py $(BENCH)
 
+# Known holes: bandit and pip-audit, in an environment of their own. Without a network: skipped.
+AUDIT := build/audit
+audit:
+	$(PYTHON) -m venv $(AUDIT)
+	if $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-audit.txt; \
+	then $(AUDIT)/bin/python scripts/audit.py; \
+	else echo "audit skipped: its tools could not be installed"; fi
+
 soak: venv
 	$(BIN)/python scripts/calibration.py --out docs/soak
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
@@ -78,6 +86,7 @@ soak: venv
 
 lock:
 	scripts/lock.sh
+	bash scripts/lock_audit.sh
 
 clean:
 	rm -rf $(VENV) .servers build

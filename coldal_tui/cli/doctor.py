@@ -86,11 +86,15 @@ def _backend_section(root: Path | None) -> BackendSection:
     from coldal_tui.errors import ColdalError
     from coldal_tui.project.layout import Layout
     from coldal_tui.project.settings.config import BackendSection, load_config
+    from coldal_tui.project.trust_questions import open_questions
 
     if root is None:
         return BackendSection()
     try:
-        return load_config(Layout(root).config).backend
+        layout = Layout(root)
+        config = load_config(layout.config)
+        # To ask an address whether it answers would give it this person's token.
+        return BackendSection() if open_questions(layout, config) else config.backend
     except ColdalError:
         # Said where the project is looked at.
         return BackendSection()

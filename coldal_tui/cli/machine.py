@@ -175,7 +175,8 @@ def _ray_finding(address: str, token: str | None, wanted: bool) -> Finding:
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urlopen(Request(f"{address}/api/version", headers=headers), timeout=3) as answer:
+        asked = Request(f"{address}/api/version", headers=headers)
+        with urlopen(asked, timeout=3) as answer:  # nosec B310
             version = json.load(answer).get("ray_version", "of an unknown version")
     except HTTPError as error:
         if error.code in (401, 403):

@@ -230,7 +230,7 @@ def block_steps(steps: int) -> int:
 
 def loader_workers(asked: int, device: torch.device) -> int:
     """The number of processes that prepare patches: as configured, or some if a GPU would wait."""
-    shared = Path("/dev/shm")
+    shared = Path("/dev/shm")  # nosec B108
     if asked or device.type != "cuda" or not shared.is_dir():
         return asked
     # Patches travel through shared memory; small containers have too little of it.

@@ -104,11 +104,11 @@ def _texts(data: bytes, name: str) -> tuple[str, ...]:
     ending = name.lower().rpartition(".")[2]
     if ending == "json":
         return tuple(_json_strings(json.loads(data)))
-    if ending == "xml":
-        return tuple(_xml_strings(ElementTree.fromstring(data)))
+    if ending == "xml" and b"<!" not in data:
+        return tuple(_xml_strings(ElementTree.fromstring(data)))  # nosec B314
     if ending == "csv":
         return tuple(_csv_cells(data.decode("utf-8", "replace")))
-    if ending in ("md", "txt", "py", "toml", "yaml", "yml", "html"):
+    if ending in ("md", "txt", "py", "toml", "yaml", "yml", "html", "xml"):
         return (data.decode("utf-8", "replace"),)
     if data[:4] == b"NRRD":
         return (data.partition(b"\n\n")[0].decode("utf-8", "replace"),)

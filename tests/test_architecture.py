@@ -128,10 +128,11 @@ ARROWS = {
 BETWEEN = {
     **{
         ("project", folder, base): "the state that all of the project stands on"
-        for folder in ("scans", "queue", "labels", "export", "models", "release", "views")
+        for folder in ("scans", "queue", "labels", "export", "hooks", "models", "release", "views")
         for base in ("database", "settings")
     },
     ("project", "export", "models"): "pre-labels of other models go out with the scans",
+    ("project", "labels", "hooks"): "an import of masks is told to the user's program",
     ("project", "models", "labels"): "masks of models are matched and placed as labels are",
     ("project", "models", "queue"): "which scans are labelled is read where budgets are",
     ("project", "models", "scans"): "names of folders are made as those of scans",

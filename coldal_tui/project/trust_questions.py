@@ -17,6 +17,7 @@ from pathlib import Path
 from coldal_tui.files import sha256_file
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.settings.config import BackendSection, Config
+from coldal_tui.project.settings.config_hooks import EVENTS
 from coldal_tui.trust_store import TrustStore, not_trusted
 
 READ_AS_DATA = (".onnx", ".safetensors")
@@ -37,6 +38,7 @@ def reaches(layout: Layout, config: Config) -> list[Reach]:
     return [
         *_of_backend(config.backend),
         *_of_connections(config),
+        *_of_hooks(config),
         *_of_weights(layout, config),
         *patients_elsewhere(layout, config),
         *linked_folders(layout),
@@ -70,6 +72,17 @@ def _of_backend(backend: BackendSection) -> list[Reach]:
     if backend.ray.address:
         what = f"send jobs to the cluster at {backend.ray.address}"
         found.append(Reach(what, f"address={backend.ray.address}"))
+    return found
+
+
+def _of_hooks(config: Config) -> list[Reach]:
+    """Programs that run when something has happened."""
+    found = []
+    for event in EVENTS:
+        line = getattr(config.hooks, event)
+        if line is not None:
+            what = f"run this program at {event.replace('_', ' ')}: {line}"
+            found.append(Reach(what, f"hook={event}={line}"))
     return found
 
 

@@ -12,7 +12,17 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Backend, JobHandle
 from coldal_tui.jobs.folder import JobError
 from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY, Fit, smaller
-from coldal_tui.project.job_rows import CANCELLED, FAILED, INTERRUPTED, RUNNING, Job, list_jobs
+from coldal_tui.project.hooks.running import fire
+from coldal_tui.project.job_rows import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    Job,
+    get_job,
+    list_jobs,
+)
 from coldal_tui.project.project import Project
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
@@ -178,9 +188,17 @@ class Watch:
             commit_receipt(self._project, job.job_id)
         except Exception as error:
             self._end(job, FAILED, failure(error, self._project))
+            return
+        fire(self._project, "job_done", job=job.job_id, kind=job.kind, status=DONE, error="")
+        if job.kind == "select":
+            result = get_job(self._project, job.job_id).result or {}
+            facts = {key: result.get(key) for key in ("round", "picked")}
+            fire(self._project, "round_ready", job=job.job_id, **facts)
 
     def _end(self, job: Job, status: str, error: JobError) -> None:
         queue.end(self._project, job.job_id, status, error=queue.error_value(error))
+        facts = {"kind": job.kind, "status": status, "error": error.what}
+        fire(self._project, "job_done", job=job.job_id, **facts)
 
 
 class _Ending:

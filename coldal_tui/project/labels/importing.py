@@ -17,6 +17,7 @@ from coldal_tui.exchange.incoming.importing import Verdict, examine
 from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.processors import usable_processors
+from coldal_tui.project.hooks.running import fire
 from coldal_tui.project.inbox import note_returned
 from coldal_tui.project.labels.class_map import with_class_map
 from coldal_tui.project.labels.exported import known_exports
@@ -127,6 +128,15 @@ def import_masks(
             action.summary = _summary(report)
             action.inputs = {v.scan_id or v.shown: v.sha256 for v in report.accepted}
     tidy_label_files(project)
+    if report.accepted or report.kept or report.disputed or report.quarantined:
+        fire(
+            project,
+            "masks_in",
+            accepted=len(report.accepted),
+            disputed=len(report.disputed),
+            quarantined=len(report.quarantined),
+            unmatched=len(report.unmatched),
+        )
     seen = (*report.accepted, *report.kept, *report.disputed, *report.unchanged)
     return replace(report, agreements=compare_people(project, (v.scan_id for v in seen)))
 

@@ -23,6 +23,7 @@ from coldal_tui.project.settings.config_connections import (
     NAME,
     ConnectionSection,
 )
+from coldal_tui.project.settings.config_hooks import HOOKS_TEMPLATE, HooksSection
 from coldal_tui.project.settings.config_images import ImagesSection as ImagesSection
 from coldal_tui.project.settings.config_images import Window
 from coldal_tui.project.settings.config_problems import bad_toml, bad_value, problem
@@ -139,6 +140,7 @@ class Config(Section, frozen=True):
     encoder: EncoderSection = EncoderSection()
     train: TrainSection = TrainSection()
     backend: BackendSection = BackendSection()
+    hooks: HooksSection = HooksSection()
     connections: dict[str, ConnectionSection] = {}
 
 
@@ -232,7 +234,7 @@ name = "efficientnet-lite0"
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
 # retries = 2                # how often an interrupted job goes on by itself
 """
-TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE
+TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE + HOOKS_TEMPLATE
 
 
 def load_config(path: Path) -> Config:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 OUTSIDE = -1
 """A pixel that lies on no picture: the terminal's own background."""
 _QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
+_HUE = 3
+"""How much more a difference in hue parts pixels than one in brightness."""
 _LEFT, _RIGHT, _FULL = 0b010101, 0b101010, 0b111111
 
 
@@ -70,7 +72,13 @@ def fit_cells(
 
 
 def _parted(colours: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which pixels of each cell are nearer to the first of the two that differ most."""
+    """Which pixels of each cell are nearer to the first of the two that differ most.
+
+    Hues count more than greys: a coloured line stands against dark and light grey alike.
+    """
+    red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
+    hues = np.stack([red - green, green - blue, blue - red], -1) * np.float32(_HUE)
+    colours = np.concatenate([colours, hues], axis=-1)
     count = colours.shape[-2]
     pairs = list(combinations(range(count), 2))
     apart = {pair: _distance(colours[..., pair[0], :], colours[..., pair[1], :]) for pair in pairs}

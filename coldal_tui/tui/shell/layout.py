@@ -14,6 +14,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 HOME = ("budget", "clusters", "curve", "map", "queue")
 HOME_WIDE = (*HOME, "scan", "jobs")
 COMPACT_WIDTH, COMPACT_HEIGHT, WIDE_WIDTH = 100, 30, 170
+PREVIEW_WIDTH, PREVIEWED = 120, ("queue", "map", "labels")
+"""Columns from which these panes, shown alone, have the current scan beside them."""
 NUMBERED = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs")
 """Panes by the key that brings them up: the first is 1."""
 
@@ -34,4 +36,7 @@ def arrange(width: int, height: int, focus: str, *, zoomed: bool) -> Screenful:
     if width < COMPACT_WIDTH or height < COMPACT_HEIGHT:
         return Screenful((focus if focus in NUMBERED else "queue",), compact=True)
     home = HOME_WIDE if width >= WIDE_WIDTH else HOME
-    return Screenful((focus,) if zoomed or focus not in home else home)
+    if not zoomed and focus in home:
+        return Screenful(home)
+    beside = width >= PREVIEW_WIDTH and focus in PREVIEWED
+    return Screenful((focus, "scan") if beside else (focus,))

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from coldal_tui.tui.drawing.cell_pixels import OUTSIDE, SHAPES, fit_cells
 
-WHITE, BLACK, RED = 0xFFFFFF, 0x000000, 0xD55E00
+WHITE, BLACK, RED, BLUE = 0xFFFFFF, 0x000000, 0xD55E00, 0x56B4E9
 SEXTANTS, QUADRANTS = SHAPES["sextants"], SHAPES["quadrants"]
 
 
@@ -55,9 +55,12 @@ def test_one_colour_is_a_blank_on_it() -> None:
 
 def test_a_line_keeps_its_colour_beside_greys() -> None:
     greys = [[0x303030, RED], [0x404040, RED], [0x505050, RED]]
-    character, fg, bg = cell(greys, "sextants")
-    assert (character, fg) in {("▐", RED), ("▌", 0x404040)} or bg == RED
+    _, fg, bg = cell(greys, "sextants")
     assert RED in (fg, bg)
+    # Also between black and white, which differ more from one another than from the line.
+    character, fg, bg = cell([[BLACK, BLACK], [BLUE, BLUE], [WHITE, WHITE]], "sextants")
+    assert BLUE in (fg, bg)
+    assert character in ("\N{BLOCK SEXTANT-34}", "\N{BLOCK SEXTANT-1256}")
 
 
 def test_at_a_pictures_rim_the_terminals_own_colour_stays() -> None:

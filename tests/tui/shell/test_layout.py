@@ -24,16 +24,24 @@ def test_what_fits_is_shown(width: int, height: int, panes: tuple[str, ...]) -> 
     assert arrange(width, height, "queue", zoomed=False).panes == panes
 
 
-@pytest.mark.parametrize("size", [(60, 16), (200, 60)])
+@pytest.mark.parametrize("size", [(60, 16), (119, 40)])
 def test_a_zoomed_pane_is_alone(size: tuple[int, int]) -> None:
     assert arrange(*size, "map", zoomed=True).panes == ("map",)
 
 
-@pytest.mark.parametrize("size", [(60, 16), (120, 40)])
+@pytest.mark.parametrize("size", [(60, 16), (119, 40)])
 def test_a_pane_without_a_place_at_home_is_alone_while_it_has_the_focus(
     size: tuple[int, int],
 ) -> None:
     assert arrange(*size, "labels", zoomed=False).panes == ("labels",)
+
+
+def test_from_120_columns_the_scan_lies_beside_queue_map_and_labels() -> None:
+    for name in ("queue", "map", "labels"):
+        assert arrange(120, 40, name, zoomed=True).panes == (name, "scan")
+    assert arrange(120, 40, "runs", zoomed=True).panes == ("runs",)
+    assert arrange(120, 40, "scan", zoomed=True).panes == ("scan",)
+    assert arrange(120, 24, "queue", zoomed=True).panes == ("queue",)
 
 
 def test_a_small_screen_shows_the_pane_in_focus() -> None:

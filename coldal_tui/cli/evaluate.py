@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.common import number
 from coldal_tui.cli.progress import file_progress, run_steps
+from coldal_tui.cli.status import interval_words
 from coldal_tui.visible import counted
+
+if TYPE_CHECKING:
+    from coldal_tui.project.measuring import Measure
 
 
 @click.command("evaluate")
@@ -35,6 +39,7 @@ def evaluate_command(
     Without --images: on the project's own scans of patients without a label.
     """
     from coldal_tui.project.labels.evaluation_masks import prepare_cases
+    from coldal_tui.project.measuring import read_evaluation_measure
     from coldal_tui.scheduler.recipes import check_run
 
     with common.open_project(targets) as project:
@@ -46,19 +51,21 @@ def evaluate_command(
             (job,) = run_steps(project, [("evaluate", request)], detach=False)
         finally:
             cases.discard()
+        measure = read_evaluation_measure(project, job.job_id)
     wrong = [v for v in cases.unused if v.status == "quarantined"]
     for verdict in wrong:
         common.say(f"left out {verdict.file.name}: {verdict.explanation}")
-    show_evaluation(job.result, as_json)
+    show_evaluation(job.result, measure, as_json)
 
 
-def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
-    """Print Dice, HD and HD95 per class and their means; scans: the number measured."""
+def show_evaluation(result: dict[str, Any], measure: Measure | None, as_json: bool) -> None:
+    """Print Dice, HD and HD95 per class, their means, and the interval of the mean Dice."""
     if as_json:
         document = {
             "scans": len(result["scans"]),
             "classes": result["classes"],
-            "mean": result["mean"],
+            "mean": result["mean"]
+            | {"low": measure.low if measure else None, "high": measure.high if measure else None},
             "per_scan": result["scans"],
         }
         common.print_json(document | {k: result[k] for k in ("counts",) if k in result})
@@ -77,6 +84,9 @@ def show_evaluation(result: dict[str, Any], as_json: bool) -> None:
         "mean", number(mean["dice"], 3), number(mean["hd"], 1), number(mean["hd95"], 1), ""
     )
     common.print_table(common.console(), counted(len(result["scans"]), "scan"), table)
+    if measure is not None and measure.low is not None:
+        people = counted(measure.patients, "patient")
+        click.echo(f"mean Dice, 95 % interval over {people}: {interval_words(measure)}")
     for name, count in (result.get("counts") or {}).items():
         if isinstance(count, int) and count and name in ("missed", "spurious"):
             click.echo(f"{name}: {count} (the diagonal stands for their distance)")

@@ -125,6 +125,13 @@ def read_measure(project: Project, run_id: str, split: str) -> Measure | None:
     return _measure(split, rows) if rows else None
 
 
+def read_evaluation_measure(project: Project, job_id: int) -> Measure | None:
+    """The measure of an ``evaluate`` job."""
+    split = f"evaluation-{job_id}"
+    run_id = project.store.value("SELECT run_id FROM metrics WHERE split = ? LIMIT 1", (split,))
+    return None if run_id is None else read_measure(project, str(run_id), split)
+
+
 def _measure(split: str, rows: Sequence[Row]) -> Measure:
     by_class: dict[str, list[Row]] = {}
     for row in rows:

@@ -15,6 +15,7 @@ from coldal_tui.project.measuring import (
     interval,
     kind_name,
     note_measure,
+    read_evaluation_measure,
     read_measure,
     stored_measures,
     t_quantile,
@@ -106,6 +107,17 @@ def test_a_class_that_no_label_holds_is_in_no_mean(lab) -> None:
     }
     reach = t_quantile(1) * np.std([0.5, 0.7], ddof=1) / np.sqrt(2)
     assert (found.low, found.high) == (max(0, 0.6 - reach), min(1, 0.6 + reach))
+
+
+def test_an_evaluation_is_found_by_its_job(lab) -> None:
+    """Scans that are not in the project stand for a patient each."""
+    lab.pictures("a")
+    project = lab.start()
+    _measured(project, "evaluation-7", x={"lung": (0.5, "")}, y={"lung": (0.7, "")})
+    found = read_evaluation_measure(project, 7)
+    assert found is not None
+    assert (found.kind, found.patients, found.dice) == ("evaluation 7", 2, pytest.approx(0.6))
+    assert read_evaluation_measure(project, 8) is None
 
 
 def test_a_run_keeps_its_measures_in_order(lab) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.text import Text
 
 from coldal_tui.project.job_rows import DONE, OPEN, READING, RUNNING, WAITING, Job
+from coldal_tui.project.measuring import CROSS_FITTED, FROZEN, KINDS
 from coldal_tui.project.views.job_view import Pace, pace_of
 from coldal_tui.project.views.job_view import Sample as ProgressSample
 from coldal_tui.tui.drawing.glyphs import Look
@@ -182,7 +183,11 @@ def outcome(job: Job, look: Look) -> str:
         case "score" | "predict":
             words = f"{counted(result.get('scored', 0), 'scan')} by {result.get('run_id')}"
         case "train":
-            words = f"{result.get('run_id')}{_dice(result.get('validation'), look)}"
+            told = _dice(result.get("validation"), look, KINDS[FROZEN])
+            words = f"{result.get('run_id')}{told}"
+        case "crossfit":
+            told = _dice(result.get("mean"), look, KINDS[CROSS_FITTED])
+            words = f"{result.get('run_id')}{told}"
         case "evaluate":
             count = result.get("counts", {}).get("scans", len(result.get("scans", {})))
             words = f"{counted(count, 'scan')}{_dice(result.get('mean'), look)}"
@@ -196,5 +201,7 @@ def outcome(job: Job, look: Look) -> str:
     return f"{words}{measured}, {counted(failed, 'scan')} failed"
 
 
-def _dice(mean: Mapping[str, float] | None, look: Look) -> str:
-    return f", Dice {number(mean.get('dice'), 3, look)}" if mean else ""
+def _dice(mean: Mapping[str, float] | None, look: Look, kind: str = "") -> str:
+    """``, Dice 0.912 (cross-fitted)``: the kind is one of ``project.measuring``."""
+    which = f" ({kind})" if kind else ""
+    return f", Dice {number(mean.get('dice'), 3, look)}{which}" if mean else ""

@@ -114,8 +114,17 @@ def test_a_failed_job_says_why() -> None:
         ("embed", {"embedded": 1, "failed": [1, 2]}, "1 scan embedded, 2 scans failed"),
         ("map", {"scans": 10, "method": "openTSNE"}, "10 scans by openTSNE"),
         ("select", {"round": 2, "picked": 20}, "round 2: 20 scans"),
-        ("train", {"run_id": "run-002", "validation": {"dice": 0.94321}}, "run-002, Dice 0.943"),
+        (
+            "train",
+            {"run_id": "run-002", "validation": {"dice": 0.94321}},
+            "run-002, Dice 0.943 (frozen validation)",
+        ),
         ("train", {"run_id": "run-002", "validation": None}, "run-002"),
+        (
+            "crossfit",
+            {"run_id": "run-002", "mean": {"dice": 0.91234}},
+            "run-002, Dice 0.912 (cross-fitted)",
+        ),
         ("score", {"run_id": "run-002", "scored": 225}, "225 scans by run-002"),
         ("evaluate", {"mean": {"dice": 0.9}, "counts": {"scans": 3}}, "3 scans, Dice 0.900"),
         ("evaluate", {"mean": {"dice": 0.9}, "scans": {"a": 1}}, "1 scan, Dice 0.900"),

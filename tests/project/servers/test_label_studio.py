@@ -17,6 +17,7 @@ from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.export.exporting import Wanted
+from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.snapshot import read_queue
 from coldal_tui.trust_store import TrustStore
@@ -54,34 +55,47 @@ def test_two_people_draw_and_every_pixel_comes_back(lab, queued):
     assert report.people == {ANA: 2, BEN: 2}
     tasks = made.tasks()
     assert list(tasks) == ["scan_0", "scan_1", "scan_2"]  # the order of the ranks
-    assert [task["overlap"] for task in tasks.values()] == [2, 1, 1]
     with Project(queued) as opened:
-        found = {item.scan_id: (item.status, item.assignee) for item in read_queue(opened)}
-    assert found["scan_0"] == ("exported", f"{ANA},{BEN}")
+        items = read_queue(opened)
+    assert {item.status for item in items} == {"exported"}
+    people = {item.scan_id: item.assignee.split(",") for item in items}
+    assert {scan: len(names) for scan, names in people.items()} == {
+        scan: task["overlap"] for scan, task in tasks.items()
+    }
+    (shared,) = [scan for scan, names in people.items() if len(names) == 2]
+    drawn, skipped = [scan for scan in people if scan != shared]
 
     server = made.server
-    server.draw(ANA, tasks["scan_0"]["id"], brush(BOX), lead_time=30)
-    server.draw(BEN, tasks["scan_0"]["id"], brush(BOX), outline(RING, 8, 8), lead_time=90)
+    server.draw(ANA, tasks[shared]["id"], brush(BOX), lead_time=30)
+    server.draw(BEN, tasks[shared]["id"], outline(RING, 8, 8), lead_time=90)
     note = {"id": "c", "type": "textarea", "from_name": "comment", "to_name": "image"}
     note["value"] = {"text": ["blurred"]}
-    server.draw(BEN, tasks["scan_2"]["id"], outline(RING, 8, 8), note, lead_time=60)
-    server.draw(ANA, tasks["scan_1"]["id"], was_cancelled=True)
+    (one,), (other,) = people[drawn], people[skipped]
+    server.draw(one, tasks[drawn]["id"], outline(RING, 8, 8), brush(BOX), note, lead_time=60)
+    server.draw(other, tasks[skipped]["id"], was_cancelled=True)
 
-    options = ImportOptions(conflict=ConflictRule.parse("union"))
-    pulled = made.pull(options=options)
+    pulled = made.pull()
     assert pulled.drawn == 3
     assert pulled.minutes == pytest.approx(3.0)
-    assert [(one.scan_id, one.person) for one in pulled.skipped] == [("scan_1", ANA)]
-    assert [(one.scan_id, one.person, one.text) for one in pulled.comments] == [
-        ("scan_2", BEN, "blurred")
-    ]
-    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX | RING_PIXELS)
-    np.testing.assert_array_equal(label_of(queued, "scan_2") == 1, RING_PIXELS)
-    assert {(scan, who) for scan, who in authors(queued) if who in (ANA, BEN)} >= {("scan_2", BEN)}
+    assert [(w.scan_id, w.person) for w in pulled.skipped] == [(skipped, other)]
+    assert [(w.scan_id, w.person, w.text) for w in pulled.comments] == [(drawn, one, "blurred")]
+    # Two people's drawings of a scan stand side by side, each under its person and with its time.
+    assert drawings(queued, shared) == {ANA: (BOX.tolist(), 0.5), BEN: (RING_PIXELS.tolist(), 1.5)}
+    np.testing.assert_array_equal(label_of(queued, drawn) == 1, BOX | RING_PIXELS)
     before = authors(queued)
-    again = made.pull(options=options)
-    assert not again.news
+    assert not made.pull().news
     assert authors(queued) == before
+
+
+def drawings(root, scan_id):
+    """The pixels and the minutes of each person's drawing."""
+    query = "SELECT * FROM labels WHERE scan_id = ? AND author != ''"
+    with Project(root) as opened:
+        rows = opened.store.rows(query, (scan_id,))
+        return {
+            row["author"]: ((read_label(checked_label(opened, row)) == 1).tolist(), row["minutes"])
+            for row in rows
+        }
 
 
 def test_a_changed_drawing_is_a_new_version_and_a_skip_may_follow(lab, queued):

@@ -183,7 +183,7 @@ def main() -> None:
         shoot(given.project, (width, height), keys, plain=given.ascii, wait_s=given.wait)
     )
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    picture = draw(strips, font, heavy).quantize(96, dither=Image.Dither.NONE)
+    picture = draw(strips, font, heavy)
     picture.save(given.out, optimize=True)
     print(given.out)
 

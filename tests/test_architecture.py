@@ -161,13 +161,36 @@ BETWEEN = {
     ("exchange", "exporters", "deidentify"): "images are cleaned as they are copied",
     **{
         ("tui", pane, below): "panes are made of widgets and drawings"
-        for pane in ("budget", "clusters", "jobs", "labels", "loop", "map", "queue", "runs", "scan")
+        for pane in (
+            "budget",
+            "clusters",
+            "jobs",
+            "labels",
+            "loop",
+            "map",
+            "queue",
+            "raters",
+            "runs",
+            "scan",
+        )
         for below in ("widgets", "drawing")
     },
     **{
         ("tui", "shell", pane): "the shell puts the app together"
-        for pane in ("budget", "clusters", "jobs", "labels", "loop", "map", "queue", "runs", "scan")
+        for pane in (
+            "budget",
+            "clusters",
+            "jobs",
+            "labels",
+            "loop",
+            "map",
+            "queue",
+            "raters",
+            "runs",
+            "scan",
+        )
     },
+    ("tui", "loop", "raters"): "the next step may be a dispute",
     ("tui", "shell", "widgets"): "the shell puts the app together",
     ("tui", "shell", "drawing"): "the shell puts the app together",
     ("tui", "widgets", "drawing"): "a widget shows what is drawn",

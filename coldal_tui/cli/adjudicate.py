@@ -54,7 +54,7 @@ def _wanted(project: Project, scans: list[str], every: bool) -> list[str]:
 def _list(project: Project, as_json: bool) -> None:
     from coldal_tui.project.labels.raters.adjudication import lettered, list_disputes, list_waiting
 
-    disputes, waits = list_disputes(project), list_waiting(project)
+    disputes, waits = list_disputes(project, keep=False), list_waiting(project)
     if as_json:
         common.print_json(
             {"disputes": [one.json() for one in disputes], "waiting": [asdict(w) for w in waits]}

@@ -203,7 +203,7 @@ def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = No
             cluster_name(item.cluster),
             item.role,
             *(values if scored else []),
-            item.status,
+            f"{item.status}, {item.back}" if item.back else item.status,
             *([item.assignee or "–"] if assigned else []),
             *([server.get(item.scan_id, "–")] if server else []),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coldal_tui.project.job_rows import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, WAITING
+from coldal_tui.project.labels.raters.drawings import read_disputes
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
 from coldal_tui.project.stale_runs import made_by_another_rule
@@ -23,8 +24,8 @@ class NextStep:
     """The next step; ``command`` is empty when there is nothing to run (wait, or all is done).
 
     ``action`` is the same for programs: ``index``, ``select``, ``export``, ``import``, ``next``,
-     ``train``, ``quarantine``, ``skipped`` (look at them), ``wait``, ``failed`` (a job
-    has failed: look at its log) or ``""``.
+    ``train``, ``quarantine``, ``disputes``, ``skipped`` (look at them), ``wait``, ``failed`` (a
+    job has failed: look at its log) or ``""``.
     """
 
     command: str
@@ -116,6 +117,14 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
             "coldal-tui labels list",
             f"{count} {'mask is' if count == 1 else 'masks are'} in quarantine; see why",
             "quarantine",
+        )
+    disputed = len(read_disputes(project.store))
+    if disputed:
+        return NextStep(
+            "coldal-tui labels adjudicate",
+            f"{counted(disputed, 'scan')} {'is' if disputed == 1 else 'are'} in dispute; decide "
+            "whose drawing counts",
+            "disputes",
         )
     if budget.queued:
         return NextStep(

@@ -74,14 +74,14 @@ def read_scan_view(
     if facts.label is not None:
         name = f"v{facts.label.version}"
         whole = facts.label.sha256
-        mask = _layer(name, facts.label.file, "label", read_label, header, pixels, cache, whole)
+        mask = read_layer(name, facts.label.file, "label", read_label, header, pixels, cache, whole)
     found = facts.prediction
     if found is not None:
-        prediction = _layer(
+        prediction = read_layer(
             found.run_id, found.file, "prediction", read_label, header, pixels, cache
         )
         if found.entropy is not None:
-            entropy = _layer(
+            entropy = read_layer(
                 found.run_id, found.entropy, "entropy", read_entropy, header, pixels, cache
             )
     return ScanView(facts, header, pixels, trouble, mask, prediction, entropy)
@@ -117,7 +117,7 @@ def _decoded(ref: ScanRef, header: ScanHeader, how: IntensityChoice) -> Pixels:
     return pixels_of(image, how=how)
 
 
-def _layer(
+def read_layer(
     name: str,
     file: Path | None,
     kind: str,

@@ -10,6 +10,7 @@ from typing import Any
 
 from coldal_tui.maps import load_cluster_array, load_cluster_sizes
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
+from coldal_tui.project.labels.raters.drawings import read_standings
 from coldal_tui.project.measuring import Measure, stored_measures
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
@@ -66,10 +67,13 @@ class QueueItem:
     pinned: bool
     reason: str | None
     terms: dict[str, Any]
+    back: str = ""
+    """Of a scan that several people draw: ``1 of 2 back``, or ``in dispute``."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON types with the stable keys that scripts rely on, in order."""
-        return {
+        more = {"back": self.back} if self.back else {}
+        return more | {
             "scan_id": self.scan_id,
             "rank": self.rank,
             "round": self.round,
@@ -237,6 +241,7 @@ def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ..
         "SELECT q.*, s.rel_path FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
         "ORDER BY q.round, q.pinned DESC, q.rank, q.scan_id"
     )
+    standings = read_standings(project.store)
     return tuple(
         QueueItem(
             rank=row["rank"],
@@ -253,6 +258,7 @@ def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ..
             pinned=bool(row["pinned"]),
             reason=row["reason"],
             terms=json.loads(row["terms"]),
+            back=standings[row["scan_id"]].words if row["scan_id"] in standings else "",
         )
         for row in rows
         if skipped or row["status"] != "skipped"

@@ -30,6 +30,7 @@ from coldal_tui.tui.loop.loop_steps import (
 )
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
+from coldal_tui.tui.raters.window import DisputesWindow
 
 _TOLD = 2
 """Masks whose reason a finished import names: the labels pane has them all."""
@@ -82,6 +83,7 @@ class LoopActions:
             "export": self.export,
             "import": self.take_back,
             "quarantine": lambda: self._show_pane("labels"),
+            "disputes": self._disputes,
             "skipped": lambda: self._filter_queue("status:skipped"),
             "wait": lambda: self._show_pane("jobs"),
             "failed": lambda: self._show_log(view.snapshot.failed[0].job_id),
@@ -92,6 +94,9 @@ class LoopActions:
             does[step.action]()
         else:
             self._services.tell(step.text)
+
+    def _disputes(self) -> None:
+        self._app.push_screen(DisputesWindow(self._services))
 
     def undo(self) -> None:
         """Ask about the last action, whoever did it, then take back that one and no other."""

@@ -18,6 +18,8 @@ OWN = {
     "help": "the keys that work now",
     "keys": "all keys and their names, for re-mapping",
     "files": "files that were refused, by reason",
+    "raters": "how each person draws: scans, minutes, agreement, habits",
+    "disputes": "scans that people drew differently: both outlines, and the decision",
     "theme": "theme dark | light | high-contrast | colour-blind",
     "filter": "filter cluster:3 entropy>0.6: what the queue shows",
     "goto": "goto SCAN: move to a scan",

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from textual.app import App
 
+from coldal_tui.project.labels.raters.rater_figures import read_figures
 from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
 from coldal_tui.tui.drawing import themes
+from coldal_tui.tui.raters.people import people_text
+from coldal_tui.tui.raters.window import DisputesWindow
 from coldal_tui.tui.shell.help import help_text, keys_text
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.pane_manager import PaneManager
@@ -39,6 +42,8 @@ class OwnCommands:
             "help": lambda _: self.help(),
             "keys": lambda _: self.keys(),
             "files": lambda _: self.files(),
+            "raters": lambda _: self.raters(),
+            "disputes": lambda _: self.disputes(),
             "theme": self.theme,
             "filter": show_queue,
             "goto": self.goto,
@@ -59,6 +64,19 @@ class OwnCommands:
     def files(self) -> None:
         """Show refused files, grouped by reason."""
         self._services.read("files", read_file_problems, self._show_files)
+
+    def raters(self) -> None:
+        """Show how each person draws."""
+        keep = not self._services.readonly
+        self._services.read(
+            "raters",
+            lambda project: read_figures(project, keep=keep),
+            lambda found: self._services.read_text("raters", people_text(found)),
+        )
+
+    def disputes(self) -> None:
+        """Show the scans that people drew differently, and decide on them."""
+        self._app.push_screen(DisputesWindow(self._services))
 
     def _show_files(self, found: tuple[FileProblem, ...]) -> None:
         if not found:

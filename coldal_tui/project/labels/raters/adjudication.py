@@ -66,14 +66,15 @@ class Waiting:
     missing: tuple[str, ...]
 
 
-def list_disputes(project: Project) -> list[Dispute]:
-    """The disputed scans, the largest dispute first."""
+def list_disputes(project: Project, *, keep: bool = True) -> list[Dispute]:
+    """The disputed scans, the largest dispute first; ``keep`` writes the comparisons' cache."""
     comparer = Comparer(project)
     found = [
         _dispute(project, comparer, scan_id, standing)
         for scan_id, standing in read_disputes(project.store).items()
     ]
-    comparer.save()
+    if keep:
+        comparer.save()
     return sorted(found, key=lambda one: (-(one.differing or 0), one.scan_id))
 
 

@@ -79,6 +79,13 @@ class Standing:
         return self.label is None and bool(self.drawings) and bool(self.missing) and len(asked) > 1
 
     @property
+    def words(self) -> str:
+        """What is open, in words: ``1 of 2 back`` or ``in dispute``; empty where nothing is."""
+        if self.waits:
+            return self.back
+        return "in dispute" if self.disputed else ""
+
+    @property
     def disputed(self) -> bool:
         """Whether drawings differ and a person has to decide."""
         return not self.waits and any(one.open for one in self.drawings)

@@ -1,0 +1,1 @@
+"""People's disputes and figures, as windows."""

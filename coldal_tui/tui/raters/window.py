@@ -1,0 +1,255 @@
+"""The window of disputes: scans that people drew differently, both outlines, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from coldal_tui.project.labels.raters.adjudication import (
+    CONSENSUS,
+    Dispute,
+    adjudicate,
+    list_disputes,
+)
+from coldal_tui.project.project import Project
+from coldal_tui.project.views.dispute_view import DrawnView, read_drawn_views
+from coldal_tui.project.views.scan_pixels import ViewCache
+from coldal_tui.tui.drawing.glyphs import Look
+from coldal_tui.tui.drawing.plane_slices import Shown, Slices
+from coldal_tui.tui.pane import Services
+from coldal_tui.tui.widgets.columns import Column
+from coldal_tui.tui.widgets.side_by_side import Compare, Side
+from coldal_tui.tui.widgets.table import BigTable
+from coldal_tui.tui.widgets.table_model import Cell
+from coldal_tui.visible import visible
+
+_DRAWN = Shown(mask=True, prediction=False)
+KEYS = "a left · b right · c consensus · n next pair · s send to a third · ] [ slice · t plane"
+
+
+class DisputeRows:
+    """Disputed scans, the largest dispute first."""
+
+    columns: Sequence[Column] = (
+        Column("scan", "scan", 24, least=10, most=44, cut="middle"),
+        Column("size", "differing", 10, align="right"),
+        Column("dice", "Dice", 5, align="right"),
+        Column("people", "drawn by", 26, least=12, most=60),
+        Column("label", "label now", 12, least=6, most=24, priority=2),
+    )
+
+    def __init__(self, disputes: Sequence[Dispute], look: Look) -> None:
+        self._disputes, self._look = disputes, look
+        self._rows = {one.scan_id: n for n, one in enumerate(disputes)}
+
+    @property
+    def row_count(self) -> int:
+        return len(self._disputes)
+
+    def key(self, row: int) -> str:
+        return self._disputes[row].scan_id
+
+    def find(self, key: str) -> int | None:
+        return self._rows.get(key)
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        one, dash = self._disputes[row], Text(self._look.dash, style="muted")
+        sent = f" (sent to {', '.join(one.sent_to)})" if one.sent_to else ""
+        return (
+            visible(one.scan_id),
+            dash if one.differing is None else f"{one.differing:,}",
+            dash if one.dice is None else f"{one.dice:.2f}",
+            visible(", ".join(one.people) + sent),
+            visible(one.label_by) if one.label_by else "none",
+        )
+
+
+class DisputesWindow(ModalScreen[None]):
+    """Choose a scan with the arrows; two drawings lie side by side; keys decide."""
+
+    DEFAULT_CSS = """
+    DisputesWindow { align: center middle; }
+    DisputesWindow > Vertical { width: 98%; height: 96%; border: round $accent;
+        background: $surface; padding: 0 1; }
+    DisputesWindow BigTable { height: 30%; min-height: 4; }
+    DisputesWindow #disputes-keys { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "back"),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("a", "pick(0)", "the left one counts"),
+        Binding("b", "pick(1)", "the right one counts"),
+        Binding("c", "consensus", "consensus"),
+        Binding("n", "pair", "next pair"),
+        Binding("s", "send", "send to a third person"),
+        Binding("right_square_bracket", "slice(1)", "next slice", show=False),
+        Binding("left_square_bracket", "slice(-1)", "slice before", show=False),
+        Binding("t", "turn", "plane", show=False),
+        Binding("o", "tint", "outlines or tints", show=False),
+    ]
+
+    def __init__(self, services: Services, *, graphics: bool = False) -> None:
+        super().__init__()
+        self._services, self._graphics = services, graphics
+        self._cache = ViewCache(most_bytes=128 << 20)
+        self._disputes: list[Dispute] = []
+        self._views: list[DrawnView] = []
+        self._pair = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content("Disputes")
+            box.border_subtitle = Content("esc back")
+            yield BigTable()
+            yield Compare(graphics=self._graphics)
+            yield Static(Content(KEYS), id="disputes-keys")
+
+    def on_mount(self) -> None:
+        self._fetch()
+
+    def _fetch(self) -> None:
+        keep = not self._services.readonly
+        self._services.read(
+            "disputes", lambda project: list_disputes(project, keep=keep), self._listed
+        )
+
+    def _listed(self, found: list[Dispute]) -> None:
+        if not self.is_mounted:
+            return
+        self._disputes = found
+        self.query_one(BigTable).set_model(DisputeRows(found, self._services.look))
+        if not found:
+            words = "nothing is in dispute"
+            side = Side("", None, Shown(), words)
+            self.query_one(Compare).show("", side, side, Content(words))
+        else:
+            self._look_at()
+
+    @property
+    def current(self) -> Dispute | None:
+        """The scan under the cursor."""
+        key = self.query_one(BigTable).current
+        return next((one for one in self._disputes if one.scan_id == key), None)
+
+    @on(BigTable.Moved)
+    def _moved(self, message: BigTable.Moved) -> None:
+        message.stop()
+        self._look_at()
+
+    def _look_at(self) -> None:
+        here = self.current
+        if here is None:
+            return
+
+        def draw(found: list[DrawnView]) -> None:
+            if self.is_mounted and self.current == here:
+                self._views, self._pair = found, 0
+                self._draw()
+
+        self._services.read(
+            "disputes.views",
+            lambda project: read_drawn_views(project, here.scan_id, self._cache),
+            draw,
+        )
+
+    def _sides(self) -> tuple[int, int]:
+        """The numbers of the drawings left and right."""
+        count = len(self._views)
+        pairs = [(a, b) for a in range(count) for b in range(a + 1, count)] or [(0, 0)]
+        return pairs[self._pair % len(pairs)]
+
+    def _draw(self) -> None:
+        here = self.current
+        if here is None or not self._views:
+            return
+        left, right = (_side(self._views, n) for n in self._sides())
+        size = "" if here.differing is None else f"{here.differing:,} pixels or voxels differ"
+        label = f"label now: {here.label_by}" if here.label_by else "no label yet"
+        facts = Content(visible(f"{here.scan_id}   {size}   {label}"))
+        self.query_one(Compare).show(here.scan_id, left, right, facts)
+
+    # What its keys do
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def action_move(self, by: int) -> None:
+        table = self.query_one(BigTable)
+        row = min(max(0, table.cursor + by), len(self._disputes) - 1)
+        if self._disputes:
+            table.go_to(self._disputes[row].scan_id)
+            self._look_at()
+
+    def action_pair(self) -> None:
+        self._pair += 1
+        self._draw()
+
+    def action_slice(self, by: int) -> None:
+        self.query_one(Compare).slice(by)
+
+    def action_turn(self) -> None:
+        self.query_one(Compare).turn()
+
+    def action_tint(self) -> None:
+        self.query_one(Compare).tint()
+
+    def action_pick(self, side: int) -> None:
+        if self._views:
+            self._decide(self._views[self._sides()[side]].author)
+
+    def action_consensus(self) -> None:
+        self._decide(CONSENSUS)
+
+    def _decide(self, pick: str) -> None:
+        here = self.current
+        if here is None:
+            return
+
+        def work(project: Project) -> str:
+            done = adjudicate(project, [here.scan_id], pick)
+            return f"{here.scan_id}: the label is {done[here.scan_id]} (z takes it back)"
+
+        self._services.change("adjudicate", work, self._fetch)
+
+    def action_send(self) -> None:
+        here = self.current
+        if here is None:
+            return
+        self._services.ask(
+            f"send {visible(here.scan_id)} to a third person",
+            "whom? The export holds the scan and the drawings without names.",
+            partial(self._send, here.scan_id),
+        )
+
+    def _send(self, scan_id: str, person: str) -> None:
+        def work(project: Project) -> str:
+            from coldal_tui.project.export.third_person import export_disputes
+
+            report = export_disputes(project, [scan_id], person)
+            return f"exported for {person.strip()}: {report.folder}"
+
+        if person.strip():
+            self._services.change("send", work, self._fetch)
+
+
+def _side(views: Sequence[DrawnView], number: int) -> Side:
+    one = views[number]
+    title = visible(f"{chr(ord('A') + number)}  {one.author}")
+    layer = one.view.mask
+    if layer is not None and layer.trouble is not None:
+        return Side(title, None, _DRAWN, visible(layer.trouble.what))
+    if one.view.pixels is None:
+        trouble = one.view.trouble
+        return Side(title, None, _DRAWN, visible(trouble.what) if trouble else "")
+    return Side(title, Slices(one.view, one.view.pixels), _DRAWN)

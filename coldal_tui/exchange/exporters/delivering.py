@@ -110,8 +110,8 @@ def _index(shares: Mapping[str, Sequence[ExportItem]], meta: ExportMeta) -> str:
         "When the masks are back, put them into the folders they came from and import this folder "
         "as a whole: each mask is then known by its author."
         + (
-            " Say what counts where two people drew one scan with `--conflict` (annotator:NAME, "
-            "majority or staple)."
+            " Where people drew one scan differently, somebody decides: "
+            "`coldal-tui labels adjudicate`."
             if twice
             else ""
         )

@@ -99,7 +99,7 @@ class DisputesWindow(ModalScreen[None]):
         Binding("o", "tint", "outlines or tints", show=False),
     ]
 
-    def __init__(self, services: Services, *, graphics: bool = False) -> None:
+    def __init__(self, services: Services, *, graphics: str = "") -> None:
         super().__init__()
         self._services, self._graphics = services, graphics
         self._cache = ViewCache(most_bytes=128 << 20)

@@ -13,29 +13,25 @@ from coldal_tui.exchange.release.data_card import ClassAgreement
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import checked_labels
+from coldal_tui.project.labels.raters.drawings import newest_by_person
 from coldal_tui.project.project import Project
 
 
 def read_drawings(project: Project, scan_ids: Sequence[str]) -> dict[str, dict[str, Path]]:
     """``scan_id → author → file`` of scans with drawings of at least two people.
 
-    Of several drawings of one person the newest counts. Drawings that check their author
-    (``purpose``) and labels that a rule made of several drawings (``decided``) are left out.
+    Which drawings count is told by ``newest_by_person``.
 
     Raises ColdalError (code ``label-changed``) where a file is not the one that was accepted.
     """
     wanted = set(scan_ids)
-    rows = project.store.rows(
-        "SELECT * FROM labels WHERE author IS NOT NULL AND author != '' AND purpose = '' "
-        "AND decided IN ('', 'person') AND state IN ('active', 'drawn', 'superseded') "
-        "ORDER BY label_id"
-    )
-    newest: dict[str, dict[str, Row]] = {}
-    for row in rows:
+    versions: dict[str, list[Row]] = {}
+    for row in project.store.rows("SELECT * FROM labels ORDER BY version"):
         if row["scan_id"] in wanted:
-            newest.setdefault(row["scan_id"], {})[row["author"]] = row
+            versions.setdefault(row["scan_id"], []).append(row)
     found: dict[str, dict[str, Path]] = {}
-    for scan_id, people in newest.items():
+    for scan_id, rows in versions.items():
+        people = {row["author"]: row for row in newest_by_person(rows).values()}
         if len(people) > 1:
             found[scan_id] = {
                 author: checked_labels(project, [row])[scan_id]

@@ -194,7 +194,8 @@ _TWO = (("s00", "medoid"), ("s01", "medoid"))
 _ONE_CLUSTER = {"s00": 0, "s01": 0, "s02": 0}
 _AT = {"s00": (0.0, 0.0), "s01": (1.0, 0.0)}
 SCENES = (
-    MapView("index", ("index", "PROJECT"), _empty),
+    # It stores scans in portions, so as not to delay others: one may be there already.
+    MapView("index", ("index", "PROJECT"), _empty, ("index", "PROJECT")),
     MapView("import", ("import-masks", "PROJECT", "MASKS"), _queued),
     MapView("export", ("export-queue", "PROJECT"), _queued),
     MapView("accept", ("labels", "PROJECT", "confirm-empty", "1"), _quarantined),

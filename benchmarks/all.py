@@ -21,6 +21,8 @@ WITH_JSON = {
     "selection": ["--largest", "20000", "--pairs", "1"],
     "indexing": ["--largest", "2000", "--pairs", "1"],
     "neighbours": ["--steps", "3", "--pairs", "1"],
+    "pipelines": ["--steps", "12", "--scans", "20", "--pairs", "1"],
+    "scores": ["--largest", "2000"],
 }
 """Benchmarks that write JSON, and what makes them quick."""
 OTHERS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.clustering import choose_clusters, medoid
 from coldal_tui.selection.coldstart import farthest_points
+from coldal_tui.selection.methods.covering import facility_location, prob_cover
+from coldal_tui.selection.pool import Pool
 
 Points = NDArray[np.float64]
 PICKS = 1_000
@@ -159,6 +162,22 @@ def sklearn_clusters(points: Points) -> int:
     return max(scores, key=lambda k: scores[k])
 
 
+def covers(largest: int, pairs: int) -> Iterator[Result]:
+    """200 picks by the two rules of coverage, on rows of 1,280; estimated above 20,000 scans."""
+    for count in (2_000, 40_000, 100_000):
+        if count > largest:
+            continue
+        rng = np.random.default_rng(0)
+        centres = rng.normal(size=(12, 1280)).astype(np.float32)
+        rows = centres[rng.integers(0, 12, count)] + rng.normal(size=(count, 1280)) * 0.7
+        nobody = np.zeros(count, dtype=bool)
+        pool = Pool(cloud(count), np.zeros(count, dtype=int), ~nobody, nobody, nobody)
+        pool = replace(pool, embeddings=rows.astype(np.float32))
+        for name, pick in (("facility-location", facility_location), ("probcover", prob_cover)):
+            ours = partial(pick, pool, 200, 0)
+            yield compare(f"{name}, 200 picks", count, ours, pairs=pairs)
+
+
 def _sizes(largest: int) -> list[int]:
     return [size for size in (10_000, 100_000, 650_000) if size <= largest]
 
@@ -168,6 +187,7 @@ CASES: dict[str, Callable[[int, int], Iterator[Result]]] = {
     "acquired": acquired,
     "medoids": medoids,
     "clusters": clusters,
+    "covers": covers,
 }
 
 

@@ -191,10 +191,12 @@ def _at_rest(project: Path) -> None:
 
 
 @pytest.fixture
-def copy_of(base: Path, labelled: Path) -> Callable[[str], Path]:
-    """``copy_of(name)``: the labelled project once more, beside it."""
+def copy_of(base: Path, labelled: Path, cli: Cli) -> Callable[[str], Path]:
+    """``copy_of(name)``: the labelled project once more, beside it, and agreed to."""
 
     def make(name: str) -> Path:
-        return Path(shutil.copytree(labelled, base / name))
+        made = Path(shutil.copytree(labelled, base / name))
+        cli("trust", made, "--yes")
+        return made
 
     return make

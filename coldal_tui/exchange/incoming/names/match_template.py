@@ -17,6 +17,7 @@ _IMAGE_SIGN = " = "
 _FIELDS = (*SCAN_FIELDS, "class", "annotator")
 _WORD = re.compile(r"(\{[^{}]*\}|\*)")
 _MOST_BYTES = 64 << 20
+_MOST_STARS = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ class Template:
                 "{series_uid}, {folder}, {case}), and may have one {class}, one {annotator} and *",
                 remedy="For masks named like IMAGE_seg.png write --match '{stem}_seg'. A CSV of "
                 "mask,scan_id does the rest: --match masks.csv",
+                code="template",
+            )
+        if text.count("*") > _MOST_STARS:
+            # Each further one multiplies the ways in which a long name can be read.
+            raise UsageError(
+                f"the template {text!r} has more than {_MOST_STARS} *",
+                remedy="Write out what all names share, or list the masks: --match masks.csv",
                 code="template",
             )
         whole = same_name(text.replace("\\", "/")).strip("/")

@@ -160,6 +160,8 @@ def run_heading(run: RunState, state: SplitState | None, look: Look, width: int)
         return [what, *short]
     where = f" on {state.name} ({state.scans:,})"
     head = Content.assemble(("worst scans of ", MUTED), name, (where, MUTED))
+    if head.cell_length > width:
+        head = Content.assemble(name, (where, MUTED))
     spread = f" {plus_minus(look)} {number(state.spread, DICE, look)}" if state.spread else ""
     if state.low is not None and state.high is not None:
         ends = [number(value, DICE, look) for value in (state.low, state.high)]
@@ -184,19 +186,21 @@ def comparison_heading(
     if found is None:
         return [head, Content.styled("no scan was measured under both", MUTED)]
     where = f", {kind_name(split)} ({len(found.pairs):,})"
-    head = head.append(Content.styled(where, MUTED))
+    heads = [head.append(Content.styled(where, MUTED))]
+    if heads[0].cell_length > width:
+        heads = [head, Content.styled(where.removeprefix(", "), MUTED)]
     spread = f" {plus_minus(look)} {number(found.spread, DICE, look)}" if found.spread else ""
     change = Content.assemble(
         "Dice ", change_of(found.mean, DICE, look), (spread, MUTED), "  ", *_tally(found)
     )
     classes = [_class_change(one, look) for one in found.classes]
     if len(classes) == 1:
-        return [head, *_flowed([change, *classes], width)]
+        return [*heads, *_flowed([change, *classes], width)]
     several = [
         Content.assemble(visible(one.name), " ", change_of(one.dice_change, DICE, look), "  ", row)
         for one, row in zip(found.classes, classes, strict=True)
     ]
-    return [head, change, *_flowed(several, width)]
+    return [*heads, change, *_flowed(several, width)]
 
 
 def _class_change(one: ClassChange, look: Look) -> Content:

@@ -74,19 +74,17 @@ async def ready(app: PaneApp, pilot: Pilot[None], words: str) -> None:
     await until(pilot, lambda: words in screen(app))
 
 
-NEWEST = "worst scans of run-002 on frozen validation (2)"
+NEWEST = "run-002 on frozen validation (2)"
 
 
 def test_the_newest_run_and_its_worst_scans_are_shown(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         text = screen(app)
-        rows = [line[:60].split() for line in text.split("\n")]
-        assert ["▸", "run-002", "1", "2", "0.787", "0.124", "5.0", "px", "0.188"] in [
-            row[:9] for row in rows
-        ]
+        rows = [set(line.split()) for line in text.split("\n")]
+        assert any({"run-002", "0.787", "5.0", "px"} <= row for row in rows)
         assert text.index("scan_3") < text.index("scan_2")
-        assert "Dice  ± SD over 2 scans" in text
+        assert "Dice  95 % interval" in text
         assert str(app.pane.border_title) == "Runs  2"
 
     drive(trained, RunsPane(), steps, size=(80, 22))
@@ -107,7 +105,7 @@ def test_the_runs_are_a_key_away_from_the_scans(trained: Path, back: str) -> Non
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("enter", back, "j")
-        await ready(app, pilot, "worst scans of run-001 on frozen validation (2)")
+        await ready(app, pilot, "run-001 on frozen validation (2)")
 
     drive(trained, RunsPane(), steps, size=(80, 22))
 
@@ -138,7 +136,7 @@ def test_two_runs_are_compared_scan_by_scan(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         await pilot.press("j", "space", "k")
-        await ready(app, pilot, "run-002 against ✓ run-001, frozen validation (2)")
+        await ready(app, pilot, "run-002 against ✓ run-001")
         text = screen(app)
         # scan_2 0.375 better, scan_3 0.05 worse; the loss comes first.
         assert "Dice +0.162 ± 0.301  1 better, 1 worse" in text
@@ -194,7 +192,7 @@ def test_a_run_that_was_never_evaluated_shows_its_validation(trained: Path) -> N
         await pilot.press("s")
         await ready(app, pilot, "evaluation 7")
         await pilot.press("j")
-        await ready(app, pilot, "worst scans of run-001 on frozen validation (2)")
+        await ready(app, pilot, "run-001 on frozen validation (2)")
 
     drive(trained, RunsPane(), steps, size=(80, 22))
 

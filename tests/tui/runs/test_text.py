@@ -162,7 +162,7 @@ def test_the_heading_of_a_run() -> None:
 
 def test_a_narrow_heading_takes_another_line() -> None:
     assert text(run_heading(ONE, split("evaluation-3"), ASCII, 38)) == [
-        "worst scans of run-001 on evaluation 3 (4)",
+        "run-001 on evaluation 3 (4)",
         "Dice 0.900 +- 0.050   HD95 8.2 mm",
         "0.812 to 0.938",
     ]

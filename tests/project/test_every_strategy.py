@@ -65,9 +65,9 @@ class Game:
         names = [f"s{n:02d}" for n in range(SCANS)]
         self.lab.pictures(*names)
         patients = "".join(f"{name}.png,p{n % PATIENTS:02d}\n" for n, name in enumerate(names))
-        (folder / "patients.csv").write_text("filename,patient_id\n" + patients, "utf-8")
+        (self.lab.images / "patients.csv").write_text("filename,patient_id\n" + patients, "utf-8")
         self.project = self.lab.start(
-            '[images]\ndir = "../images"\npatients_csv = "../patients.csv"\n'
+            '[images]\ndir = "../images"\npatients_csv = "../images/patients.csv"\n'
             '[classes]\nnames = ["lung"]\n'
             f"[budget]\ntotal = {BUDGET}\nround0 = 6\nbatch = 3\n"
             f'[selection]\nentropy = "{entropy}"\n'

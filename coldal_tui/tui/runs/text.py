@@ -170,7 +170,7 @@ def run_heading(run: RunState, state: SplitState | None, look: Look, width: int)
         Content.assemble("Dice ", (number(state.dice, DICE, look), BOLD), spread),
         Content.assemble("HD95 ", (distance(state.hd95, state.unit, look), BOLD)),
     ]
-    if state.scans > 1:
+    if state.scans > 1 and state.low is None:
         lowest, highest = (number(v, DICE, look) for v in (state.lowest, state.highest))
         parts.append(Content.styled(f"{lowest} to {highest}", MUTED))
     return [head, *_flowed([*short, *parts], width)]

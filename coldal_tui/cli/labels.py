@@ -198,8 +198,9 @@ def _check(project: Project, as_json: bool) -> None:
     blind = sum(not check.compared for check in checks)
     if blind:
         common.say(
-            f"{blind} of {counted(len(checks), 'label')} could be compared with no prediction by a "
-            f"network that did not train on it: {common.paste('coldal-tui crossfit', project.root)}"
+            f"of {counted(len(checks), 'label')}, {blind} scored by shape alone: no network has "
+            "predicted them that did not train on them; to get such predictions: "
+            + common.paste("coldal-tui crossfit", project.root)
         )
 
 

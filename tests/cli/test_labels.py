@@ -189,7 +189,7 @@ def test_labels_are_checked_the_worst_first(call: Call, queued: Path, tmp_path: 
         "compared": "test-then-train",
     }
     said = " ".join(call("labels", queued, "check").err.split())
-    assert "1 of 2 labels could be compared with no prediction by a network that did not" in said
+    assert "of 2 labels, 1 scored by shape alone: no network has predicted them" in said
     assert "coldal-tui crossfit" in said
 
 

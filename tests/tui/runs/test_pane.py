@@ -143,7 +143,7 @@ def test_two_runs_are_compared_scan_by_scan(trained: Path) -> None:
         assert text.index("−0.050") < text.index("+0.375")
         assert "✓run-001" in text
         await pilot.press("j", "space")
-        await ready(app, pilot, "worst scans of run-001")
+        await ready(app, pilot, "run-001 on frozen validation")
         assert "✓" not in screen(app)
 
     drive(trained, RunsPane(), steps, size=(80, 22))
@@ -202,7 +202,7 @@ def test_where_both_do_not_fit_the_curve_takes_turns(trained: Path) -> None:
         await ready(app, pilot, NEWEST)
         assert "± SD over" not in screen(app)
         await pilot.press("c")
-        await ready(app, pilot, "± SD over 2 scans")
+        await ready(app, pilot, "95 % interval")
         assert NEWEST not in screen(app)
         await pilot.press("c")
         await ready(app, pilot, NEWEST)
@@ -280,7 +280,7 @@ def test_the_view_is_as_it_was(trained: Path) -> None:
     pane.restore(before)
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
-        await ready(app, pilot, "± SD over 2 scans")
+        await ready(app, pilot, "95 % interval")
         await until(pilot, lambda: pane.state() == before)
 
     drive(trained, pane, steps, size=(60, 14))
@@ -301,7 +301,7 @@ def test_the_small_curve_shows_the_newest_distance(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "a curve from 3 runs on")
         assert screen(app).count("Dice 0.") == 2
-        assert str(app.pane.border_subtitle) == "HD95 5.0 px"
+        assert str(app.pane.border_subtitle) == "frozen validation, HD95 2.1 px"
 
     drive(trained, CurvePane(), steps, size=(42, 8))
 
@@ -323,14 +323,14 @@ def test_an_empty_curve_says_how_to_get_one(queued: Path) -> None:
         with Project(queued) as project:
             add_run(project, 1, 1)
         app.refresh_view()
-        await ready(app, pilot, "no run was measured")
+        await ready(app, pilot, "no run is measured yet")
 
     drive(queued, CurvePane(), steps, size=(60, 7))
 
 
 def test_plain_terminals_get_plain_characters(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
-        await ready(app, pilot, "worst scans of run-002")
+        await ready(app, pilot, "run-002 on")
         assert screen(app).isascii()
 
     drive(trained, RunsPane(), steps, size=(80, 22), look=ASCII)

@@ -145,6 +145,7 @@ def _model(project: Path) -> str:
 def undisturbed(base, cli, labelled) -> str:
     """The hash of the model that a training without any trouble gives."""
     project = Path(shutil.copytree(labelled, base / "undisturbed"))
+    cli("trust", project, "--yes")
     cli("train", project, "--steps", MORE_STEPS)
     return _model(project)
 
@@ -321,7 +322,7 @@ def test_volumes(base, cli, labeler) -> None:
         project / "coldal.toml",
         {("train", "steps"): 6, ("train", "patch"): (32, 32, 32), ("backend", "threads"): 1},
     )
-    picked = cli.json("select", project, "--budget", 5)
+    picked = cli.json("select", project, "--budget", 5, "--validation", 1)
     assert len(picked) == 5
     exported = cli.json("export-queue", project)
     taken = cli.json("import-masks", project, labeler(exported, volumes / "labels"))

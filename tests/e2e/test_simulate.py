@@ -45,8 +45,15 @@ def embedded(cli, new_project) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(base: Path, embedded: Path) -> Callable[[str], Path]:
-    return lambda name: Path(shutil.copytree(embedded, base / name))
+def fresh(base: Path, embedded: Path, cli) -> Callable[[str], Path]:
+    """``fresh(name)``: the project once more, and agreed to."""
+
+    def make(name: str) -> Path:
+        made = Path(shutil.copytree(embedded, base / name))
+        cli("trust", made, "--yes")
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="module")

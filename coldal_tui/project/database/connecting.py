@@ -20,6 +20,9 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import shared_mode
 from coldal_tui.project.database.foreign_schema import harden
 
+BUSY_MS = 15_000
+"""How long a statement waits for another process before it gives up."""
+
 Signature = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
@@ -53,6 +56,16 @@ def create(path: Path) -> None:
             os.close(descriptor)
 
 
+def _connected(name: str, flags: int) -> apsw.Connection:
+    """A connection that waits for others from its first statement on.
+
+    The last process that closes the database holds it alone for a moment.
+    """
+    connection = apsw.Connection(name, flags=flags)
+    connection.set_busy_timeout(BUSY_MS)
+    return connection
+
+
 def open_for_writing(path: Path) -> apsw.Connection:
     """Open an existing database for writing.
 
@@ -60,7 +73,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
     one.
     """
     _must_be_there(path)
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = _connected(str(path), apsw.SQLITE_OPEN_READWRITE)
     harden(connection)
     return connection
 
@@ -69,7 +82,7 @@ def open_for_reading(path: Path) -> Reading:
     """Open the database without changing anything; works on full and read-only disks, too."""
     _must_be_there(path)
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = _connected(str(path), apsw.SQLITE_OPEN_READWRITE)
         try:
             harden(connection)
             connection.execute("PRAGMA query_only=1")
@@ -95,7 +108,7 @@ def _of_copy(path: Path, wal: Path, signature: Signature) -> Reading:
     try:
         for source in (path, wal):
             shutil.copyfile(source, folder / source.name)
-        connection = apsw.Connection(str(folder / path.name), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = _connected(str(folder / path.name), apsw.SQLITE_OPEN_READWRITE)
         harden(connection)
         connection.execute("PRAGMA query_only=1")
         return Reading(connection, True, signature, folder)
@@ -106,7 +119,7 @@ def _of_copy(path: Path, wal: Path, signature: Signature) -> Reading:
 
 def _read_only(path: Path, how: str) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    connection = apsw.Connection(f"{path.absolute().as_uri()}?{how}", flags=flags)
+    connection = _connected(f"{path.absolute().as_uri()}?{how}", flags)
     try:
         harden(connection)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()

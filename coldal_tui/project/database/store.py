@@ -32,8 +32,6 @@ Values = Mapping[str, Any] | tuple[Any, ...]
 
 UNSURE = "unsure"
 """The code of a failed COMMIT of which nobody knows yet whether it is stored."""
-BUSY_MS = 15_000
-"""How long a write waits for another process before it gives up."""
 
 
 @dataclass
@@ -68,7 +66,7 @@ class Store:
         path: Path,
         clock: Callable[[], datetime] | None = None,
         *,
-        busy_ms: int = BUSY_MS,
+        busy_ms: int = connecting.BUSY_MS,
         readonly: bool = False,
         create: bool = False,
     ) -> None:

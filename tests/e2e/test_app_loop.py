@@ -127,6 +127,9 @@ def tmux(tmp_path_factory):
 def test_hang_up_kill_and_come_back(cli, new_project, tmux, tmp_path) -> None:
     """The terminal is closed while a job runs, later the app is killed: nothing is lost."""
     root: Path = new_project("tmux")
+    theirs = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    agree = cli.command("trust", root, "--yes")
+    subprocess.run(agree, env=theirs, check=True, capture_output=True, timeout=600)
     env = (
         f"env -u COLUMNS -u LINES XDG_STATE_HOME={tmp_path} OMP_NUM_THREADS=1 TERM=screen-256color"
     )

@@ -76,6 +76,7 @@ def chain(backend: str, drawn: Path, folder: Path) -> dict[str, Receipt]:
     changes: dict[tuple[str, str], Any] = {
         ("train", "steps"): STEPS,
         ("train", "patch"): (32, 32),
+        ("validation", "folds"): 0,
         ("backend", "threads"): 1,
         ("backend", "device"): "cpu",
         ("backend", "name"): backend,

@@ -14,6 +14,7 @@ import pytest
 from coldal_launch import cluster_poll
 from coldal_launch.slurm import SlurmBackend
 from coldal_tui.project.job_rows import get_job, list_jobs
+from coldal_tui.project.settings.config import edit_config
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.supervisor import Supervisor
 from tests.support.on_slurm import (
@@ -129,8 +130,7 @@ def test_a_job_ends_by_the_command_line_and_nothing_of_it_is_left(
 ) -> None:
     pretended.setenv("PRETEND_PAUSE_S", "1")
     pretended.setenv("PRETEND_CHILD", "1")
-    with project.layout.config.open("a") as stream:
-        stream.write('name = "slurm"\n')
+    edit_config(project.layout.config, {("backend", "name"): "slurm"})
     coldal_tui("embed", project.root, "--detach")
     (job,) = list_jobs(project)
     until(lambda: job.folder.progress() is not None, "progress")
@@ -297,8 +297,7 @@ def test_while_slurm_is_silent_nothing_is_lost_or_run_twice(
 
 
 def test_the_command_line_knows_the_backend(project, slurm, pretended) -> None:
-    with project.layout.config.open("a") as stream:
-        stream.write('name = "slurm"\n')
+    edit_config(project.layout.config, {("backend", "name"): "slurm"})
     coldal_tui("embed", project.root)
     (job,) = list_jobs(project)
     assert (job.status, job.backend) == ("done", "slurm")

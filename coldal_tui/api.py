@@ -41,8 +41,8 @@ LABEL_COLUMNS = (
     *("notes", "voxels", "created_at"),
 )
 QUARANTINE_COLUMNS = (
-    *("quarantine_id", "scan_id", "file", "source", "source_key", "format", "code", "message"),
-    *("created_at", "class_name", "author", "nearest"),
+    *("quarantine_id", "scan_id", "file", "source", "source_key", "source_sha256", "format"),
+    *("code", "message", "created_at", "class_name", "author", "nearest", "joined"),
 )
 MAP_COLUMNS = ("scan_id", "x", "y", "cluster", "status", "entropy")
 """Columns of tables without a row."""

@@ -334,8 +334,8 @@ def test_include_and_exclude(lab):
 
 def test_patients_and_metadata_come_from_the_table(lab):
     lab.pictures("a", "b")
-    (lab.folder / "meta.csv").write_text("filename,patient_id,sex\na.png,P1,F\n")
-    where = '[images]\ndir = "../images"\npatients_csv = "../meta.csv"\n'
+    (lab.images / "meta.csv").write_text("filename,patient_id,sex\na.png,P1,F\n")
+    where = '[images]\ndir = "../images"\npatients_csv = "../images/meta.csv"\n'
     project = lab.start(where)
     assert (project.scan("a").patient_id, project.scan("a").meta["sex"]) == ("P1", "F")
     assert project.scan("b").patient_id == "scan:b"

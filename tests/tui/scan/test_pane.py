@@ -488,7 +488,7 @@ def test_ct_keeps_its_window_from_scan_to_scan_and_others_do_not(volumes: Path) 
 
 def test_a_plane_that_was_chosen_is_that_of_the_next_volume(volumes: Path) -> None:
     pane = ScanPane()
-    pane.restore(see(volumes, "v", "x")[0].pane.state())
+    pane.restore(see(volumes, "v", "t")[0].pane.state())
     app, _ = see(volumes, "w", pane=pane)
     assert str(app.pane.border_subtitle).startswith("coronal")
 

@@ -69,7 +69,8 @@ def test_the_project_the_queue_and_the_next_step_are_there(
 ) -> None:
     async def look(app: ColdalApp, pilot: Pilot[None]) -> None:
         drawn = screen(app)
-        assert "lungs" in drawn.splitlines()[0]
+        if size[1] > 16:  # a low screen has its lines for the pane
+            assert "lungs" in drawn.splitlines()[0]
         assert "hand 3 queued scans to labelers" in drawn
         assert "scan_0" in drawn
 

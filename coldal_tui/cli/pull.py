@@ -157,7 +157,8 @@ def _watch(
                 failures = 0
                 if report.news:
                     _tell(report, as_json)
-            time.sleep(min(every * 2**failures, max(every, _LONGEST_WAIT_S)))
+            # Doubled ten times at most: days of failures would be a number too large.
+            time.sleep(min(every * 2 ** min(failures, 10), max(every, _LONGEST_WAIT_S)))
 
 
 def _silent(done: int, total: int, name: str) -> None:

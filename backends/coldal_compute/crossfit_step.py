@@ -32,6 +32,7 @@ from coldal_compute.segmentation.network import pick_device
 from coldal_compute.segmentation.plan import Plan, load_plan
 from coldal_compute.segmentation.storage import write_json
 from coldal_compute.segmentation.training import HISTORY_FILE, LAST_FILE, fit
+from coldal_compute.share import Share
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.entropyfile import entropy_suffix, write_entropy
 from coldal_tui.imaging.labelfile import label_suffix, write_label
@@ -82,7 +83,7 @@ def crossfit(
     work = _Work(spec, plan, folder, readers, device)
     done = []
     for place, number in enumerate(spec.wanted):
-        share = _Share(report, place, len(spec.wanted))
+        share = Share(report, place, len(spec.wanted), "fold")
         done.append(_read(fold_folder(folder, number)) or _fit_fold(work, number, share))
     if spec.others:
         done.append(_read(folder / OTHERS) or _predict_others(work))
@@ -100,22 +101,6 @@ class _Work:
     def samples(self, cases: Sequence[LabelledScan]) -> tuple[list[Sample], list[FailedScan]]:
         cache = Path(self.spec.cache) if self.spec.cache else None
         return load_samples(cases, self.plan, self.readers, cache)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """A reporter for one of several folds, which each are an equal share of the progress."""
-
-    report: Reporter
-    before: int
-    count: int
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        message = f"{message}, fold {self.before + 1} of {self.count}"
-        self.report.progress(done + self.before * total, total * self.count, message, **metrics)
-
-    def log(self, message: str) -> None:
-        self.report.log(message)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from coldal_compute.segmentation.training import (
     fit,
     seed_of_network,
 )
+from coldal_compute.share import Share
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, Silent, StepResult, TrainSpec
 
@@ -76,7 +76,7 @@ def train(
 
     def fitted(number: int, own: Path) -> Trained:
         one = msgspec.structs.replace(spec, seed=seed_of_network(spec.seed, number))
-        share = _Share(report, number - 1, spec.networks)
+        share = Share(report, number - 1, spec.networks, "network" if spec.networks > 1 else "")
         with together(one, own, count) as rank:
             return fit(plan, samples, watched, one.options, device, one.seed, own, share, rank)
 
@@ -112,24 +112,6 @@ def _train_other(
         if file != weights:
             file.unlink()
     return str(weights.relative_to(folder))
-
-
-@dataclass(frozen=True)
-class _Share:
-    """A reporter for one of several trainings that each are an equal share of the progress."""
-
-    report: Reporter
-    before: int
-    count: int
-
-    def progress(self, done: float, total: float, message: str = "", **metrics: float) -> None:
-        if self.count > 1:
-            message = f"{message}, network {self.before + 1} of {self.count}"
-        done += self.before * total
-        self.report.progress(done, total * self.count, message, **metrics)
-
-    def log(self, message: str) -> None:
-        self.report.log(message)
 
 
 def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], None]) -> None:

@@ -122,9 +122,7 @@ def export_queue_command(
     from coldal_tui.exchange.exporters.choices import SliceChoice
     from coldal_tui.project.export.exporting import Wanted, export_queue
 
-    people = [name.strip() for name in assign.split(",")] if assign is not None else []
-    if not all(people):
-        raise click.UsageError("--assign has an empty name: write ana,ben")
+    people = common.assigned(assign)
     exporter(format_)
     wanted = Wanted(
         top=top,
@@ -132,7 +130,7 @@ def export_queue_command(
         cluster=cluster,
         again=again,
         changed=changed,
-        people=tuple(people),
+        people=people,
         overlap=overlap,
         each=each,
         honeypots=honeypots,

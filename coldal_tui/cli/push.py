@@ -147,14 +147,11 @@ def run_push(
     from coldal_tui.project.servers.connections import entered, pick_connection
     from coldal_tui.project.servers.pushing import push
 
-    people = [one.strip() for one in assign.split(",")] if assign is not None else []
-    if not all(people):
-        raise click.UsageError("--assign has an empty name: write ana,ben")
     wanted = Wanted(
         top=top,
         round_=round_,
         again=again,
-        people=tuple(people),
+        people=common.assigned(assign),
         overlap=overlap,
         slices=SliceChoice.parse(slices),
         deidentify=deidentify,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from coldal_tui.simulation.cells import Cell
     from coldal_tui.simulation.design import CellId
 
-_ASKED = ("cases", "design", "rule", "steps", "image_size", "upto")
+_ASKED = ("cases", "design", "rule", "steps", "image_size")
 PILOT, LOOK_EVERY = 2, 5
 _BESIDE_RESUME = {"targets", "resume", "out", "by", "device", "shards", "as_json", "detach"}
 
@@ -288,7 +288,7 @@ def _submit(
     running = [
         job.job_id
         for job in list_jobs(project, OPEN)
-        if job.kind == "simulate" and _same(job.request, request)
+        if job.kind == "simulate" and _covers(job.request, request)
     ]
     if running:
         ensure_supervisor(project.layout)
@@ -302,8 +302,12 @@ def _submit(
     return [*first, *parts], [*["embed"] * len(first), *["simulate"] * len(parts)]
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in _ASKED)
+def _covers(running: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a job does all that is wanted: the same cells, and as many seeds or more."""
+    if any(running.get(key) != wanted.get(key) for key in _ASKED):
+        return False
+    every = len(wanted["design"]["seeds"])
+    return int(running.get("upto") or every) >= int(wanted.get("upto") or every)
 
 
 def _say_failed(jobs: list[Job]) -> None:

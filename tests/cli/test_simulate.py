@@ -92,5 +92,18 @@ def test_few_seeds_run_at_once_and_have_no_looks(play: Callable[..., Any]) -> No
         simulate._looks(9)
 
 
+@pytest.mark.parametrize(
+    ("running", "wanted", "joined"),
+    [(None, 2, True), (None, None, True), (2, 2, True), (2, 5, False), (2, None, False)],
+)
+def test_a_running_job_that_does_as_much_is_joined(
+    running: int | None, wanted: int | None, joined: bool
+) -> None:
+    """A simulation that was detached does the pilot, too: it is not started a second time."""
+    asked = {"design": {"seeds": [0, 1, 2, 3, 4]}, "steps": 9}
+    assert simulate._covers(asked | {"upto": running}, asked | {"upto": wanted}) is joined
+    assert not simulate._covers(asked | {"steps": 8}, asked)
+
+
 def test_stop_early_is_an_option(call: Any, tmp_path: Path) -> None:
     assert "--stop-early" in call("simulate", "--help", cwd=tmp_path).out

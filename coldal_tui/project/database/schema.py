@@ -417,6 +417,15 @@ CREATE TABLE prelabels (
 """Masks of other models that go to labelers as proposals and never become labels by themselves.
 ``source``: the name that a person gave the model; ``origin``: the file that was imported."""
 
+_TIMES_OF_DRAWINGS = """
+ALTER TABLE labels ADD COLUMN minutes_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE labels ADD COLUMN drawn_at TEXT;
+"""
+"""``minutes_from``: who says the minutes of a drawing: ``file`` (the labeler's own), ``manifest``
+(its column ``minutes``), ``server``, or empty (unknown, or no minutes). ``drawn_at``: when its
+author finished it, by the labeler's file or else by the time at which that file was last changed;
+null where nothing says so."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _SCAN_UIDS,
@@ -433,4 +442,5 @@ MIGRATIONS: tuple[str, ...] = (
     _RETURNED_FILES,
     _MASKS_OF_SEVERAL_FILES,
     _PRELABELS_FROM_OUTSIDE,
+    _TIMES_OF_DRAWINGS,
 )

@@ -128,7 +128,17 @@ ARROWS = {
 BETWEEN = {
     **{
         ("project", folder, base): "the state that all of the project stands on"
-        for folder in ("scans", "queue", "labels", "export", "hooks", "models", "release", "views")
+        for folder in (
+            "scans",
+            "queue",
+            "labels",
+            "export",
+            "hooks",
+            "models",
+            "release",
+            "views",
+            "minutes",
+        )
         for base in ("database", "settings")
     },
     ("project", "export", "models"): "pre-labels of other models go out with the scans",
@@ -140,6 +150,8 @@ BETWEEN = {
     ("project", "export", "queue"): "an export hands out what is queued, shared among people",
     ("project", "export", "scans"): "names of files are made as those of scans",
     ("project", "export", "views"): "an export's rows are those that the queue shows",
+    ("project", "minutes", "labels"): "what drawings took says what the next ones will take",
+    ("project", "queue", "minutes"): "a budget of minutes is read where budgets are",
     ("project", "labels", "queue"): "what is labelled is read where budgets are",
     ("project", "labels", "scans"): "masks are matched to the scans' names, UIDs and patients",
     ("project", "release", "labels"): "a release is made of the labels that count",

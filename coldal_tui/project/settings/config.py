@@ -62,6 +62,7 @@ class BudgetSection(Section, frozen=True):
     total: Count = 100
     round0: Count | None = None
     batch: Count | None = None
+    minutes_per_scan: Positive | None = None
 
 
 class SelectionSection(Section, frozen=True):
@@ -175,6 +176,7 @@ names = ["foreground"]       # mask values 1, 2, … in this order; 0 is backgro
 total = 100                  # scans that may be labelled in all
 #: round0 = 20               # size of the first queue (default: a fifth of the total, at least 5)
 #: batch = 10                # size of each later batch (default: the size of round 0)
+#: minutes_per_scan = 5      # what a scan takes, until drawings say it (default: by its slices)
 
 [selection]
 # strategy = "coldstart"

@@ -45,7 +45,12 @@ def refused(text: str) -> ColdalError:
         ("[classes]\nnames = []", 4, "classes.names", "a list of at least 1, each text"),
         ("[backend]\ndevice = 'gpu'", 4, "backend.device", '"auto", "cpu", "cuda" or "cuda:1"'),
         ("train.workers = 'x'", 3, "images.train", "dir, include, exclude, patients_csv"),
-        ("[budget]\nrounds = 3", 4, "budget.rounds", "allowed here: total, round0, batch"),
+        (
+            "[budget]\nrounds = 3",
+            4,
+            "budget.rounds",
+            "allowed here: total, round0, batch, minutes_per_scan",
+        ),
         ("[budgets]\ntotal = 3", 3, "budgets", "[images], [project], [classes], [budget]"),
         ("[backend.slurm]\ntime = '2 days'", 4, "backend.slurm.time", '"days-hours"'),
         ("[backend.slurm]\ngpus = 1", 4, "backend.slurm.gpus", "partition, cpu_partition, gres"),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.progress import run_steps
-
-if TYPE_CHECKING:
-    from coldal_tui.project.project import Project
-    from coldal_tui.selection.advice import PoolLooks
 
 RESULTS = "docs/results/README.md"
 
@@ -35,11 +31,12 @@ def advise_command(
     """
     import msgspec
 
+    from coldal_tui.scheduler.pool_looks import pool_looks
     from coldal_tui.selection.advice import advise
 
     with common.open_project(targets) as project:
         run_steps(project, [("embed", {"device": device})], detach=False)
-        looks = _looks(project)
+        looks = pool_looks(project)
         wanted = project.config.selection.aim if aim is None else aim
         advice = advise(looks, "every-kind" if wanted == "every-kind" else "average")
         command = common.paste(f"coldal-tui select --strategy {advice.strategy}", project.root)
@@ -58,17 +55,3 @@ def advise_command(
     if advice.one_per_patient:
         common.echo("with one_per_patient = true under [selection] in coldal.toml")
     common.echo(f"measured: {advice.measured} ({RESULTS})")
-
-
-def _looks(project: Project) -> PoolLooks:
-    from coldal_tui.encoders.stored_vectors import read_vectors
-    from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
-    from coldal_tui.selection.advice import look
-
-    _, vectors = usable_vectors(project)
-    scan_ids, rows = read_vectors(shard_rows(project, vectors))
-    records = {scan.scan_id: scan for scan in project.scans()}
-    keys = sorted({key for scan_id in scan_ids for key in records[scan_id].meta})
-    columns = {key: [records[one].meta.get(key, "") for one in scan_ids] for key in keys}
-    patients = [records[scan_id].patient_id for scan_id in scan_ids]
-    return look(rows, patients, columns, project.config.selection.seed)

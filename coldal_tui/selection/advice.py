@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldal_tui.selection.clustering import Labels
 from coldal_tui.selection.pool import Floats
@@ -54,24 +55,31 @@ class PoolLooks:
         return self.kinds > 1 and self.apart >= APART and self.stable >= STABLE
 
 
+def drawn_scans(count: int, seed: int) -> NDArray[np.int64]:
+    """The indices, ascending, of the scans of a pool of ``count`` that ``look`` is given."""
+    if count <= MOST_SCANS:
+        return np.arange(count)
+    drawn = np.random.default_rng(seed).choice(count, MOST_SCANS, replace=False)
+    return np.sort(drawn)
+
+
 def look(
     embeddings: Floats,
     patients: Sequence[str],
     columns: Mapping[str, Sequence[str]],
     seed: int = 0,
+    *,
+    scans: int | None = None,
 ) -> PoolLooks:
     """Describe (N, d) embeddings of scans with these patients and metadata columns.
 
     Kinds are k-means clusters of the L2-normalised rows, k by the mean silhouette, up to 12. One
-    thread and a seed: the same pool gives the same answer. O(n · d) memory for n = 2,000 scans.
+    thread and a seed: the same pool gives the same answer. ``scans``: how many the pool has, of
+    which these were drawn (``drawn_scans``); by default all of it. O(N · d) memory.
     """
     from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
-    index = np.arange(len(embeddings))
-    if len(index) > MOST_SCANS:
-        drawn = np.random.default_rng(seed).choice(len(index), MOST_SCANS, replace=False)
-        index = np.sort(drawn)
-    rows = normalise(np.asarray(embeddings)[index])
+    rows = normalise(np.asarray(embeddings))
     found = choose_row_clusters(rows, MOST_KINDS, seed)
     labels: Labels = found.labels
     apart = dict(found.silhouettes).get(found.k, 0.0)
@@ -80,18 +88,18 @@ def look(
     stable = float(np.mean([adjusted_rand_score(a, b) for a, b in pairs])) if pairs else 1.0
     told = {}
     for name, values in columns.items():
-        here = [values[n] for n in index.tolist()]
+        here = list(values)
         if 1 < len(set(here)) <= _MOST_VALUES and found.k > 1:
             told[name] = float(adjusted_mutual_info_score(here, labels))
     sizes = np.sort(np.bincount(labels, minlength=found.k))[::-1]
     return PoolLooks(
-        scans=len(embeddings),
+        scans=len(rows) if scans is None else scans,
         kinds=found.k,
-        shares=tuple(float(size) / len(index) for size in sizes),
+        shares=tuple(float(size) / len(rows) for size in sizes),
         apart=float(apart),
         stable=stable,
-        copies=1 - len(distinct_rows(rows)[0]) / len(index),
-        patients=_within_patients(rows, [patients[n] for n in index.tolist()]),
+        copies=1 - len(distinct_rows(rows)[0]) / len(rows),
+        patients=_within_patients(rows, patients),
         columns=told,
     )
 

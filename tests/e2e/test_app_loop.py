@@ -137,9 +137,10 @@ def test_hang_up_kill_and_come_back(cli, new_project, tmux, tmp_path) -> None:
     tmux("new-session", "-d", "-x", "100", "-y", "30", command)
     tmux.until("embed 24 scans")
     tmux("send-keys", "n")
-    tmux.until("How many scans")
+    tmux.until("Pick the first queue")
+    tmux.until("how many")
     tmux("send-keys", "6")  # the number is selected: typing replaces it
-    tmux.until("│ 6 ")
+    tmux.until("how many    6 ")
     tmux("send-keys", "Enter")
     tmux.until("submitted: embed")
     tmux("kill-server")  # the terminal is gone; its processes get a hang-up

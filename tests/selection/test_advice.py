@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coldal_tui.selection.advice import PoolLooks, advise, look
+from coldal_tui.selection.advice import PoolLooks, advise, drawn_scans, look
 
 
 def _kinds(sizes: tuple[int, ...], spread: float, seed: int = 0) -> tuple[np.ndarray, list[str]]:
@@ -74,9 +74,13 @@ def test_a_large_pool_is_looked_at_in_part_and_the_same_way_twice(monkeypatch) -
     monkeypatch.setattr(advice, "MOST_SCANS", 60)
     rows, kind = _kinds((120, 60), 0.5)
     patients = [f"p{n}" for n in range(180)]
-    one, other = (look(rows, patients, {"kind": kind}, seed=3) for _ in range(2))
-    assert one == other
-    assert (one.scans, one.kinds) == (180, 2)
+    drawn = drawn_scans(180, 3)
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert len(drawn) == 60
+    assert drawn.tolist() == drawn_scans(180, 3).tolist()
+    some = [patients[n] for n in drawn], {"kind": [kind[n] for n in drawn]}
+    found = look(rows[drawn], *some, seed=3, scans=180)
+    assert (found.scans, found.kinds, found.columns["kind"]) == (180, 2, pytest.approx(1))
 
 
 def test_kinds_have_to_be_stable_and_apart() -> None:

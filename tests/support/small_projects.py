@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from coldal_tui.files import sha256_file
 from coldal_tui.maps import save_clusters
-from coldal_tui.project.project import Project
+from coldal_tui.project.project import Project, encoder_key
 from coldal_tui.project.scans.indexing import reindex
 
 QUEUED = (
@@ -65,6 +67,32 @@ def make_project(folder: Path) -> Path:
     with Project.create(folder / "lungs", folder / "images") as made:
         reindex(made)
     return folder / "lungs"
+
+
+def add_embeddings(project: Path, vectors: NDArray[np.float32]) -> None:
+    """One row of ``vectors`` for each scan, in the order of the project, by its own encoder."""
+    with Project(project) as opened:
+        file = opened.layout.embeddings / "shard.npy"
+        np.save(file, vectors)
+        store = opened.store
+        with store.transaction():
+            store.replace("meta", key=encoder_key(opened.encoder), value="hash")
+            shard_id = store.insert(
+                "shards",
+                encoder_hash="hash",
+                file=opened.layout.relative(file),
+                sha256=sha256_file(file),
+                created_at=store.now(),
+            )
+            for row, scan in enumerate(opened.scans()):
+                store.insert(
+                    "embeddings",
+                    encoder_hash="hash",
+                    scan_id=scan.scan_id,
+                    quick_hash=scan.quick_hash,
+                    shard_id=shard_id,
+                    shard_row=row,
+                )
 
 
 def add_round(project: Path) -> None:

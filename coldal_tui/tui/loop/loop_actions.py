@@ -12,6 +12,13 @@ from textual.app import App
 from coldal_tui.project.project import Project
 from coldal_tui.tui.loop.class_questions import Preview
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.loop.first_queue import (
+    FirstQueue,
+    FirstQueueWindow,
+    Offer,
+    read_advice,
+    read_offer,
+)
 from coldal_tui.tui.loop.loop_steps import (
     ExportWish,
     ImportWish,
@@ -77,8 +84,8 @@ class LoopActions:
         step = self._failures.step(view.snapshot)
         does: dict[str, Callable[[], None]] = {
             "index": lambda: self._services.long_change("index", index_images),
-            "select": partial(self._round, "Pick the first queue", submit_first_queue),
-            "next": partial(self._round, "Pick the next batch", submit_next_batch),
+            "select": self._first_queue,
+            "next": self._next_batch,
             "train": lambda: self._services.submit("train", [("train", {})]),
             "export": self.export,
             "import": self.take_back,
@@ -114,8 +121,33 @@ class LoopActions:
     def redo(self) -> None:
         self._services.change("redo", redo_last)
 
-    def _round(self, title: str, submit: Callable[[Project, int | None], str]) -> None:
-        """Ask for the size of the round with the default filled in."""
+    def _first_queue(self) -> None:
+        """Ask for size and strategy, with advice as soon as the embeddings are looked at."""
+        view = self._services.view
+        if view is None or self._services.readonly:
+            return
+        embedded = view.snapshot.embedded > 0
+
+        def advise(window: FirstQueueWindow) -> None:
+            failed = partial(_tell_no_advice, window)
+            self._services.read("advice", read_advice, window.advised, failed)
+
+        def go(wish: FirstQueue | None) -> None:
+            if wish is None:
+                return
+            if wish.embed:
+                self._services.submit("embed", [("embed", {})])
+                return
+            submit = partial(submit_first_queue, size=wish.size, strategy=wish.strategy)
+            self._services.change("Pick the first queue", submit)
+
+        def show(offer: Offer) -> None:
+            self._app.push_screen(FirstQueueWindow(offer, advise if embedded else None), go)
+
+        self._services.read("sizes", read_offer, show, self._services.fail)
+
+    def _next_batch(self) -> None:
+        """Ask for the size of the batch with the default filled in."""
         view = self._services.view
         if view is None:
             return
@@ -125,21 +157,20 @@ class LoopActions:
         def ask(found: Sizes) -> None:
             why = self._failures.step(snapshot).text
             prompt = f"{why}\n\nHow many scans? {found.left:,} of the budget left."
-            then = partial(self._submit_round, title, submit)
-            self._services.ask(title, prompt, then, value=str(found.default))
+            title = "Pick the next batch"
+            self._services.ask(title, prompt, self._submit_batch, value=str(found.default))
 
         work = partial(round_sizes, number=number)
         self._services.read("sizes", work, ask, self._services.fail)
 
-    def _submit_round(
-        self, title: str, submit: Callable[[Project, int | None], str], answer: str
-    ) -> None:
+    def _submit_batch(self, answer: str) -> None:
         if not answer.isdigit() or int(answer) < 1:
             self._services.tell(
                 f"{answer or 'nothing'}: write a whole number, at least 1", error=True
             )
             return
-        self._services.change(title, lambda project: submit(project, int(answer)))
+        submit = partial(submit_next_batch, size=int(answer))
+        self._services.change("Pick the next batch", submit)
 
     # --- handing scans out
 
@@ -216,3 +247,7 @@ class LoopActions:
             partial(window.previewed, wish),
             lambda error: window.say(str(error)),
         )
+
+
+def _tell_no_advice(window: FirstQueueWindow, error: Exception) -> None:
+    window.say(f"no advice: {error}")

@@ -37,11 +37,11 @@ def round_sizes(project: Project, number: int) -> Sizes:
     return Sizes(min(left, batch_size(project, number)), left)
 
 
-def submit_first_queue(project: Project, size: int | None) -> str:
+def submit_first_queue(project: Project, size: int | None, strategy: str | None = None) -> str:
     """Submit the first queue; returns the message for the user."""
     from coldal_tui.scheduler.recipes import first_queue
 
-    return _submitted(project, first_queue(project, size=size))
+    return _submitted(project, first_queue(project, size=size, strategy=strategy))
 
 
 def submit_next_batch(project: Project, size: int | None, alpha: float | None = None) -> str:

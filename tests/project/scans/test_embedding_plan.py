@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import sha256_file
-from coldal_tui.project.project import Project, encoder_key
+from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.scheduler.plan_embed import plan_embed, usable_vectors
+from tests.support.small_projects import add_embeddings
 
 
 @pytest.fixture
@@ -23,27 +23,7 @@ def project(tmp_path: Path) -> Project:
         Image.fromarray(np.full((8, 8), number, np.uint8)).save(images / f"s{number}.png")
     made = Project.create(tmp_path / "project", images)
     reindex(made)
-    shard = made.layout.embeddings / "shard.npy"
-    np.save(shard, np.zeros((3, 4), np.float32))
-    store = made.store
-    with store.transaction():
-        store.replace("meta", key=encoder_key(made.encoder), value="hash")
-        shard_id = store.insert(
-            "shards",
-            encoder_hash="hash",
-            file=made.layout.relative(shard),
-            sha256=sha256_file(shard),
-            created_at=store.now(),
-        )
-        for row, scan in enumerate(made.scans()):
-            store.insert(
-                "embeddings",
-                encoder_hash="hash",
-                scan_id=scan.scan_id,
-                quick_hash=scan.quick_hash,
-                shard_id=shard_id,
-                shard_row=row,
-            )
+    add_embeddings(made.root, np.zeros((3, 4), np.float32))
     return made
 
 

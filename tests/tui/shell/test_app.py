@@ -19,6 +19,7 @@ from coldal_tui.project.queue.actions import assign
 from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.loop.first_queue import FirstQueueWindow
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.command_line import CommandLine
 from coldal_tui.tui.shell.pane_manager import PANES
@@ -411,7 +412,7 @@ def test_n_shows_the_log_of_a_failed_job_then_offers_the_step_again(project: Pat
         await until(pilot, lambda: "next: embed 6 scans and pick the first queue" in screen(app))
         assert "failed" not in screen(app).splitlines()[0]
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await until(pilot, lambda: isinstance(app.screen, FirstQueueWindow))
 
     drive(project, press)
 
@@ -429,20 +430,6 @@ def test_refused_files_are_listed_by_reason(project: Path) -> None:
         await pilot.press("F")
         await until(pilot, lambda: "refused: no pixels  2" in screen(app))
         assert "a.dcm" in screen(app)
-
-    drive(project, press)
-
-
-def test_n_on_an_untouched_project_asks_for_the_size_of_the_first_queue(project: Path) -> None:
-    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
-        await pilot.pause()
-        assert app.screen.query_one(Input).value == "20"
-        await pilot.press("escape")
-        await pilot.pause()
-        with Project(project, readonly=True) as opened:
-            assert opened.store.value("SELECT count(*) FROM jobs") == 0
 
     drive(project, press)
 

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras servers demo test quick lint types docs bench soak lock clean
+.PHONY: venv extras servers demo test quick lint types docs bench gpu-check soak lock clean
 
 venv: $(STAMP)
 
@@ -69,6 +69,21 @@ docs: extras
 # Every benchmark; --quick in BENCH takes small sizes. Figures: docs/benchmarks.md.
 bench: venv
 	$(BIN)/python benchmarks/all.py $(BENCH)
+
+# A GPU measured in at most 8 minutes. GPU_PYTHON is a Python whose torch sees the GPU: what else is
+# needed comes into an environment of its own over it. WHEELS names a folder of wheels, for a machine
+# without a network. Without a GPU the same path runs on the CPU, and says that it saw none.
+GPU_PYTHON ?= $(PYTHON)
+GPU_VENV := build/gpu-venv
+WHEELS ?=
+GPU_PIP := -m pip install --quiet --disable-pip-version-check --no-deps $(if $(WHEELS),--no-index --find-links $(WHEELS))
+gpu-check:
+	if $(GPU_PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then \
+	  set -e; $(GPU_PYTHON) -m venv --system-site-packages $(GPU_VENV); \
+	  $(GPU_VENV)/bin/python $(GPU_PIP) --require-hashes -r constraints.txt; \
+	  $(GPU_VENV)/bin/python $(GPU_PIP) --no-build-isolation --editable .; \
+	  $(GPU_VENV)/bin/python benchmarks/gpu_check.py $(GPU_CHECK); \
+	else $(MAKE) venv && $(BIN)/python benchmarks/gpu_check.py $(GPU_CHECK); fi
 
 # Known holes: bandit and pip-audit, in an environment of their own. Without a network: skipped.
 AUDIT := build/audit

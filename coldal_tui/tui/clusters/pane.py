@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
@@ -23,6 +23,7 @@ from coldal_tui.tui.clusters.rows import (
 )
 from coldal_tui.tui.drawing.styles import number, share
 from coldal_tui.tui.pane import View
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
@@ -38,7 +39,7 @@ class ClustersPane(WhileSeen, TablePane):
     number: ClassVar[int] = 3
     title: ClassVar[str] = "Clusters"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "pick", "its scans", id="clusters.pick"),
+        bind("open", "pick", "its scans", id="clusters.pick", show=True),
     ]
     DEFAULT_CSS = """
     ClustersPane {

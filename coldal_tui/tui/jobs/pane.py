@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.timer import Timer
 
@@ -24,6 +24,7 @@ from coldal_tui.tui.jobs.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.jobs.rows import JobRows
 from coldal_tui.tui.jobs.text import device_lines, job_lines
 from coldal_tui.tui.pane import View, local_now
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
@@ -56,10 +57,10 @@ class JobsPane(WhileSeen, TablePane):
     number: ClassVar[int] = 7
     title: ClassVar[str] = "Jobs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "log", "its log", id="jobs.log"),
-        Binding("ctrl+x", "cancel", "cancel", id="jobs.cancel"),
-        Binding("r", "retry", "retry", id="jobs.retry"),
-        Binding("escape", "close_log", "the jobs", id="jobs.back"),
+        bind("open", "log", "its log", id="jobs.log", show=True),
+        bind("cancel", "cancel", "cancel", id="jobs.cancel", show=True),
+        bind("retry", "retry", "retry", id="jobs.retry", show=True),
+        bind("back", "close_log", "the jobs", id="jobs.back"),
     ]
     DEFAULT_CSS = """
     JobsPane {

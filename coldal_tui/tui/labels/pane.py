@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
@@ -42,6 +42,7 @@ from coldal_tui.tui.labels.rows import (
     waiting_details,
 )
 from coldal_tui.tui.pane import View
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.side_by_side import Compare, Side
 from coldal_tui.tui.widgets.table import BigTable
@@ -50,36 +51,37 @@ from coldal_tui.visible import visible
 
 LISTS = (QUARANTINE, LABELS, INBOX)
 DEBOUNCE_S = 0.12
-COMPARING = ("slice", "turn", "zoom", "pan", "fit", "leave")
+COMPARING = ("slice", "turn", "tint", "zoom", "pan", "fit", "leave")
 CHANGING = ("retry", "retry_all", "confirm_empty", "accept", "reject")
 PAN = 0.25
 
 
 class LabelsPane(WhileSeen, TablePane, can_focus=True):
-    """Three lists (``s`` switches); enter compares two images side by side."""
+    """Three lists (``a`` switches); enter compares two images side by side."""
 
     number: ClassVar[int] = 5
     title: ClassVar[str] = "Labels"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "compare", id="labels.open"),
-        Binding("s", "switch", "other list", id="labels.switch"),
-        Binding("a", "accept", "accept", id="labels.accept"),
-        Binding("r", "retry", "retry", id="labels.retry"),
-        Binding("c", "confirm_empty", "empty", id="labels.confirm-empty"),
-        Binding("d", "reject", "reject", id="labels.reject"),
-        Binding("R", "retry_all", "retry all", show=False, id="labels.retry-all"),
-        Binding("o", "order", "order, or tint", show=False, id="labels.order"),
-        Binding("]", "slice(1)", "next slice", show=False, id="labels.slice-down"),
-        Binding("[", "slice(-1)", "slice before", show=False, id="labels.slice-up"),
-        Binding("t", "turn", "plane", show=False, id="labels.plane"),
-        Binding(">,=", "zoom(1)", "zoom in", show=False, id="labels.zoom-in"),
-        Binding("<,-", "zoom(-1)", "zoom out", show=False, id="labels.zoom-out"),
-        Binding("H", "pan(0,-1)", "pan left", show=False, id="labels.pan-left"),
-        Binding("L", "pan(0,1)", "pan right", show=False, id="labels.pan-right"),
-        Binding("K", "pan(-1,0)", "pan up", show=False, id="labels.pan-up"),
-        Binding("J", "pan(1,0)", "pan down", show=False, id="labels.pan-down"),
-        Binding("f", "fit", "fit", show=False, id="labels.fit"),
-        Binding("escape", "leave", "back to the list", show=False, id="labels.leave"),
+        bind("open", "open", "compare", id="labels.open", show=True),
+        bind("list", "switch", "other list", id="labels.switch", show=True),
+        bind("accept", "accept", "accept", id="labels.accept", show=True),
+        bind("retry", "retry", "retry", id="labels.retry", show=True),
+        bind("confirm-empty", "confirm_empty", "empty", id="labels.confirm-empty", show=True),
+        bind("reject", "reject", "reject", id="labels.reject", show=True),
+        bind("retry-all", "retry_all", id="labels.retry-all"),
+        bind("sort", "order", "another order", id="labels.order"),
+        bind("style", "tint", "outlines or tints", id="labels.tint"),
+        bind("step-on", "slice(1)", "next slice", id="labels.slice-down"),
+        bind("step-back", "slice(-1)", "slice before", id="labels.slice-up"),
+        bind("plane", "turn", id="labels.plane"),
+        bind("zoom-in", "zoom(1)", id="labels.zoom-in"),
+        bind("zoom-out", "zoom(-1)", id="labels.zoom-out"),
+        bind("pan-left", "pan(0,-1)", id="labels.pan-left"),
+        bind("pan-right", "pan(0,1)", id="labels.pan-right"),
+        bind("pan-up", "pan(-1,0)", id="labels.pan-up"),
+        bind("pan-down", "pan(1,0)", id="labels.pan-down"),
+        bind("fit", "fit", id="labels.fit"),
+        bind("back", "leave", "back to the list", id="labels.leave"),
     ]
     DEFAULT_CSS = """
     LabelsPane {
@@ -335,6 +337,8 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in COMPARING:
             return self.comparing
+        if action == "order":
+            return self.here == LABELS and not self.comparing
         if action in ("accept", "retry", "retry_all", "confirm_empty"):
             if self.here != QUARANTINE or not self._known.waiting:
                 return False
@@ -363,12 +367,13 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
         self.go_to(self._here)
 
     def action_order(self) -> None:
-        """In a comparison, switch between outlines and tints; in the list, change the order."""
-        if self.comparing:
-            self.query_one(Compare).tint()
-        elif self.here == LABELS:
-            self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
-            self._draw()
+        """Change the order of the labels."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self._draw()
+
+    def action_tint(self) -> None:
+        """In a comparison, switch between outlines and tints."""
+        self.query_one(Compare).tint()
 
     def action_slice(self, by: int) -> None:
         self.query_one(Compare).slice(by)

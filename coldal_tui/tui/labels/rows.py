@@ -251,10 +251,10 @@ def inbox_details(one: ReturnedFile | None, files: Sequence[ReturnedFile], width
 def remedy_keys(line: WaitingLine) -> str:
     """The keys of this pane that may help with a mask."""
     if line.scan_id is None:
-        return "a name its scan   d leave it out"
+        return "Y name its scan   N leave it out"
     if line.code == "empty":
-        return "c confirm that nothing is there   r try again   d leave it out"
-    return "r try again once it is mended   a accept it nevertheless   d leave it out"
+        return "E confirm that nothing is there   r try again   N leave it out"
+    return "r try again once it is mended   Y accept it nevertheless   N leave it out"
 
 
 def label_details(

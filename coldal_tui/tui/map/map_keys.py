@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from coldal_tui.tui.map.model import Cell
+from coldal_tui.tui.verbs import bind
 
 WAYS: dict[str, Cell] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-STEP_KEYS = {"left": "h,left", "right": "l,right", "up": "k,up", "down": "j,down"}
-PAN_KEYS = {
-    "left": "H,shift+left",
-    "right": "L,shift+right",
-    "up": "K,shift+up,pageup",
-    "down": "J,shift+down,pagedown",
-}
-
-
-def _four(action: str, keys: dict[str, str], words: str) -> list[BindingType]:
-    return [
-        Binding(key, f"{action}('{way}')", f"{words} {way}", show=False, id=f"map.{action}.{way}")
-        for way, key in keys.items()
-    ]
-
 
 MAP_KEYS: list[BindingType] = [
-    *_four("step", STEP_KEYS, "scan"),
-    *_four("pan", PAN_KEYS, "pan"),
-    Binding("enter", "open", "open", id="map.open"),
-    Binding("c", "colour", "colour", id="map.colour"),
-    Binding("C", "colours", "colour by", show=False, id="map.colours"),
-    Binding("b", "box", "box", id="map.box"),
-    Binding(">,],=", "zoom(1)", "zoom", key_display="< >", id="map.zoom_in"),
-    Binding("<,[,-", "zoom(-1)", "zoom out", show=False, id="map.zoom_out"),
-    Binding("f", "fit", "fit", id="map.fit"),
-    Binding("m", "next('medoid', 1)", "medoid", id="map.medoid"),
-    Binding("M", "next('medoid', -1)", "medoid before", show=False, id="map.medoid_before"),
-    Binding("o", "next('queued', 1)", "queued", id="map.queued"),
-    Binding("O", "next('queued', -1)", "queued before", show=False, id="map.queued_before"),
-    Binding("d", "glyphs", "dots or glyphs", show=False, id="map.glyphs"),
-    Binding("t", "marks", "marks on or off", show=False, id="map.marks"),
-    Binding("escape", "leave_box", "leave the box", show=False, id="map.leave_box"),
+    *(bind(way, f"step('{way}')", f"scan {way}", id=f"map.step.{way}") for way in WAYS),
+    *(bind(f"pan-{way}", f"pan('{way}')", id=f"map.pan.{way}") for way in WAYS),
+    bind("page-up", "pan('up')", "pan up", id="map.pan.up"),
+    bind("page-down", "pan('down')", "pan down", id="map.pan.down"),
+    bind("open", "open", "open", id="map.open", show=True),
+    bind("colour", "colour", "colour", id="map.colour", show=True),
+    bind("colours", "colours", "colour by", id="map.colours"),
+    bind("range", "box", "box", id="map.box", show=True),
+    bind("zoom-in", "zoom(1)", "zoom", id="map.zoom_in", show=True, display="< >"),
+    bind("zoom-out", "zoom(-1)", "zoom out", id="map.zoom_out"),
+    bind("fit", "fit", "fit", id="map.fit", show=True),
+    bind("next", "next('queued', 1)", "queued", id="map.queued", show=True),
+    bind("previous", "next('queued', -1)", "queued before", id="map.queued_before"),
+    bind("medoid", "next('medoid', 1)", "medoid", id="map.medoid", show=True),
+    bind("medoid-before", "next('medoid', -1)", "medoid before", id="map.medoid_before"),
+    bind("style", "glyphs", "dots or glyphs", id="map.glyphs"),
+    bind("overlay", "marks", "marks on or off", id="map.marks"),
+    bind("back", "leave_box", "leave the box", id="map.leave_box"),
 ]

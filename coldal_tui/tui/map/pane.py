@@ -208,7 +208,7 @@ class MapPane(Pane, can_focus=True):
 
     def _about(self, model: MapModel, width: int) -> list[Part]:
         if model.box is not None:
-            return [("arrows size the box, b or enter says what can be done with it", MUTED)]
+            return [("arrows size the box, v or enter says what can be done with it", MUTED)]
         if model.here is None and self.wanted is not None:
             return [(visible(self.wanted), MARK), (" is not on this map", MUTED)]
         if model.here is None:

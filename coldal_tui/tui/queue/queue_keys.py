@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
+
+from coldal_tui.tui.verbs import bind
 
 QUEUE_KEYS: list[BindingType] = [
-    Binding("enter", "open", "open", id="queue.open"),
-    Binding("slash", "filter", "filter", key_display="/", id="queue.filter"),
-    Binding("space", "mark", "mark", key_display="space", id="mark.row"),
-    Binding("s", "sort", "sort by a column", show=False, id="queue.sort"),
-    Binding("S", "reverse", "reverse the order", show=False, id="queue.reverse"),
-    Binding("A", "scope", "queue, every round, all scans", show=False, id="queue.all"),
-    Binding("escape", "clear", "clear marks, then the filter", show=False, id="queue.clear"),
-    Binding("x", "skip", "skip", id="queue.skip"),
-    Binding("p", "pin", "pin to the top, or unpin", show=False, id="queue.pin"),
-    Binding("t", "assign", "assign", id="queue.assign"),
-    Binding("K,shift+up", "shift(-1)", "move up in rank", show=False, id="queue.up"),
-    Binding("J,shift+down", "shift(1)", "move down in rank", show=False, id="queue.down"),
-    Binding("o", "reopen", "bring back", show=False, id="queue.reopen"),
-    Binding("X", "exclude", "exclude for good", show=False, id="queue.exclude"),
-    Binding("a", "alpha", "α", id="queue.alpha"),
-    Binding("w", "why", "why this scan", show=False, id="queue.why"),
+    bind("open", "open", "open", id="queue.open", show=True),
+    bind("filter", "filter", "filter", id="queue.filter", show=True),
+    bind("mark", "mark", "mark", id="mark.row", show=True),
+    bind("skip", "skip", "skip", id="queue.skip", show=True),
+    bind("assign", "assign", "assign", id="queue.assign", show=True),
+    bind("list", "scope", "queue, every round, all scans", id="queue.all"),
+    bind("sort", "sort", id="queue.sort"),
+    bind("reverse", "reverse", id="queue.reverse"),
+    bind("back", "clear", "clear marks, then the filter", id="queue.clear"),
+    bind("pin", "pin", id="queue.pin"),
+    bind("rank-up", "shift(-1)", id="queue.up"),
+    bind("rank-down", "shift(1)", id="queue.down"),
+    bind("reopen", "reopen", id="queue.reopen"),
+    bind("exclude", "exclude", id="queue.exclude"),
+    bind("alpha", "alpha", "α", id="queue.alpha", show=True),
+    bind("why", "why", id="queue.why"),
 ]

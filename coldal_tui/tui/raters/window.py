@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -27,6 +27,7 @@ from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.plane_slices import Shown, Slices
 from coldal_tui.tui.pane import Services
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.columns import Column
 from coldal_tui.tui.widgets.side_by_side import Compare, Side
 from coldal_tui.tui.widgets.table import BigTable
@@ -34,7 +35,7 @@ from coldal_tui.tui.widgets.table_model import Cell
 from coldal_tui.visible import visible
 
 _DRAWN = Shown(mask=True, prediction=False)
-KEYS = "a left · b right · c consensus · n next pair · s send to a third · ] [ slice · t plane"
+KEYS = "Y which one counts · a another pair · T send to a third person · ] [ slice · t plane"
 
 
 class DisputeRows:
@@ -85,18 +86,17 @@ class DisputesWindow(ModalScreen[None]):
     DisputesWindow #disputes-keys { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "back"),
-        Binding("down,j", "move(1)", "down", show=False),
-        Binding("up,k", "move(-1)", "up", show=False),
-        Binding("a", "pick(0)", "the left one counts"),
-        Binding("b", "pick(1)", "the right one counts"),
-        Binding("c", "consensus", "consensus"),
-        Binding("n", "pair", "next pair"),
-        Binding("s", "send", "send to a third person"),
-        Binding("right_square_bracket", "slice(1)", "next slice", show=False),
-        Binding("left_square_bracket", "slice(-1)", "slice before", show=False),
-        Binding("t", "turn", "plane", show=False),
-        Binding("o", "tint", "outlines or tints", show=False),
+        bind("back", "close", "back", id="disputes.back", show=True),
+        bind("quit", "close", "back", id="disputes.back"),
+        bind("down", "move(1)", "down", id="disputes.down"),
+        bind("up", "move(-1)", "up", id="disputes.up"),
+        bind("accept", "accept", "which one counts", id="disputes.accept", show=True),
+        bind("list", "pair", "another pair", id="disputes.pair", show=True),
+        bind("assign", "send", "send to a third person", id="disputes.send", show=True),
+        bind("step-on", "slice(1)", "next slice", id="disputes.slice-down"),
+        bind("step-back", "slice(-1)", "slice before", id="disputes.slice-up"),
+        bind("plane", "turn", "plane", id="disputes.plane"),
+        bind("style", "tint", "outlines or tints", id="disputes.tint"),
     ]
 
     def __init__(self, services: Services, *, graphics: str = "") -> None:
@@ -204,12 +204,18 @@ class DisputesWindow(ModalScreen[None]):
     def action_tint(self) -> None:
         self.query_one(Compare).tint()
 
-    def action_pick(self, side: int) -> None:
-        if self._views:
-            self._decide(self._views[self._sides()[side]].author)
-
-    def action_consensus(self) -> None:
-        self._decide(CONSENSUS)
+    def action_accept(self) -> None:
+        """Choose the drawing that becomes the label, or the consensus of all."""
+        here = self.current
+        if here is None or not self._views:
+            return
+        sides = zip(("left", "right"), dict.fromkeys(self._sides()), strict=False)
+        options = [
+            (self._views[n].author, f"{side}: {visible(self._views[n].author)}")
+            for side, n in sides
+        ]
+        options.append((CONSENSUS, "the consensus of all"))
+        self._services.choose(f"which one counts for {here.scan_id}?", options, self._decide)
 
     def _decide(self, pick: str) -> None:
         here = self.current

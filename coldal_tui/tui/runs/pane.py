@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
@@ -27,6 +27,7 @@ from coldal_tui.project.views.snapshot import RunState
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.runs.rows import PairRows, RunRows, ScanRows
 from coldal_tui.tui.runs.text import class_line, comparison_heading, curve_content, run_heading
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
@@ -66,11 +67,11 @@ class RunsPane(WhileSeen, TablePane):
     number: ClassVar[int] = 6
     title: ClassVar[str] = "Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="runs.open"),
-        Binding("space", "mark", "compare", id="runs.compare"),
-        Binding("s", "split", "measured on", id="runs.split"),
-        Binding("c", "curve", "curve", id="runs.curve"),
-        Binding("escape", "leave_scans", "back to the runs", show=False, id="runs.back"),
+        bind("open", "open", "open", id="runs.open", show=True),
+        bind("mark", "mark", "compare", id="runs.compare", show=True),
+        bind("list", "split", "measured on", id="runs.split", show=True),
+        bind("details", "curve", "curve", id="runs.curve", show=True),
+        bind("back", "leave_scans", "back to the runs", id="runs.back"),
     ]
     DEFAULT_CSS = """
     RunsPane {

@@ -24,7 +24,7 @@ from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.frame import FrameLines, Main
-from coldal_tui.tui.shell.help import binding_ids, key_name
+from coldal_tui.tui.shell.help import binding_ids
 from coldal_tui.tui.shell.layout import COLUMNS, NUMBERED
 from coldal_tui.tui.shell.news import News, TaskMoved
 from coldal_tui.tui.shell.own_commands import OwnCommands
@@ -35,6 +35,7 @@ from coldal_tui.tui.shell.reader import Reader
 from coldal_tui.tui.shell.services import AppServices
 from coldal_tui.tui.shell.session_state import Memory, SessionSaver
 from coldal_tui.tui.shell.tasks import Task
+from coldal_tui.tui.verbs import bind, key_name
 from coldal_tui.tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -52,27 +53,22 @@ class ColdalApp(App[None]):
     COMMANDS: ClassVar[set[Any]] = {Palette}
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "step", "next step", id="app.step"),
-        Binding("e", "export", "export", id="app.export"),
-        Binding("i", "import", "import", id="app.import"),
-        Binding("z", "undo", "undo", id="app.undo"),
-        Binding("Z", "redo", "redo", show=False, id="app.redo"),
-        *(
-            Binding(str(number), f"pane('{name}')", name, show=False, id=f"app.{name}")
-            for number, name in enumerate(NUMBERED, 1)
-        ),
-        Binding("F", "files", "files that were refused", show=False, id="app.files"),
-        Binding("0", "home", "home", show=False, id="app.home"),
-        Binding("plus", "zoom", "zoom the pane", show=False, id="app.zoom"),
-        Binding("escape", "out", "back", show=False, id="app.back"),
-        Binding("colon", "command", "command", show=False, id="app.command"),
-        Binding("question_mark", "help", "help", key_display="?", id="app.help"),
-        Binding("ctrl+r", "look", "read again", show=False, id="app.read"),
-        Binding("ctrl+x", "cancel_task", "cancel what runs", show=False, id="app.cancel"),
-        Binding("q", "leave", "quit", id="app.quit"),
-        Binding(
-            "ctrl+z", "suspend_process", "to the shell; fg returns", show=False, id="app.shell"
-        ),
+        bind("step", "step", "next step", id="app.step", show=True),
+        bind("export", "export", "export", id="app.export", show=True),
+        bind("import", "import", "import", id="app.import", show=True),
+        bind("undo", "undo", "undo", id="app.undo", show=True),
+        bind("redo", "redo", "redo", id="app.redo"),
+        *(bind(f"pane-{name}", f"pane('{name}')", name, id=f"app.{name}") for name in NUMBERED),
+        bind("files", "files", "files that were refused", id="app.files"),
+        bind("home", "home", "home", id="app.home"),
+        bind("zoom-pane", "zoom", "zoom the pane", id="app.zoom"),
+        bind("back", "out", "back", id="app.back"),
+        bind("command", "command", "command", id="app.command"),
+        bind("help", "help", "help", id="app.help", show=True),
+        bind("read", "look", "read again", id="app.read"),
+        bind("cancel", "cancel_task", "cancel what runs", id="app.cancel"),
+        bind("quit", "leave", "quit", id="app.quit", show=True),
+        bind("shell", "suspend_process", "to the shell; fg returns", id="app.shell"),
     ]
 
     def __init__(

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -14,6 +14,7 @@ from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Services
 from coldal_tui.tui.shell.header import head_text, next_text, tabs_text, task_text
 from coldal_tui.tui.shell.tasks import Task
+from coldal_tui.tui.verbs import bind
 from coldal_tui.visible import visible
 
 
@@ -21,8 +22,8 @@ class Main(Screen[None]):
     """The main screen: ``tab`` moves from pane to pane, not from widget to widget."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.other(1)", "next pane", show=False, id="app.next-pane"),
-        Binding("shift+tab", "app.other(-1)", "pane before", show=False, id="app.previous-pane"),
+        bind("next-pane", "app.other(1)", "next pane", id="app.next-pane"),
+        bind("previous-pane", "app.other(-1)", "pane before", id="app.previous-pane"),
     ]
 
 

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.pane import Pane
 from coldal_tui.tui.shell.command_parser import OWN
+from coldal_tui.tui.verbs import key_name
 
 WORDS = (
     ("scan", "one thing to label: an image or a volume"),
@@ -21,29 +22,6 @@ WORDS = (
     ("coverage", "share of a cluster that lies near a labelled scan"),
     ("out", "exported to a labeler; its mask is not back yet"),
 )
-KEY_NAMES = {
-    "question_mark": "?",
-    "colon": ":",
-    "plus": "+",
-    "minus": "-",
-    "slash": "/",
-    "asterisk": "*",
-    "full_stop": ".",
-    "comma": ",",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "greater_than_sign": ">",
-    "less_than_sign": "<",
-    "equals_sign": "=",
-    "escape": "esc",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-}
-
-
-def key_name(key: str) -> str:
-    *modifiers, last = key.split("+") if key != "+" else ["+"]
-    return "+".join((*modifiers, KEY_NAMES.get(last, last)))
 
 
 def help_text(app: type, pane: Pane | None, keymap: Mapping[str, str], look: Look) -> Text:

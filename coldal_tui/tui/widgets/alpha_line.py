@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.verbs import bind
 
 SLIDER = 21
 """Cells of the slider: one for every .05."""
@@ -20,16 +21,12 @@ class AlphaLine(Widget, can_focus=True):
 
     DEFAULT_CSS = "AlphaLine { height: 1; display: none; background: $panel; padding: 0 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "by(-5)", "α less", id="alpha.less", key_display="←", show=False),
-        Binding("right", "by(5)", "α more", id="alpha.more", key_display="→", show=False),
-        Binding(
-            "left_square_bracket", "by(-1)", "a little less", id="alpha.finer-less", show=False
-        ),
-        Binding(
-            "right_square_bracket", "by(1)", "a little more", id="alpha.finer-more", show=False
-        ),
-        Binding("enter", "apply", "apply α", id="alpha.apply"),
-        Binding("escape", "drop", "drop", id="alpha.drop"),
+        bind("left", "by(-5)", "α less", id="alpha.less", display="←"),
+        bind("right", "by(5)", "α more", id="alpha.more", display="→"),
+        bind("step-back", "by(-1)", "a little less", id="alpha.finer-less"),
+        bind("step-on", "by(1)", "a little more", id="alpha.finer-more"),
+        bind("open", "apply", "apply α", id="alpha.apply", show=True),
+        bind("back", "drop", "drop", id="alpha.drop", show=True),
     ]
 
     class Moved(Message):

@@ -13,21 +13,25 @@ from textual.events import Click
 from textual.screen import Screen
 from textual.widget import Widget
 
+from coldal_tui.tui.verbs import Kind, verb_of
+
 LAST = ("app.help", "app.quit")
 """Never left out, and at the right end."""
-AT_ONCE = ("labels.accept", "labels.retry", "labels.confirm-empty", "jobs.retry", "jobs.cancel")
-"""Keys that change data without a question: a click may be a slip, and asks."""
 
 
 @dataclass(frozen=True)
 class KeyHint:
-    """One key: its display, its action, the key that a click presses, whether it is enabled."""
+    """One key: its display, its action, the key that a click presses, whether it is enabled.
+
+    ``at_once``: it changes data without a question; a click may be a slip, and asks.
+    """
 
     shown: str
     words: str
     key: str
     name: str = ""
     enabled: bool = True
+    at_once: bool = False
 
     @property
     def width(self) -> int:
@@ -68,12 +72,14 @@ class KeyLine(Widget):
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.show and binding.description:
+                verb = verb_of(binding)
                 hint = KeyHint(
                     self.app.get_key_display(binding),
                     binding.description,
                     binding.key,
                     binding.id or "",
                     active.enabled,
+                    verb is not None and verb.kind != Kind.LOOK and not verb.asks,
                 )
                 seen.setdefault(binding.id or binding.action, hint)
         hints = list(seen.values())
@@ -103,9 +109,9 @@ class KeyLine(Widget):
             if start <= event.x < end:
                 press = partial(self.app.simulate_key, hint.key.split(",")[0])
                 confirm = getattr(self.app, "confirm", None)
-                if hint.name in AT_ONCE and confirm is not None:
-                    confirm(f"{hint.words}?", press)
-                elif hint.name == "app.step":
+                if hint.name == "app.step":
                     self.run_worker(self.app.run_action("app.step_clicked"))
+                elif hint.at_once and confirm is not None:
+                    confirm(f"{hint.words}?", press)
                 else:
                     press()

@@ -101,7 +101,7 @@ def test_quarantine_comes_first_with_the_reason_of_each_mask(lists: Path) -> Non
     assert "wrong-size" in text
     assert "mask 1 · scan_3.png for scan scan_3" in text
     assert "The mask is empty" in text
-    assert "c confirm that nothing is there" in text
+    assert "E confirm that nothing is there" in text
 
 
 def test_the_details_follow_the_cursor(lists: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_details_follow_the_cursor(lists: Path) -> None:
 
 
 def test_labels_come_by_least_agreement_first(lists: Path) -> None:
-    _, text = see(lists, "s")
+    _, text = see(lists, "a")
     scans = [line for line in rows(text) if "scan_" in line][:3]
     assert "scan_0" in scans[0]
     assert "!0.00" in scans[0]
@@ -123,9 +123,9 @@ def test_labels_come_by_least_agreement_first(lists: Path) -> None:
 
 
 def test_o_orders_labels_otherwise(lists: Path) -> None:
-    _, text = see(lists, "s", "o")
+    _, text = see(lists, "a", "s")
     assert "by scan" in text
-    _, text = see(lists, "s", "o", "o")
+    _, text = see(lists, "a", "s", "s")
     assert "newest first" in text
 
 
@@ -134,7 +134,7 @@ def test_the_check_has_a_column_an_order_and_its_reasons(lists: Path, tmp_path: 
     speckled[6, 6] = 1
     with Project(lists) as project:
         add_masks(project, tmp_path / "more", {"scan_5": speckled})
-    _, text = see(lists, "s", "o", "o", "o", at="scan_5")
+    _, text = see(lists, "a", "s", "s", "s", at="scan_5")
     assert "worst check first" in text
     scans = [line.split() for line in rows(text) if "scan_" in line][:4]
     names = ("scan_0", "scan_5", "scan_1", "scan_2")
@@ -150,12 +150,12 @@ def test_with_an_empty_quarantine_labels_come_first(queued: Path, tmp_path: Path
         add_run(project, "run-001", {"scan_0": LEFT})
     _, text = see(queued)
     assert "▸labels 1" in text
-    _, text = see(queued, "s", "s")
+    _, text = see(queued, "a", "a")
     assert "nothing in quarantine" in text
 
 
 def test_the_inbox_lists_every_file_that_came_back(lists: Path) -> None:
-    app, text = see(lists, "s", "s", size=(100, 24))
+    app, text = see(lists, "a", "a", size=(100, 24))
     assert "quarantine 2    labels 3   ▸inbox 5" in text
     found = [line for line in rows(text) if ".png" in line and "  " in line]
     label = next(line for line in found if "scan_0.png" in line).split()
@@ -164,7 +164,7 @@ def test_the_inbox_lists_every_file_that_came_back(lists: Path) -> None:
     assert "in quarantine" in waits
     assert "files of nobody known: 2 in quarantine, 3 label" in text
     assert not any(app.asked.values())  # nothing is decided here
-    _, text = see(lists, "s", "s", "j", "j")
+    _, text = see(lists, "a", "a", "j", "j")
     assert app.opened == []
 
 
@@ -175,12 +175,12 @@ def test_without_labels_the_pane_says_how_they_come(queued: Path) -> None:
 
 
 def test_moving_tells_the_other_panes(lists: Path) -> None:
-    app, _ = see(lists, "s", "j")
+    app, _ = see(lists, "a", "j")
     assert app.chosen[-2:] == ["scan_0", "scan_1"]
 
 
 def test_it_follows_the_other_panes(lists: Path) -> None:
-    app, text = see(lists, "s", "o", at="scan_1")
+    app, text = see(lists, "a", "s", at="scan_1")
     assert "scan_1 v1" in text
     app, text = see(lists, at="scan_4")
     assert "mask 2" in text
@@ -188,7 +188,7 @@ def test_it_follows_the_other_panes(lists: Path) -> None:
 
 
 def test_enter_puts_label_and_prediction_side_by_side(lists: Path) -> None:
-    app, text = see(lists, "s", "enter")
+    app, text = see(lists, "a", "enter")
     assert "label v1" in text
     assert "prediction run-001, test-then-train Dice 0.00" in text
     assert "Labels  scan_0" in str(app.pane.border_title)
@@ -200,7 +200,7 @@ def test_each_side_has_its_own_outline(lists: Path) -> None:
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bool(app.pane._agreements))
-        await pilot.press("s", "enter")
+        await pilot.press("a", "enter")
         await until(pilot, lambda: app.pane.border_subtitle is not None)
         for view in app.query(PictureView):
             styles = [segment.style for strip in view._strips for segment in strip]
@@ -215,16 +215,16 @@ def test_each_side_has_its_own_outline(lists: Path) -> None:
 
 
 def test_side_by_side_the_next_row_is_a_key_away_and_esc_leads_back(lists: Path) -> None:
-    app, text = see(lists, "s", "enter", "j", "j")
+    app, text = see(lists, "a", "enter", "j", "j")
     assert "Labels  scan_2" in str(app.pane.border_title)
     assert "no run has predicted this scan" in text
-    app, text = see(lists, "s", "enter", "escape")
+    app, text = see(lists, "a", "enter", "escape")
     assert not app.pane.comparing
     assert "least agreement" in text
 
 
 def test_enter_again_opens_the_scan(lists: Path) -> None:
-    app, _ = see(lists, "s", "enter", "enter")
+    app, _ = see(lists, "a", "enter", "enter")
     assert app.opened == [("scan_0", "scan")]
 
 
@@ -242,7 +242,7 @@ def test_a_mask_that_is_no_picture_is_told_in_its_place(lists: Path, tmp_path: P
 
 
 def test_c_confirms_an_empty_mask_after_asking(lists: Path) -> None:
-    app, _ = see(lists, "c", answers=["yes"])
+    app, _ = see(lists, "E", answers=["yes"])
     assert app.questions == ["mask 1: take it as showing none of the classes?"]
     assert app.told == ["mask 1 is the label of scan_3"]
     assert "scan_3" in labelled(lists)
@@ -250,12 +250,12 @@ def test_c_confirms_an_empty_mask_after_asking(lists: Path) -> None:
 
 
 def test_no_is_no(lists: Path) -> None:
-    see(lists, "c", answers=["no"])
+    see(lists, "E", answers=["no"])
     assert waiting(lists) == [1, 2]
 
 
 def test_only_empty_masks_can_be_confirmed_as_empty(lists: Path) -> None:
-    app, _ = see(lists, "j", "c")
+    app, _ = see(lists, "j", "E")
     assert app.questions == []
     assert "only a mask that was found empty" in app.told[0]
 
@@ -281,34 +281,34 @@ def test_R_tries_all_again(lists: Path, tmp_path: Path) -> None:  # noqa: N802
 
 
 def test_marked_masks_are_decided_on_together(lists: Path) -> None:
-    app, _ = see(lists, "space", "space", "d", answers=["yes"])
+    app, _ = see(lists, "space", "space", "N", answers=["yes"])
     assert app.questions == ["leave 2 masks out for good? The files stay where they are."]
     assert waiting(lists) == []
 
 
 def test_a_offers_ways_to_accept(lists: Path) -> None:
-    app, _ = see(lists, "j", "a", answers=["same-grid"])
+    app, _ = see(lists, "j", "Y", answers=["same-grid"])
     assert app.questions == ["accept mask 2"]
     assert waiting(lists) == [1, 2]
-    app, _ = see(lists, "a", answers=["empty"])
+    app, _ = see(lists, "Y", answers=["empty"])
     assert waiting(lists) == [2]
 
 
 def test_a_mask_can_be_given_to_another_scan(lists: Path, tmp_path: Path) -> None:
     Image.fromarray(LEFT).save(tmp_path / "bad" / "scan_4.png")
-    app, _ = see(lists, "j", "a", answers=["scan", "scan_5"])
+    app, _ = see(lists, "j", "Y", answers=["scan", "scan_5"])
     assert app.questions == ["accept mask 2", "for which scan?"]
     assert "scan_5" in labelled(lists)
 
 
 def test_a_scan_that_does_not_exist_is_an_error_of_the_change(lists: Path) -> None:
-    app, _ = see(lists, "j", "a", answers=["scan", "nothing"])
+    app, _ = see(lists, "j", "Y", answers=["scan", "nothing"])
     assert "no such scan" in str(app.errors[0])
     assert waiting(lists) == [1, 2]
 
 
 def test_x_takes_a_label_back_with_a_reason(lists: Path) -> None:
-    app, _ = see(lists, "s", "d", answers=["blurred", "yes"])
+    app, _ = see(lists, "a", "N", answers=["blurred", "yes"])
     assert app.questions == [
         "why? (it may stay empty)",
         "take back the label of scan_0 (blurred)? The scan goes out again.",
@@ -320,7 +320,7 @@ def test_x_takes_a_label_back_with_a_reason(lists: Path) -> None:
 
 
 def test_read_only_nothing_can_be_decided(lists: Path) -> None:
-    app, _ = see(lists, "c", "r", "d", "a", readonly=True)
+    app, _ = see(lists, "E", "r", "N", "Y", readonly=True)
     assert app.questions == []
     assert waiting(lists) == [1, 2]
     assert app.asked["retry"] is None
@@ -329,14 +329,14 @@ def test_read_only_nothing_can_be_decided(lists: Path) -> None:
 
 
 def test_keys_of_quarantine_are_off_among_labels(lists: Path) -> None:
-    app, _ = see(lists, "s")
+    app, _ = see(lists, "a")
     assert app.asked == dict.fromkeys(ACTIONS, False) | {"reject": True}
 
 
 def test_a_new_label_appears_and_the_cursor_stays(lists: Path, tmp_path: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bool(app.pane._agreements))
-        await pilot.press("s", "o", "j")
+        await pilot.press("a", "s", "j")
         with Project(lists) as project:
             add_masks(project, tmp_path / "more", {"scan_5": RIGHT})
         app.refresh_view()
@@ -362,7 +362,7 @@ def test_a_hidden_pane_reads_when_it_is_shown(lists: Path) -> None:
 
 
 def test_the_view_is_the_same_on_return(lists: Path) -> None:
-    app, _ = see(lists, "s", "o")
+    app, _ = see(lists, "a", "s")
     pane = LabelsPane()
     pane.restore(app.pane.state())
     _, text = see(lists, pane=pane)
@@ -381,7 +381,7 @@ def test_an_unfit_state_is_passed_over(state: dict[str, Any]) -> None:
 def test_both_views_fit_every_screen(lists: Path, size: tuple[int, int]) -> None:
     _, text = see(lists, size=size)
     assert "empty" in text
-    _, text = see(lists, "s", "enter", size=size)
+    _, text = see(lists, "a", "enter", size=size)
     assert "label v1" in text
     assert any(mark in text for mark in "▌▐")
 
@@ -389,7 +389,7 @@ def test_both_views_fit_every_screen(lists: Path, size: tuple[int, int]) -> None
 def test_in_ascii_there_is_nothing_but_ascii(lists: Path) -> None:
     with Project(lists) as project:
         project.store.execute("UPDATE quarantine SET message = 'no cross in its words'")
-    for keys in ((), ("enter",), ("s",), ("s", "enter")):
+    for keys in ((), ("enter",), ("a",), ("a", "enter")):
         assert see(lists, *keys, look=ASCII)[1].isascii()
 
 
@@ -428,7 +428,7 @@ def test_the_worst_class_is_named_where_there_are_several() -> None:
 
 @pytest.mark.parametrize(
     ("scan_id", "code", "words"),
-    [(None, "no-scan", "a name its scan"), ("a", "empty", "c confirm"), ("a", "grid", "r try")],
+    [(None, "no-scan", "Y name its scan"), ("a", "empty", "E confirm"), ("a", "grid", "r try")],
 )
 def test_the_keys_that_help_are_named(scan_id: str | None, code: str, words: str) -> None:
     assert remedy_keys(WaitingLine(1, scan_id, "s", "", code, "m", "")).startswith(words)

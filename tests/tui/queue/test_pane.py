@@ -115,7 +115,7 @@ def test_a_scan_that_is_not_there_yet_is_gone_to_when_it_comes(root: Path) -> No
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to("s02")
-        await press(app, pilot, "A", "A")
+        await press(app, pilot, "a", "a")
         await ready(app, pilot, 30)
         assert table_of(app).current == "s02"
 
@@ -263,12 +263,12 @@ def test_marked_scans_are_pinned_together_and_unpinned_again(root: Path) -> None
         app.pane.go_to(picks[3])
         await press(app, pilot, "space", "space")
         assert "2 marked" in screen(app)
-        await press(app, pilot, "p")
+        await press(app, pilot, "P")
         assert shown(app)[3:5] == [picks[3], picks[4]]
         assert "↑4" in screen(app)
         assert table_of(app).marked == []
         app.pane.go_to(picks[3])
-        await press(app, pilot, "v", "j", "p")
+        await press(app, pilot, "v", "j", "P")
         assert shown(app)[3:] == picks
 
     drive(root, bordered(), steps)
@@ -281,10 +281,10 @@ def test_assign_gives_a_name_and_takes_it_off(root: Path) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[0])
         app.answers += ["ana", ""]
-        await press(app, pilot, "t")
+        await press(app, pilot, "T")
         line = next(line for line in screen(app).splitlines() if f" {picks[0]} " in line)
         assert "ana" in line
-        await press(app, pilot, "t")
+        await press(app, pilot, "T")
         assert row_of(root, picks[0])["assignee"] is None
 
     drive(root, bordered(), steps)
@@ -296,12 +296,12 @@ def test_a_block_moves_through_the_ranks(root: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.pane.go_to(picks[2])
-        await press(app, pilot, "space", "space", "K", "K")
+        await press(app, pilot, "space", "space", "U", "U")
         order = [picks[2], picks[3], picks[0], picks[1], picks[4]]
         assert shown(app)[3:] == order
-        await press(app, pilot, "K")
+        await press(app, pilot, "U")
         assert app.told[-1] == "2 scans: first of the round already"
-        await press(app, pilot, "J")
+        await press(app, pilot, "D")
         assert store(root, queue) == [picks[0], picks[2], picks[3], picks[1], picks[4]]
 
     drive(root, bordered(), steps)
@@ -311,7 +311,7 @@ def test_ranks_are_not_moved_while_sorted_otherwise(root: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.answers.append("scan")
-        await press(app, pilot, "s", "K")
+        await press(app, pilot, "s", "U")
         assert "sorted by rank" in app.told[-1]
 
     drive(root, bordered(), steps)
@@ -327,7 +327,7 @@ def test_exclude_and_bring_back(root: Path) -> None:
         await press(app, pilot, "X")
         assert store(root, lambda p: p.scan(picks[0]).excluded) == "not a chest"
         app.pane.go_to(picks[0])
-        await press(app, pilot, "o")
+        await press(app, pilot, "O")
         assert row_of(root, picks[0])["status"] == "queued"
 
     drive(root, bordered(), steps)
@@ -350,7 +350,7 @@ def test_read_only_changes_are_greyed_and_do_nothing(root: Path) -> None:
         await ready(app, pilot)
         for action in ("skip", "exclude", "pin", "assign", "reopen", "shift"):
             assert app.pane.check_action(action, ()) is None
-        await press(app, pilot, "p", "x", "K")
+        await press(app, pilot, "P", "x", "U")
         assert (app.told, app.questions) == ([], [])
         await pilot.press("slash", *"s05")
         await until(pilot, lambda: table_of(app).row_count == 1)
@@ -375,7 +375,7 @@ def test_alpha_is_tried_out_and_dropped(root: Path) -> None:
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
-        await press(app, pilot, "a")
+        await press(app, pilot, "A")
         assert "round 1 with α 0.50, a trial" in screen(app)
         assert shown(app) == picks
         assert "as it is" in screen(app)
@@ -397,7 +397,7 @@ def test_alpha_is_tried_out_and_dropped(root: Path) -> None:
 def test_alpha_applied_is_what_was_shown(root: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
-        await press(app, pilot, "a", "left", "left_square_bracket")
+        await press(app, pilot, "A", "left", "left_square_bracket")
         assert "α 0.44" in screen(app)
         await press(app, pilot, *["right"] * 20)
         tried = shown(app)
@@ -418,7 +418,7 @@ def test_a_change_by_somebody_else_is_ranked_in(root: Path) -> None:
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
-        await press(app, pilot, "a", "right")
+        await press(app, pilot, "A", "right")
         store(root, lambda project: actions.pin(project, [picks[4]]))
         app.refresh_view()
         await press(app, pilot)
@@ -433,7 +433,7 @@ def test_a_change_by_somebody_else_is_ranked_in(root: Path) -> None:
 def test_in_the_first_round_alpha_says_why_not(queued: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, 3)
-        await press(app, pilot, "a")
+        await press(app, pilot, "A")
         assert "the first round is picked before there is any" in app.told[0]
         assert not app.pane.query_one(AlphaLine).display
 
@@ -461,7 +461,7 @@ def test_an_empty_project_says_what_to_press(project: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "nothing is queued yet" in screen(app))
         assert "A  shows all 6 scans" in screen(app)
-        await press(app, pilot, "A")
+        await press(app, pilot, "a")
         await ready(app, pilot, 6)
 
     drive(project, bordered(), steps)
@@ -473,7 +473,7 @@ def test_the_view_is_the_same_on_return(root: Path) -> None:
     async def leave(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot)
         app.answers.append("diversity")
-        await press(app, pilot, "A", "A", "s")
+        await press(app, pilot, "a", "a", "s")
         await ready(app, pilot, 30)
         await pilot.press("slash", *"cluster:1")
         await press(app, pilot, "enter", "j", "j")

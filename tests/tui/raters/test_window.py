@@ -22,6 +22,7 @@ from coldal_tui.tui.raters.people import people_text
 from coldal_tui.tui.raters.window import DisputeRows, DisputesWindow, _side
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.session_state import Memory
+from coldal_tui.tui.widgets.dialogs import Choose
 from tests.support.pane_app import screen, until
 from tests.support.small_projects import add_round, make_project, write_mask
 
@@ -89,7 +90,9 @@ def test_a_key_decides_and_the_window_is_empty_then(disputed: Path) -> None:
             await until(pilot, lambda: isinstance(app.screen, DisputesWindow))
             await until(pilot, lambda: "A  ana" in screen(app) and "B  ben" in screen(app))
             assert "52 pixels or voxels differ" in screen(app)
-            await pilot.press("b")
+            await pilot.press("Y")
+            await until(pilot, lambda: isinstance(app.screen, Choose))
+            await pilot.press("j", "enter")  # ana's on the left, ben's on the right
             await until(pilot, lambda: "nothing is in dispute" in screen(app))
             await pilot.press("escape")
             app.own.raters()

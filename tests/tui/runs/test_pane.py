@@ -163,10 +163,10 @@ def test_scans_are_opened_from_a_comparison_too(trained: Path) -> None:
 def test_what_a_run_was_measured_on_can_be_changed(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
-        await pilot.press("s")
+        await pilot.press("a")
         await ready(app, pilot, "worst scans of run-002 on evaluation 7 (2)")
         assert "elsewhere" in screen(app)
-        await pilot.press("s")
+        await pilot.press("a")
         await ready(app, pilot, NEWEST)
 
     drive(trained, RunsPane(), steps, size=(80, 22))
@@ -175,7 +175,7 @@ def test_what_a_run_was_measured_on_can_be_changed(trained: Path) -> None:
 def test_a_scan_of_other_images_is_not_opened(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
-        await pilot.press("s")
+        await pilot.press("a")
         await ready(app, pilot, "elsewhere")
         await pilot.press("enter", "enter")
         assert app.opened == []
@@ -189,7 +189,7 @@ def test_a_scan_of_other_images_is_not_opened(trained: Path) -> None:
 def test_a_run_that_was_never_evaluated_shows_its_validation(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
-        await pilot.press("s")
+        await pilot.press("a")
         await ready(app, pilot, "evaluation 7")
         await pilot.press("j")
         await ready(app, pilot, "run-001 on frozen validation (2)")
@@ -201,10 +201,10 @@ def test_where_both_do_not_fit_the_curve_takes_turns(trained: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, NEWEST)
         assert "± SD over" not in screen(app)
-        await pilot.press("c")
+        await pilot.press("d")
         await ready(app, pilot, "95 % interval")
         assert NEWEST not in screen(app)
-        await pilot.press("c")
+        await pilot.press("d")
         await ready(app, pilot, NEWEST)
 
     drive(trained, RunsPane(), steps, size=(60, 14))
@@ -247,7 +247,7 @@ def test_a_run_without_validation_scans_says_so(queued: Path) -> None:
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "not measured yet")
-        await pilot.press("enter", "j", "s", "c")
+        await pilot.press("enter", "j", "a", "d")
         assert app.errors == []
 
     drive(queued, RunsPane(), steps, size=(120, 22))
@@ -257,7 +257,7 @@ def test_a_run_without_validation_scans_says_so(queued: Path) -> None:
 def test_the_pane_fits_any_size(trained: Path, size: tuple[int, int]) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await ready(app, pilot, "run-002")
-        await pilot.press("j", "space", "k", "s", "c", "c", "enter")
+        await pilot.press("j", "space", "k", "a", "d", "d", "enter")
         await pilot.resize_terminal(90, 24)
         await pilot.pause()
         assert app.errors == []

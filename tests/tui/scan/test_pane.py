@@ -194,18 +194,18 @@ def test_the_patients_sides_are_told_at_the_pictures_edges(volumes: Path) -> Non
 
 def test_a_window_can_be_moved_and_set_back(volumes: Path) -> None:
     before = see(volumes, "v")[0].seen_colours
-    app, _ = see(volumes, "v", "w")
+    app, _ = see(volumes, "v", "right_curly_bracket")
     assert "W " in str(app.pane.border_subtitle)
     narrower = app.pane.eye.window
     assert narrower is not None
     app, _ = see(volumes, "v", "B", "B")
     assert app.seen_colours != before
-    app, _ = see(volumes, "v", "B", "B", "a")
+    app, _ = see(volumes, "v", "B", "B", "V")
     assert app.seen_colours == before
 
 
 def test_windows_are_chosen_by_name(volumes: Path) -> None:
-    app, _ = see(volumes, "v", "v", answers=["full"])
+    app, _ = see(volumes, "v", "W", answers=["full"])
     assert app.questions == ["window"]
     assert app.pane.eye.window == (0.0, 900.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -120,7 +120,8 @@ class Candidate:
     that name their slices.
     ``decode`` is ``load`` from the bytes of ``file``, for formats that need no other file.
     ``together``: the mask was joined from several files or slices.
-    ``minutes`` is how long its author drew, if the format stores it.
+    ``minutes`` is how long its author drew, if the format stores it; ``minutes_from`` says who
+    states it.
     """
 
     file: Path
@@ -142,10 +143,24 @@ class Candidate:
     decode: Callable[[bytes], MaskPixels] | None = field(default=None, repr=False)
     together: bool = False
     minutes: float | None = None
+    minutes_from: Literal["file", "manifest"] = "file"
 
     def load_for(self, target: ScanTarget) -> MaskPixels:
         """Decode the mask for a scan. Raises ``ImageError``."""
         return self.load() if self.load_onto is None else self.load_onto(target)
+
+
+def joined_minutes(parts: Sequence[Candidate]) -> tuple[float | None, Literal["file", "manifest"]]:
+    """The minutes of a mask that is joined from ``parts``, and who states them.
+
+    A manifest states those of the whole scan; those of files add up, if all files state them.
+    """
+    whole = [one.minutes for one in parts if one.minutes_from == "manifest"]
+    told = next((minutes for minutes in whole if minutes is not None), None)
+    if told is not None:
+        return told, "manifest"
+    known = [one.minutes for one in parts if one.minutes is not None]
+    return (sum(known) if known and len(known) == len(parts) else None), "file"
 
 
 @dataclass(frozen=True)

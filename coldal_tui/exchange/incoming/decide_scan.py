@@ -150,6 +150,8 @@ def _verdict(
         parts=candidate.parts,
         class_name=_class_name(claim),
         minutes=candidate.minutes,
+        minutes_from="" if candidate.minutes is None else candidate.minutes_from,
+        changed=_changed(claim),
         **more,
     )
 
@@ -241,11 +243,12 @@ def _classes_in(verdict: Verdict) -> set[int]:
 
 
 def _changed(claim: Claim) -> float | None:
-    """The time of the mask: from its content, else the file's modification time."""
+    """The time of the mask: from its content, else its files' modification time (the latest)."""
     if claim.candidate.updated is not None:
         return claim.candidate.updated
     try:
-        return claim.candidate.file.stat().st_mtime
+        files = (claim.candidate.file, *claim.candidate.parts)
+        return max(file.stat().st_mtime for file in files)
     except OSError:
         return None
 

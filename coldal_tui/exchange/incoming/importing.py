@@ -213,9 +213,9 @@ def _author(candidate: Candidate, found: Match, manifest: Manifest | None) -> st
 def _minutes(candidate: Candidate, found: Match, manifest: Manifest | None) -> float | None:
     """How long the mask took: from its file, else from the manifest that came back with it.
 
-    A volume's minutes in a manifest are not those of each of its slices.
+    Those in a manifest are of the whole scan, also where this is one slice of it.
     """
-    if candidate.minutes is not None or manifest is None or found.slices is not None:
+    if candidate.minutes is not None or manifest is None:
         return candidate.minutes
     entries = [entry for entry in manifest.entries if entry.scan_id == found.scan_id]
     entry = entries[0] if len(entries) == 1 else manifest.entry_for(file_stem(candidate.name))
@@ -330,6 +330,7 @@ class _Import:
                 or self.rules.options.by
                 or None,
                 minutes=_minutes(candidate, found, manifest),
+                minutes_from="file" if candidate.minutes is not None else "manifest",
             )
             if manifest is not None and manifest.classes:
                 candidate = replace(candidate, exported=manifest.classes)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget, joined_minutes
 from coldal_tui.exchange.incoming.claim import Claim, Rules
 from coldal_tui.exchange.incoming.conflicts import tell_apart
 from coldal_tui.exchange.incoming.geometry_policy import Rejected, decide
@@ -100,6 +100,7 @@ def together(claims: Sequence[Claim], target: ScanTarget, rules: Rules, digests:
     more = [file for one in parts for file in one.parts]
     times = [one.updated for one in parts if one.updated is not None]
     first = parts[0]
+    minutes, minutes_from = joined_minutes(parts)
 
     def load(scan: ScanTarget) -> MaskPixels:
         return _union(parts, scan, rules)
@@ -116,6 +117,8 @@ def together(claims: Sequence[Claim], target: ScanTarget, rules: Rules, digests:
         parts=tuple(dict.fromkeys((*files[1:], *more))),
         updated=max(times, default=None),
         together=True,
+        minutes=minutes,
+        minutes_from=minutes_from,
     )
     return replace(claims[0], candidate=whole)
 

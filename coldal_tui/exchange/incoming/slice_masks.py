@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
+from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget, joined_minutes
 from coldal_tui.exchange.incoming.claim import Claim
 from coldal_tui.exchange.incoming.own_files import Digests
 from coldal_tui.exchange.masks.picture_size import turned_back
@@ -65,7 +65,7 @@ class _Sheaf:
         files = list(dict.fromkeys(one.file for one in candidates.values()))
         parts = [part for one in candidates.values() for part in one.parts]
         times = [one.updated for one in candidates.values() if one.updated is not None]
-        minutes = [one.minutes for one in candidates.values() if one.minutes is not None]
+        minutes, minutes_from = joined_minutes(list(candidates.values()))
 
         def load_onto(knowing: ScanTarget) -> MaskPixels:
             return _volume(self.stack, candidates, knowing, missing_is_empty)
@@ -83,7 +83,8 @@ class _Sheaf:
             exported=first.candidate.exported,
             load_onto=load_onto,
             together=True,
-            minutes=sum(minutes) if minutes else None,
+            minutes=minutes,
+            minutes_from=minutes_from,
         )
         return replace(first, candidate=whole)
 

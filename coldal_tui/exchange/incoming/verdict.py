@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,9 @@ class Verdict:
     the results of other rules. ``unknown`` are values, class names or colours without a known
     meaning: keys for a class map. ``class_name`` is the single class from the mask's file name;
     ``named``: the file itself names its classes. ``nearest`` are the scans with the most similar
-    names, for an unmatched mask. ``minutes`` is how long its author drew, if known. ``stored`` is
+    names, for an unmatched mask. ``minutes`` is how long its author drew, if known, and
+    ``minutes_from`` who states it (``file`` or ``manifest``); ``changed`` is when the mask was last
+    changed, in seconds since 1970. ``stored`` is
     the result of the caller's ``finish`` for the label.
     """
 
@@ -60,8 +63,20 @@ class Verdict:
     named: bool = False
     nearest: tuple[str, ...] = ()
     minutes: float | None = None
+    minutes_from: str = ""
+    changed: float | None = None
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     stored: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def drawn_at(self) -> str | None:
+        """``changed`` as ISO 8601 in UTC; None for a time that no calendar has."""
+        if self.changed is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self.changed, UTC).isoformat(timespec="seconds")
+        except (OSError, OverflowError, ValueError):
+            return None
 
     @property
     def origin(self) -> str:

@@ -47,8 +47,9 @@ class Facts:
     """Everything that the data card says.
 
     ``created`` is None where dates are left out. ``raters`` counts the labels by who drew them;
-    ``minutes`` is the sum over the ``timed`` labels whose time is known. ``folds`` are the
-    numbers of scans. ``statement`` says what a de-identification removed.
+    ``minutes`` is the sum over the ``timed`` drawings whose time is known, ``estimated`` of them by
+    the pace of returns. ``folds`` are the numbers of scans. ``statement`` says what a
+    de-identification removed.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Facts:
     agreement: tuple[ClassAgreement, ...] = ()
     minutes: float = 0.0
     timed: int = 0
+    estimated: int = 0
     decided: dict[str, int] = field(default_factory=dict)
     statement: str | None = None
 
@@ -151,9 +153,10 @@ def _raters(facts: Facts) -> Iterator[str]:
         told = ", ".join(f"{count:,} by {rule}" for rule, count in sorted(facts.decided.items()))
         yield f"Where people disagreed, labels were decided: {told}."
     if facts.timed:
+        paced = f"; {facts.estimated:,} by the pace of returns" if facts.estimated else ""
         yield (
-            f"{facts.minutes:,.0f} minutes for the {counted(facts.timed, 'label')} whose time is "
-            f"known ({facts.minutes / facts.timed:.1f} per label)."
+            f"{facts.minutes:,.0f} minutes for the {counted(facts.timed, 'drawing')} whose time is "
+            f"known ({facts.minutes / facts.timed:.1f} per drawing{paced})."
         )
     if not facts.overlap:
         yield "No scan was drawn by several people: agreement is not known."

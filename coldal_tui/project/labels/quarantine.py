@@ -154,6 +154,10 @@ def _copy(source: Path, target: Path) -> bool:
         except OSError as error:
             raise disk_error(error, target.parent) from error
         atomic_write(target, lambda copy: shutil.copyfileobj(stream, copy))
+        with contextlib.suppress(OSError):
+            # When the mask was drawn is asked of the copy, too.
+            drawn = os.fstat(stream.fileno()).st_mtime
+            os.utime(target, (drawn, drawn))
     return True
 
 

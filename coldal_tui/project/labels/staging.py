@@ -444,6 +444,8 @@ class LabelWriter:
             created_at=self._now,
             purpose=purpose,
             minutes=verdict.minutes,
+            minutes_from=verdict.minutes_from,
+            drawn_at=verdict.drawn_at,
         )
         self._stored = True
         self._versions[scan_id] = version

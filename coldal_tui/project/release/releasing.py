@@ -20,6 +20,7 @@ from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.files import tidy_label_files
 from coldal_tui.project.labels.labelled import active_labels, labelled_records
+from coldal_tui.project.labels.raters.drawing_times import read_drawing_times
 from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import key_path, secrets_of
 from coldal_tui.project.queue.candidates import validation_patients
@@ -294,7 +295,9 @@ def _facts(
     ids = [one.scan.scan_id for one in found]
     held = [case for case in cases if case.held_out]
     sizes = Counter(case.fold for case in cases if case.fold is not None)
-    timed = [one.row["minutes"] for one in found if one.row["minutes"] is not None]
+    known = set(ids)
+    drawn = [one for one in read_drawing_times(project.store) if one.scan_id in known]
+    times = [one.minutes for one in drawn if one.minutes is not None]
     names = project.config.classes.names
     return Facts(
         name=project.name,
@@ -317,8 +320,9 @@ def _facts(
         raters=count_raters([case.rater for case in cases]),
         overlap=sum(bool(case.drawings) for case in cases),
         agreement=measure_agreement(cases, names),
-        minutes=float(sum(timed)),
-        timed=len(timed),
+        minutes=float(sum(times)),
+        timed=len(times),
+        estimated=sum(one.estimated for one in drawn),
         decided=dict(Counter(one.row["decided"] for one in found if one.row["decided"])),
     )
 

@@ -7,6 +7,8 @@ that was cut off asks for the same once more, and importing a file twice changes
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +16,7 @@ from json import loads
 from pathlib import Path
 
 from coldal_tui.connectors import Drawing
+from coldal_tui.exchange.importers.shared.json_files import seconds
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.files import atomic_write, make_folder
 from coldal_tui.project.labels.importing import ImportReport, import_masks
@@ -190,6 +193,11 @@ def _write(folder: Path, drawn: Sequence[_New]) -> set[Path]:
         path = folder / f"{_stem(one.scan_id)}--{person}{one.drawing.suffix}"
         content = one.drawing.content
         atomic_write(path, lambda stream, content=content: stream.write(content))  # type: ignore[misc]
+        moment = seconds(one.drawing.updated)
+        if moment is not None:
+            # The file is as old as the drawing: the time between drawings tells their pace.
+            with contextlib.suppress(OSError, OverflowError, ValueError):
+                os.utime(path, (moment, moment))
         files.add(path)
     return files
 

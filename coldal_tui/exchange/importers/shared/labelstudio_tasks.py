@@ -129,6 +129,7 @@ def _minimal(entry: Mapping[str, Any]) -> Task:
         tuple(regions) or ({"type": "JSON-MIN line without a region", "value": {}},),
         text(entry.get("annotator")) or None,
         seconds(entry.get("updated_at")),
+        minutes=_minutes(entry.get("lead_time")),
     )
     data = {
         key: value

@@ -62,10 +62,17 @@ def read_drawing_times(store: Store) -> tuple[DrawingTime, ...]:
     )
     rows = [row for row in rows if row["author"] or row["decided"] not in RULES]
     paces = _paces(rows)
+    told = {
+        (row["scan_id"], person_key(row["person"])): row["minutes"]
+        for row in store.rows(
+            "SELECT scan_id, person, minutes FROM server_drawings WHERE minutes IS NOT NULL"
+        )
+    }
     found: dict[tuple[str, str, str], DrawingTime] = {}
     for row in rows:
         key = row["scan_id"], person_key(row["author"] or ""), row["purpose"]
-        one = _time(row, paces.get(row["label_id"]))
+        server = None if row["purpose"] else told.get(key[:2])
+        one = _time(row, server, paces.get(row["label_id"]))
         before = found.pop(key, None)
         if before is not None and _better(before, one):
             one = replace(one, minutes=before.minutes, how=before.how)
@@ -80,11 +87,13 @@ def _better(before: DrawingTime, after: DrawingTime) -> bool:
     return after.minutes is None or (after.estimated and not before.estimated)
 
 
-def _time(row: Row, pace: float | None) -> DrawingTime:
+def _time(row: Row, server: float | None, pace: float | None) -> DrawingTime:
     how: How = ""
     minutes = row["minutes"]
     if minutes is not None:
         how = row["minutes_from"] or "stated"
+    elif server is not None:
+        minutes, how = server, "server"
     elif pace is not None:
         minutes, how = pace, "pace"
     classes = [name for name in json.loads(row["voxels"]) if name != "ignore"]

@@ -11,6 +11,7 @@ from typing import Any
 from coldal_tui.exchange.names import person_key
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.raters.comparing import Comparer, Comparison, pairs_of
+from coldal_tui.project.labels.raters.drawing_times import DrawingTime, read_drawing_times
 from coldal_tui.project.labels.raters.drawings import (
     ACTIVE,
     HONEYPOT,
@@ -19,8 +20,6 @@ from coldal_tui.project.labels.raters.drawings import (
     read_standings,
 )
 from coldal_tui.project.project import Project
-
-_USED = ("drawn", "active", "superseded")
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Person:
     """The figures of one person.
 
     ``scans``: drawn by this person, ``shared`` of these also by others. ``minutes`` of ``timed``
-    drawings. ``repeats`` compares with the person's own first drawing, ``honeypots`` with the known
-    label.
+    drawings, ``estimated`` of these by the pace of returns. ``repeats`` compares with the person's
+    own first drawing, ``honeypots`` with the known label.
     """
 
     name: str
@@ -78,6 +77,7 @@ class Person:
     bias: dict[str, Bias] = field(default_factory=dict)
     repeats: Alike | None = None
     honeypots: Alike | None = None
+    estimated: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def read_figures(project: Project, *, keep: bool = True) -> Figures:
     by_scan: dict[str, list[Row]] = {}
     for row in project.store.rows(
         "SELECT label_id, scan_id, version, file, sha256, state, author, purpose, decided, "
-        "minutes, voxels, created_at FROM labels ORDER BY scan_id, version"
+        "voxels, created_at FROM labels ORDER BY scan_id, version"
     ):
         by_scan.setdefault(row["scan_id"], []).append(row)
     comparer = Comparer(project)
@@ -125,8 +125,10 @@ def read_figures(project: Project, *, keep: bool = True) -> Figures:
             if made is not None:
                 pair = sorted((person_key(first["author"]), person_key(second["author"])))
                 shared.setdefault((pair[0], pair[1]), []).append(made)
+    times = read_drawing_times(project.store)
     people = tuple(
-        _person(key, names[key], drawings, by_scan, shared, comparer) for key in sorted(names)
+        _person(key, names[key], drawings, by_scan, shared, times, comparer)
+        for key in sorted(names)
     )
     if keep:
         comparer.save()
@@ -149,27 +151,24 @@ def _person(
     drawings: Mapping[str, Mapping[str, Row]],
     by_scan: Mapping[str, list[Row]],
     shared: Mapping[tuple[str, str], list[Comparison]],
+    times: Iterable[DrawingTime],
     comparer: Comparer,
 ) -> Person:
     own = [rows[key] for rows in drawings.values() if key in rows]
-    every = [
-        row
-        for rows in by_scan.values()
-        for row in rows
-        if row["author"] and person_key(row["author"]) == key and row["state"] in _USED
-    ]
-    times = [row["minutes"] for row in every if row["minutes"] is not None]
+    every = [one for one in times if one.author and person_key(one.author) == key]
+    took = [one.minutes for one in every if one.minutes is not None]
     return Person(
         name,
         len(own),
         sum(len(rows) > 1 for rows in drawings.values() if key in rows),
-        len(times),
-        sum(times) if times else None,
-        fmean(times) if times else None,
+        len(took),
+        sum(took) if took else None,
+        fmean(took) if took else None,
         _alike([one for pair, found in shared.items() if key in pair for one in found]),
         _biases(key, drawings, comparer),
         _checked(key, REPEAT, drawings, by_scan, comparer),
         _checked(key, HONEYPOT, drawings, by_scan, comparer),
+        sum(one.estimated for one in every),
     )
 
 

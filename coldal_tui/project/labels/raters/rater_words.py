@@ -19,10 +19,11 @@ def figure(alike: Alike | None) -> tuple[str, str]:
 
 
 def minute_words(person: Person) -> tuple[str, str]:
-    """All minutes, and those of a scan; marked where not every drawing has a time."""
+    """All minutes, and those of a scan; with a ~ where some are estimated."""
     if person.minutes is None or person.minutes_each is None:
         return NONE, NONE
-    return f"{person.minutes:.0f}", f"{person.minutes_each:.1f}"
+    mark = "~" if person.estimated else ""
+    return f"{mark}{person.minutes:.0f}", f"{mark}{person.minutes_each:.1f}"
 
 
 def bias_words(bias: Bias) -> str:

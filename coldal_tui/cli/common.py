@@ -83,7 +83,7 @@ def writing(root: Path) -> Project:
     from coldal_tui.project.labels.files import tidy_if_left
     from coldal_tui.project.project import Project
 
-    project = Project(root)
+    project = Project(root, patient=True)
     try:
         tidy_if_left(project)
     except BaseException:

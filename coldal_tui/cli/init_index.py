@@ -77,7 +77,7 @@ def init_command(
     if archive is not None:
         _connect(root, archive)
     # A reader that hangs up from here on does not take the project away.
-    with Project(root) as opened:
+    with Project(root, patient=True) as opened:
         dimensions = _dimensions(opened)
         _print_report(opened, made.report, as_json, dimensions, first=True, decided=made.decided)
 
@@ -102,7 +102,7 @@ def _connect(root: Path, section: ConnectionSection) -> None:
     from coldal_tui.project.servers.archive import ARCHIVE
     from coldal_tui.project.servers.connections import add_connection
 
-    with Project(root) as opened:
+    with Project(root, patient=True) as opened:
         add_connection(opened, ARCHIVE, section)
 
 

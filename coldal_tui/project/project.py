@@ -31,10 +31,18 @@ class Project:
     """An open project: its layout, its configuration as read now, its store.
 
     ``readonly``: no call creates or changes anything on disk. ``repairing``: a database with
-    missing actions may be opened for writing, too.
+    missing actions may be opened for writing, too. ``patient``: a write waits as long as another
+    process holds the database, and says which one.
     """
 
-    def __init__(self, root: Path, *, readonly: bool = False, repairing: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        readonly: bool = False,
+        repairing: bool = False,
+        patient: bool = False,
+    ) -> None:
         self.layout = Layout(root.absolute())
         self.config: Config = load_config(self.layout.config)
         self._images: tuple[Config, Path] | None = None
@@ -42,7 +50,7 @@ class Project:
             if linked_folders(self.layout):
                 require_trust(self.layout, self.config)
             self.layout.make_folders()
-        self.store = Store(self.layout.database, readonly=readonly)
+        self.store = Store(self.layout.database, readonly=readonly, patient=patient)
         try:
             check_identity(self.store, self.config.project.id)
             if not (readonly or repairing):

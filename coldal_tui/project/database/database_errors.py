@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.project.database.waiting import holder
 
 _LEAST_BYTES = 256 * 1024
 
@@ -59,6 +60,8 @@ def database_errors(path: Path) -> Iterator[None]:
             # Without room for the files beside the database, SQLite reports a broken one.
             trouble = _TROUBLES[apsw.FullError]
         what, remedy, code = trouble
+        if code == "busy" and (who := holder(path)) is not None:
+            what = f"{what}: {who}"
         raise ColdalError(what, where=str(path), remedy=remedy, code=code) from error
 
 

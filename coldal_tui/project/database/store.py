@@ -25,6 +25,7 @@ from coldal_tui.project.database.foreign_schema import check_schema
 from coldal_tui.project.database.journal import append, new_labels
 from coldal_tui.project.database.one_host import WritingHost
 from coldal_tui.project.database.schema import MIGRATIONS, UNDOABLE_TABLES
+from coldal_tui.project.database.waiting import Waiting
 from coldal_tui.visible import visible
 
 Row = dict[str, Any]
@@ -69,10 +70,16 @@ class Store:
         busy_ms: int = connecting.BUSY_MS,
         readonly: bool = False,
         create: bool = False,
+        patient: bool = False,
     ) -> None:
-        """``create``: create the database when it is missing; only for a new project."""
+        """``create``: create the database when it is missing; only for a new project.
+
+        ``patient``: wait as long as another process holds it, and say which one; else give up after
+        ``busy_ms``.
+        """
         self.path = path
-        self._busy_ms = busy_ms
+        limit = None if patient else busy_ms / 1000
+        self._waiting = Waiting(path, limit, told if patient else None)
         self._reading: connecting.Reading | None = None
         self._clock = clock or (lambda: datetime.now(UTC))
         self._host: WritingHost | None = None
@@ -86,7 +93,7 @@ class Store:
             else:
                 self._connection = connecting.open_for_writing(path)
             try:
-                self._connection.set_busy_timeout(busy_ms)
+                self._connection.set_busy_handler(self._waiting)
                 if readonly:
                     self._check_version()
                 else:
@@ -171,7 +178,7 @@ class Store:
                 newer = connecting.open_for_reading(self.path)
                 reading.close()
                 self._reading, self._connection = newer, newer.connection
-                self._connection.set_busy_timeout(self._busy_ms)
+                self._connection.set_busy_handler(self._waiting)
         return hash(self._reading.signature if self._reading else None)
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
@@ -260,7 +267,7 @@ class Store:
             with self._errors():
                 self._connection.close()
                 self._connection = connecting.open_for_writing(self.path)
-                self._connection.set_busy_timeout(self._busy_ms)
+                self._connection.set_busy_handler(self._waiting)
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.execute("PRAGMA foreign_keys=ON")
                 if self.value("SELECT 1 FROM audit WHERE token = ?", (written.token,)):

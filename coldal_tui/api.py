@@ -88,9 +88,12 @@ class OpenProject(Generic[Table]):
 
     def status(self) -> dict[str, Any]:
         """Budget, clusters, rounds, runs, jobs and the next step: the document of ``status``."""
+        from coldal_tui.project.enough.estimate import read_enough
         from coldal_tui.project.views.snapshot import take_snapshot
 
-        return take_snapshot(self._project).as_json()
+        found = read_enough(self._project)
+        answer = {"enough": None if found is None else found.as_json()}
+        return take_snapshot(self._project).as_json() | answer
 
     def scans(self) -> Table:
         """All indexed scans, by ``scan_id``: path, patient, shape, spacing in mm, modality, state.

@@ -138,6 +138,7 @@ BETWEEN = {
             "release",
             "views",
             "minutes",
+            "enough",
         )
         for base in ("database", "settings")
     },
@@ -151,6 +152,9 @@ BETWEEN = {
     ("project", "export", "scans"): "names of files are made as those of scans",
     ("project", "export", "views"): "an export's rows are those that the queue shows",
     ("project", "minutes", "labels"): "what drawings took says what the next ones will take",
+    ("project", "enough", "labels"): "the agreement of people stands beside a gain",
+    ("project", "enough", "minutes"): "a gain is shown with what its labels take",
+    ("project", "enough", "queue"): "a gain is that of the next round",
     ("project", "queue", "minutes"): "a budget of minutes is read where budgets are",
     ("project", "labels", "queue"): "what is labelled is read where budgets are",
     ("project", "labels", "scans"): "masks are matched to the scans' names, UIDs and patients",

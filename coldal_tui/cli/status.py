@@ -18,6 +18,7 @@ from coldal_tui.visible import counted, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from coldal_tui.project.enough.estimate import Enough
     from coldal_tui.project.measuring import Measure
     from coldal_tui.project.project import Project
     from coldal_tui.project.views.next_step import NextStep
@@ -32,13 +33,14 @@ WATCH_S = 1.0
 @click.option("--watch", is_flag=True, help="Say each change in a sentence; Ctrl-C ends.")
 def status_command(targets: tuple[str, ...], as_json: bool, watch: bool) -> None:
     """Budget, clusters, rounds, labels, runs, jobs, and the next sensible step."""
+    from coldal_tui.project.enough.estimate import read_enough
     from coldal_tui.project.views.snapshot import take_snapshot
     from coldal_tui.scheduler.follow import revive
 
     with common.open_reading(targets) as project:
         revive(project)
         if not watch:
-            show(take_snapshot(project), as_json)
+            show(take_snapshot(project), read_enough(project), as_json)
             return
         with common.quiet_interrupt():
             _watch(project, as_json)
@@ -48,6 +50,7 @@ def _watch(project: Project, as_json: bool) -> None:
     """Print once and after every change until Ctrl-C; an invalid coldal.toml is only reported."""
     from coldal_tui.cli.watching import change_sentences, state_sentences
     from coldal_tui.errors import ColdalError
+    from coldal_tui.project.enough.estimate import read_enough
     from coldal_tui.project.views.snapshot import take_snapshot
 
     shown: Snapshot | None = None
@@ -64,7 +67,7 @@ def _watch(project: Project, as_json: bool) -> None:
             told = ""
             if shown is None or replace(snapshot, at=shown.at) != shown:
                 if as_json:
-                    show(snapshot, as_json, one_line=True)
+                    show(snapshot, read_enough(project), as_json, one_line=True)
                 else:
                     for sentence in (
                         state_sentences(snapshot)
@@ -77,15 +80,20 @@ def _watch(project: Project, as_json: bool) -> None:
         time.sleep(WATCH_S)
 
 
-def show(snapshot: Snapshot, as_json: bool = False, *, one_line: bool = False) -> None:
+def show(
+    snapshot: Snapshot, enough: Enough | None, as_json: bool = False, *, one_line: bool = False
+) -> None:
     """Print a snapshot as tables, or as one JSON document (``one_line``: without line breaks)."""
     if as_json:
-        common.print_json(snapshot.as_json(), one_line=one_line)
+        answer = {"enough": None if enough is None else enough.as_json()}
+        common.print_json(snapshot.as_json() | answer, one_line=one_line)
         return
     out = common.console()
     _head(out, snapshot)
     show_clusters(out, snapshot)
     show_runs(out, snapshot)
+    if enough is not None:
+        _facts(out, _enough_facts(enough))
     _facts(out, [*_open_jobs(snapshot), *_last_words(snapshot)])
 
 
@@ -214,6 +222,20 @@ def show_runs(out: Console, s: Snapshot) -> None:
     stale = [(run.run_id, f"old: {run.stale}") for run in s.runs[-3:] if run.stale]
     if stale:
         _facts(out, stale)
+
+
+def _enough_facts(enough: Enough) -> list[tuple[str, str]]:
+    from coldal_tui.project.enough.estimate_words import (
+        gain_words,
+        raters_words,
+        since_words,
+        stop_words,
+    )
+
+    parts = (gain_words(enough), raters_words(enough), since_words(enough))
+    facts = [("enough?", "; ".join(part for part in parts if part))]
+    stop = stop_words(enough)
+    return [*facts, ("stop", stop)] if stop else facts
 
 
 def interval_words(measure: Measure | None) -> str:

@@ -10,7 +10,7 @@ after a few rounds: all of them count, each as much as the rounds so far speak f
 grid), and the interval is that of the mixture. Three things make it wide:
 
 * scans: a mean over few patients is not that of all. The covariance of the mean gains is that over
-  patients, to which a bootstrap of patients converges, pulled to a usual one while patients are few;
+  patients, to which a bootstrap of patients converges, pulled to a usual one while they are few;
 * trainings: a further training, or other labels of the same number, gives another Dice. After a
   lucky training less is expected to come;
 * the curve: s and c.
@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +147,7 @@ def expected_gain(
     last = runs[-1]
     dice = [value for value, _ in last.scans.values()]
     missing = missing_dice(dice)
-    steps = [_step(a, b, patients) for a, b in zip(runs, runs[1:], strict=False)]
+    steps = [_step(a, b, patients) for a, b in pairwise(runs)]
     mixture = _mixture(steps, [*(run.labels for run in runs), last.labels + more], missing, prior)
     # A mean Dice is at most 1 and at least 0.
     low, expected, high = (
@@ -213,7 +214,7 @@ def _sampling(steps: Sequence[_Step], missing: float, prior: Prior) -> Floats:
     weight = prior.scans_weight
     usual = weight * (prior.scans * missing) ** 2
     scale = np.sqrt(groups / (groups - 1 + weight)) / counts
-    return (sums @ sums.T + usual * np.eye(len(steps))) * np.outer(scale, scale)
+    return np.asarray((sums @ sums.T + usual * np.eye(len(steps))) * np.outer(scale, scale))
 
 
 def _noise(counts: Floats, missing: float, prior: Prior) -> Floats:
@@ -259,7 +260,7 @@ def normal_below(z: Floats) -> Floats:
         t, [0.0, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429]
     )
     tail = 0.5 * series * np.exp(-x * x)
-    return np.where(z > 0, 1 - tail, tail)
+    return np.asarray(np.where(z > 0, 1 - tail, tail))
 
 
 def _mixture(

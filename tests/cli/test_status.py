@@ -159,3 +159,43 @@ def test_a_class_that_no_validation_label_holds_is_said(call: Call, queued: Path
             )
     said = " ".join(call("status", queued).out.split())
     assert "run-001 no measured label holds rare: left out of the mean" in said
+
+
+def test_it_says_whether_the_labels_are_enough(call: Call, queued: Path) -> None:
+    """Three runs that all had the same Dice on their labels: nothing is gained, for sure."""
+    assert call("status", queued, "--json").json["enough"] is None
+    for labels in (4, 5, 6):
+        with Project(queued) as project:
+            names = [f"scan_{n}" for n in range(labels)]
+            _measured_run(project, f"run-{labels}", names, dice=0.995)
+        if labels == 4:
+            short = call("status", queued).out
+    assert "can't say yet: it takes measured runs with 3 different label counts" in _joined(short)
+    assert "there is 1" in _joined(short)
+    found = call("status", queued, "--json").json["enough"]
+    assert (found["gain"]["labels"], found["gain"]["runs"], found["missing"]) == (6, 3, "")
+    assert found["gain"]["low"] < 0 < found["gain"]["expected"] < found["gain"]["high"] < 0.01
+    assert (found["stop"], found["worth"], found["minutes"]) == (True, 0.01, None)
+    shown = _joined(call("status", queued).out)
+    assert f"enough? next {found['gain']['more']}: +0.00" in shown
+    assert f"in 19 of 20 cases the next {found['gain']['more']} gain less than 0.01 Dice" in shown
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _measured_run(project: Project, run_id: str, names: list[str], dice: float) -> None:
+    project.store.insert(
+        "runs",
+        run_id=run_id,
+        round=0,
+        seed=0,
+        train_scans=names,
+        validation_scans=[],
+        summary={},
+        created_at=f"2026-01-01 {run_id}",
+    )
+    for name in names:
+        key = {"run_id": run_id, "split": "cross-fitted", "scan_id": name, "class": "foreground"}
+        project.store.insert("metrics", **key, dice=dice, hd=1, hd95=1, unit="px", note="")

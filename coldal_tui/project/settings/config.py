@@ -63,6 +63,7 @@ class BudgetSection(Section, frozen=True):
     round0: Count | None = None
     batch: Count | None = None
     minutes_per_scan: Positive | None = None
+    enough: Annotated[float, Meta(gt=0, le=1)] = 0.01
 
 
 class SelectionSection(Section, frozen=True):
@@ -177,6 +178,7 @@ total = 100                  # scans that may be labelled in all
 #: round0 = 20               # size of the first queue (default: a fifth of the total, at least 5)
 #: batch = 10                # size of each later batch (default: the size of round 0)
 #: minutes_per_scan = 5      # what a scan takes, until drawings say it (default: by its slices)
+# enough = 0.01              # `status` says stop when the next batch surely gains less Dice
 
 [selection]
 # strategy = "coldstart"

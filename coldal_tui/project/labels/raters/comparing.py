@@ -47,9 +47,13 @@ class Comparison:
 
 @dataclass
 class Comparer:
-    """Compares drawings, and remembers what it has compared before; :meth:`save` keeps that."""
+    """Compares drawings, and remembers what it has compared before; :meth:`save` keeps that.
+
+    ``stored_only``: a comparison that was never made is None, and no mask is opened.
+    """
 
     project: Project
+    stored_only: bool = False
     _known: dict[str, Any] = field(default_factory=dict)
     _new: bool = False
 
@@ -62,7 +66,7 @@ class Comparer:
         scan = self.project.scan(first["scan_id"])
         key = f"{first['sha256']} {second['sha256']} {json.dumps([*names, scan.spacing])}"
         found = _stored(self._known.get(key), names)
-        if found is not None:
+        if found is not None or self.stored_only:
             return found
         try:
             a, b = (read_label(checked_label(self.project, row)) for row in (first, second))

@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("backup", "Put a copy of the database back."),
     "export-project": ("export_project", "Everything in plain files that outlive this tool."),
     "completion": ("completion", "Completion for bash, zsh and fish: print or install it."),
+    "man": ("man", "Manual pages: print one, or install them all."),
     "doctor": ("doctor", "Check the machine and the project; say what to do."),
 }
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -293,9 +294,10 @@ def _one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def _exact_convolutions() -> Iterator[None]:
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False, fp32_precision="ieee"
-    ):
+    flags = torch.backends.cudnn.flags
+    # Since torch 2.9 a second setting says the same, and must not contradict the first.
+    newer = {"fp32_precision": "ieee"} if "fp32_precision" in signature(flags).parameters else {}
+    with flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False, **newer):
         yield
 
 

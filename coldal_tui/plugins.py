@@ -6,8 +6,9 @@ told what is wrong, lists leave it out, and ``coldal-tui doctor`` names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -86,6 +87,20 @@ def load(kind: Kind, entry: EntryPoint, check: Callable[[object], T]) -> T:
         raise
     except (Exception, SystemExit) as error:  # whatever another package's module does
         raise broken(kind, entry, error) from error
+
+
+def named(
+    kind: Kind, name: str, built_in: Mapping[str, tuple[str, str]], check: Callable[[object], T]
+) -> T | None:
+    """What is built in under a name, else the plug-in of that name; None where there is none.
+
+    ``built_in`` maps names to ``module:attribute`` and a description. Raises as :func:`load`.
+    """
+    if name in built_in:
+        module, _, attribute = built_in[name][0].partition(":")
+        return check(getattr(import_module(module), attribute))
+    entry = entries(kind).get(name)
+    return load(kind, entry, check) if entry is not None else None
 
 
 def broken(kind: Kind, entry: EntryPoint, error: BaseException) -> ColdalError:

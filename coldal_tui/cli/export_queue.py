@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common, completers
+from coldal_tui.cli.handing_out import HandedOut, handing_out_options
 from coldal_tui.cli.progress import file_progress, run_steps
 
 if TYPE_CHECKING:
-    from coldal_tui.exchange.deidentify.keys import Dates
     from coldal_tui.project.export.exporting import ExportReport
     from coldal_tui.project.project import Project
 
@@ -28,28 +28,7 @@ if TYPE_CHECKING:
     "dicom-seg.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Default: exports/ in the project.")
-@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
-@click.option("--round", "round_", type=int, help="Only this round.")
-@click.option("--cluster", type=int, help="Only this cluster.")
-@click.option(
-    "--assign",
-    help="Deal out to these people in turn: ana,ben",
-    shell_complete=completers.complete_people,
-)
-@click.option(
-    "--overlap",
-    type=click.IntRange(min=0),
-    default=0,
-    help="So many scans, spread over the queue, go to several people; each person gets a folder.",
-)
-@click.option(
-    "--raters",
-    "each",
-    type=click.IntRange(min=2),
-    default=2,
-    show_default=True,
-    help="How many people draw each scan of the overlap.",
-)
+@handing_out_options
 @click.option(
     "--honeypots",
     type=click.IntRange(min=0),
@@ -62,51 +41,20 @@ if TYPE_CHECKING:
     default=0,
     help="So many scans that the person drew before, hidden; all scans get new names.",
 )
-@click.option("--again", is_flag=True, help="Also scans that are out already.")
 @click.option(
     "--changed",
     is_flag=True,
     help="Scans that are out, and whose image, pre-label or people changed since.",
-)
-@click.option(
-    "--slices", default="all", show_default=True, help="Of volumes, for 2-D tools: all or every:N."
-)
-@click.option(
-    "--deidentify", is_flag=True, help="Pseudonyms, clean headers; the keys stay in the project."
-)
-@click.option(
-    "--dates",
-    type=click.Choice(["remove", "shift"]),
-    default="remove",
-    show_default=True,
-    help="With --deidentify: leave dates out, or move each patient's.",
-)
-@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
-@click.option(
-    "--prelabels-from",
-    metavar="NAME",
-    help="Prefer the pre-labels of this model (see prelabels), or run: the newest run.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def export_queue_command(
     targets: tuple[str, ...],
     format_: str,
     out: Path | None,
-    top: int | None,
-    round_: int | None,
-    cluster: int | None,
-    assign: str | None,
-    overlap: int,
-    each: int,
+    handed: HandedOut,
     honeypots: int,
     repeats: int,
-    again: bool,
     changed: bool,
-    slices: str,
-    deidentify: bool,
-    dates: Dates,
-    no_prelabels: bool,
-    prelabels_from: str | None,
     as_json: bool,
 ) -> None:
     """Hand queued scans to labelers: images, a manifest, and a page that says what to do.
@@ -119,28 +67,12 @@ def export_queue_command(
     coldal-tui export-queue --to cvat --slices every:5 --assign ana,ben --overlap 4
     """
     from coldal_tui.exchange.exporters import exporter
-    from coldal_tui.exchange.exporters.choices import SliceChoice
-    from coldal_tui.project.export.exporting import Wanted, export_queue
+    from coldal_tui.project.export.exporting import export_queue
 
-    people = common.assigned(assign)
+    wanted = handed.wanted(changed=changed, honeypots=honeypots, repeats=repeats)
     exporter(format_)
-    wanted = Wanted(
-        top=top,
-        round_=round_,
-        cluster=cluster,
-        again=again,
-        changed=changed,
-        people=people,
-        overlap=overlap,
-        each=each,
-        honeypots=honeypots,
-        repeats=repeats,
-        slices=SliceChoice.parse(slices),
-        deidentify=dates if deidentify else None,
-        prelabels_from=prelabels_from,
-    )
     with common.open_project(targets) as project:
-        if not no_prelabels:
+        if handed.prelabels:
             predict_missing(project)
         with file_progress("exporting") as advance:
             report = export_queue(

@@ -8,6 +8,7 @@ from coldal_tui.cli.machine import Finding
 
 def plugin_findings() -> list[Finding]:
     """One line per working plug-in of another package, one problem per broken one."""
+    from coldal_tui import connectors
     from coldal_tui.encoders import catalogue
     from coldal_tui.exchange import exporters, importers
     from coldal_tui.jobs.backend import as_backend
@@ -24,6 +25,7 @@ def plugin_findings() -> list[Finding]:
         *_findings(plugins.BACKEND, backends.failures, ours),
         *_findings(plugins.IMPORTER, importers.load_registry().failures),
         *_findings(plugins.EXPORTER, exporters.plugin_failures()),
+        *_findings(plugins.CONNECTOR, connectors.plugin_failures()),
         *_findings(plugins.STRATEGY, strategies.plugin_failures()),
         *_findings(plugins.ENCODER, catalogue.plugin_failures()),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.cli.handing_out import HandedOut
 from coldal_tui.cli.import_masks import import_json, show_report
 from coldal_tui.cli.progress import stage_progress
 from coldal_tui.cli.push import push_json, push_lines, run_push
@@ -95,7 +96,7 @@ def sync_command(targets: tuple[str, ...], name: str | None, as_json: bool) -> N
 
     with common.open_project(targets) as project:
         try:
-            pushed = run_push(project, name)
+            pushed = run_push(project, name, HandedOut())
         except UsageError as error:
             if error.code != "nothing":
                 raise

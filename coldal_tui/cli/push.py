@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common, completers
+from coldal_tui.cli import common
+from coldal_tui.cli.handing_out import HandedOut, handing_out_options
 from coldal_tui.cli.progress import stage_progress
 from coldal_tui.visible import counted, listed
 
 if TYPE_CHECKING:
-    from coldal_tui.exchange.deidentify.keys import Dates
     from coldal_tui.project.project import Project
     from coldal_tui.project.servers.pushing import PushReport
 
@@ -19,43 +19,13 @@ if TYPE_CHECKING:
 @click.command("push")
 @common.project_argument()
 @click.option("--to", "name", help="Which connection; default: the only one.")
-@click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue.")
-@click.option("--round", "round_", type=int, help="Only this round.")
-@click.option(
-    "--assign",
-    help="Deal out to these users of the server in turn: ana,ben",
-    shell_complete=completers.complete_people,
-)
-@click.option(
-    "--overlap", type=click.IntRange(min=0), default=0, help="So many scans go to two people."
-)
-@click.option("--again", is_flag=True, help="Also scans that are out already.")
-@click.option(
-    "--slices", default="all", show_default=True, help="Of volumes, for 2-D tools: all or every:N."
-)
-@click.option("--deidentify", is_flag=True, help="Pseudonyms and clean images.")
-@click.option(
-    "--dates",
-    type=click.Choice(["remove", "shift"]),
-    default="remove",
-    show_default=True,
-    help="With --deidentify: leave dates out, or move each patient's.",
-)
-@click.option("--no-prelabels", is_flag=True, help="Only the pre-labels that are there already.")
+@handing_out_options
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def push_command(
     targets: tuple[str, ...],
     name: str | None,
-    top: int | None,
-    round_: int | None,
-    assign: str | None,
-    overlap: int,
-    again: bool,
-    slices: str,
-    deidentify: bool,
-    dates: Dates,
-    no_prelabels: bool,
+    handed: HandedOut,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -72,19 +42,7 @@ def push_command(
         if _is_archive(project, name):
             _store(project, str(name), as_json)
             return
-        report = run_push(
-            project,
-            name,
-            top=top,
-            round_=round_,
-            assign=assign,
-            overlap=overlap,
-            again=again,
-            slices=slices,
-            deidentify=dates if deidentify else None,
-            prelabels=not no_prelabels,
-            dry_run=dry_run,
-        )
+        report = run_push(project, name, handed, dry_run=dry_run)
     if as_json:
         common.print_json(push_json(report))
     else:
@@ -127,37 +85,16 @@ def _store(project: Project, name: str, as_json: bool) -> None:
 
 
 def run_push(
-    project: Project,
-    name: str | None,
-    *,
-    top: int | None = None,
-    round_: int | None = None,
-    assign: str | None = None,
-    overlap: int = 0,
-    again: bool = False,
-    slices: str = "all",
-    deidentify: Dates | None = None,
-    prelabels: bool = True,
-    dry_run: bool = False,
+    project: Project, name: str | None, handed: HandedOut, *, dry_run: bool = False
 ) -> PushReport:
     """Push with a progress bar."""
     from coldal_tui.cli.export_queue import predict_missing
-    from coldal_tui.exchange.exporters.choices import SliceChoice
-    from coldal_tui.project.export.exporting import Wanted
     from coldal_tui.project.servers.connections import entered, pick_connection
     from coldal_tui.project.servers.pushing import push
 
-    wanted = Wanted(
-        top=top,
-        round_=round_,
-        again=again,
-        people=common.assigned(assign),
-        overlap=overlap,
-        slices=SliceChoice.parse(slices),
-        deidentify=deidentify,
-    )
+    wanted = handed.wanted()
     with entered(project, pick_connection(project, name)) as connection:
-        if prelabels and not dry_run:
+        if handed.prelabels and not dry_run:
             predict_missing(project)
         with stage_progress("exporting", "pushing") as (exported, sent):
             return push(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -151,13 +150,9 @@ def exporter(name: str) -> Exporter:
     UsageError : there is none.
     ColdalError : it is a plug-in that can't be loaded.
     """
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name][0].partition(":")
-        found: Exporter = getattr(import_module(module), attribute)
+    found = plugins.named(plugins.EXPORTER, name, _BUILT_IN, as_exporter)
+    if found is not None:
         return found
-    entry = plugins.entries(plugins.EXPORTER).get(name)
-    if entry is not None:
-        return plugins.load(plugins.EXPORTER, entry, as_exporter)
     raise UsageError(
         f"no export format is called {name!r}",
         remedy=f"Use one of: {', '.join(sorted(export_formats()))}.",

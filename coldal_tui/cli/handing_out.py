@@ -1,0 +1,127 @@
+"""The options of commands that hand queued scans out: which scans, to whom, in what form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldal_tui.cli import common, completers
+
+if TYPE_CHECKING:
+    from coldal_tui.exchange.deidentify.keys import Dates
+    from coldal_tui.project.export.exporting import Wanted
+
+Run = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class HandedOut:
+    """What was said with these options; ``prelabels``: missing ones are predicted first."""
+
+    top: int | None = None
+    round_: int | None = None
+    cluster: int | None = None
+    assign: str | None = None
+    overlap: int = 0
+    each: int = 2
+    again: bool = False
+    slices: str = "all"
+    deidentify: bool = False
+    dates: Dates = "remove"
+    prelabels: bool = True
+    prelabels_from: str | None = None
+
+    def wanted(self, **more: Any) -> Wanted:
+        """As an export reads it, with what only one command asks (``more``). Raises UsageError."""
+        from coldal_tui.exchange.exporters.choices import SliceChoice
+        from coldal_tui.project.export.exporting import Wanted
+
+        return Wanted(
+            top=self.top,
+            round_=self.round_,
+            cluster=self.cluster,
+            again=self.again,
+            people=common.assigned(self.assign),
+            overlap=self.overlap,
+            each=self.each,
+            slices=SliceChoice.parse(self.slices),
+            deidentify=self.dates if self.deidentify else None,
+            prelabels_from=self.prelabels_from,
+            **more,
+        )
+
+
+_OPTIONS = (
+    click.option("--top", type=click.IntRange(min=1), help="Only the first so many of the queue."),
+    click.option("--round", "round_", type=int, help="Only this round."),
+    click.option("--cluster", type=int, help="Only this cluster."),
+    click.option(
+        "--assign",
+        help="Deal out to these people in turn: ana,ben (of a server: its users).",
+        shell_complete=completers.complete_people,
+    ),
+    click.option(
+        "--overlap",
+        type=click.IntRange(min=0),
+        default=0,
+        help="So many scans, spread over the queue, go to several people.",
+    ),
+    click.option(
+        "--raters",
+        "each",
+        type=click.IntRange(min=2),
+        default=2,
+        show_default=True,
+        help="How many people draw each scan of the overlap.",
+    ),
+    click.option("--again", is_flag=True, help="Also scans that are out already."),
+    click.option(
+        "--slices",
+        default="all",
+        show_default=True,
+        help="Of volumes, for 2-D tools: all or every:N.",
+    ),
+    click.option(
+        "--deidentify",
+        is_flag=True,
+        help="Pseudonyms, clean headers and images; the keys stay in the project.",
+    ),
+    click.option(
+        "--dates",
+        type=click.Choice(["remove", "shift"]),
+        default="remove",
+        show_default=True,
+        help="With --deidentify: leave dates out, or move each patient's.",
+    ),
+    click.option(
+        "--no-prelabels",
+        "prelabels",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Only the pre-labels that are there already.",
+    ),
+    click.option(
+        "--prelabels-from",
+        metavar="NAME",
+        help="Prefer the pre-labels of this model (see prelabels), or run: the newest run.",
+    ),
+)
+
+
+def handing_out_options(command: Run) -> Run:
+    """Add the options to a command, which gets what was said as ``handed``."""
+
+    @wraps(command)
+    def run(**said: Any) -> None:
+        handed = HandedOut(**{name: said.pop(name) for name in HandedOut.__dataclass_fields__})
+        command(handed=handed, **said)
+
+    wrapped: Run = run
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras servers demo test quick lint types docs bench gpu-check soak lock clean
+.PHONY: venv extras servers monai-label demo test quick lint types docs bench gpu-check soak lock clean
 
 venv: $(STAMP)
 
@@ -35,6 +35,17 @@ servers: $(LABEL_STUDIO)/.made
 $(LABEL_STUDIO)/.made: constraints-label-studio.txt
 	$(PYTHON) -m venv --clear $(LABEL_STUDIO)
 	$(LABEL_STUDIO)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-label-studio.txt
+	touch $@
+
+# MONAI Label, without models, for the tests that skip without it; torch, MONAI and more are those of
+# .venv, and pydicom is the older one that it needs.
+MONAI_LABEL := .servers/monai-label
+monai-label: $(MONAI_LABEL)/.made
+
+$(MONAI_LABEL)/.made: $(VENV)/.extras constraints-monai-label.txt
+	$(PYTHON) -m venv --clear $(MONAI_LABEL)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(MONAI_LABEL)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
+	$(MONAI_LABEL)/bin/python -m pip install --quiet --disable-pip-version-check --ignore-installed --no-deps --require-hashes -r constraints-monai-label.txt
 	touch $@
 
 demo: venv

@@ -80,7 +80,7 @@ def connect_command(
         if action == "add":
             if len(words) != 2:
                 raise click.UsageError("which server? coldal-tui connect add KIND URL --project N")
-            kind, url = words
+            kind, url = words[0], _address(words[1])
             section = ConnectionSection(
                 kind=kind,
                 url=url.rstrip("/"),
@@ -112,6 +112,12 @@ def connect_command(
         else:
             remove_connection(project, name)
             common.say(f"removed {name} from coldal.toml; its token stays: connect token")
+
+
+def _address(word: str) -> str:
+    """The address of a server; a folder, where a server's own folder is meant, becomes file:///."""
+    folder = Path(word).expanduser()
+    return folder.absolute().as_uri() if "://" not in word and folder.is_dir() else word
 
 
 def _take_token(name: str, url: str, from_stdin: bool, *, needed: bool) -> None:
@@ -165,15 +171,9 @@ def _list(project: Project, as_json: bool) -> None:
 
 
 def _test(project: Project, name: str, as_json: bool, *, first: bool = False) -> None:
-    from coldal_tui.connectors.tokens import find_token
     from coldal_tui.project.servers.connections import DICOMWEB, entered, entered_archive
 
     section = project.config.connections[name]
-    if first and not find_token(name, section.url):
-        common.say(f"not tried yet: coldal-tui connect token {name}, then connect test")
-        if as_json:
-            common.print_json({"connection": name, "works": None})
-        return
     try:
         if section.kind == DICOMWEB:
             with entered_archive(project, name) as archive:
@@ -185,9 +185,13 @@ def _test(project: Project, name: str, as_json: bool, *, first: bool = False) ->
     except ColdalError as error:
         if not first:
             raise
-        common.say(f"it does not work yet: {error}")
+        wants_token = error.code == "no-token"
+        if wants_token:
+            common.say(f"not tried yet: coldal-tui connect token {name}, then connect test")
+        else:
+            common.say(f"it does not work yet: {error}")
         if as_json:
-            common.print_json({"connection": name, "works": False})
+            common.print_json({"connection": name, "works": None if wants_token else False})
         return
     if as_json:
         names = [one.name for one in people]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -25,6 +24,10 @@ _BUILT_IN = {
     "label-studio": (
         "coldal_tui.connectors.label_studio:connect_label_studio",
         "a project of a Label Studio server",
+    ),
+    "monai-label": (
+        "coldal_tui.connectors.monai_label:connect_monai_label",
+        "the datastore of a MONAI Label server, or its folder",
     ),
 }
 
@@ -93,6 +96,8 @@ class Drawing:
     """What one person did with one scan.
 
     ``content`` is a file for the importers (empty unless ``drawn``), with ``suffix`` as its ending.
+    A format of several files, which do not say who drew them, has them in ``files`` instead, with
+    their paths: the pull puts them into a folder whose manifest names the scan and the person.
     ``partly``: some slices of a volume are still missing. ``minutes``: how long it took, where the
     server tells. ``updated`` is the server's own time.
     """
@@ -105,6 +110,7 @@ class Drawing:
     suffix: str = ".json"
     minutes: float | None = None
     comment: str = ""
+    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class Connector(Protocol):
         """Enter the server; return what is there, in words."""
 
     def people(self) -> tuple[Person, ...]:
-        """The users of the server."""
+        """The users of the server; none where it keeps no list, and any name will do."""
 
     def push(self, parcels: Sequence[Parcel], progress: Progress) -> Iterator[Sent]:
         """Bring every scan to the server that is not there; yield each when it is complete."""
@@ -167,12 +173,9 @@ def connector(kind: str) -> Connect:
     UsageError : there is none of that name.
     ColdalError : it is a plug-in that can't be loaded.
     """
-    if kind in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[kind][0].partition(":")
-        return cast(Connect, getattr(import_module(module), attribute))
-    entry = plugins.entries(plugins.CONNECTOR).get(kind)
-    if entry is not None:
-        return plugins.load(plugins.CONNECTOR, entry, as_connect)
+    found = plugins.named(plugins.CONNECTOR, kind, _BUILT_IN, as_connect)
+    if found is not None:
+        return found
     raise UsageError(
         f"no kind of server is called {kind!r}",
         remedy=f"Use one of: {', '.join(connector_kinds())}.",

@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a multipart form (RFC 7578)."""
+    """One file of a multipart form (RFC 7578); a plain field where ``filename`` is empty."""
 
     field: str
     filename: str
@@ -196,9 +196,10 @@ def multipart(files: Sequence[Upload]) -> tuple[bytes, str]:
     parts = []
     for one in files:
         name = one.filename.replace('"', "_").replace("\r", "_").replace("\n", "_")
+        named = f'; filename="{name}"' if name else ""
         head = (
             f"--{boundary}\r\n"
-            f'Content-Disposition: form-data; name="{one.field}"; filename="{name}"\r\n'
+            f'Content-Disposition: form-data; name="{one.field}"{named}\r\n'
             f"Content-Type: {one.kind}\r\n\r\n"
         )
         parts += [head.encode(), one.content, b"\r\n"]

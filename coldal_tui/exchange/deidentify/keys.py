@@ -45,6 +45,9 @@ class _File(msgspec.Struct, frozen=True):
     shifts: dict[str, int]
 
 
+PSEUDONYM_OF_PERSON = r"labeler-\d+"
+
+
 @dataclass
 class Keys:
     """Pseudonyms of one export; each is made when it is first asked for.

@@ -13,7 +13,6 @@ from pathlib import Path
 from coldal_tui.connectors import Address, Connector, connector
 from coldal_tui.connectors.dicomweb import DicomWeb, connect_dicomweb
 from coldal_tui.connectors.tokens import find_token
-from coldal_tui.connectors.web import check_url
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
 from coldal_tui.project.project import Project
@@ -45,7 +44,6 @@ def add_connection(project: Project, name: str, section: ConnectionSection) -> N
             f"{name!r} is no name of a connection",
             remedy="--name with small letters, digits and -, such as lab",
         )
-    check_url(section.url)
     if name in project.config.connections:
         raise UsageError(
             "there is a connection of this name",
@@ -176,7 +174,8 @@ def _address(project: Project, name: str, section: ConnectionSection, token: str
 
 def default_name(url: str) -> str:
     """A name for a connection, from the address of its server."""
-    host = urllib.parse.urlsplit(url).hostname or "server"
+    parts = urllib.parse.urlsplit(url)
+    host = parts.hostname or Path(urllib.parse.unquote(parts.path)).name or "server"
     kept = "".join(one if one.isascii() and one.isalnum() else "-" for one in host.lower())
     return kept.strip("-")[:40] or "server"
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from json import loads
 from pathlib import Path
 
 from coldal_tui.connectors import Drawing
+from coldal_tui.exchange.deidentify.keys import PSEUDONYM_OF_PERSON
 from coldal_tui.exchange.importers.shared.json_files import seconds
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
+from coldal_tui.exchange.manifest import JSON_NAME, to_json
+from coldal_tui.exchange.names import file_stem
 from coldal_tui.files import atomic_write, make_folder
 from coldal_tui.project.labels.importing import ImportReport, import_masks
 from coldal_tui.project.labels.watch_folder import INCOMING
 from coldal_tui.project.project import Project
+from coldal_tui.project.pseudonyms import all_keys
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.servers.connections import Connection, key_of
 
@@ -149,10 +154,35 @@ def _new(
         if scan_id is None:
             strangers += 1
             continue
-        digest = sha256(one.content).hexdigest() if one.content else ""
+        one = replace(one, person=_real_name(project, one.person, scan_id))
+        digest = _digest(one)
         if known.get((scan_id, one.person)) != (one.state, digest, one.comment):
             new.append(_New(scan_id, one, digest))
     return new, strangers
+
+
+def _real_name(project: Project, name: str, scan_id: str) -> str:
+    """Who is behind the pseudonym of a de-identified push; any other name as it is."""
+    if not re.fullmatch(PSEUDONYM_OF_PERSON, name):
+        return name
+    found = [
+        keys.people[name]
+        for keys in all_keys(project)
+        if name in keys.people and scan_id in (key.scan_id for key in keys.scans.values())
+    ]
+    people = set(found)
+    if len(people) > 1:
+        asked = project.store.value("SELECT assignee FROM queue WHERE scan_id = ?", (scan_id,))
+        people &= set(str(asked or "").split(","))
+    return people.pop() if len(people) == 1 else name
+
+
+def _digest(drawing: Drawing) -> str:
+    """The hash of a drawing's bytes; empty where there are none."""
+    if not drawing.files:
+        return sha256(drawing.content).hexdigest() if drawing.content else ""
+    named = ((path.encode(), sha256(content).digest()) for path, content in drawing.files)
+    return sha256(b"\0".join(part for pair in named for part in pair)).hexdigest()
 
 
 def _import(
@@ -168,7 +198,7 @@ def _import(
         import tempfile
 
         with tempfile.TemporaryDirectory(dir=project.layout.cache) as place:
-            files = _write(Path(place), drawn)
+            files = _write(project, Path(place), drawn)
             return import_masks(
                 project,
                 Path(place),
@@ -178,28 +208,53 @@ def _import(
                 progress=progress,
             )
     make_folder(folder)
-    files = _write(folder, drawn)
+    files = _write(project, folder, drawn)
     scans = {one.scan_id for one in drawn}
-    others = {path for scan_id in scans for path in folder.glob(f"{_stem(scan_id)}--*")}
+    found = (path for scan_id in scans for path in folder.glob(f"{_stem(scan_id)}--*"))
+    others = {file for path in found for file in (path.rglob("*") if path.is_dir() else (path,))}
     return import_masks(project, folder, options=options, only=files | others, progress=progress)
 
 
-def _write(folder: Path, drawn: Sequence[_New]) -> set[Path]:
+def _write(project: Project, folder: Path, drawn: Sequence[_New]) -> set[Path]:
     files = set()
     for one in drawn:
         # Two people whose addresses differ in a character that no file name has stay two.
         digits = sha256(one.drawing.person.encode()).hexdigest()[:6]
         person = f"{safe_name(one.drawing.person)}-{digits}"
-        path = folder / f"{_stem(one.scan_id)}--{person}{one.drawing.suffix}"
-        content = one.drawing.content
-        atomic_write(path, lambda stream, content=content: stream.write(content))  # type: ignore[misc]
+        path = folder / f"{_stem(one.scan_id)}--{person}"
+        if one.drawing.files:
+            named = [(path / name, content) for name, content in one.drawing.files]
+            named.append((path / JSON_NAME, _manifest(project, one).encode()))
+        else:
+            named = [(path.with_name(f"{path.name}{one.drawing.suffix}"), one.drawing.content)]
         moment = seconds(one.drawing.updated)
-        if moment is not None:
-            # The file is as old as the drawing: the time between drawings tells their pace.
-            with contextlib.suppress(OSError, OverflowError, ValueError):
-                os.utime(path, (moment, moment))
-        files.add(path)
+        for file, content in named:
+            files.add(_put(file, content, moment))
     return files
+
+
+def _put(path: Path, content: bytes, moment: float | None) -> Path:
+    make_folder(path.parent)
+    atomic_write(path, lambda stream: stream.write(content))
+    if moment is not None:
+        # The file is as old as the drawing: the time between drawings tells their pace.
+        with contextlib.suppress(OSError, OverflowError, ValueError):
+            os.utime(path, (moment, moment))
+    return path
+
+
+def _manifest(project: Project, new: _New) -> str:
+    """A manifest of one scan: files that are named otherwise are of this scan, by this person."""
+    about = {
+        "project": project.name,
+        "person": new.drawing.person,
+        "classes": list(project.config.classes.names),
+    }
+    # The mask lies deeper: what a manifest calls the image is never a mask.
+    stems = {file_stem(name) for name, _ in new.drawing.files if "/" in name}
+    minutes = {} if new.drawing.minutes is None else {"minutes": new.drawing.minutes}
+    rows = [{"scan_id": new.scan_id, "image": stem, **minutes} for stem in sorted(stems)]
+    return to_json(rows, about)
 
 
 def _stem(scan_id: str) -> str:

@@ -120,6 +120,8 @@ def _known_people(connection: Connection, people: Sequence[str]) -> tuple[str, .
     if not people:
         return ()
     users = connection.connector.people()
+    if not users:
+        return tuple(dict.fromkeys(people))
     return tuple(dict.fromkeys(_user(name, users, connection.name) for name in people))
 
 

@@ -215,7 +215,6 @@ def quiet_interrupt() -> Iterator[None]:
 
 def assigned(words: str | None) -> tuple[str, ...]:
     """The people of ``--assign ana,ben``; none without it."""
-    people = tuple(name.strip() for name in words.split(",")) if words is not None else ()
-    if not all(people):
-        raise click.UsageError("--assign has an empty name: write ana,ben")
-    return people
+    from coldal_tui.project.queue.assign import parse_people
+
+    return parse_people(words)

@@ -81,10 +81,7 @@ def export_lines(report: ExportReport) -> list[str]:
     for person, count in report.assignees.items():
         known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
         lines.append(f"  {person}{known}: {count:,}")
-    for person, kind, count in report.checks:
-        lines.append(f"  hidden among those of {person}: {counted(count, kind)}")
-    if report.checks:
-        lines.append("without pre-labels, so that hidden scans look like all others")
+    lines += check_lines(report)
     if report.shared:
         scans = counted(report.shared, "scan")
         lines.append(f"{scans} went to several people: a folder for each person")
@@ -94,6 +91,16 @@ def export_lines(report: ExportReport) -> list[str]:
             "not removed: text that is burned into pixels, and faces; look before you send"
         )
     return lines
+
+
+def check_lines(report: ExportReport) -> list[str]:
+    """Who got hidden scans, and how many; empty when nobody did."""
+    lines = [
+        f"  hidden among those of {person}: {counted(count, kind)}"
+        for person, kind, count in report.checks
+    ]
+    more = ["without pre-labels, so that hidden scans look like all others"]
+    return [*lines, *more] if lines else []
 
 
 def _of_several(report: ImportReport, shown: int) -> list[str]:

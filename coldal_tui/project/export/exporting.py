@@ -116,31 +116,11 @@ def export_queue(
     if wanted is None:
         wanted = Wanted(top, round_, again=again, people=tuple(assign))
     run_id = latest_run(project)
-    chosen = _chosen(project, wanted, run_id)
     seed = project.config.selection.seed
-    shares = deal(
-        {one.item.scan_id: one.item.assignee for one in chosen},
-        wanted.people,
-        wanted.overlap,
-        each=wanted.each,
-        seed=seed,
-    )
-    checks: list[Check] = []
-    if wanted.honeypots or wanted.repeats:
-        # Pre-labels would tell the hidden scans, and would draw them for the person.
-        chosen = [replace(one, prelabel=None, maker=None) for one in chosen]
-        exports = int(project.store.value("SELECT count(*) FROM exports"))
-        checks = choose_checks(
-            project,
-            list(by_person(shares)),
-            honeypots=wanted.honeypots,
-            repeats=wanted.repeats,
-            taken=shares.keys(),
-            seed=seed + exports,
-        )
-        if wanted.deidentify is None and any(one.kind == REPEAT for one in checks):
-            # Whoever drew a scan before would know it by its name.
-            wanted = replace(wanted, deidentify="remove")
+    chosen, shares, checks = _dealt(project, wanted, run_id)
+    if wanted.deidentify is None and any(one.kind == REPEAT for one in checks):
+        # Whoever drew a scan before would know it by its name.
+        wanted = replace(wanted, deidentify="remove")
     handed = {
         one.item.scan_id: handed_now(
             project, one.scan.quick_hash, one.prelabel, shares[one.item.scan_id]
@@ -194,6 +174,40 @@ def export_queue(
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         raise
+
+
+def check_export(project: Project, wanted: Wanted) -> None:
+    """Raise the UsageError that an export would end with before it writes anything."""
+    _dealt(project, wanted, latest_run(project))
+
+
+def _dealt(
+    project: Project, wanted: Wanted, run_id: str | None
+) -> tuple[list[_Out], Shares, list[Check]]:
+    """The scans to export, the people of each, and the hidden checks."""
+    chosen = _chosen(project, wanted, run_id)
+    seed = project.config.selection.seed
+    shares = deal(
+        {one.item.scan_id: one.item.assignee for one in chosen},
+        wanted.people,
+        wanted.overlap,
+        each=wanted.each,
+        seed=seed,
+    )
+    if not (wanted.honeypots or wanted.repeats):
+        return chosen, shares, []
+    # Pre-labels would tell the hidden scans, and would draw them for the person.
+    chosen = [replace(one, prelabel=None, maker=None) for one in chosen]
+    exports = int(project.store.value("SELECT count(*) FROM exports"))
+    checks = choose_checks(
+        project,
+        list(by_person(shares)),
+        honeypots=wanted.honeypots,
+        repeats=wanted.repeats,
+        taken=shares.keys(),
+        seed=seed + exports,
+    )
+    return chosen, shares, checks
 
 
 def _unsure(error: BaseException) -> bool:

@@ -19,6 +19,17 @@ def people_of(assignee: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def parse_people(words: str | None, said: str = "--assign") -> tuple[str, ...]:
+    """The people of a list such as ``ana,ben``; none without one.
+
+    Raises UsageError for an empty name; ``said`` is how the list is called there.
+    """
+    people = tuple(name.strip() for name in words.split(",")) if words is not None else ()
+    if not all(people):
+        raise UsageError(f"{said} has an empty name", remedy="write ana,ben", code="people")
+    return people
+
+
 def deal(
     scans: Mapping[str, str | None],
     people: Sequence[str] = (),

@@ -16,6 +16,8 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Checkbox, Footer, Input, Select, Static
 
+from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.queue.assign import parse_people
 from coldal_tui.tui.loop.class_questions import Meanings, Preview
 from coldal_tui.tui.loop.loop_steps import ExportWish, ImportWish
 from coldal_tui.visible import counted, visible
@@ -25,8 +27,10 @@ $NAME { align: center middle; }
 $NAME > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%;
     border: round $accent; background: $surface; padding: 0 1; }
 $NAME Horizontal { height: 1; margin: 0; }
-$NAME .label { width: 16; }
 $NAME Input { width: 1fr; background: $panel; }
+$NAME Input.number { width: 7; margin: 0 1 0 0; }
+$NAME Horizontal > Static { width: auto; }
+$NAME Horizontal > .label { width: 18; }
 $NAME Checkbox { border: none; padding: 0; height: 1; background: $surface; }
 $NAME Select { width: 1fr; height: 1; }
 $NAME SelectCurrent { border: none; height: 1; padding: 0; background: $panel; }
@@ -76,6 +80,11 @@ def complete_path(base: Path, value: str) -> str | None:
     return None
 
 
+def _number(name: str, default: str) -> Input:
+    """A short field for a whole number; empty means ``default``."""
+    return Input(placeholder=default, type="integer", id=name, classes="number", compact=True)
+
+
 class ExportWindow(ModalScreen[ExportWish | None]):
     """The export dialog: how many scans, for whom, in which format."""
 
@@ -86,11 +95,20 @@ class ExportWindow(ModalScreen[ExportWish | None]):
     ]
 
     def __init__(
-        self, queued: int, out: int, formats: Sequence[tuple[str, str]], base: Path
+        self,
+        queued: int,
+        out: int,
+        formats: Sequence[tuple[str, str]],
+        base: Path,
+        check: Callable[[ExportWindow, ExportWish], None],
     ) -> None:
-        """``formats``: names and their descriptions; relative paths start at ``base``."""
+        """``formats``: names and their descriptions; relative paths start at ``base``.
+
+        ``check`` asks whether the export can be made, and answers with ``checked`` or ``say``.
+        """
         super().__init__()
         self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
+        self._check = check
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -107,11 +125,17 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                 yield Static("to", classes="label")
                 yield Input(placeholder="names, dealt in turn: ana,ben", id="people", compact=True)
             with Horizontal():
-                yield Static("of these to two", classes="label")
-                yield Input(
-                    placeholder="0: how many two people draw", type="integer", id="overlap",
-                    compact=True,
-                )  # fmt: skip
+                yield Static("drawn by several", classes="label")
+                yield _number("overlap", "0")
+                yield Static("scans, by ")
+                yield _number("each", "2")
+                yield Static("people each")
+            with Horizontal():
+                yield Static("hidden checks", classes="label")
+                yield _number("honeypots", "0")
+                yield Static("known scans, ")
+                yield _number("repeats", "0")
+                yield Static("repeats, each person")
             with Horizontal():
                 yield Static("for", classes="label")
                 yield Select(
@@ -146,31 +170,55 @@ class ExportWindow(ModalScreen[ExportWish | None]):
 
     @on(Input.Submitted)
     def action_go(self) -> None:
-        top, overlap, out = self._text("top"), self._text("overlap"), self._text("out")
-        people = [name.strip() for name in self._text("people").split(",")]
-        problem = ""
-        if len(people) > 1 and not all(people):
-            problem = "a name is empty: write ana,ben"
-        elif top and int(top) < 1:
-            problem = "how many: at least 1"
-        elif overlap and (int(overlap) < 0 or (int(overlap) and len(people) < 2)):
-            problem = "two people draw the same scan: name at least two"
-        elif not self._queued and not self._ticked("again"):
-            problem = "nothing is queued"
-        if problem:
-            self.query_one("#note", Static).update(Text(problem, style="bold"))
-            return
-        self.dismiss(
-            ExportWish(
-                format=str(self.query_one("#format", Select).value),
-                top=int(top) if top else None,
-                people=tuple(name for name in people if name),
-                out=self._base / Path(out).expanduser() if out else None,
-                again=self._ticked("again"),
-                overlap=int(overlap or 0),
-                deidentify=self._ticked("hidden"),
-            )
+        wish = self._wish()
+        if wish is not None:
+            self._check(self, wish)
+
+    def _wish(self) -> ExportWish | None:
+        people, out = self._text("people"), self._text("out")
+        try:
+            names = parse_people(people, "the list of people") if people else ()
+            top = self._whole("top", 1)
+            overlap, each = self._whole("overlap", 0), self._whole("each", 2)
+            honeypots, repeats = self._whole("honeypots", 0), self._whole("repeats", 0)
+        except ColdalError as error:
+            self.say(error)
+            return None
+        return ExportWish(
+            format=str(self.query_one("#format", Select).value),
+            top=top,
+            people=names,
+            out=self._base / Path(out).expanduser() if out else None,
+            again=self._ticked("again"),
+            overlap=overlap or 0,
+            each=2 if each is None else each,
+            honeypots=honeypots or 0,
+            repeats=repeats or 0,
+            deidentify=self._ticked("hidden"),
         )
+
+    def _whole(self, name: str, least: int) -> int | None:
+        """The number in a field; None when it is empty. Raises UsageError below ``least``."""
+        typed = self._text(name)
+        if not typed:
+            return None
+        try:
+            number = int(typed)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise UsageError(f"{typed}: write a whole number, at least {least}")
+        return number
+
+    def checked(self, wish: ExportWish) -> None:
+        """The export can be made: close the window with it."""
+        if self.is_current:
+            self.dismiss(wish)
+
+    def say(self, error: Exception) -> None:
+        """Show why the export can't be made; what is typed stays."""
+        words = error.what if isinstance(error, ColdalError) else str(error)
+        self.query_one("#note", Static).update(Text(visible(words), style="bold"))
 
     def action_close(self) -> None:
         self.dismiss(None)
@@ -196,6 +244,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
         ("same_grid", "trust the voxel order, not the headers"),
         ("resample", "masks of the same extent may be resampled"),
         ("confirm_empty", "empty masks are negative cases"),
+        ("accept_first", "out to several people: the first mask back counts"),
     )
 
     def __init__(
@@ -238,6 +287,11 @@ class ImportWindow(ModalScreen[ImportWish | None]):
                     id="rule",
                     compact=True,
                 )
+            with Horizontal():
+                yield Static("drawn by", classes="label")
+                yield Input(
+                    placeholder="who drew the masks that name nobody", id="by", compact=True
+                )
             for name, words in self.SWITCHES:
                 yield Tick(words, id=name, compact=True)
             yield Meanings()
@@ -269,6 +323,7 @@ class ImportWindow(ModalScreen[ImportWish | None]):
                 *(pair.strip() for pair in means.split(",") if pair.strip()),
             ),
             conflict=str(self.query_one("#rule", Select).value),
+            by=self.query_one("#by", Input).value.strip(),
         )
 
     @on(Input.Submitted)

@@ -24,6 +24,7 @@ from coldal_tui.tui.loop.loop_steps import (
     ImportWish,
     LastAction,
     Sizes,
+    check_wish,
     export_scans,
     import_returned,
     import_words,
@@ -186,7 +187,9 @@ class LoopActions:
             return
         words = describe_formats()
         formats = [(name, words.get(name, "of another package")) for name in export_formats()]
-        window = ExportWindow(budget.queued, budget.exported, formats, self._services.root)
+        window = ExportWindow(
+            budget.queued, budget.exported, formats, self._services.root, self._check_export
+        )
 
         def go(wish: ExportWish | None) -> None:
             if wish is not None:
@@ -195,6 +198,15 @@ class LoopActions:
                 )
 
         self._app.push_screen(window, go)
+
+    def _check_export(self, window: ExportWindow, wish: ExportWish) -> None:
+        """Ask in a thread whether the export can be made; the dialog shows why not."""
+        self._services.read(
+            "export.check",
+            partial(check_wish, wish=wish),
+            lambda _: window.checked(wish),
+            window.say,
+        )
 
     # --- taking masks back
 

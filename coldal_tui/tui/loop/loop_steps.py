@@ -15,7 +15,7 @@ from coldal_tui.tui.pane import Progress
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
-    from coldal_tui.project.export.exporting import ExportReport
+    from coldal_tui.project.export.exporting import ExportReport, Wanted
     from coldal_tui.project.labels.importing import ImportReport
     from coldal_tui.scheduler.recipes import Chain
 
@@ -79,35 +79,52 @@ class ExportWish:
     out: Path | None
     again: bool = False
     overlap: int = 0
+    each: int = 2
+    honeypots: int = 0
+    repeats: int = 0
     deidentify: bool = False
+
+    def wanted(self) -> Wanted:
+        from coldal_tui.project.export.exporting import Wanted
+
+        return Wanted(
+            top=self.top,
+            again=self.again,
+            people=self.people,
+            overlap=self.overlap,
+            each=self.each,
+            honeypots=self.honeypots,
+            repeats=self.repeats,
+            deidentify="remove" if self.deidentify else None,
+        )
+
+
+def check_wish(project: Project, wish: ExportWish) -> None:
+    """Raise the UsageError that this export would end with before it writes anything."""
+    from coldal_tui.project.export.exporting import check_export
+
+    check_export(project, wish.wanted())
 
 
 def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
-    from coldal_tui.project.export.exporting import Wanted, export_queue
+    from coldal_tui.project.export.exporting import export_queue
 
-    wanted = Wanted(
-        top=wish.top,
-        again=wish.again,
-        people=wish.people,
-        overlap=wish.overlap,
-        deidentify="remove" if wish.deidentify else None,
-    )
     report = export_queue(
-        project, format=wish.format, out=wish.out, wanted=wanted, progress=progress
+        project, format=wish.format, out=wish.out, wanted=wish.wanted(), progress=progress
     )
     return export_words(report, project.root)
 
 
 def export_words(report: ExportReport, root: Path) -> str:
     """``5 out (ana 3, ben 2) in exports/…``, and the number of pre-labels."""
-    from coldal_tui.project.report_words import prelabel_words
+    from coldal_tui.project.report_words import check_lines, prelabel_words
 
     folder = report.folder
     where = folder.relative_to(root) if folder.is_relative_to(root) else folder
     people = ", ".join(f"{person} {count:,}" for person, count in report.assignees.items())
-    words = f"{len(report.scans):,} out{f' ({people})' if people else ''} in {where}"
-    prelabels = prelabel_words(report)
-    return f"{words}\n{prelabels}" if prelabels else words
+    lines = [f"{len(report.scans):,} out{f' ({people})' if people else ''} in {where}"]
+    lines += [words] if (words := prelabel_words(report)) else []
+    return "\n".join([*lines, *check_lines(report)])
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,7 @@ class ImportWish:
     options: dict[str, bool]
     classes: tuple[str, ...] = ()
     conflict: str = "quarantine"
+    by: str = ""
 
 
 def import_returned(
@@ -134,9 +152,11 @@ def import_returned(
     options = ImportOptions(
         values=said,
         conflict=ConflictRule.parse(wish.conflict),
+        by=wish.by,
         same_grid=wish.options.get("same_grid", False),
         resample=wish.options.get("resample", False),
         confirm_empty=wish.options.get("confirm_empty", False),
+        accept_first=wish.options.get("accept_first", False),
     )
     report = import_masks(
         project,

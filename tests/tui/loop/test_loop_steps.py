@@ -15,7 +15,12 @@ def report(folder: str, people: dict[str, int], prelabels: int = 0) -> Any:
     scans = tuple(f"s{n}" for n in range(5))
     makers = {"run-001": prelabels} if prelabels else {}
     return SimpleNamespace(
-        folder=Path(folder), scans=scans, assignees=people, prelabels=prelabels, makers=makers
+        folder=Path(folder),
+        scans=scans,
+        assignees=people,
+        prelabels=prelabels,
+        makers=makers,
+        checks=(),
     )
 
 

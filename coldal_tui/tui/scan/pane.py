@@ -159,6 +159,8 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
 
     def _arrive(self, ready: Prepared) -> None:
         if ready.view.scan_id != self._wanted:
+            # Whoever comes back to this scan must ask for it once more.
+            self._asked = None
             return
         self._stop_note()
         same = self._ready is not None and self._ready.view.scan_id == ready.view.scan_id

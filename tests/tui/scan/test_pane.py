@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -499,3 +501,36 @@ def test_an_overlay_that_cannot_be_read_is_said_in_the_legend(overlaid: Path) ->
     path.write_bytes(b"no")
     _, text = see(overlaid, "scan_1")
     assert "! prediction: " in text
+
+
+def test_a_scan_that_is_left_and_come_back_to_while_it_is_read_is_shown(queued: Path) -> None:
+    pane = ScanPane()
+    held: list[Any] = []
+
+    class Holding(PaneApp):
+        """Keeps the answers of reads until they are let go."""
+
+        def read(self, key: str, work: Any, then: Any, failed: Any = None) -> None:
+            def later(found: Any) -> None:
+                held.append(partial(then, found))
+
+            super().read(key, work, later, failed)
+
+    async def session() -> None:
+        app = Holding(queued, pane)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: pane.seen)
+            await until(pilot, lambda: pane._timer is None)
+            held.clear()
+            pane.go_to("scan_0")
+            await until(pilot, lambda: len(held) == 1)
+            # The answer comes while another scan is wanted, whose turn has not come yet.
+            pane.go_to("scan_1")
+            held.pop()()
+            pane.go_to("scan_0")
+            await until(pilot, lambda: len(held) == 1)
+            held.pop()()
+            assert pane._ready is not None
+            assert pane._ready.view.scan_id == "scan_0"
+
+    asyncio.run(session())

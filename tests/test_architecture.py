@@ -158,6 +158,10 @@ BETWEEN = {
     ("project", "queue", "minutes"): "a budget of minutes is read where budgets are",
     ("project", "labels", "queue"): "what is labelled is read where budgets are",
     ("project", "labels", "scans"): "masks are matched to the scans' names, UIDs and patients",
+    ("project", "programs", "settings"): "the state that all of the project stands on",
+    ("project", "programs", "hooks"): "what a program said at its end is told as that of a hook",
+    ("project", "programs", "labels"): "a program of the user gets a copy of the scan's label",
+    ("project", "programs", "models"): "a program of the user gets a copy of the pre-label",
     ("project", "release", "labels"): "a release is made of the labels that count",
     ("project", "release", "queue"): "a release says how its scans were chosen, and holds out",
     ("project", "scans", "queue"): "a scan that is labelled is never dropped by an index",
@@ -207,6 +211,7 @@ BETWEEN = {
         )
     },
     ("tui", "loop", "raters"): "the next step may be a dispute",
+    ("tui", "shell", "programs"): "the shell puts the app together",
     ("tui", "shell", "widgets"): "the shell puts the app together",
     ("tui", "shell", "drawing"): "the shell puts the app together",
     ("tui", "widgets", "drawing"): "a widget shows what is drawn",

@@ -18,6 +18,7 @@ from coldal_tui.files import sha256_file
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.settings.config import BackendSection, Config
 from coldal_tui.project.settings.config_hooks import EVENTS
+from coldal_tui.project.settings.config_keys import own_command
 from coldal_tui.trust_store import TrustStore, not_trusted
 
 READ_AS_DATA = (".onnx", ".safetensors")
@@ -39,6 +40,7 @@ def reaches(layout: Layout, config: Config) -> list[Reach]:
         *_of_backend(config.backend),
         *_of_connections(config),
         *_of_hooks(config),
+        *_of_keys(config),
         *_of_weights(layout, config),
         *patients_elsewhere(layout, config),
         *linked_folders(layout),
@@ -83,6 +85,17 @@ def _of_hooks(config: Config) -> list[Reach]:
         if line is not None:
             what = f"run this program at {event.replace('_', ' ')}: {line}"
             found.append(Reach(what, f"hook={event}={line}"))
+    return found
+
+
+def _of_keys(config: Config) -> list[Reach]:
+    """Programs that run when a person presses a key in the app."""
+    found = []
+    for name, value in sorted(config.keys.items()):
+        command = own_command(value)
+        how = " on the terminal" if command.terminal else ""
+        what = f"run this program{how} when you press {name}: {command.run}"
+        found.append(Reach(what, f"key={name}={command.terminal}={command.run}"))
     return found
 
 

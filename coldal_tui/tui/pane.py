@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.project.views.map_view import MapView
 from coldal_tui.project.views.snapshot import Snapshot
 from coldal_tui.tui.drawing.glyphs import Look
@@ -27,6 +28,14 @@ def local_now() -> datetime:
 
 
 @dataclass(frozen=True)
+class OwnKeys:
+    """A person's own keys, and what is wrong with the file that they are read from."""
+
+    keys: tuple[OwnKey, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class View:
     """What the panes draw: a snapshot and, if there is one, its map.
 
@@ -35,6 +44,7 @@ class View:
 
     snapshot: Snapshot
     map_view: MapView | None = None
+    own_keys: OwnKeys = OwnKeys()
 
 
 class Services(Protocol):

@@ -98,18 +98,18 @@ def _problem_of(layout: Layout, config: Config, event: str, told: dict[str, Any]
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-            return f"ended after {config.hooks.limit_s} s, its time limit{_last_words(output)}"
+            return f"ended after {config.hooks.limit_s} s, its time limit{last_words(output)}"
         if running.returncode:
             how = (
                 f"exit status {running.returncode}"
                 if running.returncode > 0
                 else f"signal {-running.returncode}"
             )
-            return f"{how}{_last_words(output)}"
+            return f"{how}{last_words(output)}"
     return ""
 
 
-def _last_words(output: Any) -> str:
+def last_words(output: Any) -> str:
     """The end of what a hook printed, as ``: text``."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - _SHOWN))

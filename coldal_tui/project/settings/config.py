@@ -26,6 +26,7 @@ from coldal_tui.project.settings.config_connections import (
 from coldal_tui.project.settings.config_hooks import HOOKS_TEMPLATE, HooksSection
 from coldal_tui.project.settings.config_images import ImagesSection as ImagesSection
 from coldal_tui.project.settings.config_images import Window
+from coldal_tui.project.settings.config_keys import KEYS_TEMPLATE, KeyCommand, check_own_keys
 from coldal_tui.project.settings.config_problems import bad_toml, bad_value, problem
 from coldal_tui.project.settings.personal import TABLE, below, personal_file
 
@@ -144,6 +145,7 @@ class Config(Section, frozen=True):
     backend: BackendSection = BackendSection()
     hooks: HooksSection = HooksSection()
     connections: dict[str, ConnectionSection] = {}
+    keys: dict[str, str | KeyCommand] = {}
 
 
 TEMPLATE = """\
@@ -238,7 +240,7 @@ name = "efficientnet-lite0"
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
 # retries = 2                # how often an interrupted job goes on by itself
 """
-TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE + HOOKS_TEMPLATE
+TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE + HOOKS_TEMPLATE + KEYS_TEMPLATE
 
 
 def load_config(path: Path) -> Config:
@@ -328,6 +330,8 @@ def _check_shape(text: str, where: str, data: dict[str, Any]) -> None:
             raise problem(text, where, (table,), "must be a table", remedy)
         if table == "connections":
             _check_connections(text, where, value)
+        elif table == "keys":
+            check_own_keys(text, where, value)
         else:
             _check_keys(text, where, (table,), value, sections[table])
 

@@ -21,6 +21,7 @@ from coldal_tui.tui.drawing.without_colour import WithoutColour
 from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Pane, View
+from coldal_tui.tui.programs.own_keys import OwnKeyRunner
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.frame import FrameLines, Main
@@ -89,7 +90,9 @@ class ColdalApp(App[None]):
         root = root.absolute()
         self.memory = memory or Memory.of(root)
         restored = self.memory.load()
-        self.reader = Reader(root, self._found, revives=not readonly)
+        self.reader = Reader(
+            root, self._found, revives=not readonly, personal_keys=self.memory.keys_file
+        )
         self.services = AppServices(
             self,
             root,
@@ -111,11 +114,13 @@ class ColdalApp(App[None]):
             filter_queue=self._filter_queue,
             failures=self._failures,
         )
+        self.programs = OwnKeyRunner(self, self.services)
         self.own = OwnCommands(
             self,
             self.services,
             self.panes,
             self.memory.keys_file,
+            own_keys=lambda: self.programs.keys,
             quit=self.action_leave,
             show_queue=self._filter_queue,
             go_to=lambda scan_id: self._move_to(scan_id, None),
@@ -219,9 +224,16 @@ class ColdalApp(App[None]):
             names = ", ".join(unknown)
             self.services.tell(f"{self.memory.keys_file}: no such keys: {names}", error=True)
 
+    def _bind_own_keys(self) -> None:
+        """Bind a person's own keys, once all panes stand whose keys they may not take."""
+        view = self.services.view
+        if view is not None and self.panes.complete:
+            self.programs.take(view.own_keys, [self.screen_stack[0], *self.query("*")])
+
     async def _make_others(self) -> None:
         await self.panes.make_others(self._bring_up_to_date)
         self._check_keys()
+        self._bind_own_keys()
         # What is there now stays: the collector need not look at it each time it sweeps.
         gc.freeze()
 
@@ -291,6 +303,7 @@ class ColdalApp(App[None]):
         if first and self._restored.get("here"):
             self._move_to(str(self._restored["here"]), None)
         self.query_one(Why).show(view, self._here)
+        self._bind_own_keys()
         self._draw_lines()
 
     def _draw_lines(self) -> None:
@@ -400,6 +413,9 @@ class ColdalApp(App[None]):
     def _show_log(self, job_id: int) -> None:
         self.action_pane("jobs")
         cast("JobsPane", self.panes.made["jobs"]).show_log(job_id)
+
+    def action_own(self, key: str) -> None:
+        self.programs.run(key, self._here)
 
     def action_files(self) -> None:
         self.own.files()

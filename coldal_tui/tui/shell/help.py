@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.text import Text
 from textual.binding import Binding
 
+from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.pane import Pane
 from coldal_tui.tui.shell.command_parser import OWN
 from coldal_tui.tui.verbs import key_name
+from coldal_tui.visible import visible
 
 WORDS = (
     ("scan", "one thing to label: an image or a volume"),
@@ -24,15 +26,23 @@ WORDS = (
 )
 
 
-def help_text(app: type, pane: Pane | None, keymap: Mapping[str, str], look: Look) -> Text:
+def help_text(
+    app: type,
+    pane: Pane | None,
+    keymap: Mapping[str, str],
+    look: Look,
+    own_keys: Sequence[OwnKey] = (),
+) -> Text:
     """Keys of the focused pane and of the app, the ``:`` commands, and the glossary.
 
-    ``keymap``: the keys that a person has given to bindings, by the bindings' ids.
+    ``keymap``: the keys that a person has given to bindings, by the bindings' ids; ``own_keys``:
+    keys with programs of their own.
     """
     text = Text()
     if pane is not None:
         _section(text, f"{pane.id} pane", _rows(type(pane).__mro__, keymap, upto="Pane"))
     _section(text, "everywhere", _rows(app.__mro__, keymap, upto="App"))
+    _section(text, "your own keys", [(one.key, _runs(one)) for one in own_keys])
     _section(text, "after :", [(name, words) for name, words in OWN.items()])
     text.append("  … and every command of the command line: queue skip SCAN, status, doctor\n")
     _section(text, "words", list(WORDS))
@@ -41,6 +51,10 @@ def help_text(app: type, pane: Pane | None, keymap: Mapping[str, str], look: Loo
     )
     _section(text, "marks", [(f"{look.medoid} medoid  {look.here} here", states)])
     return text
+
+
+def _runs(one: OwnKey) -> str:
+    return f"runs {visible(one.run)}{' on the terminal' if one.terminal else ''}"
 
 
 def _section(text: Text, title: str, rows: list[tuple[str, str]]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from textual.app import App
 
 from coldal_tui.project.labels.raters.rater_figures import read_figures
+from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.raters.people import people_text
@@ -17,7 +18,7 @@ from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.services import AppServices
 from coldal_tui.tui.widgets.search_window import SearchRow, SearchWindow
-from coldal_tui.visible import counted
+from coldal_tui.visible import counted, visible
 
 
 class OwnCommands:
@@ -30,13 +31,14 @@ class OwnCommands:
         panes: PaneManager,
         keys_file: Path,
         *,
+        own_keys: Callable[[], Sequence[OwnKey]],
         quit: Callable[[], None],
         show_queue: Callable[[str], None],
         go_to: Callable[[str], None],
     ) -> None:
         """``show_queue`` filters the queue and shows it, ``go_to`` moves to a scan."""
         self._app, self._services, self._panes = app, services, panes
-        self._keys_file, self._go_to = keys_file, go_to
+        self._keys_file, self._go_to, self._own_keys = keys_file, go_to, own_keys
         self.table: Mapping[str, Callable[[str], None]] = {
             "quit": lambda _: quit(),
             "help": lambda _: self.help(),
@@ -53,13 +55,17 @@ class OwnCommands:
     def help(self) -> None:
         keymap, look = self._app._keymap, self._services.look
         self._services.read_text(
-            "help", help_text(type(self._app), self._panes.focused, keymap, look)
+            "help",
+            help_text(type(self._app), self._panes.focused, keymap, look, self._own_keys()),
         )
 
     def keys(self) -> None:
         """Show all keys with their binding ids."""
         panes, keymap = self._panes.made.values(), self._app._keymap
-        self._services.read_text("keys", keys_text(type(self._app), panes, keymap, self._keys_file))
+        text = keys_text(type(self._app), panes, keymap, self._keys_file)
+        for one in self._own_keys():
+            text.append(f"# {one.key} runs {visible(one.run)} ({visible(one.where)})\n")
+        self._services.read_text("keys", text)
 
     def files(self) -> None:
         """Show refused files, grouped by reason."""

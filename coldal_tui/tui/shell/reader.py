@@ -15,7 +15,8 @@ from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import MapView, read_map_view
 from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
-from coldal_tui.tui.pane import View
+from coldal_tui.tui.pane import OwnKeys, View
+from coldal_tui.tui.programs.own_keys import read_own_keys
 
 POLL_S = 1.0
 REVIVE_POLLS = 5
@@ -34,6 +35,7 @@ class Reader(threading.Thread):
     """Checks once a second whether the project has changed, and posts its new state.
 
     A check costs a few file stamps and one SQLite pragma; without a change nothing is posted.
+    ``personal_keys``: the file with a person's own keys, if they are wanted.
     ``tell`` is called in this thread, with a ``View`` or with the error that reading met; the
     same error is told once.
     """
@@ -44,11 +46,12 @@ class Reader(threading.Thread):
         tell: Callable[[View | Exception], None],
         *,
         revives: bool = True,
+        personal_keys: Path | None = None,
         poll_s: float = POLL_S,
     ) -> None:
         super().__init__(name="coldal-reader", daemon=True)
         self._root, self._tell, self._poll_s = root, tell, poll_s
-        self._revives = revives
+        self._revives, self._personal_keys = revives, personal_keys
         self._wake = threading.Event()
         self._ended = False
         self._project: Project | None = None
@@ -92,14 +95,24 @@ class Reader(threading.Thread):
         if old is None:
             self._say(View(snapshot))
         map_view = self._scene(project, old)
-        fresh = View(snapshot, map_view)
-        changed = old is None or map_view is not old.map_view or not _same(snapshot, old.snapshot)
+        fresh = View(snapshot, map_view, self._own_keys(project))
+        changed = (
+            old is None
+            or map_view is not old.map_view
+            or fresh.own_keys != old.own_keys
+            or not _same(snapshot, old.snapshot)
+        )
         if changed or self._trouble:
             self._say(fresh)
         if map_view is not None and (old is None or map_view is not old.map_view):
             _give_back_memory()
         self._trouble = ""
         self._seen = seen
+
+    def _own_keys(self, project: Project) -> OwnKeys:
+        if self._personal_keys is None:
+            return OwnKeys()
+        return read_own_keys(project, self._personal_keys)
 
     def _jobs_are_open(self) -> bool:
         return self._view is not None and any(
@@ -143,6 +156,8 @@ class Reader(threading.Thread):
         if layout.database.stat().st_ino != self._inode:
             raise FileNotFoundError(f"{layout.database} was replaced")
         stamps: list[Any] = [config.st_mtime_ns, config.st_size, project.store.data_version()]
+        if self._personal_keys is not None:
+            stamps.append(_modified(self._personal_keys))
         if self._view is not None:
             running = (job for job in self._view.snapshot.jobs if job.status == RUNNING)
             stamps += [_modified(Path(job.folder) / "progress.jsonl") for job in running]

@@ -19,6 +19,7 @@ from typing import Any
 from textual.app import App
 
 from coldal_tui.files import read_json_object
+from coldal_tui.tui.programs.own_keys import is_own
 
 MOST_HISTORY = 200
 SAVE_AFTER_S = 1.0
@@ -53,7 +54,10 @@ class Memory:
 
     @property
     def keys_file(self) -> Path:
-        """The file with ``[keys]`` and lines like ``"queue.skip" = "d"``; users edit it."""
+        """The file with ``[keys]``: lines like ``"queue.skip" = "d"``, and own keys with programs.
+
+        Users edit it.
+        """
         return self.config_folder / "keys.toml"
 
     def load(self) -> dict[str, Any]:
@@ -82,9 +86,10 @@ class Memory:
             keys = tomllib.loads(text).get("keys", {})
         except tomllib.TOMLDecodeError as error:
             return {}, f"{self.keys_file}: {error}"
-        if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+        named = {k: v for k, v in keys.items() if not is_own(k)} if isinstance(keys, dict) else {}
+        if not isinstance(keys, dict) or not all(isinstance(key, str) for key in named.values()):
             return {}, f'{self.keys_file}: under [keys] write lines like "queue.skip" = "d"'
-        return {str(name): key for name, key in keys.items()}, ""
+        return named, ""
 
 
 class SessionSaver:

@@ -27,10 +27,19 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.cases import join_cases
+from coldal_tui.project.scans.few_changed import Renewed, few_changed, write
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
-from coldal_tui.project.scans.unchanged import LastIndex, folder_digest, forget, remember, unchanged
+from coldal_tui.project.scans.unchanged import (
+    LastIndex,
+    folder_digest,
+    forget,
+    last_index,
+    remember,
+    settings_digest,
+    unchanged,
+)
 from coldal_tui.project.trust_questions import patients_elsewhere, require_trust
 
 Progress = Callable[[int, int, str], None]
@@ -97,6 +106,13 @@ def reindex(
     last = unchanged(project, digest)
     if last is not None:
         return _same_again(project, last)
+    last = last_index(project)
+    renewed = few_changed(project, walk, last)
+    if last is not None and renewed is not None:
+        suspended = write(project, renewed)
+        return _same_again(
+            project, msgspec.structs.replace(last, digest=digest), renewed, suspended
+        )
     result = index_folder(images, known=_known(project), walk=walk, progress=progress)
     before = {scan.scan_id: scan for scan in project.scans()}
     result, lookalikes = _without_masks(project, result, before)
@@ -116,7 +132,8 @@ def reindex(
             code="all-gone",
         )
     patients.prepare([found.rel_path for found in matches.values()])
-    report = _record(project, result, matches, before, patients, digest, lookalikes)
+    settings = settings_digest(project, walk)
+    report = _record(project, result, matches, before, patients, digest, settings, lookalikes)
     told = before or section.patients_pattern or section.channels
     cases = None if told else find_cases(result.scans)
     alike = _patients_alike(project)
@@ -159,20 +176,36 @@ def _without_masks(
     return kept, tuple(sorted(known[path] for path in others if path in known))
 
 
-def _same_again(project: Project, last: LastIndex) -> IndexReport:
-    """The report of an index that found nothing changed."""
+def _same_again(
+    project: Project,
+    last: LastIndex,
+    renewed: Sequence[Renewed] = (),
+    suspended: tuple[str, ...] = (),
+) -> IndexReport:
+    """The report of an index that found nothing changed but what a few files hold."""
     store = project.store
     scans = store.value("SELECT count(*) FROM scans WHERE state = 'present'")
     problems = store.rows("SELECT rel_path, code, reason, kind FROM problems ORDER BY rel_path")
+    changed = tuple(sorted(one.scan_id for one in renewed if one.changed))
     with store.action("index", undoable=False) as action:
         action.summary = f"indexed {scans} scans: nothing has changed"
         action.params = {"images": str(project.images), "problems": len(problems)}
+        if renewed:
+            remember(project, last)
+            told = f"0 added, {len(changed)} changed, 0 moved, 0 removed"
+            action.summary = f"indexed {scans} scans: {told}"
+        if suspended:
+            action.summary += f"; {len(suspended)} labels suspended"
+            action.params["suspended"] = list(suspended)
     copies = store.tuples(
         "SELECT scan_id, duplicate_of FROM scans "
         "WHERE duplicate_of IS NOT NULL AND state = 'present'"
     )
     return IndexReport(
         scans=scans,
+        changed=changed,
+        suspended=suspended,
+        read=len(renewed),
         duplicates=dict(copies),
         problems=tuple(FileProblem(**row) for row in problems),
         no_patient=last.no_patient,
@@ -208,6 +241,7 @@ def _record(
     before: Mapping[str, ScanRecord],
     patients: PatientRule,
     digest: str,
+    settings: str,
     lookalikes: tuple[str, ...],
 ) -> IndexReport:
     duplicates = _duplicates(project, result.scans, matches, before)
@@ -236,7 +270,10 @@ def _record(
     )
     write_shortly(store, file_writes(store, result))
     with store.action("index", undoable=False) as action:
-        remember(project, LastIndex(digest, len(result.known), len(patients.unmatched), lookalikes))
+        remember(
+            project,
+            LastIndex(digest, len(result.known), len(patients.unmatched), lookalikes, settings),
+        )
         action.summary = (
             f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
             f"{len(moved)} moved, {len(removed)} removed"

@@ -93,6 +93,14 @@ def find_not_scans(scans: Sequence[FoundScan]) -> dict[str, FileProblem]:
     return found | _orphans(scans, found)
 
 
+def is_judged_by_values(rel_path: str) -> bool:
+    """Whether a file of this path is a mask or a scan by what it holds, and not by its path."""
+    *folders, name = rel_path.split("/")
+    return bool(
+        _MASK_NAME.fullmatch(split(name)[0]) or any(_MASK_FOLDER.fullmatch(one) for one in folders)
+    )
+
+
 def _orphans(
     scans: Sequence[FoundScan], found: Mapping[str, FileProblem]
 ) -> dict[str, FileProblem]:

@@ -38,7 +38,6 @@ from coldal_tui.tui.loop.loop_steps import (
 )
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
-from coldal_tui.tui.raters.window import DisputesWindow
 
 _TOLD = 2
 """Masks whose reason a finished import names: the labels pane has them all."""
@@ -104,6 +103,9 @@ class LoopActions:
             self._services.tell(step.text)
 
     def _disputes(self) -> None:
+        # Imported when it is opened: it knows importers, and the app starts faster without.
+        from coldal_tui.tui.raters.window import DisputesWindow
+
         self._app.push_screen(DisputesWindow(self._services))
 
     def undo(self) -> None:

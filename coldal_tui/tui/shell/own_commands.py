@@ -12,7 +12,6 @@ from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.raters.people import people_text
-from coldal_tui.tui.raters.window import DisputesWindow
 from coldal_tui.tui.shell.help import help_text, keys_text
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.pane_manager import PaneManager
@@ -82,6 +81,9 @@ class OwnCommands:
 
     def disputes(self) -> None:
         """Show the scans that people drew differently, and decide on them."""
+        # Imported when it is opened: it knows importers, and the app starts faster without.
+        from coldal_tui.tui.raters.window import DisputesWindow
+
         self._app.push_screen(DisputesWindow(self._services))
 
     def _show_files(self, found: tuple[FileProblem, ...]) -> None:

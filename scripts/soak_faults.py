@@ -17,13 +17,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.faults.scenes import FAULTS, KILLS, SCENES, Stage
-from tests.faults.server import POWER_CUT, Server, build
+from tests.faults.server import FAIL_ON, FAIL_ONCE, POWER_CUT, Server, build
 
 MEMORY = Path("/dev/shm")
 """A file system in memory: an fsync there costs nothing."""
 HEAD = (
     "| command | calls | killed | power cut | disk errors | wrong |",
     "|---|---|---|---|---|---|",
+)
+CLASSES = (
+    ("killed", frozenset(KILLS) - {POWER_CUT}),
+    ("power cut", frozenset({POWER_CUT})),
+    ("disk errors", frozenset({FAIL_ONCE, FAIL_ON})),
 )
 
 
@@ -32,7 +37,7 @@ class Results:
     """What every fault came to, by command, kind of fault, error and call."""
 
     file: Path | None = None
-    calls: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
     wrong: dict[tuple[str, int, int, int], list[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -51,35 +56,46 @@ class Results:
                 stream.write(json.dumps([*key, round(seconds, 3), wrong]) + "\n")
 
     def line(self, scene: str) -> str:
-        found = {key[1:]: wrong for key, wrong in self.wrong.items() if key[0] == scene}
-        cuts = sum(how == POWER_CUT for how, _, _ in found)
-        kills = sum(how in KILLS for how, _, _ in found) - cuts
-        errors = len(found) - kills - cuts
-        bad = sum(bool(wrong) for wrong in found.values())
-        return f"| {scene} | {self.calls[scene]} | {kills} | {cuts} | {errors} | {bad} |"
+        stage = self.stages[scene]
+        mine = [
+            (how, bool(wrong)) for (name, how, _, _), wrong in self.wrong.items() if name == scene
+        ]
+        cells = [scene, str(stage.calls)]
+        for _, kinds in CLASSES:
+            wanted = sum(
+                stage.hits(how, at)
+                for how, _ in FAULTS
+                if how in kinds
+                for at in range(1, stage.calls + 1)
+            )
+            done = sum(how in kinds for how, _ in mine)
+            cells.append(f"{done:,}" if done >= wanted else f"{done:,} of {wanted:,}")
+        return "| " + " | ".join([*cells, str(sum(bad for _, bad in mine))]) + " |"
 
-    def page(self, every: int) -> str:
-        share = "every call" if every == 1 else f"one call in {every}"
+    def page(self) -> str:
         tried, bad = len(self.wrong), sum(bool(wrong) for wrong in self.wrong.values())
         text = [
             "# Faults",
             "",
-            f"Each command on a small project, with a fault at {share} that changes a file:",
+            "Each command on a small project, with a fault at each call that changes a file:",
             "",
-            "* killed: before it, after it, and, where it writes, after half of it;",
+            "* killed: before the call, after it, and, where it writes, after half of it;",
             "* power cut: before it, on a disk that keeps only what an fsync has brought there;",
             "  names in a folder, too, are only kept by an fsync of the folder;",
             "* disk errors: ENOSPC, EIO, EROFS, EDQUOT, each once, and from then on.",
             "",
             "Wrong: something acknowledged is lost, half of something is visible, the exit status",
             "is untrue, or the same command does not go on. “Taken in”: the supervisor commits",
-            "what a worker has finished.",
+            "what a worker has finished. `index` stores scans in portions, so as not to delay",
+            "others: where it was cut off, a portion may be there already, and the same command",
+            "goes on. So do `index` after an `init` that was cut off late, and `restore` after",
+            "itself. “Of”: the run was ended before it had tried the others.",
             "",
             *HEAD,
-            *(self.line(scene) for scene in self.calls),
+            *(self.line(scene) for scene in self.stages),
             "",
             f"{tried:,} faults, {bad} of them wrong; {self.seconds / 60:.0f} min. `make soak`, or",
-            "`python scripts/soak_faults.py`.",
+            "`python scripts/soak_faults.py --resume FILE`, which goes on where it was ended.",
             "",
         ]
         return "\n".join(text)
@@ -103,29 +119,31 @@ def main() -> int:
         if library is None:
             print("this needs Linux and a C compiler (gcc)")
             return 2
-        print("\n".join(HEAD))
         with Server(library, folder) as server:
             for scene in SCENES:
                 if scene.name in wanted:
-                    stage = Stage(scene, folder / scene.name, server)
-                    results.calls[scene.name] = stage.calls
-                    _hit_all(stage, asked.every, results)
-                    print(results.line(scene.name), flush=True)
-                    if asked.out is not None:
-                        asked.out.write_text(results.page(asked.every), "utf-8")
+                    results.stages[scene.name] = Stage(scene, folder / scene.name, server)
+            # The kinds of faults in turn: a run that is ended early has tried some everywhere.
+            for how, error in FAULTS:
+                for stage in results.stages.values():
+                    _hit_all(stage, how, error, asked.every, results)
+                if asked.out is not None:
+                    asked.out.write_text(results.page(), "utf-8")
+    print("\n".join([*HEAD, *(results.line(name) for name in results.stages)]))
     problems = [one for wrong in results.wrong.values() for one in wrong]
     print("\n".join(problems))
     return 1 if problems else 0
 
 
-def _hit_all(stage: Stage, every: int, results: Results) -> None:
-    for how, error in FAULTS:
-        for at in range(1, stage.calls + 1, every):
-            key = stage.scene.name, how, error, at
-            if stage.hits(how, at) and key not in results.wrong:
-                began = time.monotonic()
-                wrong = stage.hit(how, at, error)
-                results.add(key, time.monotonic() - began, wrong)
+def _hit_all(stage: Stage, how: int, error: int, every: int, results: Results) -> None:
+    for at in range(1, stage.calls + 1, every):
+        key = stage.scene.name, how, error, at
+        if stage.hits(how, at) and key not in results.wrong:
+            began = time.monotonic()
+            wrong = stage.hit(how, at, error)
+            results.add(key, time.monotonic() - began, wrong)
+            if wrong:
+                print("\n".join(wrong), flush=True)
 
 
 if __name__ == "__main__":

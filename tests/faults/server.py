@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import shutil
@@ -108,11 +109,16 @@ def _serve() -> None:
         "project.scans.indexing",
         "scheduler.recipes",
         "scheduler.supervisor",
+        "project.report_words",
     ):
         import_module(f"coldal_tui.{name}")
+    import_module("imagecodecs").png_decode  # noqa: B018  (loaded when it is asked for)
     # Children inherit it, and whatever they start must not be hit by it.
     os.environ.pop("LD_PRELOAD", None)
     assert threading.active_count() == 1
+    # The pages of what is loaded stay shared: a collection in a child would copy them all.
+    gc.collect()
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         ended = _one(json.loads(line), shim, cli)

@@ -14,8 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+import msgspec
+
 from coldal_tui.errors import ColdalError
 
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON of unknown origin raises: other types, no UTF-8, nested too deep."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a disk, quota or file size that is used up."""
 

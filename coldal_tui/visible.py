@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 # C0 and C1 controls, marks that turn the writing direction, bytes that are no UTF-8 (surrogates).
 _STEERING = re.compile(
@@ -11,12 +11,35 @@ _STEERING = re.compile(
 )
 
 
+class _Through:
+    """What every text for people passes in this process: the redactor of ``--redact``, or none."""
+
+    change: Callable[[str], str] | None = None
+
+
+def show_through(change: Callable[[str], str] | None) -> None:
+    """Let every text that :func:`visible` answers pass ``change`` first."""
+    _Through.change = change
+
+
+def is_changed() -> bool:
+    """Whether what is shown may differ from what it is."""
+    return _Through.change is not None
+
+
 def visible(text: object, keep: str = "") -> str:
     r"""``text`` with control characters as ``\x1b``, ``\n`` or ``\u202e``; those in ``keep`` stay.
 
     A file name may hold any character but ``/`` and NUL: printed as it is, it could move the
-    cursor, set colours, or forge a line of output.
+    cursor, set colours, or forge a line of output. With ``--redact`` names are pseudonyms. For
+    what is stored rather than shown: :func:`escaped`.
     """
+    change = _Through.change
+    return escaped(text if change is None else change(str(text)), keep)
+
+
+def escaped(text: object, keep: str = "") -> str:
+    """Like :func:`visible`, but the same whether names are hidden or not."""
     return _STEERING.sub(lambda m: m[0] if m[0] in keep else _escape(m[0]), str(text))
 
 

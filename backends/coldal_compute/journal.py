@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from coldal_tui.files import NOT_JSON
+
 
 class Journal:
     """A file of JSON lines; the first names the model that made the others.
@@ -70,7 +72,7 @@ def lines(path: Path) -> Iterator[tuple[int, int, Any]]:
             end = start + len(line)
             try:
                 row = msgspec.json.decode(line)
-            except msgspec.DecodeError:
+            except NOT_JSON:
                 return
             if not line.endswith(b"\n"):
                 return

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from coldal_tui.redaction import VARIABLE, is_asked, shown_document
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -122,10 +124,13 @@ def _hint(name: str) -> str:
 
 @click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks; may stand after the command, too.")
+@click.option(
+    "--redact", is_flag=True, help="Show pseudonyms in place of names; anywhere in the call."
+)
 @click.option("-C", "project", metavar="PROJECT", help="The project, for commands that name none.")
 @click.version_option(package_name="coldal-tui", message="coldal-tui %(version)s")
 @click.pass_context
-def cli(context: click.Context, debug: bool, project: str | None) -> None:
+def cli(context: click.Context, debug: bool, redact: bool, project: str | None) -> None:
     context.obj = project
 
 
@@ -138,8 +143,9 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # A name or a glyph that the terminal's encoding lacks must not end the program.
             stream.reconfigure(errors="backslashreplace")
-    debug, arguments = split_debug(sys.argv[1:])
-    status = _run(arguments, debug)
+    debug, arguments = split_flag("--debug", sys.argv[1:])
+    hides, arguments = split_flag("--redact", arguments)
+    status = _run(arguments, debug, hides=hides or is_asked(os.environ.get(VARIABLE)))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -149,10 +155,10 @@ def main() -> None:
     sys.exit(status)
 
 
-def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
-    """Remove ``--debug`` from the arguments, wherever it is before a ``--``."""
+def split_flag(flag: str, arguments: Sequence[str]) -> tuple[bool, list[str]]:
+    """Remove ``flag`` from the arguments, wherever it is before a ``--``."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept = [word for word in arguments[:end] if word != "--debug"]
+    kept = [word for word in arguments[:end] if word != flag]
     return len(kept) < end, [*kept, *arguments[end:]]
 
 
@@ -162,10 +168,15 @@ def wants_json(arguments: Sequence[str]) -> bool:
     return "--json" in arguments[:end]
 
 
-def _run(arguments: list[str], debug: bool) -> int:
+def _run(arguments: list[str], debug: bool, *, hides: bool = False) -> int:
     stdout = sys.stdout
     as_json = wants_json(arguments)
     try:
+        if hides:
+            from coldal_tui.cli.redacting import redact
+
+            arguments = redact(arguments)
+            stdout = sys.stdout
         status = cli.main(arguments, prog_name="coldal-tui", standalone_mode=False)
     except click.ClickException as error:
         _trace(debug)
@@ -197,7 +208,7 @@ def _print_error(
     told = {"error": {"code": code, "what": what, "where": where, "remedy": remedy}}
     # A pipe whose reader has gone is dealt with when the program ends.
     with contextlib.suppress(BrokenPipeError):
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(shown_document(told), indent=2))
 
 
 def _trace(debug: bool) -> None:

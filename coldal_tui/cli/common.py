@@ -18,6 +18,7 @@ from coldal_tui.cli import PIPE_CLOSED, completers
 from coldal_tui.cli.which_project import is_path, nearest_project, split_project
 from coldal_tui.errors import UsageError
 from coldal_tui.project.layout import CONFIG_NAME
+from coldal_tui.redaction import NAME_KEYS, active, named, shown_document
 from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def paste(command: str, root: Path) -> str:
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
     """Print one JSON document on stdout; numbers that JSON lacks become null."""
-    text = json.dumps(_finite(data), indent=None if one_line else 2, default=str, allow_nan=False)
+    text = json.dumps(
+        shown_document(_finite(data)), indent=None if one_line else 2, default=str, allow_nan=False
+    )
     click.echo(text)
 
 
@@ -194,6 +197,11 @@ def print_table(out: Console, title: str, made: Table) -> None:
     """Print a table with its title, separated from other output by an empty line."""
     from rich.text import Text
 
+    if active() is not None:
+        for column in made.columns:
+            if str(column.header) in NAME_KEYS:
+                # Even names that would not be taken for one in a sentence.
+                column._cells[:] = [named(c) if isinstance(c, str) else c for c in column._cells]
     out.print()
     out.print(Text(visible(title), style="bold"))
     out.print(made)

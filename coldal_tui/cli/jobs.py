@@ -163,10 +163,10 @@ def _show(job: Job, as_json: bool) -> None:
 
 def _logs(project: Project, job: Job, follow: bool) -> None:
 
-    decoder = getincrementaldecoder("utf-8")("replace")
     from coldal_tui.project.job_rows import get_job
 
-    position, shown = 0, job.folder.log
+    decoder = getincrementaldecoder("utf-8")("replace")
+    position, shown, begun = 0, job.folder.log, ""
     while True:
         job = get_job(project, job.job_id)
         if job.folder.log != shown:
@@ -177,8 +177,13 @@ def _logs(project: Project, job: Job, follow: bool) -> None:
                 stream.seek(position)
                 fresh = stream.read()
             position += len(fresh)
-            click.echo(visible(decoder.decode(fresh), keep="\n\r\t"), nl=False)
+            # Whole lines: in half a name, nobody would find the name that --redact hides.
+            text = begun + decoder.decode(fresh)
+            end = max(text.rfind("\n"), text.rfind("\r")) + 1
+            begun = text[end:]
+            click.echo(visible(text[:end], keep="\n\r\t"), nl=False)
         if not follow or job.ended:
+            click.echo(visible(begun, keep="\n\r\t"), nl=False)
             break
         time.sleep(0.3)
     if not position:

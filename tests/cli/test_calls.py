@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coldal_tui.cli import COMMANDS, split_debug
+from coldal_tui.cli import COMMANDS, split_flag
 from coldal_tui.cli.common import PIPED_WIDTH, paste, print_json
 from coldal_tui.project.project import Project
 from tests.support.small_projects import Call, add_to_queue, set_config, write_mask
@@ -247,11 +247,14 @@ def test_debug_shows_the_traceback_wherever_it_stands(
 
 
 def test_debug_behind_two_dashes_is_a_name() -> None:
-    assert split_debug(["status", "--debug", "--", "--debug"]) == (
+    assert split_flag("--debug", ["status", "--debug", "--", "--debug"]) == (
         True,
         ["status", "--", "--debug"],
     )
-    assert split_debug(["status", "--", "--debug"]) == (False, ["status", "--", "--debug"])
+    assert split_flag("--debug", ["status", "--", "--debug"]) == (
+        False,
+        ["status", "--", "--debug"],
+    )
 
 
 def test_a_defect_says_so_and_how_to_see_more(

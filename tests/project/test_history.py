@@ -6,6 +6,11 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project import history
+from coldal_tui.project.labels.files import (
+    checked_labels,
+    reconcile_label_files,
+    tidy_if_left,
+)
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.queue.actions import assign, pin, skip
 
@@ -73,6 +78,21 @@ def test_a_replaced_label_comes_and_goes_with_its_file(lab, project):
         assert path.read_bytes() == first
         history.redo(project)
         assert path.read_bytes() == second
+
+
+def test_a_label_is_there_between_a_redo_and_the_moving_of_its_file(lab, project, monkeypatch):
+    """A process that is killed right after the COMMIT leaves the file as the undo named it."""
+    lab.mask("s00.png")
+    import_masks(project, lab.masks)
+    undo(project)
+    reconcile_label_files(project)
+    monkeypatch.setattr(history, "tidy_label_files", lambda project: None)
+    history.redo(project)
+    rows = project.store.rows("SELECT * FROM labels WHERE state = 'active'")
+    assert not (project.layout.labels / "s00.png").exists()
+    assert list(checked_labels(project, rows)) == ["s00"]
+    tidy_if_left(project)
+    assert checked_labels(project, rows) == {"s00": project.layout.labels / "s00.png"}
 
 
 def test_with_nothing_left_there_is_an_error(lab):

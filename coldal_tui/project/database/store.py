@@ -26,7 +26,7 @@ from coldal_tui.project.database.journal import append, new_labels
 from coldal_tui.project.database.one_host import WritingHost
 from coldal_tui.project.database.schema import MIGRATIONS, UNDOABLE_TABLES
 from coldal_tui.project.database.waiting import Waiting
-from coldal_tui.visible import visible
+from coldal_tui.visible import escaped
 
 Row = dict[str, Any]
 Values = Mapping[str, Any] | tuple[Any, ...]
@@ -457,7 +457,7 @@ def is_anothers(action: Row) -> bool:
 
 def told(what: str) -> None:
     """Report a warning: on stderr, or in the app's log."""
-    logging.getLogger(__name__).warning("%s", visible(what))
+    logging.getLogger(__name__).warning("%s", escaped(what))
 
 
 def pack(value: Any) -> Any:

@@ -33,12 +33,19 @@ def label_name(scan_id: str, suffix: str, version: str = "") -> str:
 
 
 def stored_file(project: Project, row: Row) -> Path | None:
-    """The file of the version in a row of ``labels``; None when it is missing."""
+    """The file of the version in a row of ``labels``; None when it is missing.
+
+    A process that ended right after a redo leaves it under its withdrawn name until the next
+    command that writes.
+    """
     kept = project.layout.label_versions / _version_name(row)
     if kept.exists():
         return kept
     active = project.file_of(row["file"])
-    return active if row["state"] == "active" and active.exists() else None
+    if row["state"] == "active" and active.exists():
+        return active
+    withdrawn = project.layout.label_versions / _withdrawn_name(row)
+    return withdrawn if withdrawn.exists() else None
 
 
 def checked_labels(project: Project, rows: Iterable[Row]) -> dict[str, Path]:
@@ -221,8 +228,8 @@ def _bring_back(rows: list[Row], waiting: set[str], layout: Layout) -> set[str]:
     found, versions = set(), layout.label_versions
     for row in rows:
         name = _version_name(row)
+        withdrawn = _withdrawn_name(row)
         stem, suffix = split_name(row["file"].rpartition("/")[2])
-        withdrawn = f"{stem}.withdrawn-{row['sha256'][:8]}{suffix}"
         if withdrawn in waiting and name not in waiting:
             path, there = versions / withdrawn, layout.labels / f"{stem}{suffix}"
             anew = row["state"] == "active" and there.is_file()
@@ -256,6 +263,12 @@ def _put_away(path: Path, by_hash: dict[tuple[str, str], int], versions: Path) -
 def _version_name(row: Row) -> str:
     stem, suffix = split_name(row["file"].rpartition("/")[2])
     return f"{stem}.v{row['version']}{suffix}"
+
+
+def _withdrawn_name(row: Row) -> str:
+    """The name of a version's file while an undo has taken its row back."""
+    stem, suffix = split_name(row["file"].rpartition("/")[2])
+    return f"{stem}.withdrawn-{row['sha256'][:8]}{suffix}"
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ from coldal_tui.project.labels.files import STAGED, is_whole, label_name, stored
 from coldal_tui.project.labels.quarantine import keep_copy
 from coldal_tui.project.labels.raters.drawings import shared_scans
 from coldal_tui.project.project import Project
-from coldal_tui.visible import counted, visible
+from coldal_tui.visible import counted, escaped
 
 _SYNC_THREADS = 32
 _ARCHIVE_KEPT_BYTES = 1 << 30
@@ -284,10 +284,10 @@ class KnownLabels:
         """Words on the label that this mask replaces, when it may be another person's work."""
         mine, other = verdict.author or "", label["author"] or ""
         if mine and other and person_key(mine) != person_key(other) and self._replaces:
-            return f"it replaces the mask of {visible(other)}, which is kept as an earlier version"
+            return f"it replaces the mask of {escaped(other)}, which is kept as an earlier version"
         if other and not mine:
             return (
-                f"it replaces the mask of {visible(other)}, which is kept as an earlier version; "
+                f"it replaces the mask of {escaped(other)}, which is kept as an earlier version; "
                 "nothing says who drew this one"
             )
         if label["decided"] and not mine:

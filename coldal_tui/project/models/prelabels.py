@@ -23,7 +23,7 @@ from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
 from coldal_tui.project.runs import prediction_file
 from coldal_tui.project.scans.indexing import safe_name
-from coldal_tui.visible import counted, listed, visible
+from coldal_tui.visible import counted, escaped, listed
 
 Progress = Callable[[int, int, str], None]
 FOLDER = "prelabels"
@@ -105,7 +105,7 @@ def import_prelabels(
 
 def _checked_name(source: str) -> str:
     name = source.strip()
-    if not name or len(name) > _LONGEST_NAME or visible(name) != name or name == OF_RUN:
+    if not name or len(name) > _LONGEST_NAME or escaped(name) != name or name == OF_RUN:
         raise UsageError(
             f"{source!r} can't be the name of a model",
             where="--source",

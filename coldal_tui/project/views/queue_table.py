@@ -19,7 +19,7 @@ from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.runs import latest_run, run_entropies
 from coldal_tui.selection.acquisition import scaled_entropy
-from coldal_tui.visible import visible
+from coldal_tui.visible import is_changed, visible
 
 Scope = Literal["open", "rounds", "all"]
 SCOPES: tuple[Scope, ...] = ("open", "rounds", "all")
@@ -120,7 +120,7 @@ class ScanTable:
     @cached_property
     def longest_id(self) -> int:
         """Width in cells of the longest scan id."""
-        if all(map(str.isprintable, self.scan_id)):
+        if not is_changed() and all(map(str.isprintable, self.scan_id)):
             return max(map(len, self.scan_id), default=0)
         return max(len(visible(name)) for name in self.scan_id)
 

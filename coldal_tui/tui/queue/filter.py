@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import UsageError
 from coldal_tui.project.views.queue_table import ScanTable, Words, as_number
+from coldal_tui.redaction import revealed
 
 Mask = NDArray[np.bool_]
 
@@ -62,6 +63,7 @@ class Term:
 def parse(text: str) -> list[Term]:
     """The terms of a filter, in order. Any text is valid; a closing quote may be missing."""
     terms = []
+    text = revealed(text, lambda name: f'"{_bare(name)}"')
     for match in _TERM.finditer(text):
         minus, name, sign, value = match.groups()
         if not match[0].strip():

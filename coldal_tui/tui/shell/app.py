@@ -15,8 +15,10 @@ from textual.events import Key, Resize
 from textual.filter import Monochrome
 from textual.widgets import Static
 
+from coldal_tui.redaction import NOTE, active
 from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import UNICODE, Look
+from coldal_tui.tui.drawing.redacted import Redacted
 from coldal_tui.tui.drawing.without_colour import WithoutColour
 from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.loop.seen_failures import SeenFailures
@@ -87,6 +89,8 @@ class ColdalApp(App[None]):
             # Textual's own filter turns colours to greys of 24 bit.
             self._filters = [one for one in self._filters if not isinstance(one, Monochrome)]
             self._filters.append(WithoutColour())
+        if active() is not None:
+            self._filters.append(Redacted())
         root = root.absolute()
         self.memory = memory or Memory.of(root)
         restored = self.memory.load()
@@ -186,6 +190,8 @@ class ColdalApp(App[None]):
     def on_mount(self) -> None:
         self.set_class(not self.services.look.braille, "-ascii")
         self._map_keys()
+        if active() is not None:
+            self.services.tell(NOTE)
         for name in self.panes.made:
             self._restore(name)
         self.panes.arrange()

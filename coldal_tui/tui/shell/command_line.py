@@ -13,6 +13,7 @@ from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input
 
+from coldal_tui.redaction import revealed
 from coldal_tui.tui.shell.command_parser import Command, CommandSuggester, Line, parse
 from coldal_tui.tui.shell.services import AppServices
 from coldal_tui.tui.shell.session_state import MOST_HISTORY
@@ -119,7 +120,7 @@ class CommandRunner:
 
     def run(self, text: str) -> None:
         """Run a typed line, or report what is wrong with it."""
-        line = parse(text, readonly=self._services.readonly)
+        line = parse(revealed(text), readonly=self._services.readonly)
         if line.problem:
             self._services.tell(line.problem, error=True)
         elif line.own is not None:

@@ -15,6 +15,7 @@ from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import MapView, read_map_view
 from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
+from coldal_tui.redaction import refresh
 from coldal_tui.tui.pane import OwnKeys, View
 from coldal_tui.tui.programs.own_keys import read_own_keys
 
@@ -89,6 +90,7 @@ class Reader(threading.Thread):
         seen = self._stamps(project)
         if seen == self._seen and not self._trouble:
             return
+        refresh()
         project.reload_config()
         snapshot = take_snapshot(project)
         old = self._view

@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
+from coldal_tui.redaction import NAME_KEYS, named
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.widgets.columns import Column, Fit
 from coldal_tui.tui.widgets.table_model import Cell
@@ -71,7 +72,8 @@ class LinePainter:
             plain.append(" " * (place.x - at))
             cell, column = cells[place.index], self.columns[place.index]
             text = cell if isinstance(cell, str) else cell.plain
-            shown = fitted(visible(text), place.width, column.cut, self.look.ellipsis)
+            show = named if column.key in NAME_KEYS else visible
+            shown = fitted(show(text), place.width, column.cut, self.look.ellipsis)
             pad = " " * (place.width - (len(shown) if shown.isascii() else cell_len(shown)))
             if column.align == "right":
                 plain.append(pad)

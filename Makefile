@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 DEMO_DIR ?= build/demo
 WORKERS ?= 2
 
-.PHONY: venv extras servers monai-label demo test quick lint types docs bench gpu-check soak lock clean
+.PHONY: venv extras servers monai-label demo test quick lint types docs bench fuzz gpu-check soak lock clean
 
 venv: $(STAMP)
 
@@ -104,7 +104,18 @@ audit:
 	then $(AUDIT)/bin/python scripts/audit.py; \
 	else echo "audit skipped: its tools could not be installed"; fi
 
-soak: venv
+# Fuzzing needs atheris, in an environment of its own that sees the packages of .venv.
+FUZZ := build/fuzz
+FUZZ_SECONDS ?= 600
+fuzz: venv
+	$(PYTHON) -m venv $(FUZZ)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(FUZZ)/packages.pth
+	mv $(FUZZ)/packages.pth $$($(FUZZ)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	if $(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-fuzz.txt; \
+	then PYTHONPATH=.:backends $(FUZZ)/bin/python scripts/soak_fuzz.py --seconds $(FUZZ_SECONDS) --out docs/soak/fuzz.md; \
+	else echo "fuzzing skipped: atheris could not be installed"; fi
+
+soak: venv fuzz
 	$(BIN)/python scripts/calibration.py --out docs/soak
 	$(BIN)/python scripts/soak_jobs.py --kills 100 --out docs/soak
 	$(BIN)/python scripts/soak_hostile.py --cases 1000 --out docs/soak/hostile.md

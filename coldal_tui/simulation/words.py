@@ -250,6 +250,10 @@ def caveats(results: Document) -> list[str]:
     if mixed:
         found.append(f"Cells were not all made alike; they differ in: {', '.join(mixed)}.")
     found.append(
+        "Every Dice is of held-out test: all scans of the patients that a seed tests on, whose "
+        "masks take no part in choosing, training or validation."
+    )
+    found.append(
         "The answer is about these scans, this encoder, this network and this length of training; "
         "test sets of different seeds share patients."
     )

@@ -263,14 +263,11 @@ def _open_jobs(s: Snapshot) -> list[tuple[str, str]]:
 
 
 def _last_words(s: Snapshot) -> list[tuple[str, str]]:
-    from coldal_tui.project.hooks.running import hook_failures
-    from coldal_tui.project.layout import Layout
-
     facts = []
     if s.quarantined:
         look = common.paste("coldal-tui labels list", Path(s.root))
         facts.append(("quarantine", f"{counted(s.quarantined, 'mask')} ({look})"))
-    for hook in hook_failures(Layout(Path(s.root))):
+    for hook in s.hooks:
         facts.append(("hook", f"{hook.event} failed ({hook.at[:16]}): {hook.problem}"))
     facts.append(("next", next_words(s)))
     if s.then is not None:

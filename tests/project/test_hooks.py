@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
+from coldal_tui.project.history import read_log
 from coldal_tui.project.hooks import running as hooks
 from coldal_tui.project.hooks.running import fire, hook_failures
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.trust_questions import reaches
+from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.trust_store import TrustStore
 
 
@@ -36,6 +38,10 @@ def script(tmp_path):
     return write
 
 
+def failures(project):
+    return hook_failures(project.layout, project.config.hooks)
+
+
 def run(project, event="masks_in", **facts):
     thread = fire(project, event, **facts)
     if thread is not None:
@@ -58,7 +64,7 @@ def test_it_gets_json_and_its_words_and_no_shell(lab, script, tmp_path):
     assert words == ["two words", "$HOME"]
     assert folder == str(lab.root)
     assert (told["event"], told["accepted"], told["root"]) == ("masks_in", 3, str(lab.root))
-    assert hook_failures(project.layout) == []
+    assert failures(project) == []
 
 
 def test_an_import_of_masks_fires_it(lab, script, tmp_path):
@@ -84,29 +90,34 @@ def test_an_import_of_masks_fires_it(lab, script, tmp_path):
 def test_a_failure_is_kept_until_the_next_success(lab, script, text, problem):
     project = start(lab, script(text))
     run(project)
-    (failed,) = hook_failures(project.layout)
+    (failed,) = failures(project)
     assert (failed.event, failed.problem) == ("masks_in", problem)
+    assert take_snapshot(project).hooks == (failed,)
+    entry = read_log(project)[-1]
+    assert (entry.action, entry.summary) == ("hook", f"the program of masks_in failed: {problem}")
+    assert not entry.undoable
     script("pass\n")
     run(project)
-    assert hook_failures(project.layout) == []
+    assert take_snapshot(project).hooks == ()
+    assert failures(project) == []
 
 
 def test_one_that_hangs_is_ended_with_all_it_started(lab, script):
     project = start(lab, script("import time\ntime.sleep(600)\n"), limit=1)
     run(project)
-    assert hook_failures(project.layout)[0].problem == "ended after 1 s, its time limit"
+    assert failures(project)[0].problem == "ended after 1 s, its time limit"
 
 
 def test_programs_that_are_not_there_and_open_quotes_are_told(lab):
     project = start(lab, "/no/such/program 'a b'")
     run(project)
-    assert hook_failures(project.layout)[0].problem.startswith("can't be run: /no/such/program")
+    assert failures(project)[0].problem.startswith("can't be run: /no/such/program")
 
 
 def test_open_quotes_are_told(lab):
     project = start(lab, "tell 'it")
     run(project)
-    assert hook_failures(project.layout)[0].problem == "not run: its quotes are not closed"
+    assert failures(project)[0].problem == "not run: its quotes are not closed"
 
 
 def test_a_strangers_project_runs_nothing(lab, script, tmp_path):
@@ -118,7 +129,7 @@ def test_a_strangers_project_runs_nothing(lab, script, tmp_path):
     ))  # fmt: skip
     run(project)
     assert not out.exists()
-    assert "nobody has agreed" in hook_failures(project.layout)[0].problem
+    assert "nobody has agreed" in failures(project)[0].problem
 
 
 def test_hooks_fire_no_hooks_and_other_events_nothing(lab, script, monkeypatch):
@@ -131,4 +142,4 @@ def test_hooks_fire_no_hooks_and_other_events_nothing(lab, script, monkeypatch):
 def test_a_damaged_log_is_no_failure(lab):
     project = start(lab, "true")
     (project.layout.state / hooks.LOG).write_bytes(b'{"event": "masks_in"}\nhalf \xff')
-    assert hook_failures(project.layout) == []
+    assert failures(project) == []

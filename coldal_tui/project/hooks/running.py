@@ -2,7 +2,7 @@
 
 A hook gets one JSON object on standard input and runs in the project's folder, without a shell.
 It is run only in a project that the user trusts, and never from within another hook. A hook that
-fails changes nothing in the project: ``status`` shows it.
+fails changes nothing in the project: ``status``, the app and ``log`` tell of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 from coldal_tui.project.settings.config import Config
-from coldal_tui.project.settings.config_hooks import EVENTS
+from coldal_tui.project.settings.config_hooks import EVENTS, HooksSection
 from coldal_tui.project.trust_questions import open_questions
 
 LOG = "hooks.jsonl"
@@ -67,6 +67,18 @@ def _run(layout: Layout, config: Config, event: str, told: dict[str, Any]) -> No
     # A full disk must not end the supervisor; then nothing is known of this hook.
     with contextlib.suppress(OSError):
         _append(layout.state / LOG, json.dumps(entry))
+    if problem:
+        with contextlib.suppress(OSError, ColdalError):
+            _record(layout, event, problem)
+
+
+def _record(layout: Layout, event: str, problem: str) -> None:
+    """Tell of a failed hook in the audit trail; a connection of its own, as this is a thread."""
+    with (
+        Project(layout.root) as project,
+        project.store.action("hook", undoable=False, event=event) as action,
+    ):
+        action.summary = f"the program of {event} failed: {problem}"
 
 
 def _problem_of(layout: Layout, config: Config, event: str, told: dict[str, Any]) -> str:
@@ -128,8 +140,8 @@ def _append(path: Path, line: str) -> None:
         os.close(descriptor)
 
 
-def hook_failures(layout: Layout) -> list[HookEnd]:
-    """The hooks whose last run failed, in the order of ``EVENTS``."""
+def hook_failures(layout: Layout, hooks: HooksSection) -> list[HookEnd]:
+    """The hooks whose last run failed, in the order of ``EVENTS``; not those that are gone."""
     last: dict[str, HookEnd] = {}
     try:
         lines = (layout.state / LOG).read_text("utf-8", "replace").splitlines()
@@ -141,4 +153,8 @@ def hook_failures(layout: Layout) -> list[HookEnd]:
             entry = json.loads(line)
             event, at, problem = (str(entry[key]) for key in ("event", "at", "problem"))
             last[event] = HookEnd(event, at, problem)
-    return [last[event] for event in EVENTS if event in last and last[event].problem]
+    return [
+        last[event]
+        for event in EVENTS
+        if event in last and last[event].problem and getattr(hooks, event) is not None
+    ]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from coldal_tui.maps import load_cluster_array, load_cluster_sizes
+from coldal_tui.project.hooks.running import HookEnd, hook_failures
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.labels.raters.drawings import read_standings
 from coldal_tui.project.measuring import Measure, stored_measures
@@ -157,6 +158,8 @@ class Snapshot:
     """What to do once the failure has been looked at, where ``next`` is to look at one."""
     returned: int = 0
     """Files that came back from labelers: the inbox."""
+    hooks: tuple[HookEnd, ...] = ()
+    """Programs of ``[hooks]`` whose last run failed."""
 
     @property
     def failed(self) -> tuple[JobState, ...]:
@@ -209,6 +212,7 @@ def _take(project: Project) -> Snapshot:
         "returned": store.value("SELECT count(*) FROM returned_files"),
         "validation_patients": store.value("SELECT count(*) FROM validation"),
         "runs": _runs(project),
+        "hooks": tuple(hook_failures(project.layout, project.config.hooks)),
         "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),
     }
     step = next_step(project, state)

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.timer import Timer
 
 from coldal_tui.jobs.devices import Device, DeviceReader, Host
+from coldal_tui.project.hooks.running import HookEnd
 from coldal_tui.project.job_rows import ENDED_BADLY, RUNNING, Job, JobState
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.job_view import JobsView, read_jobs
@@ -22,7 +23,7 @@ from coldal_tui.scheduler import queue
 from coldal_tui.tui.drawing.styles import lines
 from coldal_tui.tui.jobs.log_view import LogAnswer, LogRequest, LogView
 from coldal_tui.tui.jobs.rows import JobRows
-from coldal_tui.tui.jobs.text import device_lines, job_lines
+from coldal_tui.tui.jobs.text import device_lines, hook_lines, job_lines
 from coldal_tui.tui.pane import View, local_now
 from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing, Painted
@@ -69,6 +70,7 @@ class JobsPane(WhileSeen, TablePane):
         & > #job-detail { height: 1fr; padding: 0 1; border-top: solid $primary 50%; }
         &.-ascii > #job-detail { border-top: ascii $primary 50%; }
         & > #devices { height: auto; padding: 0 1; }
+        & > #hooks { display: none; height: auto; max-height: 6; padding: 0 1; }
         & > #job-log { display: none; height: 1fr; }
         & > #no-jobs { height: 1fr; padding: 0 1; color: $foreground-muted; }
     }
@@ -99,6 +101,7 @@ class JobsPane(WhileSeen, TablePane):
         yield BigTable(id="jobs-table")
         yield LogView(id="job-log")
         yield Painted(id="job-detail")
+        yield Drawing(id="hooks", wraps=True)
         yield Drawing(id="devices")
         yield Drawing(id="no-jobs", wraps=True)
 
@@ -122,6 +125,7 @@ class JobsPane(WhileSeen, TablePane):
     def show(self, view: View) -> None:
         snapshot = view.snapshot
         self._hint = (snapshot.then or snapshot.next).text
+        self._draw_hooks(snapshot.hooks)
         if view.snapshot.jobs != self._told:
             self._told = view.snapshot.jobs
             if self.seen:
@@ -249,6 +253,11 @@ class JobsPane(WhileSeen, TablePane):
             return lines(job_lines(job, known.jobs, samples, log, now, width, height, look))
 
         self.query_one("#job-detail", Painted).draw(paint)
+
+    def _draw_hooks(self, failed: Sequence[HookEnd]) -> None:
+        line = self.query_one("#hooks", Drawing)
+        line.display = bool(failed)
+        line.draw(hook_lines(failed, self.look))
 
     def _draw_devices(self, found: _Look) -> None:
         line = self.query_one("#devices", Drawing)

@@ -9,6 +9,7 @@ from rich.cells import chop_cells
 from textual.content import Content
 
 from coldal_tui.jobs.devices import Device, Host
+from coldal_tui.project.hooks.running import HookEnd
 from coldal_tui.project.job_rows import RUNNING, WAITING, Job
 from coldal_tui.project.views.job_view import Pace, Sample, history, pace_of
 from coldal_tui.textcharts import sparkline
@@ -162,6 +163,18 @@ def log_rows(log: Sequence[str], width: int) -> list[str]:
         else:
             rows += chop_cells(text, max(1, width)) or [""]
     return rows
+
+
+def hook_lines(failed: Sequence[HookEnd], look: Look) -> list[Content]:
+    """The programs of ``[hooks]`` whose last run failed, with when and why."""
+    mark = look.state("failed")
+    return [
+        Content.assemble(
+            (f"{mark} program of {hook.event} failed", BAD),
+            (f" {visible(hook.at[:16].replace('T', ' '))}: {visible(hook.problem)}", ""),
+        )
+        for hook in failed
+    ]
 
 
 def device_lines(

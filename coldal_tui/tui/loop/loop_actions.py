@@ -93,6 +93,7 @@ class LoopActions:
             "disputes": self._disputes,
             "skipped": lambda: self._filter_queue("status:skipped"),
             "wait": lambda: self._show_pane("jobs"),
+            "hook": lambda: self._show_pane("jobs"),
             "failed": lambda: self._show_log(view.snapshot.failed[0].job_id),
         }
         if ask and step.action in ("index", "train"):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import UsageError
+from coldal_tui.project.queue.assign import people_of
 from coldal_tui.project.views.queue_table import ScanTable, Words, as_number
 from coldal_tui.redaction import revealed
 
@@ -130,6 +131,8 @@ def _term_mask(table: ScanTable, term: Term) -> Mask:
         return _number_mask(np.where(whole < 0, np.nan, whole.astype(np.float64)), term)
     if name in NUMBERS:
         return _number_mask(getattr(table, NUMBERS[name]), term)
+    if name == "to":
+        return _words_mask(table.assignee, term, people_of)
     if name in WORDS:
         return _words_mask(getattr(table, WORDS[name]), term)
     if name in ("scan", "path"):
@@ -191,19 +194,28 @@ def _to_number(name: str, value: str) -> float:
     return number
 
 
-def _words_mask(words: Words, term: Term) -> Mask:
-    """Match a whole text, else the beginning of one; comparisons use numbers."""
+def _words_mask(
+    words: Words, term: Term, parts: Callable[[str], Sequence[str]] | None = None
+) -> Mask:
+    """Match a whole text, else the beginning of one; comparisons use numbers.
+
+    ``parts``: what a text is a list of, of which one has to match.
+    """
     if term.operator != ":":
         if term.operator == "=" and np.isnan(words.numbers).all():
-            return _words_mask(words, Term(term.name, ":", term.value, term.negated, term.last))
+            there = Term(term.name, ":", term.value, term.negated, term.last)
+            return _words_mask(words, there, parts)
         return _compared(words.numbers, term)
     folded = [name.casefold() for name in words.names]
+    pieces = [parts(name) if parts is not None else (name,) for name in folded]
     wanted: set[int] = set()
     for value in _values(term):
         low = value.casefold()
-        hits = [n for n, name in enumerate(folded) if name == low]
+        hits = [n for n, name in enumerate(folded) if name == low or low in pieces[n]]
         hits = hits or _equal_numbers(words, value)
-        hits = hits or [n for n, name in enumerate(folded) if name.startswith(low)]
+        hits = hits or [
+            n for n, found in enumerate(pieces) if any(one.startswith(low) for one in found)
+        ]
         if low in NONE:
             hits = [n for n, name in enumerate(folded) if not name]
         elif not hits:

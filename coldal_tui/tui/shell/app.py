@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from coldal_tui.tui.jobs.pane import JobsPane
     from coldal_tui.tui.map.pane import MapPane
     from coldal_tui.tui.queue.pane import QueuePane
+    from coldal_tui.tui.raters.pane import RatersPane
 
 
 class ColdalApp(App[None]):
@@ -348,6 +349,9 @@ class ColdalApp(App[None]):
 
     def on_clusters_pane_picked(self, message: ClustersPane.Picked) -> None:
         self._filter_queue(f"cluster:{message.cluster + 1}")
+
+    def on_raters_pane_picked(self, message: RatersPane.Picked) -> None:
+        self._filter_queue(f'to:"{message.person}"')
 
     def on_map_pane_selected(self, message: MapPane.Selected) -> None:
         self._queue().show_only(message.scan_ids)

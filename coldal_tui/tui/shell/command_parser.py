@@ -23,7 +23,7 @@ OWN = {
     "theme": "theme dark | light | high-contrast | colour-blind",
     "filter": "filter cluster:3 entropy>0.6: what the queue shows",
     "goto": "goto SCAN: move to a scan",
-    "pane": "pane queue | map | clusters | scan | labels | runs | jobs",
+    "pane": "pane queue | map | clusters | scan | labels | runs | jobs | raters",
 }
 SHORT = {"q": "quit", "q!": "quit", "wq": "quit", "h": "help", "f": "filter", "g": "goto"}
 READING = {

@@ -151,9 +151,9 @@ def tabs_text(focus: str, look: Look, width: int) -> Text:
 def next_text(step: NextStep, *, readonly: bool) -> Text:
     """The most prominent line: the next step, in words."""
     text = Text(no_wrap=True)
-    if step.action == "failed":
+    if step.action in ("failed", "hook"):
         text.append(f" {visible(step.text)} ", style=FAILED_STYLE)
-        text.append("  n: its log", style="bold")
+        text.append("  n: its log" if step.action == "failed" else "  n: all of it", style="bold")
         return text
     if step.action and not readonly:
         text.append(" n ", style="reverse bold")

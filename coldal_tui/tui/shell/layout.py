@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "left": ("budget", "clusters", "curve"),
-    "main": ("map", "queue", "labels", "runs"),
+    "main": ("map", "queue", "labels", "runs", "raters"),
     "right": ("scan", "jobs"),
 }
 """The panes of each column, from top to bottom."""
@@ -16,7 +16,7 @@ HOME_WIDE = (*HOME, "scan", "jobs")
 COMPACT_WIDTH, COMPACT_HEIGHT, WIDE_WIDTH = 100, 30, 170
 PREVIEW_WIDTH, PREVIEWED = 120, ("queue", "map", "labels")
 """Columns from which these panes, shown alone, have the current scan beside them."""
-NUMBERED = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs")
+NUMBERED = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs", "raters")
 """Panes by the key that brings them up: the first is 1."""
 
 

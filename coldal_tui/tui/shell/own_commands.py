@@ -7,11 +7,9 @@ from pathlib import Path
 
 from textual.app import App
 
-from coldal_tui.project.labels.raters.rater_figures import read_figures
 from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
 from coldal_tui.tui.drawing import themes
-from coldal_tui.tui.raters.people import people_text
 from coldal_tui.tui.shell.help import help_text, keys_text
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.pane_manager import PaneManager
@@ -43,7 +41,7 @@ class OwnCommands:
             "help": lambda _: self.help(),
             "keys": lambda _: self.keys(),
             "files": lambda _: self.files(),
-            "raters": lambda _: self.raters(),
+            "raters": lambda _: self._panes.show("raters"),
             "disputes": lambda _: self.disputes(),
             "theme": self.theme,
             "filter": show_queue,
@@ -69,15 +67,6 @@ class OwnCommands:
     def files(self) -> None:
         """Show refused files, grouped by reason."""
         self._services.read("files", read_file_problems, self._show_files)
-
-    def raters(self) -> None:
-        """Show how each person draws."""
-        keep = not self._services.readonly
-        self._services.read(
-            "raters",
-            lambda project: read_figures(project, keep=keep),
-            lambda found: self._services.read_text("raters", people_text(found)),
-        )
 
     def disputes(self) -> None:
         """Show the scans that people drew differently, and decide on them."""

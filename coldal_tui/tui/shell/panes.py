@@ -57,6 +57,10 @@ class PaneMaker:
                 from coldal_tui.tui.labels.pane import LabelsPane
 
                 return LabelsPane(graphics=self.graphics)
+            case "raters":
+                from coldal_tui.tui.raters.pane import RatersPane
+
+                return RatersPane()
             case "runs":
                 from coldal_tui.tui.runs.pane import RunsPane
 

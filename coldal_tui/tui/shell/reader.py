@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coldal_tui.project.hooks.running import LOG as HOOKS_LOG
 from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import MapView, read_map_view
@@ -158,6 +159,7 @@ class Reader(threading.Thread):
         if layout.database.stat().st_ino != self._inode:
             raise FileNotFoundError(f"{layout.database} was replaced")
         stamps: list[Any] = [config.st_mtime_ns, config.st_size, project.store.data_version()]
+        stamps.append(_modified(layout.state / HOOKS_LOG))
         if self._personal_keys is not None:
             stamps.append(_modified(self._personal_keys))
         if self._view is not None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from coldal_tui.project.hooks.running import HookEnd
 from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.views.next_step import failed_jobs, failure_words
 from coldal_tui.project.views.snapshot import take_snapshot
 from coldal_tui.scheduler import queue
+from coldal_tui.tui.drawing.glyphs import UNICODE
+from coldal_tui.tui.jobs.text import hook_lines
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 
 
@@ -78,3 +81,25 @@ def test_only_failures_that_are_not_old_news_are_told(lab) -> None:
     project = lab.start()
     taken = replace(take_snapshot(project), jobs=(job(1, "embed", "failed"),))
     assert [one.kind for one in taken.failed] == ["embed"]
+
+
+def test_a_failed_hook_is_the_next_step_until_it_was_looked_at(lab) -> None:
+    lab.pictures("a", "b")
+    plain = take_snapshot(lab.start())
+    hook = HookEnd("masks_in", "2026-03-05T14:02:00+00:00", "exit status 3: no server")
+    taken = replace(plain, hooks=(hook,))
+    seen = SeenFailures(None)
+    step = seen.step(taken)
+    assert (step.action, step.text) == (
+        "hook",
+        "the program of masks_in failed: exit status 3: no server",
+    )
+    assert seen.see(taken)
+    assert seen.step(taken) == taken.next
+    again = SeenFailures(seen.state())
+    assert again.step(taken) == taken.next
+    # It failed once more: that is news.
+    later = replace(plain, hooks=(replace(hook, at="2026-03-05T15:00:00+00:00"),))
+    assert again.step(later).action == "hook"
+    (line,) = hook_lines(taken.hooks, UNICODE)
+    assert line.plain == ("✗ program of masks_in failed 2026-03-05 14:02: exit status 3: no server")

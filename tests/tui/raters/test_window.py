@@ -18,7 +18,7 @@ from coldal_tui.project.views.dispute_view import read_drawn_views
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.project.views.snapshot import read_queue, take_snapshot
 from coldal_tui.tui.drawing.glyphs import UNICODE
-from coldal_tui.tui.raters.people import people_text
+from coldal_tui.tui.raters.rows import RaterRows, open_words, person_text
 from coldal_tui.tui.raters.window import DisputeRows, DisputesWindow, _side
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.session_state import Memory
@@ -70,11 +70,15 @@ def test_the_next_step_is_the_dispute_and_people_are_told_in_words(disputed: Pat
     with Project(disputed) as project:
         step = take_snapshot(project).next
         assert (step.action, step.command) == ("disputes", "coldal-tui labels adjudicate")
-        text = people_text(read_figures(project)).plain
-    assert "ana\n  1 scan, 1 shared with others; minutes – (– each)\n" in text
-    assert "foreground: draws 81% less (median of 1 scan; over on 0, under on 1)" in text
-    assert "ana and ben\n  foreground: Dice 0.316, HD95" in text
-    assert "1 scan in dispute" in text
+        figures = read_figures(project)
+    ana, ben = (person_text(figures, name).plain for name in ("ana", "ben"))
+    assert "foreground: draws 81% less (median of 1 scan; over on 0, under on 1)" in ana
+    assert "foreground: draws 433% more (median of 1 scan; over on 1, under on 0)" in ben
+    # 2 · 12 / (12 + 64) pixels; the farthest rows and columns are four pixels away.
+    assert "with ben (1 scan)\n  foreground: Dice 0.316, HD95" in ana
+    assert open_words(figures) == "1 in dispute"
+    rows = RaterRows(figures.people, UNICODE)
+    assert [str(cell) for cell in rows.cells(0)][:6] == ["ana", "1", "1", "–", "–", "0.316"]
 
 
 def test_a_key_decides_and_the_window_is_empty_then(disputed: Path) -> None:
@@ -95,8 +99,13 @@ def test_a_key_decides_and_the_window_is_empty_then(disputed: Path) -> None:
             await pilot.press("j", "enter")  # ana's on the left, ben's on the right
             await until(pilot, lambda: "nothing is in dispute" in screen(app))
             await pilot.press("escape")
-            app.own.raters()
+            await pilot.press("8")
             await until(pilot, lambda: "Dice 0.316" in screen(app))
+            assert "Raters  2 people" in screen(app)
+            await pilot.press("j")
+            await until(pilot, lambda: "draws 433% more" in screen(app))
+            await pilot.press("enter")
+            await until(pilot, lambda: "1 of 6 · /to:" in screen(app))
 
     asyncio.run(session())
     with Project(disputed) as project:

@@ -170,6 +170,7 @@ BETWEEN = {
     ("project", "servers", "export"): "a push sends a finished export",
     ("project", "servers", "labels"): "what is pulled goes through the import of files",
     ("project", "servers", "scans"): "names of files are made as those of scans",
+    ("project", "views", "servers"): "views read all of the project and change nothing",
     ("project", "views", "hooks"): "views read all of the project and change nothing",
     ("project", "views", "labels"): "views read all of the project and change nothing",
     ("project", "views", "queue"): "views read all of the project and change nothing",

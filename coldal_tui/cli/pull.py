@@ -9,11 +9,11 @@ import click
 
 from coldal_tui.cli import common
 from coldal_tui.cli.handing_out import HandedOut
-from coldal_tui.cli.import_masks import import_json, show_report
+from coldal_tui.cli.import_masks import import_json
 from coldal_tui.cli.progress import stage_progress
-from coldal_tui.cli.push import push_json, push_lines, run_push
+from coldal_tui.cli.push import push_json, run_push, show_push
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.visible import counted
+from coldal_tui.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,8 +107,10 @@ def sync_command(targets: tuple[str, ...], name: str | None, as_json: bool) -> N
         told = push_json(pushed) if pushed else None
         common.print_json({"push": told, "pull": pull_json(pulled)})
         return
-    for line in push_lines(pushed) if pushed else ["nothing is queued: nothing was pushed"]:
-        common.echo(line)
+    if pushed:
+        show_push(pushed)
+    else:
+        common.echo("nothing is queued: nothing was pushed")
     show_pull(pulled)
 
 
@@ -192,27 +194,7 @@ def pull_json(report: PullReport) -> dict[str, Any]:
 
 
 def show_pull(report: PullReport) -> None:
-    took = f", drawn in {report.minutes:.1f} minutes" if report.minutes else ""
-    asked = counted(report.requests, "request")
-    count = counted(report.drawn, "new drawing")
-    common.echo(f"{count} from {report.connection}{took} ({asked})")
-    if report.report is not None:
-        show_report(report.report)
-    for one in report.partly:
-        common.echo(f"  {one.scan_id}: {one.person} has not drawn all of its slices yet")
-    for one in report.skipped:
-        common.echo(f"  {one.scan_id}: skipped by {one.person}{_said(one)}")
-    if report.skipped:
-        scans = " ".join(dict.fromkeys(one.scan_id for one in report.skipped))
-        common.echo(f"  to have others picked in their place: coldal-tui queue skip {scans}")
-    skipped = {(one.scan_id, one.person) for one in report.skipped}
-    for one in report.comments:
-        if (one.scan_id, one.person) not in skipped:
-            common.echo(f"  {one.scan_id}: {one.person} says{_said(one)}")
-    if report.strangers:
-        tasks = counted(report.strangers, "task")
-        common.echo(f"left alone: {tasks} there that this project did not push")
+    from coldal_tui.project.servers.server_reports import pull_lines
 
-
-def _said(word: Word) -> str:
-    return f": {word.text}" if word.text else ""
+    for line in pull_lines(report):
+        common.echo(visible(line))

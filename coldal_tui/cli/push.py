@@ -46,8 +46,7 @@ def push_command(
     if as_json:
         common.print_json(push_json(report))
     else:
-        for line in push_lines(report):
-            common.echo(line)
+        show_push(report)
 
 
 def _is_archive(project: Project, name: str | None) -> bool:
@@ -119,22 +118,10 @@ def push_json(report: PushReport) -> dict[str, Any]:
     }
 
 
-def push_lines(report: PushReport) -> list[str]:
-    would = "would push" if report.dry_run else "pushed"
-    count = counted(len(report.new), "scan")
-    asked = counted(report.requests, "request")
-    lines = [f"{would} {count} to {report.connection} ({asked})"]
-    if report.dry_run and report.new:
-        lines.append(f"  {listed(list(report.new))}")
-    if report.before:
-        lines.append(f"there before, not sent again: {len(report.before):,}")
-    if report.resumed:
-        lines.append(f"of these, {report.resumed:,} of a push that was cut off")
-    for person, scans in report.people.items():
-        known = report.pseudonyms.get(person)
-        lines.append(f"  {person}{f' (called {known})' if known else ''}: {scans:,}")
-    if report.dry_run:
-        lines.append("nothing was changed (--dry-run)")
-    elif report.new or report.before:
-        lines.append("when people have drawn: coldal-tui pull, or pull --watch")
-    return lines
+def show_push(report: PushReport) -> None:
+    from coldal_tui.project.servers.server_reports import push_lines
+
+    for line in push_lines(report):
+        common.echo(line)
+    if not report.dry_run and (report.new or report.before):
+        common.echo("when people have drawn: coldal-tui pull, or pull --watch")

@@ -145,7 +145,7 @@ _JOBS = (
     ("retry", "r", "try again: a mask, or a job", False),
     ("retry-all", "R", "try all masks again", False),
 )
-_PANES = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs")
+_PANES = ("queue", "map", "clusters", "scan", "labels", "runs", "jobs", "raters")
 
 VERBS: Mapping[str, Verb] = {
     verb.name: verb

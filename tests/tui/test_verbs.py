@@ -56,7 +56,7 @@ def test_no_two_verbs_share_a_key() -> None:
 
 
 def test_the_numbers_are_those_of_the_tabs() -> None:
-    assert [VERBS[f"pane-{name}"].keys for name in NUMBERED] == list("1234567")
+    assert [VERBS[f"pane-{name}"].keys for name in NUMBERED] == list("12345678")
 
 
 REFUSED = {

@@ -17,11 +17,10 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import try_lock
 from coldal_tui.project.project import Project
 from coldal_tui.project.settings.config import edit_config
+from coldal_tui.project.settings.config_connections import DICOMWEB as DICOMWEB
 from coldal_tui.project.settings.config_connections import NAME, ConnectionSection
 from coldal_tui.project.trust_questions import require_trust
 
-DICOMWEB = "dicomweb"
-"""The kind of connection that is an archive of images, not a server of labelers."""
 _KEY_DIGITS = 20
 
 

@@ -29,6 +29,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import all_keys
 from coldal_tui.project.scans.indexing import safe_name
 from coldal_tui.project.servers.connections import Connection, key_of
+from coldal_tui.visible import counted
 
 Progress = Callable[[int, int, str], None]
 
@@ -262,7 +263,12 @@ def _stem(scan_id: str) -> str:
 
 
 def _note(project: Project, name: str, new: Sequence[_New], cursor: str) -> None:
-    with project.store.transaction():
+    if not new:
+        with project.store.transaction():
+            _note_cursor(project, name, cursor)
+        return
+    with project.store.action("pull", undoable=False, connection=name) as action:
+        action.summary = f"heard of {counted(len(new), 'drawing')} from {name}"
         for one in new:
             project.store.replace(
                 "server_drawings",
@@ -275,7 +281,11 @@ def _note(project: Project, name: str, new: Sequence[_New], cursor: str) -> None
                 comment=one.drawing.comment,
                 updated_at=one.drawing.updated,
             )
-        if cursor:
-            project.store.replace(
-                "server_cursors", connection=name, cursor=cursor, asked_at=project.store.now()
-            )
+        _note_cursor(project, name, cursor)
+
+
+def _note_cursor(project: Project, name: str, cursor: str) -> None:
+    if cursor:
+        project.store.replace(
+            "server_cursors", connection=name, cursor=cursor, asked_at=project.store.now()
+        )

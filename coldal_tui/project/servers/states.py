@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.settings.config_connections import DICOMWEB
 
 
 @dataclass(frozen=True)
 class ServerState:
     """A connection, and how many scans went there and came back.
 
-    ``drawn`` and ``skipped`` count scans; ``asked_at`` is the last pull, empty for never.
+    ``drawn`` and ``skipped`` count scans, ``out`` those there that are out with labelers now;
+    ``asked_at`` is the last pull, empty for never.
     """
 
     name: str
@@ -23,6 +26,7 @@ class ServerState:
     drawn: int
     skipped: int
     asked_at: str
+    out: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in self.__dataclass_fields__}
@@ -40,12 +44,17 @@ def read_server_states(project: Project) -> list[ServerState]:
             _count(project, _DRAWN, name, "drawn"),
             _count(project, _DRAWN, name, "skipped"),
             str(project.store.value(_ASKED, (name,)) or ""),
+            _count(project, _OUT, name),
         )
         for name, section in project.config.connections.items()
     ]
 
 
 _DRAWN = "SELECT count(DISTINCT scan_id) FROM server_drawings WHERE connection = ? AND state = ?"
+_OUT = (
+    "SELECT count(*) FROM server_items JOIN queue USING (scan_id, round) "
+    "WHERE connection = ? AND queue.status = 'exported'"
+)
 _ASKED = "SELECT asked_at FROM server_cursors WHERE connection = ?"
 
 
@@ -64,3 +73,50 @@ def server_words(project: Project) -> dict[str, str]:
     for row in project.store.rows(query):
         people.setdefault(row["scan_id"], []).append(f"{row['state']} by {row['person']}")
     return {scan: ", ".join(people.get(scan) or words) for scan, words in said.items()}
+
+
+PUSHED = "pushed"
+_FARTHEST = (PUSHED, "skipped", "partly", "drawn")
+"""States of a scan on a server; of several people, the one that is farthest counts."""
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """One scan on a server, as last known: ``state`` since ``at`` (an ISO time)."""
+
+    connection: str
+    state: str
+    at: str
+
+    @property
+    def words(self) -> str:
+        """``drawn 28 Nov 14:02``, in this machine's time zone."""
+        try:
+            at = datetime.fromisoformat(self.at).astimezone()
+        except ValueError:
+            return self.state
+        return f"{self.state} {at.day} {at:%b %H:%M}"
+
+
+def read_item_states(project: Project) -> dict[str, ItemState]:
+    """The state of every scan that was pushed for labelling; where it went twice, the newest."""
+    found: dict[str, ItemState] = {}
+    pushed = (
+        "SELECT scan_id, connection, pushed_at FROM server_items WHERE round >= 0 "
+        "ORDER BY pushed_at, round"
+    )
+    for row in project.store.rows(pushed):
+        found[row["scan_id"]] = ItemState(row["connection"], PUSHED, row["pushed_at"])
+    query = "SELECT scan_id, connection, state, updated_at FROM server_drawings ORDER BY updated_at"
+    for row in project.store.rows(query):
+        known = found.get(row["scan_id"])
+        if known is None or known.connection != row["connection"]:
+            continue
+        if _FARTHEST.index(row["state"]) >= _FARTHEST.index(known.state):
+            found[row["scan_id"]] = ItemState(row["connection"], row["state"], row["updated_at"])
+    return found
+
+
+def labelers(states: list[ServerState]) -> tuple[ServerState, ...]:
+    """The servers of labelers, without archives of images."""
+    return tuple(one for one in states if one.kind != DICOMWEB)

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+DICOMWEB = "dicomweb"
+"""The kind of connection that is an archive of images, not a server of labelers."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _LINE = r"^[^\x00-\x1f\x7f]+$"
 Word = Annotated[str, Meta(pattern=_LINE, description="one line of text")]

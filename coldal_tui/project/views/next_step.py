@@ -17,15 +17,16 @@ from coldal_tui.visible import counted
 if TYPE_CHECKING:
     from coldal_tui.project.job_rows import JobState
     from coldal_tui.project.project import Project
+    from coldal_tui.project.servers.states import ServerState
 
 
 @dataclass(frozen=True)
 class NextStep:
     """The next step; ``command`` is empty when there is nothing to run (wait, or all is done).
 
-    ``action`` is the same for programs: ``index``, ``select``, ``export``, ``import``, ``next``,
-    ``train``, ``quarantine``, ``disputes``, ``skipped`` (look at them), ``wait``, ``failed`` (a
-    job has failed: look at its log) or ``""``.
+    ``action`` is the same for programs: ``index``, ``select``, ``export``, ``import``, ``push``,
+    ``pull``, ``next``, ``train``, ``quarantine``, ``disputes``, ``skipped`` (look at them),
+    ``wait``, ``failed`` (a job has failed: look at its log) or ``""``.
     """
 
     command: str
@@ -126,6 +127,9 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
             "whose drawing counts",
             "disputes",
         )
+    server_step = _server_step(budget, state["servers"])
+    if server_step is not None:
+        return server_step
     if budget.queued:
         return NextStep(
             "coldal-tui export-queue",
@@ -147,6 +151,28 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
             "skipped",
         )
     return _round_step(project, budget)
+
+
+def _server_step(budget: Budget, servers: Sequence[ServerState]) -> NextStep | None:
+    """Push or pull, where the project has a server of labelers."""
+    if not servers:
+        return None
+    one = servers[0] if len(servers) == 1 else None
+    if budget.queued:
+        scans = counted(budget.queued, "queued scan")
+        if one is not None:
+            return NextStep("coldal-tui push", f"push {scans} to {one.name}", "push")
+        return NextStep(f"coldal-tui push --to {servers[0].name}", f"push {scans}", "push")
+    there = [state for state in servers if state.out]
+    if not there:
+        return None
+    scans = counted(sum(state.out for state in there), "scan")
+    where = " and ".join(state.name for state in there)
+    verb = "is" if scans.startswith("1 ") else "are"
+    name = "" if one is not None else f" --from {there[0].name}"
+    return NextStep(
+        f"coldal-tui pull{name}", f"{scans} {verb} on {where}; pull what is drawn", "pull"
+    )
 
 
 def _round_step(project: Project, budget: Budget) -> NextStep:

@@ -18,6 +18,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import OUT_STATUSES
 from coldal_tui.project.runs import latest_run, run_entropies
+from coldal_tui.project.servers.states import read_item_states
 from coldal_tui.selection.acquisition import scaled_entropy
 from coldal_tui.visible import is_changed, visible
 
@@ -108,6 +109,8 @@ class ScanTable:
     diversity: NDArray[np.float64]
     score: NDArray[np.float64]
     meta: Mapping[str, Words] = field(default_factory=dict)
+    server: Words = field(default_factory=lambda: Words.of(()))
+    """The state of each scan on a server of labelers; no codes where none was pushed."""
 
     def __len__(self) -> int:
         return len(self.scan_id)
@@ -217,9 +220,17 @@ def _table(
         diversity=_floats(items, "diversity"),
         score=_floats(items, "score"),
         meta=_meta([scan[3] for scan in scans]),
+        server=_servers(project, scan_ids),
     )
     _ = table.longest_id  # computed here, in the reader's thread
     return table
+
+
+def _servers(project: Project, scan_ids: Sequence[str]) -> Words:
+    states = read_item_states(project)
+    return Words.of(
+        [states[name].words if name in states else "" for name in scan_ids] if states else ()
+    )
 
 
 def _whole(items: Sequence[Row], name: str) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
 from coldal_tui.project.records import USABLE
 from coldal_tui.project.scans.left_out import LeftOut, read_left_out
+from coldal_tui.project.servers.states import ServerState, labelers, read_server_states
 from coldal_tui.project.stale_runs import why_stale
 from coldal_tui.project.views.next_step import NextStep, failed_jobs, next_step, step_after_failure
 
@@ -158,6 +159,8 @@ class Snapshot:
     """What to do once the failure has been looked at, where ``next`` is to look at one."""
     returned: int = 0
     """Files that came back from labelers: the inbox."""
+    servers: tuple[ServerState, ...] = ()
+    """Servers of labelers, as last known."""
     hooks: tuple[HookEnd, ...] = ()
     """Programs of ``[hooks]`` whose last run failed."""
 
@@ -212,6 +215,7 @@ def _take(project: Project) -> Snapshot:
         "returned": store.value("SELECT count(*) FROM returned_files"),
         "validation_patients": store.value("SELECT count(*) FROM validation"),
         "runs": _runs(project),
+        "servers": labelers(read_server_states(project)),
         "hooks": tuple(hook_failures(project.layout, project.config.hooks)),
         "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),
     }

@@ -91,7 +91,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
     DEFAULT_CSS = _CSS.replace("$NAME", "ExportWindow")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "back"),
-        Binding("ctrl+g", "go", "export", priority=True),
+        Binding("ctrl+g", "go", "go", priority=True),
     ]
 
     def __init__(
@@ -101,21 +101,26 @@ class ExportWindow(ModalScreen[ExportWish | None]):
         formats: Sequence[tuple[str, str]],
         base: Path,
         check: Callable[[ExportWindow, ExportWish], None],
+        *,
+        server: str = "",
     ) -> None:
         """``formats``: names and their descriptions; relative paths start at ``base``.
 
-        ``check`` asks whether the export can be made, and answers with ``checked`` or ``say``.
+        ``server``: the connection that the scans are pushed to, in place of files. ``check`` asks
+        whether the export can be made, and answers with ``checked`` or ``say``.
         """
         super().__init__()
         self._queued, self._out, self._formats, self._base = queued, out, tuple(formats), base
-        self._check = check
+        self._check, self._server = check, server
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Export the queue"
-            box.border_subtitle = "enter or ctrl+g exports · tab next field · esc back"
-            scans = counted(self._queued, "queued scan")
-            yield Static(Text(f"{scans} to hand to labelers\n"))
+            server, scans = visible(self._server), counted(self._queued, "queued scan")
+            does = "pushes" if server else "exports"
+            box.border_title = Text(f"Push to {server}" if server else "Export the queue")
+            box.border_subtitle = f"enter or ctrl+g {does} · tab next field · esc back"
+            whom = f"push to {server}" if server else "hand to labelers"
+            yield Static(Text(f"{scans} to {whom}\n"))
             with Horizontal():
                 yield Static("how many", classes="label")
                 yield Input(
@@ -123,47 +128,60 @@ class ExportWindow(ModalScreen[ExportWish | None]):
                 )
             with Horizontal():
                 yield Static("to", classes="label")
-                yield Input(placeholder="names, dealt in turn: ana,ben", id="people", compact=True)
+                names = "users of the server" if server else "names"
+                yield Input(
+                    placeholder=f"{names}, dealt in turn: ana,ben", id="people", compact=True
+                )
             with Horizontal():
                 yield Static("drawn by several", classes="label")
                 yield _number("overlap", "0")
-                yield Static("scans, by ")
-                yield _number("each", "2")
-                yield Static("people each")
-            with Horizontal():
-                yield Static("hidden checks", classes="label")
-                yield _number("honeypots", "0")
-                yield Static("known scans, ")
-                yield _number("repeats", "0")
-                yield Static("repeats, each person")
-            with Horizontal():
-                yield Static("for", classes="label")
-                yield Select(
-                    [(f"{name}: {words}", name) for name, words in self._formats],
-                    value=self._formats[0][0],
-                    allow_blank=False,
-                    id="format",
-                    compact=True,
-                )
-            with Horizontal():
-                yield Static("into", classes="label")
-                yield Input(
-                    placeholder="a new folder below exports/",
-                    id="out",
-                    compact=True,
-                    suggester=PathSuggester(self._base),
-                )
+                if self._server:
+                    yield Static("scans, by two people each")
+                else:
+                    yield Static("scans, by ")
+                    yield _number("each", "2")
+                    yield Static("people each")
+            if not self._server:
+                yield from self._file_fields()
             if self._out:
                 yield Tick(f"also the {self._out:,} that are out already", id="again", compact=True)
             yield Tick("de-identified: names, ids and dates left out", id="hidden", compact=True)
             yield Static("", id="note")
         yield Footer()
 
+    def _file_fields(self) -> ComposeResult:
+        """What only an export to files has."""
+        with Horizontal():
+            yield Static("hidden checks", classes="label")
+            yield _number("honeypots", "0")
+            yield Static("known scans, ")
+            yield _number("repeats", "0")
+            yield Static("repeats, each person")
+        with Horizontal():
+            yield Static("for", classes="label")
+            yield Select(
+                [(f"{name}: {words}", name) for name, words in self._formats],
+                value=self._formats[0][0],
+                allow_blank=False,
+                id="format",
+                compact=True,
+            )
+        with Horizontal():
+            yield Static("into", classes="label")
+            yield Input(
+                placeholder="a new folder below exports/",
+                id="out",
+                compact=True,
+                suggester=PathSuggester(self._base),
+            )
+
     def on_mount(self) -> None:
         self.query_one("#top", Input).focus()
 
     def _text(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
+        """What is typed in a field; nothing where the window has no such field."""
+        found = next(iter(self.query(f"#{name}").results(Input)), None)
+        return found.value.strip() if found is not None else ""
 
     def _ticked(self, name: str) -> bool:
         return any(tick.value for tick in self.query(f"#{name}").results(Tick))
@@ -185,7 +203,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
             self.say(error)
             return None
         return ExportWish(
-            format=str(self.query_one("#format", Select).value),
+            format="" if self._server else str(self.query_one("#format", Select).value),
             top=top,
             people=names,
             out=self._base / Path(out).expanduser() if out else None,
@@ -195,6 +213,7 @@ class ExportWindow(ModalScreen[ExportWish | None]):
             honeypots=honeypots or 0,
             repeats=repeats or 0,
             deidentify=self._ticked("hidden"),
+            server=self._server,
         )
 
     def _whole(self, name: str, least: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 from textual.app import App
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.servers.states import ServerState
 from coldal_tui.tui.loop.class_questions import Preview
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.loop.first_queue import (
@@ -30,6 +32,8 @@ from coldal_tui.tui.loop.loop_steps import (
     import_words,
     index_images,
     last_action,
+    pull_drawings,
+    push_scans,
     redo_last,
     round_sizes,
     submit_first_queue,
@@ -38,6 +42,14 @@ from coldal_tui.tui.loop.loop_steps import (
 )
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
+from coldal_tui.visible import counted
+
+
+def _when(at: str) -> str:
+    """An ISO time in this machine's time zone: ``28 Nov 14:02``."""
+    local = datetime.fromisoformat(at).astimezone()
+    return f"{local.day} {local:%b %H:%M}"
+
 
 _TOLD = 2
 """Masks whose reason a finished import names: the labels pane has them all."""
@@ -51,8 +63,11 @@ class LoopServices(Services, Protocol):
         title: str,
         work: Callable[[Project, Progress], str | None],
         then: Callable[[], None] | None = None,
+        *,
+        server: bool = False,
+        cancelled: str = "nothing was changed",
     ) -> None:
-        """Like ``change``, with progress and a way to cancel."""
+        """Like ``change``, with progress and a way to cancel; ``server``: beside other changes."""
 
     def fail(self, error: Exception) -> None:
         """Show an error dialog: what, where and remedy."""
@@ -89,6 +104,8 @@ class LoopActions:
             "train": lambda: self._services.submit("train", [("train", {})]),
             "export": self.export,
             "import": self.take_back,
+            "push": self.push,
+            "pull": self.pull,
             "quarantine": lambda: self._show_pane("labels"),
             "disputes": self._disputes,
             "skipped": lambda: self._filter_queue("status:skipped"),
@@ -210,6 +227,71 @@ class LoopActions:
             lambda _: window.checked(wish),
             window.say,
         )
+
+    # --- servers of labelers
+
+    def push(self, name: str = "") -> None:
+        """Ask what goes to whom on a server, then push in the background."""
+        view = self._services.view
+        if view is None or self._services.readonly:
+            return
+        server = self._server(name, "push to", self.push)
+        if server is None:
+            return
+        budget = view.snapshot.budget
+        window = ExportWindow(
+            budget.queued,
+            budget.exported,
+            (),
+            self._services.root,
+            self._check_export,
+            server=server.name,
+        )
+
+        def go(wish: ExportWish | None) -> None:
+            if wish is not None:
+                self._services.long_change(
+                    f"push to {wish.server}",
+                    lambda project, progress: push_scans(project, wish, progress),
+                    server=True,
+                    cancelled="the next push goes on",
+                )
+
+        self._app.push_screen(window, go)
+
+    def pull(self, name: str = "") -> None:
+        """Pull from a server in the background, after a question."""
+        if self._services.view is None or self._services.readonly:
+            return
+        server = self._server(name, "pull from", self.pull)
+        if server is None:
+            return
+        there = f"{counted(server.out, 'scan')} out, {server.drawn:,} drawn"
+        asked = f"last asked {_when(server.asked_at)}" if server.asked_at else "never asked yet"
+        question = f"Pull what is drawn from {server.name}?\n\n{there}; {asked}"
+        self._services.confirm(question, partial(self._pull, server.name), yes="pull")
+
+    def _pull(self, name: str) -> None:
+        self._services.long_change(
+            f"pull from {name}",
+            lambda project, progress: pull_drawings(project, name, progress),
+            server=True,
+            cancelled="the next pull goes on",
+        )
+
+    def _server(self, name: str, what: str, again: Callable[[str], None]) -> ServerState | None:
+        """The server that is meant; with several, ``again`` is called with the chosen one."""
+        view = self._services.view
+        known = {one.name: one for one in view.snapshot.servers} if view is not None else {}
+        if not known:
+            add = "coldal-tui connect add label-studio URL --project N"
+            self._services.tell(f"the project has no server of labelers: {add}", error=True)
+        elif not name and len(known) > 1:
+            options = [(key, f"{key}: {one.url}") for key, one in known.items()]
+            self._services.choose(what, options, again)
+        else:
+            return known.get(name or next(iter(known)))
+        return None
 
     # --- taking masks back
 

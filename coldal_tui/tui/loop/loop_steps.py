@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from coldal_tui.scheduler.recipes import Chain
 
 SHOWN = 12
+PULL_SHOWN = 2
+"""Masks whose reason a finished pull names: the labels pane has them all."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def index_images(project: Project, progress: Progress) -> str:
 
 @dataclass(frozen=True)
 class ExportWish:
-    """The input of the export dialog."""
+    """The input of the export dialog. ``server``: a connection to push to, in place of files."""
 
     format: str
     top: int | None
@@ -83,6 +85,7 @@ class ExportWish:
     honeypots: int = 0
     repeats: int = 0
     deidentify: bool = False
+    server: str = ""
 
     def wanted(self) -> Wanted:
         from coldal_tui.project.export.exporting import Wanted
@@ -113,6 +116,32 @@ def export_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
         project, format=wish.format, out=wish.out, wanted=wish.wanted(), progress=progress
     )
     return export_words(report, project.root)
+
+
+def push_scans(project: Project, wish: ExportWish, progress: Progress) -> str:
+    """Push to a server of labelers; returns the message for the user."""
+    from coldal_tui.project.servers.connections import entered
+    from coldal_tui.project.servers.pushing import push
+    from coldal_tui.project.servers.server_reports import push_lines
+
+    progress(0, 1, f"asking {wish.server}")
+    with entered(project, wish.server) as connection:
+        report = push(
+            project, connection, wish.wanted(), progress=progress, export_progress=progress
+        )
+    return "\n".join(push_lines(report))
+
+
+def pull_drawings(project: Project, name: str, progress: Progress) -> str:
+    """Pull from a server of labelers and import what came; returns the message for the user."""
+    from coldal_tui.project.servers.connections import entered
+    from coldal_tui.project.servers.pulling import pull
+    from coldal_tui.project.servers.server_reports import pull_lines
+
+    progress(0, 1, f"asking {name}")
+    with entered(project, name) as connection:
+        report = pull(project, connection, progress=progress, import_progress=progress)
+    return "\n".join(pull_lines(report, PULL_SHOWN))
 
 
 def export_words(report: ExportReport, root: Path) -> str:

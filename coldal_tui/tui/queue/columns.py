@@ -105,6 +105,9 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
     people = _longest(table.assignee, 12)
     if people:
         found.append(Column("assignee", "to", max(2, people), least=4, priority=4))
+    if len(table.server.codes):
+        wide = _longest(table.server, 24)
+        found.append(Column("server", "server", max(6, wide), least=6, priority=4))
     found += _more_columns(table)
     return tuple(found)
 
@@ -182,7 +185,7 @@ class QueueModel:
             "status": self._status,
             "was": self._was,
         }
-        for key in ("role", "assignee", "reason", "patient"):
+        for key in ("role", "assignee", "server", "reason", "patient"):
             makers[key] = self._word(getattr(table, key))
         for key, words in table.meta.items():
             makers[f"meta:{key}"] = self._word(words)

@@ -80,7 +80,8 @@ def _bare(value: str) -> str:
 
 def names(table: ScanTable) -> list[str]:
     """All names that a filter of this table may use."""
-    own = ["cluster", *WORDS, *NUMBERS, *WHOLE, "scan", "path", "is"]
+    server = ["server"] if len(table.server.codes) else []
+    own = ["cluster", *server, *WORDS, *NUMBERS, *WHOLE, "scan", "path", "is"]
     return own + [name for name in table.meta if name.lower() not in own]
 
 
@@ -133,6 +134,8 @@ def _term_mask(table: ScanTable, term: Term) -> Mask:
         return _number_mask(getattr(table, NUMBERS[name]), term)
     if name == "to":
         return _words_mask(table.assignee, term, people_of)
+    if name == "server" and len(table.server.codes):
+        return _words_mask(table.server, term)
     if name in WORDS:
         return _words_mask(getattr(table, WORDS[name]), term)
     if name in ("scan", "path"):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -16,6 +16,7 @@ from textual.widgets import Static
 from coldal_tui.project.labels.raters.rater_figures import Figures, read_figures
 from coldal_tui.tui.pane import View
 from coldal_tui.tui.raters.rows import RaterRows, open_words, person_text
+from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing
 from coldal_tui.tui.widgets.seen import WhileSeen
 from coldal_tui.tui.widgets.table import BigTable
@@ -35,7 +36,7 @@ class RatersPane(WhileSeen, TablePane):
     number: ClassVar[int] = 8
     title: ClassVar[str] = "Raters"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "pick", "their scans", id="raters.pick"),
+        bind("open", "pick", "their scans", id="raters.pick", show=True),
     ]
     DEFAULT_CSS = """
     RatersPane {

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from coldal_tui.tui.raters.pane import RatersPane
 
 
+READONLY_NOT = ("step", "export", "import", "push", "pull", "undo", "redo")
+"""Actions that a read-only session does not have."""
+
+
 class ColdalApp(App[None]):
     """Shows panes on one project, passes the current scan to all of them, keeps the session."""
 
@@ -411,6 +415,12 @@ class ColdalApp(App[None]):
     def action_import(self) -> None:
         self.loop.take_back()
 
+    def action_push(self, name: str = "") -> None:
+        self.loop.push(name)
+
+    def action_pull(self, name: str = "") -> None:
+        self.loop.pull(name)
+
     def action_undo(self) -> None:
         self.loop.undo()
 
@@ -473,6 +483,6 @@ class ColdalApp(App[None]):
         return binding.key_display or key_name(binding.key.split(",")[0])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self.services.readonly and action in ("step", "export", "import", "undo", "redo"):
+        if self.services.readonly and action in READONLY_NOT:
             return None
         return True

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from coldal_tui.tui.drawing import themes
+from coldal_tui.tui.pane import View
 from coldal_tui.tui.shell.command_parser import CLI_COMMANDS
 from coldal_tui.tui.shell.layout import NUMBERED
 
@@ -20,6 +21,16 @@ class Commands(Protocol):
 
     def action_pane(self, name: str) -> None:
         """Show a pane."""
+
+    @property
+    def view(self) -> View | None:
+        """The newest snapshot."""
+
+    def action_push(self, name: str) -> None:
+        """Push scans to a server of labelers."""
+
+    def action_pull(self, name: str) -> None:
+        """Pull drawings from a server of labelers."""
 
     def run_command(self, text: str) -> None:
         """Run a line as if typed after ``:``."""
@@ -49,6 +60,10 @@ class Palette(Provider):
             if active.enabled and binding.id and binding.description:
                 action = partial(app.run_action, binding.action, active.node)
                 yield f"{binding.description}", f"{binding.id}, key {binding.key}", action
+        for server in commands.view.snapshot.servers if commands.view is not None else ():
+            where = f"{server.kind} at {server.url}"
+            yield f"push to {server.name}", where, partial(commands.action_push, server.name)
+            yield f"pull from {server.name}", where, partial(commands.action_pull, server.name)
         for name in NUMBERED:
             yield f"pane: {name}", "bring it up", partial(commands.action_pane, name)
         for name in themes.NAMES:

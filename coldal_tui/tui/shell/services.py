@@ -86,8 +86,15 @@ class AppServices:
         title: str,
         work: Callable[[Project, Progress], str | None],
         then: Callable[[], None] | None = None,
+        *,
+        server: bool = False,
+        cancelled: str = "nothing was changed",
     ) -> None:
-        """Like ``change``, with progress and a way to cancel."""
+        """Like ``change``, with progress and a way to cancel.
+
+        ``server``: it waits for a server; other changes go on beside it. ``cancelled``: what is
+        told when it was cancelled.
+        """
         if self.readonly:
             self.tell("read only: nothing is changed")
             return
@@ -104,11 +111,11 @@ class AppServices:
         def failed(error: BaseException) -> None:
             self._changed()
             if isinstance(error, Cancelled):
-                self.on_screen(self.tell, f"{title}: cancelled, nothing was changed")
+                self.on_screen(self.tell, f"{title}: cancelled, {cancelled}")
             elif isinstance(error, Exception):
                 self.on_screen(self.fail, error)
 
-        self.tasks.change(title, work, done, failed)
+        self.tasks.change(title, work, done, failed, server=server)
 
     def fail(self, error: Exception) -> None:
         """Show an error dialog: what, where and remedy."""

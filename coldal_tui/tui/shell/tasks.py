@@ -44,12 +44,14 @@ class Tasks:
         self._changes = ThreadPoolExecutor(1, "coldal-change")
         self._reads = ThreadPoolExecutor(2, "coldal-read")
         self._newest: dict[str, int] = {}
-        self._current: Task | None = None
+        self._servers = ThreadPoolExecutor(1, "coldal-server")
+        self._running: list[Task] = []
         self._waiting = 0
 
     @property
     def current(self) -> Task | None:
-        return self._current
+        """The task that began last and still runs."""
+        return next(iter(self._running[-1:]), None)
 
     @property
     def busy(self) -> bool:
@@ -62,13 +64,18 @@ class Tasks:
         work: Callable[[Project, Progress], T],
         then: Callable[[T], None],
         failed: Callable[[BaseException], None],
+        *,
+        server: bool = False,
     ) -> None:
-        """Run ``work`` after earlier changes, then ``then`` or ``failed`` in the thread."""
+        """Run ``work`` after earlier changes, then ``then`` or ``failed`` in the thread.
+
+        ``server``: it waits for a server most of the time; other changes don't wait for it.
+        """
         self._waiting += 1
         task = Task(title)
 
         def run() -> None:
-            self._current = task
+            self._running.append(task)
             self._moved(task)
             try:
                 with Project(self._root) as project:
@@ -79,10 +86,10 @@ class Tasks:
                 then(found)
             finally:
                 self._waiting -= 1
-                self._current = None
-                self._moved(None)
+                self._running.remove(task)
+                self._moved(self.current)
 
-        self._changes.submit(run)
+        (self._servers if server else self._changes).submit(run)
 
     def _progress(self, task: Task) -> Progress:
         last = 0.0
@@ -129,7 +136,8 @@ class Tasks:
 
     def stop(self) -> None:
         """Cancel tasks that can be cancelled, without waiting for reads."""
-        if self._current is not None:
-            self._current.cancel.set()
+        for task in list(self._running):
+            task.cancel.set()
         self._reads.shutdown(wait=False, cancel_futures=True)
+        self._servers.shutdown(wait=False, cancel_futures=True)
         self._changes.shutdown(wait=True, cancel_futures=True)

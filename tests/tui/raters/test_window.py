@@ -105,7 +105,7 @@ def test_a_key_decides_and_the_window_is_empty_then(disputed: Path) -> None:
             await pilot.press("j")
             await until(pilot, lambda: "draws 433% more" in screen(app))
             await pilot.press("enter")
-            await until(pilot, lambda: "1 of 6 · /to:" in screen(app))
+            await until(pilot, lambda: '1 of 3 · /to:"ben"' in screen(app))
 
     asyncio.run(session())
     with Project(disputed) as project:

@@ -90,6 +90,7 @@ class LoopActions:
         self._show_log, self._failures = show_log, failures
         self._show_pane, self._filter_queue = show_pane, filter_queue
         self._last_import = ""
+        self._imported: set[Path] = set()
 
     def step(self, *, ask: bool = False) -> None:
         """Run the next recommended step; with ``ask``, what begins at once is asked about."""
@@ -299,13 +300,14 @@ class LoopActions:
         if self._services.view is None or self._services.readonly:
             return
         bases = self._services.root, Path.cwd()
-        window = ImportWindow(bases, self._last_import or self._returned(), self._preview)
+        window = ImportWindow(bases, self._returned() or self._last_import, self._preview)
         self._app.push_screen(window, self._import)
 
     def _returned(self) -> str:
         """The folder for masks of the newest export, if it lies in the project.
 
-        With several people, the first such folder that is not empty.
+        With several people, the first such folder that is not empty and that was not imported
+        since the app was started.
         """
         root = self._services.root
         exports = sorted(path for path in (root / "exports").glob("*") if path.is_dir())
@@ -317,12 +319,15 @@ class LoopActions:
         ]
         folders = [place for place in places if place.is_dir()]
         filled = [folder for folder in folders if any(folder.iterdir())]
-        return str((filled or folders)[0].relative_to(root)) if folders else ""
+        if filled:
+            folders = [folder for folder in filled if folder not in self._imported]
+        return str(folders[0].relative_to(root)) if folders else ""
 
     def _import(self, wish: ImportWish | None) -> None:
         if wish is None:
             return
         self._last_import = str(wish.path)
+        self._imported.add(wish.path.absolute())
 
         def work(project: Project, progress: Progress) -> str:
             lines = import_words(import_returned(project, wish, progress), _TOLD)

@@ -204,7 +204,9 @@ def import_words(report: ImportReport, shown: int = SHOWN) -> list[str]:
     """The lines of a report: the counts, and the reason of each refused mask, up to ``shown``."""
     from coldal_tui.project.report_words import import_lines
 
-    return import_lines(report, shown)
+    lines = import_lines(report, shown)
+    # The window says by itself that it only looks; the option is one of the command line.
+    return lines[:-1] if report.dry_run else lines
 
 
 @dataclass(frozen=True)

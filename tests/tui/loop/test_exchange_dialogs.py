@@ -18,6 +18,11 @@ from tests.support.pane_app import screen, until
 from tests.support.small_projects import write_mask
 
 
+def stands(app: ColdalApp, window: type) -> bool:
+    """Whether the window is there with all its fields."""
+    return isinstance(app.screen, window) and isinstance(app.focused, Input)
+
+
 def drive(
     root: Path,
     steps: Callable[[ColdalApp, Pilot[None]], Awaitable[None]],
@@ -42,7 +47,7 @@ def fill(app: ColdalApp, **values: str) -> None:
 def test_an_export_to_several_people_says_in_the_window_what_is_missing(queued: Path) -> None:
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, ExportWindow))
+        await until(pilot, lambda: stands(app, ExportWindow))
         fill(app, people="ana,,ben")
         await pilot.press("enter")
         await until(pilot, lambda: "the list of people has an empty name" in screen(app))
@@ -77,7 +82,7 @@ def test_known_scans_are_hidden_among_the_others(queued: Path) -> None:
 
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, ExportWindow))
+        await until(pilot, lambda: stands(app, ExportWindow))
         fill(app, people="ana", honeypots="2")
         await pilot.press("enter")
         await until(pilot, lambda: "hidden among those of ana: 1 honeypot" in screen(app))
@@ -96,7 +101,7 @@ def test_an_import_can_name_who_drew_and_let_the_first_mask_count(queued: Path) 
 
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(app.screen, ImportWindow))
+        await until(pilot, lambda: stands(app, ImportWindow))
         fill(app, path="drawn", by="ana")
         await pilot.press("enter")
         await until(pilot, lambda: "kept until the others are back: 1" in screen(app))

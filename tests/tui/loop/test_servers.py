@@ -112,6 +112,11 @@ def on_server(app: ColdalApp) -> list[str]:
     return [table.server[n] for n in range(len(table))]
 
 
+def stands(app: ColdalApp, window: type) -> bool:
+    """Whether the window is there with all its fields."""
+    return isinstance(app.screen, window) and isinstance(app.focused, Input)
+
+
 def drive(root: Path, steps: Callable[[ColdalApp, Pilot[None]], Awaitable[None]]) -> None:
     home = root.parent / "home"
     app = ColdalApp(root, memory=Memory(root, home / "state", home / "config"))
@@ -130,7 +135,7 @@ def test_push_and_pull_are_the_next_steps_and_other_work_goes_on(
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         assert "next: push 3 queued scans to lab" in screen(app)
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, ExportWindow))
+        await until(pilot, lambda: stands(app, ExportWindow))
         assert "Push to lab" in screen(app)
         await pilot.press("2", "enter")
         await until(pilot, lambda: "push to lab" in screen(app) and "0 of 2" in screen(app))
@@ -187,14 +192,14 @@ def test_a_server_that_is_away_and_an_unknown_person_are_told_and_nothing_is_los
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         server.away = True
         app.action_push("lab")
-        await until(pilot, lambda: isinstance(app.screen, ExportWindow))
+        await until(pilot, lambda: stands(app, ExportWindow))
         app.screen.query_one("#people", Input).value = "carla"
         await pilot.press("enter")
         await until(pilot, lambda: "the server can't be reached" in screen(app))
         await pilot.press("escape")
         server.away = False
         app.action_push("lab")
-        await until(pilot, lambda: isinstance(app.screen, ExportWindow))
+        await until(pilot, lambda: stands(app, ExportWindow))
         app.screen.query_one("#people", Input).value = "carla"
         await pilot.press("enter")
         await until(pilot, lambda: "no user of the server is called 'carla'" in screen(app))

@@ -135,12 +135,9 @@ class ExportWindow(ModalScreen[ExportWish | None]):
             with Horizontal():
                 yield Static("drawn by several", classes="label")
                 yield _number("overlap", "0")
-                if self._server:
-                    yield Static("scans, by two people each")
-                else:
-                    yield Static("scans, by ")
-                    yield _number("each", "2")
-                    yield Static("people each")
+                yield Static("scans, by ")
+                yield _number("each", "2")
+                yield Static("people each")
             if not self._server:
                 yield from self._file_fields()
             if self._out:

@@ -24,7 +24,7 @@ class RaterRows:
         names = max((len(visible(one.name)) for one in people), default=6)
         self.columns: Sequence[Column] = (
             Column("person", "person", min(max(6, names), 24), least=6, most=40, cut="middle"),
-            self._column("scans", "scans", 0),
+            self._column("count", "scans", 0),
             self._column("shared", "shared", 6),
             self._column("minutes", "minutes", 3, short="min"),
             self._column("each", "each", 4),
@@ -69,7 +69,7 @@ class RaterRows:
         return [dash if value == NONE else value for value in self._cells[row]]
 
 
-_KEYS = ("scans", "shared", "minutes", "each", "dice", "hd95", "repeats", "honeypots")
+_KEYS = ("count", "shared", "minutes", "each", "dice", "hd95", "repeats", "honeypots")
 
 
 def person_text(figures: Figures, name: str) -> Text:

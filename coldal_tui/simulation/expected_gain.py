@@ -35,7 +35,7 @@ LEVEL = 0.9
 LEAST_RUNS = 3
 LEAST_PATIENTS = 3
 USUAL_LABELS = 10
-"""The label count for which ``Prior.noise`` holds; the variance falls with the labels."""
+"""The label count for which ``Prior.noise`` holds."""
 _NEGLIGIBLE = 1e-6
 
 
@@ -45,15 +45,15 @@ class Prior:
 
     s is Beta(``share``), c is one of ``steepness``. The standard deviation of a run's Dice by its
     training and its picks, at 10 labels, is log-normal (``noise``: the median, and the spread of
-    the logarithm); its variance is inverse to the labels, and the part ``picks`` of it stays with
-    the labels in later runs. ``scans`` is the usual standard deviation of one scan's gain between
-    two runs, and counts as ``scans_weight`` patients.
+    the logarithm). The part ``picks`` of its variance is inverse to the labels, and stays with them
+    in later runs; the rest is each training's own, at any label count. ``scans`` is the usual
+    standard deviation of one scan's gain between two runs, and counts as ``scans_weight`` patients.
     """
 
-    share: tuple[float, float] = (1.0, 2.0)
+    share: tuple[float, float] = (1.0, 3.0)
     steepness: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-    noise: tuple[float, float] = (0.1, 1.0)
-    picks: float = 0.2
+    noise: tuple[float, float] = (0.07, 1.0)
+    picks: float = 0.5
     scans: float = 0.2
     scans_weight: float = 3.0
 
@@ -219,7 +219,7 @@ def _sampling(steps: Sequence[_Step], missing: float, prior: Prior) -> Floats:
 
 def _noise(counts: Floats, missing: float, prior: Prior) -> Floats:
     """The covariance of the gains between label counts by trainings and picks, at a scale of 1."""
-    own = np.diag(USUAL_LABELS / counts)
+    own = np.eye(len(counts))
     stays = USUAL_LABELS / np.maximum.outer(counts, counts)
     runs = missing**2 * ((1 - prior.picks) * own + prior.picks * stays)
     differences = np.diff(np.eye(len(counts)), axis=0)

@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from coldal_tui.project.enough.estimate import Enough, read_enough
 from coldal_tui.project.measuring import KINDS
 from coldal_tui.project.views.coverage import first_picks
 from coldal_tui.project.views.run_view import (
@@ -26,7 +27,13 @@ from coldal_tui.project.views.run_view import (
 from coldal_tui.project.views.snapshot import RunState
 from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.runs.rows import PairRows, RunRows, ScanRows
-from coldal_tui.tui.runs.text import class_line, comparison_heading, curve_content, run_heading
+from coldal_tui.tui.runs.text import (
+    class_line,
+    comparison_heading,
+    curve_content,
+    enough_content,
+    run_heading,
+)
 from coldal_tui.tui.verbs import bind
 from coldal_tui.tui.widgets.drawing import Drawing, Painted
 from coldal_tui.tui.widgets.seen import WhileSeen
@@ -37,6 +44,8 @@ from coldal_tui.tui.widgets.table_pane import TablePane
 BOTH_WIDTH, CURVE_WIDTH = 72, 30
 MEASURING = ("evaluate", "crossfit", "train")
 """Kinds of jobs after which a run may have another measure."""
+ENOUGH_HEIGHT = 12
+"""Lines of the pane from which on it says whether the labels are enough."""
 LEAST_SCANS = 7
 """Lines that the scans keep before classes are listed above them: the runs' table has them too."""
 
@@ -77,6 +86,7 @@ class RunsPane(WhileSeen, TablePane):
     RunsPane {
         layout: vertical;
         & > #runs-table { height: 4; }
+        & > #run-enough { height: auto; padding: 0 2; }
         & > #run-below { height: 1fr; border-top: solid $primary 50%; }
         &.-ascii > #run-below { border-top: ascii $primary 50%; }
         & #run-scans { width: 1fr; height: 1fr; }
@@ -97,11 +107,13 @@ class RunsPane(WhileSeen, TablePane):
         self._wanted: str | None = None
         self._curve = False
         self._in_scans = False
+        self._enough: Enough | None = None
         self._heading: Callable[[int], list[Content]] = lambda width: []
         self.border_title = Content(self.title)
 
     def compose(self) -> ComposeResult:
         yield _Listing(id="runs-table", in_turn=True)
+        yield Drawing(id="run-enough", wraps=True)
         with Horizontal(id="run-below"):
             with Vertical(id="run-scans"):
                 yield Drawing(id="run-heading")
@@ -143,6 +155,7 @@ class RunsPane(WhileSeen, TablePane):
         if asked == self._asked:
             return
         self._asked = asked
+        self.services.read("runs.enough", read_enough, self._answered)
         work = partial(read_measures, runs=snapshot.runs, map_view=map_view, picks=picks)
         self.services.read("runs", work, self._measured)
 
@@ -152,12 +165,28 @@ class RunsPane(WhileSeen, TablePane):
             self._asked_scans = None
             self._draw_runs(self._view)
 
+    def _answered(self, enough: Enough | None) -> None:
+        if enough != self._enough:
+            self._enough = enough
+            self._draw_enough()
+
+    def _draw_enough(self) -> None:
+        """The line "Enough?", where the pane is high enough to keep the scans below it."""
+        if not self.is_mounted:
+            return
+        place = self.query_one("#run-enough", Drawing)
+        shown = self._enough is not None and self.content_size.height >= ENOUGH_HEIGHT
+        place.display = shown
+        if self._enough is not None and shown:
+            place.draw(enough_content(self._enough, self.look))
+
     def _draw_runs(self, view: View) -> None:
         snapshot = view.snapshot
         if not self.is_mounted:
             return
         empty = self.query_one("#no-runs", Drawing)
         empty.display = not snapshot.runs
+        self.query_one("#run-enough").display = False
         self.runs.display = self.query_one("#run-below").display = bool(snapshot.runs)
         count = len(snapshot.runs)
         self.border_title = Content(f"{self.title}  {count:,}" if count else self.title)
@@ -168,6 +197,7 @@ class RunsPane(WhileSeen, TablePane):
         if self._base not in {run.run_id for run in snapshot.runs}:
             self._base = None
         self._place()
+        self._draw_enough()
         self.runs.set_model(RunRows(snapshot.runs, self._measures, self.look), keep=self._wanted)
         self._wanted = None
         self.runs.mark([] if self._base is None else [self._base])
@@ -188,6 +218,7 @@ class RunsPane(WhileSeen, TablePane):
     def on_resize(self, event: events.Resize) -> None:
         if self._view is not None and self.seen and self._view.snapshot.runs:
             self._place()
+            self._draw_enough()
             self.call_after_refresh(self._draw_heading)
 
     def _draw_curve(self) -> None:

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from coldal_tui.project.enough.estimate import Enough
+from coldal_tui.project.enough.estimate_words import (
+    gain_words,
+    raters_words,
+    since_words,
+    stop_words,
+)
 from coldal_tui.project.measuring import kind_name
 from coldal_tui.project.views.run_view import ClassChange, Comparison, RunMeasures, SplitState
 from coldal_tui.project.views.snapshot import RunState
@@ -145,6 +152,23 @@ def _charts(
     if hd95:
         charts.append(_Chart(hd95, HD95, (0.0, math.inf), f"HD95 {unit_of(runs[-1])}", ""))
     return charts
+
+
+def enough_content(found: Enough, look: Look) -> Content:
+    """``Enough? next 10: +0.004 Dice (−0.002 to +0.011), 95 min``; and ``stop``, if it is so."""
+    parts = (raters_words(found), since_words(found))
+    more = "".join(f"; {part}" for part in parts if part)
+    stop = stop_words(found)
+    said = gain_words(found)
+    if look.name == "ascii":
+        said = said.replace("−", "-")
+    return Content.assemble(
+        ("Enough? ", BOLD),
+        (said, "" if found.gain is not None else MUTED),
+        (more, MUTED),
+        ("; stop: " if stop else "", GOOD),
+        (stop, ""),
+    )
 
 
 def run_heading(run: RunState, state: SplitState | None, look: Look, width: int) -> list[Content]:

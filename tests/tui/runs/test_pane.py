@@ -334,3 +334,18 @@ def test_plain_terminals_get_plain_characters(trained: Path) -> None:
         assert screen(app).isascii()
 
     drive(trained, RunsPane(), steps, size=(80, 22), look=ASCII)
+
+
+@pytest.mark.parametrize(("height", "shown"), [(22, True), (11, False)])
+def test_it_says_whether_the_labels_are_enough_where_there_is_room(
+    trained: Path, height: int, shown: bool
+) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        await ready(app, pilot, NEWEST)
+        if shown:
+            await ready(app, pilot, "Enough? can't say yet: it takes measured runs with 3")
+        else:
+            await pilot.pause()
+            assert "Enough?" not in screen(app)
+
+    drive(trained, RunsPane(), steps, size=(100, height))

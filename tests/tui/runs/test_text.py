@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
+from coldal_tui.project.enough.estimate import Enough, Raters
 from coldal_tui.project.views.run_view import (
     ClassScore,
     RunMeasures,
@@ -16,6 +17,7 @@ from coldal_tui.project.views.run_view import (
     compare,
 )
 from coldal_tui.project.views.snapshot import RunState
+from coldal_tui.simulation.expected_gain import Gain
 from coldal_tui.textcharts import Point
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
 from coldal_tui.tui.runs.rows import PairRows, RunRows, ScanRows
@@ -24,6 +26,7 @@ from coldal_tui.tui.runs.text import (
     comparison_heading,
     curve_content,
     dice_points,
+    enough_content,
     hd95_points,
     run_heading,
 )
@@ -279,3 +282,18 @@ def test_a_dice_has_its_kind_and_interval() -> None:
     heading = curve_content([measured], known, ASCII, 60, 9).plain
     assert heading.startswith("Dice  95 % interval; cross-fitted")
     assert plain(RunRows([measured], known, UNICODE).cells(0))[4] == "cross-fitted"
+
+
+def test_whether_the_labels_are_enough() -> None:
+    gain = Gain(40, 10, 0.0042, -0.0017, 0.0112, 0.9, 40, 38, 4)
+    found = Enough(gain, "", 0.01, "run-004", raters=Raters(0.93, 12))
+    assert enough_content(found, UNICODE).plain == (
+        "Enough? next 10: +0.004 Dice (−0.002 to +0.011); two people agree to 0.930 on 12 scans"
+    )
+    assert enough_content(replace(found, worth=0.02, raters=None), ASCII).plain == (
+        "Enough? next 10: +0.004 Dice (-0.002 to +0.011); stop: in 19 of 20 cases the next 10 gain "
+        "less than 0.02 Dice ([budget] enough)"
+    )
+    assert enough_content(Enough(None, "two more rounds", 0.01, "r"), UNICODE).plain == (
+        "Enough? can't say yet: two more rounds"
+    )

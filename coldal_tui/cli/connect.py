@@ -147,6 +147,7 @@ def _take_token(name: str, url: str, from_stdin: bool, *, needed: bool) -> None:
 
 
 def _list(project: Project, as_json: bool) -> None:
+    from coldal_tui.connectors import EXPERIMENTAL
     from coldal_tui.project.servers.states import read_server_states
 
     found = read_server_states(project)
@@ -168,6 +169,8 @@ def _list(project: Project, as_json: bool) -> None:
             one.asked_at[:16].replace("T", " ") or "never",
         )
     common.console().print(made)
+    for kind in dict.fromkeys(one.kind for one in found if one.kind in EXPERIMENTAL):
+        common.echo(f"{kind} is experimental: {EXPERIMENTAL[kind]}")
 
 
 def _test(project: Project, name: str, as_json: bool, *, first: bool = False) -> None:

@@ -29,7 +29,14 @@ _BUILT_IN = {
         "coldal_tui.connectors.monai_label:connect_monai_label",
         "the datastore of a MONAI Label server, or its folder",
     ),
+    "cvat": (
+        "coldal_tui.connectors.cvat:connect_cvat",
+        "a project of a CVAT server (experimental)",
+    ),
 }
+
+EXPERIMENTAL = {"cvat": "tried on the models of CVAT's SDK and on a played server, never on a CVAT"}
+"""Kinds of servers that no test could meet, and what they were tried on."""
 
 
 @dataclass(frozen=True)

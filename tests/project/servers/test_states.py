@@ -66,6 +66,14 @@ def test_connections_are_added_listed_and_removed(project, call, monkeypatch):
     wrong = call("connect", project, "add", "label-studio", "http://localhost:1", "--name", "b")
     assert wrong.status == 2
     assert "--project 12" in wrong.err
+    assert (
+        call(
+            "connect", project, "add", "cvat", "http://localhost:1", "--project", "7", "--name", "c"
+        ).status
+        == 0
+    )
+    assert "cvat is experimental" in call("connect", project, "list").out
+    assert call("connect", project, "remove", "c").status == 0
     unknown = call("connect", project, "add", "cvet", "http://localhost:1", "--name", "c")
     assert "label-studio" in unknown.err
     # The copy of a project is nobody's own: it asks before it reaches anywhere.

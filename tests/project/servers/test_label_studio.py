@@ -7,19 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
+from coldal_tui.cli.pull import pull_command
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.incoming.conflicts import ConflictRule
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.imaging.labelfile import read_label
+from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
 from coldal_tui.project.export.exporting import Wanted
 from coldal_tui.project.labels.files import checked_label
+from coldal_tui.project.labels.raters.adjudication import adjudicate
 from coldal_tui.project.project import Project
-from coldal_tui.project.views.snapshot import read_queue
+from coldal_tui.project.views.snapshot import read_queue, take_snapshot
 from coldal_tui.trust_store import TrustStore
 from tests.support.label_studio import ANA, BEN, LOSE, PASS, SWALLOW, brush, outline, proxied
 
@@ -259,6 +262,7 @@ def test_a_volume_comes_back_when_all_its_slices_are_drawn(lab, volume):
     assert len(np.unique(np.argwhere(label_of(volume, "vol") == 1), axis=0)) == 6
 
 
+MAJORITY = ImportOptions(conflict=ConflictRule.parse("majority"))
 KILLS = (
     ("push", "GET", "/api/projects/"),  # exported, nothing sent
     ("push", "POST", "commit_to_project=false"),  # pictures sent
@@ -308,18 +312,62 @@ def test_processes_killed_in_the_middle_lose_nothing_and_do_nothing_twice(
     assert authors(queued) == [("scan_0", BEN), ("scan_1", BEN), ("scan_2", BEN)]
 
 
-def test_a_watch_brings_a_drawing_within_seconds(lab, queued):
+def test_two_people_who_differ_are_joined_by_the_rule_and_the_loop_goes_on(lab, queued):
+    made = lab(queued)
+    made.push(Wanted(top=1, people=(ANA, BEN), overlap=1))
+    task = made.tasks()["scan_0"]["id"]
+    made.server.draw(ANA, task, brush(BOX))
+    waiting = made.pull(options=MAJORITY)
+    assert [one.author for one in waiting.report.waiting] == [ANA]
+    with Project(queued) as opened:
+        assert take_snapshot(opened).budget.labelled == 0
+    made.server.draw(BEN, task, outline(RING, 8, 8))
+    made.pull(options=MAJORITY)
+    # Of two people, what both drew is drawn, and what one of them drew has no majority.
+    expected = np.where(BOX != RING_PIXELS, IGNORE_LABEL, (BOX & RING_PIXELS).astype(np.uint8))
+    np.testing.assert_array_equal(label_of(queued, "scan_0"), expected)
+    with Project(queued) as opened:
+        snapshot = take_snapshot(opened)
+        assert (snapshot.budget.labelled, snapshot.budget.queued) == (1, 2)
+        assert {item.scan_id: item.status for item in read_queue(opened)}["scan_0"] == "labelled"
+    # The next two go out without what is done.
+    assert made.push(Wanted()).new == ("scan_1", "scan_2")
+
+
+def test_two_people_who_differ_wait_for_a_person_where_no_rule_is_named(lab, queued):
+    made = lab(queued)
+    made.push(Wanted(top=1, people=(ANA, BEN), overlap=1))
+    task = made.tasks()["scan_0"]["id"]
+    made.server.draw(ANA, task, brush(BOX))
+    made.server.draw(BEN, task, outline(RING, 8, 8))
+    report = made.pull().report
+    assert sorted(one.author for one in report.disputed) == [ANA, BEN]
+    with Project(queued) as opened:
+        adjudicate(opened, ["scan_0"], BEN)
+    np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, RING_PIXELS)
+
+
+def test_a_watch_at_its_own_pace_brings_a_drawing(lab, queued, record_property):
+    """The time from Submit to the label is told, not asserted: python -m pytest -rP shows it."""
     made = lab(queued)
     made.push(Wanted(top=1))
-    words = [sys.executable, "-m", "coldal_tui", "pull", str(queued), "--watch", "--every", "1"]
-    with subprocess.Popen([*words, "--json"], stdout=subprocess.PIPE, text=True) as process:
+    words = [sys.executable, "-m", "coldal_tui", "pull", str(queued), "--watch", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
-            made.server.draw(ANA, made.tasks()["scan_0"]["id"], brush(BOX))
+            task = made.tasks()["scan_0"]["id"]
+            begun = time.monotonic()
+            made.server.draw(ANA, task, brush(BOX))
             told = json.loads(process.stdout.readline())
+            took = time.monotonic() - begun
         finally:
             process.kill()
+    record_property("seconds_from_submit_to_label", round(took, 1))
+    print(f"from Submit to the label: {took:.1f} s")  # noqa: T201
     assert [one["scan_id"] for one in told["import"]["accepted"]] == ["scan_0"]
     np.testing.assert_array_equal(label_of(queued, "scan_0") == 1, BOX)
+    # Half of the ten seconds are the pause; the rest is for the questions of one pull.
+    (every,) = [one for one in pull_command.params if one.name == "every"]
+    assert every.default == 5.0
 
 
 def test_a_project_of_somebody_else_pushes_nothing_before_it_is_trusted(lab, queued):

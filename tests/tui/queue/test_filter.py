@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,16 @@ LETS_THROUGH = {
     '"cluster:3"': "",
     "zzz": "",
 }
+
+
+SHARED = {"to:ana": "ac", "to:ben": "ab", "to:car": "c", "to:ana,ben": "abc", "to:nobody": "deä"}
+
+
+def test_a_scan_of_several_people_is_found_by_each_of_them() -> None:
+    shared = replace(table(), assignee=Words.of(["ana,ben", "ben", "carla, Ana", "", "", ""]))
+    for text, expected in SHARED.items():
+        mask = matching(shared, text)
+        assert "".join(np.array(list("abcdeä"))[mask]) == expected, text
 
 
 @pytest.mark.parametrize("text", LETS_THROUGH)

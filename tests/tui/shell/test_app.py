@@ -178,15 +178,15 @@ def test_plus_zooms_the_pane_in_focus_and_back(queued: Path) -> None:
 def test_tab_goes_round_the_panes(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         seen = []
-        for _ in range(7):
+        for _ in range(8):
             seen.append(shown(app))
             await pilot.press("tab")
         assert [name for (name,) in seen] == [
-            "queue", "map", "clusters", "scan", "labels", "runs", "jobs",
+            "queue", "map", "clusters", "scan", "labels", "runs", "jobs", "raters",
         ]  # fmt: skip
         assert shown(app) == ("queue",)
         await pilot.press("shift+tab")
-        assert shown(app) == ("jobs",)
+        assert shown(app) == ("raters",)
 
     drive(queued, press, NARROW)
 
@@ -610,7 +610,7 @@ def test_the_names_of_panes_can_be_clicked(queued: Path) -> None:
 def test_a_click_on_a_key_that_changes_data_asks_first(queued: Path) -> None:
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         line = app.query_one(KeyLine)
-        line._spans = [(0, 10, KeyHint("r", "retry", "r", "labels.retry"))]
+        line._spans = [(0, 10, KeyHint("r", "retry", "r", "labels.retry", at_once=True))]
         await pilot.click(KeyLine, offset=(3, 0))
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         await pilot.press("n")

@@ -227,3 +227,16 @@ def test_an_orphan_is_told_with_its_series():
     found = matched([scan("a")], mask("b.dcm", uids=("9.9",)))
 
     assert found.message == "no scan of the project has the series it was drawn on, UID 9.9"
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [
+        ("Image_04R_1stHO.png", "{stem}_1stHO"),
+        ("drawn-Image_04R.png", "drawn-{stem}"),
+        ("left.png", "{stem}_suffix"),
+    ],
+)
+def test_the_remedy_is_the_template_that_fits_the_name(name, template):
+    found = matched([scan("Image_04R"), scan("Image_04L")], mask(name))
+    assert f"--match '{template}'" in found.remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import PurePosixPath
 
 from coldal_tui.exchange.candidate import Candidate, ScanTarget
@@ -451,9 +452,21 @@ class Matcher:
             "unmatched",
             f"no scan of the project has the {what}{known}",
             "Index its image, rename the mask, say how masks are named with "
-            "--match '{stem}_suffix', or name its scan: labels accept NUMBER --scan SCAN.",
+            f"--match '{_template(looked_for, near)}', or name its scan: "
+            "labels accept NUMBER --scan SCAN.",
             near,
         )
+
+
+def _template(looked_for: Sequence[str], near: Sequence[str]) -> str:
+    """How the mask is named by a scan that its name begins or ends with; else an example."""
+    for name, scan_id in product(looked_for, near):
+        stem = scan_id.rpartition("/")[2]
+        if name != stem and name.startswith(stem):
+            return f"{{stem}}{name.removeprefix(stem)}"
+        if name != stem and name.endswith(stem):
+            return f"{name.removesuffix(stem)}{{stem}}"
+    return "{stem}_suffix"
 
 
 def _way_back(stack: SliceStack) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,10 +36,12 @@ from coldal_tui.connectors.cvat_jobs import (
 )
 from coldal_tui.connectors.web import CUT
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.files import disk_error
 from coldal_tui.visible import counted
 
 _FILLING = " (being filled)"
 """The end of a task's name until all of it is there."""
+_WHOLE_FROM = 3
 _OVERLAP = timedelta(seconds=30)
 """Changes that are asked for once more: one is seen only when it is committed."""
 
@@ -220,16 +223,31 @@ class Cvat:
         labels = {number: name for name, number in self._label_ids().items()} if changed else {}
         found: list[Drawing] = []
         strangers = 0
+        whole = self._whole_tasks(changed)
         for number, job in enumerate(changed, start=1):
-            drawing = self._drawing(job, labels)
+            drawing = self._drawing(job, labels, whole.get(int(job["task_id"])))
             found += [drawing] if drawing is not None else []
             strangers += drawing is None
             progress(number, len(changed), str(job["id"]))
         self._told, self._cursor = stamps, newest
         return Pulled(tuple(found), newest, strangers)
 
-    def _drawing(self, job: Mapping[str, Any], labels: Mapping[int, str]) -> Drawing | None:
-        """The drawing of a job; None where its frames are not ours."""
+    def _whole_tasks(self, jobs: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+        """What is drawn in tasks of which several jobs are asked for: one question for each."""
+        often = Counter(int(job["task_id"]) for job in jobs)
+        found: dict[int, dict[str, Any]] = {}
+        for task, times in often.items():
+            if times >= _WHOLE_FROM and any(key_and_name(one)[0] for one in self._api.frames(task)):
+                found[task] = self._api.ask("tasks_api", "retrieve_annotations", task).to_dict()
+        return found
+
+    def _drawing(
+        self, job: Mapping[str, Any], labels: Mapping[int, str], drawn: Mapping[str, Any] | None
+    ) -> Drawing | None:
+        """The drawing of a job; None where its frames are not ours.
+
+        ``drawn`` is what is drawn in its whole task, if that was asked for.
+        """
         names = self._api.frames(int(job["task_id"]))
         inside = {
             number: name
@@ -239,12 +257,15 @@ class Cvat:
         keys = {key_and_name(name)[0] for name in inside.values()}
         if len(keys) != 1 or "" in keys:
             return None
-        data = self._api.ask("jobs_api", "retrieve_annotations", int(job["id"])).to_dict()
+        data = drawn
+        if data is None:
+            data = self._api.ask("jobs_api", "retrieve_annotations", int(job["id"])).to_dict()
         sizes = self._api.sizes(int(job["task_id"]))
         person = str((job.get("assignee") or {}).get("username") or "") or self._address.name
         comments = [str(one.get("message") or "") for one in self._comments(job)]
-        if data.get("tracks"):
-            left_out = counted(len(data["tracks"]), "track")
+        tracks = [one for one in data.get("tracks") or () if int(one["frame"]) in inside]
+        if tracks:
+            left_out = counted(len(tracks), "track")
             comments.append(f"{left_out} in it are left out: a track is no shape of one image")
         return Drawing(
             keys.pop(),
@@ -294,4 +315,7 @@ def _time(stamp: str) -> datetime:
 
 def _copied(place: Path, name: str, path: Path) -> Path:
     """A copy under its name on the server: the SDK looks through links."""
-    return Path(shutil.copyfile(path, place / name))
+    try:
+        return Path(shutil.copyfile(path, place / name))
+    except OSError as error:
+        raise disk_error(error, place) from error

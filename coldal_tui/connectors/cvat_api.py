@@ -23,7 +23,7 @@ _KEPT = 1 << 16
 
 
 class Api:
-    """The server, entered when it is first asked."""
+    """The server, entered when it is first asked. Tries of the SDK itself are not counted."""
 
     def __init__(
         self, address: Address, *, tries: int = _TRIES, period: float = _STATUS_PERIOD_S

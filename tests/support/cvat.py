@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.support.played_server import Asked, Reply
 
-STAMP = "2026-01-01T00:00:{:02d}.000000Z"
+STAMP = "2026-01-01T{:02d}:{:02d}:{:02d}.000000Z"
 
 
 @dataclass
@@ -81,12 +81,18 @@ class Cvat:
 
     def _now(self) -> str:
         self.clock += 1
-        return STAMP.format(self.clock)
+        return _stamp(self.clock)
 
     # What the server answers
 
     def about(self, asked: Asked, query: Any) -> Any:
-        return {"name": "CVAT", "description": "", "version": "2.80.0", "subtitle": ""}
+        return {
+            "name": "CVAT",
+            "description": "",
+            "version": "2.80.0",
+            "subtitle": "",
+            "logo_url": "",
+        }
 
     def project(self, asked: Asked, query: Any, number: int) -> Any:
         if asked.method == "PATCH":
@@ -168,7 +174,7 @@ class Cvat:
 
     def request(self, asked: Asked, query: Any) -> Any:
         operation = {"type": "create:task", "target": "task", "task_id": 1}
-        date = STAMP.format(0)
+        date = _stamp(0)
         return {
             "id": "make", "status": "finished", "message": "", "operation": operation,
             "created_date": date, "progress": 1.0, "owner": _user(1, "ana"),
@@ -179,7 +185,7 @@ class Cvat:
         return {
             "frames": frames, "image_quality": 95, "size": len(frames), "start_frame": 0,
             "stop_frame": max(0, len(frames) - 1), "frame_filter": "", "deleted_frames": [],
-            "chunks_updated_date": STAMP.format(0),
+            "chunks_updated_date": _stamp(0),
         }  # fmt: skip
 
     def set_shapes(self, asked: Asked, query: Any, number: int) -> Any:
@@ -204,6 +210,9 @@ class Cvat:
         ]
         return {"version": 1, "tags": [], "shapes": shapes, "tracks": []}
 
+    def drawn_in_task(self, asked: Asked, query: Any, number: int) -> Any:
+        return {"version": 1, "tags": [], "shapes": self.shapes.get(number, []), "tracks": []}
+
     def list_comments(self, asked: Asked, query: Any) -> Any:
         said = self.comments.get(int(query["job_id"]), [])
         return _page([{"id": n, "issue": 1, "message": text} for n, text in enumerate(said)], query)
@@ -223,11 +232,16 @@ _ROUTES = (
     ("POST", r"/api/tasks/(\d+)/data", Cvat.data),
     ("GET", r"/api/tasks/(\d+)/data/meta", Cvat.meta),
     ("PUT", r"/api/tasks/(\d+)/annotations", Cvat.set_shapes),
+    ("GET", r"/api/tasks/(\d+)/annotations", Cvat.drawn_in_task),
     ("GET", r"/api/requests/make", Cvat.request),
     ("GET", r"/api/jobs", Cvat.list_jobs),
     ("GET", r"/api/jobs/(\d+)/annotations", Cvat.drawn),
     ("GET", r"/api/comments", Cvat.list_comments),
 )
+
+
+def _stamp(second: int) -> str:
+    return STAMP.format(second // 3600, second // 60 % 60, second % 60)
 
 
 def _page(some: list[Any], query: dict[str, str]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ LABEL_COLUMNS = (
     *("scan_id", "version", "role", "file", "source", "geometry"),
     *("notes", "voxels", "created_at"),
 )
+MINUTE_COLUMNS = ("scan_id", "author", "version", "minutes", "how", "purpose", "created_at")
 QUARANTINE_COLUMNS = (
     *("quarantine_id", "scan_id", "file", "source", "source_key", "source_sha256", "format"),
     *("code", "message", "created_at", "class_name", "author", "nearest", "joined"),
@@ -123,9 +124,11 @@ class OpenProject(Generic[Table]):
 
     def queue(self, *, skipped: bool = False) -> Table:
         """The queue in the order of rounds and ranks; with ``skipped``, those that were skipped."""
+        from coldal_tui.project.minutes.expected import read_expectation
         from coldal_tui.project.views.snapshot import QueueItem, read_queue
 
-        items = read_queue(self._project, skipped=skipped)
+        expected = read_expectation(self._project)
+        items = read_queue(self._project, skipped=skipped, expected=expected)
         names = [field.name for field in fields(QueueItem)]
         return self._frame([item.as_json() for item in items], names)
 
@@ -134,6 +137,19 @@ class OpenProject(Generic[Table]):
         from coldal_tui.project.labels.importing import list_labels
 
         return self._frame(list_labels(self._project), LABEL_COLUMNS)
+
+    def minutes(self) -> Table:
+        """What each drawing took, oldest first: scan, author, version, minutes, how they are known.
+
+        ``minutes`` is None where nobody knows them; ``how`` is ``file``, ``manifest``, ``server``,
+        ``stated`` (one of these, unknown which), ``pace`` (an estimate) or empty. ``purpose`` is
+        ``honeypot`` or ``repeat`` for drawings that check their authors.
+        """
+        from coldal_tui.project.labels.raters.drawing_times import read_drawing_times
+
+        times = read_drawing_times(self._project.store)
+        rows = [{name: getattr(one, name) for name in MINUTE_COLUMNS} for one in times]
+        return self._frame(rows, MINUTE_COLUMNS)
 
     def quarantine(self) -> Table:
         """Masks that were not accepted and wait for a decision, each with its reason."""

@@ -14,6 +14,7 @@ from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
 from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.clustering import Clustering, choose_clusters
+from coldal_tui.selection.fitting import fitting, minutes_words
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Pick, Pool, queue_row
 from coldal_tui.selection.strategies import Strategy, strategy
@@ -39,7 +40,7 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
         )
     if spec.one_per_patient:
         assembled = assembled.one_per_patient()
-    notes: list[str] = []
+    notes: list[str] = list(spec.notes)
     report.progress(0, 3, "clustering")
     chosen = strategy(spec.strategy, "cold" if spec.round == 0 else "active")
     patients = min(
@@ -75,7 +76,8 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             code="no-picks",
         )
     _note_unscored(pool, spec, chosen, notes)
-    ranked = interleave(picks, validation)
+    ranked = _within(interleave(picks, validation), spec, assembled, notes)
+    picks = [pick for pick in ranked if pick.role != "validation"]
     save_clusters(folder / CLUSTERS_FILE, assembled.scan_ids, clustering.labels, clustering.k)
     for note in notes:
         report.log(note)
@@ -96,6 +98,28 @@ def select(spec: SelectSpec, folder: Path, report: Reporter) -> StepResult:
             "notes": notes,
         },
     )
+
+
+def _within(
+    ranked: list[Pick], spec: SelectSpec, assembled: Assembly, notes: list[str]
+) -> list[Pick]:
+    """The first picks, as many as fit in the minutes left; a note says so where not all do."""
+    left = spec.minutes_left
+    if left is None:
+        return ranked
+    each = [spec.minutes[assembled.scan_ids[pick.index]] for pick in ranked]
+    fit = fitting(each, left)
+    if not fit:
+        raise ColdalError(
+            f"the first scan of this round takes about {minutes_words(each[0])}, and "
+            f"{minutes_words(left)} of the budget are left",
+            where=f"round {spec.round}",
+            remedy="raise minutes under [budget] in coldal.toml to go on",
+            code="budget-spent",
+        )
+    if fit < len(ranked):
+        notes.append(f"{fit} of {len(ranked)} fit in the {minutes_words(left)} left of the budget")
+    return ranked[:fit]
 
 
 def _vectors(spec: SelectSpec, assembled: Assembly) -> NDArray[np.float32]:

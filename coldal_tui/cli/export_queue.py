@@ -100,8 +100,18 @@ def _print_json(report: ExportReport, format_: str) -> None:
             "assignees": report.assignees,
             "shared": report.shared,
             "key_file": str(report.key_file) if report.key_file else None,
+            "expected_minutes": _minutes(report),
         }
     )
+
+
+def _minutes(report: ExportReport) -> dict[str, float] | None:
+    """Expected minutes of all drawings, with the 90 % interval."""
+    total = report.expected
+    if total is None:
+        return None
+    named = {"minutes": total.minutes, "low": total.low, "high": total.high}
+    return {"drawings": total.scans} | {key: round(value, 1) for key, value in named.items()}
 
 
 def _show(report: ExportReport, root: Path) -> None:

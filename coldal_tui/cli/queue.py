@@ -93,9 +93,10 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
 
 
 def _queue(project: Project, *, skipped: bool = True) -> Sequence[QueueItem]:
+    from coldal_tui.project.minutes.expected import read_expectation
     from coldal_tui.project.views.snapshot import read_queue
 
-    return read_queue(project, skipped=skipped)
+    return read_queue(project, skipped=skipped, expected=read_expectation(project))
 
 
 def _list(project: Project, options: Options, as_json: bool) -> None:
@@ -193,6 +194,8 @@ def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = No
     columns += ["H>", "D>", "S>"] if scored else []
     columns += ["status", "to~"] if assigned else ["status"]
     columns += ["server~"] if server else []
+    timed = any(item.expected_minutes is not None for item in items)
+    columns += ["minutes>"] if timed else []
     table = common.table(*columns)
     for item in items:
         values = [number(item.entropy), number(item.diversity), number(item.score)]
@@ -206,8 +209,16 @@ def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = No
             f"{item.status}, {item.back}" if item.back else item.status,
             *([item.assignee or "–"] if assigned else []),
             *([server.get(item.scan_id, "–")] if server else []),
+            *([minutes_cell(item.expected_minutes)] if timed else []),
         )
     out.print(table)
+
+
+def minutes_cell(minutes: float | None) -> str:
+    """Expected minutes of an open item; a dash for others."""
+    from coldal_tui.selection.fitting import figure
+
+    return "–" if minutes is None else figure(minutes)
 
 
 @click.command("why")

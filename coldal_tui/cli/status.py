@@ -142,7 +142,11 @@ def _head(out: Console, s: Snapshot) -> None:
         f"{s.scans:,} of {counted(s.patients, 'patient')}, {s.embedded:,} embedded "
         f"({s.encoder})" + (f"; {', '.join(extras)}" if extras else "")
     )
-    facts = [("budget", spent), ("scans", scans)]
+    facts = [("budget", spent)]
+    minutes = s.minutes
+    if minutes is not None and (minutes.total is not None or minutes.learned):
+        facts.append(("minutes", minutes.words()))
+    facts.append(("scans", scans))
     if s.images_gone:
         facts.append(("images", f"the folder is gone or empty: {s.images} (mount its disk)"))
     if s.validation_patients:

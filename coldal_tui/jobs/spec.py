@@ -102,7 +102,9 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
 
     ``budget`` counts validation scans too; ``validation`` is the number of patients to draw now
     (0 when they are already frozen). ``one_per_patient``: nobody gives two scans to the selection
-    before everybody has given one.
+    before everybody has given one. ``minutes`` are the expected ones of each candidate, where the
+    budget has minutes: the round ends before the first scan that goes beyond ``minutes_left``.
+    ``notes`` are told together with the round.
     """
 
     round: int
@@ -118,6 +120,9 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
     map_id: int = 0
     run_id: str | None = None
     one_per_patient: bool = False
+    minutes: dict[str, float] = {}
+    minutes_left: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class TrainOptions(msgspec.Struct, frozen=True):

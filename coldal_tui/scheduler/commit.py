@@ -230,7 +230,8 @@ def _commit_select(project: Project, job: Job, spec: SelectSpec, receipt: Receip
             clusters=project.layout.relative(target),
             k=result["k"],
             silhouettes=result["silhouettes"],
-            params={"estimated": result["estimated"], "notes": result["notes"]},
+            params={"estimated": result["estimated"], "notes": result["notes"]}
+            | ({"cost": "minutes"} if any(row.minutes is not None for row in spec.pool) else {}),
             created_at=store.now(),
         )
         patients = {row.scan_id: row.patient_id for row in spec.pool}

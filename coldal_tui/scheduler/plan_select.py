@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import SelectSpec
+from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import (
@@ -12,6 +13,7 @@ from coldal_tui.project.queue.budget import (
     next_round,
     read_budget,
 )
+from coldal_tui.project.queue.minute_budget import check_minutes, weighs_minutes, with_minutes
 from coldal_tui.project.runs import latest_run
 from coldal_tui.scheduler.plan_embed import latest_map, shard_rows, usable_vectors
 from coldal_tui.scheduler.request import Request, needs_of, seed_of
@@ -36,6 +38,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
             remedy="raise total under [budget] in coldal.toml to go on",
             code="budget-spent",
         )
+    minutes_left = check_minutes(project)
     config = project.config
     size = min(int(request.get("budget") or batch_size(project, number)), left)
     encoder_hash, vectors = usable_vectors(project)
@@ -55,6 +58,10 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
             remedy="add scans and run coldal-tui index, or reopen skipped ones: queue reopen",
             code="pool-empty",
         )
+    weighs = number > 0 and weighs_minutes(project, name)
+    known = read_expectation(project, None) if weighs or minutes_left is not None else None
+    if weighs and known is not None:
+        rows = with_minutes(known, rows)
     previous = project.store.row("SELECT clusters FROM rounds ORDER BY round DESC LIMIT 1")
     alpha = request.get("alpha")
     return SelectSpec(
@@ -71,6 +78,13 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         map_id=base["map_id"],
         run_id=run_id,
         one_per_patient=config.selection.one_per_patient,
+        minutes={row.scan_id: known.minutes(row.scan_id) for row in rows if row.candidate}
+        if known is not None and minutes_left is not None
+        else {},
+        minutes_left=minutes_left,
+        notes=()
+        if weighs or number == 0 or config.selection.cost != "minutes"
+        else (f'cost = "minutes" has no say in {name}',),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
+from coldal_tui.project.queue.minute_budget import check_minutes, outlook
 from coldal_tui.project.views.next_step import run_is_current, run_networks
 from coldal_tui.scheduler.queue import check_selecting
 from coldal_tui.scheduler.request import needs_ensemble
@@ -127,7 +128,7 @@ def check_run(project: Project, asked: str | None) -> None:
 def clipped(project: Project, size: int | None) -> tuple[str, ...]:
     """Notes about a batch larger than the budget left, or picked before earlier labels are in.
 
-    Raises ColdalError (code ``budget-spent``) when nothing is left.
+    Raises ColdalError (code ``budget-spent``) when nothing is left, of scans or of minutes.
     """
     state = read_budget(project)
     size = size or batch_size(project, next_round(project))
@@ -142,6 +143,9 @@ def clipped(project: Project, size: int | None) -> tuple[str, ...]:
     if size > state.left:
         verb = "is" if state.left == 1 else "are"
         notes.append(f"only {state.left} of the budget {verb} left, not {size}")
+    check_minutes(project)
+    beyond = outlook(project, min(size, state.left))
+    notes += [beyond] if beyond else []
     out = state.queued + state.exported
     if out:
         notes.append(f"{counted(out, 'scan')} of earlier rounds still without a label")

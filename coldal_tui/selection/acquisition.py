@@ -38,7 +38,8 @@ class Acquired:
     ``score`` = alpha · ``entropy_term`` + (1 - alpha) · ``diversity_term``. ``entropy`` and
     ``distance`` are the raw H and D (entropy NaN: not scored; distance infinite: nothing was
     covered), ``nearest`` the covered or picked scan that D was measured to (-1: none).
-    ``runner_up`` is the next best scan (-1: none).
+    ``runner_up`` is the next best scan (-1: none). ``minutes`` are the expected ones by which S was
+    divided, if it was.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Acquired:
     nearest: int
     runner_up: int
     runner_up_score: float
+    minutes: float | None = None
 
     def terms(self, alpha: float) -> Mapping[str, Term]:
         """The numbers behind the pick, without those that don't exist at this step."""
@@ -67,6 +69,8 @@ class Acquired:
             found |= {"distance": self.distance, "nearest": self.nearest}
         if self.runner_up >= 0:
             found |= {"runner_up": self.runner_up, "runner_up_score": self.runner_up_score}
+        if self.minutes is not None:
+            found |= {"minutes": self.minutes, "per_minute": self.score / self.minutes}
         return found
 
 
@@ -79,6 +83,7 @@ def entropy_diversity(
     alpha: float,
     coverage: Coverage | None = None,
     patients: NDArray[np.integer] | None = None,
+    minutes: Floats | None = None,
 ) -> list[Acquired]:
     """Pick ``batch`` candidates by S = alpha · H̃ + (1 - alpha) · D̃, in pick order.
 
@@ -92,7 +97,9 @@ def entropy_diversity(
     is equally far: D̃ is 0 for the first pick, so entropy alone decides.
 
     ``coverage`` saves the search for nearest covered scans (see ``cover``). With ``patients`` (N,)
-    int, only open candidates can be picked at a step (see ``Turns``).
+    int, only open candidates can be picked at a step (see ``Turns``). With ``minutes`` (N,) float
+    above 0, the candidate with the largest S per minute is picked; S itself and its terms are the
+    same, D̃ goes by all remaining candidates, and ties go to the lower index as before.
 
     Raises
     ------
@@ -122,6 +129,7 @@ def entropy_diversity(
         batch,
         alpha,
         Turns(usable, covered, patients),
+        None if minutes is None else np.asarray(minutes, np.float64)[index],
     )
 
 
@@ -167,13 +175,15 @@ def _greedy(
     batch: int,
     alpha: float,
     turns: Turns,
+    minutes: Floats64 | None = None,
 ) -> list[Acquired]:
     """The loop over picks, on the candidates only; ``gap`` and ``source`` are modified."""
     terms = _min_max(entropy)
+    # The bounds of groups hold for S, not for S per minute: then all are computed at each step.
     board: _Board | _Boxes = (
         _Boxes(spots, gap, source, index, terms, alpha)
-        if len(index) >= WORTH
-        else _Board(spots, gap, source, index, terms, alpha)
+        if len(index) >= WORTH and minutes is None
+        else _Board(spots, gap, source, index, terms, alpha, minutes)
     )
     picks: list[Acquired] = []
     for step in range(1, min(batch, len(index)) + 1):
@@ -190,6 +200,7 @@ def _greedy(
                 nearest=best.nearest,
                 runner_up=-1 if second is None else int(index[second.place]),
                 runner_up_score=0.0 if second is None else second.score,
+                minutes=None if minutes is None else float(minutes[best.place]),
             )
         )
         turns.take(int(index[best.place]))
@@ -219,25 +230,31 @@ class _Board:
         index: Indices,
         terms: Floats64,
         alpha: float,
+        minutes: Floats64 | None = None,
     ) -> None:
+        self._minutes = minutes
         self._x, self._y = np.ascontiguousarray(spots[:, 0]), np.ascontiguousarray(spots[:, 1])
         self._gap, self._source, self._index = gap, source, index
         self._weighted, self._rest = alpha * terms, 1.0 - alpha
 
     def best_two(self, open_: Mask) -> tuple[_Ranked, _Ranked | None]:
-        """The open candidate with the largest score, and the next; ties to the lower index."""
+        """The open candidate with the largest score (per minute, if minutes count), and the next.
+
+        Ties go to the lower index.
+        """
         shut = ~open_[self._index]
         diversity = _over(self._gap, float(self._gap[~shut].max()))
         score = self._weighted + self._rest * diversity
-        score[shut] = -np.inf
+        worth = score.copy() if self._minutes is None else score / self._minutes
+        worth[shut] = -np.inf
         found: list[_Ranked] = []
         for _ in range(2):
-            at = int(score.argmax())
-            if np.isneginf(score[at]):
+            at = int(worth.argmax())
+            if np.isneginf(worth[at]):
                 break
             gap, source = float(self._gap[at]), int(self._source[at])
             found.append(_Ranked(at, float(score[at]), float(diversity[at]), gap, source))
-            score[at] = -np.inf
+            worth[at] = -np.inf
         return found[0], found[1] if len(found) > 1 else None
 
     def take(self, pick: _Ranked) -> None:

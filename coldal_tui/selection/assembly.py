@@ -69,6 +69,7 @@ def assemble(
         foreground_entropy=_measured([row.foreground_entropy for row in kept]),
         boundary_entropy=_measured([row.boundary_entropy for row in kept]),
         features=_measured([row.features for row in kept]),
+        minutes=_measured([row.minutes for row in kept]),
         **more,
     )
     scan_ids = tuple(row.scan_id for row in kept)

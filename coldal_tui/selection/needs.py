@@ -47,3 +47,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "random-stratified": (),
 }
 """Strategies that are not listed say it where they are registered."""
+
+BY_MINUTES = ("entropy-diversity", "entropy", "entropy-foreground", "entropy-boundary", "bald")
+"""Strategies that give each scan a number, from 0 up, which ``cost = "minutes"`` divides by its
+expected minutes. The others look at a batch as a whole or draw at random; there it has no say."""

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 Term = float | int | str
 Cell = tuple[float, ...]
 
-_PER_SCAN = ("clusters", "labelled", *get_args(Need), "patients")
+_PER_SCAN = ("clusters", "labelled", *get_args(Need), "patients", "minutes")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Pool:
         not seen one.
     patients : (N,) int, equal for scans of one patient; given only when at most one scan of each
         is wanted until all patients are covered (see ``turns``).
+    minutes : (N,) float above 0, expected minutes of labelling; given only where strategies weigh
+        what a scan promises by them.
     round : the number of this selection, 0 for the cold start.
     clusters_by : ``map``, or the strategy by whose own clustering ``clusters`` were made.
 
@@ -67,6 +69,7 @@ class Pool:
     boundary_entropy: Floats | None = None
     features: Floats | None = None
     patients: NDArray[np.integer] | None = None
+    minutes: Floats | None = None
     round: int = 0
     clusters_by: str = "map"
 
@@ -78,6 +81,8 @@ class Pool:
                 raise _malformed(f"{name} has {len(array)} rows for {len(self.points)} points")
         if bool(np.any(self.labelled & ~self.covered)):
             raise _malformed("a labelled scan is not marked as covered")
+        if self.minutes is not None and not bool(np.all(self.minutes > 0)):
+            raise _malformed("the expected minutes of a scan are not above 0")
 
     def __len__(self) -> int:
         return len(self.points)

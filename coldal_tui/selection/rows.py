@@ -13,7 +13,8 @@ class PoolRow(msgspec.Struct, frozen=True):
     validation patients, are neither. ``entropy``: of the last run.
     ``class_entropy`` (p_c · H of each class but the background), ``bald`` (the disagreement of an
     ensemble), ``foreground_entropy`` and ``boundary_entropy`` (weighted means) and the model's
-    ``features``: None when not measured.
+    ``features``: None when not measured. ``minutes``: what labelling it is expected to take, where
+    scans are chosen by that.
     """
 
     scan_id: str
@@ -27,3 +28,4 @@ class PoolRow(msgspec.Struct, frozen=True):
     foreground_entropy: float | None = None
     boundary_entropy: float | None = None
     features: tuple[float, ...] | None = None
+    minutes: float | None = None

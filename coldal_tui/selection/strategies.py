@@ -327,6 +327,7 @@ def _entropy_diversity(pool: Pool, batch: int, *, seed: int, alpha: float) -> li
         batch,
         alpha,
         patients=pool.patients,
+        minutes=pool.minutes,
     )
     return [
         Pick(one.index, "acquired", int(pool.clusters[one.index]), one.terms(alpha))

@@ -338,3 +338,20 @@ def test_a_strategy_without_entropy_passes_nobody_over(report, tmp_path) -> None
     result = select(_later(tmp_path, strategy="random", budget=4), tmp_path, report).result
     assert sorted(_names(result)) == ["b", "c", "d", "n"]
     assert result["notes"] == []
+
+
+def test_a_round_ends_where_the_minutes_end(report, tmp_path) -> None:
+    """c, g, a and f take 10, 20, 31 and 1 minutes, and 60 are left: a does not fit."""
+    minutes = dict.fromkeys(LINE, 5.0) | {"c": 10.0, "g": 20.0, "a": 31.0, "f": 1.0}
+    done = select(_spec(tmp_path, minutes=minutes, minutes_left=60.0), tmp_path, report)
+    assert _names(done.result) == ["c", "g"]
+    assert done.result["notes"] == ["2 of 4 fit in the 60 minutes left of the budget"]
+    whole = select(_spec(tmp_path, minutes=minutes, minutes_left=62.0), tmp_path, report)
+    assert _names(whole.result) == ["c", "g", "a", "f"]
+    assert whole.result["notes"] == []
+
+
+def test_a_round_whose_first_scan_does_not_fit_is_refused(report, tmp_path) -> None:
+    spec = _spec(tmp_path, minutes=dict.fromkeys(LINE, 12.0), minutes_left=5.0)
+    with pytest.raises(ColdalError, match="takes about 12 minutes, and 5 minutes of the budget"):
+        select(spec, tmp_path, report)

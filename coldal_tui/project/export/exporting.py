@@ -20,6 +20,8 @@ from coldal_tui.project.export.changes import Handed, handed_now, last_handed
 from coldal_tui.project.export.deidentified import Plan, hidden
 from coldal_tui.project.export.hidden_checks import Check, choose_checks, mixed, with_checks
 from coldal_tui.project.labels.raters.drawings import OUT, REPEAT
+from coldal_tui.project.minutes.expected import expected_of
+from coldal_tui.project.minutes.time_model import Total
 from coldal_tui.project.models.prelabels import Prelabel, Prelabels
 from coldal_tui.project.own_manifests import write_own_manifest
 from coldal_tui.project.project import Project
@@ -40,7 +42,7 @@ class ExportReport:
     ``shared`` scans went to more than one person. In a de-identified export, ``key_file`` maps
     pseudonyms back, and ``pseudonyms`` are the names of scans and people. ``makers`` are the
     models that made the pre-labels, and how many. ``checks`` are the people who got hidden
-    scans, the kind, and how many.
+    scans, the kind, and how many. ``expected``: minutes of all drawings together.
     """
 
     export_id: int
@@ -53,6 +55,7 @@ class ExportReport:
     pseudonyms: dict[str, str] = field(default_factory=dict)
     makers: dict[str, int] = field(default_factory=dict)
     checks: tuple[tuple[str, str, int], ...] = ()
+    expected: Total | None = None
 
 
 @dataclass(frozen=True)
@@ -420,6 +423,8 @@ def _record(
         action.summary = f"exported {len(ids)} scans to {folder}"
         action.inputs = {"manifest": delivery.manifest_sha256}
     shares = {scan_id: one.people for scan_id, one in handed.items()}
+    drawings = [(scan, name) for scan, people in shares.items() for name in people or ("",)]
+    drawings += [(check.scan.scan_id, check.person) for check in checks]
     return ExportReport(
         export_id=export_id,
         folder=folder,
@@ -433,4 +438,5 @@ def _record(
             (person, kind, count)
             for (person, kind), count in Counter((one.person, one.kind) for one in checks).items()
         ),
+        expected=expected_of(project, drawings),
     )

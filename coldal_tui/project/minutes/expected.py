@@ -65,6 +65,13 @@ def read_expectation(project: Project, scan_ids: Iterable[str] | None = ()) -> E
     return Expectation(model, len(project.config.classes.names), times, sizes)
 
 
+def expected_of(project: Project, drawings: Iterable[tuple[str, str]]) -> Total:
+    """Expected minutes of drawings of scans (scan, person or "") together."""
+    wanted = list(drawings)
+    known = read_expectation(project, [scan_id for scan_id, _ in wanted])
+    return known.model.total([known.minutes(scan_id, person) for scan_id, person in wanted])
+
+
 def expected_of_next(project: Project, count: int) -> Total:
     """Expected minutes of ``count`` scans that nobody has picked yet: the mean of the usable ones.
 

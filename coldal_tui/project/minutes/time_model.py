@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from coldal_tui.selection.fitting import interval_words, minutes_words
+
 PICTURE_MINUTES = 3.0
 """The default for a picture and one class, where nobody says another."""
 SLICE_POWER = 2 / 3
@@ -78,6 +80,13 @@ class Total:
     minutes: float
     low: float
     high: float
+
+    @property
+    def words(self) -> str:
+        """``take about 140 minutes (90 % 110 to 180)``."""
+        verb = "takes" if self.scans == 1 else "take"
+        interval = interval_words(self.low, self.high)
+        return f"{verb} about {minutes_words(self.minutes)} ({interval})"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.database.store import Row
+from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
+from coldal_tui.project.queue.minute_budget import by_minutes, with_minutes
 from coldal_tui.selection.acquisition import Coverage, check_alpha, cover, entropy_diversity
 from coldal_tui.selection.assembly import assemble
-from coldal_tui.selection.pool import Pick, queue_row
+from coldal_tui.selection.pool import Floats, Pick, queue_row
 
 STRATEGY = "entropy-diversity"
 
@@ -38,7 +40,8 @@ class Bench:
     """One round's pool as arrays in ``scan_id`` order, ready to be ranked with any α.
 
     ``free`` are the replaceable items, in rank order. Their scans are candidates again here; all
-    other items count as covered. ``stamp`` shows whether the queue has changed since.
+    other items count as covered. ``stamp`` shows whether the queue has changed since. ``minutes``
+    (N,) are the expected ones, of a round that was picked by S per minute.
     """
 
     round: int
@@ -52,6 +55,7 @@ class Bench:
     entropy: NDArray[np.float64]
     coverage: Coverage
     stamp: int
+    minutes: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def read_bench(project: Project) -> Bench:
         placed = load_map(project.file_of(map_file))
         of = load_clusters(project.file_of(row["clusters"])).of
         rows = candidates.pool_rows(project, row["run_id"])
+        if by_minutes(row):
+            rows = with_minutes(read_expectation(project, None), rows)
         stamp = _stamp(project)
     found = assemble(rows, placed.index(), placed.xy, of)
     waiting = {place.scan_id for place in free}
@@ -116,6 +122,7 @@ def read_bench(project: Project) -> Bench:
         entropy=scored,
         coverage=cover(found.pool.points, candidate, covered),
         stamp=stamp,
+        minutes=found.pool.minutes,
     )
 
 
@@ -171,6 +178,7 @@ def rerank(bench: Bench, alpha: float) -> Reranked:
         len(bench.free),
         alpha,
         bench.coverage,
+        minutes=bench.minutes,
     )
     rows = []
     for place, one in zip(bench.free, found, strict=False):

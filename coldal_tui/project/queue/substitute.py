@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.maps import load_clusters, load_map
 from coldal_tui.project.database.store import Row
+from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import labelled_scans
+from coldal_tui.project.queue.minute_budget import by_minutes, with_minutes
 from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.coldstart import replacement
 from coldal_tui.selection.pool import Pick, queue_row
@@ -59,6 +61,8 @@ def _assembled(project: Project, round_row: Row) -> Assembly:
     needs = strategy(round_row["strategy"]).needs
     measured = round_row["run_id"] is not None
     rows = candidates.pool_rows(project, round_row["run_id"], needs if measured else ())
+    if by_minutes(round_row):
+        rows = with_minutes(read_expectation(project, None), rows)
     found = assemble(
         (row for row in rows if row.scan_id in clusters),
         placed.index(),

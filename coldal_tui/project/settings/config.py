@@ -63,6 +63,7 @@ class BudgetSection(Section, frozen=True):
     total: Count = 100
     round0: Count | None = None
     batch: Count | None = None
+    minutes: Count | None = None
     minutes_per_scan: Positive | None = None
     enough: Annotated[float, Meta(gt=0, le=1)] = 0.01
 
@@ -76,6 +77,7 @@ class SelectionSection(Section, frozen=True):
     entropy: Literal["mean", "foreground", "boundary"] = "mean"
     within: Literal["farthest", "herding", "kmeans"] = "farthest"
     aim: Literal["average", "every-kind"] = "average"
+    cost: Literal["scans", "minutes"] = "scans"
 
 
 class ValidationSection(Section, frozen=True):
@@ -179,6 +181,7 @@ names = ["foreground"]       # mask values 1, 2, … in this order; 0 is backgro
 total = 100                  # scans that may be labelled in all
 #: round0 = 20               # size of the first queue (default: a fifth of the total, at least 5)
 #: batch = 10                # size of each later batch (default: the size of round 0)
+#: minutes = 600             # people's minutes of labelling; the budget ends at what comes first
 #: minutes_per_scan = 5      # what a scan takes, until drawings say it (default: by its slices)
 # enough = 0.01              # `status` says stop when the next batch surely gains less Dice
 
@@ -189,6 +192,7 @@ total = 100                  # scans that may be labelled in all
 # round_strategy = "entropy-diversity"
 # alpha = 0.5                # 1: only uncertainty, 0: only diversity
 # one_per_patient = false    # true: no second scan of a patient before everybody has one
+# cost = "scans"             # minutes: S of a scan counts by its expected minutes of labelling
 # entropy = "mean"           # of all pixels; foreground or boundary: where the model sees something
 seed = 0
 

@@ -11,7 +11,9 @@ from coldal_tui.project.job_rows import CANCELLED, DONE, FAILED, INTERRUPTED, RU
 from coldal_tui.project.labels.raters.drawings import read_disputes
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
+from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.stale_runs import made_by_another_rule
+from coldal_tui.selection.fitting import minutes_words
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ def _queue_step(project: Project, state: dict[str, Any]) -> NextStep:
             "every queued scan was skipped and there is no label yet; bring some back",
             "skipped",
         )
-    return _round_step(project, budget)
+    return _round_step(project, budget, state.get("minutes"))
 
 
 def _server_step(budget: Budget, servers: Sequence[ServerState]) -> NextStep | None:
@@ -175,9 +177,10 @@ def _server_step(budget: Budget, servers: Sequence[ServerState]) -> NextStep | N
     )
 
 
-def _round_step(project: Project, budget: Budget) -> NextStep:
+def _round_step(project: Project, budget: Budget, minutes: MinuteBudget | None) -> NextStep:
     """The step when all exported scans have labels."""
-    more = budget.left > 0 and any_candidate(project)
+    spent = minutes is not None and minutes.is_spent
+    more = budget.left > 0 and not spent and any_candidate(project)
     if not run_is_current(project):
         labels = "1 label is" if budget.labelled == 1 else f"{budget.labelled:,} labels are"
         what = "pick the next batch" if more else "measure the final model"
@@ -189,12 +192,21 @@ def _round_step(project: Project, budget: Budget) -> NextStep:
     if more:
         return NextStep(
             "coldal-tui next",
-            f"{budget.left:,} of the budget left; pick the next batch",
+            f"{_left_words(budget, minutes)} of the budget left; pick the next batch",
             "next",
         )
+    if spent:
+        return NextStep("", "the budget of minutes is spent; raise it in coldal.toml to go on")
     if budget.left:
         return NextStep("", "no scan is left to pick; add scans and index to go on")
     return NextStep("", "the budget is spent; raise it in coldal.toml to go on")
+
+
+def _left_words(budget: Budget, minutes: MinuteBudget | None) -> str:
+    """``20``, or with a budget of minutes ``20 scans and 95 minutes``."""
+    if minutes is None or minutes.left is None:
+        return f"{budget.left:,}"
+    return f"{counted(budget.left, 'scan')} and {minutes_words(minutes.left)}"
 
 
 def run_is_current(project: Project) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array
 from coldal_tui.project.database.store import Row
+from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import OUT_STATUSES
@@ -111,6 +112,8 @@ class ScanTable:
     meta: Mapping[str, Words] = field(default_factory=dict)
     server: Words = field(default_factory=lambda: Words.of(()))
     """The state of each scan on a server of labelers; no codes where none was pushed."""
+    minutes: NDArray[np.float64] | None = None
+    """(N,) expected minutes of open items (NaN for others), once drawings say what scans take."""
 
     def __len__(self) -> int:
         return len(self.scan_id)
@@ -221,6 +224,7 @@ def _table(
         score=_floats(items, "score"),
         meta=_meta([scan[3] for scan in scans]),
         server=_servers(project, scan_ids),
+        minutes=_minutes(project, scan_ids, statuses),
     )
     _ = table.longest_id  # computed here, in the reader's thread
     return table
@@ -230,6 +234,21 @@ def _servers(project: Project, scan_ids: Sequence[str]) -> Words:
     states = read_item_states(project)
     return Words.of(
         [states[name].words if name in states else "" for name in scan_ids] if states else ()
+    )
+
+
+def _minutes(
+    project: Project, scan_ids: Sequence[str], statuses: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """(N,) expected minutes; None where only the default is known and nobody asked for minutes."""
+    known = read_expectation(project)
+    if not known.learned and project.config.budget.minutes is None:
+        return None
+    return np.array(
+        [
+            known.minutes(scan_id) if status in OUT_STATUSES and scan_id in known.sizes else np.nan
+            for scan_id, status in zip(scan_ids, statuses, strict=True)
+        ]
     )
 
 

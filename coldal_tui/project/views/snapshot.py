@@ -13,8 +13,11 @@ from coldal_tui.project.hooks.running import HookEnd, hook_failures
 from coldal_tui.project.job_rows import JobState, job_state, list_jobs
 from coldal_tui.project.labels.raters.drawings import read_standings
 from coldal_tui.project.measuring import Measure, stored_measures
+from coldal_tui.project.minutes.expected import Expectation, read_expectation
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.assign import people_of
 from coldal_tui.project.queue.budget import OUT_STATUSES, Budget, labelled_scans, read_budget
+from coldal_tui.project.queue.minute_budget import MinuteBudget, read_minute_budget
 from coldal_tui.project.records import USABLE
 from coldal_tui.project.scans.left_out import LeftOut, read_left_out
 from coldal_tui.project.servers.states import ServerState, labelers, read_server_states
@@ -71,10 +74,14 @@ class QueueItem:
     terms: dict[str, Any]
     back: str = ""
     """Of a scan that several people draw: ``1 of 2 back``, or ``in dispute``."""
+    expected_minutes: float | None = None
+    """Of one drawing, where they were asked for."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON types with the stable keys that scripts rely on, in order."""
-        more = {"back": self.back} if self.back else {}
+        more: dict[str, Any] = {"back": self.back} if self.back else {}
+        if self.expected_minutes is not None:
+            more["expected_minutes"] = round(self.expected_minutes, 2)
         return more | {
             "scan_id": self.scan_id,
             "rank": self.rank,
@@ -157,6 +164,7 @@ class Snapshot:
     next: NextStep
     then: NextStep | None = None
     """What to do once the failure has been looked at, where ``next`` is to look at one."""
+    minutes: MinuteBudget | None = None
     returned: int = 0
     """Files that came back from labelers: the inbox."""
     servers: tuple[ServerState, ...] = ()
@@ -173,6 +181,9 @@ class Snapshot:
         """``status --json``: plain types only."""
         data = asdict(self)
         data["budget"]["left"] = self.budget.left
+        del data["minutes"]
+        if self.minutes is not None:
+            data["budget"]["minutes"] = self.minutes.as_json()
         del data["queue"]
         return data
 
@@ -185,7 +196,8 @@ def take_snapshot(project: Project) -> Snapshot:
 
 def _take(project: Project) -> Snapshot:
     store = project.store
-    queue = read_queue(project)
+    expected = read_expectation(project)
+    queue = read_queue(project, expected=expected)
     known = project.current_encoder_hash()
     embedded = store.value(
         "SELECT count(*) FROM embeddings e JOIN scans ON scans.scan_id = e.scan_id "
@@ -207,6 +219,7 @@ def _take(project: Project) -> Snapshot:
         "embedded": embedded or 0,
         "map_id": store.value("SELECT max(map_id) FROM maps WHERE encoder_hash = ?", (known,)),
         "budget": read_budget(project),
+        "minutes": read_minute_budget(project, expected),
         "clusters": _clusters(project, queue),
         "rounds": _rounds(project),
         "queue": queue,
@@ -243,8 +256,13 @@ def _unreadable(project: Project, left_out: Iterable[LeftOut]) -> int:
     return len(rows) + len({one.scan_id for one in left_out if one.file not in known})
 
 
-def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ...]:
-    """Queue items by round and rank, pinned ones of a round first."""
+def read_queue(
+    project: Project, *, skipped: bool = True, expected: Expectation | None = None
+) -> tuple[QueueItem, ...]:
+    """Queue items by round and rank, pinned ones of a round first.
+
+    With ``expected``, open items have their expected minutes.
+    """
     rows = project.store.rows(
         "SELECT q.*, s.rel_path FROM queue q JOIN scans s ON s.scan_id = q.scan_id "
         "ORDER BY q.round, q.pinned DESC, q.rank, q.scan_id"
@@ -267,10 +285,19 @@ def read_queue(project: Project, *, skipped: bool = True) -> tuple[QueueItem, ..
             reason=row["reason"],
             terms=json.loads(row["terms"]),
             back=standings[row["scan_id"]].words if row["scan_id"] in standings else "",
+            expected_minutes=expected.minutes(row["scan_id"], _one_of(row["assignee"]))
+            if expected is not None and row["status"] in OUT_STATUSES
+            else None,
         )
         for row in rows
         if skipped or row["status"] != "skipped"
     )
+
+
+def _one_of(assignee: str | None) -> str:
+    """The person who is to draw a scan; empty for nobody, and for several."""
+    people = people_of(assignee)
+    return people[0] if len(people) == 1 else ""
 
 
 def _clusters(project: Project, queue: tuple[QueueItem, ...]) -> tuple[ClusterState, ...]:

@@ -19,9 +19,16 @@ MOST_BETA = 64.0
 def highest(pool: Pool, scores: Floats, name: str, batch: int) -> list[Pick]:
     """The candidates with the highest (N,) ``scores``; ties to the lower index.
 
-    Candidates without a score (NaN) are skipped. Terms: ``step``, ``score`` and ``name``.
+    Candidates without a score (NaN) are skipped. Where the pool has ``minutes``, the highest scores
+    per minute. Terms: ``step``, ``score`` and ``name``, and with minutes ``minutes`` and
+    ``per_minute``.
     """
-    return _ranked(pool, np.asarray(scores, np.float64), {name: scores}, batch)
+    values = np.asarray(scores, np.float64)
+    if pool.minutes is None:
+        return _ranked(pool, values, {name: scores}, batch)
+    rate = values / pool.minutes
+    known = {name: scores, "score": values, "minutes": pool.minutes, "per_minute": rate}
+    return _ranked(pool, rate, known, batch)
 
 
 def power(pool: Pool, scores: Floats, name: str, batch: int, seed: int) -> list[Pick]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.content import Content
 
 from coldal_tui.project.queue.budget import Budget
+from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.views.pace import LabelTimes, pace, read_label_times
 from coldal_tui.tui.budget.text import budget_content
 from coldal_tui.tui.pane import Pane, View, local_now
@@ -25,6 +26,7 @@ class BudgetPane(Pane):
         super().__init__(id="budget")
         self._clock = clock
         self._budget: Budget | None = None
+        self._minutes: MinuteBudget | None = None
         self._times: LabelTimes | None = None
         self.border_title = Content(self.title)
 
@@ -33,8 +35,10 @@ class BudgetPane(Pane):
         budget, refused = view.snapshot.budget, view.snapshot.unreadable
         words = f"{counted(refused, 'file')} refused: F" if refused else ""
         self.border_subtitle = Content(words)
-        if budget == self._budget:
+        minutes = view.snapshot.minutes
+        if (budget, minutes) == (self._budget, self._minutes):
             return
+        self._minutes = minutes
         labels_changed = self._budget is None or budget.labelled != self._budget.labelled
         self._budget = budget
         self.refresh()
@@ -51,6 +55,12 @@ class BudgetPane(Pane):
             return Content()
         now = self._clock()
         remaining = max(0, self._budget.total - self._budget.labelled)
-        known = pace(self._times, remaining, now) if self._times else None
+        minutes = self._minutes
+        undrawn = (
+            None
+            if minutes is None or minutes.total is None
+            else max(0.0, minutes.total - minutes.spent)
+        )
+        known = pace(self._times, remaining, now, undrawn) if self._times else None
         width, height = self.content_size
-        return budget_content(self._budget, known, now, width, height, self.look)
+        return budget_content(self._budget, known, now, width, height, self.look, minutes)

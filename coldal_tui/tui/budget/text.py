@@ -7,7 +7,9 @@ from datetime import datetime
 from textual.content import Content
 
 from coldal_tui.project.queue.budget import Budget
+from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.views.pace import Pace
+from coldal_tui.selection.fitting import figure
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, day, lines
 from coldal_tui.visible import counted
@@ -47,16 +49,27 @@ def gauge(budget: Budget, width: int, look: Look) -> Content:
 
 
 def budget_content(
-    budget: Budget, pace: Pace | None, now: datetime, width: int, height: int, look: Look
+    budget: Budget,
+    pace: Pace | None,
+    now: datetime,
+    width: int,
+    height: int,
+    look: Look,
+    minutes: MinuteBudget | None = None,
 ) -> Content:
-    """The gauge with the total behind it, the legend in one line or two, the pace, oddities.
+    """The gauge with the total behind it, the legend in one line or two, minutes, pace, oddities.
 
     What does not fit in ``height`` is left out from the end.
     """
     total = f" {budget.total:,}"
     bar = gauge(budget, max(4, width - len(total)), look).append(Content(total))
     rows = [bar, *_legend(budget, width, look)]
-    rows += [row for row in (_pace(budget, pace, now, look), _oddities(budget, look)) if row]
+    told = (
+        _minutes(minutes, look),
+        _pace(budget, pace, now, look, minutes),
+        _oddities(budget, look),
+    )
+    rows += [row for row in told if row]
     return lines(rows[: max(1, height)])
 
 
@@ -86,17 +99,44 @@ def _entry(glyph: str, count: str, word: str) -> Content:
     return Content.assemble((glyph, MUTED if word == "left" else ACCENT), f" {count} ", word)
 
 
-def _pace(budget: Budget, pace: Pace | None, now: datetime, look: Look) -> Content | None:
-    """``11 a day → spent on Fri 4 Dec``."""
+def _minutes(minutes: MinuteBudget | None, look: Look) -> Content | None:
+    """``212 of 600 minutes · 95 to come · 293 left``; without such a budget only what is known."""
+    if minutes is None or (minutes.total is None and not minutes.learned):
+        return None
+    if minutes.total is None:
+        told = [f"{figure(minutes.spent)} minutes drawn"]
+    else:
+        told = [f"{figure(minutes.spent)} of {minutes.total:,} minutes"]
+    if minutes.open_drawings:
+        told.append(f"{figure(minutes.open)} to come")
+    if minutes.left is not None:
+        told.append(f"{figure(minutes.left)} left")
+    return Content(f" {look.dot} ".join(told))
+
+
+def _pace(
+    budget: Budget,
+    pace: Pace | None,
+    now: datetime,
+    look: Look,
+    minutes: MinuteBudget | None = None,
+) -> Content | None:
+    """``11 a day (95 minutes) → spent on Fri 4 Dec``."""
     if not budget.total or budget.labelled >= budget.total:
         return Content.styled("the budget is spent", BOLD)
+    if minutes is not None and minutes.total is not None and minutes.spent >= minutes.total:
+        return Content.styled("the budget of minutes is spent", BOLD)
     if pace is None:
         return None
     if pace.spent_at is None:
         return Content.styled("no label in the last 7 days", MUTED)
     rate = f"{pace.per_day:,.0f}" if pace.per_day >= 9.5 else f"{pace.per_day:.1f}"
     when = day(pace.spent_at, now)
-    return Content.assemble((f"{rate} a day", BOLD), f" {arrow(look)} spent on ", (when, BOLD))
+    took = pace.minutes_per_day
+    beside = "" if took is None else f" ({figure(took)} min)"
+    return Content.assemble(
+        (f"{rate} a day", BOLD), f"{beside} {arrow(look)} spent on ", (when, BOLD)
+    )
 
 
 def _oddities(budget: Budget, look: Look) -> Content | None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from coldal_tui.project.views.queue_table import ScanTable, Words
 from coldal_tui.project.views.why.why_words import term
+from coldal_tui.selection.fitting import figure
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.widgets.table import Cell, Column
 
@@ -55,6 +56,8 @@ def order(table: ScanTable, shown: NDArray[np.bool_], sort: Sort) -> Rows:
 
 def sort_values(table: ScanTable, column: str) -> NDArray[np.float64]:
     """The sort values of a column, (N,); NaN for an empty cell."""
+    if column == "minutes":
+        return np.full(len(table), np.nan) if table.minutes is None else table.minutes
     if column in ("entropy", "diversity", "score"):
         values: NDArray[np.float64] = getattr(table, column)
         return values
@@ -108,6 +111,8 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
     if len(table.server.codes):
         wide = _longest(table.server, 24)
         found.append(Column("server", "server", max(6, wide), least=6, priority=4))
+    if table.minutes is not None and np.isfinite(table.minutes).any():
+        found.append(Column("minutes", "min", 5, align="right", priority=5))
     found += _more_columns(table)
     return tuple(found)
 
@@ -191,6 +196,8 @@ class QueueModel:
             makers[f"meta:{key}"] = self._word(words)
         for key in ("entropy", "diversity", "score"):
             makers[key] = self._number(getattr(table, key))
+        if table.minutes is not None:
+            makers["minutes"] = self._minutes(table.minutes)
         return makers
 
     def _word(self, words: Words) -> Callable[[int], Cell]:
@@ -200,6 +207,10 @@ class QueueModel:
     def _number(self, values: NDArray[np.float64]) -> Callable[[int], Cell]:
         dash = Text(self.look.dash, "muted")
         return lambda n: dash if np.isnan(values[n]) else term(float(values[n]))
+
+    def _minutes(self, values: NDArray[np.float64]) -> Callable[[int], Cell]:
+        dash = Text(self.look.dash, "muted")
+        return lambda n: dash if np.isnan(values[n]) else figure(float(values[n]))
 
     def _rank(self, n: int) -> Cell:
         rank = int(self.table.rank[n])

@@ -49,7 +49,7 @@ def refused(text: str) -> ColdalError:
             "[budget]\nrounds = 3",
             4,
             "budget.rounds",
-            "allowed here: total, round0, batch, minutes_per_scan, enough",
+            "allowed here: total, round0, batch, minutes, minutes_per_scan, enough",
         ),
         ("[budgets]\ntotal = 3", 3, "budgets", "[images], [project], [classes], [budget]"),
         ("[backend.slurm]\ntime = '2 days'", 4, "backend.slurm.time", '"days-hours"'),

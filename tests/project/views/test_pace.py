@@ -112,3 +112,12 @@ def test_labeling_began_with_the_first_export(lab: Any) -> None:
     found = read_label_times(project)
     assert found is not None
     assert found.began == datetime(2026, 10, 30, 10, tzinfo=UTC)
+
+
+def test_minutes_have_a_pace_and_end_the_budget_where_they_are_spent_first() -> None:
+    """Four labels of 30 minutes in 2 days: 60 minutes a day; 90 are left, and 8 scans."""
+    plain = times(2, 1.5, 1, 0.5, began=2)
+    known = LabelTimes(plain.began, plain.times, tuple((at, 30.0) for at in plain.times))
+    assert pace(known, 8, NOON) == Pace(2.0, NOON + timedelta(days=4), 60.0)
+    assert pace(known, 8, NOON, 90.0) == Pace(2.0, NOON + timedelta(days=1.5), 60.0)
+    assert pace(known, 2, NOON, 90.0) == Pace(2.0, NOON + timedelta(days=1), 60.0)

@@ -96,7 +96,6 @@ def _time(row: Row, server: float | None, pace: float | None) -> DrawingTime:
         minutes, how = server, "server"
     elif pace is not None:
         minutes, how = pace, "pace"
-    classes = [name for name in json.loads(row["voxels"]) if name != "ignore"]
     return DrawingTime(
         row["scan_id"],
         row["author"] or "",
@@ -105,8 +104,17 @@ def _time(row: Row, server: float | None, pace: float | None) -> DrawingTime:
         how,
         row["created_at"],
         row["purpose"],
-        max(1, len(classes)),
+        _classes(row["voxels"]),
     )
+
+
+def _classes(voxels: str) -> int:
+    """How many classes the project had when a label was stored, at least 1."""
+    try:
+        names = dict(json.loads(voxels))
+    except (TypeError, ValueError):
+        return 1
+    return max(1, len(names.keys() - {"ignore"}))
 
 
 def _paces(rows: Iterable[Row]) -> dict[int, float]:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array, load_map
+from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import batch_size, labelled_scans, next_round
+from coldal_tui.project.queue.minute_budget import weighs_minutes, with_minutes
 from coldal_tui.project.runs import entropy_kind, latest_run, run_entropies
 from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity, scaled_entropy
 from coldal_tui.selection.assembly import align, assemble
@@ -196,6 +198,13 @@ class _Line:
     gap: NDArray[np.float64]
     nearest: Indices
     picks: tuple[Acquired, ...]
+    minutes: NDArray[np.float64] | None = None
+    """(M,) expected minutes, where the next batch is picked by S per minute."""
+
+    @cached_property
+    def worth(self) -> NDArray[np.float64]:
+        """(M,) what the candidates are ranked by."""
+        return self.score if self.minutes is None else self.score / self.minutes
 
     @cached_property
     def diversity(self) -> NDArray[np.float64]:
@@ -209,7 +218,10 @@ class _Line:
 
 
 def _line_up(project: Project, ground: _Ground) -> _Line:
-    found = assemble(candidates.pool_rows(project, latest_run(project)), ground.index, ground.xy)
+    rows = candidates.pool_rows(project, latest_run(project))
+    if weighs_minutes(project, project.config.selection.round_strategy):
+        rows = with_minutes(read_expectation(project, None), rows)
+    found = assemble(rows, ground.index, ground.xy)
     pool = found.pool
     unknown = np.full(len(pool), np.nan)
     raw = unknown if pool.entropy is None else pool.entropy.astype(np.float64)
@@ -218,7 +230,14 @@ def _line_up(project: Project, ground: _Ground) -> _Line:
     batch = max(1, min(batch_size(project, next_round(project)), int(pool.candidate.sum())))
     coverage = cover(pool.points, pool.candidate, pool.covered)
     picks = entropy_diversity(
-        pool.points, pool.candidate, pool.covered, raw if scored else None, batch, alpha, coverage
+        pool.points,
+        pool.candidate,
+        pool.covered,
+        raw if scored else None,
+        batch,
+        alpha,
+        coverage,
+        minutes=pool.minutes,
     )
     near = coverage.nearest[pool.candidate]
     return _Line(
@@ -229,6 +248,9 @@ def _line_up(project: Project, ground: _Ground) -> _Line:
         gap=coverage.distance[pool.candidate],
         nearest=np.where(near >= 0, found.on_map[near], -1),
         picks=tuple(replace(pick, index=int(found.on_map[pick.index])) for pick in picks),
+        minutes=None
+        if pool.minutes is None
+        else np.asarray(pool.minutes, np.float64)[pool.candidate],
     )
 
 
@@ -239,14 +261,16 @@ def _prospect(project: Project, row: int, ground: _Ground) -> Prospect | None:
     if own == len(line.rows) or line.rows[own] != row:
         return None
     term = float(line.entropy[own]) if np.isfinite(line.entropy[own]) else None
-    race = _race(line.picks, ground.xy, row, line.alpha, term or 0.0, float(line.gap[own]))
+    minutes = None if line.minutes is None else float(line.minutes[own])
+    gap = float(line.gap[own])
+    race = _race(line.picks, ground.xy, row, line.alpha, term or 0.0, gap, minutes)
     near = int(line.nearest[own])
     return Prospect(
         alpha=line.alpha,
         score=float(line.score[own]),
         entropy_term=term,
         diversity_term=float(line.diversity[own]),
-        place=1 + int((line.score > line.score[own]).sum()),
+        place=1 + int((line.worth > line.worth[own]).sum()),
         candidates=len(line.rows),
         batch=line.batch,
         step=race.step,
@@ -268,9 +292,18 @@ class _Race:
 
 
 def _race(
-    picks: Sequence[Acquired], points: Floats, here: int, alpha: float, term: float, gap: float
+    picks: Sequence[Acquired],
+    points: Floats,
+    here: int,
+    alpha: float,
+    term: float,
+    gap: float,
+    minutes: float | None = None,
 ) -> _Race:
-    """Compare one scan with each pick: where it comes closest, and what it lacks there."""
+    """Compare one scan with each pick: where it comes closest, and what it lacks there.
+
+    ``minutes``: of this scan, where picks are made by S per minute; what it lacks is S still.
+    """
     closest, largest, needed = _Race(), 0.0, np.inf
     for pick in picks:
         if pick.index == here:
@@ -278,7 +311,10 @@ def _race(
         if pick.diversity_term > 0:
             largest = pick.distance / pick.diversity_term
         diversity = min(1.0, gap / largest) if largest else 0.0
-        short = pick.score - alpha * term - (1 - alpha) * diversity
+        wanted = pick.score
+        if minutes is not None and pick.minutes is not None:
+            wanted *= minutes / pick.minutes
+        short = wanted - alpha * term - (1 - alpha) * diversity
         if alpha:
             needed = min(needed, term + short / alpha)
         if short < closest.short_by:

@@ -12,9 +12,9 @@ from coldal_tui.encoders.stored_vectors import read_vectors
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import Reporter, SelectSpec, StepResult
 from coldal_tui.maps import load_clusters, load_map, save_clusters
+from coldal_tui.minutes_words import fitting, minutes_words
 from coldal_tui.selection.assembly import Assembly, assemble
 from coldal_tui.selection.clustering import Clustering, choose_clusters
-from coldal_tui.selection.fitting import fitting, minutes_words
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Pick, Pool, queue_row
 from coldal_tui.selection.strategies import Strategy, strategy

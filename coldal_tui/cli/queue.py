@@ -93,16 +93,20 @@ def queue_command(targets: tuple[str, ...], as_json: bool, **given: Any) -> None
 
 
 def _queue(project: Project, *, skipped: bool = True) -> Sequence[QueueItem]:
-    from coldal_tui.project.minutes.expected import read_expectation
     from coldal_tui.project.views.snapshot import read_queue
 
-    return read_queue(project, skipped=skipped, expected=read_expectation(project))
+    return read_queue(project, skipped=skipped)
 
 
 def _list(project: Project, options: Options, as_json: bool) -> None:
+    from coldal_tui.project.minutes.expected import read_expectation
+    from coldal_tui.project.views.snapshot import read_queue
+
+    known = read_expectation(project)
+    minutes = known.learned or project.config.budget.minutes is not None
     items = [
         item
-        for item in _queue(project, skipped=options.status == "skipped")
+        for item in read_queue(project, skipped=options.status == "skipped", expected=known)
         if options.round in (None, item.round) and options.status in (None, item.status)
     ]
     from coldal_tui.project.servers.states import server_words
@@ -114,7 +118,7 @@ def _list(project: Project, options: Options, as_json: bool) -> None:
     elif not items and (options.status is not None or options.round is not None):
         common.echo("no scan of the queue is like that")
     else:
-        show_queue(items, words)
+        show_queue(items, words, minutes=minutes)
 
 
 def _action(rest: Sequence[str]) -> tuple[str, list[str]]:
@@ -177,10 +181,13 @@ def _report(changes: list[Change], as_json: bool, ranks: dict[str, int]) -> None
     common.say("coldal-tui undo takes this back")
 
 
-def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = None) -> None:
+def show_queue(
+    items: Sequence[QueueItem], server: Mapping[str, str] | None = None, *, minutes: bool = False
+) -> None:
     """Print the queue as a table, without empty columns.
 
-    ``server``: what is known of scans on a labeler's server, in words.
+    ``server``: what is known of scans on a labeler's server, in words. ``minutes``: also the
+    expected ones.
     """
     from coldal_tui.project.views.why.why_words import cluster_name
 
@@ -194,7 +201,7 @@ def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = No
     columns += ["H>", "D>", "S>"] if scored else []
     columns += ["status", "to~"] if assigned else ["status"]
     columns += ["server~"] if server else []
-    timed = any(item.expected_minutes is not None for item in items)
+    timed = minutes and any(item.expected_minutes is not None for item in items)
     columns += ["minutes>"] if timed else []
     table = common.table(*columns)
     for item in items:
@@ -216,7 +223,7 @@ def show_queue(items: Sequence[QueueItem], server: Mapping[str, str] | None = No
 
 def minutes_cell(minutes: float | None) -> str:
     """Expected minutes of an open item; a dash for others."""
-    from coldal_tui.selection.fitting import figure
+    from coldal_tui.minutes_words import figure
 
     return "–" if minutes is None else figure(minutes)
 

@@ -137,7 +137,8 @@ def show_round(project: Project, number: int, as_json: bool) -> None:
         return
     out = common.console()
     show_clusters(out, snapshot)
-    show_queue(items)
+    told = snapshot.minutes
+    show_queue(items, minutes=told is not None and (told.learned or told.total is not None))
     out.print(
         f"\nround {number}: {counted(len(items), 'scan')} queued, {snapshot.budget.left} of "
         f"{snapshot.budget.total} left"

@@ -77,9 +77,6 @@ def prelabel_words(report: ExportReport) -> str:
 def export_lines(report: ExportReport) -> list[str]:
     """The exported scans, their labelers, and which files to keep."""
     lines = [f"exported {counted(len(report.scans), 'scan')} to {report.folder}"]
-    if report.expected is not None and report.expected.scans:
-        what = counted(report.expected.scans, "drawing")
-        lines.append(f"{what} {report.expected.words}")
     lines += [words] if (words := prelabel_words(report)) else []
     for person, count in report.assignees.items():
         known = f" (called {report.pseudonyms[person]})" if person in report.pseudonyms else ""
@@ -88,6 +85,9 @@ def export_lines(report: ExportReport) -> list[str]:
     if report.shared:
         scans = counted(report.shared, "scan")
         lines.append(f"{scans} went to several people: a folder for each person")
+    if report.expected is not None and report.expected.scans:
+        what = counted(report.expected.scans, "drawing")
+        lines.append(f"{what} {report.expected.words}")
     if report.key_file:
         lines.append(f"who is who, to keep: {report.key_file}")
         lines.append(

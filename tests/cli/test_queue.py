@@ -90,6 +90,7 @@ def test_queue_json_has_the_names_that_scripts_rely_on(call: Call, queued: Path)
         "diversity": None,
         "status": "queued",
         "path": str(queued.parent / "images" / "scan_0.png"),
+        "expected_minutes": 3.0,
     }
 
 

@@ -9,12 +9,15 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coldal_tui.exchange.exporters import ExportItem, ExportMeta, ExportResult, Progress
 from coldal_tui.exchange.exporters.atomic_folder import Stage
 from coldal_tui.exchange.exporters.colours import class_hex
 from coldal_tui.exchange.exporters.flat import FlatLayout
 from coldal_tui.exchange.exporters.packing import Placed, pack
-from coldal_tui.exchange.exporters.pictures import Picture, by_class
+from coldal_tui.exchange.exporters.pictures import Picture, classes_of
 from coldal_tui.exchange.exporters.readme import EMPTY_CASE, KEEP_MANIFEST, Page, steps
 from coldal_tui.exchange.masks.rle_encode import brush_rle
 
@@ -109,19 +112,31 @@ def task_of(picture: Picture, classes: Sequence[str], place: str = "") -> dict[s
     where = f"{place}/images" if place else "images"
     data = {"image": _LOCAL + quote(f"{where}/{picture.file}"), "scan_id": picture.name}
     task: dict[str, Any] = {"data": data}
-    if picture.label is not None:
-        result = [
-            {
-                "id": f"{picture.name}-{value}",
-                "type": "brushlabels",
-                "from_name": _TAG,
-                "to_name": _IMAGE,
-                "original_width": picture.columns,
-                "original_height": picture.rows,
-                "image_rotation": 0,
-                "value": {"format": "rle", "rle": brush_rle(drawn), "brushlabels": [name]},
-            }
-            for value, name, drawn in by_class(picture, classes)
+    predictions = [] if picture.label is None else [(picture.run or "model", picture.label)]
+    # Of two drawings a person sees one at a time and can copy either into their own annotation.
+    predictions += [(f"drawing {name}", layer) for name, layer in picture.layers]
+    if predictions:
+        task["predictions"] = [
+            {"model_version": version, "result": _regions(picture, number, label, classes)}
+            for number, (version, label) in enumerate(predictions)
         ]
-        task["predictions"] = [{"model_version": picture.run or "model", "result": result}]
     return task
+
+
+def _regions(
+    picture: Picture, number: int, label: NDArray[np.uint8], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One brush region per class that is drawn; ``number`` keeps ids of several drawings apart."""
+    return [
+        {
+            "id": f"{picture.name}-{value}" + (f"-{number}" if number else ""),
+            "type": "brushlabels",
+            "from_name": _TAG,
+            "to_name": _IMAGE,
+            "original_width": picture.columns,
+            "original_height": picture.rows,
+            "image_rotation": 0,
+            "value": {"format": "rle", "rle": brush_rle(drawn), "brushlabels": [name]},
+        }
+        for value, name, drawn in classes_of(label, classes)
+    ]

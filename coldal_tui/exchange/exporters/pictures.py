@@ -16,6 +16,7 @@ from coldal_tui.exchange.exporters.packing import Placed, ShownSlice, Slices
 from coldal_tui.exchange.slices import slice_name
 from coldal_tui.imaging.image import ScanHeader, ScanImage
 from coldal_tui.imaging.intensity import limits_of, scaled
+from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.imaging.picture import png_bytes, slice_view, world_axes
 from coldal_tui.imaging.readers.raster import read_header
 from coldal_tui.imaging.reading import read_scan
@@ -30,7 +31,8 @@ class Picture:
     """One picture of an export: its file name in ``images/``, its size, its pre-label.
 
     ``owner`` is the scan; ``name`` its id, or the slice's name. ``label`` is ``(rows, columns)``
-    uint8 in the picture's orientation, None when the scan has no pre-label.
+    uint8 in the picture's orientation, None when the scan has no pre-label. ``layers`` are further
+    drawings of the same kind, each with its name.
     """
 
     owner: str
@@ -40,6 +42,7 @@ class Picture:
     columns: int
     run: str | None
     label: NDArray[np.uint8] | None
+    layers: tuple[tuple[str, NDArray[np.uint8]], ...] = ()
 
 
 def place_pictures(
@@ -68,7 +71,8 @@ def place_pictures(
         pixels = _eight_bit(image.array, window)
         digest = stage.write_bytes(f"images/{file}", png_bytes(pixels))
         placed = Placed(item, f"images/{file}", source_sha256(item), digest)
-    shown = Picture(item.scan_id, item.scan_id, file, rows, columns, item.run, label)
+    layers = _layers(item)
+    shown = Picture(item.scan_id, item.scan_id, file, rows, columns, item.run, label, layers)
     return replace(placed, prelabel=found), [shown]
 
 
@@ -98,6 +102,7 @@ def _place_slices(
     window = limits_of(image.array, image.header.modality, meta.intensity)
     shown: list[ShownSlice] = []
     pictures: list[Picture] = []
+    layers = _layers(item)
     for index in meta.slices.indices(image.header.shape[view.axis]):
         pixels = _eight_bit(view.displayed(image.array, index), window)
         name = slice_name(item.scan_id, view.axis, index)
@@ -105,10 +110,17 @@ def _place_slices(
         shown.append(ShownSlice(f"images/{name}.png", index))
         drawn = None if label is None else view.displayed(label, index)
         rows, columns = pixels.shape[:2]
-        pictures.append(Picture(item.scan_id, name, f"{name}.png", rows, columns, item.run, drawn))
+        beside = tuple((who, view.displayed(layer, index)) for who, layer in layers)
+        file = f"{name}.png"
+        pictures.append(Picture(item.scan_id, name, file, rows, columns, item.run, drawn, beside))
     slices = Slices(view, window[: _channels(image)], meta.slices.every, tuple(shown))
     placed = Placed(item, shown[0].image, source_sha256(item), prelabel=prelabels, slices=slices)
     return placed, pictures
+
+
+def _layers(item: ExportItem) -> tuple[tuple[str, NDArray[np.uint8]], ...]:
+    """The scan's further drawings, on its own grid."""
+    return tuple((name, read_label(path)) for name, path in item.layers)
 
 
 def _channels(image: ScanImage) -> int:
@@ -145,9 +157,15 @@ def by_class(
 
     Each mask is (rows, columns) bool.
     """
-    if picture.label is None:
-        return
+    if picture.label is not None:
+        yield from classes_of(picture.label, classes)
+
+
+def classes_of(
+    label: NDArray[np.uint8], classes: Sequence[str]
+) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
+    """The classes drawn in a (rows, columns) label: value, name and (rows, columns) bool mask."""
     for value, name in enumerate(classes, start=1):
-        drawn = picture.label == value
+        drawn = label == value
         if drawn.any():
             yield value, name, drawn

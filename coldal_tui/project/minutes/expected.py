@@ -65,10 +65,16 @@ def read_expectation(project: Project, scan_ids: Iterable[str] | None = ()) -> E
     return Expectation(model, len(project.config.classes.names), times, sizes)
 
 
-def expected_of(project: Project, drawings: Iterable[tuple[str, str]]) -> Total:
-    """Expected minutes of drawings of scans (scan, person or "") together."""
+def expected_of(project: Project, drawings: Iterable[tuple[str, str]]) -> Total | None:
+    """Expected minutes of drawings of scans (scan, person or "") together.
+
+    None where neither past drawings nor the project file say how long they take.
+    """
     wanted = list(drawings)
     known = read_expectation(project, [scan_id for scan_id, _ in wanted])
+    section = project.config.budget
+    if not known.learned and section.minutes is None and section.minutes_per_scan is None:
+        return None
     return known.model.total([known.minutes(scan_id, person) for scan_id, person in wanted])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from coldal_tui.selection.fitting import interval_words, minutes_words
+from coldal_tui.minutes_words import interval_words, minutes_words
 
 PICTURE_MINUTES = 3.0
 """The default for a picture and one class, where nobody says another."""

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.names import person_key
+from coldal_tui.minutes_words import figure, interval_words, minutes_words
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.minutes.expected import Expectation, expected_of_next, read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import people_of
-from coldal_tui.selection.fitting import figure, interval_words, minutes_words
 from coldal_tui.selection.needs import BY_MINUTES
 from coldal_tui.selection.rows import PoolRow
 from coldal_tui.visible import counted

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from coldal_tui.minutes_words import minutes_words
 from coldal_tui.project.job_rows import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, WAITING
 from coldal_tui.project.labels.raters.drawings import read_disputes
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.candidates import any_candidate
 from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.stale_runs import made_by_another_rule
-from coldal_tui.selection.fitting import minutes_words
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:

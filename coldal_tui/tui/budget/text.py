@@ -6,10 +6,10 @@ from datetime import datetime
 
 from textual.content import Content
 
+from coldal_tui.minutes_words import figure
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.views.pace import Pace
-from coldal_tui.selection.fitting import figure
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import ACCENT, BOLD, MUTED, arrow, day, lines
 from coldal_tui.visible import counted

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from coldal_tui.minutes_words import figure
 from coldal_tui.project.views.queue_table import ScanTable, Words
 from coldal_tui.project.views.why.why_words import term
-from coldal_tui.selection.fitting import figure
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.widgets.table import Cell, Column
 

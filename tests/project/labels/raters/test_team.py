@@ -5,6 +5,8 @@ Ana draws every edge a voxel wider, ben leaves every second slice out, carla swa
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from scipy import ndimage
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.incoming.rater_agreement import dice_of, hd95_of
+from coldal_tui.exchange.masks.rle import decode_brush
 from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.project import history
 from coldal_tui.project.export.third_person import export_disputes
@@ -169,6 +172,33 @@ def test_disputes_come_by_size_and_adjudication_ends_each(lab, project):
         history.redo(project)
     assert tables(project) == after
     assert unknown_files(project) == []
+
+
+def test_in_label_studio_both_drawings_are_predictions_without_names(lab, project):
+    """Slice by slice along the thickest axis: as many pixels of each class as were drawn."""
+    comes_back(lab, project, "ana", "v0")
+    comes_back(lab, project, "ben", "v0")
+
+    report = export_disputes(project, ["v0"], "carla", format="label-studio")
+
+    folder = report.folder / "carla"
+    tasks = json.loads((folder / "tasks.json").read_text())
+    assert len(tasks) == SHAPE[2]
+    versions = [[one["model_version"] for one in task["predictions"]] for task in tasks]
+    assert versions == [["drawing A", "drawing B"]] * SHAPE[2]
+    for which, hand in enumerate((fat, gappy)):
+        pixels = {1: 0, 2: 0}
+        for task in tasks:
+            for region in task["predictions"][which]["result"]:
+                value = 1 + ["left", "right"].index(region["value"]["brushlabels"][0])
+                size = region["original_height"], region["original_width"]
+                pixels[value] += int((decode_brush(region["value"]["rle"], *size) > 0).sum())
+        drawn = hand(truth())
+        assert pixels == {value: int((drawn == value).sum()) for value in (1, 2)}
+    ids = [one["id"] for task in tasks for p in task["predictions"] for one in p["result"]]
+    assert len(set(ids)) == len(ids)
+    # What went along is nobody's mask when the folder comes back untouched.
+    assert import_masks(project, report.folder).accepted == ()
 
 
 def test_a_third_gets_the_disputes_with_both_drawings_and_a_consensus_follows(lab, project):

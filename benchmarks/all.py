@@ -17,21 +17,20 @@ from pathlib import Path
 from measuring import machine
 
 HERE = Path(__file__).parent
-WITH_JSON = {
+BENCHMARKS = {
     "selection": ["--largest", "20000", "--pairs", "1"],
     "indexing": ["--largest", "2000", "--pairs", "1"],
     "neighbours": ["--steps", "3", "--pairs", "1"],
     "pipelines": ["--steps", "12", "--scans", "20", "--pairs", "1"],
     "scores": ["--largest", "2000"],
-}
-"""Benchmarks that write JSON, and what makes them quick."""
-OTHERS = {
+    "large_project": ["--scans", "2000"],
     "cli_startup": ["--runs", "3"],
     "embedding": ["--pairs", "1"],
     "tui": ["table", "scatter"],
     "importing": ["--masks", "100", "--pairs", "1"],
     "jobs": ["--runs", "1"],
 }
+"""What makes each of them quick. All write JSON."""
 
 
 def main() -> int:
@@ -43,14 +42,13 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     gathered = {"machine": machine(), "benchmarks": {}}
     failed = []
-    for name, quick in (WITH_JSON | OTHERS).items():
+    for name, quick in BENCHMARKS.items():
         if options.only not in name:
             continue
         print(f"== {name}", flush=True)
-        command = [sys.executable, str(HERE / f"{name}.py"), *(quick if options.quick else [])]
         found = options.out / f"{name}.json"
-        if name in WITH_JSON:
-            command += ["--json", str(found)]
+        script = [sys.executable, str(HERE / f"{name}.py"), "--json", str(found)]
+        command = [*script, *(quick if options.quick else [])]
         done = subprocess.run(command, text=True, capture_output=True)
         print(done.stdout, end="", flush=True)
         (options.out / f"{name}.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
@@ -58,9 +56,7 @@ def main() -> int:
             failed.append(name)
             print(done.stderr, file=sys.stderr)
             continue
-        gathered["benchmarks"][name] = (
-            json.loads(found.read_text("utf-8")) if name in WITH_JSON else done.stdout.splitlines()
-        )
+        gathered["benchmarks"][name] = json.loads(found.read_text("utf-8"))
     whole = json.dumps(gathered, indent=1) + "\n"
     (options.out / "benchmarks.json").write_text(whole, encoding="utf-8")
     print(f"all of it: {options.out / 'benchmarks.json'}")

@@ -18,6 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from measuring import figures
+
 BARE = '''\
 import click
 
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=15, help="runs of each program (default 15)")
     parser.add_argument("--max-ratio", type=float, help="exit 1 above this ratio of the medians")
+    parser.add_argument("--json")
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error("--runs must be at least 1")
@@ -59,6 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"bare click --help   median {statistics.median(other):.3f} s of {options.runs} runs")
     print(f"ratio of medians    {ratio:.2f}")
     print(f"median of ratios    {paired:.2f}")
+    row = {
+        "what": "coldal-tui --help",
+        "ours": statistics.median(own),
+        "peer": "bare click --help",
+        "theirs": statistics.median(other),
+        "ratio": paired,
+        "unit": "s",
+    }
+    figures("cli_startup", [row], options.json)
     if options.max_ratio is not None and ratio > options.max_ratio:
         print(f"above the limit of {options.max_ratio:.2f}", file=sys.stderr)
         return 1

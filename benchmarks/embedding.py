@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import torch
+from measuring import figures
 
 from coldal_compute.embedding import embed
 from coldal_compute.encoders.preprocess import to_encoder_input
@@ -61,7 +62,9 @@ def batched(scans: tuple[ScanInput, ...], encoder: Encoder) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    pairs = options.pairs
     choice = EncoderChoice("efficientnet-lite0")
     encoder = load_encoder(choice)
     found = index_folder(sample_data() / "cxr" / "images").scans
@@ -74,6 +77,13 @@ def main() -> None:
     print(f"{len(scans)} pictures, {os.cpu_count()} cores, {pairs} pairs")
     print(f"plain batches of {BATCH} take {statistics.median(ratios):.2f} times as long")
     print(f"(from {min(ratios):.2f} to {max(ratios):.2f})")
+    row = {
+        "what": f"embedding {len(scans)} pictures",
+        "peer": f"plain batches of {BATCH}",
+        "ratio": 1 / statistics.median(ratios),
+        "ratios": [1 / ratio for ratio in ratios],
+    }
+    figures("embedding", [row], options.json)
 
 
 if __name__ == "__main__":

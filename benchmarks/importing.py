@@ -25,6 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from measuring import figures
 from PIL import Image, ImageDraw
 
 from coldal_tui.project.labels.importing import import_masks
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--one-core", action="store_true", help="both on one processor")
     parser.add_argument("--min-ratio", type=float, help="exit 1 below this median of the ratios")
+    parser.add_argument("--json")
     options = parser.parse_args()
     if options.one_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -71,6 +73,15 @@ def main() -> int:
     print(f"{options.masks} masks of {size}, {cores} cores, {len(pairs)} pairs")
     print(f"an import goes at {statistics.median(ratios):.2f} of the speed of {reading}")
     print(f"(from {min(ratios):.2f} to {max(ratios):.2f}; {each:.2f} ms each)")
+    row = {
+        "what": f"import of {options.masks} masks, {options.kind}",
+        "ours": each,
+        "unit": "ms a mask",
+        "peer": reading,
+        "ratio": statistics.median(1 / ratio for ratio in ratios),
+        "ratios": [1 / ratio for ratio in ratios],
+    }
+    figures("importing", [row], options.json)
     if options.min_ratio is not None and statistics.median(ratios) < options.min_ratio:
         print(f"below the limit of {options.min_ratio:.2f}", file=sys.stderr)
         return 1

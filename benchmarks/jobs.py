@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from measuring import figures
 from PIL import Image
 
 from coldal_tui.project.job_rows import get_job, list_jobs
@@ -53,7 +54,9 @@ def start_s(project: Project) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=10)
-    runs = parser.parse_args().runs
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    runs = options.runs
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "images").mkdir()
@@ -74,6 +77,12 @@ def main() -> None:
     print(f"the worker's own imports            {imports:.2f} s")
     print(f"submit to start, supervisor runs    {warm:.2f} s: {warm - imports:+.2f} s")
     print(f"submit to start, no supervisor yet  {cold:.2f} s: {cold - imports:+.2f} s")
+    rows = [
+        {"what": f"submit to start, {how}", "ours": ours, "unit": "s",
+         "peer": "the worker's own imports", "theirs": imports, "ratio": ours / imports}
+        for how, ours in (("supervisor runs", warm), ("no supervisor yet", cold))
+    ]  # fmt: skip
+    figures("jobs", rows, options.json)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def main() -> int:
             cost([*again, "--scans", str(options.scans)])
         rows = measured(folder)
         if options.app:
-            app = measure(folder / "project", folder)
+            app = measure(folder / "project", folder, b"scan_0")
             rows.append(
                 {"what": "app: first paint", "wall_s": app.first_paint_s,
                  "peak_mb": app.settled_rss_mb}
@@ -158,7 +158,7 @@ def measured(folder: Path) -> list[Found]:
 
     def note(what: str, command: list[str]) -> None:
         rows.append({"what": what, **cost(command)})
-        print(f"  {what}: {rows[-1]['cpu_s']:.1f} s", flush=True)
+        print(f"  {what}: {rows[-1]['cpu_s']:.1f} s, {rows[-1]['peak_mb']:.0f} MB", flush=True)
 
     def select(what: str) -> None:
         note(f"{what}: planned", [*step, "plan"])
@@ -167,18 +167,22 @@ def measured(folder: Path) -> list[Found]:
         note(f"{what}: worker", [*worker, str(job.folder.path)])
         note(f"{what}: taken in", [*step, "commit"])
 
-    note("status, before any round", [*ours, "status", project])
-    select("select, round 0")
+    with Project(folder / "project") as opened:
+        rounds = opened.store.value("SELECT count(*) FROM rounds")
+        scored = opened.store.value("SELECT 1 FROM runs")
+    note("status", [*ours, "status", project])
+    select(f"select, round {rounds}")
     note("queue", [*ours, "queue", project])
     with Project(folder / "project") as opened:
         for (name,) in opened.store.tuples("SELECT rel_path FROM scans JOIN queue USING (scan_id)"):
             picture(folder / "images" / name)
-    out = str(folder / "exported")
+    out = str(folder / f"exported-{rounds}")
     note(f"export {PICKS}", [*ours, "export-queue", project, "--out", out])
-    note("scores of a run put in", [*step, "scores"])
-    select("select, round 1, by S(i)")
-    note("status, after it", [*ours, "status", project])
-    note("queue, both rounds", [*ours, "queue", project])
+    if not scored:
+        note("scores of a run put in", [*step, "scores"])
+    if rounds == 0:
+        select("select, round 1, by S(i)")
+        note("status, after it", [*ours, "status", project])
     return rows
 
 

@@ -169,6 +169,16 @@ def show(results: Sequence[Result]) -> None:
             print(f"{what}: grows with the size to the power of {power:.2f}")
 
 
+def figures(name: str, rows: Sequence[Mapping[str, Any]], out: str | None) -> None:
+    """Write figures that are no pairs of ``compare`` as JSON, where ``out`` names a file.
+
+    A row has ``what``, ``ours``, ``unit`` and, with a peer, ``peer``, ``theirs``, ``ratio``.
+    """
+    if out is not None:
+        found = {"benchmark": name, **machine(), "results": list(rows)}
+        Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def finish(name: str, results: Sequence[Result], out: str | None, more: Mapping[str, Any]) -> None:
     """Show the results and write them as JSON where ``out`` names a file."""
     show(results)

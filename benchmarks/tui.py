@@ -9,9 +9,14 @@ fresh process, so that none starts in the other's memory.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
+
+from measuring import figures
 
 PARTS = {
     "table": "1,000,000 rows: ready in 0.3 s, a page down in 10 ms of CPU",
@@ -24,16 +29,23 @@ def main() -> int:
     """Run the parts that are asked for; 1 when one of them failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (default: all)")
-    asked = parser.parse_args().parts or list(PARTS)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    asked = options.parts or list(PARTS)
     unknown = sorted(set(asked) - set(PARTS))
     if unknown:
         parser.error(f"no part {unknown[0]!r}: one of {', '.join(PARTS)}")
     failed = False
+    rows: list[dict[str, Any]] = []
     for part in asked:
         print(f"{part} (wanted: {PARTS[part]})", flush=True)
         script = Path(__file__).with_name(f"tui_{part}.py")
-        failed |= subprocess.run([sys.executable, str(script)], check=False).returncode != 0
+        with tempfile.NamedTemporaryFile(suffix=".json") as found:
+            command = [sys.executable, str(script), "--json", found.name]
+            failed |= subprocess.run(command, check=False).returncode != 0
+            rows += json.loads(found.read() or b'{"results": []}')["results"]
         print(flush=True)
+    figures("tui", rows, options.json)
     return int(failed)
 
 

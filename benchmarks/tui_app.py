@@ -6,11 +6,13 @@ First paint: from after ``import textual`` until the first rows of the queue are
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
 import pty
 import select
+import statistics
 import struct
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from measuring import figures
 
 from coldal_tui.maps import save_clusters, save_map
 from coldal_tui.project.project import Project
@@ -97,7 +100,8 @@ class Figures:
     idle_cpu: float
 
 
-def measure(root: Path, folder: Path) -> Figures:
+def measure(root: Path, folder: Path, words: bytes = b"farthest-point") -> Figures:
+    """``words``: what only the first rows of the queue say."""
     stamp = folder / "stamp"
     pid, terminal = pty.fork()
     if pid == 0:
@@ -110,7 +114,7 @@ def measure(root: Path, folder: Path) -> Figures:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = psutil.Process(pid)
     try:
-        painted = _until(terminal, b"farthest-point")
+        painted = _until(terminal, words)
         first = painted - float(stamp.read_text())
         _drain(terminal, 5.0)
         before = sum(process.cpu_times()[:2])
@@ -142,7 +146,11 @@ def _drain(terminal: int, seconds: float) -> int:
 
 
 def main() -> None:
-    scans = int(sys.argv[1]) if len(sys.argv) > 1 else SCANS
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("scans", nargs="?", type=int, default=SCANS)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    scans = options.scans
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         root = make_project(folder, scans)
@@ -152,6 +160,15 @@ def main() -> None:
     print(f"first paint after import textual: {paints} s (at most 0.60)")
     print(f"memory: {max(one.settled_rss_mb for one in runs):.0f} MiB (at most 150)")
     print(f"idle for {IDLE_S:.0f} s: {max(one.idle_bytes for one in runs)} bytes written (0)")
+    rows = [
+        {"what": "first paint", "size": scans, "unit": "s",
+         "ours": statistics.median(one.first_paint_s for one in runs)},
+        {"what": "memory", "size": scans, "unit": "MiB",
+         "ours": max(one.settled_rss_mb for one in runs)},
+        {"what": "idle", "size": scans, "unit": "of a core",
+         "ours": max(one.idle_cpu for one in runs)},
+    ]  # fmt: skip
+    figures("tui_app", rows, options.json)
     print(f"idle CPU: {max(one.idle_cpu for one in runs):.1%} of one core (below 1 %)")
 
 

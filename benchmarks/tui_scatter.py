@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from measuring import figures
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -92,8 +93,8 @@ def seconds(draw: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def scatter(points: int = 1_000_000, theirs: int = 100_000, pairs: int = 5) -> float:
-    """Measure and print; the median time of our frame in seconds."""
+def scatter(points: int = 1_000_000, theirs: int = 100_000, pairs: int = 5) -> tuple[float, float]:
+    """Measure and print; the median time of our frame in seconds, and how often plotext's."""
     draw, other = frames(map_view(points)), plotext_frames(map_view(theirs))
     draw()
     other()
@@ -108,7 +109,7 @@ def scatter(points: int = 1_000_000, theirs: int = 100_000, pairs: int = 5) -> f
         f"plotext takes {statistics.median(ratios):.0f} times as long (from {min(ratios):.0f} "
         f"to {max(ratios):.0f}; measured with {theirs:,} points and scaled up)"
     )
-    return statistics.median(times)
+    return statistics.median(times), statistics.median(ratios)
 
 
 def main() -> int:
@@ -118,8 +119,11 @@ def main() -> int:
     parser.add_argument("--plotext-points", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--most-ms", type=float, default=30.0)
+    parser.add_argument("--json")
     asked = parser.parse_args()
-    taken = scatter(asked.points, asked.plotext_points, asked.pairs)
+    taken, ratio = scatter(asked.points, asked.plotext_points, asked.pairs)
+    row = {"what": "a frame", "size": asked.points, "ours": taken, "unit": "s"}
+    figures("tui_scatter", [row | {"peer": "plotext, scaled up", "ratio": 1 / ratio}], asked.json)
     return int(taken * 1000 > asked.most_ms)
 
 

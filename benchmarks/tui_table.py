@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from measuring import figures
+
 SIZE = (120, 40)
 PAGES = 50
 
@@ -30,17 +32,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--theirs", type=int, default=10_000, help="rows that DataTable gets")
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--json")
     parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
         print(json.dumps(measure(asked.child, asked.rows)))
     else:
-        table(asked.rows, asked.theirs, asked.pairs)
+        figures("tui_table", table(asked.rows, asked.theirs, asked.pairs), asked.json)
 
 
-def table(rows: int, theirs: int, pairs: int) -> None:
-    """Measure in turns and print the medians with their ratios."""
+def table(rows: int, theirs: int, pairs: int) -> list[dict[str, Any]]:
+    """Measure in turns and print the medians with their ratios (ours over the peer's in rows)."""
     own, other = [], []
+    found = []
     for _ in range(pairs):
         own.append(_child("ours", rows))
         other.append(_child("theirs", theirs))
@@ -57,7 +61,10 @@ def table(rows: int, theirs: int, pairs: int) -> None:
         its = statistics.median(one[key] for one in other) * factor
         ratio = its / max(mine, 10**-digits)
         print(f"{words:24}{mine:>10.{digits}f}{its:>12.{digits}f}{ratio:>8.0f}")
+        row = {"what": words, "ours": mine, "peer": "DataTable", "theirs": its, "ratio": 1 / ratio}
+        found.append(row | {"size": rows})
     print(f"(DataTable measured with {theirs:,} rows; ready and memory scaled up)")
+    return found
 
 
 def _child(which: str, rows: int) -> dict[str, float]:

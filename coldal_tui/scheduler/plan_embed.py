@@ -13,16 +13,23 @@ from coldal_tui.jobs.spec import (
     ShardRows,
 )
 from coldal_tui.project.project import Project
+from coldal_tui.project.records import USABLE
 from coldal_tui.scheduler.request import Request, device_of, seed_of
 
 SMALLEST_SHARD = 8
 LARGEST_SHARD = 512
+_EMBEDDED = (
+    "SELECT e.scan_id, e.shard_id, e.shard_row FROM embeddings e JOIN scans "
+    "ON scans.scan_id = e.scan_id AND scans.quick_hash = e.quick_hash WHERE e.encoder_hash = ?"
+)
 
 
 def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
     """All usable scans whose bytes have no vector yet by the configured encoder."""
-    scans = project.require_scans()
     known = project.current_encoder_hash()
+    if known and not request.get("again") and _all_embedded(project, known):
+        return None
+    scans = project.require_scans()
     done = _whole_vectors(project, known, verify=bool(request.get("again"))) if known else set()
     hopeless = _failed_before(project, known) if known and not request.get("again") else set()
     scans = [scan for scan in scans if scan.scan_id not in hopeless]
@@ -37,6 +44,25 @@ def plan_embed(project: Project, request: Request) -> EmbedSpec | None:
         shard_size=shard_size(len(scans) - len(done)),
         device=device_of(project, request),
         threads=project.config.backend.threads,
+    )
+
+
+def _all_embedded(project: Project, encoder_hash: str) -> bool:
+    """Whether there are usable scans, and each has a vector in a shard that is there, or failed."""
+    store = project.store
+    gone = [
+        shard
+        for shard, file in store.tuples("SELECT shard_id, file FROM shards")
+        if not project.file_of(file).is_file()
+    ]
+    if gone or not store.value(f"SELECT 1 FROM scans WHERE {USABLE} LIMIT 1"):
+        return False
+    same = "scan_id = scans.scan_id AND quick_hash = scans.quick_hash AND encoder_hash = :encoder"
+    return not store.value(
+        f"SELECT 1 FROM scans WHERE {USABLE} "
+        f"AND NOT EXISTS (SELECT 1 FROM embeddings WHERE {same}) "
+        f"AND NOT EXISTS (SELECT 1 FROM embed_failures WHERE {same}) LIMIT 1",
+        {"encoder": encoder_hash},
     )
 
 
@@ -69,12 +95,8 @@ def _failed_before(project: Project, encoder_hash: str) -> set[str]:
 
 def embedded_scans(project: Project, encoder_hash: str) -> dict[str, tuple[int, int]]:
     """``scan_id → (shard, row)`` of vectors made from the bytes that the scan has now."""
-    rows = project.store.rows(
-        "SELECT e.scan_id, e.shard_id, e.shard_row FROM embeddings e JOIN scans s "
-        "ON s.scan_id = e.scan_id AND s.quick_hash = e.quick_hash WHERE e.encoder_hash = ?",
-        (encoder_hash,),
-    )
-    return {row["scan_id"]: (row["shard_id"], row["shard_row"]) for row in rows}
+    rows = project.store.tuples(f"{_EMBEDDED} ORDER BY e.scan_id", (encoder_hash,))
+    return {scan_id: (shard_id, row) for scan_id, shard_id, row in rows}
 
 
 def usable_vectors(project: Project) -> tuple[str, dict[str, tuple[int, int]]]:
@@ -83,9 +105,11 @@ def usable_vectors(project: Project) -> tuple[str, dict[str, tuple[int, int]]]:
         raise ColdalError(
             "no scan has been embedded yet", where=project.name, remedy="coldal-tui embed"
         )
-    usable = {scan.scan_id for scan in project.require_scans()}
-    vectors = {k: v for k, v in embedded_scans(project, known).items() if k in usable}
+    # Without the records of all scans, which are a gigabyte of 650,000.
+    rows = project.store.tuples(f"{_EMBEDDED} AND {USABLE} ORDER BY e.scan_id", (known,))
+    vectors = {scan_id: (shard_id, row) for scan_id, shard_id, row in rows}
     if not vectors:
+        project.require_scans()
         raise ColdalError(
             "no scan has an embedding by the configured encoder",
             where=project.config.encoder.name,

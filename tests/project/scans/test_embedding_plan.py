@@ -95,3 +95,31 @@ def test_settings_that_are_the_defaults_change_nothing(project: Project) -> None
     config.write_text(f'[images]\ndir = "../images"\n[encoder]\n{defaults}')
     project.reload_config()
     assert plan_embed(project, {}) is None
+
+
+def test_other_bytes_an_excluded_scan_and_a_copy_have_no_usable_vector(project: Project) -> None:
+    store = project.store
+    store.update("scans", {"scan_id": "s1"}, quick_hash="other")
+    assert usable_vectors(project) == ("hash", {"s0": (1, 0), "s2": (1, 2)})
+    spec = plan_embed(project, {})
+    assert spec is not None
+    assert (len(spec.scans), spec.embedded) == (3, ("s0", "s2"))
+    store.update("scans", {"scan_id": "s1"}, excluded="blurred")
+    assert plan_embed(project, {}) is None
+    store.update("scans", {"scan_id": "s2"}, duplicate_of="s0")
+    assert usable_vectors(project) == ("hash", {"s0": (1, 0)})
+    store.update("scans", {"scan_id": "s0"}, state="missing")
+    with pytest.raises(ColdalError) as caught:
+        usable_vectors(project)
+    assert caught.value.code == "no-scans"
+    with pytest.raises(ColdalError) as caught:
+        plan_embed(project, {})
+    assert caught.value.code == "no-scans"
+
+
+def test_where_all_have_vectors_no_record_of_a_scan_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Project, "scans", lambda self: pytest.fail("all scans were read"))
+    assert plan_embed(project, {}) is None
+    assert list(usable_vectors(project)[1]) == ["s0", "s1", "s2"]

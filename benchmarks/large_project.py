@@ -173,12 +173,15 @@ def measured(folder: Path) -> list[Found]:
     note("status", [*ours, "status", project])
     select(f"select, round {rounds}")
     note("queue", [*ours, "queue", project])
-    with Project(folder / "project") as opened:
-        for (name,) in opened.store.tuples("SELECT rel_path FROM scans JOIN queue USING (scan_id)"):
-            picture(folder / "images" / name)
-    out = str(folder / f"exported-{rounds}")
-    note(f"export {PICKS}", [*ours, "export-queue", project, "--out", out])
     if not scored:
+        # With a run, an export would first have it predict.
+        with Project(folder / "project") as opened:
+            for (name,) in opened.store.tuples(
+                "SELECT rel_path FROM scans JOIN queue USING (scan_id)"
+            ):
+                picture(folder / "images" / name)
+        out = str(folder / f"exported-{rounds}")
+        note(f"export {PICKS}", [*ours, "export-queue", project, "--out", out])
         note("scores of a run put in", [*step, "scores"])
     if rounds == 0:
         select("select, round 1, by S(i)")

@@ -41,6 +41,9 @@ LABEL_COLUMNS = (
     *("notes", "voxels", "created_at"),
 )
 MINUTE_COLUMNS = ("scan_id", "author", "version", "minutes", "how", "purpose", "created_at")
+RELEASE_COLUMNS = (
+    *("at", "who", "folder", "format", "licence", "folds", "seed", "labels", "checksums"),
+)
 QUARANTINE_COLUMNS = (
     *("quarantine_id", "scan_id", "file", "source", "source_key", "source_sha256", "format"),
     *("code", "message", "created_at", "class_name", "author", "nearest", "joined"),
@@ -164,6 +167,15 @@ class OpenProject(Generic[Table]):
         return self._frame(
             list(self.status()["rounds"]), [field.name for field in fields(RoundState)]
         )
+
+    def releases(self) -> Table:
+        """Releases of labels, oldest first: folder, format, licence, sizes of the folds, labels.
+
+        ``checksums`` is the digest that ``release verify`` compares with.
+        """
+        from coldal_tui.project.release.releasing import list_releases
+
+        return self._frame(list_releases(self._project), RELEASE_COLUMNS)
 
     def runs(self) -> Table:
         """Trained models: labels, measures on the validation set, seconds."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--classes", help="Names of the mask values 1, 2, …: left,right")
 @click.option("--ignore-value", type=int, help="Mask value that leaves training and measures.")
 @click.option("--budget", type=click.IntRange(min=1), help="Scans that may be labelled in all.")
+@click.option("--minutes", type=click.IntRange(min=1), help="Minutes of labelling in all.")
 @click.option("--patients", help="CSV with filename and patient_id, or a pattern on the path.")
 @click.option("--include", multiple=True, help="Only files that match this pattern.")
 @click.option("--exclude", multiple=True, help="Leave out files or folders that match.")
@@ -47,6 +48,7 @@ def init_command(
     classes: str | None,
     ignore_value: int | None,
     budget: int | None,
+    minutes: int | None,
     patients: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -68,6 +70,8 @@ def init_command(
     root = project.resolve()
     changes = _settings(root, classes, ignore_value, budget, patients, include, exclude)
     changes |= _intensity_settings(modality, window)
+    if minutes is not None:
+        changes["budget", "minutes"] = minutes
     if channels is not None:
         ends = (end.strip() for end in channels.split(","))
         changes["images", "channels"] = tuple(end for end in ends if end)

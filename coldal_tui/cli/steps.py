@@ -139,9 +139,12 @@ def show_round(project: Project, number: int, as_json: bool) -> None:
     show_clusters(out, snapshot)
     told = snapshot.minutes
     show_queue(items, minutes=told is not None and (told.learned or told.total is not None))
+    rest = ""
+    if told is not None and told.left is not None:
+        rest = f", and {told.left:,.0f} of {told.total:,} minutes"
     out.print(
         f"\nround {number}: {counted(len(items), 'scan')} queued, {snapshot.budget.left} of "
-        f"{snapshot.budget.total} left"
+        f"{snapshot.budget.total} left{rest}"
     )
     out.print(f"next: {next_words(snapshot)}")
 

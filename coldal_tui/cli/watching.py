@@ -25,6 +25,8 @@ def state_sentences(s: Snapshot) -> list[str]:
         f"Budget {budget.total:,}: {budget.labelled:,} labelled, {budget.exported:,} out, "
         f"{budget.queued:,} queued, {budget.left:,} left."
     )
+    if s.minutes is not None and s.minutes.total is not None:
+        said.append(f"Minutes {s.minutes.words()}.")
     if s.quarantined:
         said.append(f"{counted(s.quarantined, 'mask')} in quarantine.")
     said += [_job(job) for job in reversed(s.jobs) if job.status in ("running", "waiting")]
@@ -70,6 +72,8 @@ def _labels(old: Snapshot, new: Snapshot) -> list[str]:
             said.append(f"{counted(now, 'scan')} {word} now, {before:,} before.")
     if new.budget.total != old.budget.total:
         said.append(f"The budget is {new.budget.total:,} now.")
+    if new.minutes is not None and new.minutes.left is not None and new.minutes != old.minutes:
+        said.append(f"Minutes {new.minutes.words()}.")
     if new.quarantined != old.quarantined:
         wait = "waits" if new.quarantined == 1 else "wait"
         said.append(f"{counted(new.quarantined, 'mask')} {wait} in quarantine now.")

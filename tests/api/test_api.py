@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 import coldal_tui
-from coldal_tui.api import LABEL_COLUMNS, MAP_COLUMNS, QUARANTINE_COLUMNS, SCAN_COLUMNS
+from coldal_tui.api import (
+    LABEL_COLUMNS,
+    MAP_COLUMNS,
+    MINUTE_COLUMNS,
+    QUARANTINE_COLUMNS,
+    SCAN_COLUMNS,
+)
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.maps import save_map
 from coldal_tui.project.labels.importing import import_masks
@@ -189,3 +195,14 @@ def test_a_library_that_is_absent_is_named(queued: Path, monkeypatch: pytest.Mon
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (ROOT / "coldal_tui" / "py.typed").is_file()
+
+
+def test_minutes_of_drawings_and_releases(queued: Path, tmp_path: Path) -> None:
+    write_mask(tmp_path / "ana" / "scan_0.png")
+    with Project(queued) as project:
+        import_masks(project, tmp_path / "ana")
+    opened = open_records(queued)
+    (drawn,) = opened.minutes()
+    assert tuple(drawn) == MINUTE_COLUMNS
+    assert (drawn["scan_id"], drawn["minutes"], drawn["how"]) == ("scan_0", None, "")
+    assert opened.releases() == []

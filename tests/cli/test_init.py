@@ -37,11 +37,13 @@ def test_init_json_is_one_document(call: Call, tmp_path: Path, images: Path) -> 
 
 def test_init_writes_its_options_to_the_file(call: Call, tmp_path: Path, images: Path) -> None:
     words = ["--classes", "left, right", "--ignore-value", "255", "--budget", "12"]
+    words += ["--minutes", "240"]
     call("init", "made", "--images", images, *words, "--patients", "^(scan)_", cwd=tmp_path)
     with Project(tmp_path / "made") as made:
         assert made.config.classes.names == ("left", "right")
         assert made.config.classes.ignore_value == 255
         assert made.config.budget.total == 12
+        assert made.config.budget.minutes == 240
         assert {scan.patient_id for scan in made.scans()} == {"scan"}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.deidentify.keys import Dates, Keys, write_keys
@@ -216,6 +218,28 @@ def recorded_digest(project: Project, folder: Path) -> str | None:
         (str(folder.absolute()),),
     )
     return None if value is None else str(value)
+
+
+def list_releases(project: Project) -> list[dict[str, Any]]:
+    """The releases that the log knows, oldest first; their folders may be gone since."""
+    rows = project.store.rows("SELECT * FROM audit WHERE action = 'release' ORDER BY audit_id")
+    found = []
+    for row in rows:
+        params, inputs = json.loads(row["params"]), json.loads(row["inputs"])
+        found.append(
+            {
+                "at": row["at"],
+                "who": row["who"],
+                "folder": params.get("folder"),
+                "format": params.get("format"),
+                "licence": params.get("licence"),
+                "folds": params.get("folds") or [],
+                "seed": row["seed"],
+                "labels": len(inputs.get("labels", {})),
+                "checksums": inputs.get("checksums"),
+            }
+        )
+    return found
 
 
 def _ignore_value(project: Project, facts: Facts) -> int | None:

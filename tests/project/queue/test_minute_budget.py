@@ -141,3 +141,13 @@ def test_cost_in_minutes_goes_with_the_pool_and_other_strategies_say_that_it_has
         bench = read_bench(project)
         assert bench.minutes is not None
         assert bench.minutes.tolist() == pytest.approx(wanted)
+
+
+def test_a_later_round_is_planned_per_minute_or_says_that_it_is_not(lab):
+    project = lab.line(9, QUEUED, toml='[selection]\ncost = "minutes"\n')
+    weighed = plan_select(project, {"strategy": "entropy-diversity"})
+    assert {row.minutes for row in weighed.pool} == {3.0}
+    assert (weighed.notes, weighed.minutes_left) == ((), None)
+    drawn = plan_select(project, {"strategy": "random"})
+    assert {row.minutes for row in drawn.pool} == {None}
+    assert drawn.notes == ('cost = "minutes" has no say in random',)

@@ -21,6 +21,7 @@ from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.queue.actions import exclude
 from coldal_tui.project.release.releasing import (
     Wanted,
+    list_releases,
     recorded_digest,
     release,
     was_deidentified,
@@ -236,3 +237,16 @@ def test_a_project_whose_newest_export_hid_names_is_known(lab, tmp_path):
     assert was_deidentified(made)
     export_queue(made)
     assert not was_deidentified(made)
+
+
+def test_releases_are_listed_as_the_log_has_them(project, tmp_path):
+    plain = release(project, tmp_path / "plain", Wanted(licence="CC0", seed=3))
+    release(project, tmp_path / "nnunet", Wanted(format="nnunet"))
+    first, second = list_releases(project)
+    assert (first["folder"], first["licence"], first["seed"]) == (
+        str(tmp_path / "plain"), "CC0", 3,
+    )  # fmt: skip
+    assert first["labels"] == plain.facts.scans
+    assert first["checksums"] == recorded_digest(project, tmp_path / "plain")
+    assert first["folds"] == list(plain.facts.folds)
+    assert second["format"] == "nnunet"

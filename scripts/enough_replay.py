@@ -40,6 +40,7 @@ WORTHS = (0.01, 0.02)
 """Dice that the next labels have to be able to gain, of the stop signal."""
 _NAME = re.compile(r"s(\d+)-cold-random-(\d+)(?:-d(\d+))?\.json")
 
+Key = tuple[str, int, int, int, int, int, int]
 Curve = dict[int, dict[str, float]]
 """Label count → test scan → Dice (mean over classes)."""
 
@@ -61,8 +62,8 @@ class Replayed:
     came: float
 
     @property
-    def key(self) -> tuple[str, int, int, int, int]:
-        return self.data, self.seed, self.draw, self.repeat, self.labels
+    def key(self) -> Key:
+        return self.data, self.seed, self.draw, self.repeat, self.runs, self.labels, self.more
 
     @property
     def held(self) -> bool:
@@ -116,9 +117,7 @@ def _dice(cell: Cell) -> dict[str, float]:
     }
 
 
-def replay(
-    simulated: Simulated, repeats: int, known: Mapping[tuple[str, int, int, int, int], Replayed]
-) -> Iterator[Replayed]:
+def replay(simulated: Simulated, repeats: int, known: Mapping[Key, Replayed]) -> Iterator[Replayed]:
     """Every predicted round; those of ``known`` are not worked out again."""
     for (seed, draw), curve in sorted(simulated.curves.items()):
         counts = sorted(curve)
@@ -128,7 +127,7 @@ def replay(
             order = [scans[n] for n in rng.permutation(len(scans))]
             for runs in range(LEAST_RUNS, len(counts)):
                 used, coming = counts[:runs], counts[runs]
-                key = (simulated.data, seed, draw, repeat, used[-1])
+                key = (simulated.data, seed, draw, repeat, runs, used[-1], coming - used[-1])
                 seen = {simulated.patients[scan] for scan in order[: used[-1]]}
                 rest = [scan for scan in order if simulated.patients[scan] not in seen]
                 if len(rest) >= LEAST_REST:
@@ -221,7 +220,7 @@ def stop_table(rounds: Sequence[Replayed], simulated: Mapping[str, Simulated]) -
     """Where the signal stops a trajectory, and the Dice lost against its end and all labels."""
     yield (
         "| data | stop below | trajectories | stopped | labels spent, mean | Dice there | "
-        "lost against the last count | lost against all labels |"
+        "lost against the last count (least to most) | lost against all labels |"
     )
     yield "|---|---|---|---|---|---|---|---|"
     for data, found in _by(rounds, lambda one: one.data):
@@ -288,7 +287,7 @@ def page(
         "",
         *coverage_table(rounds),
         "",
-        "## Of them: seeds that nobody had looked at before the method was fixed",
+        "## Of them: seeds that were opened only after the method was fixed",
         "",
         *(coverage_table(rest) if rest else ["none here"]),
         "",
@@ -300,14 +299,16 @@ def page(
         "",
         "A trajectory (a seed, a draw, a choice of scans) stops at the first round whose interval "
         "for the next label count ends below the Dice given; else it goes on to its last count. "
-        "All seeds; not every one went on to the larger label counts, or to all labels.",
+        "All seeds; not every one went on to the larger label counts, or to all labels. *Lost* is "
+        "the Dice on all test scans at the last count (or with the whole pool labelled) minus that "
+        "at the stop: below 0, nothing was lost.",
         "",
         *stop_table(rounds, simulated),
     ]
     return "\n".join(lines) + "\n"
 
 
-def read_rounds(path: Path) -> dict[tuple[str, int, int, int, int], Replayed]:
+def read_rounds(path: Path) -> dict[Key, Replayed]:
     """Rounds worked out before, with the same prior; a line cut off is left out."""
     found = {}
     for line in path.read_text("utf-8").splitlines() if path.exists() else ():
@@ -321,6 +322,13 @@ def read_rounds(path: Path) -> dict[tuple[str, int, int, int, int], Replayed]:
     return found
 
 
+def _end_line(path: Path) -> None:
+    """After a line that was cut off the next one starts on its own."""
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        with path.open("ab") as stream:
+            stream.write(b"\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -330,7 +338,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=Path, help="JSON lines that the next call goes on from")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    known = read_rounds(asked.rounds) if asked.rounds else {}
+    known = {}
+    if asked.rounds:
+        known = read_rounds(asked.rounds)
+        _end_line(asked.rounds)
     rounds: list[Replayed] = []
     simulations: dict[str, Simulated] = {}
     for pair in asked.simulations:

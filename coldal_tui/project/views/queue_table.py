@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.maps import load_cluster_array
 from coldal_tui.project.database.store import Row
+from coldal_tui.project.labels.raters.drawings import read_standings
 from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
@@ -114,6 +115,9 @@ class ScanTable:
     """The state of each scan on a server of labelers; no codes where none was pushed."""
     minutes: NDArray[np.float64] | None = None
     """(N,) expected minutes of open items (NaN for others), once drawings say what scans take."""
+    back: Words = field(default_factory=lambda: Words.of(()))
+    """Of scans that several people draw: ``1 of 2 back`` or ``in dispute``; no codes where none is
+    open."""
 
     def __len__(self) -> int:
         return len(self.scan_id)
@@ -225,6 +229,7 @@ def _table(
         meta=_meta([scan[3] for scan in scans]),
         server=_servers(project, scan_ids),
         minutes=_minutes(project, scan_ids, statuses),
+        back=_backs(project, scan_ids),
     )
     _ = table.longest_id  # computed here, in the reader's thread
     return table
@@ -250,6 +255,11 @@ def _minutes(
             for scan_id, status in zip(scan_ids, statuses, strict=True)
         ]
     )
+
+
+def _backs(project: Project, scan_ids: Sequence[str]) -> Words:
+    found = {name: one.words for name, one in read_standings(project.store).items() if one.words}
+    return Words.of([found.get(name, "") for name in scan_ids] if found else ())
 
 
 def _whole(items: Sequence[Row], name: str) -> NDArray[np.int32]:

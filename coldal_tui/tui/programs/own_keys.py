@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,13 +99,13 @@ class OwnKeyRunner:
         """The keys that work."""
         return self._good
 
-    def take(self, keys: OwnKeys, nodes: Sequence[DOMNode]) -> None:
+    def take(self, keys: OwnKeys, nodes: Callable[[], Iterable[DOMNode]]) -> None:
         """Bind other keys than before; refuse those that mean something in one of ``nodes``."""
         if keys == self._taken:
             return
         for problem in keys.problems:
             self._services.tell(problem, error=True)
-        known = taken_keys(nodes, self._base, self._app._keymap)
+        known = taken_keys(nodes(), self._base, self._app._keymap)
         good = []
         bindings = self._base.copy()
         for one in keys.keys:

@@ -108,6 +108,9 @@ def columns_of(table: ScanTable, *, was: bool = False) -> tuple[Column, ...]:
     people = _longest(table.assignee, 12)
     if people:
         found.append(Column("assignee", "to", max(2, people), least=4, priority=4))
+    if len(table.back.codes):
+        wide = _longest(table.back, 14)
+        found.append(Column("back", "several", max(7, wide), least=7, priority=3))
     if len(table.server.codes):
         wide = _longest(table.server, 24)
         found.append(Column("server", "server", max(6, wide), least=6, priority=4))
@@ -190,7 +193,7 @@ class QueueModel:
             "status": self._status,
             "was": self._was,
         }
-        for key in ("role", "assignee", "server", "reason", "patient"):
+        for key in ("role", "assignee", "back", "server", "reason", "patient"):
             makers[key] = self._word(getattr(table, key))
         for key, words in table.meta.items():
             makers[f"meta:{key}"] = self._word(words)

@@ -33,6 +33,8 @@ OPERATORS: dict[str, Callable[[NDArray[np.float64], float], Mask]] = {
 }
 WORDS = {"role": "role", "status": "status", "to": "assignee", "patient": "patient"}
 WORDS |= {"reason": "reason"}
+SOMETIMES = {"several": "back", "server": "server"}
+"""Columns that a table has only where there is something to tell."""
 NUMBERS = {"entropy": "entropy", "diversity": "diversity", "score": "score"}
 WHOLE = {"rank": "rank", "round": "round"}
 ALIASES = {"h": "entropy", "d": "diversity", "s": "score", "#": "rank", "assignee": "to"}
@@ -80,7 +82,7 @@ def _bare(value: str) -> str:
 
 def names(table: ScanTable) -> list[str]:
     """All names that a filter of this table may use."""
-    server = ["server"] if len(table.server.codes) else []
+    server = [name for name in SOMETIMES if len(getattr(table, SOMETIMES[name]).codes)]
     own = ["cluster", *server, *WORDS, *NUMBERS, *WHOLE, "scan", "path", "is"]
     return own + [name for name in table.meta if name.lower() not in own]
 
@@ -134,8 +136,8 @@ def _term_mask(table: ScanTable, term: Term) -> Mask:
         return _number_mask(getattr(table, NUMBERS[name]), term)
     if name == "to":
         return _words_mask(table.assignee, term, people_of)
-    if name == "server" and len(table.server.codes):
-        return _words_mask(table.server, term)
+    if name in SOMETIMES and len(getattr(table, SOMETIMES[name]).codes):
+        return _words_mask(getattr(table, SOMETIMES[name]), term)
     if name in WORDS:
         return _words_mask(getattr(table, WORDS[name]), term)
     if name in ("scan", "path"):

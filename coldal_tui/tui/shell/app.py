@@ -239,7 +239,8 @@ class ColdalApp(App[None]):
         """Bind a person's own keys, once all panes stand whose keys they may not take."""
         view = self.services.view
         if view is not None and self.panes.complete:
-            self.programs.take(view.own_keys, [self.screen_stack[0], *self.query("*")])
+            main = self.screen_stack[0]
+            self.programs.take(view.own_keys, lambda: [main, *main.query("*")])
 
     async def _make_others(self) -> None:
         await self.panes.make_others(self._bring_up_to_date)

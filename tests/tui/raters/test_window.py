@@ -90,6 +90,7 @@ def test_a_key_decides_and_the_window_is_empty_then(disputed: Path) -> None:
     async def session() -> None:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(pilot, lambda: app.view is not None)
+            await until(pilot, lambda: "in dispute" in screen(app).partition("scan_0")[2])
             app.own.disputes()
             await until(pilot, lambda: isinstance(app.screen, DisputesWindow))
             await until(pilot, lambda: "A  ana" in screen(app) and "B  ben" in screen(app))

@@ -11,9 +11,12 @@ from textual.content import Content
 from coldal_tui.project.queue.budget import Budget
 from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.views.pace import LabelTimes, pace, read_label_times
-from coldal_tui.tui.budget.text import budget_content
+from coldal_tui.tui.budget.text import budget_content, minutes_line
 from coldal_tui.tui.pane import Pane, View, local_now
 from coldal_tui.visible import counted
+
+HEIGHT = 6
+"""Rows of the pane with its border, without a line on minutes."""
 
 
 class BudgetPane(Pane):
@@ -39,6 +42,8 @@ class BudgetPane(Pane):
         if (budget, minutes) == (self._budget, self._minutes):
             return
         self._minutes = minutes
+        # Minutes take a row of their own, beside the pace.
+        self.styles.height = HEIGHT + (minutes_line(minutes, self.look) is not None)
         labels_changed = self._budget is None or budget.labelled != self._budget.labelled
         self._budget = budget
         self.refresh()

@@ -65,7 +65,7 @@ def budget_content(
     bar = gauge(budget, max(4, width - len(total)), look).append(Content(total))
     rows = [bar, *_legend(budget, width, look)]
     told = (
-        _minutes(minutes, look),
+        minutes_line(minutes, look),
         _pace(budget, pace, now, look, minutes),
         _oddities(budget, look),
     )
@@ -99,7 +99,7 @@ def _entry(glyph: str, count: str, word: str) -> Content:
     return Content.assemble((glyph, MUTED if word == "left" else ACCENT), f" {count} ", word)
 
 
-def _minutes(minutes: MinuteBudget | None, look: Look) -> Content | None:
+def minutes_line(minutes: MinuteBudget | None, look: Look) -> Content | None:
     """``212 of 600 minutes · 95 to come · 293 left``; without such a budget only what is known."""
     if minutes is None or (minutes.total is None and not minutes.learned):
         return None

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import Budget
+from coldal_tui.project.queue.minute_budget import MinuteBudget
 from coldal_tui.project.views.pace import Pace
 from coldal_tui.tui.budget.pane import BudgetPane
 from coldal_tui.tui.budget.text import budget_cells, budget_content
@@ -196,3 +197,26 @@ def test_labels_are_asked_for_only_when_they_change(queued: Path) -> None:
     import asyncio
 
     asyncio.run(session())
+
+
+def told(total: int | None, spent: float, *, learned: bool = True) -> MinuteBudget:
+    return MinuteBudget(total, 20, spent, spent, 8, 95.4, 70.0, 126.0, learned)
+
+
+def test_minutes_stand_beside_scans_with_both_paces() -> None:
+    pace = Pace(11.2, NOW + timedelta(days=11), 84.6)
+    rows = budget_content(SKETCH, pace, NOW, 80, 4, UNICODE, told(600, 212.0)).plain.splitlines()
+    assert rows[2] == "212 of 600 minutes · 95 to come · 293 left"
+    assert rows[3] == "11 a day (85 min) → spent on Fri 4 Dec"
+
+
+def test_without_a_budget_of_minutes_only_known_ones_are_told() -> None:
+    known = budget_content(SKETCH, None, NOW, 80, 4, UNICODE, told(None, 212.0)).plain
+    assert "212 minutes drawn · 95 to come" in known
+    unknown = budget_content(SKETCH, None, NOW, 80, 4, UNICODE, told(None, 0.0, learned=False))
+    assert "minutes" not in unknown.plain
+
+
+def test_spent_minutes_end_the_budget_before_the_scans_do() -> None:
+    rows = budget_content(SKETCH, PACE, NOW, 80, 4, UNICODE, told(200, 212.0)).plain
+    assert "the budget of minutes is spent" in rows

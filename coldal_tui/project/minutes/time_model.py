@@ -168,10 +168,8 @@ def fit(drawings: Sequence[Timed], per_scan: float | None = None) -> TimeModel:
         for person, values in by_person.items()
         if person
     }
-    left = [
-        value - level - people.get(one.person, 0.0) for one, value in zip(known, plain, strict=True)
-    ]
-    robust = 1.4826 * median(abs(one) for one in left)
+    # Around the level of all, so that it holds also where nobody knows who will draw.
+    robust = 1.4826 * median(abs(value - level) for value in plain)
     variance = (SPREAD_WEIGHT * SPREAD**2 + count * robust**2) / (SPREAD_WEIGHT + count)
     return TimeModel(
         per_scan,

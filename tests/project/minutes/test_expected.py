@@ -52,8 +52,8 @@ def test_what_came_back_says_what_the_others_take(lab):
     known = read_expectation(project)
     level = 3 / 3.25 * math.log(2)
     offset = 3 / 5 * (math.log(2) - level)
-    # What is left over: its median is |ln 2 - level - offset| = 0.4 · (ln 2 - level).
-    variance = (1 + 3 * (1.4826 * 0.4 * (math.log(2) - level)) ** 2) / 7
+    # What is left over: its median is |ln 2 - level|.
+    variance = (1 + 3 * (1.4826 * (math.log(2) - level)) ** 2) / 7
     wanted = 3 * math.exp(level + 3 / 3.25 * variance / 2)
     assert known.learned
     assert known.minutes("s03") == pytest.approx(wanted)

@@ -119,3 +119,20 @@ def test_intervals_hold_in_nine_of_ten_projects_out_of_sample(drawings: int, own
         ratios.append(math.log(total.minutes / sum(take[drawings:])))
     assert 0.85 <= held / 400 <= 0.985
     assert abs(sum(ratios) / 400) < 0.08
+
+
+def test_intervals_hold_where_nobody_knows_who_of_three_will_draw():
+    """People differ by a factor of about 1.4; fifteen drawings are known, fifteen are to come."""
+    chance = random.Random(9)
+    held = 0
+    for _ in range(400):
+        typical = 3 * math.exp(chance.gauss(0, 0.8))
+        people = {name: math.exp(chance.gauss(0, 0.35)) for name in "abc"}
+        who = [chance.choice("abc") for _ in range(30)]
+        take = [typical * people[name] * math.exp(chance.gauss(0, 0.5)) for name in who]
+        model = fit(
+            [Timed(PICTURE, took, name) for took, name in zip(take[:15], who[:15], strict=True)]
+        )
+        total = model.total([model.minutes(PICTURE)] * 15)
+        held += total.low <= sum(take[15:]) <= total.high
+    assert 0.82 <= held / 400 <= 0.97

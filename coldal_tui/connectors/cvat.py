@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.files import disk_error
 from coldal_tui.visible import counted
 
-_FILLING = " (being filled)"
-"""The end of a task's name until all of it is there."""
+_FILLING = re.compile(r" \(being filled, ([0-9a-f]{8})\)$")
+"""The end of a task's name until all of it is there, with the beginning of its first scan's key."""
+_NAME = re.compile(r"\d{4,}-\d{4,}(?: (.+?))?(?: \(being filled, [0-9a-f]{8}\))?")
 _WHOLE_FROM = 3
 _OVERLAP = timedelta(seconds=30)
 """Changes that are asked for once more: one is seen only when it is committed."""
@@ -104,7 +105,7 @@ class Cvat:
         for job in jobs:
             by_key.setdefault(job.key, []).append(job)
         labels = self._labels(parcels)
-        there = self._there()
+        there = self._there(by_key)
         before = {key for key, some in by_key.items() if all(_id_of(one, there) for one in some)}
         done: set[str] = set()
 
@@ -133,23 +134,26 @@ class Cvat:
                 if error.code not in (CUT, "server") or cut > 3:
                     raise
                 self._api.rest(cut)
-                there = self._there()
+                there = self._there(by_key)
             todo = [job for job in todo if not _id_of(job, there)]
             yield from complete()
 
-    def _there(self) -> dict[tuple[str, str], int]:
-        """The tasks by key and person; those that were not filled are removed."""
+    def _there(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        """The tasks by key and person; those of these scans that were not filled are removed."""
+        ours = {key[:8] for key in keys}
         found: dict[tuple[str, str], int] = {}
         for task in self._api.listed("tasks_api", project_id=self._project):
-            number = int(task["id"])
-            if str(task["name"]).endswith(_FILLING) and not self._is_begun(number):
+            number, name = int(task["id"]), str(task["name"])
+            filling = _FILLING.search(name)
+            if filling and filling[1] not in ours:
+                continue  # somebody else's push is at work
+            if filling and not self._is_begun(number):
                 self._api.ask("tasks_api", "destroy", number)
                 continue
-            person = str((task.get("assignee") or {}).get("username") or "")
-            for name in self._api.frames(number):
-                key, _ = key_and_name(name)
+            for frame in self._api.frames(number):
+                key, _ = key_and_name(frame)
                 if key:
-                    found[key, person] = number
+                    found[key, _person_in(name)] = number
                     found.setdefault((key, ""), number)
         return found
 
@@ -192,12 +196,13 @@ class Cvat:
         first, last, person = batch[0].rank, batch[-1].rank, batch[0].person
         name = f"{first:04d}-{last:04d}" + (f" {person}" if person else "")
         # A pseudonym is nobody's name there: the task is for whoever takes it.
-        task = self._api.create_task(name + _FILLING, self._project, users.get(person))
+        filling = f"{name} (being filled, {batch[0].key[:8]})"
+        task = self._api.create_task(filling, self._project, users.get(person))
         with tempfile.TemporaryDirectory(prefix="coldal-cvat-") as place:
             # The SDK sends whole paths: these tell nothing of the project.
-            files = [_copied(Path(place), name, path) for job in batch for name, path in job.frames]
-            self._api.upload(task, files, [[name for name, _ in job.frames] for job in batch])
-        order = {name: number for number, name in enumerate(self._api.frames(task))}
+            files = [_copied(Path(place), *frame) for job in batch for frame in job.frames]
+            self._api.upload(task, files, [[one for one, _ in job.frames] for job in batch])
+        order = {frame: number for number, frame in enumerate(self._api.frames(task))}
         shapes = [shape for job in batch for shape in shapes_of(job, order, labels)]
         if shapes:
             self._api.set_shapes(task, shapes)
@@ -261,20 +266,22 @@ class Cvat:
         if data is None:
             data = self._api.ask("jobs_api", "retrieve_annotations", int(job["id"])).to_dict()
         sizes = self._api.sizes(int(job["task_id"]))
-        person = str((job.get("assignee") or {}).get("username") or "") or self._address.name
+        assignee = str((job.get("assignee") or {}).get("username") or "")
+        person = assignee or _person_in(str(job.get("task_name") or "")) or self._address.name
         comments = [str(one.get("message") or "") for one in self._comments(job)]
         tracks = [one for one in data.get("tracks") or () if int(one["frame"]) in inside]
         if tracks:
             left_out = counted(len(tracks), "track")
             comments.append(f"{left_out} in it are left out: a track is no shape of one image")
+        drawn_file = drawing_file(inside, sizes, data.get("shapes") or [], labels)
         return Drawing(
             keys.pop(),
             person,
             "drawn",
             _stamp(job),
-            drawing_file(inside, sizes, data.get("shapes") or [], labels, person),
-            suffix=".xml",
             comment="; ".join(dict.fromkeys(one.strip() for one in comments if one.strip())),
+            # A file beside a manifest: who drew it may be a pseudonym here.
+            files=(("drawn/annotations.xml", drawn_file),),
         )
 
     def _comments(self, job: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -288,9 +295,17 @@ def _id_of(job: JobToMake, there: Mapping[tuple[str, str], int]) -> int | None:
     return there.get((job.key, job.person if job.shared else ""))
 
 
+def _person_in(task: str) -> str:
+    """The person that a task's name tells: it stays when the task is given to somebody else."""
+    found = _NAME.fullmatch(task)
+    return (found[1] or "") if found else ""
+
+
 def _is_finished(job: Mapping[str, Any]) -> bool:
     """Whether its person has finished: completed, or handed on and not sent back."""
     stage, state = str(job.get("stage")), str(job.get("state"))
+    if str(job.get("type") or "annotation") != "annotation":
+        return False  # a job of reference drawings holds frames of others
     return state == "completed" or (stage != "annotation" and state != "rejected")
 
 

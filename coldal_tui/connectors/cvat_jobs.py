@@ -128,7 +128,6 @@ def drawing_file(
     sizes: Sequence[tuple[int, int]],
     shapes: Iterable[Mapping[str, Any]],
     labels: Mapping[int, str],
-    person: str,
 ) -> bytes:
     """A job's shapes as "CVAT for images 1.1"; the same bytes as long as nothing changed.
 
@@ -136,8 +135,6 @@ def drawing_file(
     """
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
-    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
-    ElementTree.SubElement(ElementTree.SubElement(task, "assignee"), "username").text = person
     images = {}
     for number, name in sorted(frames.items()):
         width, height = sizes[number]

@@ -139,15 +139,16 @@ class MonaiLabel:
         The server counts whole seconds: what has the newest time is read again.
         """
         known = {one: key for key, some in tasks.items() for one in some}
+        last = float(since or 0)
         changed: list[tuple[str, str, float]] = []
-        newest, strangers = float(since or 0), 0
+        newest, strangers = last, 0
         objects = self._store.read()
         for image_id, entry in objects.items():
             final = labels_of(entry).get(FINAL)
             if final is None:
                 continue
             stamp = self._store.stamp(image_id, final)
-            if stamp < float(since or 0):
+            if stamp < last:
                 continue
             newest = max(newest, stamp)
             key = str(info_of(entry).get(KEY) or known.get(image_id) or "")
@@ -158,17 +159,20 @@ class MonaiLabel:
         told = self._told if since and since == self._cursor else {}
         todo = [one for one in changed if told.get(one[0]) != (one[2], 2)]
         found: list[Drawing] = []
+        gone: set[str] = set()
         for number, (image_id, key, stamp) in enumerate(todo, start=1):
             drawing = self._drawing(image_id, key, objects[image_id], stamp)
             if drawing is not None:
                 found.append(drawing)
             else:  # listed, and its file is not there: it may come, and is asked for again
-                newest = float(since or 0)
+                gone.add(image_id)
+                newest = last
             progress(number, len(todo), image_id)
         # Read twice, a label is known for good: its second was over the second time.
         self._told = {
             name: (stamp, 2 if told.get(name, (0.0, 0))[0] == stamp else 1)
             for name, _, stamp in changed
+            if name not in gone
         }
         self._cursor = repr(newest) if newest else since
         return Pulled(tuple(found), self._cursor, strangers)

@@ -161,7 +161,8 @@ class FolderStore:
         try:
             with self._locked():
                 document = self._document()
-                objects = document.setdefault("objects", {})
+                objects = document["objects"]
+                self._check_names(document, jobs)
                 stamp = {"ts": int(time.time())}
                 for job in jobs:
                     entry = job.entry()
@@ -169,7 +170,9 @@ class FolderStore:
                     for label in entry["labels"].values():
                         label["info"] |= stamp | {"name": f"{job.image_id}{label['ext']}"}
                     known = objects.get(job.image_id)
-                    entry["labels"] |= labels_of(known) if isinstance(known, dict) else {}
+                    if isinstance(known, dict):
+                        entry["labels"] |= labels_of(known)
+                        entry["image"]["info"] = {**info_of(known), **entry["image"]["info"]}
                     objects[job.image_id] = entry
                 text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
                 atomic_write(self._folder / _FILE, lambda stream: stream.write(text.encode()))
@@ -195,6 +198,18 @@ class FolderStore:
 
     def _label(self, image_id: str, ending: str) -> Path:
         return self._folder / self._labels_dir / FINAL / f"{image_id}{ending}"
+
+    def _check_names(self, document: Mapping[str, Any], jobs: Sequence[ImageToAdd]) -> None:
+        """Refuse to list an image under the name of a file that is another."""
+        for job in jobs:
+            path = self._images(document) / f"{job.image_id}{_ext(job.file)}"
+            if path.exists() and not self.holds(job):
+                raise ColdalError(
+                    "another image has the name of a scan's, and is not in the datastore's list",
+                    where=str(path),
+                    remedy="move it away, or start MONAI Label once: it lists it",
+                    code="name-taken",
+                )
 
     def _place(self, document: Mapping[str, Any], job: ImageToAdd) -> None:
         if job.prelabel is not None:

@@ -49,7 +49,12 @@ class Datastore:
         return ""
 
     def objects(self) -> dict[str, Any]:
-        found: dict[str, Any] = _load(self.folder)["objects"]
+        if self.url.startswith("http"):
+            asked = f"{self.url}/datastore/?output=all"
+            document = json.loads(_opener().open(asked, timeout=60).read())
+        else:
+            document = _load(self.folder)
+        found: dict[str, Any] = document["objects"]
         return found
 
     def add(self, image: str, content: bytes, ending: str) -> None:
@@ -193,9 +198,7 @@ def datastore(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Datast
     folder = tmp_path / "studies"
     if request.param == "real":
         store = request.getfixturevalue("real_datastore")
-        for image in store.objects():
-            ask = f"{store.url}/datastore/image?id={urllib.parse.quote(image, safe='')}"
-            _opener().open(urllib.request.Request(ask, method="DELETE"), timeout=60).read()
+        _empty(store)
         yield store
         return
     folder.mkdir()
@@ -204,6 +207,17 @@ def datastore(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Datast
         return
     with played(lambda asked: play(folder, asked)) as server:
         yield Datastore(folder, server.url)
+
+
+def _empty(store: Datastore) -> None:
+    """Remove all images; the server forgets them when it notices that their files are gone."""
+    for image in store.objects():
+        ask = f"{store.url}/datastore/image?id={urllib.parse.quote(image, safe='')}"
+        _opener().open(urllib.request.Request(ask, method="DELETE"), timeout=60).read()
+    end = time.monotonic() + 120
+    while store.objects():
+        assert time.monotonic() < end, "the server does not forget its images"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,8 @@ def add_connection(project: Project, name: str, section: ConnectionSection) -> N
         for key in section.__struct_fields__
         if (value := getattr(section, key)) not in (None, "")
     }
+    # Where the last pull stopped was said of whatever had this name before: the next asks for all.
+    project.store.execute("DELETE FROM server_cursors WHERE connection = ?", (name,))
     edit_config(project.layout.config, {("connections", name): said})
     project.reload_config()
 

@@ -18,6 +18,7 @@ from coldal_tui.project.servers.pushing import push
 from coldal_tui.project.settings.config_connections import ConnectionSection
 from coldal_tui.project.trust_questions import agree
 from tests.support.label_studio import ANA, label_studio
+from tests.support.monai_label import datastore, real_datastore
 from tests.support.small_projects import images, plain_template, project, queued, queued_template
 
 
@@ -76,6 +77,7 @@ def lab(label_studio, monkeypatch):
 
 
 __all__ = [
+    "datastore",
     "images",
     "lab",
     "label_studio",
@@ -83,4 +85,5 @@ __all__ = [
     "project",
     "queued",
     "queued_template",
+    "real_datastore",
 ]

@@ -14,7 +14,6 @@ from tests.project.servers.test_monai_label import INFO, png
 from tests.project.servers.test_orthanc import stored
 from tests.support.cvat import Cvat
 from tests.support.label_studio import ANA, brush
-from tests.support.monai_label import datastore, real_datastore
 from tests.support.orthanc import orthanc
 from tests.support.places import ROOT
 from tests.support.played_server import played
@@ -108,4 +107,4 @@ def test_an_archive(stored, tmp_path, call):
     assert "stored 0 labels" in said
 
 
-__all__ = ["call", "datastore", "orthanc", "real_datastore", "stored"]
+__all__ = ["call", "orthanc", "stored"]

@@ -118,6 +118,40 @@ def test_a_scan_for_two_people_is_a_job_for_each_and_comments_come_along(queued,
         assert {row["author"] for row in rows} >= {"ana", "ben"}
 
 
+def test_a_deidentified_push_assigns_nobody_and_is_not_sent_twice(queued, quick):
+    cvat = Cvat()
+    with played(cvat.play) as server:
+        made = connected(queued, server.url, deidentify="remove")
+        made.push(Wanted(top=1, people=("ana", "ben"), overlap=1))
+        assert [task["assignee"] for task in cvat.tasks.values()] == [None, None]
+        assert made.push(Wanted(again=True, top=1)).before == ("scan_0",)
+        assert len(cvat.tasks) == 2
+        first, second = cvat.jobs
+        for job in (first, second):
+            cvat.jobs[job]["task_name"] = cvat.tasks[cvat.jobs[job]["task_id"]]["name"]
+        cvat.draw(first, mask(BOX, cvat.labels[0]["id"]))
+        cvat.draw(second, mask(BOX, cvat.labels[0]["id"]))
+        made.pull()
+        for asked in server.asked:
+            assert b"scan_0" not in asked.body
+    with Project(queued) as opened:
+        rows = opened.store.rows("SELECT author FROM labels WHERE author != ''")
+        assert {row["author"] for row in rows} >= {"ana", "ben"}
+
+
+def test_another_projects_push_that_is_at_work_is_left_alone(queued, quick):
+    cvat = Cvat()
+    cvat.tasks[1] = {
+        "id": 1, "name": "0001-0003 (being filled, 00000000)", "project_id": 7, "assignee": None,
+        "jobs": {"count": 0, "completed": 0, "validation": 0, "url": ""}, "labels": {"url": ""},
+    }  # fmt: skip
+    cvat.last = 1
+    with played(cvat.play) as server:
+        made = connected(queued, server.url)
+        made.push(Wanted())
+    assert len(cvat.tasks) == 2
+
+
 def test_a_project_that_lacks_a_class_is_refused_before_anything_is_made(queued, quick):
     cvat = Cvat(labels=[{"id": 1, "name": "other", "type": "any"}])
     with played(cvat.play) as server:

@@ -19,7 +19,7 @@ from coldal_tui.project.export.exporting import Wanted
 from tests.project.servers.conftest import Lab
 from tests.project.servers.test_label_studio import authors, label_of, until_done
 from tests.support.label_studio import LOSE, PASS, SWALLOW, proxied
-from tests.support.monai_label import Datastore, datastore, play, real_datastore, save_label
+from tests.support.monai_label import Datastore, play, save_label
 from tests.support.played_server import played
 
 BOX = np.zeros((8, 8), np.uint8)
@@ -186,6 +186,17 @@ def test_a_push_into_a_folder_that_is_killed_at_any_file_adds_nothing_twice(
     assert images == ["0001-scan_0.png", "0002-scan_1.png", "0003-scan_2.png"]
 
 
+def test_a_file_of_another_image_is_never_taken_for_a_scan(queued, tmp_path):
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    (folder / "0001-scan_0.png").write_bytes(png(DOT))
+    made = connected(queued, Datastore(folder, folder.as_uri()))
+    with pytest.raises(ColdalError) as caught:
+        made.push(Wanted(top=1))
+    assert caught.value.code == "name-taken"
+    assert not (folder / "datastore_v2.json").exists()
+
+
 def test_a_folder_that_is_not_there_and_a_list_that_is_broken(queued, tmp_path):
     store = Datastore(tmp_path / "away", (tmp_path / "away").as_uri())
     made = connected(queued, store)
@@ -197,6 +208,3 @@ def test_a_folder_that_is_not_there_and_a_list_that_is_broken(queued, tmp_path):
         made.pull()
     assert caught.value.code == "server-garbage"
     assert (store.folder / "datastore_v2.json").read_text() == "{broken"
-
-
-__all__ = ["datastore", "real_datastore"]

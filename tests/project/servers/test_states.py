@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coldal_tui.project.project import Project
-from coldal_tui.project.servers.connections import add_connection
+from coldal_tui.project.servers.connections import add_connection, remove_connection
 from coldal_tui.project.servers.states import read_server_states, server_words
 from coldal_tui.project.settings.config_connections import ConnectionSection
 from tests.cli.conftest import call
@@ -54,6 +54,17 @@ def test_each_scan_says_where_it_stands(queued, call):
         None,
     ]
     assert "on lab" in call("queue", queued).out
+
+
+def test_a_name_that_is_given_to_another_server_begins_its_pulls_anew(queued):
+    with Project(queued) as opened:
+        section = ConnectionSection("label-studio", "http://localhost:8080", "3")
+        add_connection(opened, "lab", section)
+        row = {"connection": "lab", "cursor": "2026-01-02T00:00:00Z"}
+        opened.store.replace("server_cursors", **row, asked_at=opened.store.now())
+        remove_connection(opened, "lab")
+        add_connection(opened, "lab", ConnectionSection("monai-label", "http://localhost:8000"))
+        assert opened.store.rows("SELECT * FROM server_cursors") == []
 
 
 def test_connections_are_added_listed_and_removed(project, call, monkeypatch):

@@ -14,16 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-import msgspec
-
 from coldal_tui.errors import ColdalError
 
-NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding JSON of unknown origin raises: other types, no UTF-8, nested too deep."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a disk, quota or file size that is used up."""
 
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+
+
+def not_json(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What decoding JSON of unknown origin raises: other types, no UTF-8, nested too deep.
+
+    For an ``except`` clause, with ``others`` that it is to catch, too.
+    """
+    import msgspec  # commands that read no JSON start without it
+
+    return *others, msgspec.MsgspecError, UnicodeDecodeError, RecursionError
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -97,7 +97,7 @@ def settings_page() -> str:
         rows += [
             f"| `{field.encode_name}` | {_cell(_takes(field.type))} | {_default(field)} |"
             for field in section.fields
-            if not (isinstance(field.type, schema.StructType) or _is_named(field))
+            if not (isinstance(field.type, schema.StructType) or _named(field))
         ]
         parts.append("\n".join(rows))
     template = TEMPLATE.format(name='"lungs"', id='# id = "…"', images='"/data/cxr"')
@@ -112,14 +112,18 @@ def _sections(table: schema.StructType, name: str) -> Iterator[tuple[str, schema
         below = f"{name}.{field.encode_name}" if name else field.encode_name
         if isinstance(field.type, schema.StructType):
             yield from _sections(field.type, below)
-        elif _is_named(field):
-            yield from _sections(field.type.value_type, f"{below}.NAME")
+        elif (inner := _named(field)) is not None:
+            yield from _sections(inner, f"{below}.NAME")
 
 
-def _is_named(field: schema.Field) -> bool:
-    """Whether a key holds tables under names of the person's own."""
+def _named(field: schema.Field) -> schema.StructType | None:
+    """The table that a key holds under names of the person's own; None for other keys."""
     kind = field.type
-    return isinstance(kind, schema.DictType) and isinstance(kind.value_type, schema.StructType)
+    if not isinstance(kind, schema.DictType):
+        return None
+    values = kind.value_type
+    kinds = values.types if isinstance(values, schema.UnionType) else (values,)
+    return next((one for one in kinds if isinstance(one, schema.StructType)), None)
 
 
 def _takes(kind: Any) -> str:

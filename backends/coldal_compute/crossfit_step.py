@@ -34,7 +34,7 @@ from coldal_compute.segmentation.storage import write_json
 from coldal_compute.segmentation.training import HISTORY_FILE, LAST_FILE, fit
 from coldal_compute.share import Share
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON
+from coldal_tui.files import not_json
 from coldal_tui.imaging.entropyfile import entropy_suffix, write_entropy
 from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import CrossFitSpec, FailedScan, LabelledScan, Reporter, StepResult
@@ -121,7 +121,7 @@ def _read(own: Path) -> _Fold | None:
     """A finished fold; None when it is not finished, or its measures are damaged."""
     try:
         fold = msgspec.json.decode((own / MEASURED_FILE).read_bytes(), type=_Fold)
-    except (FileNotFoundError, *NOT_JSON):
+    except not_json(FileNotFoundError):
         return None
     files = (*fold.predictions.values(), *fold.entropies.values())
     return fold if all((own / name).exists() for name in files) else None

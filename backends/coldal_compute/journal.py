@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from coldal_tui.files import NOT_JSON
+from coldal_tui.files import not_json
 
 
 class Journal:
@@ -72,7 +72,7 @@ def lines(path: Path) -> Iterator[tuple[int, int, Any]]:
             end = start + len(line)
             try:
                 row = msgspec.json.decode(line)
-            except NOT_JSON:
+            except not_json():
                 return
             if not line.endswith(b"\n"):
                 return

@@ -15,7 +15,7 @@ from coldal_tui.encoders.catalogue import OWN_FILE, EncoderInfo
 from coldal_tui.encoders.download import Progress, fetch
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.extras import install
-from coldal_tui.files import NOT_JSON, atomic_write, disk_error, sha256_file
+from coldal_tui.files import atomic_write, disk_error, not_json, sha256_file
 
 RECEIPT = "installed.json"
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -59,7 +59,7 @@ def installed(info: EncoderInfo, folder: Path) -> Installed | None:
     try:
         found = msgspec.json.decode((folder / info.name / RECEIPT).read_bytes(), type=Installed)
         whole = (folder / info.name / found.file).stat().st_size == found.bytes
-    except (OSError, *NOT_JSON):
+    except not_json(OSError):
         return None
     return found if whole else None
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON, atomic_write, is_locked
+from coldal_tui.files import atomic_write, is_locked, not_json
 from coldal_tui.jobs.backend import JobHandle
 from coldal_tui.jobs.retry_smaller import Fit
 from coldal_tui.jobs.spec import JobSpec, Receipt, TrainSpec
@@ -253,7 +253,7 @@ class JobFolder:
 def _decode(path: Path, kind: Any) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except NOT_JSON as error:
+    except not_json() as error:
         raise ColdalError(
             f"this file of the job is damaged: {error}",
             where=str(path),

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON
+from coldal_tui.files import not_json
 from coldal_tui.simulation.cells import ScanScores
 
 _HALF = 2
@@ -31,7 +31,7 @@ class ScoreFiles:
         if scores is not None and scores.is_file():
             try:
                 self._raw = msgspec.json.decode(scores.read_bytes(), type=dict[str, msgspec.Raw])
-            except NOT_JSON as error:
+            except not_json() as error:
                 raise _damaged(scores, str(error)) from error
         self._rows = {scan_id: row for row, scan_id in enumerate(self._raw)} if features else {}
         self._features = features

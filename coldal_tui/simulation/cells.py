@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from coldal_tui.files import NOT_JSON, atomic_write
+from coldal_tui.files import atomic_write, not_json
 from coldal_tui.simulation.design import CellId, Split, SplitRule
 
 CELLS = "cells"
@@ -135,7 +135,7 @@ def read_cell(folder: Path, wanted: CellId) -> Cell | None:
         if hashlib.sha256(sealed.cell).hexdigest() != sealed.sha256:
             return None
         cell = msgspec.json.decode(sealed.cell, type=Cell)
-    except (OSError, *NOT_JSON):
+    except not_json(OSError):
         return None
     return cell if cell.id == wanted else None
 
@@ -144,7 +144,7 @@ def read_setup(folder: Path) -> Setup | None:
     """The setup of a simulation's folder; None when it is missing or damaged."""
     try:
         return msgspec.json.decode((folder / SETUP_FILE).read_bytes(), type=Setup)
-    except (OSError, *NOT_JSON):
+    except not_json(OSError):
         return None
 
 
@@ -161,7 +161,7 @@ def read_split(folder: Path, seed: int) -> Split | None:
     """The stored split of a seed; None when it is missing or damaged."""
     try:
         return msgspec.json.decode(split_file(folder, seed).read_bytes(), type=Split)
-    except (OSError, *NOT_JSON):
+    except not_json(OSError):
         return None
 
 

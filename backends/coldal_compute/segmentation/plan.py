@@ -13,7 +13,7 @@ import numpy as np
 
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON
+from coldal_tui.files import not_json
 from coldal_tui.imaging.intensity_choice import BY_FILE, IntensityChoice
 from coldal_tui.jobs.spec import ScanInput, TrainOptions
 
@@ -336,7 +336,7 @@ def load_plan(folder: Path) -> Plan:
     path = folder / PLAN_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Plan)
-    except (OSError, *NOT_JSON) as error:
+    except not_json(OSError) as error:
         raise ColdalError(
             f"the run's plan can't be read ({error})",
             where=str(path),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON, disk_error, fsync_folder
+from coldal_tui.files import disk_error, fsync_folder, not_json
 
 Dates = Literal["remove", "shift"]
 """Remove dates, or shift all dates of a patient by the same number of days."""
@@ -163,7 +163,7 @@ def read_keys(path: Path) -> Keys:
             remedy="Put it back: without it nobody knows whose scans the export holds.",
             code="missing",
         ) from error
-    except NOT_JSON as error:
+    except not_json() as error:
         raise ColdalError(
             f"not a key file: {error}", where=str(path), remedy="Put back a copy.", code="damaged"
         ) from error

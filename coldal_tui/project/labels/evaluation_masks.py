@@ -14,7 +14,7 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
-from coldal_tui.files import NOT_JSON, atomic_write, sha256_file
+from coldal_tui.files import atomic_write, not_json, sha256_file
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
@@ -103,7 +103,7 @@ def read_evaluation(project: Project, file: str) -> tuple[LabelledScan, ...]:
     try:
         cases = msgspec.json.decode(listing.read_bytes(), type=tuple[LabelledScan, ...])
         named = TrustStore().is_trusted(listing, sha256_file(listing))
-    except (OSError, *NOT_JSON) as error:
+    except not_json(OSError) as error:
         raise ColdalError(
             "the cases of this evaluation are gone: they are kept only while it runs",
             where=str(listing),

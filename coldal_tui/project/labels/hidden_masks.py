@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import NOT_JSON, atomic_write, sha256_file
+from coldal_tui.files import atomic_write, not_json, sha256_file
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
 from coldal_tui.project.labels.align import Progress, check_cases, place_masks
@@ -95,7 +95,7 @@ def read_cases(project: Project, file: str) -> tuple[SimulatedScan, ...]:
     path = project.file_of(file)
     try:
         cases = msgspec.json.decode(path.read_bytes(), type=tuple[SimulatedScan, ...])
-    except (OSError, *NOT_JSON) as error:
+    except not_json(OSError) as error:
         raise ColdalError(
             "the masks of this simulation are gone",
             where=str(path),

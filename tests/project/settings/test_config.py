@@ -187,7 +187,8 @@ def test_the_template_shows_every_key():
     }
     shown |= {("selection", "seed"), ("encoder", "name")}
     known = keys_of(Config(images=ImagesSection(dir="x")))
-    assert shown == known - {("", "connections")} | {("connections", "lab")}
+    named = {("connections", "lab"), ("keys", "f5"), ("keys", "f6")}
+    assert shown == known - {("", "connections"), ("", "keys")} | named
     assert max(map(len, TEMPLATE.splitlines())) <= 100
 
 

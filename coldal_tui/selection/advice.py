@@ -143,7 +143,7 @@ def advise(looks: PoolLooks, aim: Aim) -> Advice:
         return Advice(
             "random",
             (*because, "no stable kinds: what is chosen hardly differs from what is drawn"),
-            "On chest X-rays, which look like this, no strategy was shown to beat random.",
+            "On chest X-rays, which look like this, choosing changed Dice by less than 0.008.",
             one_per_patient=alone or looks.patients is not None,
         )
     if aim == "every-kind":

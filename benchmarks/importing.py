@@ -3,13 +3,14 @@
     python benchmarks/importing.py [--kind png|nifti] [--masks 500] [--pairs 5] [--min-ratio 0.7]
 
 An import reads and hashes every mask, and besides finds its scan, checks and maps its values,
-writes the label to the disk (fsync), and commits it. The plain loop reads each file once, hashes
-it, and decodes it with Pillow or nibabel. Each measurement is a process of its own on one
-processor, which has first done the same with a few masks, so that nothing is loaded while it is
-timed, and which keeps freed memory for reuse: an import sees to that by itself, a plain loop would
-otherwise give every array back to the system, and take up to twice as long. Pairs are timed in turn; the ratio of each pair counts, not the seconds: 1 would be as fast
-as reading alone. The ratio of processor time (user and system) does not depend on other work on
-the machine; that of wall time contains the waiting for the disk. --min-ratio judges the former.
+writes the label to the disk (fsync), and commits it. The plain loop reads each file, hashes it, and
+decodes it with Pillow or nibabel. Each measurement is a process of its own on one processor, which
+has first done the same with a few masks, so that nothing is loaded while it is timed. Both keep
+freed memory for reuse: an import sees to that by itself, and a plain loop would else give every
+array back to the system and take up to twice as long. Pairs are timed in turn; the ratio of each
+pair counts, not the seconds: 1 would be as fast as reading alone. The ratio of processor time (user
+and system) does not depend on other work on the machine; that of wall time contains the waiting
+for the disk. --min-ratio judges the former.
 Leave some minutes between two runs on ext4: it goes round the inodes of files deleted just now,
 and a run deletes what it wrote.
 """

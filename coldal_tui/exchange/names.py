@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import PurePosixPath
 
 _DOUBLE = (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif", ".ome.zarr")
 _VOLUME = (".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".gz", ".zarr")
@@ -47,5 +46,5 @@ def person_key(name: str) -> str:
 
 def folders(name: str) -> tuple[str, ...]:
     """The folders of a path-like name, innermost first."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts[:-1]
-    return tuple(same_name(part) for part in reversed(parts) if part != "/")
+    parts = name.replace("\\", "/").rstrip("/").split("/")[:-1]
+    return tuple(same_name(part) for part in reversed(parts) if part not in ("", "."))

@@ -7,6 +7,7 @@ a tolerance has the same meaning for every spacing and obliquity.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -82,12 +83,18 @@ def compare(
     scan_shape, mask_shape : ``(i, j, k)`` voxels.
     scan_affine, mask_affine : (4, 4) voxel to mm, in one world (RAS).
     """
-    for owner, affine in (("scan", scan_affine), ("mask", mask_affine)):
+    equal = np.array_equal(scan_affine, mask_affine)
+    for owner, affine in (("scan", scan_affine), ("mask", mask_affine))[: 1 if equal else 2]:
         if not _is_usable(affine):
             return GridMatch("other", np.inf, reason=f"the {owner}'s voxel axes are degenerate")
-    if scan_shape == mask_shape and np.array_equal(scan_affine, mask_affine):
+    if scan_shape == mask_shape and equal:
         return GridMatch("match", 0.0)
     relative = _relative(scan_affine, mask_affine)
+    if scan_shape == mask_shape:
+        corners = _corners(mask_shape)
+        error = float(np.linalg.norm(_apply(relative, corners) - corners, axis=1).max())
+        if error <= MATCH_TOLERANCE:
+            return GridMatch("match", error)
     lattice = _fit_lattice(relative, mask_shape)
     if lattice is not None and lattice.error <= DRIFT_TOLERANCE:
         return _name_lattice(lattice, scan_shape, mask_shape)
@@ -204,11 +211,21 @@ def _apply(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[
 
 
 def _is_usable(affine: ArrayLike) -> bool:
+    """Whether the voxel axes span a volume; in plain numbers, as every mask of an import asks."""
     matrix = np.asarray(affine, dtype=float)
-    if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
+    if matrix.shape != (4, 4):
         return False
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    return bool(np.all(lengths > 0) and abs(np.linalg.det(matrix[:3, :3] / lengths)) > 1e-3)
+    rows = matrix.tolist()
+    if not all(math.isfinite(value) for row in rows for value in row):
+        return False
+    i, j, k = ([row[axis] for row in rows[:3]] for axis in range(3))
+    size = math.hypot(*i) * math.hypot(*j) * math.hypot(*k)
+    volume = (
+        i[0] * (j[1] * k[2] - j[2] * k[1])
+        - i[1] * (j[0] * k[2] - j[2] * k[0])
+        + i[2] * (j[0] * k[1] - j[1] * k[0])
+    )
+    return size > 0 and abs(volume) > 1e-3 * size
 
 
 def _assign_axes(linear: NDArray[np.float64], mask_shape: Triple) -> Triple | None:

@@ -7,6 +7,7 @@ import io
 import struct
 import threading
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,10 @@ _NIFTI1_LARGEST_AXIS = 32767
 _HEADER_BYTES = 348
 _NO_EXTENSION = bytes(4)
 """After the header: no extension follows (NIfTI-1 standard, "extender")."""
+
+_FAR_MM = 1e30
+_QOFFSET, _SROW = 268, 280
+"""Places in a NIfTI-1 header: ``qoffset_x`` and ``srow_x``."""
 
 _PNG_FILTER_UP = 2
 _PACKING = 1
@@ -143,14 +148,42 @@ def _nifti_bytes(array: NDArray[np.uint8], affine: ArrayLike | None) -> bytes:
     voxels = array.T[:, :, np.newaxis] if flat else array
     matrix = None if affine is None else np.asarray(affine, dtype=float)
     header = _nifti_header(voxels.shape, matrix, _FLAT if flat else _SOLID)
+    start = len(header) + len(_NO_EXTENSION)
+    whole = np.empty(start + voxels.size, dtype=np.uint8)
+    whole[:start] = np.frombuffer(header + _NO_EXTENSION, dtype=np.uint8)
+    whole[start:].reshape(voxels.shape, order="F")[...] = voxels
     # The gzip header holds no time and no file name: equal labels are equal files.
-    packed: bytes = isal_zlib.compress(
-        header + _NO_EXTENSION + voxels.tobytes(order="F"), _PACKING, wbits=_GZIP
-    )
+    packed: bytes = isal_zlib.compress(whole, _PACKING, wbits=_GZIP)
     return packed
 
 
 def _nifti_header(
+    shape: tuple[int, ...], matrix: NDArray[np.float64] | None, intent: bytes
+) -> bytes:
+    if matrix is None:
+        return _header_of_axes(shape, None, intent)
+    header = _header_of_axes(shape, matrix[:3, :3].tobytes(), intent)
+    offset = matrix[:3, 3]
+    if len(header) != _HEADER_BYTES or not (np.abs(offset) < _FAR_MM).all():
+        return _whole_header(shape, matrix, intent)
+    made = bytearray(header)
+    struct.pack_into("<3f", made, _QOFFSET, *offset)
+    for row in range(3):
+        struct.pack_into("<f", made, _SROW + 16 * row + 12, offset[row])
+    return bytes(made)
+
+
+@lru_cache(maxsize=64)
+def _header_of_axes(shape: tuple[int, ...], axes: bytes | None, intent: bytes) -> bytes:
+    """The header of a grid at the origin: scans of one protocol differ in their position alone."""
+    if axes is None:
+        return _whole_header(shape, None, intent)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.frombuffer(axes).reshape(3, 3)
+    return _whole_header(shape, matrix, intent)
+
+
+def _whole_header(
     shape: tuple[int, ...], matrix: NDArray[np.float64] | None, intent: bytes
 ) -> bytes:
     import nibabel as nib

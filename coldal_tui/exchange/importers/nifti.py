@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldal_tui.exchange.candidate import Candidate
-from coldal_tui.exchange.importers.shared.class_names import names_beside
-from coldal_tui.exchange.importers.shared.decode import is_nifti, read_nifti_mask
+from coldal_tui.exchange.importers.shared.class_names import forget_folders, names_beside
+from coldal_tui.exchange.importers.shared.decode import (
+    decode_nifti_mask,
+    is_nifti,
+    read_nifti_mask,
+)
 from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
 
 
@@ -17,6 +21,10 @@ class NiftiImporter:
     name = "nifti"
     priority = 0
     endings: Mapping[str, str] = {".nii": "NIfTI", ".nii.gz": "NIfTI"}
+
+    def forget(self) -> None:
+        """Clear the cache: the folders of the masks may have changed."""
+        forget_folders()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """Recognise NIfTI-1 or -2 by its magic number, also inside gzip."""
@@ -28,7 +36,9 @@ class NiftiImporter:
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, with its file's name."""
-        yield volume_candidate(path, "NIfTI", read_nifti_mask, names_beside(path))
+        yield volume_candidate(
+            path, "NIfTI", read_nifti_mask, names_beside(path), decode_nifti_mask
+        )
 
 
 IMPORTER = NiftiImporter()

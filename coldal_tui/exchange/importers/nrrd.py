@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate
-from coldal_tui.exchange.importers.shared.class_names import names_beside
+from coldal_tui.exchange.importers.shared.class_names import forget_folders, names_beside
 from coldal_tui.exchange.importers.shared.decode import is_nrrd, read_nrrd_mask
 from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
 from coldal_tui.imaging.readers import nrrd
@@ -19,6 +19,10 @@ class NrrdImporter:
     name = "nrrd"
     priority = 0
     endings: Mapping[str, str] = {".nrrd": "NRRD", ".nhdr": "NRRD"}
+
+    def forget(self) -> None:
+        """Clear the cache: the folders of the masks may have changed."""
+        forget_folders()
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """Recognise NRRD by its magic number."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
 from coldal_tui.exchange.importers.shared.picture_values import check_palette, plain_values
+from coldal_tui.exchange.masks.plain_png import decode_plain_grey
 from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _MAGIC = (
@@ -113,7 +114,7 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
         if kind in _LOSSY:
             raise _lossy(path, kind)
         if _is_plain_grey(data):
-            return MaskPixels(_decode_plain_grey(data), "rows")
+            return MaskPixels(decode_plain_grey(data), "rows")
         if kind == "TIFF":
             from coldal_tui.exchange.importers.shared.tiff_values import (
                 read_tiff_values,
@@ -156,15 +157,6 @@ def _is_plain_grey(data: bytes) -> bool:
     columns, rows = struct.unpack(">II", data[16:24])
     special = any(chunk in data for chunk in (b"eXIf", b"tRNS", b"acTL", b"zTXt", b"iTXt"))
     return 0 < columns * rows <= MAX_PIXELS and not special
-
-
-def _decode_plain_grey(data: bytes) -> NDArray[Any]:
-    import imagecodecs
-
-    try:
-        return np.asarray(imagecodecs.png_decode(data))
-    except imagecodecs.PngError as error:
-        raise ValueError(str(error)) from error
 
 
 def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int, str] | None, int]:

@@ -116,9 +116,13 @@ def decide(
     """
     options = options or ImportOptions()
     try:
-        meanings = NameMeanings(classes, options.values)
-        knowing = replace(target, meanings=meanings, frames_by=options.frames_by)
-        pixels = turned_back(candidate.load_for(knowing), target)
+        if candidate.load_onto is None:
+            pixels = candidate.load()
+        else:
+            meanings = NameMeanings(classes, options.values)
+            knowing = replace(target, meanings=meanings, frames_by=options.frames_by)
+            pixels = candidate.load_onto(knowing)
+        pixels = turned_back(pixels, target)
         rules = _Rules(classes, ignore_value, options, candidate.exported)
         pixels = _without_nan(pixels)
         fitted = _fit(target, pixels, rules)

@@ -323,15 +323,20 @@ class _Import:
         if isinstance(found, NoMatch) and found.code == "unmatched" and candidate.other_names:
             found = self._match_renamed(candidate, manifest) or found
         if isinstance(found, Match):
-            candidate = replace(
-                candidate,
-                author=_author(candidate, found, manifest)
+            author = (
+                _author(candidate, found, manifest)
                 or self._of_folder(file, self.people.get(found.scan_id, ()))
                 or self.rules.options.by
-                or None,
-                minutes=_minutes(candidate, found, manifest),
-                minutes_from="file" if candidate.minutes is not None else "manifest",
+                or None
             )
+            minutes = _minutes(candidate, found, manifest)
+            if (author, minutes) != (candidate.author, candidate.minutes):
+                candidate = replace(
+                    candidate,
+                    author=author,
+                    minutes=minutes,
+                    minutes_from="file" if candidate.minutes is not None else "manifest",
+                )
             if manifest is not None and manifest.classes:
                 candidate = replace(candidate, exported=manifest.classes)
             claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))

@@ -27,12 +27,16 @@ _SMALL = 1 << 20
 
 def _beginning(file: Path) -> bytes:
     """The first ``_SMALL`` bytes of a file, or the whole file if it is shorter."""
-    with file.open("rb", buffering=0) as stream:
-        data = stream.read(_SMALL)
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Not at once _SMALL: memory for so much would be requested for every file.
+        data = os.read(descriptor, min(os.fstat(descriptor).st_size + 1, _SMALL))
         # A network file system may return fewer bytes than requested.
-        while 0 < len(data) < _SMALL and (more := stream.read(_SMALL - len(data))):
+        while 0 < len(data) < _SMALL and (more := os.read(descriptor, _SMALL - len(data))):
             data += more
-    return data
+        return data
+    finally:
+        os.close(descriptor)
 
 
 class Digests:

@@ -320,7 +320,7 @@ def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     def broken(*_args):
         raise MemoryError("too big for this machine")
 
-    monkeypatch.setattr("coldal_tui.exchange.importers.raster._decode_plain_grey", broken)
+    monkeypatch.setattr("coldal_tui.exchange.importers.raster.decode_plain_grey", broken)
 
     result = plan(tmp_path, "a", "b")
 

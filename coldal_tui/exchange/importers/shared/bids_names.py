@@ -16,16 +16,20 @@ _LEVELS = 5
 _MOST_BYTES = 1 << 20
 
 
+def may_have(path: Path) -> bool:
+    """Whether a look-up table may apply to a file of this name."""
+    return file_stem(path.name).endswith(_SUFFIX)
+
+
 def names_for(path: Path) -> Names | None:
     """Class names for a ``…_dseg`` file, from the nearest table that applies to it.
 
     BIDS inheritance principle: a table is in the file's folder or above, and all its entities are
     among the file's own.
     """
-    stem = file_stem(path.name)
-    if not stem.endswith(_SUFFIX):
+    if not may_have(path):
         return None
-    entities = set(stem.split("_"))
+    entities = set(file_stem(path.name).split("_"))
     for folder in (path.parent, *path.parent.parents[: _LEVELS - 1]):
         try:
             tables = [t for t in folder.glob("*dseg.tsv") if set(t.stem.split("_")) <= entities]

@@ -16,6 +16,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import MaskPixels
 from coldal_tui.exchange.importers import mitk, raster, seg_nrrd
 from coldal_tui.exchange.importers.shared.label_xml import caret_labels
+from coldal_tui.exchange.masks.plain_nifti import decode_plain
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.readers import metaimage, nrrd
 from coldal_tui.imaging.readers.limits import DEFLATE_RATIO, MAX_VOLUME_BYTES
@@ -106,6 +107,14 @@ def read_nifti_mask(path: Path) -> MaskPixels:
     )
 
 
+def decode_nifti_mask(data: bytes, path: Path) -> MaskPixels:
+    """As :func:`read_nifti_mask`, from the file's bytes."""
+    plain = decode_plain(data)
+    if plain is None:
+        return read_nifti_mask(path)
+    return MaskPixels(plain.values, "ijk", _in_mm(plain.sform, plain.units))
+
+
 def read_nrrd_mask(path: Path) -> MaskPixels:
     """Decode a NRRD label map in file order.
 
@@ -155,12 +164,16 @@ def volume_mask(path: Path, header: ScanHeader, array: NDArray[Any]) -> MaskPixe
 
 def _affine_of(header: Any) -> NDArray[np.float64] | None:
     """RAS affine in mm from sform, qform or nibabel's fallback; None for an invalid qform."""
-    unit = _UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     try:
         matrix = np.asarray(header.get_best_affine(), dtype=np.float64)
     except ValueError:
         return None
-    return np.asarray(np.diag([unit, unit, unit, 1.0]) @ matrix)
+    return _in_mm(matrix, int(header["xyzt_units"]) & 7)
+
+
+def _in_mm(matrix: NDArray[np.float64], units: int) -> NDArray[np.float64]:
+    unit = _UNIT_MM.get(units, 1.0)
+    return matrix if unit == 1 else np.asarray(np.diag([unit, unit, unit, 1.0]) @ matrix)
 
 
 def _check_plain(values: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -25,7 +25,7 @@ _CSV_COLUMNS = ("LabelValue", "Name")
 _OWN_ENDING = re.compile(r"[ _.-](?:labels?|colortable)$", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 _MOST_FILES = 64
-_LEVELS = 2
+LEVELS = 2
 """Folders searched for a description: the mask's own, and the one above it."""
 
 
@@ -40,7 +40,7 @@ def names_for(path: Path) -> Names | None:
     ImageError : ``label-descriptions``: two of one folder name the values differently.
     """
     stem = same_name(file_stem(path.name))
-    for folder in (path.parent, *path.parent.parents)[:_LEVELS]:
+    for folder in (path.parent, *path.parent.parents)[:LEVELS]:
         try:
             modified = folder.stat().st_mtime_ns
         except OSError:
@@ -53,6 +53,11 @@ def names_for(path: Path) -> Names | None:
             if found:
                 return _agreed(found)
     return None
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of this name may be a label description."""
+    return name.lower().endswith(_ENDINGS)
 
 
 def _agreed(found: list[Names]) -> Names:
@@ -101,7 +106,7 @@ def _listing(folder: Path, mtime_ns: int) -> tuple[tuple[Path, str | None], ...]
     volumes = {
         same_name(file_stem(name)) for name in entries if name.lower().endswith(VOLUME_ENDINGS)
     }
-    texts = [name for name in entries if name.lower().endswith(_ENDINGS)]
+    texts = [name for name in entries if is_text(name)]
     listing = []
     for name in texts if len(texts) <= _MOST_FILES else ():
         stem = same_name(Path(name).stem)

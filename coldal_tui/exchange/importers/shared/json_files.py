@@ -19,6 +19,8 @@ LARGEST = 512 << 20
 """Size of the largest document that is read, in bytes; in memory it takes many times more."""
 
 _MARK = b"\xef\xbb\xbf"
+_FIRST = frozenset((b"{", b"[", _MARK[:1], b" ", b"\t", b"\r", b"\n", b"\v", b"\f"))
+"""First bytes of a document: its own, white space, or the mark of UTF-8."""
 _START = 256
 """Bytes within which a document must begin, after any white space."""
 _KEY = re.compile(rb'"((?:[^"\\]|\\.){1,40})"\s*:')
@@ -44,7 +46,7 @@ def outline(path: Path, head: bytes) -> Outline | None:
 
     ``head`` is the file's beginning. Results are cached.
     """
-    if head[:_START].removeprefix(_MARK).lstrip()[:1] not in (b"{", b"["):
+    if head[:1] not in _FIRST or head[:_START].removeprefix(_MARK).lstrip()[:1] not in (b"{", b"["):
         return None
     try:
         status = path.stat()

@@ -33,16 +33,26 @@ class Names:
 
 
 def volume_candidate(
-    path: Path, title: str, read: Callable[[Path], MaskPixels], names: Names | None, **more: Any
+    path: Path,
+    title: str,
+    read: Callable[[Path], MaskPixels],
+    names: Names | None,
+    decode: Callable[[bytes, Path], MaskPixels] | None = None,
+    **more: Any,
 ) -> Candidate:
     """The candidate for a label file, with class names from another file if any.
 
-    ``more`` are further fields of the candidate.
+    ``decode`` is ``read`` from the file's bytes. ``more`` are further fields of the candidate.
     """
 
-    def load() -> MaskPixels:
-        pixels = read(path)
+    def named(pixels: MaskPixels) -> MaskPixels:
         return names.give(pixels) if names else pixels
+
+    def load() -> MaskPixels:
+        return named(read(path))
+
+    if decode is not None:
+        more["decode"] = lambda data: named(decode(data, path))
 
     parts = (*_data_of(path), *((names.source,) if names else ()))
     return Candidate(path, more.pop("name", path.as_posix()), title, load, parts=parts, **more)

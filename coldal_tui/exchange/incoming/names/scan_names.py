@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from coldal_tui.exchange.candidate import ScanTarget
@@ -65,7 +64,7 @@ class ScanNames:
         self._ids.add(scan_id)
         for number, name in enumerate(target.names):
             stem = same_name(file_stem(name))
-            file_name = same_name(PurePosixPath(name.replace("\\", "/")).name)
+            file_name = same_name(name.replace("\\", "/").rstrip("/").rpartition("/")[2])
             _put(self._files, file_name, scan_id)
             _put(self._stems, stem, scan_id)
             _put(self._folded, stem.casefold(), scan_id)

@@ -135,10 +135,15 @@ def _swaps(
 def compare_people(project: Project, scans: Iterable[str | None]) -> tuple[Agreement, ...]:
     """The agreement of every two people on each of these scans that several have drawn."""
     comparer = Comparer(project)
+    drawn = project.store.tuples(
+        "SELECT scan_id FROM labels WHERE author IS NOT NULL GROUP BY scan_id "
+        "HAVING count(DISTINCT author) > 1"
+    )
+    several = {scan_id for (scan_id,) in drawn}
     found = [
         one
         for scan_id in dict.fromkeys(scans)
-        if scan_id is not None
+        if scan_id is not None and scan_id in several
         for one in _agreements(
             comparer, scan_id, newest_by_person(drawing_rows(project.store, scan_id))
         )

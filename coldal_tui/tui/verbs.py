@@ -119,7 +119,7 @@ _LOOK = (
     ("next-pane", "tab", "the next pane"),
     ("previous-pane", "shift+tab", "the pane before"),
     ("command", "colon", "any command"),
-    ("help", "question_mark", "keys and help"),
+    ("help", "question_mark,ctrl+p", "all keys and commands; type to search"),
     ("read", "ctrl+r", "read the project again"),
     ("shell", "ctrl+z", "to the shell; fg returns"),
 )
@@ -166,10 +166,12 @@ def bind(
     id: str,
     show: bool = False,
     display: str | None = None,
+    tip: str = "",
 ) -> Binding:
     """A binding of the verb ``name``. ``words`` say what it does here, if that is narrower.
 
-    ``id`` is what people re-map it by, ``show``: it stands in the line of keys, as ``display``.
+    ``id`` is what people re-map it by, ``show``: it stands in the line of keys, as ``display``;
+    ``tip`` are the words of the list of keys, if those are others.
     """
     verb = VERBS[name]
     return Binding(
@@ -178,6 +180,7 @@ def bind(
         words or verb.words,
         show=show,
         key_display=display,
+        tooltip=tip,
         id=id,
         # Textual keeps nothing else of ours when it splits and re-maps bindings.
         group=Binding.Group(name),

@@ -37,7 +37,7 @@ class ClustersPane(WhileSeen, TablePane):
     """One row per cluster; ``enter`` filters the queue and the map by it."""
 
     number: ClassVar[int] = 3
-    title: ClassVar[str] = "Clusters"
+    title: ClassVar[str] = "3 Clusters"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("open", "pick", "its scans", id="clusters.pick", show=True),
     ]

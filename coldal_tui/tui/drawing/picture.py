@@ -29,6 +29,10 @@ ASCII_RAMP = " .:-=+*#%@"
 UPPER, LOWER = "▀", "▄"
 
 _PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (1, 0), (3, 2), (5, 4), (7, 6))
+PATTERNS = ("", "/", ".", "\\")
+"""Of the first eight classes, the second eight and so on; a legend shows them by these signs."""
+DOTS = 2
+_SIGNS = "$&/<>[]^{}|~!()_"
 MOST_COLOURS = 4
 """Up to so many classes, colours tell all; more are marked by their numbers, too."""
 _GREY = (150, 150, 150)
@@ -36,6 +40,8 @@ _HEAT = np.array([(70, 0, 110), (190, 20, 110), (250, 110, 40), (255, 240, 120)]
 _THIN, _HALF = 0.2, 0.5
 _TENTHS = 3
 """The least entropy drawn as a digit; more digits would hide the image."""
+_FAINT = 0.15
+"""The tint between the lines of a pattern."""
 _TINT, _HEAT_LEAST, _HEAT_MOST = 0.5, 0.1, 0.65
 _MIDDLE = 32 * 255 / 63
 """The grey that a legend shows tints on."""
@@ -116,11 +122,39 @@ def class_colours(number: int) -> tuple[RGB, RGB]:
     return rgb(OKABE_ITO[mask]), rgb(OKABE_ITO[predicted])
 
 
+def class_pattern(number: int) -> int:
+    """The pattern of class ``number`` (from 1): 0 none, then 1 to 3, each with all colours once.
+
+    Colour and pattern together tell 32 classes apart.
+    """
+    return 0 if number == IGNORE_LABEL else (number - 1) // len(_PAIRS) % len(PATTERNS)
+
+
+def pattern_pixels(pattern: int, shape: tuple[int, int], stroke: int = 1) -> NDArray[np.bool_]:
+    """``shape`` (rows, columns) bool: where pattern 0 to 3 is drawn: all, ``/``, dots, ``\\``.
+
+    ``stroke`` is the width of its lines in pixels.
+    """
+    rows, columns = (place // stroke for place in np.ogrid[: shape[0], : shape[1]])
+    if pattern == 0:
+        return np.ones(shape, np.bool_)
+    if pattern == DOTS:
+        return np.asarray((rows % 3 == 0) & (columns % 3 == 0))
+    way = rows + columns if PATTERNS[pattern] == "/" else rows - columns
+    return np.asarray(way % 4 == 0)
+
+
 def class_letters(number: int) -> tuple[str, str]:
-    """The letters of class ``number`` (from 1) in masks and in predictions."""
+    """The letters of class ``number`` (from 1) in masks and in predictions.
+
+    Classes after the 26th have signs, the same for both: a prediction is dashed.
+    """
     if number == IGNORE_LABEL:
         return "?", "?"
-    place = (number - 1) % 26
+    place = (number - 1) % (len(string.ascii_uppercase) + len(_SIGNS))
+    if place >= len(string.ascii_uppercase):
+        sign = _SIGNS[place - len(string.ascii_uppercase)]
+        return sign, sign
     return string.ascii_uppercase[place], string.ascii_lowercase[place]
 
 
@@ -182,9 +216,12 @@ def compose(
     for overlay in drawing.overlays:
         for number, share in coverage(overlay.labels, frame).items():
             colour = np.array(overlay.colours.get(number, _GREY), np.float32)
+            pattern = pattern_pixels(class_pattern(number), (frame.height, frame.width), stroke)
             if overlay.style == "tint":
-                _blend(pixels, colour, np.sqrt(share) * np.float32(_TINT))
+                _blend(pixels, colour, np.sqrt(share) * np.where(pattern, _TINT, _FAINT))
             else:
+                if class_pattern(number):
+                    _blend(pixels, colour, np.where(pattern & (share >= _HALF), _TINT, 0.0))
                 shown = outline(share, stroke)
                 pixels[shown & _dashes(frame, stroke) if overlay.dashed else shown] = colour
     if drawing.cross is not None:

@@ -56,7 +56,7 @@ class JobsPane(WhileSeen, TablePane):
     """
 
     number: ClassVar[int] = 7
-    title: ClassVar[str] = "Jobs"
+    title: ClassVar[str] = "7 Jobs"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("open", "log", "its log", id="jobs.log", show=True),
         bind("cancel", "cancel", "cancel", id="jobs.cancel", show=True),

@@ -60,7 +60,7 @@ class LabelsPane(WhileSeen, TablePane, can_focus=True):
     """Three lists (``a`` switches); enter compares two images side by side."""
 
     number: ClassVar[int] = 5
-    title: ClassVar[str] = "Labels"
+    title: ClassVar[str] = "5 Labels"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("open", "open", "compare", id="labels.open", show=True),
         bind("list", "switch", "other list", id="labels.switch", show=True),

@@ -177,10 +177,10 @@ def map_titles(model: MapModel | None, encoder: str, width: int) -> tuple[str, s
 def map_title(map_view: MapView | None, encoder: str, colouring: str, width: int) -> str:
     """The title of the map, shorter on a narrow pane."""
     if map_view is None:
-        return "Map"
+        return "2 Map"
     method = ("t-SNE",) if map_view.method not in ("", "none") else ()
     parts: tuple[str, ...] = (
-        "Map",
+        "2 Map",
         *method,
         visible(map_view.encoder or encoder),
         f"colour: {colouring}",

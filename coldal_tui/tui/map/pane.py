@@ -49,7 +49,7 @@ class MapPane(Pane, can_focus=True):
     """
 
     number = 2
-    title = "Map"
+    title = "2 Map"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"map--{name}" for name in STYLES}
     DEFAULT_CSS = """
     MapPane {

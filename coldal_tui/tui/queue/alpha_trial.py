@@ -120,7 +120,7 @@ class AlphaTrial:
         if self._bench is None:
             return ""
         alpha = self._found.alpha if self._found else self._bench.alpha
-        return f"Queue  round {self._bench.round} with α {alpha:.2f}, a trial"
+        return f"1 Queue  round {self._bench.round} with α {alpha:.2f}, a trial"
 
     def subtitle(self) -> str:
         return leaving(self._found) if self._found else ""

@@ -45,7 +45,7 @@ class QueuePane(TablePane):
     """Pane 1. While α moves, the rows are a preview; enter applies it."""
 
     number: ClassVar[int] = 1
-    title: ClassVar[str] = "Queue"
+    title: ClassVar[str] = "1 Queue"
     DEFAULT_CSS = """
     QueuePane {
         layout: vertical;

@@ -16,9 +16,9 @@ from coldal_tui.tui.widgets.columns import Column
 from coldal_tui.visible import visible
 
 SCOPE_WORDS: dict[Scope, str] = {
-    "open": "Queue",
-    "rounds": "Queue of every round",
-    "all": "All scans",
+    "open": "1 Queue",
+    "rounds": "1 Queue of every round",
+    "all": "1 All scans",
 }
 
 

@@ -74,7 +74,7 @@ class RunsPane(WhileSeen, TablePane):
     """
 
     number: ClassVar[int] = 6
-    title: ClassVar[str] = "Runs"
+    title: ClassVar[str] = "6 Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("open", "open", "open", id="runs.open", show=True),
         bind("mark", "mark", "compare", id="runs.compare", show=True),

@@ -131,8 +131,10 @@ class _Chart:
         )
         if not heading:
             return block
-        note = f"  {self.note}" if self.note else ""
-        return [Content.assemble((self.name, BOLD), (note, MUTED)), *block]
+        # Half a word tells nothing: what does not fit is left out.
+        notes = (self.note, self.note.partition("; ")[0])
+        note = next((one for one in notes if len(self.name) + 2 + len(one) <= width), "")
+        return [Content.assemble((self.name, BOLD), (f"  {note}", MUTED)), *block]
 
 
 def _charts(

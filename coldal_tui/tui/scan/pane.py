@@ -41,15 +41,19 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     """Shows the current scan. Reads in a thread, and only the newest request is drawn."""
 
     number: ClassVar[int] = 4
-    title: ClassVar[str] = "Scan"
+    title: ClassVar[str] = "4 Scan"
     BINDINGS: ClassVar[list[BindingType]] = SCAN_KEYS
+    bare: ClassVar[bool] = False
+    """Whether the picture stands alone, whatever room there is."""
     DEFAULT_CSS = """
     ScanPane {
         layout: horizontal;
         & > #scan-picture { width: 1fr; height: 1fr; }
         & #scan-pictures { height: 1fr; }
         & #scan-note { height: 1fr; padding: 1 2; display: none; }
-        & #scan-legend { height: auto; max-height: 3; padding: 0 1; display: none; }
+        & #scan-legend { height: auto; max-height: 3; padding: 0 1; display: none;
+            scrollbar-size-vertical: 1; }
+        & #scan-legend Static { width: 1fr; }
         & > #scan-facts { height: 1fr; padding: 0 0 0 1; scrollbar-size-vertical: 1; }
         &.-noted #scan-note { display: block; }
         &.-noted #scan-pictures, &.-noted #scan-legend { display: none; }
@@ -63,12 +67,12 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     """
 
     def __init__(self, *, graphics: str = "", clock: Callable[[], datetime] = local_now) -> None:
-        super().__init__(id="scan")
+        super().__init__(id="preview" if self.bare else "scan")
         self._clock = clock
         self._graphics = graphics
         self._cache = ViewCache()
         self._look = ScanLook(self._draw_picture)
-        self._wanted: str | None = None
+        self.wanted: str | None = None
         """The scan that the app is at; what is shown may still be the one before."""
         self._details: dict[bool, bool] = {True: True, False: False}
         """Whether details are shown: with room beside the image, and without."""
@@ -85,7 +89,8 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
                 yield picture_view(self._graphics, id="scan-main")
                 yield OtherPlanes(self._graphics)
             yield Static(id="scan-note")
-            yield Static(id="scan-legend")
+            with VerticalScroll(id="scan-legend", can_focus=False):
+                yield Static()
         with VerticalScroll(id="scan-facts", can_focus=False):
             yield Static()
 
@@ -105,9 +110,9 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         self._fetch()
 
     def go_to(self, scan_id: str | None) -> None:
-        if scan_id == self._wanted:
+        if scan_id == self.wanted:
             return
-        self._wanted = scan_id
+        self.wanted = scan_id
         if self._timer is not None:
             self._timer.stop()
             self._timer = self.set_timer(DEBOUNCE_S, self._rested)
@@ -128,7 +133,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
 
     def _fetch(self) -> None:
         """Request the current scan, unless it was requested since the last change."""
-        wanted = self._wanted
+        wanted = self.wanted
         queue = self.services.view.snapshot.queue if self.services.view is not None else ()
         item = next((item for item in queue if item.scan_id == wanted), None)
         asked = (wanted, item, self._news)
@@ -148,8 +153,8 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
 
     def _say_reading(self) -> None:
         self._note_timer = None
-        self.border_title = self._titled(self._wanted or "")
-        self._say(Content.styled(f"reading {visible(self._wanted or '')}", MUTED))
+        self.border_title = self._titled(self.wanted or "")
+        self._say(Content.styled(f"reading {visible(self.wanted or '')}", MUTED))
         self.border_subtitle = None
 
     def _stop_note(self) -> None:
@@ -158,7 +163,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
             self._note_timer = None
 
     def _arrive(self, ready: Prepared) -> None:
-        if ready.view.scan_id != self._wanted:
+        if ready.view.scan_id != self.wanted:
             # Whoever comes back to this scan must ask for it once more.
             self._asked = None
             return
@@ -182,11 +187,11 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     def _fail(self, error: Exception) -> None:
         self._stop_note()
         self._forget()
-        self.border_title = self._titled(self._wanted or "")
+        self.border_title = self._titled(self.wanted or "")
         self.border_subtitle = None
         told = error if isinstance(error, ColdalError) else None
         trouble = Trouble(told.what, told.remedy or "") if told else Trouble(str(error))
-        self._say(trouble_text(trouble, self._wanted or "", self.look, self._note_width))
+        self._say(trouble_text(trouble, self.wanted or "", self.look, self._note_width))
         self.query_one("#scan-facts Static", Static).update("")
 
     # What it draws
@@ -206,7 +211,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     def _arrange(self) -> None:
         """Place the facts beside, below or instead of the image."""
         place, name = self._place, self._place.name
-        details = self._details[name != "instead"]
+        details = self._details[name != "instead"] and not self.bare
         self.set_class(name == "below", "-below")
         self.set_class(not details, "-bare")
         self.set_class(details and name == "instead", "-facts")
@@ -228,7 +233,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         ready = self._ready
         facts = self.query_one("#scan-facts Static", Static)
         if ready is None:
-            if self._wanted is None:
+            if self.wanted is None:
                 self._say_nothing_chosen()
                 facts.update("")
             return
@@ -288,13 +293,14 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
             self.query_one(OtherPlanes).show(slices, eye, shown)
             cross = slices.cross(eye.axis, voxel_of(slices, eye))
         drawing = slices.drawing(plane, shown, eye.window, eye.channel, cross)
-        legend = self.query_one("#scan-legend", Static)
+        legend = self.query_one("#scan-legend", VerticalScroll)
         words = legend_text(
             self._ready.view, plane, shown, picture.mode, self.look, max(10, width - 2)
         )
         legend.display = bool(words.plain)
-        if legend.content != words:
-            legend.update(words)
+        written = legend.query_one(Static)
+        if written.content != words:
+            written.update(words)
         subtitle = position_words(slices, eye, self.look)
         self.border_subtitle = Content(subtitle) if subtitle else None
         picture.show(Picture(drawing, plane.spacing, edges_of(plane), eye.view))
@@ -340,6 +346,9 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
     def action_scroll(self, by: int) -> None:
         facts = self.query_one("#scan-facts", VerticalScroll)
         facts.scroll_relative(y=by, animate=False)
+        # A legend of many classes shows three lines at a time.
+        legend = self.query_one("#scan-legend", VerticalScroll)
+        legend.scroll_relative(y=2 if by > 0 else -2, animate=False)
 
     def action_axis(self) -> None:
         self._look.turn()
@@ -401,8 +410,8 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         queued = self._queued()
         if not queued:
             return
-        if self._wanted in queued:
-            place = queued.index(self._wanted) + by
+        if self.wanted in queued:
+            place = queued.index(self.wanted) + by
             if not 0 <= place < len(queued):
                 self.services.tell("the queue ends here" if by > 0 else "the queue begins here")
                 return

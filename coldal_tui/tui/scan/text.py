@@ -15,10 +15,12 @@ from coldal_tui.project.views.scan_view import Layer, ScanView, Trouble
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.picture import (
     MOST_COLOURS,
+    PATTERNS,
     RGB,
     Mode,
     class_colours,
     class_letters,
+    class_pattern,
     heat_colour,
 )
 from coldal_tui.tui.drawing.picture_scaling import LabelLevels
@@ -98,7 +100,7 @@ def _place_words(place: QueuePlace, look: Look) -> list[str]:
     if place.cluster is not None:
         words.append(f"C{place.cluster + 1}\u00a0{look.cluster_glyph(place.cluster)}")
     if place.assignee:
-        words.append(f"to {place.assignee}")
+        words.append(f"to\u00a0{place.assignee}")
     if place.reason:
         words.append(place.reason)
     return words
@@ -171,10 +173,6 @@ def _lines(value: str, width: int) -> list[str]:
     return [line.replace("\u00a0", " ") for line in lines]
 
 
-MANY_LINES = 3
-"""Lines of a legend of many classes."""
-
-
 def legend_text(
     view: ScanView, plane: Plane, shown: Shown, mode: Mode, look: Look, width: int
 ) -> Content:
@@ -191,8 +189,9 @@ def legend_text(
     if view.entropy is not None and shown.entropy:
         groups.append(_heat_words(view.entropy, mode))
     line = Content("   ").join(Content.assemble(*parts) for parts in groups)
-    most = width * (MANY_LINES if len(view.facts.classes) > MOST_COLOURS else 1)
-    return line.truncate(most, ellipsis=look.braille)
+    if len(view.facts.classes) > MOST_COLOURS:
+        return line  # it wraps, and its box scrolls
+    return line.truncate(width, ellipsis=look.braille)
 
 
 def _layer_words(
@@ -235,6 +234,9 @@ def _swatch(number: int, side: int, shown: Shown, mode: Mode) -> tuple[str, str]
     colour = _ink(class_colours(number)[side])
     if mode in ("cells", "letters"):
         return class_letters(number)[side], BOLD if mode == "letters" else colour
+    sign = PATTERNS[class_pattern(number)]
+    if sign:
+        return sign * 2, colour
     return (_FILLED if shown.style == "tint" else (_SOLID, _DASHED)[side] * 2), colour
 
 

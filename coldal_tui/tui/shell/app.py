@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.events import Key, Resize
 from textual.filter import Monochrome
 from textual.widgets import Static
@@ -26,12 +25,11 @@ from coldal_tui.tui.pane import Pane, View
 from coldal_tui.tui.programs.own_keys import OwnKeyRunner
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
-from coldal_tui.tui.shell.frame import FrameLines, Main
+from coldal_tui.tui.shell.frame import FrameLines, Main, body
 from coldal_tui.tui.shell.help import binding_ids
-from coldal_tui.tui.shell.layout import COLUMNS, NUMBERED
+from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.news import News, TaskMoved
 from coldal_tui.tui.shell.own_commands import OwnCommands
-from coldal_tui.tui.shell.palette import Palette
 from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.panes import PaneMaker
 from coldal_tui.tui.shell.reader import Reader
@@ -58,8 +56,7 @@ class ColdalApp(App[None]):
 
     TITLE = "coldal-tui"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar[set[Any]] = {Palette}
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("step", "step", "next step", id="app.step", show=True),
         bind("export", "export", "export", id="app.export", show=True),
@@ -67,7 +64,7 @@ class ColdalApp(App[None]):
         bind("undo", "undo", "undo", id="app.undo", show=True),
         bind("redo", "redo", "redo", id="app.redo"),
         *(bind(f"pane-{name}", f"pane('{name}')", name, id=f"app.{name}") for name in NUMBERED),
-        bind("files", "files", "files that were refused", id="app.files"),
+        bind("files", "files", "refused files", id="app.files"),
         bind("home", "home", "home", id="app.home"),
         bind("zoom-pane", "zoom", "zoom the pane", id="app.zoom"),
         bind("back", "out", "back", id="app.back"),
@@ -76,7 +73,7 @@ class ColdalApp(App[None]):
         bind("read", "look", "read again", id="app.read"),
         bind("cancel", "cancel_task", "cancel what runs", id="app.cancel"),
         bind("quit", "leave", "quit", id="app.quit", show=True),
-        bind("shell", "suspend_process", "to the shell; fg returns", id="app.shell"),
+        bind("shell", "suspend_process", "to the shell", id="app.shell"),
     ]
 
     def __init__(
@@ -176,15 +173,9 @@ class ColdalApp(App[None]):
     def compose(self) -> ComposeResult:
         """Make only the visible panes; the others are made once these are drawn."""
         self.panes.room = self.size
-        first = self.panes.wanted().panes
         yield Static(id="head")
         yield Static(id="tabs")
-        with Horizontal(id="body"):
-            for column, names in COLUMNS.items():
-                with Vertical(id=column):
-                    for name in names:
-                        if name in first:
-                            yield self.panes.make(name)
+        yield from body(self.panes.first)
         yield Why(id="why")
         yield Static(id="task")
         yield Static(id="next")

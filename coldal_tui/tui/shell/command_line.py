@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -22,6 +22,8 @@ from coldal_tui.visible import visible
 
 SHORT_ANSWER = 3
 """An answer of at most so many lines is a notice, a longer one a window."""
+LONG_REFUSAL = 8
+"""A command that was not understood says so in fewer lines; they become one."""
 
 
 class CommandLine(Input):
@@ -48,7 +50,9 @@ class CommandLine(Input):
         ``scans`` are completed, and paths below ``root``.
         """
         super().__init__(
-            id="command", placeholder="a command: queue skip SCAN, status", compact=True
+            id="command",
+            placeholder="a command: queue skip SCAN, status  tab completes",
+            compact=True,
         )
         lines: Iterable[object] = history if isinstance(history, list) else ()
         self.history = [str(line) for line in lines]
@@ -137,7 +141,9 @@ class CommandRunner:
         def told(one: str) -> None:
             lines.append(one)
             self._services.on_screen(window.add, one)
-            if len(lines) == SHORT_ANSWER + 1:
+            most = LONG_REFUSAL if lines[0].startswith(("Usage:", "Error:")) else SHORT_ANSWER
+            if len(lines) == most + 1:
+                window.opens = True
                 self._services.on_screen(self._app.push_screen, window)
 
         def run() -> None:
@@ -149,8 +155,19 @@ class CommandRunner:
 
     def _answered(self, window: Answer, lines: list[str], status: int) -> None:
         window.ended(status)
-        if len(lines) <= SHORT_ANSWER:
+        if window.opens:
+            return
+        if status and lines:
+            self._services.tell(one_line(lines), error=True)
+        else:
             self._services.tell("\n".join(lines) or "done", error=status != 0)
+
+
+def one_line(lines: Sequence[str]) -> str:
+    """An error of the command line in one line: what is wrong, and what to do."""
+    said = [line.strip() for line in lines if line.strip()]
+    first = next((n for n, line in enumerate(said) if line.startswith("Error:")), 0)
+    return " ".join(said[first:]).removeprefix("Error:").strip()
 
 
 class Answer(Reading):
@@ -162,6 +179,8 @@ class Answer(Reading):
     def __init__(self, title: str, command: Command) -> None:
         super().__init__(f":{title}", Text())
         self.command = command
+        self.opens = False
+        """Whether there is more to read than a notice holds."""
         self._since = time.monotonic()
         self._goes_on = True
         self.add_class("tall")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
@@ -13,17 +14,19 @@ from pathlib import Path
 
 from textual.suggester import Suggester
 
+from coldal_tui.tui.drawing.themes import NAMES as THEMES
+
 OWN = {
-    "quit": "leave the app (jobs go on)",
-    "help": "the keys that work now",
-    "keys": "all keys and their names, for re-mapping",
-    "files": "files that were refused, by reason",
-    "raters": "how each person draws: scans, minutes, agreement, habits",
-    "disputes": "scans that people drew differently: both outlines, and the decision",
-    "theme": "theme dark | light | high-contrast | colour-blind",
-    "filter": "filter cluster:3 entropy>0.6: what the queue shows",
-    "goto": "goto SCAN: move to a scan",
-    "pane": "pane queue | map | clusters | scan | labels | runs | jobs | raters",
+    "quit": "leave; jobs go on",
+    "help": "keys and commands",
+    "keys": "names for re-mapping",
+    "files": "refused, by reason",
+    "raters": "how each person draws",
+    "disputes": "drawings that differ",
+    "theme": "choose the colours",
+    "filter": "what the queue shows",
+    "goto": "move to a scan",
+    "pane": "show a pane",
 }
 SHORT = {"q": "quit", "q!": "quit", "wq": "quit", "h": "help", "f": "filter", "g": "goto"}
 READING = {
@@ -38,7 +41,8 @@ READING = {
 """What a read-only session may call: the command, and its actions (None: all of it)."""
 DETACHED = ("embed", "map", "select", "train", "score", "next", "simulate")
 REFUSED = ("open", "demo", "init")
-_TAKE_PATHS = ("import-masks", "export-queue", "evaluate")
+_TAKE_PATHS = ("import-masks", "export-queue", "evaluate", "prelabels")
+COMPLETION_TIMEOUT_S = 20.0
 CLI_COMMANDS = (
     "index",
     "embed",
@@ -128,18 +132,56 @@ def _only_reads(words: Sequence[str]) -> bool:
     return allowed is None or not actions or actions[0] in allowed
 
 
+def ask_command_line(words: Sequence[str], start: str, root: Path) -> list[str]:
+    """What the command line completes after ``words`` where ``start`` is typed; blocks."""
+    typed = ["coldal-tui", *words]
+    asked = {
+        "_COLDAL_TUI_COMPLETE": "bash_complete",
+        "COMP_WORDS": shlex.join([*typed, *([start] if start else [])]),
+        "COMP_CWORD": str(len(typed)),
+    }
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-P", "-m", "coldal_tui"],
+            cwd=root,
+            env=_environment(asked),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMPLETION_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    pairs = (line.partition(",") for line in answer.stdout.splitlines())
+    return [value for kind, _, value in pairs if kind == "plain"]
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    """The environment of a command of this app: it means this project, whatever the shell says."""
+    environment = os.environ | settings
+    environment.pop("COLDAL_PROJECT", None)
+    return environment
+
+
 class CommandSuggester(Suggester):
-    """Completes a command, preferring lines of earlier sessions; then a scan or a file in it."""
+    """Completes a command, preferring lines of earlier sessions; then an option, scan or file."""
 
     def __init__(
         self,
         history: Callable[[], Sequence[str]],
         scans: Callable[[], Iterable[str]] = tuple,
         root: Path | None = None,
+        ask: Callable[[Sequence[str], str, Path], list[str]] = ask_command_line,
     ) -> None:
-        """``scans``: the ids to complete; ``root``: the folder that paths start from."""
+        """``scans``: the ids to complete; ``root``: the folder that paths start from.
+
+        ``ask`` is called in a thread for the options of a command, and for their values.
+        """
         super().__init__(use_cache=False, case_sensitive=True)
-        self._history, self._scans, self._root = history, scans, root
+        self._history, self._scans, self._root, self._ask = history, scans, root, ask
+        self._asked: dict[tuple[str, str], list[str]] = {}
 
     async def get_suggestion(self, value: str) -> str | None:
         if not value:
@@ -149,9 +191,37 @@ class CommandSuggester(Suggester):
         before, space, last = value.rpartition(" ")
         if found is not None or not space or not last:
             return found
-        words = self._paths(last) if before.split()[0] in _TAKE_PATHS else self._scans()
-        ending = next((word for word in words if word.startswith(last) and word != last), None)
+        ending = next((word for word in await self._words(before, last) if word != last), None)
         return None if ending is None else f"{before} {ending}"
+
+    async def _words(self, before: str, last: str) -> Iterable[str]:
+        """Whatever may stand here and begins with ``last``."""
+        first, previous = before.split()[0], before.split()[-1]
+        known: Iterable[str] = ()
+        if last.startswith("-"):
+            known = await self._answers(before, "--")
+        elif previous.startswith("--"):
+            known = await self._answers(before, "")
+        found = [word for word in known if word.startswith(last)]
+        if found or last.startswith("-"):
+            return found
+        if first == "theme":
+            return [name for name in THEMES if name.startswith(last)]
+        if first in _TAKE_PATHS or "/" in last:
+            return self._paths(last)
+        return (scan for scan in self._scans() if scan.startswith(last))
+
+    async def _answers(self, before: str, start: str) -> list[str]:
+        """What the command line says; it is asked once for each place."""
+        place = before, start
+        if place not in self._asked:
+            try:
+                words = shlex.split(before)
+            except ValueError:
+                return []
+            root = self._root or Path()
+            self._asked[place] = await asyncio.to_thread(self._ask, words, start, root)
+        return self._asked[place]
 
     def _paths(self, start: str) -> list[str]:
         """Files and folders that begin so, as they would be typed; none with a blank."""
@@ -173,13 +243,10 @@ class Command:
 
     def __init__(self, words: Sequence[str], root: Path, width: int = 100) -> None:
         settings = {"NO_COLOR": "1", "COLUMNS": str(width), "PYTHONUNBUFFERED": "1"}
-        environment = os.environ | settings
-        # It means the project of this app, whatever the shell says.
-        environment.pop("COLDAL_PROJECT", None)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "coldal_tui", *words],
             cwd=root,
-            env=environment,
+            env=_environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from coldal_tui.tui.loop.seen_failures import SeenFailures
@@ -25,6 +28,19 @@ class Main(Screen[None]):
         bind("next-pane", "app.other(1)", "next pane", id="app.next-pane"),
         bind("previous-pane", "app.other(-1)", "pane before", id="app.previous-pane"),
     ]
+
+
+def body(panes: Callable[[str], Iterable[Widget]]) -> ComposeResult:
+    """The columns of panes; ``panes`` makes those of a column that are drawn first."""
+    with Horizontal(id="body"):
+        with Vertical(id="left"):
+            yield from panes("left")
+        with Vertical(id="main"):
+            with Horizontal(id="top"):
+                yield from panes("top")
+            yield from panes("main")
+        with Vertical(id="right"):
+            yield from panes("right")
 
 
 class FrameLines:

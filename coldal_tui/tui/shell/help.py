@@ -1,17 +1,22 @@
-"""Help: current keys, all key names, and the terms on the screen."""
+"""What can be done: keys, commands and themes in one list; the terms on the screen; key names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol, cast
 
 from rich.text import Text
+from textual.app import App
 from textual.binding import Binding
 
 from coldal_tui.project.settings.config_keys import OwnKey
+from coldal_tui.tui.drawing import themes
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.pane import Pane
-from coldal_tui.tui.shell.command_parser import OWN
+from coldal_tui.tui.pane import Pane, View
+from coldal_tui.tui.shell.command_parser import CLI_COMMANDS, OWN
 from coldal_tui.tui.verbs import key_name
 from coldal_tui.visible import visible
 
@@ -26,47 +31,119 @@ WORDS = (
 )
 
 
-def help_text(
-    app: type,
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list: ``key`` and ``words`` as shown, and what it does.
+
+    ``does`` is None for a key that does not work now.
+    """
+
+    section: str
+    key: str
+    words: str
+    does: Callable[[], object] | None
+
+
+class Commands(Protocol):
+    """What the list calls beside the actions of keys."""
+
+    def action_own(self, key: str) -> None:
+        """Run the program of a key of one's own."""
+
+    def action_push(self, name: str) -> None:
+        """Push scans to a server of labelers."""
+
+    def action_pull(self, name: str) -> None:
+        """Pull drawings from a server of labelers."""
+
+    def run_command(self, text: str) -> None:
+        """Run a line as if typed after ``:``."""
+
+    def type_command(self, text: str) -> None:
+        """Open the ``:`` line with ``text`` on it."""
+
+
+def all_entries(
+    app: App[None],
     pane: Pane | None,
     keymap: Mapping[str, str],
-    look: Look,
     own_keys: Sequence[OwnKey] = (),
-) -> Text:
-    """Keys of the focused pane and of the app, the ``:`` commands, and the glossary.
+    view: View | None = None,
+) -> list[Entry]:
+    """Everything that can be done, the focused pane first.
 
     ``keymap``: the keys that a person has given to bindings, by the bindings' ids; ``own_keys``:
-    keys with programs of their own.
+    keys with programs of their own; ``view`` names the servers of labelers.
     """
-    text = Text()
+    live = {
+        active.binding.id: partial(
+            app.call_later, app.run_action, active.binding.action, active.node
+        )
+        for active in app.screen.active_bindings.values()
+        if active.enabled and active.binding.id
+    }
+    found: dict[str, Entry] = {}
+    groups: list[tuple[str, Iterable[type], str]] = []
     if pane is not None:
-        _section(text, f"{pane.id} pane", _rows(type(pane).__mro__, keymap, upto="Pane"))
-    _section(text, "everywhere", _rows(app.__mro__, keymap, upto="App"))
-    _section(text, "your own keys", [(one.key, _runs(one)) for one in own_keys])
-    _section(text, "after :", [(name, words) for name, words in OWN.items()])
-    text.append("  … and every command of the command line: queue skip SCAN, status, doctor\n")
-    _section(text, "words", list(WORDS))
-    states = "  ".join(
-        f"{look.state(name)} {name}" for name in ("candidate", "queued", "exported", "labelled")
-    )
-    _section(text, "marks", [(f"{look.medoid} medoid  {look.here} here", states)])
-    return text
+        own = [kind for kind in type(pane).__mro__ if kind.__name__ != "TablePane"]
+        groups = [(f"in {pane.id}", own, "Pane")]
+    groups.append(("everywhere", type(app).__mro__, "App"))
+    if pane is not None:
+        groups.append(("in lists", type(pane).__mro__, "Pane"))
+    for title, kinds, upto in groups:
+        for name, (keys, words) in _rows(kinds, keymap, upto=upto).items():
+            # The first key will do; the page of keys has those that do the same.
+            found.setdefault(name, Entry(title, keys.split(" ")[0], words, live.get(name)))
+    commands = cast(Commands, app)
+    programs = [
+        Entry("your own keys", one.key, _runs(one), partial(commands.action_own, one.key))
+        for one in own_keys
+    ]
+    servers = view.snapshot.servers if view is not None else ()
+    moves: list[tuple[str, Callable[[str], object]]] = [
+        ("push to", commands.action_push),
+        ("pull from", commands.action_pull),
+    ]
+    pushes = [
+        Entry("servers", "", visible(f"{words} {server.name}"), partial(act, server.name))
+        for server in servers
+        for words, act in moves
+    ]
+    return [*found.values(), *programs, *pushes, *_typed(commands)]
 
 
 def _runs(one: OwnKey) -> str:
     return f"runs {visible(one.run)}{' on the terminal' if one.terminal else ''}"
 
 
-def _section(text: Text, title: str, rows: list[tuple[str, str]]) -> None:
-    if not rows:
-        return
-    text.append(f"{'' if not text else chr(10)}{title}\n", style="bold underline")
-    for keys, words in rows:
-        text.append(f"  {keys:<22}", style="bold")
-        text.append(f" {words}\n")
+def _typed(app: Commands) -> list[Entry]:
+    """The commands after ``:`` and the themes."""
+    entries = [
+        Entry("after :", f":{name}", words, partial(app.type_command, f"{name} "))
+        for name, words in OWN.items()
+    ]
+    entries += [
+        Entry("colours", name, "", partial(app.run_command, f"theme {name}"))
+        for name in themes.NAMES
+    ]
+    entries += [
+        Entry("the command line", f":{name}", "", partial(app.type_command, f"{name} "))
+        for name in CLI_COMMANDS
+    ]
+    return entries
 
 
-def _rows(kinds: Iterable[type], keymap: Mapping[str, str], *, upto: str) -> list[tuple[str, str]]:
+def terms(look: Look) -> list[tuple[str, str]]:
+    """The terms and marks on the screen, explained."""
+    names = ("candidate", "queued", "exported", "labelled")
+    states = "  ".join(f"{look.state(name)} {name}" for name in names)
+    return [*WORDS, ("marks", f"{states}  {look.medoid} medoid  {look.here} here")]
+
+
+def _rows(
+    kinds: Iterable[type], keymap: Mapping[str, str], *, upto: str
+) -> dict[str, tuple[str, str]]:
+    """Keys and words of bindings, by the bindings' ids."""
     rows: dict[str, tuple[str, str]] = {}
     for binding in _bindings(kinds, upto):
         keys = keymap.get(binding.id or "", binding.key)
@@ -75,10 +152,10 @@ def _rows(kinds: Iterable[type], keymap: Mapping[str, str], *, upto: str) -> lis
         if not words:
             continue
         name = binding.id or f"{binding.action}"
-        if name in rows:
+        if name in rows and name not in keymap:
             shown = f"{rows[name][0]} {shown}"
         rows[name] = (shown, words)
-    return list(rows.values())
+    return rows
 
 
 def _bindings(kinds: Iterable[type], upto: str) -> list[Binding]:

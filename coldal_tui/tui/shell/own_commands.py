@@ -10,7 +10,8 @@ from textual.app import App
 from coldal_tui.project.settings.config_keys import OwnKey
 from coldal_tui.project.views.file_problems import FileProblem, read_file_problems
 from coldal_tui.tui.drawing import themes
-from coldal_tui.tui.shell.help import help_text, keys_text
+from coldal_tui.tui.shell.help import Entry, all_entries, keys_text, terms
+from coldal_tui.tui.shell.help_window import HelpWindow
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.pane_manager import PaneManager
 from coldal_tui.tui.shell.services import AppServices
@@ -50,11 +51,11 @@ class OwnCommands:
         }
 
     def help(self) -> None:
-        keymap, look = self._app._keymap, self._services.look
-        self._services.read_text(
-            "help",
-            help_text(type(self._app), self._panes.focused, keymap, look, self._own_keys()),
+        """Show all that can be done, and do what is chosen."""
+        entries = all_entries(
+            self._app, self._panes.focused, self._app._keymap, self._own_keys(), self._services.view
         )
+        self._app.push_screen(HelpWindow(entries, terms(self._services.look)), _do)
 
     def keys(self) -> None:
         """Show all keys with their binding ids."""
@@ -101,3 +102,8 @@ class OwnCommands:
             self._panes.show(name)
         else:
             self._services.tell(f"no pane {name!r}: one of {', '.join(NUMBERED)}", error=True)
+
+
+def _do(entry: Entry | None) -> None:
+    if entry is not None and entry.does is not None:
+        entry.does()

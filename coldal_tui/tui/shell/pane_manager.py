@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from textual.app import App
@@ -45,6 +45,12 @@ class PaneManager:
         pane = self.made[name] = self._make(name)
         return pane
 
+    def first(self, column: str) -> Iterator[Pane]:
+        """Make the panes of a column that are drawn first; a preview waits for them."""
+        for name in self.wanted().column(column):
+            if name != "preview":
+                yield self.make(name)
+
     async def make_others(self, ready: Callable[[str], None]) -> None:
         """Make the remaining panes one at a time, handling keys in between.
 
@@ -58,7 +64,10 @@ class PaneManager:
                 pane = self.make(name)
                 pane.display = name in self.wanted().panes
                 box = self._app.query_one(f"#{column}")
-                await (box.mount(pane, after=before[-1]) if before else box.mount(pane, before=0))
+                if before or column == "main":
+                    await box.mount(pane, after=before[-1] if before else "#top")
+                else:
+                    await box.mount(pane, before=0)
                 ready(name)
                 if name == self.last_focus:
                     self._focus(name)
@@ -82,13 +91,15 @@ class PaneManager:
             screen = self._app.screen_stack[0]
             screen.set_class(wanted.compact, "-compact")
             screen.set_class(len(wanted.panes) == 1, "-single")
+            shown = {column for column in COLUMNS if wanted.column(column)}
             for column in COLUMNS:
-                screen.query_one(f"#{column}").display = bool(wanted.column(column))
+                wraps = column == "main" and "top" in shown
+                screen.query_one(f"#{column}").display = column in shown or wraps
             for name, pane in self.made.items():
                 if pane.display != (name in wanted.panes):
                     pane.display = name in wanted.panes
-        shown = self.last_focus in wanted.panes
-        self._focus(self.last_focus if shown else wanted.panes[0])
+        there = self.last_focus in wanted.panes
+        self._focus(self.last_focus if there else wanted.panes[0])
         self._arranged()
 
     def _focus(self, name: str) -> None:
@@ -142,7 +153,8 @@ class PaneManager:
 
     def step(self, way: int) -> None:
         """Focus the next visible pane; on a small screen, the next numbered one."""
-        shown = () if self.screenful is None else self.screenful.panes
+        panes = () if self.screenful is None else self.screenful.panes
+        shown = [name for name in panes if name in NUMBERED]
         names: Sequence[str] = shown if len(shown) > 1 else NUMBERED
         here = names.index(self.last_focus) if self.last_focus in names else -way
         self.show(names[(here + way) % len(names)])

@@ -69,6 +69,10 @@ class PaneMaker:
                 from coldal_tui.tui.scan.pane import ScanPane
 
                 return ScanPane(graphics=self.graphics, clock=self.clock)
+            case "preview":
+                from coldal_tui.tui.scan.preview import PreviewPane
+
+                return PreviewPane(graphics=self.graphics, clock=self.clock)
             case "jobs":
                 from coldal_tui.tui.jobs.pane import JobsPane
 

@@ -49,10 +49,12 @@ QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[c"
 """The kitty protocol's query, XTVERSION, and DA1, which every terminal answers, so it comes last
 (kitty: "Querying support and available transmission mediums" of its graphics protocol). tmux
 answers for the terminal around it, sixel included."""
-WAIT_S = 0.5
-"""For the answers, over a slow line."""
-_PLACEHOLDERS = ("kitty", "ghostty")
-"""Terminals whose kitty graphics stay in place in a terminal app (by Unicode placeholders)."""
+WAIT_S = 3.0
+"""For the answers, over a slow line; what comes later would be taken for keys. Hardly a terminal
+answers nothing, and then the app starts so much later."""
+_PLACEHOLDERS = {"kitty": (0, 28), "ghostty": (0, 0)}
+"""Terminals whose kitty graphics stay in place in a terminal app (by Unicode placeholders), and
+their first version that has them (kitty's changelog: 0.28.0). Before it, they are boxes."""
 
 
 def ask_terminal(stdin: int = 0, stdout: int = 1) -> TerminalAnswer:
@@ -95,8 +97,14 @@ def choose_protocol(wanted: str, answer: TerminalAnswer) -> str:
         return ""
     if answer.sixel:
         return "sixel"
-    places = answer.name.lower().startswith(_PLACEHOLDERS)
-    return "kitty" if answer.kitty and places else ""
+    return "kitty" if answer.kitty and _has_placeholders(answer.name) else ""
+
+
+def _has_placeholders(name: str) -> bool:
+    """Whether a terminal of this name, as ``kitty(0.42.1)``, keeps pictures in their place."""
+    said = re.match(r"([a-z]+)\D*(\d+)\.(\d+)", name.lower())
+    least = _PLACEHOLDERS.get(said[1]) if said else None
+    return said is not None and least is not None and (int(said[2]), int(said[3])) >= least
 
 
 def choose_pixels(wanted: str, answer: TerminalAnswer, environ: Mapping[str, str]) -> Pixels:

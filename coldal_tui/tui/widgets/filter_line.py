@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.timer import Timer
@@ -17,6 +18,8 @@ from textual.widgets import Input, Static
 
 from coldal_tui.visible import visible
 
+LEAVING = ("ctrl+c", "ctrl+z")
+"""Keys that the app has wherever one types."""
 DEBOUNCE_S = 0.08
 """How long typing has to pause before the rows follow."""
 
@@ -40,6 +43,7 @@ class FilterLine(Horizontal):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "drop", "clear the filter", show=False),
         Binding("down", "keep", "to the rows", show=False),
+        Binding("tab", "complete", "complete", show=False),
     ]
 
     class Changed(Message):
@@ -104,6 +108,17 @@ class FilterLine(Horizontal):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_keep()
+
+    def on_key(self, event: Key) -> None:
+        """Keys that neither the line nor its field know go nowhere: no pane acts on them."""
+        box = self.query_one(Input)
+        known = {*box._bindings.key_to_bindings, *self._bindings.key_to_bindings, *LEAVING}
+        if event.key not in known:
+            event.stop()
+
+    def action_complete(self) -> None:
+        """Take what is proposed."""
+        self.query_one(Input).action_cursor_right()
 
     def action_keep(self) -> None:
         self._stop()

@@ -234,7 +234,7 @@ def test_the_pane_shows_clusters_coverage_and_silhouettes(mapped: Path) -> None:
         assert "C1 ■          4         1    –       2" in text
         assert "25 %" in text
         assert "k = 2: 0.75, the highest" in text
-        assert str(app.pane.border_title) == "Clusters  k = 2 (silhouette 0.75)"
+        assert str(app.pane.border_title) == "3 Clusters  k = 2 (silhouette 0.75)"
         assert str(app.pane.border_subtitle) == "labels cover 17 % of the map"
 
     drive(mapped, ClustersPane(), steps, size=(80, 22))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.tui.drawing.picture import (
     ASCII_RAMP,
     NONE,
@@ -16,11 +17,13 @@ from coldal_tui.tui.drawing.picture import (
     View,
     class_colours,
     class_letters,
+    class_pattern,
     compose,
     draw,
     frame_for,
     heat_colour,
     outline,
+    pattern_pixels,
     with_edges,
 )
 from coldal_tui.tui.drawing.picture_scaling import label_levels, levels
@@ -243,3 +246,33 @@ def test_a_crosshair_goes_through_its_pixel() -> None:
     assert lit[1].all()
     assert lit[:, 4].all()
     assert int(lit.sum()) == 11
+
+
+def test_colour_and_pattern_tell_32_classes_apart_and_letters_42() -> None:
+    marks = {(class_colours(n)[0], class_pattern(n)) for n in range(1, 33)}
+    assert len(marks) == 32
+    assert [class_pattern(n) for n in (1, 8, 9, 16, 17, 24, 25, 32, 33)] == [
+        0, 0, 1, 1, 2, 2, 3, 3, 0,
+    ]  # fmt: skip
+    assert len({class_letters(n)[0] for n in range(1, 43)}) == 42
+    assert class_pattern(IGNORE_LABEL) == 0
+
+
+def test_patterns_are_stripes_dots_and_stripes_the_other_way() -> None:
+    drawn = ["".join(" #"[on] for on in row) for row in pattern_pixels(1, (4, 8)).tolist()]
+    assert drawn == ["#   #   ", "   #   #", "  #   # ", " #   #  "]
+    assert pattern_pixels(2, (6, 6)).sum() == 4
+    assert np.array_equal(pattern_pixels(3, (4, 8)), pattern_pixels(1, (4, 8))[[0, 3, 2, 1]])
+    assert pattern_pixels(0, (2, 2)).all()
+    assert np.array_equal(pattern_pixels(1, (8, 8), 2)[::2, ::2], pattern_pixels(1, (4, 4)))
+
+
+def test_the_tint_of_a_later_class_shows_its_pattern() -> None:
+    labels = label_levels(np.full((12, 12), 9, np.uint8))
+    overlay = Overlay(labels, {9: (255, 0, 0)}, {9: "I"}, "tint")
+    base = levels(np.zeros((12, 12, 1), np.uint8))
+    frame = frame_for("cells", (12, 12), (1.0, 0.5), 12, 12)
+    pixels, _ = compose(Drawing(base, ((0.0, 255.0),), (overlay,)), frame)
+    red = pixels[..., 0]
+    assert np.array_equal(red == red.max(), pattern_pixels(1, red.shape))
+    assert red.min() > 0  # the class is tinted between the stripes, too

@@ -122,7 +122,7 @@ def test_jobs_are_listed_and_the_running_one_is_looked_at(working: Path) -> None
         assert "after train 2" in text
         assert "loss  0.091" in text
         assert "GPU 0  ████      50 % busy" in text
-        assert str(app.pane.border_title) == "Jobs  1 running"
+        assert str(app.pane.border_title) == "7 Jobs  1 running"
 
     drive(working, pane(), steps, size=(80, 22))
 

@@ -191,7 +191,7 @@ def test_enter_puts_label_and_prediction_side_by_side(lists: Path) -> None:
     app, text = see(lists, "a", "enter")
     assert "label v1" in text
     assert "prediction run-001, test-then-train Dice 0.00" in text
-    assert "Labels  scan_0" in str(app.pane.border_title)
+    assert "5 Labels  scan_0" in str(app.pane.border_title)
     assert "1 of 3" in str(app.pane.border_subtitle)
 
 
@@ -216,7 +216,7 @@ def test_each_side_has_its_own_outline(lists: Path) -> None:
 
 def test_side_by_side_the_next_row_is_a_key_away_and_esc_leads_back(lists: Path) -> None:
     app, text = see(lists, "a", "enter", "j", "j")
-    assert "Labels  scan_2" in str(app.pane.border_title)
+    assert "5 Labels  scan_2" in str(app.pane.border_title)
     assert "no run has predicted this scan" in text
     app, text = see(lists, "a", "enter", "escape")
     assert not app.pane.comparing

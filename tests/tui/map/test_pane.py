@@ -77,7 +77,7 @@ def test_the_map_its_legend_and_the_scan_here(mapped: Path) -> None:
         app.pane.go_to("scan_0")
         await pilot.pause()
         shown = lines(app)
-        assert str(app.pane.border_title) == "Map · t-SNE · efficientnet-lite0 · colour: cluster"
+        assert str(app.pane.border_title) == "2 Map · t-SNE · efficientnet-lite0 · colour: cluster"
         assert shown[-2].startswith("■ C1 4  ▲ C2 2  ○ queued 3  ◆ medoid 1")
         assert shown[-1].startswith("◎ scan_0  ■ C1  ○ queued, medoid, round 0, rank 1")
         assert sum(line.count("○") for line in shown[:-2]) == 2

@@ -73,7 +73,7 @@ def test_the_queue_comes_by_round_and_rank_with_its_numbers(root: Path) -> None:
         await ready(app, pilot)
         assert shown(app) == ["s00", "s05", "s10", *picks]
         lines = screen(app).splitlines()
-        assert lines[0].startswith("╭─ Queue  8 ─")
+        assert lines[0].startswith("╭─ 1 Queue  8 ─")
         titles = "# scan round cluster role H D S status"
         assert lines[1].strip("│").split() == titles.split()
         first = row_of(root, picks[0])

@@ -85,7 +85,7 @@ def test_the_newest_run_and_its_worst_scans_are_shown(trained: Path) -> None:
         assert any({"run-002", "0.787"} <= row for row in rows)
         assert text.index("scan_3") < text.index("scan_2")
         assert "Dice  95 % interval" in text
-        assert str(app.pane.border_title) == "Runs  2"
+        assert str(app.pane.border_title) == "6 Runs  2"
 
     drive(trained, RunsPane(), steps, size=(80, 22))
 

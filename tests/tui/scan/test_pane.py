@@ -103,7 +103,7 @@ def shown(app: PaneApp) -> str | None:
 def test_a_scan_is_drawn_with_what_is_known_of_it(overlaid: Path) -> None:
     app, text = see(overlaid, "scan_0")
     assert BLUE in app.seen_colours
-    assert "Scan  scan_0" in str(app.pane.border_title)
+    assert "4 Scan  scan_0" in str(app.pane.border_title)
     for words in ("● labelled", "scan_0.png", "8×8 uint8", "v1 from scan_0.png"):
         assert words in text
     assert "predicted by run-001" in text

@@ -80,7 +80,7 @@ def test_the_project_the_queue_and_the_next_step_are_there(
 
 def test_wide_screens_show_panes_together_and_small_ones_one(queued: Path) -> None:
     async def look(app: ColdalApp, pilot: Pilot[None]) -> None:
-        assert {*shown(app)} == {"budget", "clusters", "curve", "map", "queue"}
+        assert {*shown(app)} == {"budget", "clusters", "curve", "map", "preview", "queue"}
         await pilot.resize_terminal(*NARROW)
         await until(pilot, lambda: shown(app) == ("queue",))
         assert "2 Map" in screen(app)
@@ -470,20 +470,6 @@ def _budget_words(app: ColdalApp) -> str:
 # --- help, command line, palette, keys, themes
 
 
-def test_help_lists_the_keys_of_the_pane_in_focus(queued: Path) -> None:
-    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
-        await pilot.press("question_mark")
-        await pilot.pause()
-        drawn = screen(app)
-        assert "queue pane" in drawn
-        assert "skip" in drawn
-        await pilot.press("escape", "2", "question_mark")
-        await pilot.pause()
-        assert "map pane" in screen(app)
-
-    drive(queued, press)
-
-
 def test_a_command_is_typed_run_and_remembered(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("colon", *"queue assign scan_0 --to zoe", "enter")
@@ -524,16 +510,12 @@ def test_own_words_of_the_command_line(queued: Path) -> None:
     drive(queued, press)
 
 
-def test_the_palette_finds_a_pane(queued: Path) -> None:
+def test_the_list_of_all_that_can_be_done_finds_a_pane(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+p")
-        await pilot.pause(0.3)
-        await pilot.press(*"pane runs")
-        await pilot.pause(0.5)
+        await until(pilot, lambda: app.screen.is_modal)
+        await pilot.press(*"runs")
         await pilot.press("enter")
-        await pilot.pause(0.2)
-        if shown(app) != ("runs",):
-            await pilot.press("enter")
         await until(pilot, lambda: shown(app) == ("runs",))
 
     drive(queued, press)

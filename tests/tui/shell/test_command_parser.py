@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from coldal_tui.tui.shell.command_parser import (
     REFUSED,
     Command,
     CommandSuggester,
+    ask_command_line,
     parse,
 )
 
@@ -144,3 +146,31 @@ def test_scans_and_files_are_completed(tmp_path: Path) -> None:
     assert suggest("import-masks returned/a") == "import-masks returned/ana.zip"
     assert suggest("import-masks nowhere/a") is None
     assert suggest("queue skip ") is None
+
+
+def test_options_and_their_values_come_from_the_command_line_which_is_asked_once(
+    tmp_path: Path,
+) -> None:
+    asked: list[tuple[list[str], str]] = []
+
+    def ask(words: Sequence[str], start: str, root: Path) -> list[str]:
+        asked.append(([*words], start))
+        return ["--reason", "--round", "--to"] if start else ["ana", "zoe"]
+
+    suggester = CommandSuggester(lambda: (), lambda: ("p07_s1",), tmp_path, ask)
+
+    def suggest(value: str) -> str | None:
+        return asyncio.run(suggester.get_suggestion(value))
+
+    assert suggest("queue assign p07_s1 --r") == "queue assign p07_s1 --reason"
+    assert suggest("queue assign p07_s1 --ro") == "queue assign p07_s1 --round"
+    assert suggest("queue assign p07_s1 --x") is None
+    assert suggest("queue assign p07_s1 --to z") == "queue assign p07_s1 --to zoe"
+    assert suggest("queue assign 'p07 --x") is None
+    assert suggest("theme li") == "theme light"
+    words = ["queue", "assign", "p07_s1"]
+    assert asked == [(words, "--"), ([*words, "--to"], "")]
+
+
+def test_the_command_line_knows_its_options(queued: Path) -> None:
+    assert "--reason" in ask_command_line(["queue", "skip"], "--", queued)

@@ -118,6 +118,7 @@ def _with_fixed_times(drawn: str) -> str:
 async def shoot(app: ColdalApp, keys: tuple[str, ...], size: tuple[int, int]) -> str:
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.view is not None and app.view.map_view is not None)
+        await until(pilot, lambda: app.panes.complete)
         await settle(app, pilot)
         for key in keys:
             await pilot.press(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldal_tui.tui.shell.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arrange
+from coldal_tui.tui.shell.layout import COLUMNS, HOME, HOME_MIDDLE, HOME_WIDE, NUMBERED, arrange
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,9 @@ from coldal_tui.tui.shell.layout import COLUMNS, HOME, HOME_WIDE, NUMBERED, arra
         (200, 24, ("queue",)),
         (99, 60, ("queue",)),
         (100, 30, HOME),
-        (120, 40, HOME),
+        (119, 40, HOME),
+        (120, 40, HOME_MIDDLE),
+        (169, 40, HOME_MIDDLE),
         (170, 30, HOME_WIDE),
         (200, 60, HOME_WIDE),
     ],
@@ -52,5 +54,5 @@ def test_a_small_screen_shows_the_pane_in_focus() -> None:
 def test_every_pane_has_one_column() -> None:
     placed = [name for names in COLUMNS.values() for name in names]
     assert len(placed) == len({*placed})
-    assert {*NUMBERED, *HOME_WIDE} <= {*placed}
+    assert {*NUMBERED, *HOME_WIDE, *HOME_MIDDLE} <= {*placed}
     assert arrange(200, 60, "queue", zoomed=False).column("right") == ("scan", "jobs")

@@ -17,6 +17,8 @@ from coldal_tui.tui.shell.terminal import (
 )
 
 KITTY = "\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.42.1)\x1b\\\x1b[?62;52;c"
+OLD_KITTY = "\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.26.5)\x1b\\\x1b[?62;c"
+GHOSTTY = "\x1b_Gi=31;OK\x1b\\\x1bP>|ghostty 1.0.1\x1b\\\x1b[?62;22c"
 XTERM = "\x1bP>|XTerm(390)\x1b\\\x1b[?64;1;2;4;6;9;15;22c"
 WEZTERM = "\x1b_Gi=31;OK\x1b\\\x1bP>|WezTerm 2024\x1b\\\x1b[?65;4;6;18;22c"
 KONSOLE = "\x1b_Gi=31;OK\x1b\\\x1bP>|Konsole 23\x1b\\\x1b[?62;1c"
@@ -28,6 +30,8 @@ PLAIN = "\x1b[?64;14c"
     ("answer", "protocol", "pixels"),
     [
         (KITTY, "kitty", "sextants"),
+        (OLD_KITTY, "", "sextants"),
+        (GHOSTTY, "kitty", "sextants"),
         (XTERM, "sixel", "quadrants"),
         (WEZTERM, "sixel", "sextants"),
         (KONSOLE, "", "sextants"),

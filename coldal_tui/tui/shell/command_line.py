@@ -66,7 +66,8 @@ class CommandLine(Input):
         self.cursor_position = len(text)
         self._recalled = 0
         self.display = True
-        self.focus()
+        # At once: keys that already wait must not reach a pane.
+        self.screen.set_focus(self)
 
     def _leave(self) -> None:
         self.display = False

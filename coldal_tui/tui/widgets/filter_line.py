@@ -77,7 +77,8 @@ class FilterLine(Horizontal):
         with self.prevent(Input.Changed):
             box.value = text
         box.cursor_position = len(text)
-        box.focus()
+        # At once: keys that already wait must not reach a pane.
+        self.screen.set_focus(box)
 
     def close(self) -> None:
         self._stop()

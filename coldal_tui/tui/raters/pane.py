@@ -34,7 +34,7 @@ class RatersPane(WhileSeen, TablePane):
     """One row per person; below, the current person's agreement and habits."""
 
     number: ClassVar[int] = 8
-    title: ClassVar[str] = "Raters"
+    title: ClassVar[str] = "8 Raters"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("open", "pick", "their scans", id="raters.pick", show=True),
     ]

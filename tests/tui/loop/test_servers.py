@@ -29,7 +29,7 @@ from coldal_tui.tui.loop.exchange_dialogs import ExportWindow
 from coldal_tui.tui.queue.columns import columns_of
 from coldal_tui.tui.queue.pane import QueuePane
 from coldal_tui.tui.shell.app import ColdalApp
-from coldal_tui.tui.shell.palette import Palette
+from coldal_tui.tui.shell.help import all_entries
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Confirm
 from tests.support.pane_app import screen, until
@@ -150,7 +150,7 @@ def test_push_and_pull_are_the_next_steps_and_other_work_goes_on(
         await until(pilot, lambda: not app.services.tasks.busy)
         await until(pilot, lambda: [word.split()[:1] for word in on_server(app)] == PUSHED)
         await until(pilot, lambda: "next: push 1 queued scan to lab" in screen(app))
-        offers = [name for name, _, _ in Palette(app.screen)._offers()]
+        offers = [one.words for one in all_entries(app, app.panes.focused, {}, (), app.view)]
         assert {"push to lab", "pull from lab"} <= {*offers}
         with Project(queued) as project:
             project.store.execute("DELETE FROM queue WHERE status = 'queued'")

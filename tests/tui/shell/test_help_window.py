@@ -76,7 +76,14 @@ def test_enter_runs_what_was_searched_on_the_pane_that_had_the_keys(queued: Path
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpWindow))
         await pilot.press(*"skip")
-        await until(pilot, lambda: "export" not in screen(app))
+        grid = app.screen.query_one(EntryGrid)
+        await until(
+            pilot,
+            lambda: (
+                [line.title for line in grid.grid.lines if line.title]
+                == ["in queue", "the command line"]
+            ),
+        )
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         assert "Skip scan_0" in screen(app)

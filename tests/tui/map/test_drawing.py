@@ -245,16 +245,16 @@ def test_names_are_shown_literally() -> None:
 
 def test_the_title_leaves_out_what_does_not_fit() -> None:
     map_view = scene_of(LINE)
-    assert map_title(map_view, "", "cluster", 80) == "Map · t-SNE · enc · colour: cluster"
-    assert map_title(map_view, "", "cluster", 38) == "Map · t-SNE · colour: cluster"
-    assert map_title(map_view, "", "cluster", 30) == "Map · colour: cluster"
-    assert map_title(map_view, "", "cluster", 12) == "Map"
-    assert map_title(None, "enc", "cluster", 80) == "Map"
+    assert map_title(map_view, "", "cluster", 80) == "2 Map · t-SNE · enc · colour: cluster"
+    assert map_title(map_view, "", "cluster", 38) == "2 Map · t-SNE · colour: cluster"
+    assert map_title(map_view, "", "cluster", 30) == "2 Map · colour: cluster"
+    assert map_title(map_view, "", "cluster", 12) == "2 Map"
+    assert map_title(None, "enc", "cluster", 80) == "2 Map"
 
 
 def test_a_map_that_is_no_embedding_by_neighbours_is_not_called_one() -> None:
     map_view = replace(scene_of(LINE), method="none", encoder="")
-    assert map_title(map_view, "other", "status", 80) == "Map · other · colour: status"
+    assert map_title(map_view, "other", "status", 80) == "2 Map · other · colour: status"
 
 
 def test_the_subtitle_says_what_is_out_of_view() -> None:

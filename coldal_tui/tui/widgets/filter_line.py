@@ -112,8 +112,9 @@ class FilterLine(Horizontal):
 
     def on_key(self, event: Key) -> None:
         """Keys that neither the line nor its field know go nowhere: no pane acts on them."""
-        box = self.query_one(Input)
-        known = {*box._bindings.key_to_bindings, *self._bindings.key_to_bindings, *LEAVING}
+        # A field inherits keys that scroll it, and hands on those that have nothing to scroll.
+        own = Binding.make_bindings([*Input.BINDINGS, *self.BINDINGS])
+        known = {*LEAVING, *(binding.key for binding in own)}
         if event.key not in known:
             event.stop()
 

@@ -111,6 +111,7 @@ def test_the_filter_lets_no_key_through_and_tab_completes(queued: Path) -> None:
 def test_after_a_round_was_picked_elsewhere_all_panes_tell_of_one_scan(queued: Path) -> None:
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         queue, lands = app.query_one(QueuePane), app.query_one(MapPane)
+        await until(pilot, lambda: app.here == "scan_0")
         await pilot.press("j")
         await until(pilot, lambda: app.here == "scan_1")
         with Project(queued) as other:
@@ -134,6 +135,7 @@ def test_from_120_columns_home_has_the_current_scan_beside_the_map(queued: Path)
     async def steps(app: ColdalApp, pilot: Pilot[None]) -> None:
         preview = app.panes.made["preview"]
         assert "preview" in shown(app)
+        await until(pilot, lambda: app.here == "scan_0")
         await pilot.press("j")
         await until(pilot, lambda: "scan_1" in str(preview.border_title))
         places = {name: app.panes.made[name].region for name in ("map", "preview", "queue")}

@@ -6,6 +6,7 @@ without.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -299,8 +300,22 @@ def call(name: str, data: bytes) -> None:
 
 def inputs(name: str) -> list[bytes]:
     """The seeds of a target, and what the corpus keeps of it."""
-    kept = sorted((CORPUS / name).glob("*"))
-    return [*TARGETS[name].seeds(), *(path.read_bytes() for path in kept)]
+    return [*TARGETS[name].seeds(), *read_corpus(CORPUS, name)]
+
+
+def read_corpus(folder: Path, name: str) -> list[bytes]:
+    """What reached new branches once: a line of base64 each."""
+    file = folder / f"{name}.txt"
+    return list(map(base64.b64decode, file.read_text("ascii").split())) if file.exists() else []
+
+
+def write_corpus(folder: Path, name: str, found: list[bytes]) -> None:
+    """The inverse of :func:`read_corpus`, smallest first."""
+    folder.mkdir(exist_ok=True)
+    lines = [
+        base64.b64encode(one).decode() for one in sorted(set(found), key=lambda d: (len(d), d))
+    ]
+    (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "ascii")
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:

@@ -246,6 +246,23 @@ def linked_import(project: Project, home: Path) -> None:
     (masks / "etc").symlink_to(home)
 
 
+def hooks(project: Project, home: Path) -> None:
+    """Programs of theirs that are told of every job, round and import."""
+    with project.layout.config.open("a") as stream:
+        stream.write("[hooks]\n")
+        for event in ("job_done", "round_ready", "masks_in"):
+            stream.write(f'{event} = "touch {home}/run"\n')
+
+
+def server(project: Project, home: Path) -> None:
+    """A server of theirs that the images would go to, in a folder that is not the project's."""
+    with project.layout.config.open("a") as stream:
+        stream.write(
+            '[connections.theirs]\nkind = "label-studio"\nurl = "http://127.0.0.1:9"\n'
+            f'folder = "{home}"\n'
+        )
+
+
 def harmless(_project: Project, _home: Path) -> None:
     """Nothing: somebody's project as it should be."""
 
@@ -273,6 +290,8 @@ KINDS: dict[str, Callable[[Project, Path], None]] = {
         run_elsewhere,
         patients_elsewhere,
         linked_import,
+        hooks,
+        server,
         harmless,
     )
 }

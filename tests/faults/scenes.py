@@ -351,14 +351,19 @@ def visible_wrong(root: Path) -> Iterator[str]:
         return
     with Project(root) as project:
         for row in project.store.rows("SELECT folder FROM exports"):
-            if not (project.file_of(row["folder"]) / "manifest.json").is_file():
+            if not _is_whole(project.file_of(row["folder"])):
                 yield f"the export {row['folder']} is recorded and not there"
         unknown = unknown_files(project)
         if unknown:
             yield f"no row knows {unknown}"
         for folder in project.layout.exports.glob("*/"):
             hidden = folder.name.startswith(".")
-            if not hidden and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
+            if not hidden and any(folder.iterdir()) and not _is_whole(folder):
                 yield f"half an export is visible: {folder.name}"
         for backup in backups(project.layout.database):
             verify(backup.file)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an export has its manifest, or those of the people that it is for."""
+    return (folder / "manifest.json").is_file() or any(folder.glob("*/manifest.json"))

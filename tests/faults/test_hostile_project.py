@@ -38,6 +38,10 @@ COMMANDS = (
     ("backup",),
     ("doctor", "--repair"),
     ("export-project", "OUT"),
+    ("raters",),
+    ("prelabels", "list"),
+    ("connect", "list"),
+    ("log",),
 )
 """What can be called without waiting for a job; the jobs themselves are tried below."""
 OF_THE_LOOP = (
@@ -54,10 +58,20 @@ OF_THE_LOOP = (
     ("jobs", "retry", "4"),
     ("export-queue", "--deidentify", "--again"),
     ("redo",),
+    ("connect", "test", "theirs"),
+    ("push",),
+    ("pull",),
+    ("sync",),
+    ("labels", "adjudicate", "s00", "--pick", "A"),
+    ("prelabels", "import", "MASKS", "--source", "theirs"),
+    ("run", "import", "MASKS", "--name", "theirs"),
+    ("crossfit", "--detach"),
+    ("simulate", "--stop-early", "--seeds", "10", "--detach"),
+    ("release", "OUT"),
 )
 """What only queues a job, and what has nothing to do in a harmless project of this state."""
-BY_JOBS = ("receipt_elsewhere", "slurm", "network", "cases_elsewhere")
-"""Only when a job of theirs is to run there is something to refuse."""
+BY_JOBS = ("receipt_elsewhere", "slurm", "network", "cases_elsewhere", "hooks", "server")
+"""Only when a job of theirs is to run, or their server is called, is there something to refuse."""
 QUIET = ("keys_elsewhere", "linked_import", "mask_elsewhere", "run_elsewhere", "harmless")
 """Passed over: keys that can't be read (the masks of that export match nothing), links in an
 import, a mask and a run that these commands need not open."""
@@ -94,6 +108,7 @@ def _call(root: Path, command: tuple[str, ...], words: dict[str, str]) -> str | 
     """The code of the error that the command ended with, or ``problem``; None when it is done."""
     call = [command[0], str(root), *(words.get(word, word) for word in command[1:])]
     done = CliRunner().invoke(cli, call)
+    assert "Usage:" not in done.output, (command, done.output)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         assert isinstance(done.exception, ColdalError), (command, done.exception)
         return done.exception.code
@@ -130,7 +145,8 @@ def test_the_commands_of_the_loop_and_their_jobs_reach_nothing_either(
     root, home = build(tmp_path, kind)
     before = contents(home)
     for command in OF_THE_LOOP:
-        _call(root, command, {"MASKS": str(tmp_path / "masks")})
+        words = {"MASKS": str(tmp_path / "masks"), "OUT": str(tmp_path / "released")}
+        assert _call(root, command, words) != "usage", command
         assert contents(home) == before, command
     backend = _Recording()
     with contextlib.suppress(ColdalError), Project(root) as project:
@@ -138,7 +154,8 @@ def test_the_commands_of_the_loop_and_their_jobs_reach_nothing_either(
         for _ in range(3):
             looking.step()
     assert contents(home) == before
-    assert _holding_the_secret(root, home, tmp_path / "out") == []
+    for out in ("out", "released"):
+        assert _holding_the_secret(root, home, tmp_path / out) == []
     assert [spec for spec in backend.specs if str(home) in spec or "victim" in spec] == []
     if kind == "harmless":
         assert backend.specs
@@ -180,7 +197,7 @@ def test_the_app_shows_it_and_leaves_the_victim_alone(kind: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "kind",
-    ["waiting_job_elsewhere", "waiting_job_upwards", "job_in_labels", *BY_JOBS],
+    ["waiting_job_elsewhere", "waiting_job_upwards", "job_in_labels", *BY_JOBS[:4]],
 )
 def test_no_job_of_it_runs_or_is_taken_in(kind: str, tmp_path: Path) -> None:
     root, home = build(tmp_path, kind)

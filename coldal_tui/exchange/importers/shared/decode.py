@@ -92,6 +92,8 @@ def read_nifti_mask(path: Path) -> MaskPixels:
         raise _unreadable(path, f"its header is damaged ({error})") from error
     except (OSError, ValueError, EOFError) as error:
         raise _unreadable(path, f"its pixel data is incomplete ({error})") from error
+    except TypeError as error:  # coloured voxels whose header scales them
+        raise _unreadable(path, f"its voxels are no plain numbers ({error})") from error
     values = _drop_single_axes(_check_plain(values, path), path)
     affine = _affine_of(header)
     placed = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from coldal_tui.errors import ImageError
 from coldal_tui.imaging.dicom.object import read_dataset
 from coldal_tui.imaging.readers.limits import decoding
 from coldal_tui.imaging.recognise import is_dicom
@@ -43,11 +44,24 @@ def read_without_pixels(path: Path) -> tuple[Any, int]:
 
 
 def items(dataset: Any, *keywords: str) -> Iterator[Any]:
-    """All items at the end of a path of nested sequences; empty if one is absent."""
+    """All items at the end of a path of nested sequences; empty if one is absent.
+
+    Raises
+    ------
+    ImageError : a sequence is damaged: pydicom decodes it only now.
+    """
     if not keywords:
         yield dataset
         return
-    for item in dataset.get(keywords[0]) or ():
+    try:
+        found = list(dataset.get(keywords[0]) or ())
+    except Exception as error:  # pydicom's own and Python's, of every kind
+        raise ImageError(
+            f"its {keywords[0]} is damaged: {error}",
+            remedy="write the file again with the program that made it",
+            code="damaged",
+        ) from error
+    for item in found:
         yield from items(item, *keywords[1:])
 
 

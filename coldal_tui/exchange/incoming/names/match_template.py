@@ -102,7 +102,7 @@ class Template:
             if word == "*":
                 pattern += f"(?P<star{stars}>[^/]*)"
                 stars += 1
-            elif word.startswith("{"):
+            elif word.startswith("{") and word.endswith("}"):
                 pattern += f"(?P<{word[1:-1]}>[^/]+)"
             else:
                 pattern += re.escape(word)

@@ -9,8 +9,8 @@ has first done the same with a few masks, so that nothing is loaded while it is 
 freed memory for reuse: an import sees to that by itself, and a plain loop would else give every
 array back to the system and take up to twice as long. Pairs are timed in turn; the ratio of each
 pair counts, not the seconds: 1 would be as fast as reading alone. The ratio of processor time (user
-and system) does not depend on other work on the machine; that of wall time contains the waiting
-for the disk. --min-ratio judges the former.
+and system) depends less on other work on the machine; that of wall time contains the waiting for
+the disk. --min-ratio judges the former. TMPDIR chooses the file system: it makes a difference.
 Leave some minutes between two runs on ext4: it goes round the inodes of files deleted just now,
 and a run deletes what it wrote.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def read_header(path: str | Path) -> ScanHeader:
     of a channel axis (ImageJ, OME) are channels.
     """
     tifffile = _quiet_tifffile()
+    _check_chain(path)
     with decoding(path), tifffile.TiffFile(path) as file:
         layout = _Layout(path, file)
         return ScanHeader(
@@ -56,6 +58,7 @@ def read_header(path: str | Path) -> ScanHeader:
 def read_pixels(path: str | Path) -> NDArray[np.generic]:
     """Pixels ``(rows, columns, channels)``, or ``(i, j, k, channels)`` of several pages."""
     tifffile = _quiet_tifffile()
+    _check_chain(path)
     with decoding(path), tifffile.TiffFile(path) as file:
         layout = _Layout(path, file)
         if layout.through_pillow:
@@ -63,6 +66,38 @@ def read_pixels(path: str | Path) -> NDArray[np.generic]:
         else:
             array = _display_values(layout, layout.arranged(layout.series.asarray()))
         return np.ascontiguousarray(_grid_order(array, layout))
+
+
+def _check_chain(path: str | Path) -> None:
+    """Check that no page names an earlier one as its next: tifffile would follow them for ever."""
+    with decoding(path), Path(path).open("rb") as stream:
+        head = stream.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = head[2:4] in (b"+\0", b"\0+")
+        count, entry, place = ("Q", 20, "Q") if big else ("H", 12, "I")
+        first = 8 if big else 4
+        if len(head) < first + struct.calcsize(place):
+            return
+        (at,) = struct.unpack_from(order + place, head, first)
+        seen: set[int] = set()
+        while at:
+            if at in seen:
+                raise ImageError(
+                    "its pages follow each other in a circle",
+                    where=Path(path).name,
+                    remedy="write the file again with the program that made it",
+                    code="damaged",
+                )
+            seen.add(at)
+            stream.seek(at)
+            number = stream.read(struct.calcsize(count))
+            if len(number) < struct.calcsize(count):
+                return
+            stream.seek(struct.unpack(order + count, number)[0] * entry, 1)
+            following = stream.read(struct.calcsize(place))
+            if len(following) < struct.calcsize(place):
+                return
+            (at,) = struct.unpack(order + place, following)
 
 
 class _Layout:

@@ -66,7 +66,7 @@ def matching(entries: Sequence[Entry], typed: str) -> list[Entry]:
     wanted = typed.casefold().split()
     if not wanted:
         return list(entries)
-    exact = [one for one in entries if typed.strip() in one.key.split()]
+    exact = [one for one in entries if typed.strip() == one.key]
     others = [
         one
         for one in entries

@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from coldal_tui.project.project import Project
+from coldal_tui.project.queue.actions import assign
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow
 from coldal_tui.tui.map.pane import MapPane
 from coldal_tui.tui.queue.pane import QueuePane
@@ -119,6 +120,7 @@ def test_after_a_round_was_picked_elsewhere_all_panes_tell_of_one_scan(queued: P
             other.store.insert("rounds", **(dict(known) | {"round": 1}))
             other.store.execute("UPDATE queue SET status = 'labelled' WHERE round = 0")
             add_to_queue(other, [("scan_4", 1, "acquired", {"entropy": 0.5})], round=1)
+            assign(other, ["scan_4"], "zoe")  # notes the change, as select does
         await until(pilot, lambda: len(app.view.snapshot.rounds) == 2 if app.view else False)
         await until(pilot, lambda: queue.table.find("scan_4") is not None)
         await pilot.pause()

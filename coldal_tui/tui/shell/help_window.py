@@ -232,7 +232,8 @@ class HelpWindow(ModalScreen[Entry | None]):
                 yield self._grid
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        # At once: whoever types fast has begun.
+        self.set_focus(self.query_one(Input))
 
     def move(self, down: int, right: int) -> None:
         self._grid.move(down, right)

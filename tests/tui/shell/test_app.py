@@ -513,7 +513,7 @@ def test_own_words_of_the_command_line(queued: Path) -> None:
 def test_the_list_of_all_that_can_be_done_finds_a_pane(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+p")
-        await until(pilot, lambda: app.screen.is_modal)
+        await until(pilot, lambda: app.screen.is_modal and isinstance(app.focused, Input))
         await pilot.press(*"runs")
         await pilot.press("enter")
         await until(pilot, lambda: shown(app) == ("runs",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.help import Entry
@@ -12,6 +13,11 @@ from coldal_tui.tui.shell.help_window import EntryGrid, HelpWindow, grid_of, mat
 from coldal_tui.tui.widgets.dialogs import Ask
 from tests.support.pane_app import screen, until
 from tests.tui.shell.test_app import NARROW, drive, focused
+
+
+def opened(app: ColdalApp) -> bool:
+    """Whether the list is there and takes what is typed."""
+    return isinstance(app.screen, HelpWindow) and isinstance(app.focused, Input)
 
 
 def nothing() -> None:
@@ -55,14 +61,14 @@ def test_words_find_entries_and_a_key_finds_itself_first() -> None:
 def test_the_pane_in_focus_comes_first_and_the_key_that_opened_it_closes_it(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")
-        await until(pilot, lambda: "in queue" in screen(app))
+        await until(pilot, lambda: opened(app) and "in queue" in screen(app))
         drawn = screen(app)
         assert drawn.index("in queue") < drawn.index("everywhere")
         assert any("x" in line and "skip" in line for line in drawn.splitlines())
         await pilot.press("question_mark")
         await until(pilot, lambda: not app.screen.is_modal)
         await pilot.press("2", "ctrl+p")
-        await until(pilot, lambda: "in map" in screen(app))
+        await until(pilot, lambda: opened(app) and "in map" in screen(app))
         await pilot.press("ctrl+p")
         await until(pilot, lambda: not app.screen.is_modal)
         assert focused(app) == "map"
@@ -74,7 +80,7 @@ def test_the_pane_in_focus_comes_first_and_the_key_that_opened_it_closes_it(queu
 def test_enter_runs_what_was_searched_on_the_pane_that_had_the_keys(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpWindow))
+        await until(pilot, lambda: opened(app))
         await pilot.press(*"skip")
         grid = app.screen.query_one(EntryGrid)
         await until(
@@ -94,7 +100,7 @@ def test_enter_runs_what_was_searched_on_the_pane_that_had_the_keys(queued: Path
 def test_arrows_and_a_click_choose(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpWindow))
+        await until(pilot, lambda: opened(app))
         grid = app.screen.query_one(EntryGrid)
         await until(pilot, lambda: grid.current is not None)
         assert grid.current is not None
@@ -114,7 +120,7 @@ def test_arrows_and_a_click_choose(queued: Path) -> None:
 def test_what_does_not_work_now_is_listed_without_light(queued: Path) -> None:
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpWindow))
+        await until(pilot, lambda: opened(app))
         grid = app.screen.query_one(EntryGrid)
         await until(pilot, lambda: bool(grid.grid.lines))
         cells = [one for line in grid.grid.lines for one in line.cells]

@@ -189,3 +189,21 @@ def test_noise_of_decoders_is_kept_off_the_screen(cli, new_project, tmux, tmp_pa
     assert "NOISE" not in tmux.screen()
     tmux("send-keys", "q")
     time.sleep(0.5)
+
+
+def test_after_the_shell_the_whole_screen_is_drawn_again(cli, new_project, tmux, tmp_path) -> None:
+    root: Path = new_project("shell")
+    theirs = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    agree = cli.command("trust", root, "--yes")
+    subprocess.run(agree, env=theirs, check=True, capture_output=True, timeout=600)
+    env = f"env -u COLUMNS -u LINES XDG_STATE_HOME={tmp_path} OMP_NUM_THREADS=1"
+    tmux("new-session", "-d", "-x", "100", "-y", "30", "bash --norc --noprofile -i")
+    tmux("send-keys", f"{env} {' '.join(cli.command('open', root))}", "Enter")
+    tmux.until("embed 24 scans")
+    tmux.until("7 Jobs")
+    tmux("send-keys", "C-z")
+    tmux.until("Stopped")
+    tmux("send-keys", "fg", "Enter")
+    tmux.until("embed 24 scans")
+    for words in ("1 Queue", "7 Jobs", "no map yet", "nothing is queued yet", "? help"):
+        tmux.until(words)

@@ -191,6 +191,8 @@ class ColdalApp(App[None]):
         for name in self.panes.made:
             self._restore(name)
         self.panes.arrange()
+        # What the shell wrote meanwhile is drawn over, and all that it cleared is drawn again.
+        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
 
     def on_resize(self, event: Resize) -> None:
         self.panes.room = event.size

@@ -32,6 +32,7 @@ states why a scan was selected; it lists the scans of all labelers.
                         ``row_axis``, ``column_axis`` (that run down and across),
                         ``flip_rows``, ``flip_columns`` (``imaging.picture.SliceView``), ``window``
                         (black, white per channel), ``every``, ``files`` of ``image`` and ``index``
+                        (and ``sha256`` of each file: in the project's own copy alone)
 ======================  ===========================================================================
 """
 
@@ -81,6 +82,8 @@ class ManifestEntry:
 
     ``slices`` describes how a volume was cut into pictures, ``assignee`` is its labeler,
     ``minutes`` how long that person drew, where a column ``minutes`` was filled in.
+    ``image_sha256`` is that of the exported image, ``slice_sha256`` those of ``slice_images``;
+    None where they are not known.
     """
 
     scan_id: str
@@ -92,6 +95,8 @@ class ManifestEntry:
     slices: SliceStack | None = None
     slice_images: tuple[str, ...] = ()
     minutes: float | None = None
+    image_sha256: str | None = None
+    slice_sha256: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,11 +144,17 @@ class Manifest:
         person = names.get(self.person or "", self.person)
         return replace(self, entries=entries, person=person, _by_stem={})
 
-    def images(self) -> Iterable[Path]:
-        """Paths of the exported images, which are never masks."""
+    def images(self) -> Iterable[tuple[Path, str | None]]:
+        """Paths of the exported images, and their SHA-256 where it is known.
+
+        A file with these bytes is never a mask. A DICOM series is a folder, with one hash for all
+        its files.
+        """
         for entry in self.entries:
-            for image in (entry.image, *entry.slice_images):
-                yield self.path.parent / image
+            if entry.slices is None:
+                yield self.path.parent / entry.image, entry.image_sha256
+            for image, digest in zip(entry.slice_images, entry.slice_sha256, strict=True):
+                yield self.path.parent / image, digest
 
     def prelabels(self) -> Iterable[tuple[Path, str | None]]:
         """Paths of the exported pre-labels, and their SHA-256."""
@@ -284,6 +295,8 @@ def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
         return None
     slices = stack_from_row(row)
     files = row["slices"]["files"] if slices else ()
+    # Only the JSON says by ``image_sha256`` whether the image is the scan's own file.
+    own = _text(row, "image_sha256") or (_text(row, "sha256") if "prelabel_sha256" in row else None)
     return ManifestEntry(
         scan_id,
         image,
@@ -294,6 +307,8 @@ def _entry(row: Mapping[str, Any]) -> ManifestEntry | None:
         slices,
         tuple(one["image"] for one in files),
         _minutes(row),
+        None if row.get("slices") else own,
+        tuple(_text(one, "sha256") for one in files),
     )
 
 

@@ -18,7 +18,7 @@ from coldal_tui.exchange.manifest import (
     to_csv,
     to_json,
 )
-from coldal_tui.files import atomic_write
+from coldal_tui.files import atomic_write, sha256_file
 from coldal_tui.project.project import Project
 
 
@@ -48,6 +48,7 @@ def write_own_manifest(
                 "round": item.round,
                 "strategy": item.strategy,
             }
+            row |= _hashed(row, folder / name)
             rows.append(row | why | {"image": f"{name}/{row['image']}" if name else row["image"]})
     about |= {"folder": str(folder), "written": project.store.now()}
     base = _base(project, folder)
@@ -57,6 +58,15 @@ def write_own_manifest(
         data = text.encode()
         atomic_write(path, lambda stream, data=data: stream.write(data))  # type: ignore[misc]
     return paths
+
+
+def _hashed(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The slices of a row with the SHA-256 of each picture: a mask may be saved over one."""
+    slices = row.get("slices")
+    if slices is None:
+        return {}
+    files = [one | {"sha256": sha256_file(folder / one["image"])} for one in slices["files"]]
+    return {"slices": slices | {"files": files}}
 
 
 def _base(project: Project, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from coldal_tui.exchange.incoming.claim import Claim, Rules
 from coldal_tui.exchange.incoming.conflicts import Rival, conflict_verdict, settle_conflict
 from coldal_tui.exchange.incoming.geometry_policy import Accepted, Rejected, decide
 from coldal_tui.exchange.incoming.mask_parts import together
-from coldal_tui.exchange.incoming.own_files import Digests, prelabel_warnings
+from coldal_tui.exchange.incoming.own_files import OVER_PICTURE, Digests, prelabel_warnings
 from coldal_tui.exchange.incoming.verdict import Status, Verdict
 from coldal_tui.exchange.names import person_key
 from coldal_tui.imaging.labelfile import BACKGROUND
@@ -103,15 +103,17 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
             digest,
             status="quarantined",
             code=decision.code,
-            message=decision.message,
+            message=_told(claim, decision.message),
             remedy=_remedy(decision, candidate),
             unknown=decision.unknown,
         )
     except UsageError:
         raise
     except Exception as error:  # one bad file never stops a batch
+        fault = failed(candidate.file, error, digests)
         return replace(
-            failed(candidate.file, error, digests),
+            fault,
+            message=_told(claim, fault.message),
             scan_id=target.scan_id,
             key=candidate.key,
             format=claim.format,
@@ -119,6 +121,11 @@ def decide_claim(claim: Claim, target: ScanTarget, rules: Rules, digests: Digest
             author=candidate.author,
             class_name=_class_name(claim),
         )
+
+
+def _told(claim: Claim, message: str) -> str:
+    """Why a mask was refused; also that it may be its picture, saved again by a program."""
+    return f"{message}; {OVER_PICTURE}" if OVER_PICTURE in claim.warnings else message
 
 
 def _remedy(decision: Rejected, candidate: Candidate) -> str | None:

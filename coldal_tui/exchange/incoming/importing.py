@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -31,7 +31,13 @@ from coldal_tui.exchange.incoming.mask_parts import joined_parts, with_class
 from coldal_tui.exchange.incoming.names.matching import SAID, SURE, Match, Matcher, NoMatch, Part
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.names.other_classes import OtherClasses
-from coldal_tui.exchange.incoming.own_files import Digests, KnownExports, OwnFiles, SeenLabels
+from coldal_tui.exchange.incoming.own_files import (
+    OVER_PICTURE,
+    Digests,
+    KnownExports,
+    OwnFiles,
+    SeenLabels,
+)
 from coldal_tui.exchange.incoming.prefetch import decoded, read_small
 from coldal_tui.exchange.incoming.renamed import RenamedPictures
 from coldal_tui.exchange.incoming.slice_masks import joined
@@ -256,11 +262,13 @@ class _Import:
 
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
         _let_memory_be_reused()
+        over = dict(self._over_pictures())
         for left_out in self.survey.ignored:
-            yield self.finish(ignored(left_out.path, left_out.reason))
+            if left_out.path not in over:
+                yield self.finish(ignored(left_out.path, left_out.reason))
         claims: dict[str, list[Claim]] = {}
         others = OtherClasses(self.source)
-        for verdict in self._all_claims(claims, others):
+        for verdict in self._all_claims(over, claims, others):
             why = others.unmatched(verdict.file) if verdict.status == "unmatched" else None
             yield self.finish(ignored(verdict.file, why, verdict.key) if why else verdict)
         for verdict in _of_other_classes(claims, others):
@@ -274,10 +282,22 @@ class _Import:
                 progress(min(done, total), total, verdict.shown)
                 yield seen.check(verdict)
 
-    def _all_claims(self, claims: dict[str, list[Claim]], others: OtherClasses) -> list[Verdict]:
+    def _over_pictures(self) -> Iterator[tuple[Path, Importer]]:
+        """Pictures of other files, such as a COCO file's, that a mask has replaced."""
+        for file, importer in self.survey.parts:
+            with suppress(OSError):
+                if self.own.reason(file) is None and self.own.lies_over_picture(file):
+                    yield file, importer
+
+    def _all_claims(
+        self,
+        over: Mapping[Path, Importer],
+        claims: dict[str, list[Claim]],
+        others: OtherClasses,
+    ) -> list[Verdict]:
         """Match all files; unmatched ones are known after all names have been seen."""
         verdicts: list[Verdict] = []
-        for file, importer in self.survey.files:
+        for file, importer in (*self.survey.files, *over.items()):
             verdicts += self._claim_file(file, importer, claims)
         for group in claims.values():
             for claim in group:
@@ -339,7 +359,13 @@ class _Import:
                 )
             if manifest is not None and manifest.classes:
                 candidate = replace(candidate, exported=manifest.classes)
-            claims.setdefault(found.scan_id, []).append(Claim(candidate, found, importer.name))
+            warnings: tuple[str, ...] = ()
+            if self.own.lies_over_picture(file):
+                # It may also be the image, saved again: another mask of the scan replaces it.
+                warnings = (OVER_PICTURE,)
+                candidate = replace(candidate, weak=candidate.weak or OVER_PICTURE)
+            claim = Claim(candidate, found, importer.name, warnings)
+            claims.setdefault(found.scan_id, []).append(claim)
             return None
         if found.code in ("template", "other-class"):
             return ignored(file, found.message, candidate.key)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,13 @@ from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.exchange.manifest import Manifest, ManifestFinder
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
+
+EXPORTED_IMAGE = "it is an image of the export"
+OVER_PICTURE = "a mask lies where its picture was exported"
+"""Said of a file that has the name of an exported image, but not its bytes."""
+
+_OF_SERIES = re.compile(r"\d{4,}\.dcm")
+"""Names of a series' files in an export."""
 
 _HARDLY = 0.05
 """Dice below which a mask and its pre-label are considered unrelated."""
@@ -82,11 +90,13 @@ class KnownExports:
     """What a project knows about its exports.
 
     ``handed_out`` are the manifests of its exports, the newest first. ``people`` gives the real
-    names for the pseudonyms in a de-identified manifest.
+    names for the pseudonyms in a de-identified manifest. ``pictures`` are the hashes of the slices
+    that were handed out, by file name.
     """
 
     handed_out: tuple[Manifest, ...] = ()
     people: Callable[[Manifest], Mapping[str, str]] = _nobody
+    pictures: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class OwnFiles:
@@ -112,7 +122,7 @@ class OwnFiles:
         self._folders: dict[str, str] = {}
         self._images = {self._real(file) for target in targets for file in target.files}
         self._hashes = {target.sha256 for target in targets if target.sha256}
-        self._exported: set[str] = set()
+        self._exported: dict[str, str | None] = {}
         self._prelabels: dict[str, str | None] = {}
         self._read: set[Path] = set()
 
@@ -147,10 +157,30 @@ class OwnFiles:
         real = self._real(str(file))
         if real in self._images:
             return "it is the image itself"
-        # A DICOM series is exported as a folder of its own.
-        if self._exported and {real, real.rpartition("/")[0]} & self._exported:
-            return "it is an image of the export"
+        if self._is_exported(real):
+            return None if self._is_changed(real) else EXPORTED_IMAGE
         return self._prelabel_reason(real) if real in self._prelabels else None
+
+    def lies_over_picture(self, file: Path) -> bool:
+        """Whether the file, which ``reason`` let pass, has the place of an exported image."""
+        return bool(self._exported) and self._real(str(file)) in self._exported
+
+    def _is_exported(self, real: str) -> bool:
+        folder, _, name = real.rpartition("/")
+        # A DICOM series is exported as a folder of its own; a mask may have been put into it.
+        return real in self._exported or (
+            folder in self._exported and _OF_SERIES.fullmatch(name) is not None
+        )
+
+    def _is_changed(self, real: str) -> bool:
+        """Whether the file at an exported image's place is certainly another one."""
+        exported = self._exported.get(real)
+        known = self._exports.pictures.get(real.rpartition("/")[2], frozenset())
+        known = known if exported is None else known | {exported}
+        if not known or real not in self._exported:
+            return False
+        digest = self._digests.of(Path(real))
+        return digest not in known and digest not in self._hashes
 
     def _real(self, file: str) -> str:
         """``os.path.realpath`` with a cache per folder."""
@@ -178,7 +208,8 @@ class OwnFiles:
         if manifest is None or manifest.path in self._read:
             return
         self._read.add(manifest.path)
-        self._exported |= {os.path.realpath(path) for path in manifest.images()}
+        for path, digest in manifest.images():
+            self._exported[os.path.realpath(path)] = digest
         for path, digest in manifest.prelabels():
             self._prelabels[os.path.realpath(path)] = digest
 

@@ -12,7 +12,7 @@ import numpy as np
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget, joined_minutes
 from coldal_tui.exchange.incoming.claim import Claim
-from coldal_tui.exchange.incoming.own_files import Digests
+from coldal_tui.exchange.incoming.own_files import OVER_PICTURE, Digests
 from coldal_tui.exchange.masks.picture_size import turned_back
 from coldal_tui.exchange.names import file_stem, same_name
 from coldal_tui.exchange.slices import SliceStack, volume_of
@@ -66,6 +66,7 @@ class _Sheaf:
         parts = [part for one in candidates.values() for part in one.parts]
         times = [one.updated for one in candidates.values() if one.updated is not None]
         minutes, minutes_from = joined_minutes(list(candidates.values()))
+        over = all(one.weak == OVER_PICTURE for one in candidates.values())
 
         def load_onto(knowing: ScanTarget) -> MaskPixels:
             return _volume(self.stack, candidates, knowing, missing_is_empty)
@@ -85,8 +86,10 @@ class _Sheaf:
             together=True,
             minutes=minutes,
             minutes_from=minutes_from,
+            weak=OVER_PICTURE if over else "",
         )
-        return replace(first, candidate=whole)
+        told = [warning for name in names for warning in self.claims[name].warnings]
+        return replace(first, candidate=whole, warnings=tuple(dict.fromkeys(told)))
 
 
 def _put(sheaves: list[_Sheaf], claim: Claim, stack: SliceStack) -> None:

@@ -31,11 +31,26 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Survey:
-    """The mask files of a source with their importers, the ignored files, and a description."""
+    """The mask files of a source with their importers, the ignored files, and a description.
+
+    ``titles`` are the kinds of the files, in their order; ``place`` ends the description.
+    ``parts`` are the ignored files that belong to another file, such as the pictures of a COCO
+    file, with the importers that know them.
+    """
 
     files: tuple[tuple[Path, Importer], ...]
     ignored: tuple[Ignored, ...]
     saw: str
+    titles: tuple[str, ...] = ()
+    place: str = ""
+    parts: tuple[tuple[Path, Importer], ...] = ()
+
+    def saw_without(self, images: Collection[Path]) -> str:
+        """The description without files that turned out to be images."""
+        if not images or len(self.titles) != len(self.files):
+            return self.saw
+        found = zip(self.files, self.titles, strict=True)
+        return _describe([title for (path, _), title in found if path not in images], self.place)
 
     def limited(self, only: Collection[Path]) -> Survey:
         """The survey limited to the given mask files, and files with a given part."""
@@ -103,10 +118,15 @@ def survey_source(
         else:
             known.append(recognised)
     files, parts = _without_belongings(known)
+    titles = tuple(item.title for item in files)
+    where = f" in {place}" if source.is_dir() else ""
     return Survey(
         tuple((item.path, item.importer) for item in files),
-        (*ignored, *parts),
-        _describe(files, f" in {place}" if source.is_dir() else ""),
+        (*ignored, *(left_out for _, left_out in parts)),
+        _describe(titles, where),
+        titles,
+        where,
+        tuple((item.path, item.importer) for item, _ in parts),
     )
 
 
@@ -189,27 +209,27 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _without_belongings(known: Sequence[_Known]) -> tuple[list[_Known], list[Ignored]]:
+def _without_belongings(
+    known: Sequence[_Known],
+) -> tuple[list[_Known], list[tuple[_Known, Ignored]]]:
     owner: dict[Path, Path] = {}
     for item in known:
         for part in item.importer.belongings(item.path):
             owner.setdefault(part, item.path)
     files = [item for item in known if item.path not in owner]
     parts = [
-        Ignored(item.path, f"part of {owner[item.path].name}")
+        (item, Ignored(item.path, f"part of {owner[item.path].name}"))
         for item in known
         if item.path in owner
     ]
     return files, parts
 
 
-def _describe(files: Sequence[_Known], where: str) -> str:
+def _describe(titles: Sequence[str], where: str) -> str:
     """A description such as ``12 PNG masks and 1 COCO file in a folder``."""
-    if not files:
+    if not titles:
         return f"no mask file{'s' if where else ''}{where}"
-    counts = Counter(
-        item.title if item.title.endswith("file") else f"{item.title} mask" for item in files
-    )
+    counts = Counter(title if title.endswith("file") else f"{title} mask" for title in titles)
     parts = [counted(count, title) for title, count in counts.most_common()]
     text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{text}{where}"

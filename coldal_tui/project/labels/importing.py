@@ -12,8 +12,10 @@ from typing import Any
 from coldal_tui.errors import UsageError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers import load_registry
+from coldal_tui.exchange.incoming.decide_scan import IMAGE_ITSELF
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
 from coldal_tui.exchange.incoming.importing import Verdict, examine
+from coldal_tui.exchange.incoming.own_files import EXPORTED_IMAGE
 from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.processors import usable_processors
@@ -258,8 +260,10 @@ def _report(
     for status, verdict in outcomes:
         groups.setdefault(status, []).append(verdict)
     accepted = groups.get("accepted", [])
+    seen_as_images = (EXPORTED_IMAGE, IMAGE_ITSELF)
+    images = {one.file for one in groups.get("ignored", ()) if one.message in seen_as_images}
     return ImportReport(
-        saw=opened.saw or survey.saw,
+        saw=opened.saw or survey.saw_without(images),
         accepted=tuple(accepted),
         unchanged=tuple(groups.get("unchanged", ())),
         quarantined=tuple(groups.get("quarantined", ())),

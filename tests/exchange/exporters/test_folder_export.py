@@ -375,6 +375,69 @@ def test_without_the_json_a_prelabel_is_never_taken_for_a_mask(returned):
     assert [v.status for v in (*result.accepted, *result.ignored)] == ["ignored"]
 
 
+@pytest.fixture
+def over(tmp_path):
+    """An export of a PNG of grey 90 whose picture a mask replaced: class 1 in two columns."""
+    path = tmp_path / "src" / "shade.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((6, 9), 90, np.uint8)).save(path)
+    header = ScanHeader((6, 9), 1, "uint8", modality="CR")
+    item = ExportItem("shade", 1, ScanRef("raster", (str(path),)), header, "medoid", 0)
+    result = export_folder(tmp_path / "out", [item], META)
+    target = ScanTarget("shade", (6, 9), ("shade.png",), sha256=result.images["shade"])
+    mask = np.zeros((6, 9), np.uint8)
+    mask[:, :2] = 1
+    Image.fromarray(mask).save(result.folder / "images" / "shade.png")
+    return result.folder, target
+
+
+def test_a_mask_saved_over_its_picture_is_taken_and_told(over):
+    folder, target = over
+
+    (verdict,) = plan_import(folder, [target], ("lung",), 127).accepted
+
+    assert verdict.file == folder / "images" / "shade.png"
+    assert verdict.drawn.pixels == {0: 42, 1: 12}
+    assert "a mask lies where its picture was exported" in verdict.warnings
+
+
+def test_a_mask_in_its_own_place_counts_before_one_over_the_picture(over):
+    folder, target = over
+    mask = np.zeros((6, 9), np.uint8)
+    mask[:, :4] = 1
+    Image.fromarray(mask).save(folder / "masks" / "shade.png")
+
+    result = plan_import(folder, [target], ("lung",), 127)
+
+    (verdict,) = result.accepted
+    assert (verdict.file.parent.name, verdict.drawn.pixels) == ("masks", {0: 30, 1: 24})
+    assert verdict.warnings == ()
+    assert "a mask lies where its picture was exported, and another mask claims the scan" in {
+        one.message for one in result.ignored
+    }
+
+
+def test_a_picture_that_a_program_saved_again_is_refused_with_both_reasons(over):
+    folder, target = over
+    Image.fromarray(np.full((6, 9), 91, np.uint8)).save(folder / "images" / "shade.png")
+
+    (verdict,) = plan_import(folder, [target], ("lung",), 127).quarantined
+
+    assert verdict.code == "unknown-value"
+    assert verdict.message.endswith("; a mask lies where its picture was exported")
+
+
+def test_where_the_export_told_no_hash_its_picture_is_no_mask(over):
+    """The table alone does not say whether the exported file is the scan's own."""
+    folder, target = over
+    (folder / "manifest.json").unlink()
+
+    result = plan_import(folder, [target], ("lung",), 127)
+
+    assert result.accepted == ()
+    assert "it is an image of the export" in {one.message for one in result.ignored}
+
+
 def test_somebody_elses_manifest_is_not_read(tmp_path):
     (tmp_path / "manifest.json").write_text('{"format": "a web app", "items": []}')
     (tmp_path / "manifest.csv").write_text("name,size\nx,1\n")

@@ -283,7 +283,7 @@ def test_the_manifest_lists_slices_and_shared_prelabels(tmp_path, fmt):
     assert manifest.slice_for("brain__z0003").indices["brain__z0003"] == 3
     assert manifest.slice_for("photo") is None
     assert manifest.entry_for("brain__z0003").scan_id == "brain"
-    assert {p.name for p in manifest.images()} == {p.name for p in (out / "images").iterdir()}
+    assert {p.name for p, _ in manifest.images()} == {p.name for p in (out / "images").iterdir()}
     ((name, digest),) = manifest.annotations
     assert digest == sha256_file(out / name)
     assert {entry.prelabel for entry in manifest.entries} == {name}

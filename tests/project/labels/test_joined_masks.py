@@ -148,6 +148,70 @@ def test_slices_are_tried_again_as_one_volume(lab):
     assert np.unique(label(project, "v.nii.gz"), return_counts=True)[1].tolist() == [87, 3]
 
 
+@pytest.fixture
+def sliced(lab):
+    """An export of a volume of 5 × 6 × 3 voxels as slices, and the slices' paths."""
+    lab.volume("v.nii.gz", np.diag([-1.0, -1.0, 2.0, 1.0]), (5, 6, 3))
+    project = lab.start(TWO)
+    lab.embed(project)
+    lab.map(project, {"v": (0.0, 0.0)})
+    lab.select(project, [("v", "medoid")], {"v": 0})
+    out = export_queue(project, format="coco", out=lab.folder / "out", wanted=Wanted()).folder
+    (row,) = json.loads((out / "manifest.json").read_text())["items"]
+    return project, out, [out / one["image"] for one in row["slices"]["files"]]
+
+
+def draw_over(picture, pixels):
+    mask = np.zeros(np.asarray(Image.open(picture)).shape, np.uint8)
+    mask[0, :pixels] = 1
+    Image.fromarray(mask).save(picture)
+
+
+def test_masks_saved_over_exported_slices_are_taken_and_told(sliced):
+    """One of the three slices keeps its picture: its 30 voxels are ignored."""
+    project, out, pictures = sliced
+    draw_over(pictures[0], 2)
+    draw_over(pictures[2], 3)
+
+    report = import_masks(project, out)
+
+    (verdict,) = report.accepted
+    assert "a mask lies where its picture was exported" in verdict.warnings
+    found = np.unique(label(project, "v.nii.gz"), return_counts=True)
+    assert [part.tolist() for part in found] == [[0, 1, 255], [55, 5, 30]]
+    left_out = {v.file: v.message for v in report.ignored}
+    assert left_out[pictures[1]] == "part of instances_default.json"
+    assert not {pictures[0], pictures[2]} & left_out.keys()
+
+
+def test_images_of_an_export_are_not_counted_as_masks(lab):
+    project = lab.line(5, [("s00", "medoid"), ("s01", "farthest-point")])
+    out = export_queue(project).folder
+    assert len(list((out / "images").iterdir())) == 2
+    mask = np.zeros((6, 9), np.uint8)
+    mask[0, :5] = 1
+    Image.fromarray(mask).save(out / "masks" / "s01.png")
+
+    report = import_masks(project, out)
+
+    assert (report.saw, len(report.accepted)) == ("1 PNG mask in a folder", 1)
+
+
+def test_slices_of_an_export_that_kept_no_hashes_are_pictures(sliced):
+    project, out, pictures = sliced
+    (own,) = project.layout.exports.glob("*.manifest.json")
+    document = json.loads(own.read_text())
+    for one in document["items"][0]["slices"]["files"]:
+        assert len(one.pop("sha256")) == 64
+    own.write_text(json.dumps(document))
+    draw_over(pictures[0], 2)
+
+    report = import_masks(project, out)
+
+    assert report.accepted == ()
+    assert set(pictures) < {one.file for one in report.ignored}
+
+
 @pytest.mark.parametrize(
     "stored",
     ["no json", "[]", '{"root": "/", "files": [], "match": null}', '{"files": 5}'],

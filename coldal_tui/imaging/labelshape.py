@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.imaging.labelfile import BACKGROUND
+from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
 
 _SMALL_PIXELS = {1: 3, 2: 9, 3: 27}
 """3 pixels along each axis: the size of an accidental mark."""
@@ -36,6 +36,24 @@ class ClassShape:
     def cut(self) -> bool:
         """Whether more than 5 % of the outline lies on the image's border."""
         return self.border > _BORDER_SHARE
+
+
+def coverage(label: NDArray[np.uint8]) -> tuple[float, float]:
+    """The drawn shares of the whole label and of the image's border, each 0 to 1.
+
+    ``label`` is ``(rows, columns)`` or ``(i, j, k)``. The border is one pixel wide: four sides of a
+    picture, six faces of a volume; axes of length 1 have none. Ignored pixels count nowhere.
+    """
+    within = label[tuple(slice(1, -1) if size > 1 else slice(None) for size in label.shape)]
+    (drawn, known), (inside, known_inside) = _drawn(label), _drawn(within)
+    border = known - known_inside
+    return drawn / known if known else 0.0, (drawn - inside) / border if border else 0.0
+
+
+def _drawn(label: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many pixels show a class, and how many are not ignored."""
+    ignored = int(np.count_nonzero(label == IGNORE_LABEL))
+    return int(np.count_nonzero(label)) - ignored, label.size - ignored
 
 
 def small_size(pixels: int, dimensions: int) -> float:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from coldal_tui.imaging.labelfile import IGNORE_LABEL
-from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, small_size
+from coldal_tui.imaging.labelshape import (
+    ClassShape,
+    class_shapes,
+    coverage,
+    slice_axis,
+    small_size,
+)
 
 
 def drawn(*boxes: tuple[slice, ...], shape: tuple[int, ...] = (20, 20)) -> np.ndarray:
@@ -130,3 +136,36 @@ def test_each_class_has_its_own_findings() -> None:
 def test_a_single_pixel_is_a_shape() -> None:
     assert only(np.ones((1, 1), np.uint8)) == ClassShape()
     assert class_shapes(np.zeros((4, 4), np.uint8), 2, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("label", "shares"),
+    [
+        (drawn(np.s_[2:4, 2:4], shape=(8, 8)), (4 / 64, 0)),
+        (drawn(np.s_[0:2, 1:4], shape=(8, 8)), (6 / 64, 3 / 28)),
+        (drawn(np.s_[:, :], shape=(1, 1)), (1, 0)),
+        (np.full((4, 5), IGNORE_LABEL, np.uint8), (0, 0)),
+    ],
+)
+def test_the_drawn_shares_of_a_picture_and_of_its_border(
+    label: np.ndarray, shares: tuple[float, float]
+) -> None:
+    """The border of 8 × 8 pixels has 64 - 36 = 28."""
+    assert coverage(label) == pytest.approx(shares)
+
+
+def test_the_border_of_a_volume_is_its_six_faces_and_ignored_voxels_count_nowhere() -> None:
+    """3 × 4 × 5 voxels have 1 × 2 × 3 within, and 54 on the faces."""
+    label = np.ones((3, 4, 5), np.uint8)
+    label[1:-1, 1:-1, 1:-1] = 0
+    assert coverage(label) == pytest.approx((54 / 60, 1))
+    label[0] = IGNORE_LABEL
+    assert coverage(label) == pytest.approx((34 / 40, 1))
+    label[2, 0, 0] = 0
+    assert coverage(label) == pytest.approx((33 / 40, 33 / 34))
+
+
+def test_a_volume_of_one_slice_has_four_sides() -> None:
+    label = np.ones((4, 4, 1), np.uint8)
+    label[1, 1] = 0
+    assert coverage(label) == pytest.approx((15 / 16, 1))

@@ -8,6 +8,11 @@ A label's score is the minimum of a shape score and model scores, each from 0 to
   trained; see ``agreement``), and, where its entropy map was kept, the softmin of how much the
   model believes in each pixel of the label.
 
+A label that looks inverted (its background drawn in place of its object) is told among the reasons
+and leaves the score as it is: more than half of it is drawn, and all of the image's border, while
+half of the other labels or more draw at most 5 % of theirs; with fewer than three others, at least
+90 % is drawn.
+
 The softmin is that of cleanlab, ``segmentation.rank.get_label_quality_scores`` (temperature 0.1;
 Lad and Mueller, 2023, arXiv:2307.05080): s = Σ p·w / Σ w with w = exp((1 − p) / 0.1), over the
 pixels' probabilities p of the given class. Cleanlab has these from the model. Here only the most
@@ -21,8 +26,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +38,13 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write, read_json_object, sha256_file
 from coldal_tui.imaging.entropyfile import read_entropy
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label
-from coldal_tui.imaging.labelshape import ClassShape, class_shapes, slice_axis, small_size
+from coldal_tui.imaging.labelshape import (
+    ClassShape,
+    class_shapes,
+    coverage,
+    slice_axis,
+    small_size,
+)
 from coldal_tui.project.labels.agreement import Agreement, read_agreements
 from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
@@ -41,11 +52,14 @@ from coldal_tui.project.runs import entropy_beside
 
 CACHE_FILE = "label-check.json"
 TEMPERATURE = 0.1
-_FORMULA = 1
+_FORMULA = 2
 """Part of the cache's keys: scores of another formula are not taken for this one's."""
 _SURE = 128
 """Entropy, of 255, below which a prediction counts as sure."""
 _EACH, _MOST, _CUT = 0.1, 0.3, 0.05
+_HALF, _NEARLY_ALL, _NEAR_NOTHING, _OTHERS = 0.5, 0.9, 0.05, 3
+"""Of a label that looks inverted: the drawn share beside at least ``_OTHERS`` others whose border
+share is near nothing, and the drawn share beside fewer."""
 
 Progress = Callable[[int, int], None]
 
@@ -63,6 +77,14 @@ class LabelCheck:
     agreement: float | None
     findings: tuple[str, ...]
     compared: str = ""
+
+
+@dataclass(frozen=True)
+class _Covered:
+    """The drawn shares of a label and of the image's border."""
+
+    drawn: float
+    border: float
 
 
 @dataclass(frozen=True)
@@ -114,17 +136,20 @@ def check_labels(
         "JOIN scans s ON s.scan_id = l.scan_id WHERE l.state = 'active' ORDER BY l.scan_id"
     )
     found = []
+    covered: dict[str, _Covered] = {}
     for done, row in enumerate(rows, start=1):
         if stop():
             used = known | used
             break
-        found.append(_checked(project, row, agreements.get(row["scan_id"]), known, used))
+        agreement = agreements.get(row["scan_id"])
+        found.append(_checked(project, row, agreement, known, used, covered))
         if progress is not None:
             progress(done, len(rows))
     if keep and used != known:
         # Without the cache, the next call is only slower.
         with contextlib.suppress(ColdalError):
             atomic_write(file, lambda stream: stream.write(json.dumps(used).encode()))
+    found = _with_inverted(found, covered)
     return sorted(found, key=lambda check: (check.score, check.scan_id))
 
 
@@ -134,6 +159,7 @@ def _checked(
     agreement: Agreement | None,
     known: Mapping[str, dict[str, Any]],
     used: dict[str, dict[str, Any]],
+    covered: dict[str, _Covered],
 ) -> LabelCheck:
     scan_id = row["scan_id"]
     try:
@@ -146,19 +172,53 @@ def _checked(
         key = case.key()
         kept = known.get(key)
         if kept is None:
-            score, findings = _examine(case)
-            kept = {"score": score, "findings": list(findings)}
+            score, findings, (drawn, border) = _examine(case)
+            kept = {"score": score, "findings": list(findings), "drawn": drawn, "border": border}
     except ColdalError as error:
         return LabelCheck(scan_id, 0.0, None, (error.what,))
     except OSError as error:
         return LabelCheck(scan_id, 0.0, None, (f"it can't be read: {error.strerror}",))
     used[key] = kept
+    covered[scan_id] = _Covered(kept["drawn"], kept["border"])
     mean, kind = (agreement.mean, agreement.kind) if agreement else (None, "")
     return LabelCheck(scan_id, kept["score"], mean, tuple(kept["findings"]), kind)
 
 
-def _examine(case: _Case) -> tuple[float, tuple[str, ...]]:
-    """The score and the reasons. Raises ImageError when the label can't be read."""
+def _with_inverted(
+    checks: Sequence[LabelCheck], covered: Mapping[str, _Covered]
+) -> list[LabelCheck]:
+    """The checks, with a further reason for labels that look inverted."""
+    low = sorted(one.border for one in covered.values() if one.drawn)
+    found = []
+    for check in checks:
+        own = covered.get(check.scan_id)
+        words = None if own is None else _inverted(own, low)
+        found.append(replace(check, findings=(*check.findings, words)) if words else check)
+    return found
+
+
+def _inverted(own: _Covered, borders: Sequence[float]) -> str | None:
+    """Why a label looks inverted, or None.
+
+    ``borders`` are the border shares of all labels with a drawing, ascending, its own among them.
+    """
+    if own.border < 1 or own.drawn <= _HALF:
+        return None
+    words = f"it looks inverted: {own.drawn:.0%} of it is drawn, and the image's whole border"
+    # Its own is the largest there can be, so the last.
+    others = borders[:-1]
+    if len(others) < _OTHERS:
+        return words if own.drawn >= _NEARLY_ALL else None
+    if others[(len(others) - 1) // 2] > _NEAR_NOTHING:
+        return None
+    return f"{words}, which other labels leave free"
+
+
+def _examine(case: _Case) -> tuple[float, tuple[str, ...], tuple[float, float]]:
+    """The score, the reasons, and the drawn shares (see ``coverage``).
+
+    Raises ImageError when the label can't be read.
+    """
     label = read_label(case.label)
     axis = slice_axis(label.shape, case.spacing)
     shapes = class_shapes(label, len(case.names), axis)
@@ -175,7 +235,7 @@ def _examine(case: _Case) -> tuple[float, tuple[str, ...]]:
             if doubted >= small_size(0, label.ndim):
                 run = case.agreement.run_id
                 findings.append(f"{run} surely sees something else on {doubted:,} {_unit(label)}")
-    return score, tuple(findings)
+    return score, tuple(findings), coverage(label)
 
 
 def _unit(label: NDArray[np.uint8]) -> str:
@@ -256,7 +316,7 @@ def _load(file: Path) -> dict[str, dict[str, Any]]:
 def _is_kept(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and isinstance(value.get("score"), (int, float))
+        and all(isinstance(value.get(key), (int, float)) for key in ("score", "drawn", "border"))
         and isinstance(value.get("findings"), list)
         and all(isinstance(words, str) for words in value["findings"])
     )

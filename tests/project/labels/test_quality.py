@@ -143,6 +143,65 @@ def test_a_slice_that_was_forgotten_lies_along_the_coarsest_spacing(lab) -> None
     assert "lung: 1 empty slice in between" in found.findings
 
 
+def inverted(rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+    """Drawn everywhere but in one rectangle."""
+    return (1 - square(rows=rows, columns=columns)).astype(np.uint8)
+
+
+def told_inverted(project: Project) -> dict[str, str]:
+    return {
+        check.scan_id: words
+        for check in check_labels(project)
+        for words in check.findings
+        if "inverted" in words
+    }
+
+
+@pytest.fixture
+def four(lab) -> Project:
+    for name in "abcd":
+        lab.picture(f"{name}.png", (8, 8))
+    return lab.start('[classes]\nnames = ["lung"]\n')
+
+
+def test_a_label_like_no_other_looks_inverted(four: Project, lab) -> None:
+    """48 of 64 pixels are drawn, with all 28 of the border; three others draw none of theirs.
+
+    It is a warning alone: the score is that of an outline at the border.
+    """
+    add_masks(four, lab.masks, {"a": inverted((2, 6), (2, 6)), "b": BLOCK, "c": LEFT, "d": RIGHT})
+    assert told_inverted(four) == {
+        "a": "it looks inverted: 75% of it is drawn, and the image's whole border, which other "
+        "labels leave free"
+    }
+    assert check_labels(four)[0].score == 0.95
+
+
+def test_labels_of_a_project_that_draws_borders_are_not_inverted(four: Project, lab) -> None:
+    whole = inverted((2, 6), (2, 6))
+    add_masks(four, lab.masks, {"a": whole, "b": whole, "c": whole, "d": BLOCK})
+    assert told_inverted(four) == {}
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (
+            inverted((3, 5), (3, 6)),
+            "it looks inverted: 91% of it is drawn, and the image's whole border",
+        ),
+        (inverted((2, 6), (2, 6)), None),
+        (inverted((3, 5), (0, 3)), None),
+    ],
+)
+def test_with_few_others_nine_tenths_must_be_drawn(
+    eights: Project, lab, mask: np.ndarray, words: str | None
+) -> None:
+    """58, 48 and 58 of 64 pixels; the last leaves two pixels of the border free."""
+    add_masks(eights, lab.masks, {"a": mask, "b": BLOCK})
+    assert told_inverted(eights) == ({"a": words} if words else {})
+
+
 def test_what_was_found_is_not_looked_for_again(
     eights: Project, lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,10 @@ IMPORT: dict[str, dict[str, str]] = {
     "mots": drawn("mots", overlap=False),
     "raster": drawn("raster", overlap=False)
     | {"3-D": "test_tiff_stacks::test_a_stack_lies_on_the_stack_it_was_drawn_on"},
+    "numpy": dict.fromkeys(
+        ("2-D", "classes", "holes"), "test_numpy_array::test_an_array_is_the_mask_of_a_picture"
+    )
+    | {"3-D": "test_numpy_array::test_arrays_of_both_libraries_lie_where_they_were_drawn"},
 }
 
 SPACE = "test_volume_exports::test_image_and_prelabel_lie_where_they_were_for_simpleitk"

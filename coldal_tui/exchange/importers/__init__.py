@@ -50,6 +50,7 @@ _BUILT_IN = (
     "coldal_tui.exchange.importers.labelmap:IMPORTER",
     "coldal_tui.exchange.importers.labelmap:MAP_IMPORTER",
     "coldal_tui.exchange.importers.raster:IMPORTER",
+    "coldal_tui.exchange.importers.numpy_array:IMPORTER",
 )
 
 

@@ -6,18 +6,17 @@ label are joined. E-mail addresses in their names are not kept.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver, ScanTarget
+from coldal_tui.exchange.importers.numpy_array import NPY, read_array
 from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
     Annotation,
     Task,
@@ -29,10 +28,8 @@ from coldal_tui.exchange.importers.shared.labelstudio_tasks import (
     scan_id_of,
 )
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
-from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_NPY = b"\x93NUMPY"
 _LEVELS = 2
 
 
@@ -45,7 +42,7 @@ class LabelStudioMaskImporter:
 
     def recognise(self, path: Path, head: bytes) -> str | None:
         """Recognise a PNG or NumPy array by the name that Label Studio gives it."""
-        known = head.startswith((_PNG, _NPY)) and mask_name(path.name) is not None
+        known = head.startswith((_PNG, NPY)) and mask_name(path.name) is not None
         return "Label Studio mask" if known else None
 
     def belongings(self, path: Path) -> frozenset[Path]:
@@ -173,55 +170,6 @@ def _read(file: Path) -> NDArray[np.bool_]:
     from coldal_tui.exchange.importers.raster import read_picture_mask
 
     with file.open("rb") as stream:
-        if stream.read(len(_NPY)) != _NPY:
+        if stream.read(len(NPY)) != NPY:
             return np.asarray(read_picture_mask(file).array != 0)
     return np.asarray(read_array(file) != 0)
-
-
-def read_array(file: Path) -> NDArray[np.generic]:
-    """Read a 2-D NumPy array of numbers; the header is checked first, no object is unpickled.
-
-    Returns (rows, columns).
-
-    Raises
-    ------
-    ImageError : ``damaged``, ``too-large``, ``wrong-dimensions``, ``pickle``.
-    """
-    try:
-        data = file.read_bytes()
-        stream = io.BytesIO(data)
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        version = npy.read_magic(stream)
-        if version not in read:
-            raise ValueError(f"version {version} of the format is not known")
-        shape, _, dtype = read[version](stream, max_header_size=10_000)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
-        raise ImageError(
-            f"the array can't be read: {' '.join(str(error).split())}",
-            where=str(file),
-            remedy="Export it again.",
-            code="damaged",
-        ) from error
-    if dtype.hasobject:
-        raise ImageError(
-            "it holds Python objects, which can run programs when they are read",
-            where=str(file),
-            remedy="Save the mask as an array of numbers.",
-            code="pickle",
-        )
-    if len(shape) != 2 or dtype.kind not in "biuf":
-        raise ImageError(
-            f"an array of shape {shape} and type {dtype} is no mask of a picture",
-            where=str(file),
-            remedy="Export it again.",
-            code="wrong-dimensions",
-        )
-    if shape[0] * shape[1] > MAX_PIXELS or shape[0] * shape[1] * dtype.itemsize > len(data):
-        raise ImageError(
-            f"its header promises {shape[1]}×{shape[0]} numbers, more than there are",
-            where=str(file),
-            remedy="Export it again.",
-            code="too-large",
-        )
-    stream.seek(0)
-    return np.asarray(npy.read_array(stream, allow_pickle=False))

@@ -16,6 +16,7 @@ import pytest
 from textual.pilot import Pilot
 
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
+from coldal_tui.tui.loop.first_queue import FirstQueueWindow
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Ask
@@ -59,7 +60,7 @@ def test_from_an_empty_project_to_the_second_queue(new_project, cxr, labeler, tm
             await until(pilot, lambda: app.view is not None)
             assert state().scans == 24
             await pilot.press("n")
-            await until(pilot, lambda: isinstance(app.screen, Ask))
+            await until(pilot, lambda: isinstance(app.screen, FirstQueueWindow))
             await pilot.press(*"6", "enter")
             await until(pilot, lambda: failed() or len(state().queue) == 6, JOBS_S)
             assert failed() == []

@@ -19,7 +19,6 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, sha256_file
 from coldal_tui.project.hooks.running import last_words
 from coldal_tui.project.labels.files import checked_label
-from coldal_tui.project.models.prelabels import Prelabels
 from coldal_tui.project.project import Project
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run
@@ -94,6 +93,8 @@ def _value(
         return str(project.root)
     found = _label(project, scan.scan_id) if name in ("label", "mask") else None
     if found is None and name in ("prediction", "mask"):
+        from coldal_tui.project.models.prelabels import Prelabels  # loads the importers
+
         prelabel = Prelabels(project, latest_run(project)).of(scan.scan_id)
         found = prelabel.file if prelabel is not None else None
     if found is None:

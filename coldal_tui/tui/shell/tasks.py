@@ -98,8 +98,10 @@ class Tasks:
             nonlocal last
             if task.cancel.is_set():
                 raise Cancelled(task.title)
+            # Another stage is told at once: its first step may be a long one.
+            begins = done < task.done or total != task.total
             task.done, task.total, task.note = done, total, note
-            if time.monotonic() - last >= TELL_EVERY_S:
+            if begins or time.monotonic() - last >= TELL_EVERY_S:
                 last = time.monotonic()
                 self._moved(task)
 

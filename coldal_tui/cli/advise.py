@@ -31,14 +31,11 @@ def advise_command(
     """
     import msgspec
 
-    from coldal_tui.scheduler.pool_looks import pool_looks
-    from coldal_tui.selection.advice import advise
+    from coldal_tui.scheduler.pool_looks import pool_advice
 
     with common.open_project(targets) as project:
         run_steps(project, [("embed", {"device": device})], detach=False)
-        looks = pool_looks(project)
-        wanted = project.config.selection.aim if aim is None else aim
-        advice = advise(looks, "every-kind" if wanted == "every-kind" else "average")
+        wanted, looks, advice = pool_advice(project, aim)
         command = common.paste(f"coldal-tui select --strategy {advice.strategy}", project.root)
     if as_json:
         document: dict[str, Any] = {

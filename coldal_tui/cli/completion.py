@@ -48,19 +48,29 @@ def completion_command(shell: str | None, install: bool, as_json: bool) -> None:
             common.echo(f"once, before compinit in ~/.zshrc: fpath+=({path.parent})")
 
 
-def _install(shell: str, script: str) -> Path:
+def data_folder() -> Path:
+    """The person's folder of data that programs share: ``$XDG_DATA_HOME`` or ``~/.local/share``."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file of the person's, and its folder; ColdalError when the disk refuses."""
     from coldal_tui.files import atomic_write, disk_error
 
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, lambda stream: stream.write(text.encode()))
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def _install(shell: str, script: str) -> Path:
+    data = data_folder()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     path = {
         "bash": data / "bash-completion" / "completions" / PROGRAM,
         "zsh": data / "zsh" / "site-functions" / f"_{PROGRAM}",
         "fish": config / "fish" / "completions" / f"{PROGRAM}.fish",
     }[shell]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, lambda stream: stream.write(script.encode()))
-    except OSError as error:
-        raise disk_error(error, path) from error
+    put(path, script)
     return path

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
-from functools import partial
-from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from coldal_tui.cli import common
+from coldal_tui.cli.completion import PROGRAM, data_folder, put
 from coldal_tui.errors import UsageError
 from coldal_tui.version import __version__
-
-PROGRAM = "coldal-tui"
 
 
 @click.command("man")
@@ -88,23 +83,13 @@ def _description(text: str) -> str:
 
 def _install(root: click.Context, *, as_json: bool) -> None:
     from coldal_tui.cli import COMMANDS
-    from coldal_tui.files import atomic_write, disk_error
 
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    folder = data / "man" / "man1"
+    folder = data_folder() / "man" / "man1"
     contexts = [root, *(_below(root, name) for name in COMMANDS)]
     pages = {one.command_path.replace(" ", "-"): manual_page(one) for one in contexts}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, page in pages.items():
-            atomic_write(folder / f"{name}.1", partial(_write, page.encode()))
-    except OSError as error:
-        raise disk_error(error, folder) from error
+    for name, page in pages.items():
+        put(folder / f"{name}.1", page)
     if as_json:
         common.print_json({"folder": str(folder), "pages": sorted(pages)})
     else:
         common.echo(f"{len(pages)} pages written to {folder}; man {PROGRAM} shows the first")
-
-
-def _write(content: bytes, stream: BinaryIO) -> None:
-    stream.write(content)

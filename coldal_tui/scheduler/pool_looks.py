@@ -9,7 +9,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
 
 if TYPE_CHECKING:
-    from coldal_tui.selection.advice import PoolLooks
+    from coldal_tui.selection.advice import Advice, PoolLooks
 
 
 def pool_looks(project: Project) -> PoolLooks:
@@ -30,3 +30,12 @@ def pool_looks(project: Project) -> PoolLooks:
     columns = {key: [records[one].meta.get(key, "") for one in scan_ids] for key in keys}
     patients = [records[scan_id].patient_id for scan_id in scan_ids]
     return look(rows, patients, columns, seed, scans=len(known))
+
+
+def pool_advice(project: Project, aim: str | None = None) -> tuple[str, PoolLooks, Advice]:
+    """The aim (by default the project's), what the pool is like, and what follows from both."""
+    from coldal_tui.selection.advice import advise
+
+    wanted = project.config.selection.aim if aim is None else aim
+    looks = pool_looks(project)
+    return wanted, looks, advise(looks, "every-kind" if wanted == "every-kind" else "average")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -15,8 +15,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Select, Static
 
 from coldal_tui.project.project import Project
-from coldal_tui.tui.loop.loop_steps import Sizes, round_sizes
+from coldal_tui.tui.loop.loop_steps import Sizes, round_sizes, wrong_size
 from coldal_tui.visible import visible
+
+if TYPE_CHECKING:
+    from coldal_tui.selection.advice import Advice
 
 LOOKING = "looking at the embeddings …"
 NOT_YET = "What the pool is like is known once it is embedded: ctrl+e embeds it and picks nothing."
@@ -40,17 +43,6 @@ class Offer:
     default: str
 
 
-@dataclass(frozen=True)
-class PoolAdvice:
-    """The pool in sentences, the strategy that follows for ``aim``, and where it was measured."""
-
-    aim: str
-    strategy: str
-    because: Sequence[str]
-    measured: str
-    one_per_patient: bool
-
-
 def read_offer(project: Project) -> Offer:
     """Read what the window offers; nothing heavy."""
     from coldal_tui.selection.strategies import strategies
@@ -59,14 +51,12 @@ def read_offer(project: Project) -> Offer:
     return Offer(round_sizes(project, 0), known, project.config.selection.strategy)
 
 
-def read_advice(project: Project) -> PoolAdvice:
-    """Look at the stored embeddings; takes seconds on a pool of thousands."""
-    from coldal_tui.scheduler.pool_looks import pool_looks
-    from coldal_tui.selection.advice import advise
+def read_advice(project: Project) -> tuple[str, Advice]:
+    """Look at the stored embeddings; takes seconds on a pool of thousands. Also returns the aim."""
+    from coldal_tui.scheduler.pool_looks import pool_advice
 
-    aim = project.config.selection.aim
-    found = advise(pool_looks(project), "every-kind" if aim == "every-kind" else "average")
-    return PoolAdvice(aim, found.strategy, found.because, found.measured, found.one_per_patient)
+    aim, _, advice = pool_advice(project)
+    return aim, advice
 
 
 class FirstQueueWindow(ModalScreen[FirstQueue | None]):
@@ -96,10 +86,10 @@ class FirstQueueWindow(ModalScreen[FirstQueue | None]):
         """``ask`` reads the advice and answers with ``advised`` or ``say``; None: not embedded."""
         super().__init__()
         self._offer, self._ask = offer, ask
-        self._advice: PoolAdvice | None = None
+        self._advice: Advice | None = None
 
     def compose(self) -> ComposeResult:
-        names = {name for name, _ in self._offer.strategies}
+        known = any(name == self._offer.default for name, _ in self._offer.strategies)
         with Vertical() as box:
             box.border_title = "Pick the first queue"
             box.border_subtitle = "enter or ctrl+g picks · tab next field · esc back"
@@ -112,9 +102,9 @@ class FirstQueueWindow(ModalScreen[FirstQueue | None]):
                 yield Static("strategy", classes="label")
                 yield Select(
                     [(f"{name}: {visible(told)}", name) for name, told in self._offer.strategies],
-                    value=self._offer.default if self._offer.default in names else Select.NULL,
+                    value=self._offer.default if known else Select.NULL,
                     prompt=f"{self._offer.default}: unknown here",
-                    allow_blank=self._offer.default not in names,
+                    allow_blank=not known,
                     id="strategy",
                     compact=True,
                 )
@@ -135,15 +125,16 @@ class FirstQueueWindow(ModalScreen[FirstQueue | None]):
             return self._advice is not None
         return True
 
-    def advised(self, advice: PoolAdvice) -> None:
-        """Show the advice; nothing is chosen by it."""
+    def advised(self, found: tuple[str, Advice]) -> None:
+        """Show the advice for an aim; nothing is chosen by it."""
         if not self.is_attached:
             return
+        aim, advice = found
         self._advice = advice
         text = Text()
         for sentence in advice.because:
             text.append(f"· {visible(sentence)}\n")
-        text.append(f"\nfor the aim {advice.aim!r}: ")
+        text.append(f"\nfor the aim {aim!r}: ")
         text.append(advice.strategy, style="bold")
         if advice.strategy != self._offer.default:
             text.append("  (ctrl+t takes it)")
@@ -169,10 +160,8 @@ class FirstQueueWindow(ModalScreen[FirstQueue | None]):
     def action_go(self) -> None:
         typed = self.query_one("#size", Input).value.strip()
         strategy = self.query_one("#strategy", Select).value
-        problem = ""
-        if not typed.isdigit() or int(typed) < 1:
-            problem = f"{typed or 'nothing'}: write a whole number, at least 1"
-        elif not isinstance(strategy, str):
+        problem = wrong_size(typed)
+        if not problem and not isinstance(strategy, str):
             problem = "choose a strategy"
         if problem:
             self.query_one("#note", Static).update(Text(problem, style="bold"))

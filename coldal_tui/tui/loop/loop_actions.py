@@ -39,6 +39,7 @@ from coldal_tui.tui.loop.loop_steps import (
     submit_first_queue,
     submit_next_batch,
     undo_last,
+    wrong_size,
 )
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
@@ -186,10 +187,8 @@ class LoopActions:
         self._services.read("sizes", work, ask, self._services.fail)
 
     def _submit_batch(self, answer: str) -> None:
-        if not answer.isdigit() or int(answer) < 1:
-            self._services.tell(
-                f"{answer or 'nothing'}: write a whole number, at least 1", error=True
-            )
+        if problem := wrong_size(answer):
+            self._services.tell(problem, error=True)
             return
         submit = partial(submit_next_batch, size=int(answer))
         self._services.change("Pick the next batch", submit)

@@ -39,6 +39,13 @@ def round_sizes(project: Project, number: int) -> Sizes:
     return Sizes(min(left, batch_size(project, number)), left)
 
 
+def wrong_size(typed: str) -> str:
+    """What is wrong with a typed number of scans; "" when it can be taken."""
+    if typed.isdigit() and int(typed) >= 1:
+        return ""
+    return f"{typed or 'nothing'}: write a whole number, at least 1"
+
+
 def submit_first_queue(project: Project, size: int | None, strategy: str | None = None) -> str:
     """Submit the first queue; returns the message for the user."""
     from coldal_tui.scheduler.recipes import first_queue

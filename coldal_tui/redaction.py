@@ -6,7 +6,6 @@ asks it; streams, JSON documents and the app's lines ask it once more. Files are
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
@@ -34,16 +33,16 @@ _FILE_ENDS = (
     r"nii(?:\.gz)?|nrrd|nhdr|mha|mhd|raw|zraw|dcm|ima|png|jpe?g|tiff?|bmp|gif|svs|npy|npz|mat|h5|zip"
     r"|tar(?:\.gz)?|tgz|7z|xlsx?|docx?|pdf"
 )
-_FOUND = re.compile(
+_FOUND = (
     r"(?P<issued>\b(?:[a-z]+) (?:[0-9]{3,}|[A-Z]{1,2}|[0-9a-f]{4})\b)"
     r"|(?P<address>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<url>\b[a-z][a-z0-9+]*://[^\s'\"<>]+)"
     r"|(?P<path>(?<![^\s'\"(\[{=:,<>])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][^\s'\":;,<>()\[\]]+)"
     r"|(?P<uid>(?<![\w.])\d+(?:\.\d+){5,}(?![\w.]))"
     rf"|(?P<file>(?<![\w])[\w.+@~-]*[\w+@~-]\.(?:{_FILE_ENDS})(?![\w]))"
-    r"|(?P<word>[^\W_]+)",
-    re.IGNORECASE,
+    r"|(?P<word>[^\W_]+)"
 )
+"""Compiled by who hides names: other calls should not wait for it."""
 _NO_WORD = re.compile(r"\W+")
 _WORD = re.compile(r"[^\W_]+")
 _ISSUED = re.compile(
@@ -67,6 +66,7 @@ class Redactor:
     """
 
     def __init__(self) -> None:
+        self._found = re.compile(_FOUND, re.IGNORECASE)
         self._shown: dict[str, str] = {}
         self._real: dict[str, str] = {}
         self._counts: dict[str, int] = {}
@@ -118,7 +118,7 @@ class Redactor:
     def hidden(self, text: str) -> Iterator[Hidden]:
         """What is to be hidden in ``text``, in order; pieces don't overlap."""
         at = 0
-        while found := _FOUND.search(text, at):
+        while found := self._found.search(text, at):
             kind = found.lastgroup
             if kind == "issued" and found[0] in self._real:
                 at = found.end()
@@ -174,6 +174,8 @@ class Redactor:
         return None
 
     def _hashed(self, kind: str, text: str) -> str:
+        import hashlib
+
         shown = f"{kind} {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:4]}"
         self._real.setdefault(shown, text)
         return shown

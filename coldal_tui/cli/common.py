@@ -219,10 +219,3 @@ def quiet_interrupt() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def assigned(words: str | None) -> tuple[str, ...]:
-    """The people of ``--assign ana,ben``; none without it."""
-    from coldal_tui.project.queue.assign import parse_people
-
-    return parse_people(words)

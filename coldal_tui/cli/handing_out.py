@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldal_tui.cli import common, completers
+from coldal_tui.cli import completers
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.keys import Dates
@@ -39,13 +39,14 @@ class HandedOut:
         """As an export reads it, with what only one command asks (``more``). Raises UsageError."""
         from coldal_tui.exchange.exporters.choices import SliceChoice
         from coldal_tui.project.export.exporting import Wanted
+        from coldal_tui.project.queue.assign import parse_people
 
         return Wanted(
             top=self.top,
             round_=self.round_,
             cluster=self.cluster,
             again=self.again,
-            people=common.assigned(self.assign),
+            people=parse_people(self.assign),
             overlap=self.overlap,
             each=self.each,
             slices=SliceChoice.parse(self.slices),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.cli import main
+from tests.support.lab import lab
 from tests.support.small_projects import (
     Call,
     Result,
@@ -38,4 +39,4 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-__all__ = ["call", "images", "plain_template", "project", "queued", "queued_template"]
+__all__ = ["call", "images", "lab", "plain_template", "project", "queued", "queued_template"]

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from coldal_tui.project.project import Project
-from tests.support.lab import Lab
+from tests.support.lab import lab
 
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
-    yield made
-    made.close()
+__all__ = ["lab", "statuses"]
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pytest
 from PIL import Image
 
 from coldal_tui.files import sha256_file
@@ -213,3 +214,11 @@ class Lab:
         self.map(project, points | dict(at or {}))
         self.select(project, picks, clusters or dict.fromkeys(names, 0))
         return project
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab whose project is open until the test ends."""
+    made = Lab(tmp_path)
+    yield made
+    made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.lab import lab
 from tests.support.small_projects import plain_template, project, queued, queued_template
 
-__all__ = ["plain_template", "project", "queued", "queued_template"]
+__all__ = ["lab", "plain_template", "project", "queued", "queued_template"]

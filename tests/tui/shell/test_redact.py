@@ -23,13 +23,6 @@ from tests.support.planted_names import MARK, PERSON, planted
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def hides(lab: Lab) -> Iterator[Redactor]:
     """A redactor that knows the planted project."""
     planted(lab).close()

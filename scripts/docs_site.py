@@ -17,7 +17,8 @@ import click
 import msgspec.inspect as schema
 
 from coldal_tui.cli import cli
-from coldal_tui.project.settings.config import TEMPLATE, Config
+from coldal_tui.project.settings.config import Config
+from coldal_tui.project.settings.config_template import TEMPLATE
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

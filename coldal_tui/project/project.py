@@ -22,7 +22,8 @@ from coldal_tui.project.database.store import Store, told
 from coldal_tui.project.identity import ID_KEY, check_identity, check_not_rolled_back
 from coldal_tui.project.layout import Layout, is_project
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.settings.config import Config, load_config, render_template
+from coldal_tui.project.settings.config import Config, load_config
+from coldal_tui.project.settings.config_template import render_template
 from coldal_tui.project.trust_questions import linked_folders, require_trust
 from coldal_tui.trust_store import TrustStore
 

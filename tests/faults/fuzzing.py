@@ -32,7 +32,8 @@ from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.reading import read_header, read_scan
 from coldal_tui.imaging.recognise import recognise
 from coldal_tui.jobs.folder import JobFolder
-from coldal_tui.project.settings.config import TEMPLATE, parse_config
+from coldal_tui.project.settings.config import parse_config
+from coldal_tui.project.settings.config_template import TEMPLATE
 from coldal_tui.project.views.queue_table import ScanTable, Words
 from coldal_tui.tui.queue.filter import matching
 

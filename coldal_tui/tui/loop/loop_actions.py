@@ -12,6 +12,7 @@ from textual.app import App
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.servers.states import ServerState
+from coldal_tui.tui.drawing.styles import clock_time
 from coldal_tui.tui.loop.class_questions import Preview
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.loop.first_queue import (
@@ -44,13 +45,6 @@ from coldal_tui.tui.loop.loop_steps import (
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Progress, Services
 from coldal_tui.visible import counted
-
-
-def _when(at: str) -> str:
-    """An ISO time in this machine's time zone: ``28 Nov 14:02``."""
-    local = datetime.fromisoformat(at).astimezone()
-    return f"{local.day} {local:%b %H:%M}"
-
 
 _TOLD = 2
 """Masks whose reason a finished import names: the labels pane has them all."""
@@ -267,7 +261,9 @@ class LoopActions:
         if server is None:
             return
         there = f"{counted(server.out, 'scan')} out, {server.drawn:,} drawn"
-        asked = f"last asked {_when(server.asked_at)}" if server.asked_at else "never asked yet"
+        now = datetime.now().astimezone()
+        at = server.asked_at
+        asked = f"last asked {clock_time(at, now)}" if at else "never asked yet"
         question = f"Pull what is drawn from {server.name}?\n\n{there}; {asked}"
         self._services.confirm(question, partial(self._pull, server.name), yes="pull")
 

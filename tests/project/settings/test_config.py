@@ -11,14 +11,13 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.labelfile import MAX_CLASSES
 from coldal_tui.project.settings.config import (
     MOST_CLASSES,
-    TEMPLATE,
     Config,
     ImagesSection,
     edit_config,
     load_config,
     parse_config,
-    render_template,
 )
+from coldal_tui.project.settings.config_template import TEMPLATE, render_template
 
 HEAD = '[images]\ndir = "scans"\n'
 

@@ -20,6 +20,7 @@ from coldal_tui.exchange.importers.shared.json_files import LARGEST, seconds, un
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch, fill_ellipse
 from coldal_tui.exchange.masks.rle import check_size, decode_cvat
+from coldal_tui.exchange.refusals import damaged, unreadable
 
 _AREAS = ("polygon", "mask", "ellipse")
 _OTHER = ("box", "polyline", "points", "cuboid", "skeleton")
@@ -207,19 +208,9 @@ def read_images(path: Path) -> Document:
                 parser.Parse(block, False)
         parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as error:
-        raise ImageError(
-            f"the file is no whole XML document: {error}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="damaged",
-        ) from error
+        raise damaged(path, f"the file is no whole XML document: {error}") from error
     except OSError as error:
-        raise ImageError(
-            f"the file can't be read: {error.strerror or error}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
+        raise unreadable(path, error) from error
     return reader.document()
 
 

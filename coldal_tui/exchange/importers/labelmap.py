@@ -20,6 +20,7 @@ from coldal_tui.exchange.candidate import Candidate, MaskPixels, PassedOver
 from coldal_tui.exchange.importers.raster import read_picture_mask
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
 from coldal_tui.exchange.importers.shared.picture_values import pack_colours
+from coldal_tui.exchange.refusals import unreadable
 
 LABELMAP, COLOURS = "labelmap.txt", "label_colors.txt"
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
@@ -242,12 +243,7 @@ def _rgb(path: Path) -> NDArray[np.uint8]:
             f"the mask is too large to be safe: {error}", where=str(path), code="too-large"
         ) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, zlib.error) as error:
-        raise ImageError(
-            f"the file can't be read: {error}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _read_voc(path: Path) -> MaskPixels:

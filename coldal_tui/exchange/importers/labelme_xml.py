@@ -13,6 +13,7 @@ from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
 from coldal_tui.exchange.importers.shared.label_xml import parsed_xml
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
+from coldal_tui.exchange.refusals import damaged, unreadable
 
 _MASKS, _SCRIBBLES = "Masks", "Scribbles"
 _BOX = "bounding_box"
@@ -81,19 +82,9 @@ def read_document(path: Path) -> Document:
     try:
         root = parsed_xml(path.read_text("utf-8-sig"))
     except (OSError, UnicodeError) as error:
-        raise ImageError(
-            f"the file can't be read: {error}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
+        raise unreadable(path, error) from error
     if root is None:
-        raise ImageError(
-            "the file is no whole XML document, or declares entities",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="damaged",
-        )
+        raise damaged(path, "the file is no whole XML document, or declares entities")
     return Document(
         root,
         (root.findtext("filename") or "").strip(),

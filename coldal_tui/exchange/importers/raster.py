@@ -19,6 +19,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
 from coldal_tui.exchange.importers.shared.picture_values import check_palette, plain_values
 from coldal_tui.exchange.masks.plain_png import decode_plain_grey
+from coldal_tui.exchange.refusals import unreadable
 from coldal_tui.imaging.readers.limits import MAX_PIXELS
 
 _MAGIC = (
@@ -98,7 +99,7 @@ def read_picture_mask(path: Path) -> MaskPixels:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, str(error)) from error
+        raise unreadable(path, str(error)) from error
     return decode_picture_mask(data, path)
 
 
@@ -110,7 +111,7 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
     try:
         kind = _format_of(data[:64])
         if not data:
-            raise _unreadable(path, "it is empty (0 bytes)")
+            raise unreadable(path, "it is empty (0 bytes)")
         if kind in _LOSSY:
             raise _lossy(path, kind)
         if _is_plain_grey(data):
@@ -129,9 +130,9 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
         else:
             values, colours, orientation = _read_values(data, path)
     except UnidentifiedImageError as error:
-        raise _unreadable(path, "it is no picture of a known format") from error
+        raise unreadable(path, "it is no picture of a known format") from error
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        raise _unreadable(path, str(error)) from error
+        raise unreadable(path, str(error)) from error
     notes = () if orientation == 1 else ("its EXIF rotation was applied",)
     return MaskPixels(_upright(values, orientation), "rows", notes=notes, colours=colours)
 
@@ -236,13 +237,4 @@ def _lossy(path: Path, kind: str | None) -> ImageError:
         where=str(path),
         remedy="Export the mask as PNG (a converted JPEG keeps the damage).",
         code="lossy",
-    )
-
-
-def _unreadable(path: Path, why: str) -> ImageError:
-    return ImageError(
-        f"the file can't be read: {why}",
-        where=str(path),
-        remedy="Export or copy it again.",
-        code="unreadable",
     )

@@ -17,6 +17,7 @@ from coldal_tui.exchange.candidate import MaskPixels
 from coldal_tui.exchange.importers import mitk, raster, seg_nrrd
 from coldal_tui.exchange.importers.shared.label_xml import caret_labels
 from coldal_tui.exchange.masks.plain_nifti import decode_plain
+from coldal_tui.exchange.refusals import unreadable
 from coldal_tui.imaging.image import ScanHeader, ScanRef
 from coldal_tui.imaging.readers import metaimage, nrrd
 from coldal_tui.imaging.readers.limits import DEFLATE_RATIO, MAX_VOLUME_BYTES
@@ -40,12 +41,7 @@ def read_any(path: Path) -> MaskPixels:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
     except OSError as error:
-        raise ImageError(
-            f"the file can't be read: {error.strerror or error}",
-            where=path.name,
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
+        raise unreadable(path, error) from error
     for holds, read in _READERS:
         if holds(head):
             return read(path)
@@ -89,11 +85,11 @@ def read_nifti_mask(path: Path) -> MaskPixels:
         header = kind.from_fileobj(io.BytesIO(data), check=False)
         values = np.asanyarray(header.data_from_fileobj(io.BytesIO(data)))
     except nib.spatialimages.HeaderDataError as error:
-        raise _unreadable(path, f"its header is damaged ({error})") from error
+        raise unreadable(path, f"its header is damaged ({error})") from error
     except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, f"its pixel data is incomplete ({error})") from error
+        raise unreadable(path, f"its pixel data is incomplete ({error})") from error
     except TypeError as error:  # coloured voxels whose header scales them
-        raise _unreadable(path, f"its voxels are no plain numbers ({error})") from error
+        raise unreadable(path, f"its voxels are no plain numbers ({error})") from error
     values = _drop_single_axes(_check_plain(values, path), path)
     affine = _affine_of(header)
     placed = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
@@ -217,15 +213,15 @@ def _read_bytes(path: Path) -> bytes:
             _check_size(path, size, packed)
             data = head + stream.read(size + _SLACK - len(head))
             if len(data) < size:
-                raise _unreadable(path, "its pixel data is incomplete")
+                raise unreadable(path, "its pixel data is incomplete")
             if stream.read(1):
-                raise _unreadable(path, "it holds far more data than its header says")
+                raise unreadable(path, "it holds far more data than its header says")
     except EOFError as error:
-        raise _unreadable(path, "the compressed data ends too early") from error
+        raise unreadable(path, "the compressed data ends too early") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise _unreadable(path, f"the compressed data is damaged ({error})") from error
+        raise unreadable(path, f"the compressed data is damaged ({error})") from error
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
+        raise unreadable(path, error.strerror or str(error)) from error
     return data
 
 
@@ -233,11 +229,11 @@ def _check_size(path: Path, size: int, packed: bool) -> None:
     """Refuse a header that states more data than its file can hold, before allocating memory."""
     held = path.stat().st_size * (DEFLATE_RATIO if packed else 1)
     if size > held:
-        raise _unreadable(
+        raise unreadable(
             path, f"its header promises {size:,} bytes, and the file can't hold so many"
         )
     if size > MAX_VOLUME_BYTES:
-        raise _unreadable(path, f"its header promises {size:,} bytes: too large")
+        raise unreadable(path, f"its header promises {size:,} bytes: too large")
 
 
 def _open(path: Path, packed: bool) -> BinaryIO:
@@ -255,9 +251,9 @@ def _promised_size(head: bytes, path: Path) -> int:
     import nibabel as nib
 
     if not head:
-        raise _unreadable(path, "it is empty (0 bytes)")
+        raise unreadable(path, "it is empty (0 bytes)")
     if not _has_magic(head):
-        raise _unreadable(path, "it does not hold NIfTI data")
+        raise unreadable(path, "it does not hold NIfTI data")
     if head[:348].find(b"ni1\0", 344) == 344 or head[4:8] == b"ni2\0":
         raise ImageError(
             "it is one half of a two-file NIfTI (.hdr and .img)",
@@ -272,9 +268,9 @@ def _promised_size(head: bytes, path: Path) -> int:
         items = int(np.prod([max(int(axis), 0) for axis in header.get_data_shape()], dtype=object))
         size = int(header["vox_offset"]) + items * int(header.get_data_dtype().itemsize)
     except (nib.spatialimages.HeaderDataError, ValueError, KeyError) as error:
-        raise _unreadable(path, f"its header is damaged ({error})") from error
+        raise unreadable(path, f"its header is damaged ({error})") from error
     if size <= 0:
-        raise _unreadable(path, f"its header promises {size} bytes")
+        raise unreadable(path, f"its header promises {size} bytes")
     return size
 
 
@@ -298,15 +294,6 @@ def _has_magic(head: bytes) -> bool:
         return False
     start, magics = _MAGIC[_header_size(head)]
     return head[start : start + 4] in magics
-
-
-def _unreadable(path: Path, why: str) -> ImageError:
-    return ImageError(
-        f"the file can't be read: {why}",
-        where=str(path),
-        remedy="Export or copy it again.",
-        code="unreadable",
-    )
 
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], MaskPixels]], ...] = (

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.refusals import damaged, unreadable
 
 LARGEST = 512 << 20
 """Size of the largest document that is read, in bytes; in memory it takes many times more."""
@@ -113,19 +114,10 @@ def read_json(path: Path) -> Any:
             )
         return msgspec.json.decode(path.read_bytes().removeprefix(_MARK))
     except _DAMAGED as error:
-        raise ImageError(
-            f"the file is no whole JSON document: {' '.join(str(error).split())}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="damaged",
-        ) from error
+        why = " ".join(str(error).split())
+        raise damaged(path, f"the file is no whole JSON document: {why}") from error
     except OSError as error:
-        raise ImageError(
-            f"the file can't be read: {error.strerror or error}",
-            where=str(path),
-            remedy="Export or copy it again.",
-            code="unreadable",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def read_object(path: Path, format: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+from coldal_tui.version import git_commit
 from tests.support.places import ROOT, SAMPLE
 
 
@@ -41,6 +42,7 @@ def test_the_sdist_makes_the_same_wheel(built: Path, tmp_path: Path) -> None:
     assert {"coldal_tui/py.typed", "coldal_launch/worker.py"} <= set(names[0])
     assert sum(name.startswith("coldal_tui/sample_data/cxr/images/") for name in names[0]) == 60
     assert not any(name.startswith(("tests/", "docs/", "scripts/")) for name in names[0])
+    assert ("coldal_tui/commit.txt" in names[0]) == bool(git_commit(ROOT))
 
 
 @pytest.mark.e2e

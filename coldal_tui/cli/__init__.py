@@ -72,8 +72,9 @@ Decide which scans to label next.
 \b
 The loop:  init → select → export-queue → (label) → import-masks → next → …
 
-PROJECT is a folder with a coldal.toml. It comes before or right after an action;
-else it is what -C names, then COLDAL_PROJECT, then the nearest folder upward.
+PROJECT is a folder with a coldal.toml. It comes first, or after an action: right
+after it, or last. Else it is what -C names, then COLDAL_PROJECT, then the nearest
+folder upward.
 """
 
 
@@ -122,13 +123,28 @@ def _hint(name: str) -> str:
     return ""
 
 
+def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from coldal_tui.version import full_version
+
+        click.echo(f"coldal-tui {full_version()}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks; may stand after the command, too.")
 @click.option(
     "--redact", is_flag=True, help="Show pseudonyms in place of names; anywhere in the call."
 )
 @click.option("-C", "project", metavar="PROJECT", help="The project, for commands that name none.")
-@click.version_option(package_name="coldal-tui", message="coldal-tui %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, with the commit, and exit.",
+)
 @click.pass_context
 def cli(context: click.Context, debug: bool, redact: bool, project: str | None) -> None:
     context.obj = project

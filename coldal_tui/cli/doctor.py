@@ -26,6 +26,7 @@ from coldal_tui.cli.machine import (
 )
 from coldal_tui.cli.plugin_findings import plugin_findings
 from coldal_tui.errors import UsageError
+from coldal_tui.version import full_version
 from coldal_tui.visible import counted
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def machine_findings(section: BackendSection) -> list[Finding]:
 
     memory = psutil.virtual_memory()
     findings = [
+        Finding("ok", f"coldal-tui {full_version()}"),
         Finding("ok", f"Python {platform.python_version()} on {platform.platform(terse=True)}"),
         Finding(
             "ok",

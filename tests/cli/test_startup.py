@@ -55,6 +55,6 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_version_names_the_program() -> None:
-    from coldal_tui.version import __version__
+    from coldal_tui.version import full_version
 
-    assert CliRunner().invoke(cli, ["--version"]).output == f"coldal-tui {__version__}\n"
+    assert CliRunner().invoke(cli, ["--version"]).output == f"coldal-tui {full_version()}\n"

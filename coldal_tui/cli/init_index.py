@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from coldal_tui.project.project import Project
     from coldal_tui.project.scans.indexing import IndexReport
     from coldal_tui.project.scans.modality import Decision
+    from coldal_tui.project.scans.same_person import SamePerson
     from coldal_tui.project.servers.archive import FetchReport
     from coldal_tui.project.settings.config_connections import ConnectionSection
 
@@ -251,6 +252,8 @@ def _print_report(
             f"patients that differ only in case or blanks count as several: {visible(alike)}; if "
             "they are one person, mend the rule or the table, or one person may train and validate"
         )
+    if report.same_person is not None:
+        common.say(_same_person_words(report.same_person, project))
     _show_beside(report, dimensions)
     if decided is not None:
         common.echo("intensities: " + "; ".join(decided.reasons))
@@ -274,6 +277,18 @@ def _print_report(
         )
     elif first:
         common.echo(f"next: {common.paste('coldal-tui select', project.root)}")
+
+
+def _same_person_words(same: SamePerson, project: Project) -> str:
+    first, second = (visible(path) for path in same.example)
+    command = common.paste("coldal-tui index", project.root)
+    return (
+        f"Warning: {counted(same.files, 'file')} look like scans of "
+        f"{counted(same.persons, 'person', 'persons')} (such as {first} and {second}), but each "
+        "counts as a patient of its own: one may train and the other measure. If they are of one "
+        f"person, put this under [images] in coldal.toml, then run {command}, before you select:\n"
+        f"  patients_pattern = '{same.pattern}'"
+    )
 
 
 def _show_beside(report: IndexReport, dimensions: dict[int, int]) -> None:
@@ -343,24 +358,29 @@ def _show_left_out(project: Project, everything: bool) -> None:
 
 
 def show_problems(report: IndexReport, everything: bool) -> None:
-    """Print unreadable and refused files one by one, and the count of files that are no images."""
+    """Print unreadable and refused files one by one, and the count of files that are no images.
+
+    Masks and drawn pictures are counted by ``_show_beside``.
+    """
     from collections import Counter
 
-    listed = [p for p in report.problems if everything or p.kind != "not-an-image"]
-    others = len(report.problems) - len(listed)
-    out = common.console()
+    from coldal_tui.project.scans.not_scans import CODES
+
     if everything:
         _show_by_reason(report)
         return
+    out = common.console()
+    listed = [p for p in report.problems if p.kind != "not-an-image"]
     for problem in listed[:20]:
         out.print(f"  {visible(problem.rel_path)}: {problem.kind}: {visible(problem.reason)}")
     if len(listed) > 20:
         out.print(f"  … and {len(listed) - 20} more: coldal-tui index --problems")
+    others = [p for p in report.problems if p.kind == "not-an-image" and p.code not in CODES]
+    kinds = Counter(p.code for p in others)
     if others:
-        kinds = Counter(p.code for p in report.problems if p.kind == "not-an-image")
         words = ", ".join(f"{count} {code}" for code, count in kinds.most_common(6))
         what = ("file passed over that is no image", "files passed over that are no images")
-        out.print(f"{counted(others, *what)} to label ({words})")
+        out.print(f"{counted(len(others), *what)} to label ({words})")
 
 
 def _show_by_reason(report: IndexReport) -> None:
@@ -383,6 +403,7 @@ def report_json(report: IndexReport) -> dict[str, Any]:
         "suspended": list(report.suspended),
         "lookalikes": list(report.lookalikes),
         "patients_alike": [list(names) for names in report.patients_alike],
+        "same_person": None if report.same_person is None else asdict(report.same_person),
         "cases": None
         if report.cases is None
         else {**asdict(report.cases), "patients_pattern": report.cases.pattern},

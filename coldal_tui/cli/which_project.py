@@ -18,10 +18,10 @@ PROJECT_VARIABLE = "COLDAL_PROJECT"
 def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, list[str]]:
     """Split words into the project folder and the rest.
 
-    The first word is the project when it is a folder with a ``coldal.toml``; with ``rest``, the
-    second word is, too, after one that is no path (``jobs cancel PROJECT 2``). Otherwise it is the
-    one of ``-C``, of the variable COLDAL_PROJECT, or the nearest folder upward, and all words are
-    left for the command.
+    The first word is the project when it is a folder with a ``coldal.toml``; with ``rest``, so is
+    the second or the last after one that is no path (``jobs cancel PROJECT 2``). Otherwise it is
+    the one of ``-C``, of the variable COLDAL_PROJECT, or the nearest folder upward, and all words
+    are left for the command.
     """
     named, others = take_project(targets) if rest else take_project(targets[:1])
     if named:
@@ -36,16 +36,19 @@ def split_project(targets: Sequence[str], *, rest: bool = False) -> tuple[Path, 
 
 
 def take_project(targets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split off the word that names a project, if any; opens nothing."""
-    if targets and is_project(Path(targets[0])):
-        return (targets[0],), tuple(targets[1:])
-    if _second_is_project(targets):
-        return (targets[1],), (targets[0], *targets[2:])
-    return (), tuple(targets)
+    """Split off the word that names a project, if any; opens nothing.
 
-
-def _second_is_project(targets: Sequence[str]) -> bool:
-    return len(targets) > 1 and not is_path(targets[0]) and is_project(Path(targets[1]))
+    It is the first word; after an action it is the second or, where more follow, the last.
+    """
+    words = tuple(targets)
+    if words and is_project(Path(words[0])):
+        return words[:1], words[1:]
+    if len(words) > 1 and not is_path(words[0]):
+        if is_project(Path(words[1])):
+            return words[1:2], (words[0], *words[2:])
+        if is_project(Path(words[-1])):
+            return words[-1:], words[:-1]
+    return (), words
 
 
 def standing_project() -> Path | None:

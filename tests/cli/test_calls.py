@@ -77,9 +77,17 @@ def test_the_project_may_follow_the_action(call: Call, queued: Path, tmp_path: P
     assert call("why", "scan_0", queued, "--json", cwd=tmp_path).json["scan_id"] == "scan_0"
     assert call("labels", "list", queued, "--json", cwd=tmp_path).status == 0
     assert call("encoder", "use", queued, "efficientnet-lite0", cwd=tmp_path).status == 0
-    missing = call("jobs", "cancel", queued, "2", cwd=tmp_path)
-    assert missing.status == 2
-    assert "no such job" in missing.err
+    for words in ((queued, "2"), ("2", queued)):
+        missing = call("jobs", "cancel", *words, cwd=tmp_path)
+        assert missing.status == 2
+        assert "no such job" in missing.err
+
+
+def test_the_project_may_be_the_last_word_after_an_action(
+    call: Call, queued: Path, tmp_path: Path
+) -> None:
+    assert call("encoder", "use", "efficientnet-lite0", queued, cwd=tmp_path).status == 0
+    assert call("queue", "pin", "scan_0", "scan_1", queued, cwd=tmp_path).status == 0
 
 
 def test_a_project_can_be_named_for_all_commands(

@@ -226,6 +226,33 @@ def test_init_says_what_it_left_out_and_what_does_not_belong_together(
     assert 'modality = "other"' in (tmp_path / "p" / "coldal.toml").read_text("utf-8")
 
 
+def test_two_eyes_of_one_person_are_said_with_the_pattern_that_joins_them(
+    call: Call, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("01L", "01R", "02L", "02R")):
+        write_image(tmp_path / "images" / f"Image_{name}.png", seed=number)
+    done = call("init", "made", "--images", "images", cwd=tmp_path)
+    assert "4 files look like scans of 2 persons (such as Image_01L.png and" in done.err
+    (line,) = (line for line in done.err.splitlines() if "patients_pattern" in line)
+    set_config(tmp_path / "made", "[images]\n", f"[images]\n{line.strip()}\n")
+    assert "look like scans of" not in call("index", "made", cwd=tmp_path).err
+    with Project(tmp_path / "made") as made:
+        assert {scan.patient_id for scan in made.scans()} == {"Image_01", "Image_02"}
+    rule = ("--patients", "(Image)")
+    told = call("init", "told", "--images", "images", *rule, "--json", cwd=tmp_path)
+    assert told.json["same_person"] is None
+
+
+def test_masks_beside_the_scans_are_counted_once(call: Call, tmp_path: Path) -> None:
+    for number in range(3):
+        write_image(tmp_path / "images" / f"{number}.png", seed=number)
+        write_mask(tmp_path / "images" / "masks" / f"{number}.png")
+    (tmp_path / "images" / "notes.txt").write_text("a")
+    done = call("init", "made", "--images", "images", cwd=tmp_path)
+    assert "3 files look like masks of other files" in done.out
+    assert "1 file passed over that is no image to label" in done.out
+
+
 def test_patients_that_differ_only_in_case_are_said(call: Call, tmp_path: Path) -> None:
     for name in ("P1_a.png", "p1_b.png", "P2_a.png"):
         write_image(tmp_path / "images" / name, len(name))

@@ -16,6 +16,7 @@ from coldal_tui.imaging.indexing import FileProblem, FoundScan, index_folder
 from coldal_tui.project.scans.creating import patients_setting
 from coldal_tui.project.scans.not_scans import MASK, Cases, find_cases, find_not_scans, pattern_of
 from coldal_tui.project.scans.patients import PatientRule, read_patients_csv
+from coldal_tui.project.scans.same_person import find_same_person
 from coldal_tui.project.settings.config_images import ImagesSection
 
 Progress = Callable[[int, int, str], None]
@@ -129,8 +130,9 @@ def _patient_tables(images: Path) -> list[Path]:
 def patient_choices(found: FolderPreview) -> list[PatientChoice]:
     """The rules that make sense for the folder, the surest first; never none.
 
-    A table; what the files' headers say, else each file; a case of several files; the first
-    folder; the beginning of the name. Rules that group nothing are left out.
+    A table; what the files' headers say, else each file; a case of several files, or names that
+    differ in side, view or visit; the first folder; the beginning of the name. Rules that group
+    nothing are left out.
     """
     headers = patients_by(found, "")
     choices = [
@@ -139,6 +141,12 @@ def patient_choices(found: FolderPreview) -> list[PatientChoice]:
     choices.append(headers)
     if found.cases is not None:
         choices.append(patients_by(found, found.cases.pattern, "the files of a case together"))
+    else:
+        unnamed = [scan.rel_path for scan in found.scans if scan.header.patient_id is None]
+        same = find_same_person(sorted(unnamed))
+        if same is not None:
+            name = "files whose names differ in side, view or visit together"
+            choices.append(patients_by(found, same.pattern, name))
     if any("/" in scan.rel_path for scan in found.scans):
         choices.append(patients_by(found, FOLDER_RULE, "the folder that the file lies in"))
     for rule in NAME_RULES:

@@ -31,6 +31,7 @@ from coldal_tui.project.scans.few_changed import Renewed, few_changed, write
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
+from coldal_tui.project.scans.same_person import SamePerson, find_same_person
 from coldal_tui.project.scans.unchanged import (
     LastIndex,
     folder_digest,
@@ -59,7 +60,8 @@ class IndexReport:
 
     ``suspended`` are scans whose image changed after labeling. ``lookalikes`` look like masks, but
     were scans before. ``cases`` (first index only): most files are parts of cases.
-    ``patients_alike``: names that differ only in case or blanks.
+    ``patients_alike``: names that differ only in case or blanks. ``same_person`` (first index
+    without a rule for patients): files that are probably of one person, each a patient of its own.
     """
 
     scans: int
@@ -76,6 +78,7 @@ class IndexReport:
     lookalikes: tuple[str, ...] = ()
     cases: Cases | None = None
     patients_alike: tuple[tuple[str, ...], ...] = ()
+    same_person: SamePerson | None = None
 
 
 def reindex(
@@ -136,8 +139,18 @@ def reindex(
     report = _record(project, result, matches, before, patients, digest, settings, lookalikes)
     told = before or section.patients_pattern or section.channels
     cases = None if told else find_cases(result.scans)
-    alike = _patients_alike(project)
-    return replace(report, cases=cases, patients_alike=alike)
+    ruled = told or section.patients_csv or cases is not None
+    same = None if ruled else find_same_person(_without_patient(project))
+    return replace(report, cases=cases, patients_alike=_patients_alike(project), same_person=same)
+
+
+def _without_patient(project: Project) -> list[str]:
+    """The files of the scans that are a patient of their own."""
+    rows = project.store.tuples(
+        "SELECT rel_path FROM scans WHERE state = 'present' "
+        "AND patient_id = 'scan:' || scan_id ORDER BY rel_path"
+    )
+    return [str(path) for (path,) in rows]
 
 
 def _patients_alike(project: Project) -> tuple[tuple[str, ...], ...]:

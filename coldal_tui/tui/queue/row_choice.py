@@ -85,4 +85,4 @@ def no_rows_text(snapshot: Snapshot | None, choice: RowChoice, problem: str) -> 
     if snapshot is None or not snapshot.scans:
         return "no scan is indexed yet\n\nput images into the folder, then n reads it"
     words = f"nothing is queued yet\n\nn  {(snapshot.then or snapshot.next).text}"
-    return f"{words}\nA  shows all {snapshot.scans:,} scans"
+    return f"{words}\na  shows all {snapshot.scans:,} scans"

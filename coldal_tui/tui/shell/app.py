@@ -27,6 +27,7 @@ from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.frame import FrameLines, Main, body
 from coldal_tui.tui.shell.help import binding_ids
+from coldal_tui.tui.shell.key_conflicts import hidden_actions
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.news import News, TaskMoved
 from coldal_tui.tui.shell.own_commands import OwnCommands
@@ -227,6 +228,11 @@ class ColdalApp(App[None]):
         if unknown:
             names = ", ".join(unknown)
             self.services.tell(f"{self.memory.keys_file}: no such keys: {names}", error=True)
+        hidden = hidden_actions(type(self), self.panes.made.values(), keys) if keys else []
+        if hidden:
+            more = f"; and {len(hidden) - 3} more (:keys)" if len(hidden) > 3 else ""
+            words = "; ".join(hidden[:3]) + more
+            self.services.tell(f"{self.memory.keys_file}: {words}. Give those another key, too")
 
     def _bind_own_keys(self) -> None:
         """Bind a person's own keys, once all panes stand whose keys they may not take."""

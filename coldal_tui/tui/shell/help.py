@@ -127,8 +127,8 @@ def _typed(app: Commands) -> list[Entry]:
         for name in themes.NAMES
     ]
     entries += [
-        Entry("the command line", f":{name}", "", partial(app.type_command, f"{name} "))
-        for name in CLI_COMMANDS
+        Entry("the command line", f":{name}", words, partial(app.type_command, f"{name} "))
+        for name, words in CLI_COMMANDS.items()
     ]
     return entries
 
@@ -171,6 +171,14 @@ def _bindings(kinds: Iterable[type], upto: str) -> list[Binding]:
 
 def _kinds(app: type, panes: Iterable[Pane]) -> list[tuple[Iterable[type], str]]:
     return [(app.__mro__, "App"), *((type(pane).__mro__, "Pane") for pane in panes)]
+
+
+def bindings_by_place(app: type, panes: Iterable[Pane]) -> list[tuple[str, list[Binding]]]:
+    """The bindings of the app, called "", then those of each pane, by the pane's id."""
+    panes = list(panes)
+    names = ("", *(pane.id or "" for pane in panes))
+    kinds = _kinds(app, panes)
+    return [(name, _bindings(mro, upto)) for name, (mro, upto) in zip(names, kinds, strict=True)]
 
 
 def binding_ids(app: type, panes: Iterable[Pane]) -> set[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from coldal_tui.errors import ColdalError
+from coldal_tui.minutes_words import minutes_words
 from coldal_tui.project.queue.budget import first_queue_size
 from coldal_tui.project.scans.folder_preview import FEW_PATIENTS, FolderPreview, PatientChoice
 from coldal_tui.project.settings.config import BudgetSection
@@ -110,12 +114,37 @@ def class_lines(names: Sequence[str], values: Sequence[int]) -> list[Line]:
     return lines
 
 
-def budget_lines(total: int, scans: int, patients: int) -> list[Line]:
+@dataclass(frozen=True)
+class Budget:
+    """Scans and, where they are limited, too, people's minutes."""
+
+    scans: int
+    minutes: int | None = None
+
+
+_BUDGET = re.compile(r"(\d+)(?: *scans?)?(?: *[, ] *(\d+) *min(?:utes?)?\.?)?")
+
+
+def read_budget(words: str) -> Budget:
+    """``100``, or ``100, 600 min``; ColdalError for anything else."""
+    found = _BUDGET.fullmatch(words.strip())
+    if found is None or not all(int(one) for one in found.groups() if one):
+        raise ColdalError("a whole number of scans, 1 or more; with minutes: 100, 600 min")
+    return Budget(int(found[1]), int(found[2]) if found[2] else None)
+
+
+def budget_lines(budget: Budget, scans: int, patients: int) -> list[Line]:
     """What a budget means for the first queue."""
+    total = budget.scans
     first = first_queue_size(BudgetSection(total=total))
     lines: list[Line] = [
         (f"the first queue has {counted(min(first, scans), 'scan')}; each later one as many", False)
     ]
+    if budget.minutes is not None:
+        lines.append(
+            (f"{minutes_words(budget.minutes)} of people's work may end it sooner: each queue has "
+             "only as many scans as fit", False)
+        )  # fmt: skip
     if total > scans:
         lines.append((f"there are only {counted(scans, 'scan')}: all would be labelled", True))
     elif patients < FEW_PATIENTS:

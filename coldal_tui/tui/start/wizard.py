@@ -37,6 +37,7 @@ from coldal_tui.tui.start.answers import (
     default_root,
     found_lines,
     patient_lines,
+    read_budget,
 )
 from coldal_tui.visible import counted, visible
 
@@ -44,7 +45,10 @@ QUESTIONS = (
     ("Where are the images?", "a folder: pictures, NIfTI, NRRD, MetaImage or DICOM, any depth"),
     ("What is a patient?", "no patient is ever in training and in validation at once"),
     ("Which classes are drawn?", "names of the mask values 1, 2, … with commas: left, right"),
-    ("How many scans may be labelled in all?", "the budget; it can be changed later"),
+    (
+        "How many scans may be labelled in all?",
+        "the budget, to be changed at any time; people's minutes may limit it, too: 100, 600 min",
+    ),
     ("Make the project?", "the folder for its queue, labels and runs; images stay where they are"),
 )
 OWN_RULE = "another rule: a CSV file with filename and patient_id, or a pattern on the path"
@@ -170,8 +174,12 @@ class Wizard(App[Path]):
         if self.step == 2:
             names = [name.strip() for name in words.split(",") if name.strip()]
             self.say(class_lines(names or ["foreground"], found.mask_values))
-        elif self.step == 3 and words.isdecimal() and int(words) > 0 and self.choice is not None:
-            self.say(budget_lines(int(words), len(found.scans), self.choice.patients))
+        elif self.step == 3 and self.choice is not None:
+            try:
+                budget = read_budget(words)
+            except ColdalError:
+                return  # it is still being typed
+            self.say(budget_lines(budget, len(found.scans), self.choice.patients))
         elif self.step == 4:
             self.say(self._summary())
 
@@ -188,7 +196,9 @@ class Wizard(App[Path]):
         root = self.query_one(Input).value.strip() or "."
         words = ["coldal-tui", "init", root, "--images", str(self.found.images)]
         words += ["--classes", self._texts[2]] if self._texts[2] else []
-        words += ["--budget", self._texts[3]]
+        budget = read_budget(self._texts[3])
+        words += ["--budget", str(budget.scans)]
+        words += ["--minutes", str(budget.minutes)] if budget.minutes is not None else []
         words += ["--patients", self.choice.words] if self.choice.words else []
         return [
             *((f"{name:<10} {visible(value)}", False) for name, value in said.items()),
@@ -298,8 +308,7 @@ class Wizard(App[Path]):
         self._ask(3)
 
     def _take_budget(self, words: str) -> None:
-        if not words.isdecimal() or int(words) < 1:
-            raise ColdalError("a whole number, 1 or more")
+        read_budget(words)
         assert self.found is not None
         if not self._texts[4]:
             self._texts[4] = str(self.root or default_root(self.found.images, self.here))
@@ -308,7 +317,10 @@ class Wizard(App[Path]):
     def settings(self, root: Path) -> dict[tuple[str, str], Any]:
         """The answers as ``init`` would write them."""
         assert self.choice is not None
-        values: dict[tuple[str, str], Any] = {("budget", "total"): int(self._texts[3])}
+        budget = read_budget(self._texts[3])
+        values: dict[tuple[str, str], Any] = {("budget", "total"): budget.scans}
+        if budget.minutes is not None:
+            values["budget", "minutes"] = budget.minutes
         if self._texts[2]:
             values["classes", "names"] = class_names(self._texts[2])
         if self.choice.words:

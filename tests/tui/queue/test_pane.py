@@ -460,7 +460,7 @@ def test_why_opens_all_that_is_known(root: Path) -> None:
 def test_an_empty_project_says_what_to_press(project: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "nothing is queued yet" in screen(app))
-        assert "A  shows all 6 scans" in screen(app)
+        assert "a  shows all 6 scans" in screen(app)
         await press(app, pilot, "a")
         await ready(app, pilot, 6)
 

@@ -523,10 +523,14 @@ def test_the_list_of_all_that_can_be_done_finds_a_pane(queued: Path) -> None:
 def test_keys_can_be_remapped_in_a_file(queued: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "config").mkdir(parents=True)
-    (home / "config" / "keys.toml").write_text('[keys]\n"app.map" = "f9"\n"app.nothing" = "y"\n')
+    (home / "config" / "keys.toml").write_text(
+        '[keys]\n"app.map" = "f9"\n"app.nothing" = "y"\n"queue.skip" = "e"\n'
+    )
 
     async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
         assert any("app.nothing" in n.message for n in app._notifications)
+        hides = "e is queue.skip in queue and hides app.export"
+        assert any(hides in n.message for n in app._notifications)
         await pilot.press("f9")
         assert focused(app) == "map"
 

@@ -17,9 +17,17 @@ from textual.worker import WorkerCancelled
 
 from coldal_tui.cli import cli
 from coldal_tui.cli.open import is_new
+from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.folder_preview import patient_choices, preview_folder
-from coldal_tui.tui.start.answers import budget_lines, class_lines, default_root, found_lines
+from coldal_tui.tui.start.answers import (
+    Budget,
+    budget_lines,
+    class_lines,
+    default_root,
+    found_lines,
+    read_budget,
+)
 from coldal_tui.tui.start.wizard import Wizard
 from tests.support.small_projects import write_image, write_mask
 
@@ -89,6 +97,16 @@ def test_rules_for_patients_are_found_and_counted(pictures: Path, tmp_path: Path
     assert choices[2].example == ("p0_0.png", "p0")
 
 
+def test_two_eyes_of_one_person_are_a_rule(tmp_path: Path) -> None:
+    for number, name in enumerate(("01L", "01R", "02L", "02R")):
+        write_image(tmp_path / "eyes" / f"Image_{name}.png", seed=number)
+    choices = patient_choices(preview_folder(tmp_path / "eyes"))
+    assert [(one.name, one.patients) for one in choices] == [
+        ("each file is a patient of its own", 4),
+        ("files whose names differ in side, view or visit together", 2),
+    ]
+
+
 def test_the_answers_make_the_project_that_init_makes(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +122,7 @@ def test_the_answers_make_the_project_that_init_makes(
         seen.append(shown(app))
         await pilot.press("enter", *"left,right")
         seen.append(shown(app))
-        await pilot.press("enter", "5", "enter")
+        await pilot.press("enter", *"5, 90 min", "enter")
         seen.append(shown(app))
         await pilot.press("enter")
         await settled(pilot)
@@ -117,7 +135,16 @@ def test_the_answers_make_the_project_that_init_makes(
     assert "0 = background, 1 = left, 2 = right" in seen[2]
     assert "! the masks found beside the images hold: 1, 3" in seen[2]
     assert "coldal-tui init" in seen[3]
-    words = ["--classes", "left,right", "--budget", "5", "--patients", "(?:^|/)([^/_]+)_[^/]*$"]
+    words = [
+        "--classes",
+        "left,right",
+        "--budget",
+        "5",
+        "--minutes",
+        "90",
+        "--patients",
+        "(?:^|/)([^/_]+)_[^/]*$",
+    ]
     args = ["init", "called", "--images", str(pictures), *words]
     assert CliRunner().invoke(cli, args).exit_code == 0
     texts = []
@@ -129,7 +156,7 @@ def test_the_answers_make_the_project_that_init_makes(
     with Project(tmp_path / "asked") as project:
         assert {scan.patient_id for scan in project.scans()} == {"p0", "p1", "p2", "p3"}
         assert project.config.classes.names == ("left", "right")
-        assert project.config.budget.total == 5
+        assert (project.config.budget.total, project.config.budget.minutes) == (5, 90)
 
 
 def test_a_wrong_answer_stays_with_its_question(pictures: Path, tmp_path: Path) -> None:
@@ -172,21 +199,37 @@ def test_a_wrong_answer_stays_with_its_question(pictures: Path, tmp_path: Path) 
     assert "4 scans without a patient by it" in words[4]
     assert "a name is empty" in words[5]
     assert "a class is named twice" in words[6]
-    assert "a whole number, 1 or more" in words[8]
+    assert "a whole number of scans, 1 or more" in words[8]
     assert words[9] == "lung"
     assert not (tmp_path / "asked").exists()
 
 
 def test_what_budgets_and_classes_mean() -> None:
-    assert budget_lines(40, 100, 50) == [
+    assert budget_lines(Budget(40), 100, 50) == [
         ("the first queue has 8 scans; each later one as many", False)
     ]
-    assert budget_lines(40, 30, 25)[1] == ("there are only 30 scans: all would be labelled", True)
+    assert budget_lines(Budget(40), 30, 25)[1] == (
+        "there are only 30 scans: all would be labelled",
+        True,
+    )
+    minutes = budget_lines(Budget(40, 600), 100, 50)[1][0]
+    assert minutes.startswith("600 minutes of people's work may end it sooner")
     assert class_lines(["lung"], [1]) == [
         ("in masks: 0 = background, 1 = lung", False),
         ("the masks found beside the images hold: 1", False),
     ]
     assert class_lines(["lung"], [1, 2])[-1] == ("that is 2 values for 1 class", True)
+
+
+@pytest.mark.parametrize("words", ["100, 600 min", "100 scans 600 minutes", "100 ,600min."])
+def test_a_budget_may_have_minutes(words: str) -> None:
+    assert read_budget(words) == Budget(100, 600)
+
+
+@pytest.mark.parametrize("words", ["", "0", "100, 0 min", "100, 600", "ten", "-5", "1.5"])
+def test_what_is_no_budget_is_refused(words: str) -> None:
+    with pytest.raises(ColdalError, match="100, 600 min"):
+        read_budget(words)
 
 
 def test_a_project_is_made_where_it_is_in_nobodys_way(pictures: Path, tmp_path: Path) -> None:

@@ -128,7 +128,8 @@ def import_masks_command(
             _watch(project, rest, format_, match, options, as_json)
             return
         if len(rest) != 1:
-            raise click.UsageError("which masks? coldal-tui import-masks [PROJECT] PATH")
+            found = f"{len(rest)} paths; name one, or a folder:" if rest else "which masks?"
+            raise click.UsageError(f"{found} coldal-tui import-masks [PROJECT] PATH")
         report = _import(project, Path(rest[0]), format_, match, options, dry_run)
         kept = [] if dry_run else keep_class_map(project, said)
         once = [f"{raw} = {meaning}" for raw, meaning in for_once(project, said).items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from coldal_tui.project.scans.same_person import SamePerson
     from coldal_tui.project.servers.archive import FetchReport
     from coldal_tui.project.settings.config_connections import ConnectionSection
+
+
+_TOGETHER = 4
+"""From so many files on that fail for one reason in one folder, they share a line."""
 
 
 @click.command("init")
@@ -371,10 +376,12 @@ def show_problems(report: IndexReport, everything: bool) -> None:
         return
     out = common.console()
     listed = [p for p in report.problems if p.kind != "not-an-image"]
-    for problem in listed[:20]:
-        out.print(f"  {visible(problem.rel_path)}: {problem.kind}: {visible(problem.reason)}")
-    if len(listed) > 20:
-        out.print(f"  … and {len(listed) - 20} more: coldal-tui index --problems")
+    lines = _lines(listed)
+    for line, _ in lines[:20]:
+        out.print(f"  {line}")
+    more = sum(count for _, count in lines[20:])
+    if more:
+        out.print(f"  … and {more} more: coldal-tui index --problems")
     others = [p for p in report.problems if p.kind == "not-an-image" and p.code not in CODES]
     kinds = Counter(p.code for p in others)
     if others:
@@ -391,8 +398,29 @@ def _show_by_reason(report: IndexReport) -> None:
         groups.setdefault((problem.kind, problem.code), []).append(problem)
     for (kind, code), found in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
         out.print(f"{counted(len(found), 'file')}: {code} ({kind})")
-        for problem in found:
-            out.print(f"  {visible(problem.rel_path)}: {kind}: {visible(problem.reason)}")
+        for line, _ in _lines(found):
+            out.print(f"  {line}")
+
+
+def _lines(problems: Sequence[FileProblem]) -> list[tuple[str, int]]:
+    """A line for each problem, with how many files it tells of.
+
+    Many files of one folder and reason, such as the slices of a refused series, share a line.
+    """
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for problem in problems:
+        folder = problem.rel_path.rpartition("/")[0]
+        groups.setdefault((folder, problem.kind, problem.reason), []).append(problem.rel_path)
+    lines = []
+    for (_, kind, reason), paths in groups.items():
+        said = f"{kind}: {visible(reason)}"
+        if len(paths) < _TOGETHER:
+            lines += [(f"{visible(path)}: {said}", 1) for path in paths]
+        else:
+            last = paths[-1].rpartition("/")[2]
+            named = f"{visible(paths[0])} … {visible(last)} ({len(paths)} files)"
+            lines.append((f"{named}: {said}", len(paths)))
+    return lines
 
 
 def report_json(report: IndexReport) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from coldal_tui.jobs.spec import (
 )
 from coldal_tui.project.cleanup import cleaned_classes
 from coldal_tui.project.labels.files import tidy_label_files
-from coldal_tui.project.labels.labelled import active_labels, labelled_records
+from coldal_tui.project.labels.labelled import active_labels, labelled_records, no_labels
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.runs import imported_model, latest_run, prediction_file, run_entropies
@@ -55,12 +55,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         elif scan.patient_id not in frozen:
             labelled.append(case)
     if not labelled:
-        raise ColdalError(
-            "there is no label to train on",
-            where=project.name,
-            remedy="import masks first: coldal-tui import-masks DIR",
-            code="no-labels",
-        )
+        raise no_labels(project)
     return TrainSpec(
         run_id=_next_run_id(project),
         classes=config.classes.names,

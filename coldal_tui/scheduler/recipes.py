@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.project.labels.labelled import active_labels, no_labels
 from coldal_tui.project.queue.budget import batch_size, next_round, read_budget
 from coldal_tui.project.queue.minute_budget import check_minutes, outlook
 from coldal_tui.project.views.next_step import run_is_current, run_networks
@@ -93,6 +94,8 @@ def next_batch(
             code="one-network",
         )
     if not run_is_current(project) or (ensemble and run_networks(project) < 2):
+        if not active_labels(project):
+            raise no_labels(project)
         steps.append(("train", {"device": device, "strategy": strategy}))
     steps.append(("score", {"device": device, "strategy": strategy}))
     request = {"budget": size, "strategy": strategy, "alpha": alpha, "seed": seed}

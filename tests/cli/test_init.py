@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coldal_tui.project.project import Project
+from tests.support.dicom_files import write_series
 from tests.support.small_projects import Call, set_config, write_image, write_mask
 
 
@@ -251,6 +252,17 @@ def test_masks_beside_the_scans_are_counted_once(call: Call, tmp_path: Path) -> 
     done = call("init", "made", "--images", "images", cwd=tmp_path)
     assert "3 files look like masks of other files" in done.out
     assert "1 file passed over that is no image to label" in done.out
+
+
+def test_the_slices_of_a_refused_series_share_a_line(call: Call, tmp_path: Path) -> None:
+    write_series(tmp_path / "images" / "s1")
+    (tmp_path / "images" / "s1" / "3.dcm").unlink()
+    write_image(tmp_path / "images" / "a.png", seed=1)
+    done = call("init", "made", "--images", "images", cwd=tmp_path)
+    told = "  s1/1.dcm … 5.dcm (4 files): refused: its series is refused: 1 slice is missing"
+    assert told in done.out
+    assert told in call("index", "made", "--problems", cwd=tmp_path).out
+    assert len(call("index", "made", "--json", cwd=tmp_path).json["problems"]) == 4
 
 
 def test_patients_that_differ_only_in_case_are_said(call: Call, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_names_of_masks_are_shown_literally(
     ("words", "reason"),
     [
         ([], "which masks?"),
-        (["a", "b"], "which masks?"),
+        (["a", "b"], "2 paths; name one, or a folder: coldal-tui"),
         (["drawn", "--map", "128"], "write VALUE=CLASS, such as 128=foreground"),
         (["drawn", "--format", "nonsense"], "no mask format is called 'nonsense'"),
     ],

@@ -48,6 +48,7 @@ WRONG: dict[str, tuple[bool, list[str], int, str]] = {
     "alpha above 1": (True, ["next", "--alpha", "1.5"], 2, "1.5 is not in the range"),
     "no budget": (False, ["select", "--budget", "0"], 2, "0 is not in the range"),
     "a seed too large": (False, ["select", "--seed", "9" * 12], 2, "is not in the range"),
+    "next without a label": (True, ["next"], 1, "there is no label to train on\n  → import masks"),
     "score without a run": (True, ["score"], 1, "there is no run yet\n  → coldal-tui train"),
     "evaluate without a run": (True, ["evaluate", "--masks", "."], 1, "there is no run yet"),
 }

@@ -296,6 +296,8 @@ class ColdalApp(App[None]):
             self.run_worker(self._make_others(), group="panes", exit_on_error=False)
 
     def on_news(self, message: News) -> None:
+        if not self.query(Why):
+            return  # the app is closing, and its widgets are gone before it
         found = message.found
         self.call_after_refresh(self._start_completing)
         if isinstance(found, View):

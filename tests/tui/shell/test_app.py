@@ -20,8 +20,10 @@ from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.loop.first_queue import FirstQueueWindow
+from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.command_line import CommandLine
+from coldal_tui.tui.shell.news import News
 from coldal_tui.tui.shell.pane_manager import PANES
 from coldal_tui.tui.shell.session_state import Memory
 from coldal_tui.tui.widgets.dialogs import Ask, Choose, Confirm, Reading
@@ -535,6 +537,17 @@ def test_keys_can_be_remapped_in_a_file(queued: Path, tmp_path: Path) -> None:
         assert focused(app) == "map"
 
     drive(queued, press, home=home)
+
+
+def test_news_after_the_widgets_are_gone_are_no_error(queued: Path) -> None:
+    async def press(app: ColdalApp, pilot: Pilot[None]) -> None:
+        view = app.services.view
+        assert view is not None
+        await app.query_one(Why).remove()
+        app.on_news(News(view))
+        app.on_news(News(ColdalError("gone")))
+
+    drive(queued, press)
 
 
 # --- remembering

@@ -71,5 +71,5 @@ def _bids_subjects(rel_paths: Sequence[str]) -> SamePerson | None:
 
 
 def _told(several: Sequence[Sequence[str]], pattern: str) -> SamePerson:
-    first = sorted(min(several))
+    first = min(sorted(paths) for paths in several)
     return SamePerson(sum(map(len, several)), len(several), (first[0], first[1]), pattern)

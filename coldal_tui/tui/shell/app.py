@@ -22,12 +22,12 @@ from coldal_tui.tui.drawing.without_colour import WithoutColour
 from coldal_tui.tui.loop.loop_actions import LoopActions
 from coldal_tui.tui.loop.seen_failures import SeenFailures
 from coldal_tui.tui.pane import Pane, View
+from coldal_tui.tui.programs.key_conflicts import hidden_actions
 from coldal_tui.tui.programs.own_keys import OwnKeyRunner
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.command_line import CommandLine, CommandRunner
 from coldal_tui.tui.shell.frame import FrameLines, Main, body
-from coldal_tui.tui.shell.help import binding_ids
-from coldal_tui.tui.shell.key_conflicts import hidden_actions
+from coldal_tui.tui.shell.help import binding_ids, bindings_by_place
 from coldal_tui.tui.shell.layout import NUMBERED
 from coldal_tui.tui.shell.news import News, TaskMoved
 from coldal_tui.tui.shell.own_commands import OwnCommands
@@ -228,7 +228,8 @@ class ColdalApp(App[None]):
         if unknown:
             names = ", ".join(unknown)
             self.services.tell(f"{self.memory.keys_file}: no such keys: {names}", error=True)
-        hidden = hidden_actions(type(self), self.panes.made.values(), keys) if keys else []
+        panes = self.panes.made.values()
+        hidden = hidden_actions(bindings_by_place(type(self), panes), keys) if keys else []
         if hidden:
             more = f"; and {len(hidden) - 3} more (:keys)" if len(hidden) > 3 else ""
             words = "; ".join(hidden[:3]) + more

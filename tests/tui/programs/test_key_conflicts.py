@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import pytest
 from textual.binding import Binding
 
-from coldal_tui.tui.shell.key_conflicts import hidden_actions
+from coldal_tui.tui.programs.key_conflicts import hidden_actions
+from coldal_tui.tui.shell.help import bindings_by_place
 
 
 class App:
@@ -67,4 +68,4 @@ TOLD: dict[str, tuple[dict[str, str], list[str]]] = {
 def test_what_is_told(what: str) -> None:
     keymap, said = TOLD[what]
     panes: Any = [Queue()]
-    assert hidden_actions(Whole, panes, keymap) == said
+    assert hidden_actions(bindings_by_place(Whole, panes), keymap) == said

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.binding import Binding
 
-from coldal_tui.tui.pane import Pane
-from coldal_tui.tui.shell.help import bindings_by_place
 from coldal_tui.tui.verbs import key_name
 
 
-def hidden_actions(app: type, panes: Iterable[Pane], keymap: Mapping[str, str]) -> list[str]:
+def hidden_actions(
+    by_place: Sequence[tuple[str, Sequence[Binding]]], keymap: Mapping[str, str]
+) -> list[str]:
     """One sentence for each action that a key of ``keymap`` hides, with the place if it is a pane.
+
+    ``by_place``: the bindings of the app, called "", then those of each pane, by its name.
 
     A key of a pane comes before the same key of the app. An action with another key left is not
     hidden; what the app's own keys hide in a pane is not told.
     """
-    (_, of_app), *of_panes = bindings_by_place(app, panes)
+    (_, of_app), *of_panes = by_place
     places = [("", of_app, of_app), *((f" in {name}", own, of_app) for name, own in of_panes)]
     said, everywhere = [], {*_hidden(of_app, (), keymap)}
     for where, own, others in places:

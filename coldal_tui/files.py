@@ -73,6 +73,34 @@ def share(descriptor: int, folder: Path) -> None:
             os.fchmod(descriptor, wanted)
 
 
+def share_tree(folder: Path) -> None:
+    """Give a new folder, and all that is in it, the group bits of the folder around it.
+
+    A file may be named, too.
+    """
+    for path in (folder, *sorted(folder.rglob("*"))):
+        mode = path.lstat().st_mode
+        wanted = _shared(stat.S_IMODE(mode), path.parent)
+        if wanted != stat.S_IMODE(mode) and not stat.S_ISLNK(mode):
+            with contextlib.suppress(OSError):
+                path.chmod(wanted)
+
+
+def share_all(folder: Path) -> None:
+    """Give whatever this process makes from now on the bits that ``folder`` stands for.
+
+    For processes that work on one project only: it changes their umask.
+    """
+    os.umask(~_shared(0o777 & ~_umask(), folder) & 0o777)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a log or a lock of the project for appending; a new one is shared as its folder is."""
+    stream = path.open("ab")
+    share(stream.fileno(), path.parent)
+    return stream
+
+
 def _shared(mode: int, folder: Path) -> int:
     around = folder.stat().st_mode
     if around & stat.S_ISGID and around & stat.S_IWGRP:

@@ -1,6 +1,8 @@
 """Hit every call that changes a file, in every command, with every kind of fault.
 
-python scripts/soak_faults.py --out docs/soak/faults.md [--scenes "import;export"] [--every N]
+python scripts/soak_faults.py --out docs/soak/faults.md [--scenes "import;export"]
+    [--kinds "power cut;disk errors"]   in this order; all without it
+    [--minutes N]       ends by the clock; what was tried till then is spread evenly over the calls
     [--resume FILE]     results so far are kept in FILE, and not tried again
 """
 
@@ -11,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +24,8 @@ from tests.faults.server import FAIL_ON, FAIL_ONCE, POWER_CUT, Server, build
 
 MEMORY = Path("/dev/shm")
 """A file system in memory: an fsync there costs nothing."""
+ROUNDS = 16
+"""Each kind of fault hits one call in so many before any kind hits the next ones."""
 HEAD = (
     "| command | calls | killed | power cut | disk errors | wrong |",
     "|---|---|---|---|---|---|",
@@ -106,10 +111,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--scenes", default=";".join(scene.name for scene in SCENES))
-    parser.add_argument("--every", type=int, default=1, help="Only every Nth call.")
+    parser.add_argument("--kinds", default=";".join(name for name, _ in CLASSES))
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--resume", type=Path, help="Keeps the results of a run that ends early.")
     asked = parser.parse_args()
     wanted = set(asked.scenes.split(";"))
+    end = time.monotonic() + 60 * asked.minutes
     results = Results(asked.resume)
     results.load()
     place = MEMORY if MEMORY.is_dir() else None
@@ -123,27 +130,39 @@ def main() -> int:
             for scene in SCENES:
                 if scene.name in wanted:
                     results.stages[scene.name] = Stage(scene, folder / scene.name, server)
-            # The kinds of faults in turn: a run that is ended early has tried some everywhere.
-            for how, error in FAULTS:
-                for stage in results.stages.values():
-                    _hit_all(stage, how, error, asked.every, results)
-                if asked.out is not None:
-                    asked.out.write_text(results.page(), "utf-8")
+            for stage, how, at, error in _turns(list(results.stages.values()), asked.kinds):
+                if time.monotonic() > end:
+                    break
+                _hit(stage, how, at, error, results)
+            if asked.out is not None:
+                asked.out.write_text(results.page(), "utf-8")
     print("\n".join([*HEAD, *(results.line(name) for name in results.stages)]))
     problems = [one for wrong in results.wrong.values() for one in wrong]
     print("\n".join(problems))
     return 1 if problems else 0
 
 
-def _hit_all(stage: Stage, how: int, error: int, every: int, results: Results) -> None:
-    for at in range(1, stage.calls + 1, every):
-        key = stage.scene.name, how, error, at
-        if stage.hits(how, at) and key not in results.wrong:
-            began = time.monotonic()
-            wrong = stage.hit(how, at, error)
-            results.add(key, time.monotonic() - began, wrong)
-            if wrong:
-                print("\n".join(wrong), flush=True)
+def _turns(stages: Sequence[Stage], kinds: str) -> Iterator[tuple[Stage, int, int, int]]:
+    """Every fault, so ordered that a run which ends early has hit all commands evenly."""
+    for kind in kinds.split(";"):
+        faults = [fault for fault in FAULTS if fault[0] in dict(CLASSES)[kind]]
+        for turn in range(ROUNDS):
+            # Each fault of a kind at other calls: eight disk errors have hit all in two rounds.
+            for place, (how, error) in enumerate(faults):
+                for stage in stages:
+                    for at in range(1, stage.calls + 1):
+                        if (at - 2 * place) % ROUNDS == turn:
+                            yield stage, how, at, error
+
+
+def _hit(stage: Stage, how: int, at: int, error: int, results: Results) -> None:
+    key = stage.scene.name, how, error, at
+    if stage.hits(how, at) and key not in results.wrong:
+        began = time.monotonic()
+        wrong = stage.hit(how, at, error)
+        results.add(key, time.monotonic() - began, wrong)
+        if wrong:
+            print("\n".join(wrong), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from coldal_launch.gpu_slots import (
 )
 from coldal_launch.process_identity import handle_of
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import FULL, disk_error, sha256_file, try_lock
+from coldal_tui.files import FULL, disk_error, sha256_file, share_all, try_lock
 from coldal_tui.jobs.folder import JobError, JobFolder
 from coldal_tui.jobs.parents import end_with_parent
 from coldal_tui.jobs.retry_smaller import OUT_OF_MEMORY, fitted, on_device
@@ -82,6 +82,7 @@ def main(arguments: list[str], step: Step | None = None) -> int:
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    share_all(folder.path)
     _bind_part()
     with _lock(folder, arguments[1:]) as lock:
         if len(arguments) < 2 and not try_lock(lock):

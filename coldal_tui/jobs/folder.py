@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, is_locked, not_json
+from coldal_tui.files import atomic_write, is_locked, make_folder, not_json
 from coldal_tui.jobs.backend import JobHandle
 from coldal_tui.jobs.retry_smaller import Fit
 from coldal_tui.jobs.spec import JobSpec, Receipt, TrainSpec
@@ -113,7 +113,7 @@ class JobFolder:
 
     def prepare(self, spec: JobSpec) -> None:
         """Write the specification; what an earlier attempt left is kept if it did the same work."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         encoded = msgspec.json.encode(spec)
         if not self.holds(spec):
             self._clear()

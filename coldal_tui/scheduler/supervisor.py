@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from coldal_tui.files import is_locked, try_lock
+from coldal_tui.files import is_locked, open_to_append, share_all, try_lock
 from coldal_tui.jobs.backend import Backend, load_backend
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.project.job_rows import OPEN, RUNNING, list_jobs
@@ -82,7 +82,7 @@ def ensure_supervisor(layout: Layout) -> None:
     """
     if supervisor_running(layout):
         return
-    with layout.supervisor_log.open("ab") as log:
+    with open_to_append(layout.supervisor_log) as log:
         subprocess.Popen(
             # -P: the project's folder is no place to import modules from.
             [sys.executable, "-P", "-m", "coldal_tui.scheduler.supervisor", str(layout.root)],
@@ -102,8 +102,10 @@ def supervisor_running(layout: Layout) -> bool:
 def run(root: Path, tick_s: float = TICK_S, idle_s: float = IDLE_S) -> int:
     """Run the supervisor until no job has been open for ``idle_s`` seconds."""
     layout = Layout(root.absolute())
+    # Colleagues go on with these jobs; the workers inherit it.
+    share_all(layout.state)
     while True:
-        with layout.supervisor_lock.open("ab") as lock:
+        with open_to_append(layout.supervisor_lock) as lock:
             deadline = time.monotonic() + LOCK_WAIT_S
             while not try_lock(lock):
                 if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import FULL, fsync_folder, make_folder, sha256_file
+from coldal_tui.files import FULL, fsync_folder, make_folder, sha256_file, share_tree
 
 _BLOCK = 1 << 20
 _PARTIAL = re.compile(r"^\..*\.[0-9a-f]{12}\.partial$")
@@ -118,6 +118,7 @@ def staged(out: Path, bytes_needed: int, linked: frozenset[Path] = frozenset()) 
         stage.folder.mkdir()
         with _held(stage.folder):
             yield stage
+            share_tree(stage.folder)
             _sync_tree(stage.folder)
             stage.folder.rename(out)
             fsync_folder(out.parent)

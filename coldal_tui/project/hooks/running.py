@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import open_to_append
 from coldal_tui.project.layout import Layout
 from coldal_tui.project.project import Project
 from coldal_tui.project.settings.config import Config
@@ -133,11 +134,8 @@ def _append(path: Path, line: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size > _LONGEST_LOG:
             path.replace(path.with_name(f"{path.name}.old"))
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o660)
-    try:
-        os.write(descriptor, f"{line}\n".encode())
-    finally:
-        os.close(descriptor)
+    with open_to_append(path) as stream:
+        stream.write(f"{line}\n".encode())
 
 
 def hook_failures(layout: Layout, hooks: HooksSection) -> list[HookEnd]:

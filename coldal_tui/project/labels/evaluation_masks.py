@@ -14,7 +14,7 @@ import msgspec
 from coldal_tui.errors import ColdalError
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
-from coldal_tui.files import atomic_write, not_json, sha256_file
+from coldal_tui.files import atomic_write, not_json, sha256_file, share_tree
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
@@ -84,6 +84,7 @@ def prepare_cases(
             )
         listing = folder / _LISTING
         atomic_write(listing, lambda stream: stream.write(msgspec.json.encode(cases)))
+        share_tree(folder)
         if images is not None:
             # This person named the folder; a listing that came with the project names nothing.
             TrustStore().agree(listing, sha256_file(listing))

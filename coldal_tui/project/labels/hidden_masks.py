@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from coldal_tui.errors import ColdalError
-from coldal_tui.files import atomic_write, not_json, sha256_file
+from coldal_tui.files import atomic_write, make_folder, not_json, sha256_file, share_tree
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.jobs.spec import SimulatedScan
 from coldal_tui.project.labels.align import Progress, check_cases, place_masks
@@ -113,7 +113,7 @@ def _name(scan: ScanRecord) -> str:
 @contextmanager
 def _staged(project: Project) -> Iterator[Path]:
     folder = simulations_folder(project) / f".masks-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
+    make_folder(folder)
     try:
         yield folder
     finally:
@@ -149,6 +149,7 @@ def _keep(
     )
     if not (folder / CASES_FILE).exists():
         shutil.rmtree(folder, ignore_errors=True)
+        share_tree(staged)
         staged.replace(folder)
     cases = msgspec.json.encode(found)
     atomic_write(folder / CASES_FILE, lambda stream: stream.write(cases))

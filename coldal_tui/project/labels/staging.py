@@ -27,7 +27,7 @@ from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.names import person_key
-from coldal_tui.files import disk_error, fsync_folder, make_folder
+from coldal_tui.files import disk_error, fsync_folder, make_folder, share
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.database.store import Row, told
@@ -231,6 +231,7 @@ def _sync_files(paths: Iterable[Path]) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY)
             try:
+                share(descriptor, path.parent)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

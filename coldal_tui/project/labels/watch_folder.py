@@ -18,7 +18,14 @@ from typing import Any
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.incoming.archives import archive_kind
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.files import atomic_write, disk_error, sha256_file, try_lock
+from coldal_tui.files import (
+    atomic_write,
+    disk_error,
+    make_folder,
+    open_to_append,
+    sha256_file,
+    try_lock,
+)
 from coldal_tui.project.labels.importing import ImportReport, import_masks
 from coldal_tui.project.project import Project
 
@@ -91,10 +98,10 @@ class Watch:
         self._seen: dict[Path, tuple[Stamp, float]] = {}
         self._failed: dict[Path, Stamp] = {}
         if folder is None:
-            self.folder.mkdir(exist_ok=True)
+            make_folder(self.folder)
         elif not self.folder.is_dir():
             raise UsageError("there is no such folder", where=str(folder), code="missing")
-        self._lock = (project.layout.state / _LOCK).open("ab")
+        self._lock = open_to_append(project.layout.state / _LOCK)
         if not try_lock(self._lock):
             self._lock.close()
             raise UsageError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.incoming.verdict import Verdict
-from coldal_tui.files import disk_error, fsync_folder, make_folder, sha256_file
+from coldal_tui.files import disk_error, fsync_folder, make_folder, sha256_file, share_tree
 from coldal_tui.imaging.image import label_suffix
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.labels.align import placed_masks
@@ -134,6 +134,7 @@ def _store(
         make_folder(folder)
         for scan_id in new:
             path = found[scan_id][1]
+            share_tree(path)
             path.replace(folder / _kept_name(project, scan_id, digests[scan_id]))
         fsync_folder(folder)
         with store.action("prelabels", source=source) as action:

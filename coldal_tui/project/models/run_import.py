@@ -17,7 +17,7 @@ from coldal_tui.errors import ColdalError, ImageError, UsageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
 from coldal_tui.exchange.incoming.names.matching import Match, Matcher
 from coldal_tui.exchange.incoming.rater_agreement import dice_of, distances_of
-from coldal_tui.files import disk_error, make_folder, sha256_file
+from coldal_tui.files import disk_error, make_folder, sha256_file, share_tree
 from coldal_tui.imaging.entropyfile import write_entropy
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import IGNORE_LABEL, read_label, write_label
@@ -127,6 +127,7 @@ def import_run(
                 else "name a folder of .npz, .npy or 4-D NIfTI probability maps",
                 code="no-maps",
             )
+        share_tree(place)
         return _record(project, run_id, name.strip(), made, labels, held)
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)

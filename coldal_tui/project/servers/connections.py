@@ -14,7 +14,7 @@ from coldal_tui.connectors import Address, Connector, connector
 from coldal_tui.connectors.dicomweb import DicomWeb, connect_dicomweb
 from coldal_tui.connectors.tokens import find_token
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.files import try_lock
+from coldal_tui.files import open_to_append, try_lock
 from coldal_tui.project.project import Project
 from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.settings.config_connections import DICOMWEB as DICOMWEB
@@ -134,7 +134,7 @@ def _trusted(
 
 @contextlib.contextmanager
 def _alone(project: Project, name: str) -> Iterator[None]:
-    with (project.layout.state / f"connection-{name}.lock").open("ab") as lock:
+    with open_to_append(project.layout.state / f"connection-{name}.lock") as lock:
         if not try_lock(lock):
             raise ColdalError(
                 "another process pushes to or pulls from this server for the project",

@@ -87,6 +87,7 @@ IMPORT: dict[str, dict[str, str]] = {
     "datumaro": drawn("datumaro"),
     "qupath": drawn("qupath"),
     "supervisely": drawn("supervisely"),
+    "via": drawn("via"),
     "mots": drawn("mots", overlap=False),
     "raster": drawn("raster", overlap=False)
     | {"3-D": "test_tiff_stacks::test_a_stack_lies_on_the_stack_it_was_drawn_on"},

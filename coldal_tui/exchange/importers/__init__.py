@@ -46,6 +46,7 @@ _BUILT_IN = (
     "coldal_tui.exchange.importers.labelstudio:IMPORTER",
     "coldal_tui.exchange.importers.labelstudio_masks:IMPORTER",
     "coldal_tui.exchange.importers.supervisely:IMPORTER",
+    "coldal_tui.exchange.importers.via:IMPORTER",
     "coldal_tui.exchange.importers.mots:IMPORTER",
     "coldal_tui.exchange.importers.labelmap:IMPORTER",
     "coldal_tui.exchange.importers.labelmap:MAP_IMPORTER",

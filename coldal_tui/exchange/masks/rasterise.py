@@ -26,6 +26,9 @@ _FAR = 1e6
 _REACH = 4
 """Points further away than this many picture sizes are invalid."""
 
+_EDGE = 1.0
+"""Pixels by which an outline may leave a picture whose size is not stated."""
+
 _FINE = 5
 """COCO samples an outline at fifths of a pixel."""
 
@@ -169,13 +172,15 @@ class Canvas:
     Drawings of one class are joined; overlapping classes are kept in separate layers: the project's
     class order decides later, not the drawing order. Only a drawing on a higher level
     (``on_level``) always covers a lower one. A drawing of background erases earlier drawings: this
-    is how tools without holes make them.
+    is how tools without holes make them. ``sized`` is False where the file states no size of the
+    picture: then points outside mean that it was drawn on another one.
     """
 
     rows: int
     columns: int
     notes: list[str] = field(default_factory=list)
     meanings: NameMeanings | None = None
+    sized: bool = True
     _level: int = 0
     _numbers: dict[str, int] = field(default_factory=dict)
     _layers: list[_Layer] = field(default_factory=list)
@@ -197,15 +202,31 @@ class Canvas:
         ImageError : as ``check_size`` and ``check_picture_size``.
         """
         if rows is None and columns is None and len(target.shape) == 2:
-            return cls(*target.shape, meanings=target.meanings)
+            return cls(*target.shape, meanings=target.meanings, sized=False)
         size = check_size(rows, columns)
         fits = size[::-1] if turned % 180 == 90 and size[::-1] == target.shape else size
         check_picture_size(target, *fits)
         return cls(*size, meanings=target.meanings)
 
     def points(self, values: Any) -> NDArray[np.float64]:
-        """The points of an outline on this picture. Raises ImageError, as ``read_points``."""
-        return read_points(values, _REACH * max(self.rows, self.columns))
+        """The points of an outline on this picture.
+
+        Raises
+        ------
+        ImageError : as ``read_points``; ``wrong-size`` if they leave a picture whose size the file
+            does not state.
+        """
+        points = read_points(values, _REACH * max(self.rows, self.columns))
+        if not self.sized and points.size:
+            x, y = points.max(axis=0).tolist()
+            if x > self.columns + _EDGE or y > self.rows + _EDGE or points.min() < -_EDGE:
+                raise ImageError(
+                    f"an outline reaches x = {x:g}, y = {y:g}; the image has {self.columns}×"
+                    f"{self.rows} pixels (width×height), and the file does not state another size",
+                    remedy="Draw it on the image at its own size, and export it from there.",
+                    code="wrong-size",
+                )
+        return points
 
     def polygon(self, name: str, points: Any) -> None:
         """Draw an outline by COCO's rule. Raises ImageError."""

@@ -283,6 +283,29 @@ def qupath(folder: Path, drawn: Mapping[str, Drawn]) -> None:
         (folder / f"{stem(file)}.geojson").write_text(json.dumps(document))
 
 
+def via(folder: Path, drawn: Mapping[str, Drawn]) -> None:
+    entries = {}
+    for file, one in drawn.items():
+        regions = [
+            {
+                "shape_attributes": {
+                    "name": "polygon",
+                    "all_points_x": [x for x, _ in path],
+                    "all_points_y": [y for _, y in path],
+                },
+                "region_attributes": {"tissue": name},
+            }
+            for name, mask in one
+            for path in runs_of(mask)
+        ]
+        entries[f"{file}123"] = {"filename": file, "size": 123, "regions": regions} | {
+            "file_attributes": {}
+        }
+    folder.mkdir(exist_ok=True)
+    project = {"_via_settings": {}, "_via_img_metadata": entries, "_via_attributes": {}}
+    (folder / "via_project.json").write_text(json.dumps(project))
+
+
 def supervisely(folder: Path, drawn: Mapping[str, Drawn]) -> None:
     (folder / "ann").mkdir()
     for file, one in drawn.items():
@@ -351,6 +374,7 @@ FLAT_WRITERS: dict[str, Writer] = {
     "datumaro": datumaro,
     "qupath": qupath,
     "supervisely": supervisely,
+    "via": via,
     "mots": mots,
     "nnunet": nnunet,
     "monai-label": monai_label,
@@ -370,6 +394,7 @@ OVERLAPPING = (
     "datumaro",
     "qupath",
     "supervisely",
+    "via",
 )
 
 

@@ -307,6 +307,10 @@ def _name_lattice(match: GridMatch, scan_shape: Triple, mask_shape: Triple) -> G
     if shape == scan_shape:
         reason = f"it has the scan's size but lies {match.offset} voxels away from it"
         return replace(match, reason=reason)
+    if in_place and sorted(shape) == sorted(scan_shape):
+        sizes = ["×".join(map(str, one)) for one in (shape, scan_shape)]
+        reason = f"its size {sizes[0]} is the scan's {sizes[1]} with axes swapped"
+        return replace(match, reason=reason)
     overlaps = all(
         first < room and first + size > 0
         for first, size, room in zip(match.offset, shape, scan_shape, strict=True)

@@ -290,6 +290,8 @@ def _draw(canvas: Canvas, name: str, segmentation: Any) -> bool:
         return True
     if not isinstance(segmentation, list):
         return False
+    if len(segmentation) >= 6 and not any(isinstance(one, list) for one in segmentation):
+        segmentation = [segmentation]  # one outline without the list around it
     polygons = [one for one in segmentation if isinstance(one, list) and len(one) >= 6]
     for polygon in polygons:
         canvas.polygon(name, polygon)

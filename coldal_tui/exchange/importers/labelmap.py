@@ -130,7 +130,7 @@ IMPORTER = ColourMaskImporter()
 MAP_IMPORTER = LabelmapImporter()
 
 
-_NUMBERS = "numbered mask"
+_NUMBERS = "numbered"
 
 
 def _colour_role(path: Path) -> str | None:

@@ -45,6 +45,7 @@ _ENDINGS: Mapping[str, str] = {
 }
 _BITMAP_HEADERS = frozenset(bytes([size]) for size in (12, 40, 52, 56, 108, 124))
 _LOSSY = ("JPEG", "JPEG 2000", "WebP")
+_LOSSLESS_WEBP = b"VP8L"
 _LOSSY_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jp2", ".webp")
 _ORIENTATION_TAG = 274
 _PNG_GREY = 0
@@ -112,7 +113,7 @@ def decode_picture_mask(data: bytes, path: Path) -> MaskPixels:
         kind = _format_of(data[:64])
         if not data:
             raise unreadable(path, "it is empty (0 bytes)")
-        if kind in _LOSSY:
+        if kind in _LOSSY and data[12:16] != _LOSSLESS_WEBP:
             raise _lossy(path, kind)
         if _is_plain_grey(data):
             return MaskPixels(decode_plain_grey(data), "rows")
@@ -165,7 +166,7 @@ def _read_values(data: bytes, path: Path) -> tuple[NDArray[Any], Mapping[int, st
     from PIL import Image
 
     try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "BMP", "GIF"))
+        image = Image.open(io.BytesIO(data), formats=("PNG", "BMP", "GIF", "WEBP"))
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"the mask is too large to be safe: {error}", where=str(path), code="too-large"
@@ -235,6 +236,6 @@ def _lossy(path: Path, kind: str | None) -> ImageError:
     return ImageError(
         f"{kind} invents values at the edges of a mask",
         where=str(path),
-        remedy="Export the mask as PNG (a converted JPEG keeps the damage).",
+        remedy=f"Export the mask as PNG (a converted {kind} keeps the damage).",
         code="lossy",
     )

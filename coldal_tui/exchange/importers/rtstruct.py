@@ -92,8 +92,8 @@ def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
 
     Raises
     ------
-    ImageError : damaged; the scan has no world coordinates; or contours of a project class lie
-        between slices or mostly outside the scan.
+    ImageError : damaged; the scan has no world coordinates; no contour is closed; or contours of a
+        project class lie between slices or mostly outside the scan.
     """
     structures = read_structures(path)
     if target.affine is None:
@@ -122,6 +122,14 @@ def read_onto(path: Path, target: ScanTarget) -> MaskPixels:
             window = slice(left, right), slice(top, bottom), slice(k, k + 1)
             canvas.draw(window, drawn[:, :, None], number)
         told.learn(structure, slices)
+    others = sum(one.others for one in told.drawn)
+    if others and not any(one.contours for one in told.drawn):
+        raise ImageError(
+            f"none of its {others} contours encloses anything: points and open contours only",
+            where=path.name,
+            remedy="Draw closed contours.",
+            code="no-outlines",
+        )
     names = {number: one.name for number, one in enumerate(structures, start=1)}
     # The numbers are made here, so a class map can't refer to them.
     pixels = pixels_on(target, canvas, names, tuple(told.notes()))

@@ -22,6 +22,9 @@ _PICTURE_VALUES = 32
 
 _FLAT_SHARE = 0.9
 
+FULL = frozenset({255, 65535})
+"""The values that many tools write for "drawn" in a picture of 8 or 16 bits."""
+
 
 class UnknownMeaningError(ImageError):
     """Values, class names or colours without a known meaning: ``keys`` for a class map."""
@@ -69,7 +72,8 @@ class Meaning:
     """The meaning of a mask's values in a project.
 
     Without ``value_map``, ``names`` and ``colours`` the values must be 0..C; one class may be
-    drawn as 255 instead of 1. ``ignore_value`` is the project's ignore value, in any mask.
+    drawn as 255 (or 65535) instead of 1. ``ignore_value`` is the project's ignore value, in any
+    mask.
 
     The file's own names take precedence over numbers in the class map: a number in ``value_map``
     never changes a value that ``names`` or ``exported`` explains. If the user maps a number to
@@ -319,8 +323,8 @@ def _is_counted(values: Sequence[int], value: int) -> bool:
 
 def _one_class(values: list[int], ignore_value: int | None, value_map: ValueMap) -> dict[int, int]:
     drawn = {v for v in values if v not in (BACKGROUND, ignore_value) and v not in value_map}
-    if drawn == {255}:
-        return {255: 1}
+    if len(drawn) == 1 and drawn <= FULL:
+        return dict.fromkeys(drawn, 1)
     if not drawn and ignore_value == 255 and 255 in values and 255 not in value_map:
         raise ImageError(
             "the only value drawn is 255, which is this project's ignore value "

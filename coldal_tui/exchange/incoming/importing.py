@@ -301,7 +301,8 @@ class _Import:
             verdicts += self._claim_file(file, importer, claims)
         for group in claims.values():
             for claim in group:
-                others.learn(claim.candidate.file, claim.match.part)
+                if claim.match.how not in SAID:
+                    others.learn(claim.candidate.file, claim.match.part)
         return verdicts
 
     def _claim_file(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget, joined_minutes
 from coldal_tui.exchange.incoming.claim import Claim, Rules
+from coldal_tui.exchange.incoming.class_values import FULL
 from coldal_tui.exchange.incoming.conflicts import tell_apart
 from coldal_tui.exchange.incoming.geometry_policy import Rejected, decide
 from coldal_tui.exchange.incoming.names.matching import Part
@@ -24,8 +25,6 @@ _SHOWN = 6
 _CONFIRMED = "confirmed as a negative case"
 BY_NAME = "by its name"
 _BLOCK = 1 << 22
-_FULL = 255
-"""The value that many tools write for "drawn" in an 8-bit picture."""
 
 Given = TypeVar("Given")
 
@@ -243,7 +242,7 @@ def _as_class(pixels: MaskPixels, part: Part, rules: Rules) -> MaskPixels:
             code="class-unclear",
         )
     value = drawn[0]
-    if value not in (1, own, _FULL) and pixels.colours is None:
+    if value not in (1, own, *FULL) and pixels.colours is None:
         if value in rules.options.values:
             return pixels
         raise ImageError(

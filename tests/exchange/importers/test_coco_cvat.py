@@ -317,3 +317,10 @@ def test_drawings_of_another_size_are_refused_with_both_sizes(tmp_path):
 
     assert verdict.code == "wrong-size"
     assert "31×20 pixels (width×height), the image 30×20" in verdict.message
+
+
+def test_an_outline_without_the_list_around_it_is_drawn(tmp_path):
+    """As the VGG Image Annotator and hand-made converters write it."""
+    path = coco(tmp_path / "x.json", ["a.png"], [(0, 1, box(2, 3, 8, 9))])
+
+    np.testing.assert_array_equal(labels(path, "a")["a"], filled((2, (2, 3, 8, 9))))

@@ -250,3 +250,18 @@ def test_points_of_qupath_are_never_empty(tmp_path):
     path = qupath(tmp_path / "a.geojson", feature("Point", [3, 3], classification={"name": "Lung"}))
 
     assert verdict(path, confirm_empty=True).code == "no-outlines"
+
+
+def test_an_outline_that_leaves_a_picture_of_unknown_size_was_drawn_on_another(tmp_path):
+    shape = feature("Polygon", [square(2, 2, 40, 8)], classification={"name": "Lung"})
+
+    found = verdict(qupath(tmp_path / "a.geojson", shape))
+
+    assert found.code == "wrong-size"
+    assert "12×10 pixels" in found.message
+
+
+def test_an_outline_may_touch_the_rim_of_the_picture(tmp_path):
+    shape = feature("Polygon", [square(0, 0, 12, 10)], classification={"name": "Lung"})
+
+    assert verdict(qupath(tmp_path / "a.geojson", shape)).label.all()

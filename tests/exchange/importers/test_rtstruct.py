@@ -337,3 +337,10 @@ def test_any_other_gap_stays_empty_and_is_told(judged, contours, gap):
     between = int(gap.partition(" ")[0])
     assert not decision.label[:, :, between].any()
     assert decision.warnings == (f"'organ': nothing is drawn between its contours on slices {gap}",)
+
+
+def test_points_and_open_contours_alone_are_never_empty(judged):
+    decision = judged(made.structure_set({"organ": [box(1, 1, 1, 6, 4)]}, kind="POINT"))
+
+    assert decision.code == "no-outlines"
+    assert "none of its 1 contours encloses anything" in decision.message

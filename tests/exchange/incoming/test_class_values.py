@@ -22,6 +22,7 @@ def convert(values, classes=ONE, ignore=None, value_map=None, names=None, dtype=
     [
         ([0, 1], ONE, None, [0, 1]),
         ([0, 255], ONE, None, [0, 1]),
+        ([0, 65535], ONE, None, [0, 1]),
         ([0, 255, 127], ONE, 127, [0, 1, 255]),
         ([0, 1, 255], ONE, 255, [0, 1, 255]),
         ([0, 1, 2], TWO, None, [0, 1, 2]),

@@ -313,3 +313,17 @@ def test_a_class_that_another_covers_whole_is_warned_of(tmp_path):
 
     np.testing.assert_array_equal(found.label, label((2, slice(0, 5), slice(0, 6))))
     assert found.warnings == ("nothing is left of 'liver': other classes cover all 4 pixels of it",)
+
+
+def test_a_scan_that_the_table_does_not_know_is_told_beside_files_of_one_class(tmp_path):
+    """Only names in folders, never a table, tell that a file shows another class."""
+    for name in ("x1", "x2", "x3"):
+        picture(tmp_path / f"{name}.png", np.s_[0:2], np.s_[0:4])
+    table = tmp_path / "masks.csv"
+    table.write_text("mask,scan_id,class\nx1.png,m1,lung\nx2.png,m1,heart\nx3.png,m9,\n")
+
+    verdicts = run(tmp_path, XRAYS, ("lung", "heart"), match=str(table))
+
+    (lost,) = [v for v in verdicts if v.file.name == "x3.png"]
+    assert lost.status == "unmatched"
+    assert "scan id 'm9', which the table gives it" in lost.message

@@ -155,6 +155,16 @@ def test_jpeg_is_refused_by_content_and_says_why(
     assert decision.message == "JPEG invents values at the edges of a mask"
 
 
+def test_webp_is_read_where_it_is_lossless(picture, drawn, save_picture):
+    rgb = np.dstack([np.where(drawn > 0, 255, 0).astype(np.uint8)] * 3)
+
+    kept = judge(picture, save_picture(rgb, "photo.webp", lossless=True), classes=("organ",))
+    lossy = judge(picture, save_picture(rgb, "photo.webp", quality=60), classes=("organ",))
+
+    np.testing.assert_array_equal(kept.label, drawn > 0)
+    assert lossy.code == "lossy"
+
+
 def test_lossy_tiff_is_refused(picture, drawn, tmp_path, as_picture):
     tifffile.imwrite(tmp_path / "photo.tif", np.tile(drawn, (8, 8)), compression="jpeg")
     target = ScanTarget("photo", (48, 72), ("photo.png",))

@@ -344,3 +344,15 @@ def test_a_probability_map_is_none_in_spite_of_its_background(
     array[array == 0] = np.nan
     rejected = decide(volume, save_nibabel(array, ras_affine(oblique)), ("organ", "tumour"), None)
     assert rejected.code == "not-integral"
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0)])
+def test_swapped_axes_that_the_header_does_not_tell_are_no_crop(
+    volume, oblique, ras_affine, save_nibabel, order
+):
+    mask = voxels(oblique).transpose(order)
+
+    decision = judge(volume, save_nibabel(mask, ras_affine(oblique)))
+
+    assert decision.code == "geometry"
+    assert "the scan's 7×9×5 with axes swapped" in decision.message

@@ -27,6 +27,7 @@ from coldal_tui.exchange.importers.shared.json_files import (
 )
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, fill_ellipse
+from coldal_tui.exchange.refusals import unreadable
 
 _PROJECT = "_via_img_metadata"
 _ENTRY = frozenset({"filename", "regions"})
@@ -117,8 +118,11 @@ def read_images(path: Path) -> list[Image]:
     ------
     ImageError : ``damaged``, ``too-large``, ``unreadable``.
     """
-    with path.open("rb") as stream:
-        start = stream.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise unreadable(path, error) from error
     return _of_csv(path) if start[:1] != b"{" else _of_json(path)
 
 

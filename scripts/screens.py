@@ -26,6 +26,7 @@ from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.session_state import Memory
 
 CELL = (10, 20)
+COLOURS = 128
 FONTS = (
     "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
     "/usr/share/fonts/TTF/DejaVuSansMono.ttf",
@@ -184,7 +185,9 @@ def main() -> None:
     )
     given.out.parent.mkdir(parents=True, exist_ok=True)
     picture = draw(strips, font, heavy)
-    picture.save(given.out, optimize=True)
+    # A screen has few colours: a palette of them makes a third of the size.
+    palette = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    palette.save(given.out, optimize=True)
     print(given.out)
 
 

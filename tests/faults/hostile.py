@@ -21,6 +21,15 @@ from coldal_tui.project.project import Project
 from coldal_tui.trust_store import TrustStore
 from tests.support.lab import Lab
 
+EVENTS = ("job_done", "round_ready", "masks_in")
+ADDRESS = "http://127.0.0.1:9"
+SERVERS = {
+    "theirs": "label-studio",
+    "theirs-too": "cvat",
+    "their-network": "monai-label",
+    "their-archive": "dicomweb",
+}
+"""Connections by name, each of another kind."""
 AT = "2024-01-01T00:00:00+00:00"
 Statement = tuple[str, tuple[object, ...]]
 
@@ -248,19 +257,26 @@ def linked_import(project: Project, home: Path) -> None:
 
 def hooks(project: Project, home: Path) -> None:
     """Programs of theirs that are told of every job, round and import."""
-    with project.layout.config.open("a") as stream:
-        stream.write("[hooks]\n")
-        for event in ("job_done", "round_ready", "masks_in"):
-            stream.write(f'{event} = "touch {home}/run"\n')
+    text = project.layout.config.read_text()
+    lines = "".join(f'{event} = "touch {home}/{event}"\n' for event in EVENTS)
+    project.layout.config.write_text(text.replace("[hooks]", f"[hooks]\n{lines}#", 1))
 
 
 def server(project: Project, home: Path) -> None:
-    """A server of theirs that the images would go to, in a folder that is not the project's."""
+    """Servers of theirs that images and tokens would go to, one with somebody's folder."""
     with project.layout.config.open("a") as stream:
-        stream.write(
-            '[connections.theirs]\nkind = "label-studio"\nurl = "http://127.0.0.1:9"\n'
-            f'folder = "{home}"\n'
-        )
+        for name, kind in SERVERS.items():
+            stream.write(f'[connections.{name}]\nkind = "{kind}"\nurl = "{ADDRESS}"\n')
+            stream.write('project = "1"\n' if kind in ("label-studio", "cvat") else "")
+            if kind == "label-studio":
+                stream.write(f'folder = "{home}"\ndocument_root = "{home.parent}"\n')
+
+
+def keys(project: Project, home: Path) -> None:
+    """Programs of theirs on keys that people press."""
+    with project.layout.config.open("a") as stream:
+        stream.write(f'[keys]\nf5 = "touch {home}/run"\n')
+        stream.write(f'f6 = {{ run = "touch {home}/run", terminal = true }}\n')
 
 
 def harmless(_project: Project, _home: Path) -> None:
@@ -292,6 +308,7 @@ KINDS: dict[str, Callable[[Project, Path], None]] = {
         linked_import,
         hooks,
         server,
+        keys,
         harmless,
     )
 }
@@ -306,6 +323,10 @@ def build(folder: Path, kind: str) -> tuple[Path, Path]:
     project.close()
     with lab.open() as project:
         KINDS[kind](project, home)
+        if kind == "hooks":
+            # A pick whose receipt nobody has seen: two of its programs wait for that.
+            lab.committing = False
+            lab.select(project, [("s02", "medoid")], {f"s{n:02d}": 0 for n in range(4)})
     lab.close()
     TrustStore().forget(lab.root)
     return lab.root, home

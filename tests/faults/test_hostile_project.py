@@ -7,83 +7,26 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from coldal_tui.cli import cli, doctor
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.backend import Wait
 from coldal_tui.project.project import Project
-from coldal_tui.scheduler import follow, supervisor
 from coldal_tui.scheduler.supervisor import Supervisor
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.pane_manager import PANES
 from coldal_tui.tui.shell.session_state import Memory
 from tests.faults.hostile import KINDS, build, contents
+from tests.faults.hostile_calls import COMMANDS, OF_THE_LOOP, call
 from tests.support.pane_app import until
 
-COMMANDS = (
-    ("status",),
-    ("queue",),
-    ("why", "s01"),
-    ("labels", "list"),
-    ("labels", "check"),
-    ("jobs", "list"),
-    ("doctor",),
-    ("trust", "--json"),
-    ("index",),
-    ("export-queue",),
-    ("import-masks", "MASKS"),
-    ("queue", "pin", "s00"),
-    ("undo",),
-    ("backup",),
-    ("doctor", "--repair"),
-    ("export-project", "OUT"),
-    ("raters",),
-    ("prelabels", "list"),
-    ("connect", "list"),
-    ("log",),
-)
-"""What can be called without waiting for a job; the jobs themselves are tried below."""
-OF_THE_LOOP = (
-    ("restore", "--yes"),
-    ("import-masks", "MASKS"),
-    ("map", "--detach"),
-    ("select", "--detach", "--budget", "1"),
-    ("train", "--detach"),
-    ("score", "--detach"),
-    ("next", "--detach", "--batch", "1"),
-    ("labels", "retry"),
-    ("labels", "accept", "s00"),
-    ("jobs", "logs", "4"),
-    ("jobs", "retry", "4"),
-    ("export-queue", "--deidentify", "--again"),
-    ("redo",),
-    ("connect", "test", "theirs"),
-    ("push",),
-    ("pull",),
-    ("sync",),
-    ("labels", "adjudicate", "s00", "--pick", "A"),
-    ("prelabels", "import", "MASKS", "--source", "theirs"),
-    ("run", "import", "MASKS", "--name", "theirs"),
-    ("crossfit", "--detach"),
-    ("simulate", "--stop-early", "--seeds", "10", "--detach"),
-    ("release", "OUT"),
-)
-"""What only queues a job, and what has nothing to do in a harmless project of this state."""
-BY_JOBS = ("receipt_elsewhere", "slurm", "network", "cases_elsewhere", "hooks", "server")
-"""Only when a job of theirs is to run, or their server is called, is there something to refuse."""
+pytestmark = pytest.mark.usefixtures("alone")
+BY_JOBS = ("receipt_elsewhere", "slurm", "network", "cases_elsewhere")
+"""Only when a job of theirs is to run is there something to refuse."""
+ASKED = ("hooks", "server", "keys")
+"""Told by ``trust``, ``status`` and whoever calls them: tests/faults/test_hostile_programs.py."""
 QUIET = ("keys_elsewhere", "linked_import", "mask_elsewhere", "run_elsewhere", "harmless")
 """Passed over: keys that can't be read (the masks of that export match nothing), links in an
 import, a mask and a run that these commands need not open."""
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person of one's own, no supervisor beside, no look at the machine."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for module in (follow, supervisor):
-        monkeypatch.setattr(module, "ensure_supervisor", lambda layout: None)
-    monkeypatch.setattr(doctor, "machine_findings", lambda section: [])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +36,7 @@ def test_every_command_leaves_the_victim_alone_and_says_why(kind: str, tmp_path:
     words = {"MASKS": str(tmp_path / "masks"), "OUT": str(tmp_path / "out")}
     told = []
     for command in COMMANDS:
-        problem = _call(root, command, words)
+        problem = call(root, command, words)
         if problem is not None:
             told.append((command, problem))
         assert contents(home) == before, command
@@ -101,18 +44,7 @@ def test_every_command_leaves_the_victim_alone_and_says_why(kind: str, tmp_path:
     assert _holding_the_secret(root, home, tmp_path / "out") == []
     if kind == "harmless":
         assert told == []
-    assert told or kind in (*QUIET, *BY_JOBS)
-
-
-def _call(root: Path, command: tuple[str, ...], words: dict[str, str]) -> str | None:
-    """The code of the error that the command ended with, or ``problem``; None when it is done."""
-    call = [command[0], str(root), *(words.get(word, word) for word in command[1:])]
-    done = CliRunner().invoke(cli, call)
-    assert "Usage:" not in done.output, (command, done.output)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        assert isinstance(done.exception, ColdalError), (command, done.exception)
-        return done.exception.code
-    return "problem" if done.exit_code else None
+    assert told or kind in (*QUIET, *BY_JOBS, *ASKED)
 
 
 def _holding_the_secret(root: Path, home: Path, out: Path) -> list[Path]:
@@ -146,7 +78,7 @@ def test_the_commands_of_the_loop_and_their_jobs_reach_nothing_either(
     before = contents(home)
     for command in OF_THE_LOOP:
         words = {"MASKS": str(tmp_path / "masks"), "OUT": str(tmp_path / "released")}
-        assert _call(root, command, words) != "usage", command
+        assert call(root, command, words) != "usage", command
         assert contents(home) == before, command
     backend = _Recording()
     with contextlib.suppress(ColdalError), Project(root) as project:
@@ -185,7 +117,7 @@ def test_the_app_shows_it_and_leaves_the_victim_alone(kind: str, tmp_path: Path)
         async with app.run_test(size=(120, 40)) as pilot:
             ready = app.panes.made
             await until(pilot, lambda: len(ready) == len(PANES) or app._exception is not None)
-            for key in ("1", "enter", "2", "3", "4", "5", "6", "7", "8", "ctrl+r", "escape"):
+            for key in ("1", "f5", "f6", "enter", *"2345678", "ctrl+r", "escape"):
                 await pilot.press(key)
                 await pilot.pause()
 
@@ -197,7 +129,7 @@ def test_the_app_shows_it_and_leaves_the_victim_alone(kind: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "kind",
-    ["waiting_job_elsewhere", "waiting_job_upwards", "job_in_labels", *BY_JOBS[:4]],
+    ["waiting_job_elsewhere", "waiting_job_upwards", "job_in_labels", *BY_JOBS],
 )
 def test_no_job_of_it_runs_or_is_taken_in(kind: str, tmp_path: Path) -> None:
     root, home = build(tmp_path, kind)

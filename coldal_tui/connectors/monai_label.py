@@ -31,6 +31,7 @@ from coldal_tui.connectors.monai_label_images import (
 from coldal_tui.connectors.monai_label_stores import FolderStore, ServerStore
 from coldal_tui.connectors.web import CUT, Web
 from coldal_tui.errors import ColdalError, UsageError
+from coldal_tui.exchange.importers.monai_label import user_of
 from coldal_tui.visible import counted
 
 _NOBODY = "user-xyz"
@@ -214,7 +215,8 @@ class MonaiLabel:
         """Whoever was asked to draw it, else who says so, else the connection's name."""
         asked = str(info_of(entry).get(PERSON) or "")
         client = str(said.get("client_id") or "")
-        return asked or (client if client != _NOBODY else "") or self._address.name
+        named = user_of(said) or (client if client != _NOBODY else "")
+        return asked or named or self._address.name
 
 
 class _There:

@@ -71,6 +71,7 @@ class MonaiLabelImporter:
             names_image=True,
             tool="MONAI Label",
             updated=label.stamp,
+            author=label.author,
         )
 
 
@@ -87,6 +88,7 @@ class _Label:
     tag: str
     names: Mapping[int, str] = field(default_factory=dict)
     stamp: float | None = None
+    author: str | None = None
 
 
 def names_for(path: Path) -> Names | None:
@@ -146,6 +148,7 @@ def _parsed_labels(path: Path, mtime_ns: int, size: int) -> dict[Path, _Label]:
                 tag,
                 _names(info),
                 float(stamp) if isinstance(stamp, (int, float)) else None,
+                None if tag == _ORIGINAL else user_of(info),
             )
     return labels
 
@@ -177,6 +180,15 @@ def _names(info: Mapping[str, Any]) -> dict[int, str]:
         if found:
             return found
     return {}
+
+
+def user_of(info: Mapping[str, Any]) -> str | None:
+    """The user who submitted a label, where its client sent one, at the top or under ``params``.
+
+    A ``client_id`` is no name that its owner chose to give, and stays unread in files.
+    """
+    found = (place.get("user") for place in (info, _dict(info.get("params"))))
+    return next((name.strip() for name in found if isinstance(name, str) and name.strip()), None)
 
 
 def _dict(value: Any) -> dict[str, Any]:

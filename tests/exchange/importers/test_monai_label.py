@@ -1,4 +1,4 @@
-"""MONAI Label's datastore: final labels count, proposals are told, nobody's id is read."""
+"""MONAI Label's datastore: final labels count, proposals are told, no client's id is read."""
 
 from __future__ import annotations
 
@@ -186,3 +186,18 @@ def test_names_of_values_are_read_wherever_they_were_put(store, targets, info):
     (found,) = [v for v in examine(store, targets, CLASSES, None) if v.scan_id == "s1"]
 
     np.testing.assert_array_equal(found.label, drawn(1, 0) // 2)
+
+
+@pytest.mark.parametrize("info", [{"user": "ana"}, {"params": {"user": "ana"}}])
+def test_the_user_who_submitted_a_label_drew_it_and_not_a_proposal(store, targets, info):
+    file = store / "datastore_v2.json"
+    content = json.loads(file.read_text())
+    for label in content["objects"]["1"]["labels"].values():
+        label["info"] |= info
+    file.write_text(json.dumps(content))
+
+    (final,) = plan_import(store, targets, ("spleen",), None).accepted
+    proposals = plan_import(store, targets, ("spleen",), None, format="monai-label-original")
+
+    assert final.author == "ana"
+    assert {one.author for one in proposals.accepted} == {None}

@@ -327,3 +327,23 @@ def test_a_scan_that_the_table_does_not_know_is_told_beside_files_of_one_class(t
     (lost,) = [v for v in verdicts if v.file.name == "x3.png"]
     assert lost.status == "unmatched"
     assert "scan id 'm9', which the table gives it" in lost.message
+
+
+def test_a_class_that_folder_and_file_both_name_is_one_part(tmp_path):
+    picture(tmp_path / "Lung" / "m1_lung_mask.png", np.s_[0:2], np.s_[0:4])
+    picture(tmp_path / "Heart" / "m1_heart_mask.png", np.s_[4:6], np.s_[0:2])
+
+    verdicts = run(tmp_path, XRAYS, ("lung", "heart"))
+
+    expected = label((1, np.s_[0:2], np.s_[0:4]), (2, np.s_[4:6], np.s_[0:2]))
+    np.testing.assert_array_equal(accepted(verdicts)["m1"], expected)
+
+
+def test_a_side_that_folder_and_file_both_name_is_one_part(tmp_path):
+    picture(tmp_path / "left" / "m1_left.png", np.s_[0:2], np.s_[0:4])
+    picture(tmp_path / "right" / "m1_right.png", np.s_[4:6], np.s_[0:2])
+
+    verdicts = run(tmp_path, XRAYS, ("lung",))
+
+    expected = label((1, np.s_[0:2], np.s_[0:4]), (1, np.s_[4:6], np.s_[0:2]))
+    np.testing.assert_array_equal(accepted(verdicts)["m1"], expected)

@@ -361,13 +361,16 @@ class Matcher:
 
     def _by_class_word(self, stem: str, above: str) -> Iterator[tuple[Found, Part | None]]:
         """One file per class: ``case_liver`` or ``case/liver``."""
+        parent, _, folder = above.rpartition("/")
+        of_folder = self._classes.named(folder) if folder else None
         for rest, class_name in self._classes.ending(stem):
-            part = Part("class", f"{above}/{rest}", class_name, class_name)
+            whole = f"{parent}/*/{rest}" if class_name == of_folder else f"{above}/{rest}"
+            part = Part("class", whole, class_name, class_name)
             for found in (*self._names.plain(rest), self._names.series_folder(rest)):
                 yield found, part
-        whole = self._classes.named(stem)
-        if whole is not None:
-            part = Part("class", above, whole, whole, True)
+        alone = self._classes.named(stem)
+        if alone is not None:
+            part = Part("class", above, alone, alone, True)
             yield self._by_uid_of_folder(above), part
             yield self._names.by_folders(above), part
         elif is_general(stem):
@@ -388,7 +391,9 @@ class Matcher:
         """One file per side: ``case_left`` and ``case_right``."""
         side = sided(stem) or sided(SUFFIX.sub("", stem))
         if side is not None:
-            part = self._side(f"{above}/{side[0]}", side[1], side[1])
+            parent, _, folder = above.rpartition("/")
+            apart = f"{parent}/*" if side_of(folder) == side[1] else above
+            part = self._side(f"{apart}/{side[0]}", side[1], side[1])
             if part is not None:
                 for found in self._names.plain(side[0]):
                     yield found, part

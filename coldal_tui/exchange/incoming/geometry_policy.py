@@ -26,6 +26,8 @@ from coldal_tui.exchange.masks.run_lengths import Runs
 from coldal_tui.exchange.name_meanings import NameMeanings
 from coldal_tui.imaging import geometry
 from coldal_tui.imaging.geometry import GridMatch, Triple
+from coldal_tui.imaging.labelfile import BACKGROUND, IGNORE_LABEL
+from coldal_tui.imaging.labelshape import coverage
 
 _SAME_GRID = "If its voxels are in the scan's own order, import it again with --same-grid."
 
@@ -136,9 +138,22 @@ def decide(
     notes = pixels.notes + fitted.notes
     if is_empty:
         notes += ("no class is drawn: confirmed as a negative case",)
-    warnings = pixels.warnings + fitted.warnings
+    warnings = pixels.warnings + fitted.warnings + _inverted(fitted.label, drawn)
     named = pixels.names is not None
     return Accepted(fitted.label, fitted.geometry, drawn, notes, warnings, named)
+
+
+def _inverted(label: NDArray[np.uint8], drawn: Drawn) -> tuple[str, ...]:
+    """A warning if one class has all of the border, most of the rest, and leaves a part free."""
+    values = drawn.pixels.keys() - {IGNORE_LABEL}
+    if len(values) != 2 or BACKGROUND not in values:
+        return ()
+    if drawn.classes <= drawn.pixels[BACKGROUND]:
+        return ()
+    share, border = coverage(label)
+    if border < 1:
+        return ()
+    return (f"is it inverted? {share:.0%} of it is drawn, and the image's whole border",)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,22 @@ def test_jpeg_is_refused_by_content_and_says_why(
     assert decision.message == "JPEG invents values at the edges of a mask"
 
 
+def test_a_mask_that_looks_inverted_is_taken_with_a_warning(picture, save_picture):
+    around = np.full((6, 9), 255, np.uint8)
+    around[2:4, 3:6] = 0
+    rim = around.copy()
+    rim[0, 0] = 0
+
+    inverted = judge(picture, save_picture(around), classes=("organ",))
+    crossing = judge(picture, save_picture(rim), classes=("organ",))
+    small = judge(picture, save_picture(255 - around), classes=("organ",))
+
+    assert inverted.warnings == (
+        "is it inverted? 89% of it is drawn, and the image's whole border",
+    )
+    assert (crossing.warnings, small.warnings) == ((), ())
+
+
 def test_webp_is_read_where_it_is_lossless(picture, drawn, save_picture):
     rgb = np.dstack([np.where(drawn > 0, 255, 0).astype(np.uint8)] * 3)
 

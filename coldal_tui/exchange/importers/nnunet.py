@@ -107,11 +107,24 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _fields(path: Path) -> dict[str, Any] | None:
-    """The content of a ``dataset.json`` of version 1 or 2; None for any other file."""
+    """The content of a ``dataset.json`` of version 1 or 2; None for any other file.
+
+    One made by hand counts without the names of its channels, if its labels are names and values.
+    """
     found = read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("labels"), dict):
+    labels = found.get("labels") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(labels, dict):
         return None
-    return found if "channel_names" in found or "modality" in found else None
+    known = "channel_names" in found or "modality" in found or _is_table(labels)
+    return found if known else None
+
+
+def _is_table(labels: Mapping[str, Any]) -> bool:
+    """Whether labels are values by name, or names by value."""
+    return bool(labels) and all(
+        isinstance(value, (int, list)) or (isinstance(value, str) and key.isdigit())
+        for key, value in labels.items()
+    )
 
 
 def _names(path: Path) -> Names | None:

@@ -151,9 +151,19 @@ def test_predictions_are_taken_where_they_are_asked_for(tmp_path, targets):
     assert set(accepted(plan)) == {"case_1_0000", "case_2_0000"}
 
 
-def test_another_dataset_json_says_nothing(tmp_path, targets):
+@pytest.mark.parametrize("fields", [VERSION_1, VERSION_2])
+def test_a_data_set_counts_without_the_names_of_its_channels(tmp_path, targets, fields):
+    root = raw_set(tmp_path, {"labels": fields["labels"]})
+
+    verdict = examine_file(root / "labelsTr/case_1.nii.gz", targets[0], CLASSES, None)
+
+    np.testing.assert_array_equal(verdict.label, np.choose(drawn(1), [0, 2, 1]))
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], {"a": {"x": 1}}, {"a": "b"}, {}])
+def test_another_dataset_json_says_nothing(tmp_path, targets, labels):
     save(tmp_path / "labelsTr" / "case_1.nii.gz", drawn(1))
-    (tmp_path / "dataset.json").write_text('{"labels": ["a", "b"], "name": "mine"}')
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels, "name": "mine"}))
 
     plan = plan_import(tmp_path, targets, CLASSES, None)
 

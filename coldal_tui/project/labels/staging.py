@@ -95,6 +95,7 @@ class Stager:
         self._files: list[Path] = []
         self._counting = threading.Lock()
         self._kept = self._not_kept = 0
+        self._counted: set[tuple[str | None, tuple[Path, ...]]] = set()
 
     def __enter__(self) -> Stager:
         return self
@@ -179,19 +180,23 @@ class Stager:
     def _keep(self, verdict: Verdict) -> str:
         """Keep a copy of a mask for quarantine, unless it would use too much of the disk.
 
-        An archive may unpack to a thousand times its size: copies from one archive are limited in
-        total, and each file to a share of the free space.
+        An archive may unpack to a thousand times its size: copies from the archives of one import
+        are limited in total, and each mask to a share of the free space.
         """
+        content = verdict.sha256, verdict.parts
         try:
             size = sum(file.stat().st_size for file in (verdict.file, *verdict.parts))
         except OSError:
             return keep_copy(self._project, verdict)
         free = shutil.disk_usage(self._project.layout.quarantine).free
         with self._counting:
+            # One file may hold a thousand masks: it is kept once.
+            size = 0 if content in self._counted else size
             room = _ARCHIVE_KEPT_BYTES - self._kept if verdict.source else free
             if size > min(room, free * _KEPT_SHARE):
                 self._not_kept += 1
                 return ""
+            self._counted.add(content)
             self._kept += size if verdict.source else 0
         return keep_copy(self._project, verdict)
 

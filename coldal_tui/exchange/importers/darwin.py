@@ -58,7 +58,7 @@ class DarwinImporter:
         first, *others = picture.names or (path.as_posix(),)
         yield Candidate(
             path,
-            first,
+            f"{picture.folder}/{first}" if picture.folder else first,
             "V7 Darwin",
             drawing.alone,
             names_image=bool(picture.names),
@@ -76,10 +76,11 @@ class _Picture:
     names: tuple[str, ...]
     rows: Any
     columns: Any
+    folder: str = ""
 
 
 def _picture(document: Mapping[str, Any]) -> _Picture:
-    """The image of a file: its names (the uploaded one first) and its size.
+    """The image of a file: its names (the uploaded one first), size and folder.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def _picture(document: Mapping[str, Any]) -> _Picture:
     (slot,) = slots
     files = [text(one.get("file_name")) for one in objects(slot.get("source_files"))]
     name = text(item.get("name")) if isinstance(item, Mapping) else ""
-    return _Picture(_distinct([name, *files]), slot.get("height"), slot.get("width"))
+    folder = text(item.get("path")).strip("/") if isinstance(item, Mapping) else ""
+    return _Picture(_distinct([name, *files]), slot.get("height"), slot.get("width"), folder)
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
 from coldal_tui.exchange.importers.shared.json_files import objects, outline, read_object, text
-from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside, placed_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 
 _KEYS = frozenset({"shapes", "imagePath"})
@@ -52,7 +52,7 @@ class LabelMeImporter:
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, with the name of its image, else its own."""
         document = read_object(path, "LabelMe")
-        image = _base_name(text(document.get("imagePath")))
+        image = text(document.get("imagePath"))
         drawing = _Drawing(
             document.get("imageHeight"),
             document.get("imageWidth"),
@@ -60,7 +60,7 @@ class LabelMeImporter:
         )
         yield Candidate(
             path,
-            image or path.as_posix(),
+            placed_beside(path, image) or path.as_posix(),
             "LabelMe",
             drawing.alone,
             names_image=bool(image),

@@ -11,7 +11,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.importers.shared.alpha_bitmap import decode_alpha
 from coldal_tui.exchange.importers.shared.label_xml import parsed_xml
-from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
+from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside, placed_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, Patch
 from coldal_tui.exchange.refusals import damaged, unreadable
 
@@ -54,7 +54,7 @@ class LabelMeXmlImporter:
         users = {(one.text or "").strip() for one in document.root.iter("username")} - {""}
         yield Candidate(
             path,
-            document.image or path.as_posix(),
+            placed_beside(path, document.image) or path.as_posix(),
             "LabelMe",
             drawing.alone,
             names_image=bool(document.image),

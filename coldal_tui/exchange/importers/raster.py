@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels
-from coldal_tui.exchange.importers.shared.picture_values import check_palette, plain_values
+from coldal_tui.exchange.importers.shared.picture_values import (
+    check_palette,
+    forget_folders,
+    names_beside_picture,
+    plain_values,
+)
+from coldal_tui.exchange.importers.shared.volume_masks import volume_candidate
 from coldal_tui.exchange.masks.plain_png import decode_plain_grey
 from coldal_tui.exchange.refusals import unreadable
 from coldal_tui.imaging.readers.limits import MAX_PIXELS
@@ -59,6 +65,10 @@ class RasterImporter:
     priority = 0
     endings = _ENDINGS
 
+    def forget(self) -> None:
+        """Clear the cache: the folders of the masks may have changed."""
+        forget_folders()
+
     def recognise(self, path: Path, head: bytes) -> str | None:
         """Recognise the picture format by its magic number."""
         return _format_of(head) if is_picture(head) else None
@@ -70,6 +80,10 @@ class RasterImporter:
     def candidates(self, path: Path) -> Iterator[Candidate]:
         """One candidate, with its file's name."""
         lossy = path.suffix.lower() in _LOSSY_ENDINGS
+        names = None if lossy else names_beside_picture(path)
+        if names is not None:
+            yield volume_candidate(path, "picture", read_picture_mask, names, decode_picture_mask)
+            return
         yield Candidate(
             path,
             path.as_posix(),

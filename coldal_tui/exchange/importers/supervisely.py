@@ -51,7 +51,7 @@ class SuperviselyImporter:
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """The picture in ``img/``."""
-        picture = path.parent.parent / "img" / _image_name(path)
+        picture = _image_path(path)
         return frozenset({picture}) if picture.is_file() else frozenset()
 
     def candidates(self, path: Path) -> Iterator[Candidate]:
@@ -67,7 +67,7 @@ class SuperviselyImporter:
         times = [seconds(one.get("updatedAt")) for one in shapes]
         yield Candidate(
             path,
-            _image_name(path),
+            _image_path(path).as_posix(),
             "Supervisely",
             drawing.alone,
             names_image=True,
@@ -81,8 +81,8 @@ class SuperviselyImporter:
 IMPORTER = SuperviselyImporter()
 
 
-def _image_name(path: Path) -> str:
-    return path.name.removesuffix(".json")
+def _image_path(path: Path) -> Path:
+    return path.parent.parent / "img" / path.name.removesuffix(".json")
 
 
 @dataclass(frozen=True)

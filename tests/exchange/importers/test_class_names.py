@@ -8,10 +8,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.importers.shared.itksnap_names import parse_description
 from coldal_tui.exchange.incoming.geometry_policy import decide
+from coldal_tui.exchange.incoming.importing import examine
 
 HEAD = """################################################
 # ITK-SnAP Label Description File
@@ -198,3 +201,30 @@ def test_a_bids_table_is_for_dseg_files_only(tmp_path, names_of):
     (tmp_path / "dseg.tsv").write_text("index\tname\n1\ttumour\n")
 
     assert names_of("sub-01_mask.nii.gz") == (None, [])
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_the_names_of_labelme_s_voc_export_count(tmp_path, above):
+    values = np.zeros((6, 9), np.uint8)
+    values[1:3, 1:4], values[4, 5:8] = 1, 2
+    folder = tmp_path / "SegmentationClassPNG"
+    folder.mkdir()
+    Image.fromarray(values).save(folder / "photo.png")
+    place = tmp_path if above else folder
+    (place / "class_names.txt").write_text("_background_\ncat\ndog\n")
+    scan = ScanTarget("photo", (6, 9), ("photo.png",))
+
+    found = [v for v in examine(tmp_path, [scan], ("dog", "cat"), None) if v.label is not None]
+
+    np.testing.assert_array_equal(found[0].label, np.choose(values, [0, 2, 1]))
+    assert "class names from class_names.txt" in found[0].notes
+
+
+def test_a_list_that_does_not_begin_with_the_background_names_nothing(tmp_path):
+    Image.fromarray(np.eye(6, 9, dtype=np.uint8)).save(tmp_path / "photo.png")
+    (tmp_path / "class_names.txt").write_text("cat\ndog\n")
+    scan = ScanTarget("photo", (6, 9), ("photo.png",))
+
+    found = [v for v in examine(tmp_path, [scan], ("dog", "cat"), None) if v.label is not None]
+
+    assert found[0].notes == ()

@@ -265,3 +265,50 @@ def test_an_outline_may_touch_the_rim_of_the_picture(tmp_path):
     shape = feature("Polygon", [square(0, 0, 12, 10)], classification={"name": "Lung"})
 
     assert verdict(qupath(tmp_path / "a.geojson", shape)).label.all()
+
+
+TWO_FOLDERS = [ScanTarget(f"{one}-x", SHAPE, (f"{one}/x.png",)) for one in ("p1", "p2")]
+
+
+def labelme_of(path: Path, image: str) -> None:
+    shape = {"label": "lung", "points": [[2, 2], [5, 7]], "shape_type": "rectangle"}
+    document = {"shapes": [shape], "imagePath": image, "imageHeight": 10, "imageWidth": 12}
+    path.write_text(json.dumps(document))
+
+
+def labelme_xml_of(path: Path, image: str) -> None:
+    text = one_object("lung", square(2, 2, 6, 8))
+    labelme_xml(path, text)
+    path.write_text(path.read_text().replace("a.png", image))
+
+
+@pytest.mark.parametrize(
+    ("write", "file", "image"),
+    [
+        (labelme_of, "p2/x.json", "x.png"),
+        (labelme_of, "x.json", "..\\images\\p2\\x.png"),
+        (labelme_of, "x.json", "C:\\images\\p2\\x.png"),
+        (labelme_xml_of, "p2/x.xml", "x.png"),
+    ],
+)
+def test_the_folder_tells_images_of_one_name_apart(tmp_path, write, file, image):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    write(path, image)
+
+    (found,) = examine(tmp_path, TWO_FOLDERS, CLASSES, None)
+
+    assert (found.status, found.scan_id) == ("accepted", "p2-x")
+    np.testing.assert_array_equal(found.label, filled((1, 2, 2, 6, 8)))
+
+
+def test_the_folder_of_v7_tells_images_of_one_name_apart(tmp_path):
+    shape = {"name": "lung", "polygon": {"paths": [xy(square(2, 2, 6, 8))]}}
+    path = darwin_2(tmp_path / "x.json", shape)
+    document = json.loads(path.read_text())
+    document["item"] |= {"name": "x.png", "path": "/p2"}
+    path.write_text(json.dumps(document))
+
+    (found,) = examine(path, TWO_FOLDERS, CLASSES, None)
+
+    assert (found.status, found.scan_id) == ("accepted", "p2-x")

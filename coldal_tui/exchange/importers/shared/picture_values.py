@@ -1,4 +1,4 @@
-"""Interprets the channels and the palette of a label picture: values or colours."""
+"""Interprets the channels and the palette of a label picture, and names of its values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
+from coldal_tui.exchange.importers.shared.volume_masks import Names
+from coldal_tui.exchange.name_meanings import BACKGROUND_NAMES
 
 MOST_COLOURS = 256
 """A picture with more colours is no label map."""
+
+_NAMES_FILE = "class_names.txt"
+_MOST_BYTES = 1 << 16
 
 
 def plain_values(
@@ -103,3 +109,34 @@ def check_palette(values: NDArray[Any], palette: NDArray[Any], path: Path) -> No
             remedy="Save it as plain 8-bit grey, without a palette.",
             code="grey-palette",
         )
+
+
+def names_beside_picture(path: Path) -> Names | None:
+    """Class names from ``class_names.txt`` in a mask's folder or the one above.
+
+    LabelMe's VOC export (``labelme2voc``) writes it: a class a line, the first names value 0, the
+    background. https://github.com/wkentaro/labelme
+    """
+    return _beside.of(path)
+
+
+def forget_folders() -> None:
+    """Clear the cache of ``names_beside_picture``: folders may have changed."""
+    _beside.forget()
+
+
+def _names_of(folder: Path) -> Names | None:
+    for place in (folder, folder.parent):
+        file = place / _NAMES_FILE
+        try:
+            if file.stat().st_size > _MOST_BYTES:
+                continue
+            names = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
+        except (OSError, UnicodeError):
+            continue
+        if names and names[0].casefold() in BACKGROUND_NAMES:
+            return Names({value: name for value, name in enumerate(names) if name}, file)
+    return None
+
+
+_beside = FolderMemory(_names_of)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 _FOLDERS = ("", "images", "img", "JPEGImages", "data", "images/default", "images/train")
+
+
+def placed_beside(document: Path, image: str) -> str:
+    """The name of an image as a path, where a document states it relative to its own folder.
+
+    Images of one name in several folders are told apart by it. Absolute paths, also those of
+    Windows, stay as they are.
+    """
+    name = image.replace("\\", "/")
+    if not name or name.startswith("/") or name[1:2] == ":":
+        return name
+    return posixpath.normpath(f"{document.parent.as_posix()}/{name}")
 
 
 def pictures_beside(document: Path, names: Iterable[str]) -> frozenset[Path]:

@@ -347,3 +347,41 @@ def test_a_side_that_folder_and_file_both_name_is_one_part(tmp_path):
 
     expected = label((1, np.s_[0:2], np.s_[0:4]), (1, np.s_[4:6], np.s_[0:2]))
     np.testing.assert_array_equal(accepted(verdicts)["m1"], expected)
+
+
+LEFT, RIGHT = (np.s_[0:2], np.s_[0:3]), (np.s_[0:2], np.s_[5:9])
+HEART = np.s_[4:6], np.s_[3:6]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left lung/m1", "right lung/m1", "heart/m1"),
+        ("Lung_Left/m1", "Lung_Right/m1", "Heart/m1"),
+        ("m1_left_lung", "m1_right_lung", "m1_heart"),
+        ("m1_lung_left", "m1_lung_right", "m1_heart"),
+        ("m1/lung_left", "m1/lung_right", "m1/heart"),
+    ],
+)
+def test_left_and_right_of_a_class_are_joined_with_the_other_classes(tmp_path, names):
+    """As the SCR set of chest X-rays and TotalSegmentator write them."""
+    for name, box in zip(names, (LEFT, RIGHT, HEART), strict=True):
+        picture(tmp_path / f"{name}.png", *box)
+
+    verdicts = run(tmp_path, XRAYS, ("lung", "heart"))
+
+    expected = label((1, *LEFT), (1, *RIGHT), (2, *HEART))
+    np.testing.assert_array_equal(accepted(verdicts)["m1"], expected)
+    assert not [v for v in verdicts if v.status == "ignored"]
+
+
+def test_left_and_right_stay_apart_where_a_class_is_of_a_side(tmp_path):
+    picture(tmp_path / "left lung" / "m1.png", *LEFT)
+    picture(tmp_path / "right lung" / "m1.png", *RIGHT)
+
+    verdicts = run(tmp_path, XRAYS, ("left lung", "lung"))
+
+    np.testing.assert_array_equal(accepted(verdicts)["m1"], label((1, *LEFT)))
+    assert [v.message for v in verdicts if v.status == "ignored"] == [
+        "the project has no class 'right lung'"
+    ]

@@ -368,13 +368,25 @@ class Matcher:
             part = Part("class", whole, class_name, class_name)
             for found in (*self._names.plain(rest), self._names.series_folder(rest)):
                 yield found, part
-        alone = self._classes.named(stem)
+        for rest, class_name, side in self._classes.ending_of_one_side(stem):
+            part = Part("class", f"{above}/{rest}", f"{class_name} {side}", class_name)
+            for found in self._names.plain(rest):
+                yield found, part
+        alone, name = self._named(stem)
         if alone is not None:
-            part = Part("class", above, alone, alone, True)
+            part = Part("class", above, name, alone, True)
             yield self._by_uid_of_folder(above), part
             yield self._names.by_folders(above), part
         elif is_general(stem):
             yield self._by_uid_of_folder(above), None
+
+    def _named(self, word: str) -> tuple[str | None, str]:
+        """The class that a word states, and the class with its side, to tell its files apart."""
+        whole = self._classes.named(word)
+        if whole is not None:
+            return whole, whole
+        one = self._classes.of_one_side(word)
+        return (one[0], " ".join(one)) if one is not None else (None, "")
 
     def _by_uid_of_folder(self, above: str) -> Found:
         """The scan whose series UID is the name of the innermost folder that says anything."""
@@ -403,7 +415,7 @@ class Matcher:
         parent, _, folder = above.rpartition("/")
         if not folder:
             return None
-        class_name = self._classes.named(folder)
+        class_name, _ = self._named(folder)
         if class_name is not None:
             return Part("class", f"{parent}/*/{stem}", folder, class_name)
         side = side_of(folder)

@@ -44,6 +44,9 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _SIDE = re.compile(r"(?P<base>.+)[ _.-](?P<side>left|right)", re.IGNORECASE)
+_ONE_SIDE = re.compile(
+    r"(?:^|(?<=[ _.-]))(?P<side>left|right)[ _.-]+|[ _.-]+(?P<last>left|right)$", re.IGNORECASE
+)
 UID = re.compile(r"\d+(?:\.\d+){4,}")
 _DCM2NIIX = re.compile(r"(?P<folder>.+?)_(?:.*_)?\d{14}_(?P<series>\d+)[a-z]*")
 """``%f_%p_%t_%s``: folder, protocol, time, series number (dcm2niix manual, file names)."""
@@ -160,6 +163,15 @@ class ClassWords:
             return exact
         return self._known.get(tuple(word for word in words if word not in MASK_WORDS))
 
+    def of_one_side(self, name: str) -> tuple[str, str] | None:
+        """The class and the side that a name states, if no class is of a side: ``left lung``."""
+        words = words_of(name)
+        sides = [word for word in words if word in _SIDES]
+        if len(sides) != 1 or self.of_side(sides[0])[0]:
+            return None
+        known = self.named(" ".join(word for word in words if word not in _SIDES))
+        return (known, sides[0]) if known is not None else None
+
     def ending(self, stem: str) -> Iterable[tuple[str, str]]:
         """The class at the end or beginning of a name (longest first), and the rest."""
         low = stem.casefold()
@@ -172,6 +184,14 @@ class ClassWords:
                     start, end = found.span(1)
                     yield stem[start:end], name
                     break
+
+    def ending_of_one_side(self, stem: str) -> Iterable[tuple[str, str, str]]:
+        """As ``ending``, and the side beside the class, if no class is of a side."""
+        for found in _ONE_SIDE.finditer(stem):
+            side = (found["side"] or found["last"]).lower()
+            if not self.of_side(side)[0]:
+                rest = stem[: found.start()] + stem[found.end() :]
+                yield from ((case, name, side) for case, name in self.ending(rest))
 
     def of_side(self, side: str) -> tuple[bool, str | None]:
         """Whether class names contain sides, and the only class of this side."""

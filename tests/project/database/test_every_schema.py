@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from pathlib import Path
 
 import apsw
@@ -49,8 +51,42 @@ def _old(lab: Lab, version: int) -> Project:
             connection.execute(script).fetchall()
         for row in _ROWS:
             connection.execute(row).fetchall()
+        for table in _tables(connection):
+            if not connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]:
+                _fill(connection, table)
         connection.execute(f"PRAGMA user_version={version}").fetchall()
     return project
+
+
+Content = dict[str, list[dict[str, object]]]
+
+
+def _tables(connection: apsw.Connection) -> list[str]:
+    told = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    return [name for (name,) in told if not name.startswith("sqlite_")]
+
+
+def _fill(connection: apsw.Connection, table: str) -> None:
+    """A row with something in every column."""
+    told = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    values = {"INTEGER": 1, "REAL": 0.5}
+    row = {name: values.get(kind, json.dumps({name: name})) for _, name, kind, *_ in told}
+    marks = ", ".join("?" * len(row))
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values())
+    ).fetchall()
+
+
+def _content(file: Path) -> Content:
+    """All rows of all tables."""
+    with contextlib.closing(apsw.Connection(str(file), apsw.SQLITE_OPEN_READONLY)) as connection:
+        found: Content = {}
+        for table in _tables(connection):
+            told = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            names = [name for _, name, *_ in told]
+            rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            found[table] = [dict(zip(names, row, strict=True)) for row in rows]
+        return found
 
 
 def _known(project: Project) -> list[object]:
@@ -67,6 +103,14 @@ def _known(project: Project) -> list[object]:
     ]
 
 
+def _holds(project: Project, before: Content) -> None:
+    """Every value of every column of every row is there still."""
+    for table, rows in before.items():
+        columns = ", ".join(rows[0])
+        found = project.store.rows(f"SELECT {columns} FROM {table}")
+        assert [row for row in rows if row not in [dict(one) for one in found]] == [], table
+
+
 WANTED = [0.25, "medoid", "superseded", "empty", "exports/x", "ana", "done", "P1"]
 
 
@@ -75,8 +119,11 @@ def test_every_schema_opens_with_all_that_is_in_it(version: int, tmp_path: Path)
     lab = Lab(tmp_path)
     lab.picture("s00.png")
     layout = _old(lab, version).layout
+    before = _content(layout.database)
+    assert all(before.values())
     with lab.open() as project:
         assert _known(project) == WANTED
+        _holds(project, before)
         assert project.store.value("PRAGMA user_version") == len(MIGRATIONS)
         made = project.store.back_up()
         with project.store.action("later") as action:
@@ -88,4 +135,32 @@ def test_every_schema_opens_with_all_that_is_in_it(version: int, tmp_path: Path)
     put_back(kept[0].file if kept else made.file, layout.database)
     with Project(lab.root, repairing=True) as project:
         assert _known(project) == WANTED
+        _holds(project, before)
         check_schema(project.store._connection, MIGRATIONS, "restored")
+
+
+RELEASED = (
+    "5290de1717ded081",
+    "58c2dd12cb1fbbc7",
+    "c67a9cdd006c09d8",
+    "1a1fbc50096dbf50",
+    "8c5f625f699101ab",
+    "5cd6c0bc9dff2891",
+    "fd47821345031b80",
+    "76b5744893670f70",
+    "f25d51a45b1ef3f3",
+    "12637bcb25357f3f",
+    "66497c591c1f3dce",
+    "3ffd463d5d7766ff",
+    "56470795ca767964",
+    "ea539abbac892c19",
+    "80e78ef6f573532b",
+    "447bc281d5585715",
+)
+"""The first digits of the SHA-256 of each script: what made people's databases stays."""
+
+
+def test_a_released_schema_never_changes() -> None:
+    made = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in MIGRATIONS]
+    assert made[: len(RELEASED)] == list(RELEASED)
+    assert len(made) == len(RELEASED), "add the hash of the new schema"

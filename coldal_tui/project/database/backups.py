@@ -16,6 +16,7 @@ import apsw
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import disk_error, fsync_folder, make_folder, shared_mode
 from coldal_tui.project.database.connecting import wal_of
+from coldal_tui.project.database.database_errors import database_errors
 from coldal_tui.project.database.foreign_schema import harden
 
 KEPT = {"daily": 7, "migration": 3, "asked": 10, "restore": 3}
@@ -181,10 +182,15 @@ def _keep(file: Path, copy: Path) -> None:
 def be_alone(database: Path) -> None:
     """Ensure that no other process has the database open, and that one file holds all of it.
 
-    Raises ColdalError (code ``busy``) when another process has it open.
+    Raises ColdalError: another process has it open (code ``busy``), or the disk is full or fails.
     """
     if not database.exists() or database.stat().st_size == 0:
         return
+    with database_errors(database):
+        _empty_log(database)
+
+
+def _empty_log(database: Path) -> None:
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(2000)

@@ -173,6 +173,13 @@ def test_nothing_is_put_back_while_another_process_has_it_open(store):
         assert refusal(lambda: be_alone(store.path)) == "busy"
 
 
+def test_a_log_that_cannot_be_opened_is_told_before_anything_is_put_back(store):
+    act(store, "a")
+    store.close()
+    store.path.with_name("project.db-wal").mkdir()
+    assert refusal(lambda: be_alone(store.path)) == "cant-open"
+
+
 def test_the_journal_tells_actions_and_labels(lab):
     lab.pictures("a")
     project = lab.start()

@@ -16,6 +16,7 @@ from PIL import Image
 from coldal_tui.files import sha256_file
 from coldal_tui.project import history
 from coldal_tui.project.database.backups import backups, verify
+from coldal_tui.project.database.batch_sync import MANY
 from coldal_tui.project.database.schema import MIGRATIONS
 from coldal_tui.project.labels.files import checked_labels, unknown_files
 from coldal_tui.project.labels.importing import import_masks
@@ -94,6 +95,15 @@ def _empty(lab: Lab) -> Project:
 def _queued(lab: Lab) -> Project:
     project = lab.line(3, [("s00", "medoid"), ("s01", "medoid")])
     for name in ("s00", "s01"):
+        lab.mask(f"{name}.png")
+    return project
+
+
+def _many_queued(lab: Lab) -> Project:
+    """As many masks as are brought to the disk together."""
+    names = [f"s{number:02d}" for number in range(MANY)]
+    project = lab.line(MANY, [(name, "medoid") for name in names])
+    for name in names:
         lab.mask(f"{name}.png")
     return project
 
@@ -197,6 +207,7 @@ SCENES = (
     # It stores scans in portions, so as not to delay others: one may be there already.
     MapView("index", ("index", "PROJECT"), _empty, ("index", "PROJECT")),
     MapView("import", ("import-masks", "PROJECT", "MASKS"), _queued),
+    MapView("import of many", ("import-masks", "PROJECT", "MASKS"), _many_queued),
     MapView("export", ("export-queue", "PROJECT"), _queued),
     MapView("accept", ("labels", "PROJECT", "confirm-empty", "1"), _quarantined),
     MapView("reject", ("labels", "PROJECT", "reject", "s01"), _imported),

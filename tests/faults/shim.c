@@ -30,7 +30,7 @@ static char where[PATH_MAX + 32];
 static char letters[1 << 16]; /* the first letter of each call's name */
 
 /* A disk that keeps only what was synced. The content of a file is its own as of its last fsync;
- * a name in a folder is as of the folder's last fsync. The newest change is taken back first. */
+ * a name in a folder is as of the folder's last fsync; a syncfs does it for all. The newest change is taken back first. */
 enum { MADE, RENAMED, REMOVED, CONTENT };
 struct change {
     int kind, copy, own;
@@ -331,6 +331,22 @@ PWRITE(pwrite64, off64_t)
     }
 SYNC(fsync)
 SYNC(fdatasync)
+
+int syncfs(int descriptor) {
+    /* All that is below the folder lies on one file system. */
+    REAL(int (*)(int), "syncfs");
+    char path[PATH_MAX];
+    int what = fd_below(descriptor, path) ? turn("syncfs", path) : GO_ON;
+    if (what == FAIL) return -1;
+    int answer = real(descriptor);
+    if (answer == 0 && !inside && mode == POWER_CUT) {
+        pthread_mutex_lock(&changing);
+        newest = NULL;
+        pthread_mutex_unlock(&changing);
+    }
+    if (what == THEN_DIE || what == HALF) kill(getpid(), SIGKILL);
+    return answer;
+}
 
 #define TRUNCATE(name, offset_type) \
     int name(int descriptor, offset_type size) { \

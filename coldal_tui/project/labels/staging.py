@@ -13,7 +13,6 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +29,7 @@ from coldal_tui.exchange.names import person_key
 from coldal_tui.files import disk_error, fsync_folder, make_folder, share
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
+from coldal_tui.project.database.batch_sync import BatchSync
 from coldal_tui.project.database.store import Row, told
 from coldal_tui.project.labels.files import STAGED, is_whole, label_name, stored_file
 from coldal_tui.project.labels.quarantine import keep_copy
@@ -37,7 +37,6 @@ from coldal_tui.project.labels.raters.drawings import shared_scans
 from coldal_tui.project.project import Project
 from coldal_tui.visible import counted, escaped
 
-_SYNC_THREADS = 32
 _NEW_FILE = 0o666
 """The mode of a new file, from which the umask takes away."""
 _ARCHIVE_KEPT_BYTES = 1 << 30
@@ -93,7 +92,8 @@ class Stager:
         self._token = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._files: list[Path] = []
-        self._counting = threading.Lock()
+        self._syncing: BatchSync | None = None
+        self._counting, self._starting = threading.Lock(), threading.Lock()
         self._kept = self._not_kept = 0
         self._counted: set[tuple[str | None, tuple[Path, ...]]] = set()
 
@@ -106,6 +106,8 @@ class Stager:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._syncing is not None:
+            self._syncing.close()
         # Most are renamed by now. What can't be removed now is removed later, by its age.
         with contextlib.suppress(OSError):
             left = {entry.name for entry in os.scandir(self._folder)} if self._files else ()
@@ -160,8 +162,8 @@ class Stager:
         suffix = _suffix(target)
         version = f"{STAGED}{self._token}{next(self._numbers)}"
         path = self._folder / label_name(target.scan_id, suffix, version)
-        if not self._files:
-            self._make_folder()
+        if self._syncing is None:
+            self._open_folder()
         self._files.append(path)
         data = encode_label(path, verdict.label, target.affine)
         try:
@@ -171,9 +173,12 @@ class Stager:
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
         return Staged(path, suffix, sha256(data).hexdigest(), voxels)
 
-    def _make_folder(self) -> None:
+    def _open_folder(self) -> None:
         try:
-            make_folder(self._folder)
+            with self._starting:
+                if self._syncing is None:
+                    make_folder(self._folder)
+                    self._syncing = BatchSync(self._folder)
         except OSError as error:
             raise disk_error(error, self._folder) from error
 
@@ -201,18 +206,10 @@ class Stager:
         return keep_copy(self._project, verdict)
 
     def sync(self) -> None:
-        """Sync all staged files to disk.
-
-        At the end and in parallel: each sync waits for the disk, and meanwhile the file system
-        creates no other file.
-        """
-        if not self._files:
-            return
-        with ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync") as pool:
-            list(
-                pool.map(_sync_files, (self._files[n::_SYNC_THREADS] for n in range(_SYNC_THREADS)))
-            )
-        fsync_folder(self._folder)
+        """Sync all staged files to disk, once: meanwhile the file system creates no other file."""
+        if self._syncing is not None:
+            self._syncing.sync(self._files)
+            fsync_folder(self._folder)
 
 
 def _suffix(target: ScanTarget) -> str:
@@ -221,27 +218,15 @@ def _suffix(target: ScanTarget) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """``path.write_bytes(data)``, with fewer calls to the system: imports write thousands."""
+    """``path.write_bytes(data)``, shared as its folder is; few calls, as imports write thousands."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE)
     try:
+        share(descriptor, path.parent)
         done = 0
         while done < len(data):
             done += os.write(descriptor, data[done:] if done else data)
     finally:
         os.close(descriptor)
-
-
-def _sync_files(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                share(descriptor, path.parent)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise disk_error(error, path) from error
 
 
 class KnownLabels:

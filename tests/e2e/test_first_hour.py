@@ -181,7 +181,7 @@ def _scans(call: Call, here: Path) -> list[dict[str, Any]]:
 
 def _draw_series(out: Path, here: Path) -> None:
     for row in _rows(out):
-        (number,) = re.findall(r"study(\d\d)", row["path"])
+        (number,) = re.findall(r"study(\d\d)", row["scan_id"])
         label = nib.load(SAMPLE / "volumes" / "labels" / f"brain_{number}.nii.gz")
         drawing = Drawing(np.asarray(label.dataobj).astype(np.uint8), label.affine)
         write_dicom_seg(out, row, drawing)

@@ -18,6 +18,7 @@ from coldal_tui.exchange.incoming.importing import Verdict, examine
 from coldal_tui.exchange.incoming.own_files import EXPORTED_IMAGE
 from coldal_tui.exchange.incoming.rater_agreement import Agreement
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
+from coldal_tui.exchange.names import person_key
 from coldal_tui.processors import usable_processors
 from coldal_tui.project.hooks.running import fire
 from coldal_tui.project.inbox import note_returned
@@ -243,9 +244,18 @@ def _take_in(
         # Last: masks with a known scan are decided first.
         if status == "unmatched":
             put_in_quarantine(project, verdict, (verdict.stored or Staged()).kept)
-    resolve_quarantine(project, labelled)
+    resolve_quarantine(project, labelled, _open_to_others(outcomes))
     writer.sync()
     return outcomes
+
+
+def _open_to_others(outcomes: Iterable[Outcome]) -> dict[str, set[str]]:
+    """Scans without a label by these drawings alone, with the people who drew."""
+    found: dict[str, set[str]] = {}
+    for status, verdict in outcomes:
+        if status in ("waiting", "disputed", "checked") and verdict.scan_id is not None:
+            found.setdefault(verdict.scan_id, set()).add(person_key(verdict.author or ""))
+    return found
 
 
 def _report(

@@ -8,13 +8,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from coldal_tui.errors import ColdalError, UsageError
 from coldal_tui.exchange.header_parts import companion_files
 from coldal_tui.exchange.incoming.importing import Verdict
-from coldal_tui.exchange.names import file_stem
+from coldal_tui.exchange.names import file_stem, person_key
 from coldal_tui.files import atomic_write, disk_error, make_folder, sha256_file
 from coldal_tui.project.database.store import Row
 from coldal_tui.project.project import Project
@@ -161,18 +161,30 @@ def _copy(source: Path, target: Path) -> bool:
     return True
 
 
-def resolve_quarantine(project: Project, labelled: Mapping[str, tuple[str | None, str]]) -> None:
+def resolve_quarantine(
+    project: Project,
+    labelled: Mapping[str, tuple[str | None, str]],
+    open_: Mapping[str, Collection[str]] | None = None,
+) -> None:
     """Close the quarantine of scans whose masks have been accepted.
 
     Also close these masks (hash of the file, key within it) when they waited because no scan was
-    found. Masks of other scans in the same file stay.
+    found. Masks of other scans in the same file stay. ``open_`` are scans that other people's
+    drawings count for, too, with the people (``person_key``) whose drawings were accepted: what
+    somebody else sent for them still has to be mended.
     """
     for row in project.store.rows(
-        "SELECT quarantine_id, scan_id, source_sha256, source_key FROM quarantine WHERE state = ?",
+        "SELECT quarantine_id, scan_id, source_sha256, source_key, author FROM quarantine "
+        "WHERE state = ?",
         (WAITING,),
     ):
-        mask = row["source_sha256"], row["source_key"]
-        done = mask in labelled.values() if row["scan_id"] is None else row["scan_id"] in labelled
+        mask, scan_id = (row["source_sha256"], row["source_key"]), row["scan_id"]
+        if scan_id is None:
+            done = mask in labelled.values()
+        elif open_ and scan_id in open_ and mask != labelled.get(scan_id):
+            done = person_key(row["author"] or "") in open_[scan_id]
+        else:
+            done = scan_id in labelled
         if done:
             here = {"quarantine_id": row["quarantine_id"]}
             project.store.update("quarantine", here, state=RESOLVED)

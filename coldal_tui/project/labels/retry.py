@@ -20,6 +20,7 @@ from coldal_tui.exchange.incoming.names.matching import Match, Matcher
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.survey import Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
+from coldal_tui.exchange.names import person_key
 from coldal_tui.files import sha256_file
 from coldal_tui.project.changed_images import IMAGE_CHANGED
 from coldal_tui.project.database.store import Row
@@ -200,8 +201,11 @@ def _settle(
     here = {"quarantine_id": row["quarantine_id"]}
     accepted = verdict.status == "accepted"
     if accepted and verdict.scan_id is not None:
-        returned.take(writer, verdict, staged)
-        resolve_quarantine(project, {verdict.scan_id: (verdict.sha256, verdict.key)})
+        status, scan = returned.take(writer, verdict, staged), verdict.scan_id
+        # Where others draw the scan, too, what they sent for it still has to be mended.
+        several = status in ("", "checked")
+        open_ = {scan: {person_key(verdict.author or "")}} if several else None
+        resolve_quarantine(project, {scan: (verdict.sha256, verdict.key)}, open_)
         store.update("quarantine", here, state=RESOLVED)
     elif (verdict.code, verdict.explanation) != (row["code"], row["message"]):
         store.update("quarantine", here, code=verdict.code, message=verdict.explanation)

@@ -56,6 +56,22 @@ def names(project) -> set[str]:
     return {path.name for path in project.layout.label_versions.iterdir()}
 
 
+@pytest.mark.parametrize("first", ["ana", "ben"])
+def test_what_one_person_has_to_mend_stays_though_the_other_drew_well(lab, first) -> None:
+    project, folder = shared(lab)
+    draw(folder, "ana", "s00", slice(2, 5))
+    unknown = np.full((6, 9), 9, np.uint8)
+    Image.fromarray(unknown).save(folder / "ben" / "masks" / "s00.png")
+
+    for person in sorted(("ana", "ben"), key=lambda one: one != first):
+        back(project, folder, person)
+
+    assert [(row["scan_id"], row["author"]) for row in waiting(project)] == [("s00", "ben")]
+    draw(folder, "ben", "s00", slice(2, 5))
+    assert len(back(project, folder, "ben").accepted) == 1
+    assert waiting(project) == []
+
+
 def test_a_scan_of_two_people_waits_for_both(lab, statuses):
     project, folder = shared(lab)
     draw(folder, "ana", "s00", slice(2, 5))

@@ -156,6 +156,21 @@ def test_the_word_of_a_template_may_be_what_names_have_in_common(template, name)
     assert found(scans("volume-0.nii", "volume-1.nii"), name, template) == "id1"
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("sub-02_dseg.nii.gz", "sub-02_acq-highres_run-1_T1w"),
+        ("sub-03 - Copy (2).png", "sub-03"),
+        ("img1_cp_masks.png", "img1"),
+    ],
+)
+def test_a_scan_is_near_that_has_all_words_of_the_name_or_no_other(name, nearest):
+    known = ("sub-01_T1w", "sub-02_acq-highres_run-1_T1w", "sub-03", "img1", "img12")
+    match = Matcher([ScanTarget(one, (4, 4), (f"{one}.png",)) for one in known]).match(mask(name))
+    assert isinstance(match, NoMatch)
+    assert match.nearest[0] == nearest
+
+
 def test_the_nearest_names_are_told():
     targets = [
         ScanTarget(name, (4, 4), (f"{name}.png",)) for name in ("thorax_017", "thorax_018", "knee")

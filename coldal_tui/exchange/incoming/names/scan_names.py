@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from coldal_tui.exchange.candidate import ScanTarget
@@ -209,7 +210,10 @@ class ScanNames:
         for scan_id, stem in spelt:
             likeness = max(
                 (
-                    difflib.SequenceMatcher(None, name, known.casefold()).ratio()
+                    max(
+                        difflib.SequenceMatcher(None, name, known.casefold()).ratio(),
+                        _shared_words(name, known),
+                    )
                     for name in wanted
                     for known in {stem, scan_id}
                 ),
@@ -222,6 +226,19 @@ class ScanNames:
     def first(self) -> list[str]:
         """A few scans, as examples of their names."""
         return sorted(self._ids)[:_NEAREST]
+
+
+def _shared_words(name: str, known: str) -> float:
+    """At least ``_LIKENESS`` if one name has all words of the other, but for kinds; else 0."""
+    small, large = sorted((_words(name), _words(known)), key=len)
+    if not small or not small <= large:
+        return 0.0
+    return _LIKENESS + (1 - _LIKENESS) * len(small) / len(large)
+
+
+@lru_cache(maxsize=4 * _COMPARED)
+def _words(name: str) -> frozenset[str]:
+    return frozenset(Reading.of(name).key)
 
 
 def _put(table: dict[Key, set[str]], key: Key, scan_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Indexing a folder again in which nothing, or one file, has changed, against scandir and stat.
+"""Indexing a folder again in which nothing or a few files have changed, against scandir and stat.
 
     python benchmarks/indexing.py [--largest 100000] [--pairs 3] [--json FILE]
 
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def measured(folder: Path, count: int, pairs: int) -> Iterator[Result]:
-    """The first index, one in which nothing has changed, one with a changed file."""
+    """The first index, and further ones: no change, a changed file, files that come and go."""
     images, root = folder / "images", folder / "project"
     write_pictures(images, count)
     Project.create(root, images).close()
@@ -56,6 +56,11 @@ def measured(folder: Path, count: int, pairs: int) -> Iterator[Result]:
     (images / "p00000" / "i000000.png").write_bytes(picture(count + 1))
     found = compare("re-index, one file changed", count, index, "scandir + stat", walk, pairs=1)
     yield _with_lock(found, locks)
+    (images / "p00001" / "new.png").write_bytes(picture(count + 2))
+    (images / "p00002" / "i000200.png").rename(images / "p00003" / "moved.png")
+    (images / "p00004" / "i000400.png").unlink()
+    what = "re-index, one added, moved and removed"
+    yield _with_lock(compare(what, count, index, "scandir + stat", walk, pairs=1), locks)
 
 
 def _with_lock(found: Result, locks: Path) -> Result:

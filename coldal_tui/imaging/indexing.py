@@ -145,6 +145,11 @@ def index_folder(
     return _assembled(root, records, lost, len(todo))
 
 
+def data_files(path: Path, kind: str) -> tuple[Path, ...]:
+    """The files that hold the voxels of a header of this kind; empty where it holds them."""
+    return () if kind == "raster" else _READERS[kind].companions(path)
+
+
 def quick_hash(path: Path, size: int) -> str:
     """BLAKE2b-128 (hex) of the size, the first and the last 64 KiB."""
     digest = hashlib.blake2b(digest_size=16)
@@ -235,9 +240,8 @@ def _examined(root: Path, rel_path: str, files: Mapping[str, FileFacts]) -> Know
             return KnownFile(stamp, problem=_problem(rel_path, what.code, what.reason))
         if what.kind == "dicom":
             return KnownFile(stamp, kind="dicom", dicom=read_object(path))
-        reader = _READERS[what.kind]
-        header = reader.read_header(path)
-        data = () if what.kind == "raster" else reader.companions(path)
+        header = _READERS[what.kind].read_header(path)
+        data = data_files(path, what.kind)
         names = tuple(Path(os.path.relpath(d, root)).as_posix() for d in data)
         stats = tuple((files[n].st_size, files[n].st_mtime_ns) for n in names if n in files)
         inside = tuple(n for n in names if n in files)

@@ -78,14 +78,14 @@ def scan_writes(
         stored = _stored(project.store, page[0], page[-1])
         for scan_id in page:
             found = matches[scan_id]
-            values = _values(project, scan_id, found, duplicates.get(scan_id), patients)
+            values = scan_values(project, scan_id, found, duplicates.get(scan_id), patients)
             row = stored[scan_id]
             if row != values or uids.get(scan_id) != found.uids:
-                yield partial(_update, project, scan_id, found, values)
+                yield partial(update_scan, project, scan_id, found, values)
     for scan_id in sorted(matches.keys() - before.keys()):
         found = matches[scan_id]
-        values = _values(project, scan_id, found, duplicates.get(scan_id), patients)
-        yield partial(_insert, project, scan_id, found, values)
+        values = scan_values(project, scan_id, found, duplicates.get(scan_id), patients)
+        yield partial(insert_scan, project, scan_id, found, values)
 
 
 def file_writes(store: Store, result: IndexResult) -> Iterator[Write]:
@@ -131,7 +131,7 @@ def _stored(store: Store, first: str, last: str) -> dict[str, Row]:
     return {row[0]: dict(zip(_OWN, row[1:], strict=True)) for row in rows}
 
 
-def _values(
+def scan_values(
     project: Project,
     scan_id: str,
     found: FoundScan,
@@ -168,12 +168,14 @@ def _below(name: str, prefix: str, images: Path) -> str:
     return Path(name).relative_to(images).as_posix()
 
 
-def _insert(project: Project, scan_id: str, found: FoundScan, values: Row) -> None:
+def insert_scan(project: Project, scan_id: str, found: FoundScan, values: Row) -> None:
+    """Store a new scan and its UIDs (inside a transaction)."""
     project.store.insert("scans", scan_id=scan_id, added_at=project.store.now(), **values)
     write_uids(project, scan_id, found.uids)
 
 
-def _update(project: Project, scan_id: str, found: FoundScan, values: Row) -> None:
+def update_scan(project: Project, scan_id: str, found: FoundScan, values: Row) -> None:
+    """Store what is known of a scan now (inside a transaction); other bytes void its scores."""
     store = project.store
     old = store.value("SELECT quick_hash FROM scans WHERE scan_id = ?", (scan_id,))
     if old != found.quick_hash:

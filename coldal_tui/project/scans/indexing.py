@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,11 +25,12 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.cases import join_cases
-from coldal_tui.project.scans.few_changed import Renewed, few_changed, write
+from coldal_tui.project.scans.few_changed import FewChanges, few_changed, write
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
 from coldal_tui.project.scans.same_person import SamePerson, find_same_person
+from coldal_tui.project.scans.scan_names import new_ids
 from coldal_tui.project.scans.unchanged import (
     LastIndex,
     folder_digest,
@@ -44,14 +43,6 @@ from coldal_tui.project.scans.unchanged import (
 from coldal_tui.project.trust_questions import patients_elsewhere, require_trust
 
 Progress = Callable[[int, int, str], None]
-_MOST_BYTES = 160
-"""Of a scan's id: files are named after it, with an ending, and a name has at most 255."""
-_GENERIC = re.compile(
-    r"(?:img|image|im|i|slice|frame|scan|volume|vol|series|ser|file|data|raw|orig|original|ct|mr|"
-    r"mri|t1|t2|flair|xray|x-ray)?[-_. ]?\d*(?:[-_. ]\d+)*",
-    re.I,
-)
-"""Names that a scanner or a script gives, the same in every folder."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +101,13 @@ def reindex(
     if last is not None:
         return _same_again(project, last)
     last = last_index(project)
-    renewed = few_changed(project, walk, last)
-    if last is not None and renewed is not None:
-        suspended = write(project, renewed)
-        return _same_again(
-            project, msgspec.structs.replace(last, digest=digest), renewed, suspended
+    few = few_changed(project, walk, last, patients)
+    if last is not None and few is not None:
+        suspended = write(project, few, patients)
+        last = msgspec.structs.replace(
+            last, digest=digest, files=len(walk.files), no_patient=few.no_patient
         )
+        return _same_again(project, last, few, suspended)
     result = index_folder(images, known=_known(project), walk=walk, progress=progress)
     before = {scan.scan_id: scan for scan in project.scans()}
     result, lookalikes = _without_masks(project, result, before)
@@ -192,21 +184,21 @@ def _without_masks(
 def _same_again(
     project: Project,
     last: LastIndex,
-    renewed: Sequence[Renewed] = (),
+    few: FewChanges | None = None,
     suspended: tuple[str, ...] = (),
 ) -> IndexReport:
     """The report of an index that found nothing changed but what a few files hold."""
     store = project.store
     scans = store.value("SELECT count(*) FROM scans WHERE state = 'present'")
     problems = store.rows("SELECT rel_path, code, reason, kind FROM problems ORDER BY rel_path")
-    changed = tuple(sorted(one.scan_id for one in renewed if one.changed))
+    added, moved = (tuple(sorted(few.added)), tuple(sorted(few.moved))) if few else ((), ())
+    changed, removed = (few.changed, few.removed) if few else ((), ())
     with store.action("index", undoable=False) as action:
         action.summary = f"indexed {scans} scans: nothing has changed"
         action.params = {"images": str(project.images), "problems": len(problems)}
-        if renewed:
+        if few is not None:
             remember(project, last)
-            told = f"0 added, {len(changed)} changed, 0 moved, 0 removed"
-            action.summary = f"indexed {scans} scans: {told}"
+            action.summary = _told(scans, added, changed, moved, removed)
         if suspended:
             action.summary += f"; {len(suspended)} labels suspended"
             action.params["suspended"] = list(suspended)
@@ -216,9 +208,12 @@ def _same_again(
     )
     return IndexReport(
         scans=scans,
+        added=added,
         changed=changed,
+        moved=moved,
+        removed=removed,
         suspended=suspended,
-        read=len(renewed),
+        read=len(few.known) if few else 0,
         duplicates=dict(copies),
         problems=tuple(FileProblem(**row) for row in problems),
         no_patient=last.no_patient,
@@ -287,10 +282,7 @@ def _record(
             project,
             LastIndex(digest, len(result.known), len(patients.unmatched), lookalikes, settings),
         )
-        action.summary = (
-            f"indexed {len(matches)} scans: {len(added)} added, {len(changed)} changed, "
-            f"{len(moved)} moved, {len(removed)} removed"
-        )
+        action.summary = _told(len(matches), added, changed, moved, removed)
         action.params = {"images": str(project.images), "problems": len(result.problems)}
         if suspended:
             action.summary += f"; {len(suspended)} labels suspended"
@@ -308,6 +300,20 @@ def _record(
         no_patient=len(patients.unmatched),
         lookalikes=lookalikes,
         read=result.read,
+    )
+
+
+def _told(
+    scans: int,
+    added: Sequence[str],
+    changed: Sequence[str],
+    moved: Sequence[str],
+    removed: Sequence[str],
+) -> str:
+    """The line of the journal for an index."""
+    return (
+        f"indexed {scans} scans: {len(added)} added, {len(changed)} changed, "
+        f"{len(moved)} moved, {len(removed)} removed"
     )
 
 
@@ -343,7 +349,7 @@ def _match(
             matched[old] = found
         else:
             new.append(found)
-    return matched | _new_ids(project, new, taken=set(before))
+    return matched | new_ids(project.images.name, new, taken=set(before))
 
 
 def _moved(found: Iterable[FoundScan], gone: Iterable[ScanRecord]) -> dict[str, FoundScan]:
@@ -383,59 +389,6 @@ def _file_name(rel_path: str) -> str:
 def _one_content(scans: list[ScanRecord]) -> bool:
     """Whether all of them are copies of one scan."""
     return len({scan.duplicate_of or scan.scan_id for scan in scans}) == 1
-
-
-def _new_ids(project: Project, new: list[FoundScan], taken: set[str]) -> dict[str, FoundScan]:
-    """New ids: readable, unique, valid file names; folder names make equal names different."""
-    names = [safe_name(found.name) for found in new]
-    folded = Counter(name.lower() for name in names)
-    used = {name.lower() for name in taken}
-    given: dict[str, FoundScan] = {}
-    for name, found in zip(names, new, strict=True):
-        candidate = name
-        generic = "/" in found.rel_path and _GENERIC.fullmatch(found.name)
-        if folded[name.lower()] > 1 or name.lower() in used or generic:
-            candidate = safe_name(f"{_telling_folder(project, found)}-{name}")
-        given[unique_name(candidate, used)] = found
-    return given
-
-
-def _telling_folder(project: Project, found: FoundScan) -> str:
-    """The nearest folder whose name is not yet part of the scan's name."""
-    folders = [folder.name for folder in PurePosixPath(found.rel_path).parents if folder.name]
-    return next((name for name in folders if not found.name.startswith(name)), project.images.name)
-
-
-def safe_name(name: str) -> str:
-    """Keep letters, digits, ``.``, ``_`` and ``-``; at most 80 characters; never empty.
-
-    Latin letters lose their accents; letters of other scripts stay, so that names stay readable.
-    """
-    import unicodedata
-
-    composed = unicodedata.normalize("NFC", name)
-    kept = re.sub(r"[^\w.-]+", "_", "".join(map(_plain, composed))).strip("._-")
-    cut = kept[:80]
-    while len(cut.encode()) > _MOST_BYTES:
-        cut = cut[:-1]
-    return cut.rstrip("._-") or "scan"
-
-
-def _plain(char: str) -> str:
-    """A letter without its accent; another script's letter unchanged; else a space."""
-    import unicodedata
-
-    latin = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
-    return latin or (char if char.isalnum() else "" if unicodedata.combining(char) else " ")
-
-
-def unique_name(name: str, used: set[str]) -> str:
-    """``name``, numbered when ``used`` (lower case) holds it; the result is added to ``used``."""
-    unique, number = name, 2
-    while unique.lower() in used:
-        unique, number = f"{name}-{number}", number + 1
-    used.add(unique.lower())
-    return unique
 
 
 def _duplicates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -33,6 +33,11 @@ _THUMB_FOLDER = re.compile(r"\.?thumb(?:nail)?s?", re.I)
 _DERIVED_NAME = re.compile(
     r"(?P<base>.+?)[ _.\-](?:overlay|preview|heatmap|annotated|visuali[sz]ation|contours?)", re.I
 )
+_TELLING = re.compile(
+    r"mask|seg|label|gt|ground|annot|roi|lesion|thumb|overlay|preview|heatmap|visuali|contour",
+    re.I,
+)
+"""A part of every path that one of the patterns above matches."""
 _CHANNEL = re.compile(r"(?P<base>.+)(?P<end>_\d{4})")
 _SEQUENCE = re.compile(
     r"(?P<base>.+)(?P<end>[_\-](?:t1|t1ce|t1gd|t1c|t1n|t1w|t2|t2w|t2f|flair|adc|dwi|pd|pdw|swi|"
@@ -99,6 +104,44 @@ def is_judged_by_values(rel_path: str) -> bool:
     return bool(
         _MASK_NAME.fullmatch(split(name)[0]) or any(_MASK_FOLDER.fullmatch(one) for one in folders)
     )
+
+
+def bears_on_others(moving: Iterable[str], paths: Iterable[str]) -> bool:
+    """Whether files that come or go may change what ``find_not_scans`` says of any file.
+
+    They do where one of the ``moving`` paths is that of a mask, a thumbnail or a rendering, or has
+    the name that one among all ``paths`` is named after. Only paths are looked at.
+    """
+    moving, paths = set(moving), list(paths)
+    if not _TELLING.search("\n".join(paths)):
+        return False
+    names = {name for path in moving for name in _named_after(path)}
+    for path in filter(_TELLING.search, paths):
+        bases = _bases(path)
+        if bases and (path in moving or bases & names):
+            return True
+    return False
+
+
+def _bases(rel_path: str) -> set[str]:
+    """The names, in lower case, that a mask, a thumbnail or a rendering may be named after."""
+    *folders, name = rel_path.split("/")
+    stem = split(name)[0]
+    thumb = _THUMB_NAME.fullmatch(stem)
+    matches = (_MASK_NAME.fullmatch(stem), _DERIVED_NAME.fullmatch(stem))
+    bases = {match["base"] for match in matches if match}
+    if thumb:
+        bases.add(thumb["base"] or thumb["after"])
+    if any(rule.fullmatch(one) for one in folders for rule in (_MASK_FOLDER, _THUMB_FOLDER)):
+        bases.add(stem)
+    return {base.lower() for base in bases}
+
+
+def _named_after(rel_path: str) -> set[str]:
+    """The names, in lower case, by which other files may be named after this one."""
+    stem = split(rel_path.rpartition("/")[2])[0]
+    whole = {stem, _CHANNEL.sub(r"\g<base>", stem)}
+    return {name.lower() for one in whole for name in (one, _SEQUENCE.sub(r"\g<base>", one))}
 
 
 def _orphans(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from coldal_tui.errors import ColdalError
+from coldal_tui.project.database.store import Store
 from coldal_tui.project.project import Project
-from coldal_tui.project.scans import indexing
+from coldal_tui.project.scans import few_changed, indexing
 from coldal_tui.project.scans.indexing import IndexReport, reindex
 from tests.support.small_projects import write_image
 
@@ -22,12 +26,18 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\S+")
 TABLES = ("scans", "files", "problems", "scores", "labels", "quarantine", "queue")
 
 
-def _labelled(root: Path) -> None:
+def _labelled(root: Path, *, pattern: str = "") -> None:
     """Six pictures and a text file; one labelled, one scored, one queued."""
     for number, name in enumerate(FOLDERS):
         write_image(root / "images" / name, number)
     (root / "images" / "notes.txt").write_text("no picture")
-    with Project.create(root / "p", root / "images") as project:
+    Project.create(root / "p", root / "images").close()
+    if pattern:
+        file = root / "p" / "coldal.toml"
+        text = file.read_text("utf-8")
+        line = f"[images]\npatients_pattern = '{pattern}'\n"
+        file.write_text(text.replace("[images]\n", line, 1), "utf-8")
+    with Project(root / "p") as project:
         reindex(project)
         store = project.store
         with store.transaction():
@@ -62,7 +72,10 @@ def _copy(images: Path) -> None:
 
 
 def _swap(images: Path) -> None:
-    first, second = images / "a/one.png", images / "a/two.png"
+    _swap_files(images / "a/one.png", images / "a/two.png")
+
+
+def _swap_files(first: Path, second: Path) -> None:
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(kept)
@@ -84,6 +97,61 @@ def _equal_news(images: Path) -> None:
 
 def _mask(images: Path) -> None:
     Image.new("L", (8, 8), 1).save(images / "a/one_mask.png")
+
+
+def _add(images: Path) -> None:
+    write_image(images / "c/two.png", 50)  # a name that is taken
+    write_image(images / "c/five.png", 51)
+
+
+def _remove(images: Path) -> None:
+    (images / "b/three.png").unlink()
+    (images / "b/four.png").unlink()
+
+
+def _move(images: Path) -> None:
+    (images / "c").mkdir()
+    (images / "a/two.png").rename(images / "c/other.png")
+    (images / "b/three.png").rename(images / "three.png")
+
+
+def _move_and_rewrite(images: Path) -> None:
+    (images / "b/three.png").rename(images / "three.png")
+    write_image(images / "a/two.png", 78)
+
+
+def _add_copy(images: Path) -> None:
+    shutil.copy(images / "a/one.png", images / "copy.png")
+
+
+def _add_equal(images: Path) -> None:
+    write_image(images / "new.png", 60)
+    write_image(images / "newer.png", 60)
+
+
+def _add_mask(images: Path) -> None:
+    Image.new("L", (8, 8), 1).save(images / "a/two_mask.png")
+
+
+def _add_scan_of_mask(images: Path) -> None:
+    write_image(images / "b/one.png", 61)
+
+
+def _add_text(images: Path) -> None:
+    (images / "more.txt").write_text("no picture")
+
+
+def _remove_scan_of_mask(images: Path) -> None:
+    (images / "a/one.png").unlink()
+
+
+def _move_mask(images: Path) -> None:
+    (images / "a/one_mask.png").rename(images / "b/four_mask.png")
+
+
+def _copy_and_rewrite(images: Path) -> None:
+    shutil.copy(images / "a/two.png", images / "b/copy.png")
+    write_image(images / "a/two.png", 78)
 
 
 def _state(root: Path) -> dict[str, Any]:
@@ -108,6 +176,18 @@ def _state(root: Path) -> dict[str, Any]:
         (_copy, False, ("two",)),
         (_swap, False, ()),
         (_replace, False, ()),
+        (_add, True, ()),
+        (_remove, True, ()),
+        (_move, True, ()),
+        (_move_and_rewrite, True, ("two",)),
+        (_add_copy, False, ()),
+        (_add_equal, False, ()),
+        (_add_mask, False, ()),
+        (_add_scan_of_mask, False, ()),
+        (_add_text, False, ()),
+        (_remove_scan_of_mask, False, ()),
+        (_move_mask, False, ()),
+        (_copy_and_rewrite, False, ()),
         (_damage, False, ()),
         (_equal_news, False, ("one", "two")),
         (_mask, False, ("one_mask",)),
@@ -129,7 +209,7 @@ def test_it_ends_as_an_index_of_all(
     reports: list[IndexReport] = []
     for name in ("few", "all"):
         if name == "all":
-            monkeypatch.setattr(indexing, "few_changed", lambda project, walk, last: None)
+            monkeypatch.setattr(indexing, "few_changed", lambda *_: None)
         with Project(tmp_path / name / "p") as project:
             reports.append(reindex(project))
     assert len(whole) == (1 if quick else 2)
@@ -137,6 +217,99 @@ def test_it_ends_as_an_index_of_all(
     assert reports[0].suspended == (("one",) if "one" in changed else ())
     assert reports[0] == reports[1]
     assert _state(tmp_path / "few") == _state(tmp_path / "all")
+
+
+OTHERS = ("x.png", "x_mask.png", "x_t1.png", "thumbs/x.png", "p9/x.png", "p9/img_1.png", "y.png")
+
+
+def _any_edit(images: Path, rng: random.Random) -> None:
+    """One of the things that happen to a folder of pictures."""
+    there = sorted(path for path in images.rglob("*.png"))
+    one = rng.choice(there)
+    fresh = [images / name for name in (*OTHERS, *FOLDERS) if not (images / name).exists()]
+    target = rng.choice(fresh or there)
+    target.parent.mkdir(exist_ok=True)
+    what = rng.choice(("add", "add", "copy", "remove", "move", "move", "write", "touch", "swap"))
+    if what == "add":
+        size = rng.choice([(8, 8), (4, 4)])
+        write_image(target, rng.randrange(100, 10_000), size)
+    elif what == "copy":
+        shutil.copy(one, target)
+    elif what == "remove" and len(there) > 1:
+        one.unlink()
+    elif what == "move" and one != target:
+        one.rename(target)
+    elif what == "write":
+        write_image(one, rng.randrange(100, 10_000))
+    elif what == "touch":
+        os.utime(one, ns=(7, rng.randrange(10**9)))
+    elif what == "swap":
+        _swap_files(one, rng.choice(there))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_edits_end_as_an_index_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Ten times some edits: scans, patients, copies, files and the report are those of all."""
+    rng = random.Random(seed)
+    _labelled(tmp_path / "few", pattern="^(p\\d|[abc])/" if seed % 2 else "")
+    (tmp_path / "few" / "images" / "a/one_mask.png").unlink()
+    quick = indexing.few_changed
+    taken = []
+    for _ in range(10):
+        for _ in range(rng.randint(1, 3)):
+            _any_edit(tmp_path / "few" / "images", rng)
+        shutil.rmtree(tmp_path / "all", ignore_errors=True)
+        shutil.copytree(tmp_path / "few", tmp_path / "all")
+        with Project(tmp_path / "few" / "p") as project:
+            monkeypatch.setattr(
+                indexing, "few_changed", lambda *all_: taken.append(quick(*all_)) or taken[-1]
+            )
+            few = reindex(project)
+        with Project(tmp_path / "all" / "p") as project:
+            monkeypatch.setattr(indexing, "few_changed", lambda *_: None)
+            assert reindex(project) == few
+        assert _state(tmp_path / "few") == _state(tmp_path / "all")
+    assert any(taken)
+
+
+def test_a_folder_of_which_nothing_is_left_is_still_refused(tmp_path: Path) -> None:
+    _labelled(tmp_path)
+    for path in (tmp_path / "images").rglob("*.png"):
+        path.unlink()
+    write_image(tmp_path / "images" / "other.png", 99)
+    with Project(tmp_path / "p") as project, pytest.raises(ColdalError) as caught:
+        reindex(project)
+    assert caught.value.code == "all-gone"
+
+
+@pytest.mark.parametrize("survive", [0, 1, 3, 5])
+def test_one_that_is_cut_short_is_completed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survive: int
+) -> None:
+    _labelled(tmp_path / "few")
+    _move_and_rewrite(tmp_path / "few" / "images")
+    write_image(tmp_path / "few" / "images" / "c/five.png", 51)
+    shutil.copytree(tmp_path / "few", tmp_path / "all")
+
+    def dying(store: Store, writes: Iterable[Callable[[], object]]) -> None:
+        with store.transaction():
+            for write in islice(writes, survive):
+                write()
+        raise InterruptedError
+
+    with Project(tmp_path / "few" / "p") as project:
+        with monkeypatch.context() as patched:
+            patched.setattr(few_changed, "write_shortly", dying)
+            with pytest.raises(InterruptedError):
+                reindex(project)
+        reindex(project)
+    monkeypatch.setattr(indexing, "few_changed", lambda *_: None)
+    with Project(tmp_path / "all" / "p") as project:
+        reindex(project)
+    few, whole = _state(tmp_path / "few"), _state(tmp_path / "all")
+    assert {name: few[name] for name in TABLES} == {name: whole[name] for name in TABLES}
 
 
 def test_after_it_nothing_has_changed(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
-from coldal_tui.project.scans.indexing import reindex, safe_name
+from coldal_tui.project.scans.indexing import reindex
+from coldal_tui.project.scans.scan_names import safe_name
 
 
 def paths(project: Project) -> dict[str, str]:

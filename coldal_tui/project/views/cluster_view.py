@@ -13,7 +13,7 @@ from coldal_tui.project.views.map_view import MapView
 
 @dataclass(frozen=True)
 class ClusterView:
-    """``estimated``: the silhouettes were computed on a sample of the scans."""
+    """``estimated``: some silhouettes are estimates (many scans, or a k far from the best)."""
 
     coverage: Coverage | None
     estimated: bool

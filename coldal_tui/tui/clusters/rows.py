@@ -27,7 +27,10 @@ PERCENT = 5
 
 @dataclass(frozen=True)
 class Silhouettes:
-    """The mean silhouette of every k that was tried, and the chosen k."""
+    """The mean silhouette of every k that was tried, and the chosen k.
+
+    ``estimated``: some are estimates, so that one may be above the chosen k's.
+    """
 
     scores: tuple[tuple[int, float], ...]
     k: int
@@ -188,10 +191,10 @@ def _heading(known: Silhouettes, width: int, look: Look) -> Content:
     """The heading in as many words as fit: the measure, the chosen k, whether it is estimated."""
     score = "" if known.best is None else f"k = {known.k}: {number(known.best, 2, look)}"
     ends = ["", ""]
-    if score:
+    if known.best is not None and known.best >= max(value for _, value in known.scores):
         ends = [", the highest", ""]
     if known.estimated:
-        ends = [f"{ends[0]}; estimated from a sample", "; estimated", ""]
+        ends = [f"{ends[0]}; not all exact", "; not all exact", ""]
     for start in ("mean silhouette by k  ", "silhouettes  "):
         for end in ends:
             if len(start) + len(score) + len(end) <= width:

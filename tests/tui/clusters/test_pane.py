@@ -108,13 +108,19 @@ def test_silhouettes_as_columns() -> None:
 
 def test_what_was_estimated_is_said_to_be() -> None:
     first = silhouette_plot(MANY, 76, 7, UNICODE).plain.split("\n")[0]
-    assert first.endswith("k = 2: 0.50, the highest; estimated from a sample")
+    assert first.endswith("k = 2: 0.50, the highest; not all exact")
+
+
+def test_an_estimate_above_the_chosen_score_is_not_called_lower() -> None:
+    known = Silhouettes(((2, 0.3), (3, 0.4)), 2, estimated=True)
+    first = silhouette_plot(known, 76, 7, UNICODE).plain.split("\n")[0]
+    assert first == "mean silhouette by k  k = 2: 0.30; not all exact"
 
 
 @pytest.mark.parametrize(
     ("width", "words"),
     [
-        (70, "mean silhouette by k  k = 2: 0.50; estimated"),
+        (70, "mean silhouette by k  k = 2: 0.50; not all exact"),
         (38, "mean silhouette by k  k = 2: 0.50"),
         (30, "silhouettes  k = 2: 0.50"),
         (20, "k = 2: 0.50"),

@@ -120,7 +120,7 @@ def test_an_estimate_above_the_chosen_score_is_not_called_lower() -> None:
 @pytest.mark.parametrize(
     ("width", "words"),
     [
-        (70, "mean silhouette by k  k = 2: 0.50; not all exact"),
+        (50, "mean silhouette by k  k = 2: 0.50; not all exact"),
         (38, "mean silhouette by k  k = 2: 0.50"),
         (30, "silhouettes  k = 2: 0.50"),
         (20, "k = 2: 0.50"),

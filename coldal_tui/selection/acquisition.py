@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ColdalError, UsageError
-from coldal_tui.selection.buckets import WORTH, Buckets
 from coldal_tui.selection.geometry import nearest
 from coldal_tui.selection.pool import Floats, Floats64, Indices, Mask, Term, check_pool_arrays
+from coldal_tui.selection.shortcuts.buckets import WORTH, Buckets
 from coldal_tui.selection.turns import Turns
 
 _FIRST_LOOK = 4

@@ -14,7 +14,7 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.selection.determinism import seed32, single_thread
 from coldal_tui.selection.geometry import SAME, TILE, distances, rough_distances
 from coldal_tui.selection.pool import Floats, Floats64, Indices
-from coldal_tui.selection.rough_clusters import rough_silhouettes
+from coldal_tui.selection.shortcuts.rough_clusters import rough_silhouettes
 
 LARGEST_K = 30
 EXACT_POINTS = 20_000

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from coldal_tui.selection.buckets import WORTH, Buckets
 from coldal_tui.selection.clustering import medoid, summed_distance
 from coldal_tui.selection.geometry import cells, distances, nearest
 from coldal_tui.selection.pool import Floats, Indices, Mask, Pick, Pool, Term
+from coldal_tui.selection.shortcuts.buckets import WORTH, Buckets
 from coldal_tui.selection.turns import Turns
 
 

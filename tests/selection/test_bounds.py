@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from coldal_tui.selection import acquisition, clustering, coldstart
 from coldal_tui.selection.acquisition import Acquired, entropy_diversity
-from coldal_tui.selection.buckets import Buckets
 from coldal_tui.selection.clustering import medoid
 from coldal_tui.selection.coldstart import FarthestPoint, Walk, farthest_points
+from coldal_tui.selection.shortcuts.buckets import Buckets
 from coldal_tui.selection.turns import Turns
 from tests.support import naive
 

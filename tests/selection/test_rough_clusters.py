@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from coldal_tui.selection import clustering
 from coldal_tui.selection.clustering import choose_clusters
-from coldal_tui.selection.rough_clusters import MOST_CELLS, _cells, rough_silhouettes
+from coldal_tui.selection.shortcuts.rough_clusters import MOST_CELLS, _cells, rough_silhouettes
 
 Points = NDArray[np.float64]
 

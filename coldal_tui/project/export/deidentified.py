@@ -16,7 +16,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import key_path, secrets_of
 from coldal_tui.project.queue.assign import Shares
 from coldal_tui.project.records import ScanRecord
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 
 
 @dataclass(frozen=True)

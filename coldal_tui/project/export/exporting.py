@@ -28,7 +28,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue.assign import Shares, by_person, deal, people_of
 from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.runs import latest_run
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.project.views.snapshot import QueueItem, read_queue
 from coldal_tui.visible import listed
 

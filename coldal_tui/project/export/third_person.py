@@ -18,7 +18,7 @@ from coldal_tui.project.labels.raters.adjudication import drawing_files
 from coldal_tui.project.labels.raters.drawings import OUT, THIRD, standing_of
 from coldal_tui.project.own_manifests import write_own_manifest
 from coldal_tui.project.project import Project
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.visible import counted, listed
 
 Progress = Callable[[int, int, str], None]

@@ -21,7 +21,7 @@ from coldal_tui.jobs.spec import LabelledScan, ScanInput
 from coldal_tui.project.labels.align import Progress, check_cases, place_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import labelled_scans
-from coldal_tui.project.scans.scan_names import safe_name, unique_name
+from coldal_tui.project.scans.new_ids import safe_name, unique_name
 from coldal_tui.trust_store import TrustStore
 
 _LISTING = "cases.json"

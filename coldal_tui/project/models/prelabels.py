@@ -22,7 +22,7 @@ from coldal_tui.project.labels.source import open_source
 from coldal_tui.project.labels.targets import targets
 from coldal_tui.project.project import Project
 from coldal_tui.project.runs import prediction_file
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.visible import counted, escaped, listed
 
 Progress = Callable[[int, int, str], None]

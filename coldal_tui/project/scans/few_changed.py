@@ -32,9 +32,9 @@ from coldal_tui.project.scans.index_writes import (
     update_scan,
     write_shortly,
 )
+from coldal_tui.project.scans.new_ids import new_ids
 from coldal_tui.project.scans.not_scans import bears_on_others, is_judged_by_values
 from coldal_tui.project.scans.patients import PatientRule
-from coldal_tui.project.scans.scan_names import new_ids
 from coldal_tui.project.scans.unchanged import LastIndex, forget, settings_digest, settled
 
 MOST = 1_000

@@ -27,10 +27,10 @@ from coldal_tui.project.records import ScanRecord
 from coldal_tui.project.scans.cases import join_cases
 from coldal_tui.project.scans.few_changed import FewChanges, few_changed, write
 from coldal_tui.project.scans.index_writes import file_writes, scan_writes, write_shortly
+from coldal_tui.project.scans.new_ids import new_ids
 from coldal_tui.project.scans.not_scans import Cases, find_cases, find_not_scans
 from coldal_tui.project.scans.patients import PatientRule
 from coldal_tui.project.scans.same_person import SamePerson, find_same_person
-from coldal_tui.project.scans.scan_names import new_ids
 from coldal_tui.project.scans.unchanged import (
     LastIndex,
     folder_digest,

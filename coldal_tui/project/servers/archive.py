@@ -29,7 +29,7 @@ from coldal_tui.imaging.labelfile import read_label
 from coldal_tui.imaging.readers.limits import decoding
 from coldal_tui.project.labels.files import checked_label
 from coldal_tui.project.project import Project
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.project.servers.connections import DICOMWEB, entered_archive
 from coldal_tui.project.settings.config_connections import ConnectionSection
 

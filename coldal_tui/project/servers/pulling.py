@@ -27,7 +27,7 @@ from coldal_tui.project.labels.importing import ImportReport, import_masks
 from coldal_tui.project.labels.watch_folder import INCOMING
 from coldal_tui.project.project import Project
 from coldal_tui.project.pseudonyms import all_keys
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.project.servers.connections import Connection, key_of
 from coldal_tui.visible import counted
 

@@ -19,7 +19,7 @@ from coldal_tui.exchange.deidentify.keys import read_keys
 from coldal_tui.exchange.manifest import JSON_NAME, Manifest, read_manifest
 from coldal_tui.project.export.exporting import Wanted, chosen_scans, export_queue
 from coldal_tui.project.project import Project
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 from coldal_tui.project.servers.connections import Connection, key_of
 from coldal_tui.visible import counted, listed
 

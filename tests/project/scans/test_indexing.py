@@ -12,7 +12,7 @@ import pytest
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
-from coldal_tui.project.scans.scan_names import safe_name
+from coldal_tui.project.scans.new_ids import safe_name
 
 
 def paths(project: Project) -> dict[str, str]:

@@ -263,12 +263,21 @@ class _Import:
     def verdicts(self, progress: Progress, threads: int) -> Iterator[Verdict]:
         _let_memory_be_reused()
         over = dict(self._over_pictures())
-        for left_out in self.survey.ignored:
-            if left_out.path not in over:
-                yield self.finish(ignored(left_out.path, left_out.reason))
         claims: dict[str, list[Claim]] = {}
         others = OtherClasses(self.source)
-        for verdict in self._all_claims(over, claims, others):
+        unclaimed = self._all_claims(over, claims, others)
+        read_with = {
+            part: one.candidate.file
+            for group in claims.values()
+            for one in group
+            for part in one.candidate.parts
+        }
+        for left_out in self.survey.ignored:
+            if left_out.path not in over:
+                user = read_with.get(left_out.path)
+                reason = left_out.reason if user is None else f"read with {user.name}"
+                yield self.finish(ignored(left_out.path, reason))
+        for verdict in unclaimed:
             why = others.unmatched(verdict.file) if verdict.status == "unmatched" else None
             yield self.finish(ignored(verdict.file, why, verdict.key) if why else verdict)
         for verdict in _of_other_classes(claims, others):

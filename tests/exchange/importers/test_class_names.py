@@ -228,3 +228,17 @@ def test_a_list_that_does_not_begin_with_the_background_names_nothing(tmp_path):
     found = [v for v in examine(tmp_path, [scan], ("dog", "cat"), None) if v.label is not None]
 
     assert found[0].notes == ()
+
+
+def test_the_file_that_named_the_values_is_no_unknown_format(tmp_path):
+    Image.fromarray(np.eye(6, 9, dtype=np.uint8)).save(tmp_path / "photo.png")
+    (tmp_path / "class_names.txt").write_text("_background_\ncat\n")
+    (tmp_path / "notes.txt").write_text("nothing")
+    scan = ScanTarget("photo", (6, 9), ("photo.png",))
+
+    found = examine(tmp_path, [scan], ("cat",), None)
+
+    assert {v.file.name: v.message for v in found if v.status == "ignored"} == {
+        "class_names.txt": "read with photo.png",
+        "notes.txt": "no mask format that is known",
+    }

@@ -218,7 +218,7 @@ def _suffix(target: ScanTarget) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """``path.write_bytes(data)``, shared as its folder is; few calls, as imports write thousands."""
+    """``path.write_bytes(data)``, shared as its folder is; few calls: imports write thousands."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE)
     try:
         share(descriptor, path.parent)

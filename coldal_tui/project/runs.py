@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from coldal_tui.project.labels.files import SUFFIXES
 from coldal_tui.project.measuring import CROSS_FITTED, FROZEN, TEST_THEN_TRAIN
 from coldal_tui.project.project import Project
 from coldal_tui.selection.rows import PoolRow
-from coldal_tui.simulation.cells import ScanScores, as_halves, from_halves
+from coldal_tui.simulation.cells import ScanScores, as_halves
 
+_PAGE = 2_000
 CROSS_FITTED_FOLDER = "cross-fitted"
 """Within a run's folder: its labelled scans, each predicted by a network that did not see it."""
 IMPORTED = "imported"
@@ -79,39 +80,38 @@ def kept_scores(scores: ScanScores | None, features: bytes | None = None) -> dic
     return found
 
 
-def all_scores(project: Project, run_id: str | None) -> dict[str, ScanScores]:
-    """All scores of a run, features included."""
+def with_scores(
+    project: Project, rows: Sequence[PoolRow], run_id: str | None, *, features: bool = True
+) -> Iterator[PoolRow]:
+    """``rows`` (in ``scan_id`` order) with all scores of the run, a page at a time.
+
+    For strategies that need more than the entropy. ``features``: with those, as float16.
+    """
     if run_id is None:
-        return {}
-    rows = project.store.tuples(
-        "SELECT scan_id, entropy, more, features FROM scores WHERE run_id = ?", (run_id,)
-    )
-    found = {}
-    for scan_id, entropy, more, features in rows:
-        values = {"entropy": entropy} | msgspec.json.decode(more)
-        if features is not None:
-            values["features"] = from_halves(features)
-        found[scan_id] = msgspec.convert(values, ScanScores)
-    return found
-
-
-def with_scores(project: Project, rows: Sequence[PoolRow], run_id: str | None) -> list[PoolRow]:
-    """``rows`` with all scores of the run, for strategies that need more than the entropy."""
-    scores = all_scores(project, run_id)
-    found = []
-    for row in rows:
-        one = scores.get(row.scan_id)
-        if one is not None:
-            row = msgspec.structs.replace(
+        yield from rows
+        return
+    for start in range(0, len(rows), _PAGE):
+        page = rows[start : start + _PAGE]
+        stored = project.store.tuples(
+            f"SELECT scan_id, more, {'features' if features else 'NULL'} FROM scores "
+            "WHERE run_id = ? AND scan_id BETWEEN ? AND ?",
+            (run_id, page[0].scan_id, page[-1].scan_id),
+        )
+        scores = {scan_id: rest for scan_id, *rest in stored}
+        for row in page:
+            if row.scan_id not in scores:
+                yield row
+                continue
+            more, halves = scores[row.scan_id]
+            one = msgspec.convert({"entropy": 0.0} | msgspec.json.decode(more), ScanScores)
+            yield msgspec.structs.replace(
                 row,
                 class_entropy=one.class_entropy or None,
                 bald=one.bald,
                 foreground_entropy=one.foreground,
                 boundary_entropy=one.boundary,
-                features=one.features,
+                features=halves,
             )
-        found.append(row)
-    return found
 
 
 def runs_newest_first(project: Project) -> list[Row]:

@@ -48,7 +48,8 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
     default = first_strategy(project) if number == 0 else config.selection.round_strategy
     run_id = latest_run(project)
     name = request.get("strategy") or default
-    needs = needs_of(name) if number > 0 else ()
+    wanted = needs_of(name)
+    needs = wanted if number > 0 else ()
     rows = tuple(r for r in candidates.pool_rows(project, run_id, needs) if r.scan_id in vectors)
     if not any(row.candidate for row in rows):
         raise ColdalError(
@@ -72,7 +73,7 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         seed=seed_of(project, request) + number,
         map=str(project.file_of(base["file"])),
         pool=rows,
-        shards=shard_rows(project, vectors),
+        shards=shard_rows(project, vectors) if "embeddings" in wanted else (),
         alpha=config.selection.alpha if alpha is None else float(alpha),
         clusters=str(project.file_of(previous["clusters"])) if previous else None,
         map_id=base["map_id"],

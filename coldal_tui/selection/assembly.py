@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldal_tui.selection.pool import Floats64, Indices, Pool, patient_numbers
 from coldal_tui.selection.rows import PoolRow
+
+Features = tuple[float, ...] | NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ def assemble(
         bald=_measured([row.bald for row in kept]),
         foreground_entropy=_measured([row.foreground_entropy for row in kept]),
         boundary_entropy=_measured([row.boundary_entropy for row in kept]),
-        features=_measured([row.features for row in kept]),
+        features=_measured([_numbers(row.features) for row in kept]),
         minutes=_measured([row.minutes for row in kept]),
         **more,
     )
@@ -76,13 +79,20 @@ def assemble(
     return Assembly(scan_ids, tuple(row.patient_id for row in kept), on_map, pool)
 
 
-def _measured(values: Sequence[float | tuple[float, ...] | None]) -> Floats64 | None:
+def _numbers(features: tuple[float, ...] | bytes | None) -> Features | None:
+    return np.frombuffer(features, "<f2") if isinstance(features, bytes) else features
+
+
+def _measured(values: Sequence[float | Features | None]) -> Floats64 | None:
     """(N,) or (N, d) float64 with NaN for scans not measured; None when none was."""
     some = next((value for value in values if value is not None), None)
     if some is None:
         return None
-    nothing = np.full(np.shape(some), np.nan)
-    return np.array([nothing if value is None else value for value in values])
+    found = np.full((len(values), *np.shape(some)), np.nan)
+    for n, value in enumerate(values):
+        if value is not None:
+            found[n] = value
+    return found
 
 
 def align(

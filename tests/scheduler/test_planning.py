@@ -219,6 +219,7 @@ def test_the_first_selection_by_default(project, embedded) -> None:
     assert (spec.round, spec.strategy, spec.budget, spec.validation) == (0, "coldstart", 20, 0)
     assert [row.scan_id for row in spec.pool] == list(IDS)
     assert spec.clusters is None
+    assert spec.shards == ()  # the strategy looks at the map alone
 
 
 def test_coldstart_picks_within_its_clusters_as_the_project_says(project, embedded) -> None:
@@ -226,7 +227,9 @@ def test_coldstart_picks_within_its_clusters_as_the_project_says(project, embedd
     _map(project)
     edit_config(project.layout.config, {("selection", "within"): "herding"})
     project.reload_config()
-    assert build_spec(project, "select", {}).strategy == "coldstart-herding"
+    spec = build_spec(project, "select", {})
+    assert spec.strategy == "coldstart-herding"
+    assert sorted(name for shard in spec.shards for name in shard.scan_ids) == list(IDS)
     # Named by itself it is the paper's.
     assert build_spec(project, "select", {"strategy": "coldstart"}).strategy == "coldstart"
     assert plan_design(project, Wish())[0].cold == ("coldstart-herding", "random")

@@ -76,8 +76,8 @@ def pool_rows(
     Scans of validation patients are only measured, so they count neither as covered nor as
     labelled: no pick keeps away from a scan that nothing is trained on.
 
-    ``needs`` are the pool fields that a strategy needs; if there are any, the rows have all scores
-    of the run.
+    ``needs`` are the pool fields that a strategy needs; if there are any besides the entropy and
+    the embeddings, the rows have all scores of the run, and its features if they are among them.
     """
     scored = run_entropies(project, run_id)
     measured = validation_patients(project)
@@ -95,4 +95,6 @@ def pool_rows(
             f"FROM ({_STATUSES}) WHERE usable ORDER BY scan_id"
         )
     )
-    return tuple(with_scores(project, rows, run_id)) if needs else rows
+    if not needs or set(needs) <= {"entropy", "embeddings"}:
+        return rows
+    return tuple(with_scores(project, rows, run_id, features="features" in needs))

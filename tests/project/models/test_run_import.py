@@ -17,8 +17,8 @@ from coldal_tui.project.export.exporting import export_queue
 from coldal_tui.project.labels.agreement import read_agreements
 from coldal_tui.project.labels.importing import import_masks
 from coldal_tui.project.models.run_import import import_run, remove_run
+from coldal_tui.project.queue.candidates import pool_rows
 from coldal_tui.project.runs import (
-    all_scores,
     cross_fitted_file,
     entropy_file,
     latest_run,
@@ -71,9 +71,10 @@ def test_entropy_is_the_mean_over_pixels_as_a_share_of_ln_c(project, maps):
     assert found["s04"] == pytest.approx(3 / 54, abs=1e-6)
     one = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1)) / math.log(2)
     assert found["s05"] == pytest.approx(one / 54, abs=1e-5)
-    scores = all_scores(project, report.run_id)["s04"]
+    rows = {row.scan_id: row for row in pool_rows(project, report.run_id, ("class_entropy",))}
+    scores = rows["s04"]
     assert scores.class_entropy == pytest.approx((1.5 / 54,), abs=1e-6)
-    assert scores.foreground == pytest.approx(1.0)
+    assert scores.foreground_entropy == pytest.approx(1.0)
     assert (report.candidates, report.missing) == (4, 2)
     entropy = read_entropy(entropy_file(project, report.run_id, "s04"))
     assert np.flatnonzero(entropy > 250).tolist() == [0, 1, 2]

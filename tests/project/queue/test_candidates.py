@@ -6,15 +6,16 @@ import shutil
 
 import pytest
 
+from coldal_tui.project import runs
 from coldal_tui.project.labels.importing import import_masks, reject_labels
 from coldal_tui.project.queue import actions
 from coldal_tui.project.queue import candidates as pool
 from coldal_tui.project.queue.budget import Budget, default_validation_count, read_budget
-from coldal_tui.project.runs import all_scores, kept_scores, latest_run, run_entropies, with_scores
+from coldal_tui.project.runs import kept_scores, latest_run, run_entropies, with_scores
 from coldal_tui.project.scans.indexing import reindex
 from coldal_tui.project.settings.config import edit_config
 from coldal_tui.selection.rows import PoolRow
-from coldal_tui.simulation.cells import ScanScores
+from coldal_tui.simulation.cells import ScanScores, from_halves
 
 PATIENTS = '[images]\ndir = "../images"\npatients_pattern = "^(p[0-9])"\n'
 
@@ -154,9 +155,24 @@ def scored(project):
     return project
 
 
-def test_scores_come_back_as_they_were_found(scored):
-    assert all_scores(scored, "run-001") == {"s02": SCORES, "s03": ScanScores(0.2)}
-    assert all_scores(scored, "run-002") == all_scores(scored, None) == {}
+def test_a_run_without_scores_changes_no_row(scored):
+    plain = pool.pool_rows(scored, "run-001")
+    assert tuple(with_scores(scored, plain, "run-002")) == plain
+    assert tuple(with_scores(scored, plain, None)) == plain
+
+
+def test_rows_have_features_only_where_they_are_needed(scored):
+    for needs, there in ((("features",), True), (("bald",), False), (("embeddings",), False)):
+        rows = {one.scan_id: one for one in pool.pool_rows(scored, "run-001", needs)}
+        assert (rows["s02"].features is not None) == there
+        assert (rows["s02"].class_entropy is not None) == (needs != ("embeddings",))
+
+
+def test_scores_are_read_page_by_page(scored, monkeypatch):
+    plain = pool.pool_rows(scored, "run-001")
+    whole = tuple(with_scores(scored, plain, "run-001"))
+    monkeypatch.setattr(runs, "_PAGE", 2)
+    assert tuple(with_scores(scored, plain, "run-001")) == whole
 
 
 @pytest.mark.parametrize(
@@ -181,7 +197,7 @@ def test_strategies_that_need_more_than_the_entropy_get_it(scored):
     full = rows["s02"]
     assert (full.entropy, full.foreground_entropy, full.boundary_entropy) == (0.1, 0.4, 0.25)
     assert (full.class_entropy, full.bald) == ((0.02, 0.03), None)
-    assert full.features == (0.5, -1.25, 3.0)
+    assert from_halves(full.features) == (0.5, -1.25, 3.0)
     assert (rows["s03"].features, rows["s03"].class_entropy) == (None, None)
     assert rows["s04"] == next(one for one in plain if one.scan_id == "s04")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from coldal_tui.exchange.importers import load_registry
+from coldal_tui.exchange.incoming.survey import UNKNOWN_FORMAT
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.project.export.exporting import ExportReport
 from coldal_tui.project.labels.importing import ImportReport
@@ -50,8 +51,10 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
         lines += _cut(_reasons(report.unmatched), shown, "--json lists all")
     lines += _passed_over(report, shown)
     if not came_in(report):
-        waits = report.quarantined or report.unmatched
-        formats = "" if waits else f". Formats that are known: {', '.join(_formats())}"
+        known = report.quarantined or report.unmatched
+        if report.ignored and not any(v.message == UNKNOWN_FORMAT for v in report.ignored):
+            known = report.ignored
+        formats = "" if known else f". Formats that are known: {', '.join(_formats())}"
         lines.append(f"nothing came in{formats}")
     if report.dry_run:
         lines.append("nothing was changed (--dry-run)")

@@ -177,6 +177,18 @@ def test_an_import_that_takes_nothing_says_why_and_is_a_failure(
     assert call("import-masks", queued, source, "--dry-run").status == 1
 
 
+def test_masks_that_were_left_out_for_their_names_are_of_a_known_format(
+    call: Call, queued: Path, tmp_path: Path
+) -> None:
+    write_mask(tmp_path / "drawn" / "scan_0.png")
+
+    done = call("import-masks", queued, tmp_path / "drawn", "--match", "{stem}_seg")
+
+    assert done.status == 1
+    assert "its name does not fit --match '{stem}_seg'" in done.out
+    assert "nothing came in\n" in done.out
+
+
 def test_what_was_joined_and_what_overlapped_is_told(
     call: Call, queued: Path, tmp_path: Path
 ) -> None:

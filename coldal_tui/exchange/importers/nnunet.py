@@ -47,7 +47,7 @@ class NnunetImporter:
         key_file = _key_file(path)
         if key_file is None:
             return None
-        return "nnU-Net prediction file" if key_file.parent == path.parent else "nnU-Net"
+        return "nnU-Net prediction file" if _is_prediction(path, key_file) else "nnU-Net"
 
     def belongings(self, path: Path) -> frozenset[Path]:
         """The images of a data set."""
@@ -60,7 +60,7 @@ class NnunetImporter:
         key_file = _key_file(path)
         if key_file is None:
             yield PassedOver(path, "", "it says what the values of a data set mean")
-        elif key_file.parent == path.parent and not self._predictions:
+        elif _is_prediction(path, key_file) and not self._predictions:
             reason = "a prediction, which nobody drew (--format nnunet-predictions takes it)"
             yield PassedOver(path, path.name, reason)
         else:
@@ -74,9 +74,9 @@ PREDICTIONS = NnunetImporter("nnunet-predictions", -10, predictions=True)
 
 
 def names_for(path: Path) -> Names | None:
-    """Class names for a label file in a data set, or next to its ``dataset.json``."""
-    inside = path.parent.name in _LABELS
-    return _names((path.parent.parent if inside else path.parent) / KEY_FILE)
+    """Class names for a label file in a data set, or near its ``dataset.json``."""
+    key_file = _key_files.of(path)
+    return None if key_file is None else _names(key_file)
 
 
 def _key_file(path: Path) -> Path | None:
@@ -85,14 +85,20 @@ def _key_file(path: Path) -> Path | None:
 
 
 def _key_file_of(folder: Path) -> Path | None:
-    labels = folder.name in _LABELS
-    key_file = (folder.parent if labels else folder) / KEY_FILE
-    if not key_file.is_file() or not _fields(key_file):
+    """The ``dataset.json`` of a folder of labels: in the folder, or above it."""
+    if folder.name in _IMAGES:
         return None
-    return key_file if labels or _holds_predictions(folder) else None
+    places = (folder.parent,) if folder.name in _LABELS else (folder, folder.parent)
+    key_files = (place / KEY_FILE for place in places)
+    return next((one for one in key_files if one.is_file() and _fields(one)), None)
 
 
 _key_files = FolderMemory(_key_file_of)
+
+
+def _is_prediction(path: Path, key_file: Path) -> bool:
+    """Whether nnU-Net wrote a file: beside or below its settings, not in a folder of labels."""
+    return path.parent.name not in _LABELS and _holds_predictions(key_file.parent)
 
 
 def _holds_predictions(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from coldal_tui.exchange.incoming.archives import archive_kind
 from coldal_tui.exchange.manifest import CSV_NAME, JSON_NAME
 from coldal_tui.visible import counted
 
+UNKNOWN_FORMAT = "no mask format that is known"
 _ARCHIVE = "an archive in a folder: import it by its own path"
 _NO_ARCHIVES = frozenset({".npz", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".whl", ".jar"})
 """Endings of files that are ZIPs technically, but not archives to users."""
@@ -194,7 +195,7 @@ def _recognise(path: Path, importers: Sequence[Importer]) -> _Known | Ignored:
                 return _Known(path, importer, title)
     if archive_kind(head) is not None and path.suffix.lower() not in _NO_ARCHIVES:
         return Ignored(path, _ARCHIVE)
-    return Ignored(path, "no mask format that is known")
+    return Ignored(path, UNKNOWN_FORMAT)
 
 
 def _head(path: Path) -> bytes:
@@ -229,7 +230,9 @@ def _describe(titles: Sequence[str], where: str) -> str:
     """A description such as ``12 PNG masks and 1 COCO file in a folder``."""
     if not titles:
         return f"no mask file{'s' if where else ''}{where}"
-    counts = Counter(title if title.endswith("file") else f"{title} mask" for title in titles)
+    counts = Counter(
+        title if title.endswith(("file", "mask")) else f"{title} mask" for title in titles
+    )
     parts = [counted(count, title) for title, count in counts.most_common()]
     text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{text}{where}"

@@ -7,10 +7,11 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.geometry_policy import ImportOptions
-from coldal_tui.exchange.incoming.importing import examine_file
+from coldal_tui.exchange.incoming.importing import examine, examine_file
 from tests.support.import_plan import plan_import
 
 CLASSES = ("tumour", "liver")
@@ -143,6 +144,16 @@ def test_predictions_are_told_and_left_out(tmp_path, targets):
     assert all(v.key for v in plan.ignored if "nobody drew" in v.message)
 
 
+def test_predictions_in_a_folder_below_their_settings_are_left_out(tmp_path, targets):
+    root = predictions(tmp_path / "out")
+    (root / "postprocessed").mkdir()
+    for case in (1, 2):
+        name = f"case_{case}.nii.gz"
+        (root / name).rename(root / "postprocessed" / name)
+
+    assert plan_import(root, targets, CLASSES, None).accepted == ()
+
+
 def test_predictions_are_taken_where_they_are_asked_for(tmp_path, targets):
     plan = plan_import(
         predictions(tmp_path / "out"), targets, CLASSES, None, format="nnunet-predictions"
@@ -160,6 +171,24 @@ def test_a_data_set_counts_without_the_names_of_its_channels(tmp_path, targets, 
     np.testing.assert_array_equal(verdict.label, np.choose(drawn(1), [0, 2, 1]))
 
 
+@pytest.mark.parametrize("folder", ["", "masks"])
+@pytest.mark.parametrize("ending", [".nii.gz", ".png"])
+def test_masks_beside_or_below_a_dataset_json_have_its_names(tmp_path, targets, folder, ending):
+    (tmp_path / "dataset.json").write_text(json.dumps(VERSION_2))
+    (tmp_path / folder).mkdir(exist_ok=True)
+    file, scan, values = tmp_path / folder / f"case_1{ending}", targets[0], drawn(1)
+    if ending == ".png":
+        scan, values = ScanTarget("case_1", (5, 6), ("case_1.png",)), drawn(1)[3]
+        Image.fromarray(values).save(file)
+    else:
+        save(file, values)
+
+    found = [v for v in examine(tmp_path, [scan], CLASSES, None) if v.label is not None]
+
+    np.testing.assert_array_equal(found[0].label, np.choose(values, [0, 2, 1]))
+    assert "class names from dataset.json" in found[0].notes
+
+
 @pytest.mark.parametrize("labels", [["a", "b"], {"a": {"x": 1}}, {"a": "b"}, {}])
 def test_another_dataset_json_says_nothing(tmp_path, targets, labels):
     save(tmp_path / "labelsTr" / "case_1.nii.gz", drawn(1))
@@ -171,8 +200,6 @@ def test_another_dataset_json_says_nothing(tmp_path, targets, labels):
 
 
 def test_pictures_are_a_data_set_too(tmp_path):
-    from PIL import Image
-
     fields = VERSION_2 | {"file_ending": ".png"}
     (tmp_path / "labelsTr").mkdir()
     (tmp_path / "dataset.json").write_text(json.dumps(fields))

@@ -19,6 +19,7 @@ from coldal_launch.ray import SETTINGS_VARIABLE
 from coldal_launch.ray_actors import Sharing, Worker
 from coldal_launch.worker import main
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import share_all
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     FailedScan,
@@ -117,4 +118,5 @@ class _Place:
 
 
 if __name__ == "__main__":
+    share_all(Path(sys.argv[1]))
     sys.exit(main(sys.argv[1:], run))

@@ -82,7 +82,6 @@ def main(arguments: list[str], step: Step | None = None) -> int:
     """
     folder = JobFolder(Path(arguments[0]).absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    share_all(folder.path)
     _bind_part()
     with _lock(folder, arguments[1:]) as lock:
         if len(arguments) < 2 and not try_lock(lock):
@@ -269,4 +268,5 @@ def _start_heartbeat(folder: JobFolder) -> None:
 
 
 if __name__ == "__main__":
+    share_all(Path(sys.argv[1]))
     sys.exit(main(sys.argv[1:]))

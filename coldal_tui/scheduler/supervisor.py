@@ -102,8 +102,6 @@ def supervisor_running(layout: Layout) -> bool:
 def run(root: Path, tick_s: float = TICK_S, idle_s: float = IDLE_S) -> int:
     """Run the supervisor until no job has been open for ``idle_s`` seconds."""
     layout = Layout(root.absolute())
-    # Colleagues go on with these jobs; the workers inherit it.
-    share_all(layout.state)
     while True:
         with open_to_append(layout.supervisor_lock) as lock:
             deadline = time.monotonic() + LOCK_WAIT_S
@@ -156,4 +154,6 @@ def _rest(supervisor: Supervisor, tick_s: float) -> None:
 
 
 if __name__ == "__main__":
+    # Colleagues go on with these jobs; the workers inherit it.
+    share_all(Layout(Path(sys.argv[1])).state)
     sys.exit(run(Path(sys.argv[1])))

@@ -24,7 +24,7 @@ KEY_FILE = "dataset.json"
 _LABELS = ("labelsTr", "labelsTs")
 _IMAGES = ("imagesTr", "imagesTs")
 _PREDICTION_MARKS = ("predict_from_raw_data_args.json", "plans.json")
-_ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp")
+_ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
 class NnunetImporter:

@@ -242,3 +242,19 @@ def test_the_file_that_named_the_values_is_no_unknown_format(tmp_path):
         "class_names.txt": "read with photo.png",
         "notes.txt": "no mask format that is known",
     }
+
+
+@pytest.mark.parametrize("name", ["photo.txt", "labels.txt", "../labels.txt"])
+def test_a_description_beside_a_picture_names_its_values(tmp_path, name):
+    values = np.zeros((6, 9), np.uint8)
+    values[1:3, 1:4], values[4, 5:8] = 1, 2
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    Image.fromarray(values).save(folder / "photo.png")
+    (folder / "other.txt").write_text("1 0.5 0.5 0.1 0.1\n")
+    (folder / name).write_text(description("Clear Label", "posterior", "anterior"))
+    scan = ScanTarget("photo", (6, 9), ("photo.png",))
+
+    found = [v for v in examine(tmp_path, [scan], CLASSES, None) if v.label is not None]
+
+    np.testing.assert_array_equal(found[0].label, np.choose(values, [0, 2, 1]))

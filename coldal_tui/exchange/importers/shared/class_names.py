@@ -6,7 +6,6 @@ Label's datastore.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from coldal_tui.exchange.importers import monai_label, nnunet
@@ -37,14 +36,7 @@ def _is_bare(folder: Path) -> bool:
     above = (folder, *folder.parents)[:_LEVELS]
     if any((one / name).exists() for one in above for name in _KEY_FILES):
         return False
-    try:
-        return not any(
-            itksnap_names.is_text(entry.name)
-            for one in above[: itksnap_names.LEVELS]
-            for entry in os.scandir(one)
-        )
-    except OSError:
-        return False
+    return not itksnap_names.may_have(folder)
 
 
 _bare = FolderMemory(_is_bare)

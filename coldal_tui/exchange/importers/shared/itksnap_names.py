@@ -23,6 +23,7 @@ _ITKSNAP = re.compile(
 _TABLE = re.compile(r"\s*(?P<value>\d{1,9})\s+(?P<name>[^\s\d]\S*)(?:\s+\d{1,3}){3,4}\s*")
 _CSV_COLUMNS = ("LabelValue", "Name")
 _OWN_ENDING = re.compile(r"[ _.-](?:labels?|colortable)$", re.IGNORECASE)
+_MASKS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp", ".gif")
 _MOST_BYTES = 1 << 20
 _MOST_FILES = 64
 LEVELS = 2
@@ -53,6 +54,18 @@ def names_for(path: Path) -> Names | None:
             if found:
                 return _agreed(found)
     return None
+
+
+def may_have(folder: Path) -> bool:
+    """Whether a folder, or the one above, holds a file that may be a label description."""
+    try:
+        return any(
+            is_text(entry.name)
+            for one in (folder, *folder.parents)[:LEVELS]
+            for entry in os.scandir(one)
+        )
+    except OSError:
+        return True
 
 
 def is_text(name: str) -> bool:
@@ -103,14 +116,12 @@ def _listing(folder: Path, mtime_ns: int) -> tuple[tuple[Path, str | None], ...]
         entries = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         return ()
-    volumes = {
-        same_name(file_stem(name)) for name in entries if name.lower().endswith(VOLUME_ENDINGS)
-    }
+    masks = {same_name(file_stem(name)) for name in entries if name.lower().endswith(_MASKS)}
     texts = [name for name in entries if is_text(name)]
     listing = []
     for name in texts if len(texts) <= _MOST_FILES else ():
         stem = same_name(Path(name).stem)
-        owners = [s for s in (stem, _OWN_ENDING.sub("", stem)) if s in volumes]
+        owners = [s for s in (stem, _OWN_ENDING.sub("", stem)) if s in masks]
         listing.append((folder / name, owners[0] if owners else None))
     return tuple(listing)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldal_tui.errors import ImageError
+from coldal_tui.exchange.importers.shared import itksnap_names
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
 from coldal_tui.exchange.importers.shared.volume_masks import Names
 from coldal_tui.exchange.name_meanings import BACKGROUND_NAMES
@@ -112,17 +113,24 @@ def check_palette(values: NDArray[Any], palette: NDArray[Any], path: Path) -> No
 
 
 def names_beside_picture(path: Path) -> Names | None:
-    """Class names from ``class_names.txt`` in a mask's folder or the one above.
+    """Class names from a file in a mask's folder or the one above.
 
-    LabelMe's VOC export (``labelme2voc``) writes it: a class a line, the first names value 0, the
-    background. https://github.com/wkentaro/labelme
+    LabelMe's VOC export (``labelme2voc``) writes ``class_names.txt``: a class a line, the first
+    names value 0, the background. https://github.com/wkentaro/labelme. Else a label description,
+    as ``itksnap_names`` reads it.
+
+    Raises
+    ------
+    ImageError : ``label-descriptions``: two files name the values differently.
     """
-    return _beside.of(path)
+    listed = _beside.of(path)
+    return listed or (itksnap_names.names_for(path) if _described.of(path) else None)
 
 
 def forget_folders() -> None:
     """Clear the cache of ``names_beside_picture``: folders may have changed."""
     _beside.forget()
+    _described.forget()
 
 
 def _names_of(folder: Path) -> Names | None:
@@ -140,3 +148,4 @@ def _names_of(folder: Path) -> Names | None:
 
 
 _beside = FolderMemory(_names_of)
+_described = FolderMemory(itksnap_names.may_have)

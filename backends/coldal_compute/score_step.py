@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_ensemble
 from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
-from coldal_compute.segmentation.scoring import score_image
+from coldal_compute.segmentation.scoring import Passed, pass_images, score_passed
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
@@ -27,6 +28,11 @@ from coldal_tui.simulation.cells import ScanScores
 
 ENTROPIES_FILE = "entropies.json"
 ENTROPY_MAPS = "entropy"
+
+_Loaded = tuple[ScanHeader, NDArray[np.float16]]
+_Coming = tuple[ScanInput, Callable[[], _Loaded]]
+_AHEAD = 2
+"""Scans that are read while the network works."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +59,40 @@ class Scorer:
 
         Raises ColdalError when memory runs out.
         """
-        for scan, loaded in read_ahead(scans, self._load):
+        size = self._models[0].at_once
+        ahead = read_ahead(scans, self._load, max(_AHEAD, size))
+        while part := list(islice(ahead, size)):
+            yield from self._score(part, size)
+
+    def _score(self, part: Sequence[_Coming], size: int) -> Iterator[Scored]:
+        """The outcomes of scans that go through the networks together."""
+        read: list[_Loaded | Scored] = []
+        for scan, loaded in part:
             try:
-                scores = _score_one(scan, loaded(), self._models, self._wanted, self._folder)
-            except ColdalError as error:
-                if error.code == "out-of-memory":
-                    raise
-                yield Scored(scan, None, failure(scan, error))
+                read.append(loaded())
             except Exception as error:
                 # One bad file never stops a batch; the true reason is kept.
-                yield Scored(scan, None, failure(scan, error))
-            else:
-                yield Scored(scan, scores)
+                read.append(_failed(scan, error))
+        images = [one[1] for one in read if not isinstance(one, Scored)]
+        try:
+            passed = iter(pass_images(self._models, _stacked(images), size) if images else ())
+        except Exception as error:
+            for (scan, _), one in zip(part, read, strict=True):
+                yield one if isinstance(one, Scored) else _failed(scan, error)
+            return
+        for (scan, _), one in zip(part, read, strict=True):
+            yield one if isinstance(one, Scored) else self._measured(scan, one[0], next(passed))
 
-    def _load(self, scan: ScanInput) -> tuple[ScanHeader, NDArray[np.float16]]:
+    def _measured(self, scan: ScanInput, header: ScanHeader, passed: Passed) -> Scored:
+        try:
+            scores = score_passed(passed)
+            if scan.scan_id in self._wanted:
+                _write_prediction(scan, header, passed.logits[0], self._models[0], self._folder)
+        except Exception as error:
+            return _failed(scan, error)
+        return Scored(scan, scores)
+
+    def _load(self, scan: ScanInput) -> _Loaded:
         image = self._readers.scan(scan.ref)
         return image.header, preprocess(image, self._models[0].plan)
 
@@ -130,23 +156,26 @@ def _entropy_file(scan: ScanInput, folder: Path) -> str | None:
     return _existing(f"{PREDICTIONS}/{ENTROPY_MAPS}/{scan.scan_id}", folder)
 
 
-def _score_one(
-    scan: ScanInput,
-    loaded: tuple[ScanHeader, NDArray[np.float16]],
-    models: Sequence[Model],
-    wanted: frozenset[str],
-    folder: Path,
-) -> ScanScores:
-    header, image = loaded
-    logits, scores = score_image(models, image)
-    if scan.scan_id in wanted:
-        from coldal_tui.imaging.labelfile import label_suffix, write_label
+def _stacked(images: Sequence[NDArray[np.float16]]) -> NDArray[np.float16]:
+    # One image may be a volume of gigabytes: it is not copied.
+    return np.stack(images) if len(images) > 1 else images[0][np.newaxis]
 
-        path = folder / PREDICTIONS / f"{scan.scan_id}{label_suffix(header)}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_label(path, models[0].labels(logits, header.shape), header.affine)
-        _write_entropy(scan, header, logits, folder)
-    return scores
+
+def _failed(scan: ScanInput, error: Exception) -> Scored:
+    if isinstance(error, ColdalError) and error.code == "out-of-memory":
+        raise error
+    return Scored(scan, None, failure(scan, error))
+
+
+def _write_prediction(
+    scan: ScanInput, header: ScanHeader, logits: torch.Tensor, model: Model, folder: Path
+) -> None:
+    from coldal_tui.imaging.labelfile import label_suffix, write_label
+
+    path = folder / PREDICTIONS / f"{scan.scan_id}{label_suffix(header)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_label(path, model.labels(logits, header.shape), header.affine)
+    _write_entropy(scan, header, logits, folder)
 
 
 def _write_entropy(scan: ScanInput, header: ScanHeader, logits: torch.Tensor, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.grids import native_logits
 from coldal_compute.segmentation.inference import (
+    Model,
     grid_logits,
     load_ensemble,
     load_model,
@@ -95,10 +96,10 @@ def test_scores_are_the_entropies_of_the_working_logits(
 ) -> None:
     run = _run(tmp_path / "run", images)
     result = _score(run, images, tmp_path / "out", report)
-    model = load_model(run, _CPU)
+    logits, _ = _together(load_model(run, _CPU), images)
     expected = {
-        labelled.scan.scan_id: mean_entropy(model.logits(read_scan(labelled.scan.ref)))
-        for labelled in images
+        labelled.scan.scan_id: mean_entropy(one)
+        for labelled, one in zip(images, logits, strict=True)
     }
     assert json.loads((tmp_path / "out" / "entropies.json").read_text()) == expected
     assert result.result["scored"] == 4
@@ -114,11 +115,11 @@ def test_all_that_strategies_may_ask_for_is_scored(
     assert sorted(found) == [labelled.scan.scan_id for labelled in images]
     features = np.load(tmp_path / "out" / result.result["features"], allow_pickle=False)
     assert "features.npy" in result.files
-    for labelled, row in zip(sorted(images, key=_name), features, strict=True):
+    ordered = sorted(images, key=_name)
+    passed = zip(*_together(model, ordered), strict=True)
+    for labelled, row, (logits, coarse) in zip(ordered, features, passed, strict=True):
         scores = found[labelled.scan.scan_id]
-        image = preprocess(read_scan(labelled.scan.ref), model.plan)
-        assert (model.logits_and_features(image)[1] == row).all()
-        logits = model.logits(read_scan(labelled.scan.ref))
+        assert (coarse == row).all()
         assert scores["entropy"] == mean_entropy(logits)
         assert tuple(scores["class_entropy"]) == class_entropies(logits)
         assert scores["foreground"] == focused(logits).foreground
@@ -128,6 +129,47 @@ def test_all_that_strategies_may_ask_for_is_scored(
 
 def _name(labelled: LabelledScan) -> str:
     return labelled.scan.scan_id
+
+
+def _together(model: Model, scans: Sequence[LabelledScan]) -> tuple[torch.Tensor, Any]:
+    """Logits and features of the scans, as a scoring puts them through the network."""
+    read = [preprocess(read_scan(one.scan.ref), model.plan) for one in scans]
+    return model.logits_and_features(np.stack(read), model.at_once)
+
+
+def test_scores_dont_depend_on_what_is_scored_beside_a_scan(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    assert load_model(run, _CPU).at_once == 8
+    found = []
+    for name, scans in (("all", images), ("one", images[2:3]), ("less", images[2:])):
+        _score(run, scans, tmp_path / name, report)
+        scores = json.loads((tmp_path / name / "scores.json").read_text())
+        features = np.load(tmp_path / name / "features.npy", allow_pickle=False)
+        scan_id = images[2].scan.scan_id
+        found.append((scores[scan_id], features[sorted(scores).index(scan_id)].tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_scores_are_those_of_one_image_at_a_time_but_for_rounding(
+    images: Any, report: Any, tmp_path: Path
+) -> None:
+    run = _run(tmp_path / "run", images)
+    _score(run, images, tmp_path / "eight", report)
+    _score(run, images, tmp_path / "one", report, windows=1)
+    eight, one = (
+        json.loads((tmp_path / name / "entropies.json").read_text()) for name in ("eight", "one")
+    )
+    assert eight == pytest.approx(one, rel=1e-5)
+
+
+def test_large_images_and_scans_in_windows_go_through_alone(images: Any, tmp_path: Path) -> None:
+    model = load_model(_run(tmp_path / "run", images), _CPU)
+    wide = msgspec.structs.replace(model.plan, patch=(1024, 1024), image_size=(1024, 1024))
+    assert replace(model, plan=wide).at_once == 1
+    windows = msgspec.structs.replace(model.plan, image_size=None, spacing=(1.0, 1.0))
+    assert replace(model, plan=windows).at_once == 1
 
 
 def test_what_several_networks_disagree_about_is_scored(
@@ -147,12 +189,11 @@ def test_what_several_networks_disagree_about_is_scored(
     )
     ensemble = load_ensemble(run, _CPU)
     assert len(ensemble) == 3
-    for labelled in images:
+    members = zip(*(_together(model, images)[0] for model in ensemble), strict=True)
+    for labelled, logits in zip(images, members, strict=True):
         scan_id = labelled.scan.scan_id
         assert "bald" not in one[scan_id]
-        found = three[scan_id].pop("bald")
-        scan = read_scan(labelled.scan.ref)
-        assert found == mutual_information([model.logits(scan) for model in ensemble]) > 0
+        assert three[scan_id].pop("bald") == mutual_information(logits) > 0
     # Whatever else is scored is the first one's.
     assert one == three
 
@@ -160,7 +201,7 @@ def test_what_several_networks_disagree_about_is_scored(
 def test_features_are_the_mean_of_the_coarsest_level(images: Any, tmp_path: Path) -> None:
     model = load_model(_run(tmp_path / "run", images), _CPU)
     image = preprocess(read_scan(images[0].scan.ref), model.plan)
-    logits, features = model.logits_and_features(image)
+    (logits,), (features,) = model.logits_and_features(image[np.newaxis])
     torch.testing.assert_close(logits, model.working_logits(image))
     # Down the U by hand, to where nothing is left to go down.
     block, seen = model.net.model, torch.from_numpy(image.astype(np.float32))[None]

@@ -21,8 +21,8 @@ class _Fixed:
     def __init__(self, logits: torch.Tensor) -> None:
         self._logits = logits
 
-    def logits_and_features(self, image: Any) -> tuple[torch.Tensor, Any]:
-        return self._logits, np.array([1.0, 2.0], dtype=np.float16)
+    def logits_and_features(self, images: Any, size: int) -> tuple[torch.Tensor, Any]:
+        return self._logits[None], np.array([[1.0, 2.0]], dtype=np.float16)
 
 
 @pytest.mark.parametrize("shape", [(3, 37, 21), (2, 7, 9, 11)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from coldal_tui.imaging.image import ScanImage
 
 WINDOWS = 4
 """Windows of a large scan that go through the network at once."""
+_PIXELS = 1 << 20
+"""Pixels of whole images that go through the network at once: 64 MiB for 16 features."""
 _REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
 
 
@@ -45,24 +48,43 @@ class Model:
     windows: int = WINDOWS
     cleanup: tuple[str, ...] = ()
 
+    @property
+    def at_once(self) -> int:
+        """How many images a scoring puts through the network at once.
+
+        A scan that is cut into windows goes alone, and so does every image once memory ran out
+        with two windows.
+        """
+        if not self.plan.whole or self.windows == 1:
+            return 1
+        return max(1, min(2 * self.windows, _PIXELS // math.prod(self.plan.patch)))
+
     def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
         """Logits ``(C, *grid)`` float32 of one preprocessed image ``(channels, *grid)``."""
-        tensor = torch.from_numpy(np.array(image, dtype=np.float32)).unsqueeze(0)
-        with memory_errors(_REMEDY), torch.inference_mode(), autocast(self.device, self.amp):
-            logits = grid_logits(self.net, tensor, self.plan, self.device, self.windows)
-            return logits[0].float()
+        return self._logits(np.asarray(image)[np.newaxis])[0]
 
     def logits_and_features(
-        self, image: NDArray[np.floating]
+        self, images: NDArray[np.floating], size: int = 1
     ) -> tuple[torch.Tensor, NDArray[np.float16]]:
-        """``working_logits``, and features of the network's coarsest level, ``(F,)``.
+        """Logits ``(N, C, *grid)`` of ``(N, channels, *grid)``, and features ``(N, F)``.
 
-        Features are means over positions and windows.
+        Features are those of the network's coarsest level, means over positions and windows. Fewer
+        than ``size`` images are filled up with copies: rounding differs between batches of
+        different sizes, and with it a result would depend on how many images are left.
         """
+        count = len(images)
+        if count < size:
+            copies = np.repeat(images[:1], size - count, axis=0)
+            images = np.concatenate([images, copies])
         with _watched(coarsest(self.net)) as seen:
-            logits = self.working_logits(image)
-        features = torch.stack(seen).mean(dim=0).half().cpu().numpy()
-        return logits, features
+            logits = self._logits(images)
+        features = torch.stack(seen).unflatten(0, (len(images), -1)).mean(dim=1)
+        return logits[:count], features[:count].half().cpu().numpy()
+
+    def _logits(self, images: NDArray[np.floating]) -> torch.Tensor:
+        tensor = torch.from_numpy(np.array(images, dtype=np.float32))
+        with memory_errors(_REMEDY), torch.inference_mode(), autocast(self.device, self.amp):
+            return grid_logits(self.net, tensor, self.plan, self.device, self.windows).float()
 
     def logits(self, scan: ScanImage) -> torch.Tensor:
         """Logits ``(C, *working grid)`` of a scan; no padding is left in them."""

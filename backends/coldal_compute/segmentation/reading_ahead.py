@@ -10,17 +10,17 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
-_AHEAD = 2
+_READERS = 2
 
 
 def read_ahead(
-    items: Sequence[Item], load: Callable[[Item], Loaded], ahead: int = _AHEAD
+    items: Sequence[Item], load: Callable[[Item], Loaded], ahead: int = _READERS
 ) -> Iterator[tuple[Item, Callable[[], Loaded]]]:
     """Each item, in order, with a function that returns the loaded value or raises its error.
 
     At most ``ahead`` items are held besides the current one, so that volumes don't pile up.
     """
-    with ThreadPoolExecutor(max_workers=ahead) as pool:
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
         waiting: deque[tuple[Item, Future[Loaded]]] = deque()
         coming = iter(items)
         try:

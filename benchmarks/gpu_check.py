@@ -276,7 +276,7 @@ def _dice(model: Model, sample: Sample) -> float:
 
 
 def memory(bench: Bench) -> list[Row]:
-    return gpu_jobs.out_of_memory(bench.layer, bench.sizes, bench.scans[:DISTINCT], bench.root)
+    return gpu_jobs.out_of_memory(bench.layer, bench.sizes, bench.scans, bench.root)
 
 
 def two_jobs(bench: Bench) -> list[Row]:

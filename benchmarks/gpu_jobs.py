@@ -36,23 +36,21 @@ from coldal_tui.jobs.spec import (
 )
 
 ATTEMPTS = 8
-LIMIT_GB = 6.0
+LIMITS_GB = {"training": 6.0, "embedding": 2.0}
+"""At these the first batch does not fit: one layer's output of 512 pictures is 2.5 GB."""
 
 
 def out_of_memory(
     layer: Layer, sizes: Sizes, scans: tuple[LabelledScan, ...], root: Path
 ) -> list[dict[str, Any]]:
     """Jobs whose batches don't fit end all the same, with what was made smaller in the receipt."""
-    inputs = tuple(one.scan for one in scans)
+    # A batch is never larger than what there is to embed.
+    batch = 2 * sizes.job_batch if layer.real else 4
+    inputs = tuple(one.scan for one in scans[: batch if layer.real else 1])
     most = max(1, sizes.job_batch // 2)
-    embedding = EmbedSpec(
-        inputs[:most] if layer.real else inputs[:1],
-        EncoderChoice("efficientnet-lite0"),
-        batch_size=16 * sizes.job_batch if layer.real else 4,
-    )
     asked: dict[str, JobSpec] = {
-        "training": training(layer, sizes, scans, sizes.job_batch),
-        "embedding": embedding,
+        "training": training(layer, sizes, scans[:64], sizes.job_batch),
+        "embedding": EmbedSpec(inputs, EncoderChoice("efficientnet-lite0"), batch_size=batch),
     }
     return [_recovered(layer, name, spec, root / name, most) for name, spec in asked.items()]
 
@@ -60,7 +58,7 @@ def out_of_memory(
 def _recovered(layer: Layer, name: str, spec: JobSpec, path: Path, most: int) -> dict[str, Any]:
     folder = JobFolder(path)
     folder.prepare(spec)
-    limit = ["--limit-gb", str(LIMIT_GB)] if layer.real else ["--most", str(most)]
+    limit = ["--limit-gb", str(LIMITS_GB[name])] if layer.real else ["--most", str(most)]
     began = time.perf_counter()
     attempts = 0
     while attempts < ATTEMPTS:

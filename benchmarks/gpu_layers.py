@@ -56,13 +56,14 @@ class Cuda:
         torch.cuda.synchronize(self.device)
 
     def gpus(self) -> Sequence[Gpu] | None:
-        return nvml.gpus()
+        """This GPU alone, as NVML knows it: on a shared machine the others are not ours to use."""
+        own = str(getattr(torch.cuda.get_device_properties(self.device), "uuid", ""))
+        return [gpu for gpu in nvml.gpus() or () if own and own in gpu.uuid] or None
 
     def busy(self) -> float | None:
-        """The share of the last moments in which the first GPU computed; None where not told."""
-        own = str(getattr(torch.cuda.get_device_properties(self.device), "uuid", ""))
-        seen = self.gpus() or ()
-        return next((gpu.busy for gpu in seen if own and own in gpu.uuid), None)
+        """The share of the last moments in which this GPU computed; None where not told."""
+        seen = self.gpus()
+        return seen[0].busy if seen else None
 
     def peak_gb(self) -> float:
         """The most memory that tensors held since the last call."""

@@ -78,7 +78,7 @@ class Model:
             images = np.concatenate([images, copies])
         with _watched(coarsest(self.net)) as seen:
             logits = self._logits(images)
-        features = torch.stack(seen).unflatten(0, (len(images), -1)).mean(dim=1)
+        features = torch.stack(seen).reshape(len(images), -1, len(seen[0])).mean(dim=1)
         return logits[:count], features[:count].half().cpu().numpy()
 
     def _logits(self, images: NDArray[np.floating]) -> torch.Tensor:

@@ -34,11 +34,12 @@ def import_lines(report: ImportReport, shown: int = _SHOWN) -> list[str]:
             f"of these, {len(report.manual):,} for scans that nobody queued (role manual; they "
             "count in the budget)"
         )
-    for geometry in sorted({v.geometry for v in report.accepted} - {"match", ""}):
-        count = sum(v.geometry == geometry for v in report.accepted)
+    stored = _stored(report)
+    for geometry in sorted({v.geometry for v in stored} - {"match", ""}):
+        count = sum(v.geometry == geometry for v in stored)
         lines.append(f"  {count:,} with another grid: {geometry}")
     lines += _notes(report, shown)
-    warned = [f"warning: {v.shown}: {text}" for v in report.accepted for text in v.warnings]
+    warned = [f"warning: {v.shown}: {text}" for v in stored for text in v.warnings]
     lines += _cut(warned, shown, "warnings")
     lines += _agreement(report, shown)
     if report.quarantined:
@@ -131,10 +132,16 @@ def _formats() -> list[str]:
     return sorted(importer.name for importer in load_registry().importers)
 
 
+def _stored(report: ImportReport) -> list[Verdict]:
+    """The masks that became labels, and the drawings that are kept beside others or wait."""
+    open_ = (*report.waiting, *report.disputed, *report.checked)
+    return [*report.accepted, *report.kept, *open_]
+
+
 def _notes(report: ImportReport, shown: int) -> list[str]:
-    """Changes to accepted masks: joined, overlaps decided, gaps filled, reoriented."""
+    """Changes to stored masks: joined, overlaps decided, gaps filled, reoriented."""
     agreed = {str(one) for one in report.agreement}
-    told = [(v, note) for v in report.accepted for note in v.notes if note not in agreed]
+    told = [(v, note) for v in _stored(report) for note in v.notes if note not in agreed]
     lines = [
         f"{v.shown}: {note}{_more(count)}"
         for (v, note), count in _alike(told, lambda one: one[1].partition(":")[0])

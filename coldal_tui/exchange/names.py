@@ -21,9 +21,10 @@ def file_stem(name: str) -> str:
     """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     lower = last.lower()
-    for ending in _DOUBLE:
-        if lower.endswith(ending) and len(last) > len(ending):
-            return last[: -len(ending)]
+    if lower.endswith(_DOUBLE):
+        for ending in _DOUBLE:
+            if lower.endswith(ending) and len(last) > len(ending):
+                return last[: -len(ending)]
     dot = lower.rfind(".")
     return last[:dot] if dot > 0 and lower[dot:] in _SINGLE else last
 

@@ -43,4 +43,4 @@ def _loading(claim: Claim, found: MaskPixels | Exception) -> Claim:
             raise found
         return found
 
-    return replace(claim, candidate=replace(claim.candidate, load=load))
+    return Claim(replace(claim.candidate, load=load), claim.match, claim.format, claim.warnings)

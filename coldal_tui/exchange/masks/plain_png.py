@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADER = slice(0, 33)
-"""The signature and the chunk IHDR (ISO 15948 11.2.2)."""
+_SIGNATURE, _HEADER = slice(0, 8), slice(12, 29)
+"""The chunk IHDR with its name and without its checksum (ISO 15948 11.2.2)."""
+_START = 33
 _INTERLACE = 28
 _STORED = 0xFFFF
 """The longest stored block (RFC 1951 3.2.4)."""
@@ -28,18 +29,29 @@ def decode_plain_grey(data: bytes) -> NDArray[Any]:
     """
     import imagecodecs
 
+    lines = _lines(data)
     try:
-        return np.asarray(imagecodecs.png_decode(_inflated(data) or data))
+        if lines is None:
+            return np.asarray(imagecodecs.png_decode(data))
+        first, end = _drawn_rows(lines)
+        columns = lines.shape[1] - 1
+        if first == 0 and end == len(lines):
+            return np.asarray(imagecodecs.png_decode(_stored(data, lines)))
+        found = np.zeros((len(lines), columns), dtype=np.uint8)
+        if first < end:
+            imagecodecs.png_decode(_stored(data, lines[first:end]), out=found[first:end])
+        return found
     except imagecodecs.PngError as error:
         raise ValueError(str(error)) from error
 
 
-def _inflated(data: bytes) -> bytes | None:
-    """The same picture with its pixel data in stored blocks; None where libpng is to judge it."""
+def _lines(data: bytes) -> NDArray[np.uint8] | None:
+    """The filtered rows, each after its filter's number; None where libpng is to judge the file."""
     from isal import isal_zlib
 
     packed = _pixel_data(data)
-    if packed is None or data[_INTERLACE]:
+    checksum = struct.pack(">I", isal_zlib.crc32(data[_HEADER]))
+    if packed is None or data[_INTERLACE] or data[_HEADER.stop : _START] != checksum:
         return None
     columns, rows = struct.unpack(">II", data[16:24])
     size = rows * (columns + 1)
@@ -50,17 +62,45 @@ def _inflated(data: bytes) -> bytes | None:
         return None
     if len(raw) != size or not unpacker.eof or unpacker.unused_data:
         return None
-    pixels = memoryview(raw)
+    return np.frombuffer(raw, dtype=np.uint8).reshape(rows, columns + 1)
+
+
+def _drawn_rows(lines: NDArray[np.uint8]) -> tuple[int, int]:
+    """The rows from the first to before the last, outside which all bytes are zero.
+
+    Rows of zeros have the filter 0 (none): they are background, and a filter of the first row
+    between them takes the row above it as zeros, drawn or not (ISO 15948 9.2).
+    """
+    flat = lines.reshape(-1)
+    whole = flat.size // 8 * 8
+    some = flat[:whole].view(np.uint64) != 0
+    found, rest = bool(some.any()), bool(flat[whole:].any())
+    if not found and not rest:
+        return 0, 0
+    length = lines.shape[1]
+    first = 8 * int(some.argmax()) if found else whole
+    last = flat.size - 1 if rest else whole - 1 - 8 * int(some[::-1].argmax())
+    return first // length, last // length + 1
+
+
+def _stored(data: bytes, lines: NDArray[np.uint8]) -> bytes:
+    """A PNG of these filtered rows in stored blocks, otherwise as ``data``."""
+    from isal import isal_zlib
+
+    pixels = memoryview(lines.reshape(-1))
+    size = len(pixels)
     parts: list[bytes | memoryview] = [b"\x78\x01"]
     for first in range(0, size, _STORED):
         block = pixels[first : first + _STORED]
         last = first + _STORED >= size
         parts += (struct.pack("<BHH", last, len(block), len(block) ^ _STORED), block)
-    parts.append(struct.pack(">I", isal_zlib.adler32(raw)))
-    body = b"".join(parts)
-    checksum = isal_zlib.crc32(body, isal_zlib.crc32(b"IDAT"))
-    chunk = (struct.pack(">I", len(body)), b"IDAT", body, struct.pack(">I", checksum))
-    return b"".join((data[_HEADER], *chunk, _END))
+    parts.append(struct.pack(">I", isal_zlib.adler32(pixels)))
+    header = data[12:20] + struct.pack(">I", len(lines)) + data[24:29]
+    found = [data[_SIGNATURE]]
+    for content in (header, b"".join((b"IDAT", *parts))):
+        checksum = struct.pack(">I", isal_zlib.crc32(content))
+        found += (struct.pack(">I", len(content) - 4), content, checksum)
+    return b"".join((*found, _END))
 
 
 def _pixel_data(data: bytes) -> bytes | None:
@@ -68,7 +108,7 @@ def _pixel_data(data: bytes) -> bytes | None:
     from isal import isal_zlib
 
     found: list[bytes] = []
-    place = _HEADER.stop
+    place = _START
     while place + 12 <= len(data):
         length = int.from_bytes(data[place : place + 4], "big")
         kind, end = data[place + 4 : place + 8], place + 8 + length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -59,7 +59,8 @@ class Runs:
         """
         if len(set(meanings)) != len(meanings):
             return None
-        return replace(self, values=np.array(meanings, dtype=np.uint8))
+        values = np.array(meanings, dtype=np.uint8)
+        return Runs(values, self.which, self.lengths, self.shape, self.order)
 
     def key(self) -> bytes:
         """A key, equal for equal arrays of values up to 255 with the same memory order."""

@@ -17,7 +17,7 @@ from PIL import Image
 from coldal_tui.errors import ImageError
 from coldal_tui.exchange.importers.shared.decode import decode_nifti_mask
 from coldal_tui.exchange.masks.plain_nifti import decode_plain
-from coldal_tui.exchange.masks.plain_png import _inflated, decode_plain_grey
+from coldal_tui.exchange.masks.plain_png import _lines, decode_plain_grey
 
 SHAPE = (5, 4, 3)
 OBLIQUE = np.array(
@@ -140,6 +140,12 @@ def pictures() -> dict[str, NDArray[np.uint8]]:
         "slope": ((rows * 3 + columns * 2) % 256).astype(np.uint8),
         "wide": rng.integers(0, 2, (3, 70_000), dtype=np.uint8),
         "one pixel": np.array([[7]], np.uint8),
+        "nothing": np.zeros((40, 33), np.uint8),
+        "nothing, seven bytes": np.zeros((1, 6), np.uint8),
+        "first row": ((rows == 0) & (columns == 3)).astype(np.uint8),
+        "last row": (rows[:31, :33] == 30).astype(np.uint8),
+        "last pixel": (rows * 70 + columns == 60 * 70 - 1).astype(np.uint8) * 255,
+        "two bands": ((rows // 9 % 3 == 1) * 3).astype(np.uint8),
     }
 
 
@@ -147,7 +153,7 @@ def pictures() -> dict[str, NDArray[np.uint8]]:
 def test_a_plain_picture_is_what_pillow_reads(name: str) -> None:
     array = pictures()[name]
     data = png(array)
-    assert _inflated(data) is not None
+    assert _lines(data) is not None
     np.testing.assert_array_equal(decode_plain_grey(data), array)
 
 
@@ -155,15 +161,7 @@ def test_a_plain_picture_is_what_pillow_reads(name: str) -> None:
 def test_every_filter_of_rows_is_undone(kind: int) -> None:
     """Each row is 10, 20, 30 of its filter's differences; the values were worked out by hand."""
     rows = bytes([kind, 10, 20, 30]) * 2
-    header = struct.pack(">IIBBBBB", 3, 2, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in chunks
-    )
+    data = grey(rows, 3)
     expected = {
         0: [[10, 20, 30], [10, 20, 30]],
         1: [[10, 30, 60], [10, 30, 60]],
@@ -172,6 +170,51 @@ def test_every_filter_of_rows_is_undone(kind: int) -> None:
         4: [[10, 30, 60], [20, 50, 90]],
     }[kind]
     np.testing.assert_array_equal(decode_plain_grey(data), expected)
+
+
+def grey(lines: bytes, columns: int) -> bytes:
+    """A grey PNG of filtered rows."""
+    header = struct.pack(">IIBBBBB", columns, len(lines) // (columns + 1), 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )
+
+
+def pillow(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)
+
+
+def test_rows_of_zeros_are_read_as_pillow_reads_them_whatever_their_filters() -> None:
+    """Rows of zeros before, between and after drawn ones: some repeat the row above."""
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        rows, columns = rng.integers(1, 12), rng.integers(1, 20)
+        lines = np.zeros((rows, columns + 1), np.uint8)
+        lines[:, 0] = rng.integers(0, 5, rows) * (rng.random(rows) < 0.5)
+        for row in rng.integers(0, rows, rng.integers(0, 3)):
+            lines[row, 1 + rng.integers(0, columns)] = rng.integers(0, 256)
+        data = grey(lines.tobytes(), int(columns))
+
+        np.testing.assert_array_equal(decode_plain_grey(data), pillow(data))
+
+
+def test_a_row_of_zeros_with_an_unknown_filter_is_refused() -> None:
+    lines = bytes([0, 0, 0, 5, 0, 0, 0, 0, 0])
+    with pytest.raises(ValueError):
+        decode_plain_grey(grey(lines, 2))
+
+
+def test_a_damaged_size_of_a_picture_is_refused() -> None:
+    data = bytearray(grey(bytes(300), 2))
+    data[23] = 99  # 99 rows of 2, not 100
+    with pytest.raises(ValueError):
+        decode_plain_grey(bytes(data))
 
 
 def test_damaged_pixel_data_of_a_picture_is_refused() -> None:

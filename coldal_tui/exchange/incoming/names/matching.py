@@ -333,7 +333,9 @@ class Matcher:
             if reading.scans:
                 chosen = self._choose(reading, f"name {stem!r}", candidate.name)
                 part = None if candidate.names_image else part
-                return replace(chosen, part=part) if isinstance(chosen, Match) else chosen
+                if isinstance(chosen, Match) and chosen.part != part:
+                    return replace(chosen, part=part)
+                return chosen
         return self._nothing(f"file name {stem!r}", stem, *folders(candidate.name)[:2])
 
     def _readings(self, stem: str, name: str) -> Iterator[tuple[Found, Part | None]]:

@@ -410,6 +410,13 @@ class _Import:
 
     def _settle_all(self, claims: dict[str, list[Claim]], threads: int) -> Iterator[list[Verdict]]:
         """Yield the finished verdicts of all scans, in the scans' order."""
+        if threads <= 1:
+            # One after the other: what was just decoded is still in the processor's cache.
+            for batch in self._batches(claims):
+                for target, group in batch:
+                    data = read_small(group, self.digests) if len(batch) > 1 else None
+                    yield self._settle(target, decoded(group, data))
+            return
         large, turn = threading.Lock(), threading.Lock()
 
         def work(batch: _Batch) -> list[list[Verdict]]:
@@ -419,10 +426,6 @@ class _Import:
             with large if crowded else nullcontext():
                 return [self._settle(target, group) for target, group in batch]
 
-        if threads <= 1:
-            for batch in self._batches(claims):
-                yield from work(batch)
-            return
         waiting: deque[Future[list[list[Verdict]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="import")
         try:

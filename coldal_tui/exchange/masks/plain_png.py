@@ -37,7 +37,8 @@ def decode_plain_grey(data: bytes) -> NDArray[Any]:
         columns = lines.shape[1] - 1
         if first == 0 and end == len(lines):
             return np.asarray(imagecodecs.png_decode(_stored(data, lines)))
-        found = np.zeros((len(lines), columns), dtype=np.uint8)
+        found = np.empty((len(lines), columns), dtype=np.uint8)
+        found[:first] = found[end:] = 0
         if first < end:
             imagecodecs.png_decode(_stored(data, lines[first:end]), out=found[first:end])
         return found
@@ -74,11 +75,12 @@ def _drawn_rows(lines: NDArray[np.uint8]) -> tuple[int, int]:
     flat = lines.reshape(-1)
     whole = flat.size // 8 * 8
     some = flat[:whole].view(np.uint64) != 0
-    found, rest = bool(some.any()), bool(flat[whole:].any())
+    place = int(some.argmax()) if some.size else 0
+    found, rest = bool(some.size) and bool(some[place]), bool(flat[whole:].any())
     if not found and not rest:
         return 0, 0
     length = lines.shape[1]
-    first = 8 * int(some.argmax()) if found else whole
+    first = 8 * place if found else whole
     last = flat.size - 1 if rest else whole - 1 - 8 * int(some[::-1].argmax())
     return first // length, last // length + 1
 

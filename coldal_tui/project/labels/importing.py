@@ -208,7 +208,7 @@ def _examined(
         survey=survey,
         only=asked.only,
         finish=finish,
-        threads=max(2, min(_MOST_THREADS, usable_processors())),
+        threads=min(_MOST_THREADS, usable_processors()),
         unpacked=opened.unpacked,
         exports=known_exports(project),
     )

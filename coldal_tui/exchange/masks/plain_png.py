@@ -89,7 +89,7 @@ def _stored(data: bytes, lines: NDArray[np.uint8]) -> bytes:
     """A PNG of these filtered rows in stored blocks, otherwise as ``data``."""
     from isal import isal_zlib
 
-    pixels = memoryview(lines.reshape(-1))
+    pixels = lines.reshape(-1).data
     size = len(pixels)
     parts: list[bytes | memoryview] = [b"\x78\x01"]
     for first in range(0, size, _STORED):

@@ -108,6 +108,16 @@ def _shared(mode: int, folder: Path) -> int:
     return mode if around & stat.S_IRWXO else mode & ~stat.S_IRWXO
 
 
+def opening_mode(folder: Path) -> tuple[int, bool]:
+    """The mode to open new files of a folder with, and whether each needs ``share``, too.
+
+    For very many files: only in a folder that a group shares the umask has to be mended.
+    """
+    around = folder.stat().st_mode
+    grouped = bool(around & stat.S_ISGID and around & stat.S_IWGRP)
+    return 0o666 if around & stat.S_IRWXO else 0o660, grouped
+
+
 def shared_mode(folder: Path, *, directory: bool = False) -> int:
     """The mode of a new file or folder that owner and group share: no bits for others.
 

@@ -26,7 +26,7 @@ from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.names import person_key
-from coldal_tui.files import disk_error, fsync_folder, make_folder, share
+from coldal_tui.files import disk_error, fsync_folder, make_folder, opening_mode, share
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
 from coldal_tui.project.database.batch_sync import BatchSync
@@ -37,8 +37,6 @@ from coldal_tui.project.labels.raters.drawings import shared_scans
 from coldal_tui.project.project import Project
 from coldal_tui.visible import counted, escaped
 
-_NEW_FILE = 0o666
-"""The mode of a new file, from which the umask takes away."""
 _ARCHIVE_KEPT_BYTES = 1 << 30
 _KEPT_SHARE = 0.1
 
@@ -93,6 +91,7 @@ class Stager:
         self._numbers = itertools.count()
         self._files: list[Path] = []
         self._syncing: BatchSync | None = None
+        self._mode, self._grouped = 0, True
         self._counting, self._starting = threading.Lock(), threading.Lock()
         self._kept = self._not_kept = 0
         self._counted: set[tuple[str | None, tuple[Path, ...]]] = set()
@@ -167,7 +166,7 @@ class Stager:
         self._files.append(path)
         data = encode_label(path, verdict.label, target.affine)
         try:
-            _write(path, data)
+            _write(path, data, self._mode, grouped=self._grouped)
         except OSError as error:
             raise disk_error(error, path) from error
         voxels = count_voxels(verdict.drawn or Drawn.of(verdict.label), self._classes)
@@ -178,6 +177,7 @@ class Stager:
             with self._starting:
                 if self._syncing is None:
                     make_folder(self._folder)
+                    self._mode, self._grouped = opening_mode(self._folder)
                     self._syncing = BatchSync(self._folder)
         except OSError as error:
             raise disk_error(error, self._folder) from error
@@ -217,11 +217,12 @@ def _suffix(target: ScanTarget) -> str:
     return label_suffix(header)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, mode: int, *, grouped: bool) -> None:
     """``path.write_bytes(data)``, shared as its folder is; few calls: imports write thousands."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        share(descriptor, path.parent)
+        if grouped:
+            share(descriptor, path.parent)
         done = 0
         while done < len(data):
             done += os.write(descriptor, data[done:] if done else data)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import opening_mode, share
 from coldal_tui.project.database import batch_sync
 from coldal_tui.project.database.batch_sync import MANY, BatchSync
 
@@ -97,3 +98,23 @@ def test_what_the_system_says_is_understood(tmp_path):
     finally:
         os.close(descriptor)
     assert 0 <= batch_sync._unwritten_kib() < float("inf")
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+@pytest.mark.parametrize("around", [0o700, 0o750, 0o770, 0o775, 0o2770, 0o2775, 0o2750])
+def test_files_opened_with_the_folder_s_mode_are_shared_as_others_are(tmp_path, around, umask):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    folder.chmod(around)
+    before = os.umask(umask)
+    try:
+        with (folder / "one").open("xb") as stream:
+            share(stream.fileno(), folder)
+        mode, grouped = opening_mode(folder)
+        descriptor = os.open(folder / "other", os.O_WRONLY | os.O_CREAT, mode)
+        if grouped:
+            share(descriptor, folder)
+        os.close(descriptor)
+    finally:
+        os.umask(before)
+    assert (folder / "one").stat().st_mode == (folder / "other").stat().st_mode

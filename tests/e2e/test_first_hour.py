@@ -31,7 +31,8 @@ from tests.support.third_party import Drawing, write_dicom_seg
 
 PAGE = (ROOT / "docs" / "first-hour.md").read_text("utf-8")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SHORT = {("train", "steps"): 2, ("train", "patch"): (64, 64), ("validation", "folds"): 0}
+QUICK = {("train", "steps"): 2, ("validation", "folds"): 0}
+SHORT = QUICK | {("train", "patch"): (64, 64)}
 
 __all__ = ["call"]
 
@@ -141,6 +142,7 @@ def test_volumes(
 ) -> None:
     for words in commands("Volumes"):
         if words[1] == "next":
+            edit_config(here / "hippocampus" / "coldal.toml", QUICK)
             waiting()
         done = run(words, {})
         if words[1] == "export-queue":
@@ -161,6 +163,7 @@ def test_dicom(
     said = {}
     for words in commands("DICOM"):
         if words[1] == "next":
+            edit_config(here / "mr" / "coldal.toml", QUICK)
             waiting()
         done = run(words, {"anterior,posterior": "organ,tumour"})
         said[words[1]] = done.out + done.err

@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt constraints-torch.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints-torch.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q coldal_tui backends  # who can't write here need not compile at each start
 	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $(STAMP)
 

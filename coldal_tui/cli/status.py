@@ -173,7 +173,7 @@ def show_clusters(out: Console, s: Snapshot) -> None:
     facts = []
     if first.silhouettes:
         tried = " ".join(f"k={k}:{score:.3f}" for k, score in first.silhouettes)
-        facts.append(("silhouette", tried))
+        facts.append(("silhouette", tried + ("; not all exact" if first.estimated else "")))
     facts += [(f"round {state.round}", note) for state in s.rounds for note in state.notes]
     if facts:
         _facts(out, facts)

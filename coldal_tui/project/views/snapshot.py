@@ -38,7 +38,10 @@ class ClusterState:
 
 @dataclass(frozen=True)
 class RoundState:
-    """One selection. ``silhouettes`` are ``(k, mean silhouette)``; round 0 computes them."""
+    """One selection. ``silhouettes`` are ``(k, mean silhouette)``; round 0 computes them.
+
+    ``estimated``: some silhouettes are estimates (many scans, or a k far from the best).
+    """
 
     round: int
     strategy: str
@@ -50,6 +53,7 @@ class RoundState:
     run_id: str | None
     k: int
     silhouettes: tuple[tuple[int, float], ...]
+    estimated: bool
     notes: tuple[str, ...]
     created_at: str
 
@@ -324,6 +328,7 @@ def _rounds(project: Project) -> tuple[RoundState, ...]:
         "AND q.status != 'skipped') AS size, (SELECT count(*) FROM queue q WHERE "
         "q.round = r.round AND q.status = 'labelled') AS labelled FROM rounds r ORDER BY r.round"
     )
+    params = [json.loads(row["params"]) for row in rows]
     return tuple(
         RoundState(
             round=row["round"],
@@ -336,10 +341,11 @@ def _rounds(project: Project) -> tuple[RoundState, ...]:
             run_id=row["run_id"],
             k=row["k"],
             silhouettes=tuple((k, score) for k, score in json.loads(row["silhouettes"])),
-            notes=tuple(json.loads(row["params"])["notes"]),
+            estimated=bool(told.get("estimated")),
+            notes=tuple(told["notes"]),
             created_at=row["created_at"],
         )
-        for row in rows
+        for row, told in zip(rows, params, strict=True)
     )
 
 

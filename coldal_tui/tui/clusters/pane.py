@@ -11,8 +11,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
-from coldal_tui.project.views.cluster_view import ClusterView, read_cluster_view
-from coldal_tui.project.views.coverage import LABELLED, first_picks
+from coldal_tui.project.views.coverage import LABELLED, Coverage, first_picks, map_coverage
 from coldal_tui.project.views.map_view import MapView
 from coldal_tui.tui.clusters.rows import (
     PLOT_HEIGHT,
@@ -60,7 +59,7 @@ class ClustersPane(WhileSeen, TablePane):
     def __init__(self) -> None:
         super().__init__(id="clusters")
         self._view: View | None = None
-        self._known = ClusterView(None, False)
+        self._coverage: Coverage | None = None
         self._asked: object = None
         self._scan_id: str | None = None
         self._here: int | None = None
@@ -93,12 +92,16 @@ class ClustersPane(WhileSeen, TablePane):
         if asked == self._asked:
             return
         self._asked = asked
-        work = partial(read_cluster_view, map_view=view.map_view, picks=picks, k=k)
-        self.services.read("clusters", work, self._measured)
+        map_view = view.map_view
+        self.services.read(
+            "clusters",
+            lambda _project: map_coverage(map_view, picks, k) if map_view is not None else None,
+            self._measured,
+        )
 
-    def _measured(self, known: ClusterView) -> None:
-        if known != self._known:
-            self._known = known
+    def _measured(self, coverage: Coverage | None) -> None:
+        if coverage != self._coverage:
+            self._coverage = coverage
             self._draw()
 
     def go_to(self, scan_id: str | None) -> None:
@@ -122,10 +125,10 @@ class ClustersPane(WhileSeen, TablePane):
         """Draw what has changed, in the layout that fits the size."""
         if self._view is None or not self.is_mounted:
             return
-        snapshot, known = self._view.snapshot, self._known
+        snapshot, coverage = self._view.snapshot, self._coverage
         width, height = self.content_size
-        scores = silhouettes_of(snapshot.rounds, known.estimated)
-        now = (snapshot.clusters, known, scores, self._here, width, height, self.app.theme)
+        scores = silhouettes_of(snapshot.rounds)
+        now = (snapshot.clusters, coverage, scores, self._here, width, height, self.app.theme)
         if now == self._drawn:
             return
         self._drawn = now
@@ -139,7 +142,7 @@ class ClustersPane(WhileSeen, TablePane):
             empty.draw(Content(f"no clusters yet: {(snapshot.then or snapshot.next).text}"))
             return
         room = self._place(scores, width, height)
-        rows = ClusterRows(snapshot.clusters, known.coverage, self.look, room, self._here)
+        rows = ClusterRows(snapshot.clusters, coverage, self.look, room, self._here)
         self.table.set_model(rows, keep=self._wanted)
         self._wanted = None
 
@@ -149,7 +152,7 @@ class ClustersPane(WhileSeen, TablePane):
         else:
             best = number(scores.best, 2, self.look)
             self.border_title = Content(f"{self.title}  k = {scores.k} (silhouette {best})")
-        coverage = self._known.coverage
+        coverage = self._coverage
         covered = share(coverage.overall, self.look) if coverage else ""
         self.border_subtitle = Content(f"labels cover {covered} of the map") if covered else None
 

@@ -41,11 +41,11 @@ class Silhouettes:
         return dict(self.scores).get(self.k)
 
 
-def silhouettes_of(rounds: Sequence[RoundState], estimated: bool) -> Silhouettes | None:
+def silhouettes_of(rounds: Sequence[RoundState]) -> Silhouettes | None:
     """The silhouettes of the newest round that made clusters; later rounds keep them."""
     for one in reversed(rounds):
         if one.silhouettes:
-            return Silhouettes(one.silhouettes, one.k, estimated)
+            return Silhouettes(one.silhouettes, one.k, one.estimated)
     return None
 
 

@@ -76,18 +76,18 @@ def test_clusters_are_found_by_number() -> None:
 
 
 def chosen(number: int, k: int, *scores: tuple[int, float]) -> RoundState:
-    return RoundState(number, "", 0, None, 0, 0, 1, None, k, scores, (), "")
+    return RoundState(number, "", 0, None, 0, 0, 1, None, k, scores, number == 0, (), "")
 
 
 def test_silhouettes_are_those_of_the_round_that_made_the_clusters() -> None:
     rounds = [chosen(0, 3, (2, 0.25), (3, 0.5)), chosen(1, 3)]
-    found = silhouettes_of(rounds, estimated=True)
+    found = silhouettes_of(rounds)
     assert found == Silhouettes(((2, 0.25), (3, 0.5)), 3, True)
     assert found.best == 0.5
 
 
 def test_clusters_that_were_never_compared_have_no_silhouettes() -> None:
-    assert silhouettes_of([chosen(0, 1)], estimated=False) is None
+    assert silhouettes_of([chosen(0, 1)]) is None
 
 
 FEW = Silhouettes(((2, 0.0), (3, 0.31), (4, 0.10)), 3, False)

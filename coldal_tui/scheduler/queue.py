@@ -44,7 +44,7 @@ def submit(
     """Add a job; it starts when the jobs it depends on are done. Returns its number."""
     _check(project, request or {})
     needed = list(depends_on)
-    with project.store.transaction():
+    with project.store.transaction(asked=True):
         for number in needed:
             get_job(project, number)
         return _add(project, kind, request or {}, needed, priority)
@@ -67,7 +67,7 @@ def submit_chain(
     for _, request in steps:
         _check(project, request)
     numbers: list[int] = []
-    with project.store.transaction():
+    with project.store.transaction(asked=True):
         if picks_round is not None:
             check_selecting(project)
             _check_round(project, picks_round)
@@ -168,7 +168,7 @@ def _successor(project: Project, job: Job) -> int | None:
 def put_first(project: Project, job_id: int) -> Job:
     """Make a waiting job, and the waiting jobs it depends on, start before all others."""
     store = project.store
-    with store.transaction():
+    with store.transaction(asked=True):
         job = get_job(project, job_id)
         if job.status != WAITING:
             raise UsageError(
@@ -184,7 +184,7 @@ def put_first(project: Project, job_id: int) -> Job:
 def cancel(project: Project, job_id: int) -> Job:
     """Cancel a job: a waiting one ends now, a running one is ended by the supervisor."""
     store = project.store
-    with store.transaction():
+    with store.transaction(asked=True):
         job = get_job(project, job_id)
         if job.status == WAITING:
             store.update(
@@ -207,7 +207,7 @@ def retry(project: Project, job_id: int) -> Job:
     it ended badly wait for it once more.
     """
     store = project.store
-    with store.transaction():
+    with store.transaction(asked=True):
         job = get_job(project, job_id)
         if job.status not in ENDED_BADLY:
             raise UsageError(

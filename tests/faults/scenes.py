@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -264,7 +265,11 @@ class Stage:
     def _fresh(self, name: str) -> Path:
         place = self.folder / name
         shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(self.folder / "first", place)
+        first = self.folder / "first"
+        shutil.copytree(first, place)
+        for spec in (place / "project").glob(".coldal/jobs/*/spec.json"):
+            # It names the images by their whole path.
+            spec.write_bytes(spec.read_bytes().replace(os.fsencode(first), os.fsencode(place)))
         return place / "project"
 
     def hits(self, how: int, at: int) -> bool:

@@ -31,6 +31,7 @@ from coldal_tui.visible import escaped
 Row = dict[str, Any]
 Values = Mapping[str, Any] | tuple[Any, ...]
 
+_ASKED = "asked"
 UNSURE = "unsure"
 """The code of a failed COMMIT of which nobody knows yet whether it is stored."""
 
@@ -255,7 +256,7 @@ class Store:
             self._connection.execute("ROLLBACK")
 
     def _found(self, written: _Written) -> bool:
-        """Whether an action was stored although its COMMIT failed, seen by a new connection.
+        """Whether a write was stored although its COMMIT failed, seen by a new connection.
 
         SQLite may find the transaction complete when the database is opened next, although the disk
         did not confirm it. When it is not there, another transaction is stored in its place, so
@@ -270,7 +271,7 @@ class Store:
                 self._connection.set_busy_handler(self._waiting)
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.execute("PRAGMA foreign_keys=ON")
-                if self.value("SELECT 1 FROM audit WHERE token = ?", (written.token,)):
+                if self._has(written.token):
                     told("the disk failed while this was stored, but it is stored: check the disk")
                     return True
                 self.execute("BEGIN IMMEDIATE")
@@ -288,6 +289,15 @@ class Store:
             ) from error
         return False
 
+    def _has(self, token: str) -> bool:
+        return bool(
+            self.value(
+                "SELECT 1 FROM audit WHERE token = :token "
+                "UNION ALL SELECT 1 FROM meta WHERE key = :key AND value = :token",
+                {"token": token, "key": _ASKED},
+            )
+        )
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """One consistent view for several queries; doesn't block writers."""
@@ -299,10 +309,16 @@ class Store:
                 self._connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """A short write that is not a user action (job bookkeeping)."""
-        with self._immediate():
+    def transaction(self, *, asked: bool = False) -> Iterator[None]:
+        """A short write that is not a user action (job bookkeeping).
+
+        ``asked``: a person waits for the answer, so that a COMMIT that failed is looked up.
+        """
+        with self._immediate() as written:
             yield
+            if asked:
+                written.token = secrets.token_hex(8)
+                self.replace("meta", key=_ASKED, value=written.token)
 
     @contextlib.contextmanager
     def action(self, name: str, *, undoable: bool = True, **params: Any) -> Iterator[Action]:

@@ -18,7 +18,9 @@ from coldal_tui.project.database.backups import backups, be_alone, put_back, ver
 from coldal_tui.project.database.journal import journal_of, labels_in, last_entry
 from coldal_tui.project.database.schema import MIGRATIONS
 from coldal_tui.project.database.store import Store
+from coldal_tui.project.job_rows import list_jobs
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler.queue import submit_chain
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -256,6 +258,20 @@ def test_a_commit_that_fails_is_looked_up(store, caplog, monkeypatch, done):
     assert store.value("SELECT count(*) FROM queue") == int(done)
     act(store, "b")
     assert store.value("SELECT count(*) FROM audit") == 1 + int(done)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_jobs_whose_commit_fails_are_looked_up(lab, caplog, done):
+    lab.pictures("a")
+    project = lab.start()
+    project.store._connection = BrokenCommit(project.store._connection, done=done)
+    steps: list = [("embed", {}), ("map", {})]
+    if done:
+        assert submit_chain(project, steps) == [1, 2]
+        assert "but it is stored" in caplog.text
+    else:
+        assert refusal(lambda: submit_chain(project, steps)) == "disk"
+    assert [job.kind for job in list_jobs(project)] == (["embed", "map"] if done else [])
 
 
 def test_a_commit_of_which_nothing_can_be_known_says_so(store, monkeypatch):

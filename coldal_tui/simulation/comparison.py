@@ -94,9 +94,9 @@ def random_needs(
     """The labels at which random reaches the Dice of arm ``a`` with its ``b``-th label count.
 
     ``curve`` is random alone at ``labels``, on the same seeds and scans. ``labels`` in the result
-    is where its monotone curve reaches it; ``low`` to ``high`` contains every count at which the
-    test finds no difference between random, interpolated linearly, and the arm. None: more than
-    ``most``.
+    is where its monotone curve reaches it; ``low`` to ``high`` contains that, and every count at
+    which the test finds no difference between random, interpolated linearly, and the arm. None:
+    more than ``most``.
     """
     wanted = outcomes.means[a, b]
     point = float(labels_needed(wanted, curve.means[0], labels))
@@ -111,8 +111,8 @@ def random_needs(
         float(count) for count, one in zip(counts.tolist(), gaps, strict=True) if one.p() >= LEVEL
     ]
     if alike:
-        low: float | None = alike[0]
-        high = None if alike[-1] == most else alike[-1]
+        low: float | None = min(alike[0], point)
+        high = None if alike[-1] == most or point > most else max(alike[-1], point)
     elif gaps[-1].mean > 0:
         low = high = None
     else:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from coldal_tui.simulation.cells import Cell, Measured, cell_file, write_cell
+from coldal_tui.simulation.comparison import random_needs
 from coldal_tui.simulation.design import Arm, CellId
+from coldal_tui.simulation.figures import Outcomes
 from coldal_tui.simulation.results import Kinds, read_cells, summarise
 from tests.support.replayed import COLD, ROUNDS
 
@@ -51,9 +54,29 @@ def test_labels_that_random_needs(setup, cold_cells) -> None:
     """Random gains 0.1 in 10 labels: 0.02 ahead is 2 labels; beyond its best it never gets."""
     points = arm_of(summarise(setup, COLD, cold_cells)["groups"]["cold"], "kmeans")["points"]
     assert points[0]["random_needs"]["labels"] == pytest.approx(12)
-    assert (points[0]["random_needs"]["low"], points[0]["random_needs"]["high"]) == (12, 12)
+    ends = points[0]["random_needs"]["low"], points[0]["random_needs"]["high"]
+    assert ends == pytest.approx((12, 12))
     unknown = {"labels": None, "low": None, "high": None}
     assert points[1]["random_needs"] == unknown | {"most": 20, "least": 10}
+
+
+def test_what_random_needs_lies_between_its_ends() -> None:
+    """Random is flat and its label counts differ in noise: the ends alone would miss the count."""
+    rng = np.random.default_rng(0)
+    labels, shape = (12, 18, 24), (1, 3, 10, 40)
+    inside = []
+    for _ in range(60):
+        noise = rng.normal(0, [[[[0.005]], [[0.05]], [[0.01]]]], shape)
+        level = np.array([0.685, 0.692, 0.695])[None, :, None, None]
+        counts = np.ones(shape[2:])
+        curve = Outcomes(level + noise + rng.normal(0, 0.02, (1, 3, 10, 1)), counts)
+        arm = Outcomes(0.707 + rng.normal(0, 0.02, (1, 1, *shape[2:])), counts)
+        needs = random_needs(arm, 0, 0, curve, labels)
+        point, low, high = (
+            np.inf if needs[name] is None else needs[name] for name in ("labels", "low", "high")
+        )
+        inside.append(low <= point <= high)
+    assert all(inside)
 
 
 def test_random_is_the_mean_of_its_draws_at_more_label_counts(setup, cold_cells, new_cell) -> None:

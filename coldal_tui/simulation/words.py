@@ -169,8 +169,8 @@ def ends_of(difference: Document) -> str:
 
 
 def p_words(p: float) -> str:
-    """``0.03``; ``< 0.001`` below that."""
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.01 else f"= {p:.2f}"
+    """``= 0.12``, three digits below 0.1, so that 0.054 is not told as 0.05; ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
 def _labels(counts: list[int]) -> str:

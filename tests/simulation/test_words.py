@@ -16,6 +16,7 @@ from coldal_tui.simulation.words import (
     headlines,
     is_clear,
     needed_words,
+    p_words,
     signed,
     with_interval,
 )
@@ -161,3 +162,7 @@ def test_caveats_say_what_applies(setup, cold_cells, new_cell) -> None:
     assert "x1: torn" in told
     assert "differ in: torch" in told
     assert "Few test patients (2)" in told
+
+
+def test_a_p_near_the_level_is_told_apart_from_it() -> None:
+    assert [p_words(p) for p in (0.0004, 0.054, 0.123)] == ["< 0.001", "= 0.054", "= 0.12"]

@@ -10,10 +10,10 @@ import pytest
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.minutes_words import fitting, interval_words, minutes_words
-from coldal_tui.selection.shortcuts import buckets
 from coldal_tui.selection.acquisition import entropy_diversity
 from coldal_tui.selection.needs import BY_MINUTES
 from coldal_tui.selection.pool import Pool
+from coldal_tui.selection.shortcuts import buckets
 from coldal_tui.selection.strategies import strategy
 
 

@@ -103,7 +103,7 @@ def open_to_append(path: Path) -> BinaryIO:
 
 def _shared(mode: int, folder: Path) -> int:
     around = folder.stat().st_mode
-    if around & stat.S_ISGID and around & stat.S_IWGRP:
+    if _of_a_group(around):
         mode |= (mode & 0o700) >> 3
     return mode if around & stat.S_IRWXO else mode & ~stat.S_IRWXO
 
@@ -114,8 +114,12 @@ def opening_mode(folder: Path) -> tuple[int, bool]:
     For very many files: only in a folder that a group shares the umask has to be mended.
     """
     around = folder.stat().st_mode
-    grouped = bool(around & stat.S_ISGID and around & stat.S_IWGRP)
-    return 0o666 if around & stat.S_IRWXO else 0o660, grouped
+    return 0o666 if around & stat.S_IRWXO else 0o660, _of_a_group(around)
+
+
+def _of_a_group(around: int) -> bool:
+    """Whether a folder of this mode is shared by a group: setgid, and the group may write."""
+    return bool(around & stat.S_ISGID and around & stat.S_IWGRP)
 
 
 def shared_mode(folder: Path, *, directory: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""The errors of files that can't be read, or are not whole: one wording for all importers."""
+"""Errors that several importers raise, each in one wording."""
 
 from __future__ import annotations
 
@@ -20,3 +20,12 @@ def unreadable(path: Path, why: Exception | str) -> ImageError:
 def damaged(path: Path, what: str) -> ImageError:
     """The error for a file that is not whole, said by ``what``: ``damaged``."""
     return ImageError(what, where=str(path), remedy=AGAIN, code="damaged")
+
+
+def without_picture() -> ImageError:
+    """The error for outlines of a file that states no size, without their picture: ``no-scan``."""
+    return ImageError(
+        "its outlines become a mask only on a picture: the file states no size",
+        remedy="Index the picture that it was drawn on.",
+        code="no-scan",
+    )

@@ -14,7 +14,7 @@ from coldal_tui.exchange.candidate import Candidate, PassedOver
 from coldal_tui.exchange.importers.shared.decode import read_any
 from coldal_tui.exchange.importers.shared.folder_cache import FolderMemory
 from coldal_tui.exchange.importers.shared.volume_masks import (
-    VOLUME_ENDINGS,
+    MASK_ENDINGS,
     Names,
     read_json,
     volume_candidate,
@@ -24,7 +24,6 @@ KEY_FILE = "dataset.json"
 _LABELS = ("labelsTr", "labelsTs")
 _IMAGES = ("imagesTr", "imagesTs")
 _PREDICTION_MARKS = ("predict_from_raw_data_args.json", "plans.json")
-_ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
 class NnunetImporter:
@@ -81,7 +80,7 @@ def names_for(path: Path) -> Names | None:
 
 def _key_file(path: Path) -> Path | None:
     """The ``dataset.json`` of a label file or a prediction; None for any other file."""
-    return _key_files.of(path) if path.name.lower().endswith(_ENDINGS) else None
+    return _key_files.of(path) if path.name.lower().endswith(MASK_ENDINGS) else None
 
 
 def _key_file_of(folder: Path) -> Path | None:

@@ -14,6 +14,7 @@ from coldal_tui.errors import ImageError
 from coldal_tui.exchange.candidate import Candidate, MaskPixels, ScanTarget
 from coldal_tui.exchange.importers.shared.json_files import objects, outline, read_json, text
 from coldal_tui.exchange.masks.rasterise import Canvas
+from coldal_tui.exchange.refusals import without_picture
 
 _COLLECTION = frozenset({"type", "features"})
 _FEATURE = frozenset({"type", "geometry", "properties"})
@@ -66,11 +67,7 @@ class _Drawing:
     features: tuple[Mapping[str, Any], ...]
 
     def alone(self) -> MaskPixels:
-        raise ImageError(
-            "its outlines become a mask only on a picture: the file states no size",
-            remedy="Index the picture that it was drawn on.",
-            code="no-scan",
-        )
+        raise without_picture()
 
     def onto(self, target: ScanTarget) -> MaskPixels:
         canvas = Canvas.onto(target, None, None)

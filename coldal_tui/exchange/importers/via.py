@@ -27,7 +27,7 @@ from coldal_tui.exchange.importers.shared.json_files import (
 )
 from coldal_tui.exchange.importers.shared.pictures_beside import pictures_beside
 from coldal_tui.exchange.masks.rasterise import Canvas, fill_ellipse
-from coldal_tui.exchange.refusals import unreadable
+from coldal_tui.exchange.refusals import unreadable, without_picture
 
 _PROJECT = "_via_img_metadata"
 _ENTRY = frozenset({"filename", "regions"})
@@ -213,11 +213,7 @@ class _Drawing:
     attributes: Mapping[str, frozenset[str]]
 
     def alone(self) -> MaskPixels:
-        raise ImageError(
-            "its outlines become a mask only on a picture: the file states no size",
-            remedy="Index the picture that it was drawn on.",
-            code="no-scan",
-        )
+        raise without_picture()
 
     def onto(self, target: ScanTarget) -> MaskPixels:
         canvas = Canvas.onto(target, None, None)

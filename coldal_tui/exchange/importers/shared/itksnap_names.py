@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from coldal_tui.errors import ImageError
-from coldal_tui.exchange.importers.shared.volume_masks import VOLUME_ENDINGS, Names
+from coldal_tui.exchange.importers.shared.volume_masks import MASK_ENDINGS, Names
 from coldal_tui.exchange.names import file_stem, same_name
 
 _ENDINGS = (".txt", ".label", ".lbl", ".labels", ".ctbl", ".lut", ".csv")
@@ -23,7 +23,6 @@ _ITKSNAP = re.compile(
 _TABLE = re.compile(r"\s*(?P<value>\d{1,9})\s+(?P<name>[^\s\d]\S*)(?:\s+\d{1,3}){3,4}\s*")
 _CSV_COLUMNS = ("LabelValue", "Name")
 _OWN_ENDING = re.compile(r"[ _.-](?:labels?|colortable)$", re.IGNORECASE)
-_MASKS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp", ".gif")
 _MOST_BYTES = 1 << 20
 _MOST_FILES = 64
 LEVELS = 2
@@ -116,7 +115,7 @@ def _listing(folder: Path, mtime_ns: int) -> tuple[tuple[Path, str | None], ...]
         entries = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         return ()
-    masks = {same_name(file_stem(name)) for name in entries if name.lower().endswith(_MASKS)}
+    masks = {same_name(file_stem(name)) for name in entries if name.lower().endswith(MASK_ENDINGS)}
     texts = [name for name in entries if is_text(name)]
     listing = []
     for name in texts if len(texts) <= _MOST_FILES else ():

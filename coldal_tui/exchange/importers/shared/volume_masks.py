@@ -14,6 +14,7 @@ from coldal_tui.exchange.candidate import Candidate, MaskPixels
 from coldal_tui.exchange.header_parts import companion_files
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+MASK_ENDINGS = (*VOLUME_ENDINGS, ".png", ".tif", ".tiff", ".bmp", ".gif")
 _MOST_TEXT = 1 << 25
 
 

@@ -78,7 +78,7 @@ class _Listening(ThreadingHTTPServer):
 class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.heard.append(f"{self.path} {self.headers}")
-        self.send_error(500)
+        self.send_error(404)  # another error would be tried again
 
     def do_POST(self) -> None:
         self.do_GET()

@@ -223,3 +223,12 @@ def test_damaged_pixel_data_of_a_picture_is_refused() -> None:
     data[place] ^= 1
     with pytest.raises(ValueError):
         decode_plain_grey(bytes(data))
+
+
+@pytest.mark.parametrize("rows", [2, 101, 2_000_000_000])
+def test_a_picture_with_more_or_fewer_rows_than_it_says_is_left_to_libpng(rows: int) -> None:
+    """Its header is whole; two thousand million rows would not fit into memory."""
+    data = bytearray(grey(bytes(300), 2))
+    data[20:24] = rows.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    assert _lines(bytes(data)) is None

@@ -8,11 +8,11 @@ on it with the lock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from coldal_tui.exchange.candidate import MaskPixels
 from coldal_tui.exchange.incoming.claim import Claim
 from coldal_tui.exchange.incoming.own_files import Digests
+from coldal_tui.exchange.quick_copy import changed
 
 
 def read_small(group: Sequence[Claim], digests: Digests) -> bytes | None:
@@ -43,4 +43,4 @@ def _loading(claim: Claim, found: MaskPixels | Exception) -> Claim:
             raise found
         return found
 
-    return Claim(replace(claim.candidate, load=load), claim.match, claim.format, claim.warnings)
+    return Claim(changed(claim.candidate, load=load), claim.match, claim.format, claim.warnings)

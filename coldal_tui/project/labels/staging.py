@@ -26,6 +26,7 @@ from coldal_tui.exchange.candidate import ScanTarget
 from coldal_tui.exchange.incoming.importing import Verdict
 from coldal_tui.exchange.masks.label_summary import Drawn
 from coldal_tui.exchange.names import person_key
+from coldal_tui.exchange.quick_copy import changed
 from coldal_tui.files import disk_error, fsync_folder, make_folder, opening_mode, share
 from coldal_tui.imaging.image import ScanHeader, label_suffix
 from coldal_tui.imaging.labelfile import encode_label, read_label
@@ -127,7 +128,7 @@ class Stager:
         verdict = self._known.told(self._with_author(verdict))
         known = not again and self._known.holds(verdict)
         stored = Staged(known=True) if known else self.stage(verdict)
-        return replace(verdict, label=None, stored=stored)
+        return changed(verdict, label=None, stored=stored)
 
     def preview(self, verdict: Verdict) -> Verdict:
         """Like :meth:`finish`, without writing files."""

@@ -17,16 +17,18 @@ from textual.widgets import Static
 from coldal_tui.errors import ColdalError
 from coldal_tui.project.views.scan_pixels import ViewCache
 from coldal_tui.project.views.scan_view import Trouble
+from coldal_tui.tui.drawing.picture import MOST_COLOURS
 from coldal_tui.tui.drawing.plane_slices import Slices, edges_of
 from coldal_tui.tui.drawing.styles import MUTED
 from coldal_tui.tui.drawing.viewport import Eye, position_words, window_choices
 from coldal_tui.tui.pane import Pane, View, local_now
 from coldal_tui.tui.scan.facts_place import FactsPlace
+from coldal_tui.tui.scan.overlay_legend import Legend, legend_entries
 from coldal_tui.tui.scan.planes import ROOM, OtherPlanes, voxel_of
 from coldal_tui.tui.scan.prepared import Prepared, prepare
 from coldal_tui.tui.scan.scan_keys import SCAN_KEYS
 from coldal_tui.tui.scan.scan_look import ScanLook
-from coldal_tui.tui.scan.text import facts_text, legend_text, trouble_text
+from coldal_tui.tui.scan.text import facts_text, trouble_text
 from coldal_tui.tui.widgets.graphics import picture_view, why_no_graphics
 from coldal_tui.tui.widgets.picture import Picture, PictureView
 from coldal_tui.tui.widgets.seen import WhileSeen
@@ -53,7 +55,6 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
         & #scan-note { height: 1fr; padding: 1 2; display: none; }
         & #scan-legend { height: auto; max-height: 3; padding: 0 1; display: none;
             scrollbar-size-vertical: 1; }
-        & #scan-legend Static { width: 1fr; }
         & > #scan-facts { height: 1fr; padding: 0 0 0 1; scrollbar-size-vertical: 1; }
         &.-noted #scan-note { display: block; }
         &.-noted #scan-pictures, &.-noted #scan-legend { display: none; }
@@ -90,7 +91,7 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
                 yield OtherPlanes(self._graphics)
             yield Static(id="scan-note")
             with VerticalScroll(id="scan-legend", can_focus=False):
-                yield Static()
+                yield Legend()
         with VerticalScroll(id="scan-facts", can_focus=False):
             yield Static()
 
@@ -294,13 +295,11 @@ class ScanPane(WhileSeen, Pane, can_focus=True):
             cross = slices.cross(eye.axis, voxel_of(slices, eye))
         drawing = slices.drawing(plane, shown, eye.window, eye.channel, cross)
         legend = self.query_one("#scan-legend", VerticalScroll)
-        words = legend_text(
-            self._ready.view, plane, shown, picture.mode, self.look, max(10, width - 2)
-        )
-        legend.display = bool(words.plain)
-        written = legend.query_one(Static)
-        if written.content != words:
-            written.update(words)
+        view = self._ready.view
+        groups = legend_entries(view, plane, shown, picture.mode)
+        legend.display = bool(groups)
+        many = len(view.facts.classes) > MOST_COLOURS
+        legend.query_one(Legend).show(groups, self.look, many=many)
         subtitle = position_words(slices, eye, self.look)
         self.border_subtitle = Content(subtitle) if subtitle else None
         picture.show(Picture(drawing, plane.spacing, edges_of(plane), eye.view))

@@ -1,4 +1,4 @@
-"""A scan's facts, the legend of its overlays, and its problems, as text."""
+"""A scan's facts and its problems, as text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from coldal_tui.visible import visible
 NAMES, TIMES, DATES = 9, 12, 6
 """Cells for the names of facts, for times, and for dates without them."""
 ROOMY = 32
-_SOLID, _DASHED, _FILLED = "━", "╍", "■"
 
 Parts = list[tuple[str, str]]
 """Pieces of text with their styles."""
@@ -129,8 +128,9 @@ def _label_facts(parts: Parts, facts: ScanFacts, look: Look, width: int, agreeme
     if label is not None:
         source = label.source.rsplit("/", 1)[-1]
         _fact(parts, "label", f"v{label.version} from {source}", width)
-        counts = f" {look.dot} ".join(f"{name} {count:,}" for name, count in label.voxels.items())
-        _fact(parts, "", counts or "empty", width)
+        counts = (f"{name} {count:,}" for name, count in label.voxels.items())
+        whole = (one.replace(" ", "\u00a0") for one in counts)
+        _fact(parts, "", f"\u00a0{look.dot} ".join(whole) or "empty", width)
         if label.geometry not in ("", "match"):
             _fact(parts, "", f"geometry: {label.geometry}", width)
         for note in label.notes:
@@ -171,88 +171,6 @@ def _lines(value: str, width: int) -> list[str]:
     """Wrapped at spaces; at non-breaking ones (U+00A0) only if nothing else works."""
     lines = textwrap.wrap(value, width, break_on_hyphens=False)
     return [line.replace("\u00a0", " ") for line in lines]
-
-
-def legend_text(
-    view: ScanView, plane: Plane, shown: Shown, mode: Mode, look: Look, width: int
-) -> Content:
-    """The legend of the overlays; empty when there are none."""
-    groups: list[Parts] = []
-    for layer, labels, on, side in (
-        (view.mask, plane.mask, shown.mask, 0),
-        (view.prediction, plane.prediction, shown.prediction, 1),
-    ):
-        if layer is not None:
-            word = ("mask", "prediction")[side]
-            drawn = _layer_words(view, layer, labels, side, shown, mode)
-            groups.append(drawn if on else [(f"{word} off", MUTED)])
-    if view.entropy is not None and shown.entropy:
-        groups.append(_heat_words(view.entropy, mode))
-    line = Content("   ").join(Content.assemble(*parts) for parts in groups)
-    if len(view.facts.classes) > MOST_COLOURS:
-        return line  # it wraps, and its box scrolls
-    return line.truncate(width, ellipsis=look.braille)
-
-
-def _layer_words(
-    view: ScanView, layer: Layer, labels: LabelLevels | None, side: int, shown: Shown, mode: Mode
-) -> Parts:
-    word = ("mask", "prediction")[side]
-    if labels is None:
-        reason = layer.trouble.what if layer.trouble else "not there"
-        return [(f"! {word}: {visible(reason)}", BAD)]
-    names = view.facts.classes
-    if len(names) == 1:
-        return [_swatch(1, side, shown, mode), (f" {word}", "")]
-    parts: Parts = [(word, "")]
-    many = len(names) > MOST_COLOURS
-    numbered = many and mode not in ("cells", "letters")
-    # Of many classes, those that are in the slice come first.
-    here = set(np.unique(labels.labels).tolist()) if many else set()
-    for number in sorted(_classes(view, layer), key=lambda one: one not in here):
-        parts += [(" ", ""), _swatch(number, side, shown, mode)]
-        mark = f"{number} " if numbered else ""
-        ink = "" if not many or number in here else MUTED
-        parts.append((f" {mark}{visible(_class_name(names, number))}", ink))
-    return parts
-
-
-def _classes(view: ScanView, layer: Layer) -> Sequence[int]:
-    """The classes of the project, and other values in the map."""
-    named = range(1, len(view.facts.classes) + 1)
-    held = layer.values.present if layer.values is not None else ()
-    return sorted({*held, *named})
-
-
-def _class_name(names: Sequence[str], number: int) -> str:
-    if number == IGNORE_LABEL:
-        return "ignored"
-    return names[number - 1] if number <= len(names) else f"value {number}"
-
-
-def _swatch(number: int, side: int, shown: Shown, mode: Mode) -> tuple[str, str]:
-    colour = _ink(class_colours(number)[side])
-    if mode in ("cells", "letters"):
-        return class_letters(number)[side], BOLD if mode == "letters" else colour
-    sign = PATTERNS[class_pattern(number)]
-    if sign:
-        return sign * 2, colour
-    return (_FILLED if shown.style == "tint" else (_SOLID, _DASHED)[side] * 2), colour
-
-
-def _heat_words(layer: Layer, mode: Mode) -> Parts:
-    if layer.values is None:
-        reason = layer.trouble.what if layer.trouble else "not there"
-        return [(f"! entropy: {visible(reason)}", BAD)]
-    if mode == "letters":
-        return [("3-9 tenths of entropy", "")]
-    inks = [_ink(heat_colour(entropy)) for entropy in (0.25, 0.5, 0.75, 1.0)]
-    sign = "#" if mode == "cells" else _FILLED
-    return [*((sign, ink) for ink in inks), (" entropy to 1", "")]
-
-
-def _ink(colour: RGB) -> str:
-    return "bold #{:02x}{:02x}{:02x}".format(*colour)
 
 
 def trouble_text(trouble: Trouble, path: str, look: Look, width: int) -> Content:

@@ -128,9 +128,9 @@ class SelectSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
 class TrainOptions(msgspec.Struct, frozen=True):
     """How to train; None means: decided from the data and recorded in the run's plan.
 
-    ``patch`` is the training patch in pixels or voxels per axis; ``spacing`` the working grid in
-    mm per axis; ``steps`` optimiser steps in all; ``image_size`` the long side of a 2-D plan's
-    working image in pixels. ``intensity`` is the project's rule.
+    ``patch`` is the training patch in pixels or voxels per axis; ``steps`` optimiser steps in all;
+    ``image_size`` the long side of the working image, or of the median working volume, which is
+    never made finer than it is. ``intensity`` is the project's rule.
     """
 
     steps: int | None = None

@@ -236,6 +236,9 @@ def _setup(
     parts = [_SIMULATION, __version__, classes, rows, rule, training, encoder_hash, alone]
     parts += [entropy] if entropy != "mean" else []
     parts += ["validation scans repel no pick"] if rule.validation else []
+    ndim = len(scans[0].scan.shape)
+    if ndim == 3 and options.image_size is not None:
+        parts.append("volumes, too, are made smaller")  # cells from before had whole ones
     return Setup(
         setup=hashlib.sha256(msgspec.json.encode(parts)).hexdigest(),
         project=project.name,
@@ -245,7 +248,7 @@ def _setup(
             SetupScan(one.scan.scan_id, one.patient_id, one.scan.scan_id in vectors)
             for one in scans
         ),
-        ndim=len(scans[0].scan.shape),
+        ndim=ndim,
         encoder=encoder["name"] if encoder else "",
         encoder_hash=encoder_hash,
         training=training,

@@ -107,6 +107,29 @@ def test_a_smaller_working_image_can_be_asked_for() -> None:
     assert plan.reasons == ("working image 96, as asked",)
 
 
+@pytest.mark.parametrize(
+    ("shape", "spacing", "size", "working", "coarse"),
+    [
+        ((36, 50, 36), (1.0, 1.0, 1.0), 25, (18, 25, 18), (2.0, 2.0, 2.0)),
+        ((256, 256, 20), (1.0, 1.0, 5.0), 64, (64, 64, 20), (4.0, 4.0, 5.0)),
+        ((36, 50, 36), (1.0, 1.0, 1.0), 96, (36, 50, 36), (1.0, 1.0, 1.0)),
+        ((36, 50, 36), None, 25, (18, 25, 18), (2.0, 2.0, 2.0)),
+    ],
+)
+def test_smaller_working_volumes_can_be_asked_for(
+    shape: tuple[int, ...],
+    spacing: tuple[float, ...] | None,
+    size: int,
+    working: tuple[int, ...],
+    coarse: tuple[float, ...],
+) -> None:
+    """Alike in all directions; thick slices stay, and nothing is made finer."""
+    plan = _plan(_scan(*shape, spacing=spacing), image_size=size)
+    assert plan.spacing == coarse
+    assert plan.working_shape(shape, spacing) == working
+    assert any("as asked" in why for why in plan.reasons)
+
+
 @pytest.mark.parametrize("patch", [(64,), (0, 64)])
 def test_a_patch_that_does_not_fit_is_refused(patch: tuple[int, ...]) -> None:
     with pytest.raises(ColdalError) as caught:

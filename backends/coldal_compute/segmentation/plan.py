@@ -217,6 +217,11 @@ def _plan_3d(
     median = np.median(shapes * spacings / spacing, axis=0)
     unit = "mm" if all(known) else "voxels (some scans know no spacing)"
     reasons = [f"median spacing {_times(spacing)} {unit}, median shape {_times(median)}"]
+    if options.image_size is not None:
+        # As an image is made smaller: alike in all directions, and thick slices stay.
+        coarse = np.maximum(spacing, (median * spacing).max() / options.image_size)
+        spacing, median = coarse, median * spacing / coarse
+        reasons.append(f"working volumes of {_times(median)}, as asked: spacing {_times(spacing)}")
     excess = float(np.prod(median)) / cost.volume_voxels
     if excess > 1:
         spacing, median = _coarsen(spacing, median, cost.volume_voxels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,10 +69,16 @@ class ScanScores(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def as_halves(numbers: Sequence[float]) -> bytes:
-    """Little-endian float16, without numpy, to keep the supervisor's memory small."""
+    """Little-endian float16, without numpy, to keep the supervisor's memory small.
+
+    Values outside its range become its largest ones.
+    """
     most = 65504.0
-    within = (max(-most, min(most, number)) for number in numbers)
-    return struct.pack(f"<{len(numbers)}e", *within)
+    # The sum is neither finite where one of them is not.
+    fit = math.isfinite(sum(numbers)) and max(numbers, default=0) <= most
+    if not fit or min(numbers, default=0) < -most:
+        numbers = [max(-most, min(most, number)) for number in numbers]
+    return struct.pack(f"<{len(numbers)}e", *numbers)
 
 
 def from_halves(content: bytes) -> tuple[float, ...]:

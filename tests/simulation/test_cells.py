@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
+import numpy as np
 import pytest
 
-from coldal_tui.simulation.cells import Cell, Measured, ScanScores, cell_file, read_cell, write_cell
+from coldal_tui.simulation.cells import (
+    Cell,
+    Measured,
+    ScanScores,
+    as_halves,
+    cell_file,
+    from_halves,
+    read_cell,
+    write_cell,
+)
 from coldal_tui.simulation.design import CellId
 
 ID = CellId(3, "cold", "coldstart", 10)
@@ -57,3 +69,20 @@ def test_a_cell_under_another_name_counts_as_missing(cell, tmp_path) -> None:
     other = msgspec.structs.replace(ID, labels=20)
     cell_file(tmp_path, ID).rename(cell_file(tmp_path, other))
     assert read_cell(tmp_path, other) is None
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (),
+        (0.1, -3.0, 65504.0, -65504.0),
+        (65519.0, 1.0),
+        (1e6, -1e6, math.inf, -math.inf, 2.0),
+        (math.inf, -math.inf),
+        (1.0, math.nan, 2.0),
+    ],
+)
+def test_features_are_packed_as_halves_within_their_range(numbers: tuple[float, ...]) -> None:
+    packed = from_halves(as_halves(numbers))
+    bound = np.nan_to_num(np.array(numbers), nan=65504.0, posinf=65504.0, neginf=-65504.0)
+    assert packed == tuple(np.clip(bound, -65504, 65504).astype(np.float16).tolist())

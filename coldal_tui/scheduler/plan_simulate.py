@@ -66,6 +66,7 @@ def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
     seed = config.selection.seed if wish.first_seed is None else wish.first_seed
     cold, active = _sorted_out(project, wish)
     budgets = tuple(sorted(set(wish.budgets)))
+    _check_used(wish, cold, active)
     round0 = wish.round0 or (budgets[0] if budgets else round0_size(project))
     design = Design(
         seeds=tuple(range(seed, seed + wish.seeds)),
@@ -92,6 +93,27 @@ def plan_design(project: Project, wish: Wish) -> tuple[Design, SplitRule]:
             remedy="ask for more labels (--budgets, --round0), or lower --validation",
         )
     return design, SplitRule(validation, wish.test_fraction, wish.test_patients)
+
+
+def _check_used(wish: Wish, cold: Sequence[str], active: Sequence[Arm]) -> None:
+    """Refuse what no arm would use: nobody shall think that it was measured."""
+    unused = []
+    if not cold and wish.random_budgets:
+        unused.append("--random-budgets")
+    if not cold and len(set(wish.budgets)) > 1:
+        unused.append("--budgets")
+    if unused:
+        raise UsageError(
+            f"{' and '.join(unused)}: only later rounds are compared, and these are label counts of "
+            "first queues",
+            remedy="add --budgets N,M and a strategy of the first queue, such as kmeans, or leave them "
+            "out: the rounds start from --round0 N",
+        )
+    if wish.alphas and all(arm.alpha is None for arm in active):
+        raise UsageError(
+            "--alpha: none of these strategies weighs entropy",
+            remedy="name one that does, such as entropy-diversity, or leave it out",
+        )
 
 
 def _sorted_out(project: Project, wish: Wish) -> tuple[tuple[str, ...], tuple[Arm, ...]]:

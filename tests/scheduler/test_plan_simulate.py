@@ -59,6 +59,19 @@ def test_rounds_compare_weights_of_entropy_and_random(project) -> None:
     assert (design.start, design.round0, design.batch, design.rounds) == ("coldstart", 10, 5, 2)
 
 
+@pytest.mark.parametrize(
+    ("wish", "named"),
+    [
+        (Wish(rounds=2, random_budgets=(8,)), "--random-budgets"),
+        (Wish(rounds=2, budgets=(8, 16)), "--budgets"),
+        (Wish(rounds=2, strategies=("uherding",), alphas=(0.5,)), "--alpha"),
+    ],
+)
+def test_what_no_arm_would_use_is_refused(project, wish: Wish, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        plan_design(project, wish)
+
+
 def test_strategies_of_both_kinds_make_both_comparisons(project) -> None:
     """k-means suits the first queue and later rounds: it is compared in both."""
     wish = Wish(strategies=("coldstart", "kmeans", "entropy"), rounds=1, budgets=(8, 16))

@@ -66,11 +66,13 @@ def export_queue_command(
     coldal-tui export-queue --to slicer --top 10
     coldal-tui export-queue --to cvat --slices every:5 --assign ana,ben --overlap 4
     """
-    from coldal_tui.exchange.exporters import exporter
+    from coldal_tui.exchange.exporters import SLICED, exporter, hands_out_whole
     from coldal_tui.project.export.exporting import export_queue
 
     wanted = handed.wanted(changed=changed, honeypots=honeypots, repeats=repeats)
     exporter(format_)
+    if handed.slices != "all" and hands_out_whole(format_):
+        common.say(f"--slices does nothing: {format_} hands volumes out whole ({', '.join(SLICED)} don't)")
     with common.open_project(targets) as project:
         if handed.prelabels:
             predict_missing(project)

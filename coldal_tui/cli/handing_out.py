@@ -10,12 +10,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coldal_tui.cli import completers
+from coldal_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from coldal_tui.exchange.deidentify.keys import Dates
     from coldal_tui.project.export.exporting import Wanted
 
 Run = Callable[..., None]
+
+dates_option = click.option(
+    "--dates",
+    type=click.Choice(["remove", "shift"]),
+    help="With --deidentify: leave dates out, or move each patient's.  [default: remove]",
+)
+
+
+def dates_of(said: Dates | None, *, hidden: bool) -> Dates | None:
+    """What becomes of dates; None where nothing is hidden. Raises UsageError where only they are."""
+    if said is not None and not hidden:
+        raise UsageError(
+            "--dates is about --deidentify: without it names and dates go out as they are",
+            remedy="add --deidentify, or leave --dates out",
+        )
+    return (said or "remove") if hidden else None
 
 
 @dataclass(frozen=True)
@@ -27,11 +44,11 @@ class HandedOut:
     cluster: int | None = None
     assign: str | None = None
     overlap: int = 0
-    each: int = 2
+    each: int | None = None
     again: bool = False
     slices: str = "all"
     deidentify: bool = False
-    dates: Dates = "remove"
+    dates: Dates | None = None
     prelabels: bool = True
     prelabels_from: str | None = None
 
@@ -41,6 +58,11 @@ class HandedOut:
         from coldal_tui.project.export.exporting import Wanted
         from coldal_tui.project.queue.assign import parse_people
 
+        if self.each is not None and not self.overlap:
+            raise UsageError(
+                "--raters says how many people draw each scan of the overlap, and there is none",
+                remedy="add --overlap N and --assign, or leave --raters out",
+            )
         return Wanted(
             top=self.top,
             round_=self.round_,
@@ -48,9 +70,9 @@ class HandedOut:
             again=self.again,
             people=parse_people(self.assign),
             overlap=self.overlap,
-            each=self.each,
+            each=self.each or 2,
             slices=SliceChoice.parse(self.slices),
-            deidentify=self.dates if self.deidentify else None,
+            deidentify=dates_of(self.dates, hidden=self.deidentify),
             prelabels_from=self.prelabels_from,
             **more,
         )
@@ -75,9 +97,7 @@ _OPTIONS = (
         "--raters",
         "each",
         type=click.IntRange(min=2),
-        default=2,
-        show_default=True,
-        help="How many people draw each scan of the overlap.",
+        help="How many people draw each scan of the overlap.  [default: 2]",
     ),
     click.option("--again", is_flag=True, help="Also scans that are out already."),
     click.option(
@@ -91,13 +111,7 @@ _OPTIONS = (
         is_flag=True,
         help="Pseudonyms, clean headers and images; the keys stay in the project.",
     ),
-    click.option(
-        "--dates",
-        type=click.Choice(["remove", "shift"]),
-        default="remove",
-        show_default=True,
-        help="With --deidentify: leave dates out, or move each patient's.",
-    ),
+    dates_option,
     click.option(
         "--no-prelabels",
         "prelabels",

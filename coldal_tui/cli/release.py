@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coldal_tui.cli import common, which_project
+from coldal_tui.cli.handing_out import dates_of, dates_option
 from coldal_tui.cli.progress import file_progress
 from coldal_tui.errors import UsageError
 from coldal_tui.visible import counted, listed
@@ -48,13 +49,7 @@ _SHOWN = 10
     default=None,
     help="Pseudonyms and clean headers. Default: as the newest export.",
 )
-@click.option(
-    "--dates",
-    type=click.Choice(["remove", "shift"]),
-    default="remove",
-    show_default=True,
-    help="With --deidentify: leave dates out, or move each patient's.",
-)
+@dates_option
 @click.option("--bids-suffix", help="With --to bids: what the volumes are: T1w, T2w, FLAIR, ct, …")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release_command(
@@ -66,7 +61,7 @@ def release_command(
     link: bool,
     train_on_all: bool,
     deidentify: bool | None,
-    dates: Dates,
+    dates: Dates | None,
     bids_suffix: str | None,
     as_json: bool,
 ) -> None:
@@ -85,6 +80,8 @@ def release_command(
     if words and words[0] == "verify":
         _verify(named, words[1:], as_json)
         return
+    if bids_suffix is not None and format_ != "bids":
+        raise UsageError("--bids-suffix is about --to bids", remedy="add --to bids, or leave it out")
     root, rest = which_project.split_project(targets, rest=True)
     if len(rest) != 1:
         raise UsageError("where to?", remedy="coldal-tui release [PROJECT] OUT")
@@ -97,7 +94,7 @@ def release_command(
             licence=licence,
             link=link,
             train_on_all=train_on_all,
-            deidentify=dates if hide else None,
+            deidentify=dates_of(dates, hidden=hide),
             bids_suffix=bids_suffix,
         )
         if hide and deidentify is None:

@@ -56,6 +56,36 @@ def test_an_overlap_needs_two_people(call: Call, queued: Path, words: tuple[obje
     assert "--assign ana,ben" in done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--dates", "shift"), "add --deidentify"),
+        (("--dates", "remove"), "add --deidentify"),
+        (("--raters", 3), "add --overlap N"),
+        (("--assign", "ana,ben,carla", "--raters", 3), "add --overlap N"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    call: Call, queued: Path, tmp_path: Path, words: tuple[object, ...], remedy: str
+) -> None:
+    """Dates above all: who asks that they be shifted must not hand out names."""
+    done = call("export-queue", queued, "--out", tmp_path / "out", *words)
+    assert done.status == 2
+    assert remedy in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("fmt", "told"), [("nifti", True), ("coco", False)])
+def test_a_choice_of_slices_that_does_nothing_is_told(
+    call: Call, queued: Path, tmp_path: Path, fmt: str, told: bool
+) -> None:
+    done = call(
+        "export-queue", queued, "--to", fmt, "--slices", "every:5", "--out", tmp_path / "out"
+    )
+    assert done.status == 0
+    assert ("--slices does nothing: nifti" in done.err) == told
+
+
 @pytest.mark.parametrize("choice", ["some", "every:0", "every:x"])
 def test_a_choice_of_slices_that_is_none(call: Call, queued: Path, choice: str) -> None:
     done = call("export-queue", queued, "--to", "coco", "--slices", choice)

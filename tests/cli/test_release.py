@@ -56,3 +56,18 @@ def test_wrong_calls(labelled, call, tmp_path):
     assert result.status == 2
     assert "Name a new folder." in result.err
     assert call("release", "verify", tmp_path / "there", cwd=tmp_path).status == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--dates", "shift"), "add --deidentify"),
+        (("--no-deidentify", "--dates", "remove"), "add --deidentify"),
+        (("--bids-suffix", "T1w"), "add --to bids"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(labelled, call, tmp_path, words, remedy):
+    done = call("release", labelled, tmp_path / "out", *words)
+    assert done.status == 2
+    assert remedy in done.err
+    assert not (tmp_path / "out").exists()

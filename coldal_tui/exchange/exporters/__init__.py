@@ -47,6 +47,9 @@ _BUILT_IN = {
     ),
 }
 
+SLICED = ("cvat", "label-studio", "coco")
+"""Built-in formats that hand out volumes as slices."""
+
 
 @dataclass(frozen=True)
 class ExportItem:
@@ -135,6 +138,11 @@ def export_formats() -> tuple[str, ...]:
 def describe_formats() -> dict[str, str]:
     """A short description of each built-in format."""
     return {name: words for name, (_, words) in _BUILT_IN.items()}
+
+
+def hands_out_whole(name: str) -> bool:
+    """Whether a built-in format hands volumes out whole, whatever slices are asked for."""
+    return name in _BUILT_IN and name not in SLICED
 
 
 def plugin_failures() -> tuple[PluginFailure, ...]:

@@ -104,6 +104,12 @@ def labels_command(
         return
     if pick or rule or every or send or out:
         raise click.UsageError("--pick, --rule, --all, --send and --out are of labels adjudicate")
+    if reason is not None and action != "reject":
+        raise click.UsageError("--reason is of labels reject")
+    if reads and (scan_id or same_grid or resample or frames_by):
+        raise click.UsageError(
+            "--scan, --same-grid, --resample and --seg-frames are of labels accept and retry"
+        )
     with common.reading(root) if reads else common.writing(root) as project:
         words = list(dict.fromkeys(words))
         if reads:

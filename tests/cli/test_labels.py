@@ -296,3 +296,21 @@ def test_a_wrong_call_of_labels(
     done = call("labels", *words, cwd=quarantined)
     assert (done.status, done.out) == (2, "")
     assert reason in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "--scan", "scan_0"),
+        ("check", "--same-grid"),
+        ("inbox", "--seg-frames", "source"),
+        ("list", "--reason", "blurred"),
+        ("accept", 1, "--reason", "blurred"),
+    ],
+)
+def test_an_option_of_another_action_is_a_wrong_call(
+    call: Call, quarantined: Path, words: tuple[object, ...]
+) -> None:
+    done = call("labels", quarantined, *words)
+    assert done.status == 2
+    assert "of labels" in done.err

@@ -83,10 +83,18 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         if known is not None and minutes_left is not None
         else {},
         minutes_left=minutes_left,
-        notes=()
-        if weighs or number == 0 or config.selection.cost != "minutes"
-        else (f'cost = "minutes" has no say in {name}',),
+        notes=_without_say(name, weighs or number == 0 or config.selection.cost != "minutes", alpha),
     )
+
+
+def _without_say(name: str, minutes_weigh: bool, alpha: float | None) -> tuple[str, ...]:
+    """What was asked for and a strategy does not look at."""
+    from coldal_tui.selection.strategies import weighs_alpha
+
+    notes = [] if minutes_weigh else [f'cost = "minutes" has no say in {name}']
+    if alpha is not None and not weighs_alpha(name):
+        notes.append(f"α = {alpha:g} has no say in {name}")
+    return tuple(notes)
 
 
 def _validation_count(

@@ -148,38 +148,11 @@ def _with_random(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _arms(name: str, project: Project, wish: Wish) -> list[Arm]:
-    if not weighs(name):
+    from coldal_tui.selection.strategies import weighs_alpha
+
+    if not weighs_alpha(name):
         return [Arm(name)]
     return [Arm(name, alpha) for alpha in wish.alphas or (project.config.selection.alpha,)]
-
-
-def weighs(name: str) -> bool:
-    """Whether a strategy weighs entropy against diversity by the α it is given.
-
-    Found by a trial, as ``select`` finds it: its picks say which α made them.
-    """
-    import numpy as np
-
-    from coldal_tui.errors import ColdalError
-    from coldal_tui.selection.pool import Pool
-    from coldal_tui.selection.strategies import strategy
-
-    some = np.array([True, True, True, False])
-    points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
-    pool = Pool(
-        points=points,
-        clusters=np.zeros(4, np.int64),
-        candidate=some,
-        covered=~some,
-        labelled=~some,
-        entropy=np.array([0.1, 0.4, 0.2, np.nan]),
-        embeddings=np.eye(4),
-    )
-    try:
-        picks = strategy(name)(pool, 1, seed=0, alpha=0.375)
-    except ColdalError:
-        return False
-    return bool(picks) and picks[0].terms.get("alpha") == 0.375
 
 
 def _start(project: Project, wish: Wish) -> str:

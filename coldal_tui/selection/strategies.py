@@ -164,6 +164,29 @@ def strategy(name: str, rounds: Rounds | None = None) -> Strategy:
     return found
 
 
+def weighs_alpha(name: str) -> bool:
+    """Whether a strategy weighs entropy against diversity by the α it is given.
+
+    Found by a trial, as ``select`` finds it: its picks say which α made them.
+    """
+    some = np.array([True, True, True, False])
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
+    pool = Pool(
+        points=points,
+        clusters=np.zeros(4, np.int64),
+        candidate=some,
+        covered=~some,
+        labelled=~some,
+        entropy=np.array([0.1, 0.4, 0.2, np.nan]),
+        embeddings=np.eye(4),
+    )
+    try:
+        picks = strategy(name)(pool, 1, seed=0, alpha=0.375)
+    except ColdalError:
+        return False
+    return bool(picks) and picks[0].terms.get("alpha") == 0.375
+
+
 def plugin_failures() -> tuple[plugins.PluginFailure, ...]:
     """Installed strategies of other packages that can't be loaded, and why."""
     return _outside().failures

@@ -21,7 +21,8 @@ from coldal_tui.project.settings.config import edit_config
 from coldal_tui.project.views.simulation_view import command_words, kinds_of
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
-from coldal_tui.scheduler.plan_simulate import Wish, plan_design, weighs
+from coldal_tui.scheduler.plan_simulate import Wish, plan_design
+from coldal_tui.selection.strategies import weighs_alpha
 from coldal_tui.scheduler.planning import build_spec
 from coldal_tui.scheduler.request import ask_of
 from coldal_tui.selection import strategies
@@ -83,9 +84,9 @@ def test_strategies_of_both_kinds_make_both_comparisons(project) -> None:
 
 
 def test_only_strategies_that_weigh_entropy_have_weights() -> None:
-    assert weighs("entropy-diversity")
+    assert weighs_alpha("entropy-diversity")
     others = [one.name for one in strategies.strategies() if one.name != "entropy-diversity"]
-    assert [name for name in others if weighs(name)] == []
+    assert [name for name in others if weighs_alpha(name)] == []
 
 
 @pytest.mark.parametrize(

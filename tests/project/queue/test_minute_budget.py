@@ -151,3 +151,6 @@ def test_a_later_round_is_planned_per_minute_or_says_that_it_is_not(lab):
     drawn = plan_select(project, {"strategy": "random"})
     assert {row.minutes for row in drawn.pool} == {None}
     assert drawn.notes == ('cost = "minutes" has no say in random',)
+    assert plan_select(project, {"strategy": "entropy-diversity", "alpha": 0.3}).notes == ()
+    asked = plan_select(project, {"strategy": "random", "alpha": 0.3}).notes
+    assert asked[-1] == "α = 0.3 has no say in random"

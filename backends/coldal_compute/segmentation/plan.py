@@ -221,7 +221,8 @@ def _plan_3d(
         # As an image is made smaller: alike in all directions, and thick slices stay.
         coarse = np.maximum(spacing, (median * spacing).max() / options.image_size)
         spacing, median = coarse, median * spacing / coarse
-        reasons.append(f"working volumes of {_times(median)}, as asked: spacing {_times(spacing)}")
+        shape = _times(np.rint(median))
+        reasons.append(f"working volumes of {shape}, as asked: spacing {_times(spacing)}")
     excess = float(np.prod(median)) / cost.volume_voxels
     if excess > 1:
         spacing, median = _coarsen(spacing, median, cost.volume_voxels)

@@ -193,7 +193,9 @@ class Project:
         import difflib
 
         known = [row["scan_id"] for row in self.store.rows("SELECT scan_id FROM scans")]
-        near = difflib.get_close_matches(scan_id, known, n=3, cutoff=0.5)
+        begun = sorted(one for one in known if scan_id and one.startswith(scan_id))
+        alike = difflib.get_close_matches(scan_id, known, n=3, cutoff=0.5)
+        near = list(dict.fromkeys((*begun, *alike)))[:3]
         return UsageError(
             "no such scan",
             where=scan_id,

@@ -172,6 +172,7 @@ def test_dicom(
     assert "11 scans indexed" in said["init"]
     assert "missing-slice" in said["index"]
     assert "accepted: 5 masks" in said["import-masks"]
+    assert "it is an image of the export" in said["import-masks"]
     with Project(here / "mr", readonly=True) as project:
         patients = {scan.patient_id for scan in project.scans()}
     assert patients == {f"mr-{number:02}" for number in (1, 3, *range(5, 12))}

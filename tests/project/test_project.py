@@ -84,6 +84,9 @@ def test_an_unknown_scan_brings_up_those_of_a_near_name(lab):
         project.scan("chest_01")
     assert caught.value.where == "chest_01"
     assert caught.value.remedy == "did you mean chest_001, chest_002?"
+    with pytest.raises(UsageError) as caught:
+        project.scan("chest")
+    assert caught.value.remedy == "did you mean chest_001, chest_002?"
     with pytest.raises(UsageError, match="no such scan") as caught:
         project.scan("zzz")
     assert caught.value.remedy == "see coldal-tui status --json"

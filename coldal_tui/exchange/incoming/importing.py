@@ -33,6 +33,7 @@ from coldal_tui.exchange.incoming.names.matching import SAID, SURE, Match, Match
 from coldal_tui.exchange.incoming.names.name_readings import ClassWords
 from coldal_tui.exchange.incoming.names.other_classes import OtherClasses
 from coldal_tui.exchange.incoming.own_files import (
+    EXPORTED_IMAGE,
     OVER_PICTURE,
     Digests,
     KnownExports,
@@ -42,7 +43,7 @@ from coldal_tui.exchange.incoming.own_files import (
 from coldal_tui.exchange.incoming.prefetch import decoded, read_small
 from coldal_tui.exchange.incoming.renamed import RenamedPictures
 from coldal_tui.exchange.incoming.slice_masks import joined
-from coldal_tui.exchange.incoming.survey import Survey, survey_source
+from coldal_tui.exchange.incoming.survey import UNKNOWN_FORMAT, Survey, survey_source
 from coldal_tui.exchange.incoming.verdict import Verdict
 from coldal_tui.exchange.manifest import Manifest
 from coldal_tui.exchange.names import file_stem, person_key
@@ -295,6 +296,8 @@ class _Import:
             if left_out.path not in over:
                 user = read_with.get(left_out.path)
                 reason = left_out.reason if user is None else f"read with {user.name}"
+                if reason == UNKNOWN_FORMAT and self.own.is_exported_image(left_out.path):
+                    reason = EXPORTED_IMAGE  # slices of a DICOM series: no importer knows them
                 yield self.finish(ignored(left_out.path, reason))
         for verdict in unclaimed:
             why = others.unmatched(verdict.file) if verdict.status == "unmatched" else None

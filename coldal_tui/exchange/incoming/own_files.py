@@ -161,6 +161,11 @@ class OwnFiles:
             return None if self._is_changed(real) else EXPORTED_IMAGE
         return self._prelabel_reason(real) if real in self._prelabels else None
 
+    def is_exported_image(self, file: Path) -> bool:
+        """Whether the file has the place of an image of an export, whatever is in it."""
+        self._learn(self._manifests.of(file))
+        return self._is_exported(self._real(str(file)))
+
     def lies_over_picture(self, file: Path) -> bool:
         """Whether the file, which ``reason`` let pass, has the place of an exported image."""
         return bool(self._exported) and self._real(str(file)) in self._exported

@@ -72,7 +72,9 @@ def export_queue_command(
     wanted = handed.wanted(changed=changed, honeypots=honeypots, repeats=repeats)
     exporter(format_)
     if handed.slices != "all" and hands_out_whole(format_):
-        common.say(f"--slices does nothing: {format_} hands volumes out whole ({', '.join(SLICED)} don't)")
+        common.say(
+            f"--slices does nothing: {format_} hands volumes out whole ({', '.join(SLICED)} don't)"
+        )
     with common.open_project(targets) as project:
         if handed.prelabels:
             predict_missing(project)

@@ -26,7 +26,7 @@ dates_option = click.option(
 
 
 def dates_of(said: Dates | None, *, hidden: bool) -> Dates | None:
-    """What becomes of dates; None where nothing is hidden. Raises UsageError where only they are."""
+    """What becomes of dates; None where names stay. Raises UsageError if only dates were said."""
     if said is not None and not hidden:
         raise UsageError(
             "--dates is about --deidentify: without it names and dates go out as they are",

@@ -81,7 +81,9 @@ def release_command(
         _verify(named, words[1:], as_json)
         return
     if bids_suffix is not None and format_ != "bids":
-        raise UsageError("--bids-suffix is about --to bids", remedy="add --to bids, or leave it out")
+        raise UsageError(
+            "--bids-suffix is about --to bids", remedy="add --to bids, or leave it out"
+        )
     root, rest = which_project.split_project(targets, rest=True)
     if len(rest) != 1:
         raise UsageError("where to?", remedy="coldal-tui release [PROJECT] OUT")

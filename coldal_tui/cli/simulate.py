@@ -71,7 +71,9 @@ _WEIGHTS = _Listed("X,Y", click.FloatRange(0, 1))
 @click.option("--test", type=click.Path(path_type=Path), help="CSV of the patients to test on.")
 @click.option("--validation", type=click.IntRange(min=0), help="Patients that watch the training.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps of each training.")
-@click.option("--image-size", type=click.IntRange(min=16), help="Long side of working images, or volumes.")
+@click.option(
+    "--image-size", type=click.IntRange(min=16), help="Long side of working images, or volumes."
+)
 @click.option(
     "--draws",
     type=click.IntRange(min=1),

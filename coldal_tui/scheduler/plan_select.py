@@ -83,7 +83,9 @@ def plan_select(project: Project, request: Request) -> SelectSpec:
         if known is not None and minutes_left is not None
         else {},
         minutes_left=minutes_left,
-        notes=_without_say(name, weighs or number == 0 or config.selection.cost != "minutes", alpha),
+        notes=_without_say(
+            name, weighs or number == 0 or config.selection.cost != "minutes", alpha
+        ),
     )
 
 

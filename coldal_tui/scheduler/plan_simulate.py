@@ -104,10 +104,10 @@ def _check_used(wish: Wish, cold: Sequence[str], active: Sequence[Arm]) -> None:
         unused.append("--budgets")
     if unused:
         raise UsageError(
-            f"{' and '.join(unused)}: only later rounds are compared, and these are label counts of "
-            "first queues",
-            remedy="add --budgets N,M and a strategy of the first queue, such as kmeans, or leave them "
-            "out: the rounds start from --round0 N",
+            f"{' and '.join(unused)}: only later rounds are compared, and these are label counts "
+            "of first queues",
+            remedy="add --budgets N,M and a strategy of the first queue, such as kmeans, or leave "
+            "them out: the rounds start from --round0 N",
         )
     if wish.alphas and all(arm.alpha is None for arm in active):
         raise UsageError(

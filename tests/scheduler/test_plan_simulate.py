@@ -22,10 +22,10 @@ from coldal_tui.project.views.simulation_view import command_words, kinds_of
 from coldal_tui.scheduler import queue
 from coldal_tui.scheduler.commit import commit_receipt
 from coldal_tui.scheduler.plan_simulate import Wish, plan_design
-from coldal_tui.selection.strategies import weighs_alpha
 from coldal_tui.scheduler.planning import build_spec
 from coldal_tui.scheduler.request import ask_of
 from coldal_tui.selection import strategies
+from coldal_tui.selection.strategies import weighs_alpha
 from coldal_tui.simulation.cells import read_setup
 from coldal_tui.simulation.design import Arm, Design, SplitRule
 

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
-import numpy as np
 from textual.content import Content
 
-from coldal_tui.imaging.labelfile import IGNORE_LABEL
 from coldal_tui.project.views.scan_facts import QueuePlace, ScanFacts
-from coldal_tui.project.views.scan_view import Layer, ScanView, Trouble
+from coldal_tui.project.views.scan_view import Trouble
 from coldal_tui.tui.drawing.glyphs import Look
-from coldal_tui.tui.drawing.picture import (
-    MOST_COLOURS,
-    PATTERNS,
-    RGB,
-    Mode,
-    class_colours,
-    class_letters,
-    class_pattern,
-    heat_colour,
-)
-from coldal_tui.tui.drawing.picture_scaling import LabelLevels
-from coldal_tui.tui.drawing.plane_slices import Plane, Shown
 from coldal_tui.tui.drawing.styles import ACCENT, BAD, BOLD, MUTED, WARN, arrow
 from coldal_tui.visible import visible
 

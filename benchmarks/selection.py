@@ -22,6 +22,7 @@ from coldal_tui.selection.clustering import choose_clusters, medoid
 from coldal_tui.selection.coldstart import farthest_points
 from coldal_tui.selection.methods.covering import facility_location, prob_cover
 from coldal_tui.selection.pool import Pool
+from coldal_tui.selection.projection import project
 
 Points = NDArray[np.float64]
 PICKS = 1_000
@@ -162,6 +163,61 @@ def sklearn_clusters(points: Points) -> int:
     return max(scores, key=lambda k: scores[k])
 
 
+def maps(largest: int, pairs: int) -> Iterator[Result]:
+    """A map of rows of 1,280; the peer is openTSNE as it comes, on components above 5,000 rows."""
+    import openTSNE  # noqa: F401  both sides need it
+
+    for count in (1_000, 5_000, 20_000, 100_000):
+        if count > largest:
+            continue
+        rows = features(count)
+        trust = trustworthiness(rows, project(rows, 0).xy) if count <= 5_000 else None
+        theirs = partial(opentsne, rows) if count <= 20_000 else None
+        if trust is not None:
+            assert trust > trustworthiness(rows, opentsne(rows)) - 0.005, "a worse map"
+        note = "" if trust is None else f"trustworthiness {trust:.4f}"
+        peer = "openTSNE on 50 components" if count > 5_000 else "openTSNE"
+        yield compare(
+            "map of rows of 1,280", count, partial(project, rows, 0),
+            peer if theirs else "", theirs, pairs=pairs, note=note,
+        )  # fmt: skip
+
+
+def features(count: int) -> NDArray[np.float32]:
+    """(count, 1280) noisy features of shifted digits, as a frozen network gives them."""
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(0)
+    digits = load_digits().images / 16
+    shifts = rng.integers(-1, 2, (count, 2))
+    chosen = digits[rng.integers(0, len(digits), count)]
+    pixels = [
+        np.roll(one, shift, (0, 1)).ravel() for one, shift in zip(chosen, shifts, strict=True)
+    ]
+    weights = rng.normal(size=(64, 1280)).astype(np.float32)
+    noise = rng.normal(size=(count, 1280)).astype(np.float32) * 0.5
+    return np.maximum(np.array(pixels, np.float32) @ weights + noise, 0)
+
+
+def opentsne(rows: NDArray[np.float32]) -> Points:
+    """openTSNE with its own settings, on unit rows."""
+    from openTSNE import TSNE
+    from sklearn.decomposition import PCA
+
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    if len(rows) > 5_000:
+        rows = PCA(50, random_state=0).fit_transform(rows)
+    return np.asarray(TSNE(perplexity=30, n_jobs=1, random_state=0).fit(rows))
+
+
+def trustworthiness(rows: NDArray[np.float32], xy: Points) -> float:
+    """How far 15 neighbours on the map are neighbours of the unit rows, too; 1: all."""
+    from sklearn import manifold
+
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return float(manifold.trustworthiness(unit, xy, n_neighbors=15))
+
+
 def covers(largest: int, pairs: int) -> Iterator[Result]:
     """200 picks by the two rules of coverage, on rows of 1,280; estimated above 20,000 scans."""
     for count in (2_000, 40_000, 100_000):
@@ -187,6 +243,7 @@ CASES: dict[str, Callable[[int, int], Iterator[Result]]] = {
     "acquired": acquired,
     "medoids": medoids,
     "clusters": clusters,
+    "maps": maps,
     "covers": covers,
 }
 

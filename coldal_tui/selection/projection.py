@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,16 +14,21 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 from coldal_tui.selection.determinism import seed32, single_thread
 from coldal_tui.selection.pool import Floats, Floats64, Indices
+from coldal_tui.selection.shortcuts.exact_gradient import tsne_gradient
 
 Progress = Callable[[float, float, str], None]
-Method = Literal["sklearn-tsne", "opentsne", "none"]
+Method = Literal["sklearn-tsne", "exact-tsne", "opentsne", "none"]
 Rows = NDArray[np.float32]
 
-EXACT_LIMIT = 5000
+SKLEARN_LIMIT = 1_000
 """Distinct rows up to which scikit-learn's t-SNE is used; openTSNE above."""
+WHOLE_LIMIT = 5_000
+"""Distinct rows up to which t-SNE sees the rows themselves; above, their principal components."""
+EXACT_LIMIT = 20_000
+"""Distinct rows up to which neighbours and gradient are exact; above, both are approximations."""
 FEWEST_FOR_TSNE = 4
 COMPONENTS = 50
-"""Principal components that openTSNE sees of wider rows."""
+"""Principal components that t-SNE sees of many wide rows."""
 _BLOCK_ROWS = 4096
 _ITERATIONS = 750  # openTSNE: 250 with early exaggeration, 500 without
 
@@ -47,10 +53,12 @@ def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> 
 
     Rows are L2-normalised in float64 and kept as float32; zero rows stay zero. Identical rows
     (after that) share one point. t-SNE runs on the M distinct rows with perplexity min(30, (M - 1)
-    / 3) and PCA initialisation. Above 5,000 distinct rows wider than 50 it uses their first 50
-    principal components instead (van der Maaten and Hinton 2008, section 4.2). With fewer than 4
-    distinct rows there is no t-SNE: points get their true distances, the first at the origin, the
-    second on the x axis. ``progress(done, total, message)`` is called from the calling thread.
+    / 3) and PCA initialisation: scikit-learn's up to 1,000 rows; above, openTSNE's, whose
+    neighbours and gradient are exact up to 20,000 rows and approximations beyond. Above 5,000 rows
+    wider than 50 it uses their first 50 principal components instead (van der Maaten and Hinton
+    2008, section 4.2). With fewer than 4 distinct rows there is no t-SNE: points get their true
+    distances, the first at the origin, the second on the x axis. ``progress(done, total,
+    message)`` is called from the calling thread.
 
     Same input and seed: the same bits, on any number of threads.
 
@@ -70,9 +78,8 @@ def project(embeddings: Floats, seed: int, progress: Progress | None = None) -> 
         points = _few(rows)
     else:
         perplexity = min(30.0, (len(rows) - 1) / 3)
-        method = "sklearn-tsne" if len(rows) <= EXACT_LIMIT else "opentsne"
-        run = _sklearn_tsne if method == "sklearn-tsne" else _opentsne
-        if method == "opentsne" and rows.shape[1] > COMPONENTS:
+        method, run = _method(len(rows))
+        if len(rows) > WHOLE_LIMIT and rows.shape[1] > COMPONENTS:
             components, rows = COMPONENTS, _principal(rows)
         points = _finite(run(rows, perplexity, seed32(seed), report))
     report(1.0, 1.0, "projected")
@@ -191,6 +198,14 @@ def _few(rows: Rows) -> Floats64:
     return points
 
 
+def _method(count: int) -> tuple[Method, Callable[[Rows, float, int, Progress], Floats64]]:
+    if count <= SKLEARN_LIMIT:
+        return "sklearn-tsne", _sklearn_tsne
+    if count <= EXACT_LIMIT:
+        return "exact-tsne", partial(_opentsne, neighbours="exact", gradient=tsne_gradient)
+    return "opentsne", partial(_opentsne, neighbours="annoy", gradient="fft")
+
+
 def _sklearn_tsne(rows: Rows, perplexity: float, seed: int, report: Progress) -> Floats64:
     from sklearn.manifold import TSNE
 
@@ -208,7 +223,15 @@ def _principal(rows: Rows) -> Rows:
         return np.ascontiguousarray(model.fit_transform(rows), dtype=np.float32)
 
 
-def _opentsne(rows: Rows, perplexity: float, seed: int, report: Progress) -> Floats64:
+def _opentsne(
+    rows: Rows,
+    perplexity: float,
+    seed: int,
+    report: Progress,
+    *,
+    neighbours: str,
+    gradient: str | Callable[..., tuple[float, Floats64]],
+) -> Floats64:
     from openTSNE import TSNE
     from openTSNE.initialization import pca
 
@@ -227,7 +250,8 @@ def _opentsne(rows: Rows, perplexity: float, seed: int, report: Progress) -> Flo
             2,
             perplexity=perplexity,
             initialization=start,
-            neighbors="annoy",
+            neighbors=neighbours,
+            negative_gradient_method=gradient,
             n_jobs=1,
             random_state=seed,
             callbacks=advance,

@@ -106,28 +106,35 @@ def test_seeds_beyond_32_bits_work() -> None:
     assert np.array_equal(project(rows, 2**32 + 5).xy, project(rows, 5).xy)
 
 
-def test_opentsne_takes_over_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "EXACT_LIMIT", 100)
+@pytest.mark.parametrize(
+    ("limits", "method"),
+    [((100, 200), "exact-tsne"), ((100, 140), "opentsne"), ((150, 200), "sklearn-tsne")],
+)
+def test_the_number_of_rows_chooses_the_method(
+    limits: tuple[int, int], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "SKLEARN_LIMIT", limits[0])
+    monkeypatch.setattr(projection, "EXACT_LIMIT", limits[1])
     rows = np.random.default_rng(5).normal(size=(150, 12)).astype(np.float32)
     told: list[float] = []
     found = project(rows, 7, lambda done, total, message: told.append(done / total))
-    assert found.method == "opentsne"
+    assert found.method == method
     assert np.array_equal(found.xy, project(rows, 7).xy)
     assert told == sorted(told)
-    assert len(told) == 2 + 15
+    assert len(told) == (2 if method == "sklearn-tsne" else 2 + 15)
 
 
 def test_wide_rows_of_a_large_pool_are_seen_by_their_principal_components(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(projection, "EXACT_LIMIT", 100)
+    monkeypatch.setattr(projection, "WHOLE_LIMIT", 100)
     seen: list[np.ndarray] = []
 
     def spy(rows: np.ndarray, *others: object) -> np.ndarray:
         seen.append(rows)
         return np.zeros((len(rows), 2)) + np.arange(len(rows))[:, None]
 
-    monkeypatch.setattr(projection, "_opentsne", spy)
+    monkeypatch.setattr(projection, "_sklearn_tsne", spy)
     rows = np.random.default_rng(6).normal(size=(150, 80)).astype(np.float32)
     assert project(rows, 7).components == 50
     # By hand: the unit rows less their mean, times the axes of their singular value decomposition.
@@ -149,6 +156,9 @@ def bits(array): return hashlib.sha256(np.ascontiguousarray(array).tobytes()).he
 exact = projection.project(rows, seed=3)
 found = clustering.choose_clusters(exact.xy, 20, seed=3)
 print(exact.method, bits(exact.xy), bits(found.labels), found.k, repr(found.silhouettes))
+projection.SKLEARN_LIMIT = projection.WHOLE_LIMIT = 100
+large = projection.project(rows, seed=3)
+print(large.method, bits(large.xy))
 projection.EXACT_LIMIT = 100
 large = projection.project(rows, seed=3)
 print(large.method, bits(large.xy))

@@ -72,10 +72,14 @@ class HandedOut:
             overlap=self.overlap,
             each=self.each or 2,
             slices=SliceChoice.parse(self.slices),
-            deidentify=dates_of(self.dates, hidden=self.deidentify),
+            deidentify=dates_of(self.dates, hidden=self._hidden(bool(more.get("repeats")))),
             prelabels_from=self.prelabels_from,
             **more,
         )
+
+    def _hidden(self, repeats: bool) -> bool:
+        """Repeats go out under other names, so that --dates may be said with them."""
+        return self.deidentify or (repeats and self.dates is not None)
 
 
 _OPTIONS = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coldal_tui.cli.handing_out import HandedOut
 from coldal_tui.exchange.exporters import export_formats
 from tests.support.small_projects import Call
 
@@ -73,6 +74,11 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert done.status == 2
     assert remedy in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_dates_may_be_said_with_repeats_which_hide_names_too() -> None:
+    assert HandedOut(dates="shift").wanted(repeats=2).deidentify == "shift"
+    assert HandedOut().wanted(repeats=2).deidentify is None  # the export hides them if it has any
 
 
 @pytest.mark.parametrize(("fmt", "told"), [("nifti", True), ("coco", False)])

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
+from coldal_tui.project.job_rows import OPEN
 from coldal_tui.project.views.run_view import RunMeasures, read_measures
 from coldal_tui.tui.drawing.styles import MUTED
 from coldal_tui.tui.pane import Pane, View
@@ -59,6 +60,8 @@ class CurvePane(WhileSeen, Pane):
         if not snapshot.runs:
             return Content.styled("no run yet: train when labels are in", MUTED)
         if not dice_points(snapshot.runs, self._measures):
-            return Content.styled("no run is measured yet: coldal-tui crossfit", MUTED)
+            measuring = any(job.kind == "crossfit" and job.status in OPEN for job in snapshot.jobs)
+            words = "cross-fitting measures it now" if measuring else "coldal-tui crossfit"
+            return Content.styled(f"no run is measured yet: {words}", MUTED)
         width, height = self.content_size
         return curve_content(snapshot.runs, self._measures, self.look, width, height, bare=True)

@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from coldal_tui.project.project import Project
+from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.runs.curve import CurvePane
 from coldal_tui.tui.runs.pane import RunsPane
@@ -323,7 +324,11 @@ def test_an_empty_curve_says_how_to_get_one(queued: Path) -> None:
         with Project(queued) as project:
             add_run(project, 1, 1)
         app.refresh_view()
-        await ready(app, pilot, "no run is measured yet")
+        await ready(app, pilot, "no run is measured yet: coldal-tui crossfit")
+        with Project(queued) as project:
+            submit(project, "crossfit", {})
+        app.refresh_view()
+        await ready(app, pilot, "cross-fitting measures it now")
 
     drive(queued, CurvePane(), steps, size=(60, 7))
 

@@ -49,11 +49,19 @@ def run_entropies(
 
     Scans scored by older versions have only the plain mean.
     """
+    pages = entropy_pages(project, run_id, kind)
+    return {scan_id: value for page in pages for scan_id, value in page if value is not None}
+
+
+def entropy_pages(
+    project: Project, run_id: str | None, kind: str | None = None
+) -> Iterator[list[tuple[str, float | None]]]:
+    """Like ``run_entropies``, as pairs and a page at a time; None where there is none."""
     if run_id is None:
-        return {}
+        return
     wanted = _column(kind or entropy_kind(project))
-    rows = project.store.tuples(f"SELECT scan_id, {wanted} FROM scores WHERE run_id = ?", (run_id,))
-    return {scan_id: value for scan_id, value in rows if value is not None}
+    query = f"SELECT scan_id, {wanted} FROM scores WHERE run_id = ?"
+    yield from project.store.pages(query, (run_id,))
 
 
 def scan_entropies(project: Project, scan_id: str, kind: str | None = None) -> list[Row]:

@@ -93,19 +93,3 @@ def _measured(values: Sequence[float | Features | None]) -> Floats64 | None:
         if value is not None:
             found[n] = value
     return found
-
-
-def align(
-    values: Mapping[str, float] | Iterable[tuple[str, float | None]], index: Mapping[str, int]
-) -> Floats64:
-    """Numbers of scans as (M,) float64 in map order; NaN for missing ones.
-
-    ``values`` of scans that are not in ``index`` are left out.
-    """
-    pairs = values.items() if isinstance(values, Mapping) else values
-    found = np.full(len(index), np.nan)
-    for scan_id, value in pairs:
-        row = index.get(scan_id)
-        if row is not None and value is not None:
-            found[row] = value
-    return found

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,15 @@ class Store:
         """Rows as tuples without column names, faster for very many rows."""
         with self._errors():
             return list(self._connection.execute(sql, values))
+
+    def pages(
+        self, sql: str, values: Values = (), size: int = 20_000
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows as tuples, up to ``size`` at a time, so that they never stand in memory together."""
+        with self._errors():
+            rows = iter(self._connection.execute(sql, values))
+            while page := list(islice(rows, size)):
+                yield page
 
     def row(self, sql: str, values: Values = ()) -> Row | None:
         return next(iter(self.rows(sql, values)), None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from coldal_tui.project.enough.estimate import Enough
+from typing import TYPE_CHECKING
+
 from coldal_tui.visible import counted
+
+if TYPE_CHECKING:
+    from coldal_tui.project.enough.estimate import Enough
 
 _DIGITS = 3
 

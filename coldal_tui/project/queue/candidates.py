@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.budget import OUT_STATUSES
@@ -47,6 +48,44 @@ def scan_statuses(project: Project) -> dict[str, str]:
     return dict(project.store.tuples(f"SELECT scan_id, status FROM ({_STATUSES}) ORDER BY scan_id"))
 
 
+@dataclass(frozen=True)
+class Others:
+    """Scans that are no candidates, some of a project's: their ids, statuses and a fact of each.
+
+    ``covered``: the scan counts as picked, so that the next picks keep away from it.
+    """
+
+    scan_ids: tuple[str, ...]
+    statuses: tuple[str, ...]
+    covered: tuple[bool, ...]
+
+
+def other_scans(project: Project) -> Iterator[Others]:
+    """All scans that are no candidates, some at a time; every other scan is one.
+
+    As a project may hold a million candidates, they are not read.
+    """
+    measured = validation_patients(project)
+    query = (
+        f"SELECT scan_id, status, patient_id, labelled, usable FROM ({_STATUSES}) "
+        f"WHERE status != '{CANDIDATE}'"
+    )
+    for page in project.store.pages(query):
+        yield Others(
+            tuple(scan_id for scan_id, *_ in page),
+            tuple(status for _, status, *_ in page),
+            tuple(
+                bool(usable) and _is_covered(patient, status, bool(labelled), measured)
+                for _, status, patient, labelled, usable in page
+            ),
+        )
+
+
+def _is_covered(patient_id: str, status: str, labelled: bool, measured: set[str]) -> bool:
+    """Scans of ``measured`` patients are not: no pick keeps away from what trains nothing."""
+    return patient_id not in measured and (labelled or status in OUT_STATUSES)
+
+
 def scan_status(project: Project, scan_id: str) -> str | None:
     """The status of one scan (see ``scan_statuses``); None when there is no such scan."""
     value = project.store.value(
@@ -86,7 +125,7 @@ def pool_rows(
             scan_id=scan_id,
             patient_id=patient_id,
             candidate=status == CANDIDATE,
-            covered=patient_id not in measured and (bool(labelled) or status in OUT_STATUSES),
+            covered=_is_covered(patient_id, status, bool(labelled), measured),
             labelled=patient_id not in measured and bool(labelled),
             entropy=scored.get(scan_id),
         )

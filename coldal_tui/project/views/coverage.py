@@ -87,8 +87,8 @@ def near_radius(map_view: MapView, picks: Iterable[str]) -> float | None:
 
 
 def _rows(map_view: MapView, scan_ids: Iterable[str]) -> NDArray[np.int64]:
-    index = map_view.index
-    return np.array(sorted(index[name] for name in scan_ids if name in index), dtype=np.int64)
+    found = map_view.scan_ids.rows(list(scan_ids))
+    return np.sort(found[found >= 0])
 
 
 def _share(near: NDArray[np.bool_]) -> float | None:

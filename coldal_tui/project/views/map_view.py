@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.maps import load_cluster_array, load_map
+from coldal_tui.maps import Places, ScanIds, load_cluster_array, load_map
 from coldal_tui.project.project import Project
-from coldal_tui.project.queue.candidates import scan_statuses
-from coldal_tui.project.runs import latest_run, run_entropies
-from coldal_tui.selection.assembly import align
+from coldal_tui.project.queue.candidates import other_scans
+from coldal_tui.project.runs import entropy_pages, latest_run
 
 STATUSES = ("candidate", "queued", "exported", "labelled", "skipped", "excluded")
 """Names of the codes in ``MapView.status``; ``excluded``: never a candidate (held out, too)."""
@@ -33,11 +31,11 @@ class MapView:
     ``xy`` (N, 2) float32; ``cluster`` (N,) int16, -1 for none; ``status`` (N,) uint8, an index into
     ``STATUSES``; ``entropy`` (N,) float32 of the newest run, NaN where unknown; ``medoids`` indices
     of scans that were queued as medoids; ``method`` how the map was made (``sklearn-tsne``,
-    ``opentsne``, ``placed``, ``none``), ``encoder`` whose embeddings it shows.
+    ``exact-tsne``, ``opentsne``, ``placed``, ``none``), ``encoder`` whose embeddings it shows.
     """
 
     map_id: int
-    scan_ids: tuple[str, ...]
+    scan_ids: ScanIds
     xy: NDArray[np.float32]
     cluster: NDArray[np.int16]
     status: NDArray[np.uint8]
@@ -49,10 +47,10 @@ class MapView:
     def __len__(self) -> int:
         return len(self.scan_ids)
 
-    @cached_property
-    def index(self) -> dict[str, int]:
+    @property
+    def index(self) -> Places:
         """Row of each scan."""
-        return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
+        return self.scan_ids.places
 
 
 def read_map_view(project: Project) -> MapView | None:
@@ -65,37 +63,50 @@ def read_map_view(project: Project) -> MapView | None:
     if row is None:
         return None
     placed = load_map(project.file_of(row["file"]))
-    index = {scan_id: n for n, scan_id in enumerate(placed.scan_ids)}
-    cluster = np.full(len(index), -1, np.int16)
+    ids = placed.scan_ids
+    cluster = np.full(len(ids), -1, np.int16)
     if row["clusters"]:
-        cluster = load_cluster_array(project.file_of(row["clusters"]), placed.scan_ids)
+        cluster = load_cluster_array(project.file_of(row["clusters"]), ids)
     encoder = store.value(
         "SELECT name FROM encoders WHERE encoder_hash = ?", (row["encoder_hash"],)
     )
     medoids = store.tuples("SELECT scan_id FROM queue WHERE role = 'medoid' ORDER BY round, rank")
-    map_view = MapView(
+    at = ids.rows([name for (name,) in medoids])
+    return MapView(
         map_id=row["map_id"],
-        scan_ids=placed.scan_ids,
+        scan_ids=ids,
         xy=placed.xy.astype(np.float32),
         cluster=cluster,
-        status=_statuses(project, index),
-        entropy=align(run_entropies(project, latest_run(project)), index).astype(np.float32),
-        medoids=np.array([index[name] for (name,) in medoids if name in index], dtype=np.int64),
+        status=_statuses(project, ids),
+        entropy=_aligned(entropy_pages(project, latest_run(project)), ids),
+        medoids=at[at >= 0],
         method=str(json.loads(row["params"]).get("method", "")),
         encoder=str(encoder or ""),
     )
-    map_view.__dict__["index"] = index
-    return map_view
 
 
-def _statuses(project: Project, index: dict[str, int]) -> NDArray[np.uint8]:
+def _statuses(project: Project, ids: ScanIds) -> NDArray[np.uint8]:
     """(N,) codes; reasons that have no status of their own become excluded."""
     codes = {name: code for code, name in enumerate(STATUSES)}
-    status = np.zeros(len(index), np.uint8)
-    for scan_id, name in scan_statuses(project).items():
-        if scan_id in index:
-            status[index[scan_id]] = codes.get(name, codes["excluded"])
+    status = np.zeros(len(ids), np.uint8)
+    for some in other_scans(project):
+        at = ids.rows(some.scan_ids)
+        known = [codes.get(name, codes["excluded"]) for name in some.statuses]
+        status[at[at >= 0]] = np.array(known, np.uint8)[at >= 0]
     return status
+
+
+def _aligned(
+    pages: Iterable[Sequence[tuple[str, float | None]]], ids: ScanIds
+) -> NDArray[np.float32]:
+    """(N,) a number of each scan, NaN where it has none; of several, the last."""
+    found = np.full(len(ids), np.nan, np.float32)
+    for page in pages:
+        at = ids.rows([scan_id for scan_id, _ in page])
+        values = np.array([value for _, value in page], np.float32)  # None becomes NaN
+        there = (at >= 0) & ~np.isnan(values)
+        found[at[there]] = values[there]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,42 +182,39 @@ def read_column(project: Project, map_view: MapView, name: str) -> Column:
     and over validation. Metadata with more than ``FEW`` values, all of them numbers, are read as
     numbers.
     """
+    store, ids = project.store, map_view.scan_ids
     if name == DICE:
-        return Column(name, (), None, _small(_dices(project), map_view.index))
+        return Column(name, (), None, _aligned([_dices(project)], ids))
     if name == PATIENT:
         # A scan without a known patient is a patient of its own, named after itself.
-        found = project.store.tuples(
-            "SELECT scan_id, patient_id FROM scans WHERE patient_id != 'scan:' || scan_id"
-        )
-        return _named(name, found, map_view)
-    found = project.store.tuples(
-        "SELECT s.scan_id, m.value FROM scans s, json_each(s.meta) m WHERE m.key = ?",
-        (name.removeprefix(META),),
+        query = "SELECT scan_id, patient_id FROM scans WHERE patient_id != 'scan:' || scan_id"
+        return _named(name, store.pages(query), ids)
+    query = "SELECT s.scan_id, m.value FROM scans s, json_each(s.meta) m WHERE m.key = ?"
+    column = _named(name, store.pages(query, (name.removeprefix(META),)), ids)
+    numbers = [_number(one) for one in column.names]
+    if len(numbers) > FEW and column.codes is not None and None not in numbers:
+        values = np.array([*numbers, np.nan], np.float32)[column.codes]
+        return Column(name, (), None, values)
+    return column
+
+
+def _named(name: str, pages: Iterable[Sequence[tuple[Any, ...]]], ids: ScanIds) -> Column:
+    """Names as codes, ordered by frequency on the map, then by name; scans without one have -1."""
+    number: dict[str, int] = {}
+    codes = np.full(len(ids), -1, np.int32)
+    for page in pages:
+        known = [(scan_id, str(value)) for scan_id, value in page if value not in (None, "")]
+        at = ids.rows([scan_id for scan_id, _ in known])
+        kept = [number.setdefault(value, len(number)) for _, value in known]
+        codes[at[at >= 0]] = np.array(kept, np.int32)[at >= 0]
+    counts = np.bincount(codes[codes >= 0], minlength=len(number)).tolist()
+    names = sorted(
+        (value for value, n in number.items() if counts[n]),
+        key=lambda value: (-counts[number[value]], value),
     )
-    kept = [(scan_id, str(value)) for scan_id, value in found if value not in (None, "")]
-    distinct = {value for _, value in kept}
-    numbers = {value: _number(value) for value in distinct}
-    if len(distinct) > FEW and all(number is not None for number in numbers.values()):
-        pairs = [(scan_id, numbers[value]) for scan_id, value in kept]
-        return Column(name, (), None, _small(pairs, map_view.index))
-    return _named(name, kept, map_view)
-
-
-def _small(found: list[tuple[Any, ...]], index: dict[str, int]) -> NDArray[np.float32]:
-    return align(found, index).astype(np.float32)
-
-
-def _named(name: str, found: list[tuple[Any, ...]], map_view: MapView) -> Column:
-    """Names as codes, ordered by frequency on the map, then by name."""
-    seen = [
-        (map_view.index[scan_id], value) for scan_id, value in found if scan_id in map_view.index
-    ]
-    counts = Counter(value for _, value in seen)
-    names = tuple(sorted(counts, key=lambda value: (-counts[value], value)))
-    code = {value: n for n, value in enumerate(names)}
-    codes = np.full(len(map_view), -1, np.int32)
-    codes[[row for row, _ in seen]] = [code[value] for _, value in seen]
-    return Column(name, names, codes, None)
+    place = np.full(len(number) + 1, -1, np.int32)  # its last one is for -1
+    place[[number[value] for value in names]] = np.arange(len(names), dtype=np.int32)
+    return Column(name, tuple(names), place[codes], None)
 
 
 def _number(text: str) -> float | None:

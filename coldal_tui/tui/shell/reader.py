@@ -21,12 +21,14 @@ from coldal_tui.tui.pane import OwnKeys, View
 from coldal_tui.tui.programs.own_keys import read_own_keys
 
 POLL_S = 1.0
+DRAWN_S = 1.0
+"""The longest wait for the screen before the map is read."""
 REVIVE_POLLS = 5
 """Number of readings between checks that a supervisor runs while jobs are open."""
 
 
 def _give_back_memory() -> None:
-    """Return freed memory to the system after reading a large map (malloc_trim(3) of glibc)."""
+    """Return freed memory to the system after reading a large project (glibc's malloc_trim(3))."""
     import ctypes
 
     with contextlib.suppress(AttributeError, OSError):
@@ -55,20 +57,27 @@ class Reader(threading.Thread):
         self._root, self._tell, self._poll_s = root, tell, poll_s
         self._revives, self._personal_keys = revives, personal_keys
         self._wake = threading.Event()
+        self._drawn = threading.Event()
         self._ended = False
         self._project: Project | None = None
         self._seen: Any = None
         self._view: View | None = None
         self._trouble = ""
         self._polls = 0
+        self._fresh = False
 
     def look(self) -> None:
         """Read now, whether the stamps changed or not."""
         self._seen = None
         self._wake.set()
 
+    def go_on(self) -> None:
+        """The first state is on the screen: read the map, which would have held that up."""
+        self._drawn.set()
+
     def stop(self) -> None:
         self._ended = True
+        self._drawn.set()
         self._wake.set()
 
     def run(self) -> None:
@@ -90,6 +99,9 @@ class Reader(threading.Thread):
             revive(project)
         seen = self._stamps(project)
         if seen == self._seen and not self._trouble:
+            if self._fresh:
+                self._fresh = False
+                _give_back_memory()  # of all that panes have read, too
             return
         refresh()
         project.reload_config()
@@ -97,6 +109,7 @@ class Reader(threading.Thread):
         old = self._view
         if old is None:
             self._say(View(snapshot))
+            self._drawn.wait(DRAWN_S)
         map_view = self._scene(project, old)
         fresh = View(snapshot, map_view, self._own_keys(project))
         changed = (
@@ -107,8 +120,7 @@ class Reader(threading.Thread):
         )
         if changed or self._trouble:
             self._say(fresh)
-        if map_view is not None and (old is None or map_view is not old.map_view):
-            _give_back_memory()
+        self._fresh = True
         self._trouble = ""
         self._seen = seen
 

@@ -49,7 +49,7 @@ def test_a_map_without_a_round_has_no_clusters(lab):
     lab.embed(project)
     lab.map(project, {"a": (1.0, 2.0), "b": (3.0, 4.0)})
     map_view = read_map_view(project)
-    assert map_view.scan_ids == ("a", "b")
+    assert list(map_view.scan_ids) == ["a", "b"]
     assert map_view.xy.tolist() == [[1, 2], [3, 4]]
     assert map_view.xy.dtype == np.float32
     assert map_view.cluster.tolist() == [-1, -1]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from coldal_tui.maps import ScanIds
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.run_view import (
     ClassChange,
@@ -162,7 +163,7 @@ def test_coverage_is_by_the_scans_that_a_run_has_seen(root: Path) -> None:
 
     line = MapView(
         1,
-        tuple(f"scan_{n}" for n in range(6)),
+        ScanIds([f"scan_{n}" for n in range(6)]),
         np.array([(n, 0) for n in range(6)], np.float32),
         np.zeros(6, np.int16),
         np.zeros(6, np.uint8),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.style import Style
 
+from coldal_tui.maps import ScanIds
 from coldal_tui.project.job_rows import JobState
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import DICE, PATIENT, STATUSES, Column, MapView
@@ -68,7 +69,7 @@ def scene_of(
     names = status or ["candidate"] * count
     return MapView(
         map_id=1,
-        scan_ids=tuple(f"s{n}" for n in range(count)),
+        scan_ids=ScanIds([f"s{n}" for n in range(count)]),
         xy=np.array(xy, np.float32).reshape(-1, 2),
         cluster=np.array(cluster or [-1] * count, np.int16),
         status=np.array([STATUSES.index(name) for name in names], np.uint8),

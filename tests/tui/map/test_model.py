@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from coldal_tui.maps import ScanIds
 from coldal_tui.project.views.map_view import STATUSES, Column, MapView
 from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE, Look
 from coldal_tui.tui.map.colouring import by_cluster, by_name, by_number
@@ -24,7 +25,7 @@ def scene_of(
         codes[n] = STATUSES.index(name)
     return MapView(
         map_id=1,
-        scan_ids=tuple(f"s{n}" for n in range(len(xy))),
+        scan_ids=ScanIds(sorted(f"s{n}" for n in range(len(xy)))),
         xy=np.array(xy, np.float32),
         cluster=np.array(cluster or [0] * len(xy), np.int16),
         status=codes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,17 +9,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_tui.maps import load_cluster_array, load_map
+from coldal_tui.maps import ScanIds, load_cluster_array, load_map
 from coldal_tui.project.minutes.expected import read_expectation
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.queue.budget import batch_size, labelled_scans, next_round
-from coldal_tui.project.queue.minute_budget import weighs_minutes, with_minutes
-from coldal_tui.project.runs import entropy_kind, latest_run, run_entropies
+from coldal_tui.project.queue.candidates import other_scans
+from coldal_tui.project.queue.minute_budget import weighs_minutes
+from coldal_tui.project.runs import entropy_kind, entropy_pages, latest_run
 from coldal_tui.selection.acquisition import Acquired, cover, entropy_diversity, scaled_entropy
-from coldal_tui.selection.assembly import align, assemble
 from coldal_tui.selection.geometry import nearest
-from coldal_tui.selection.pool import Floats, Indices
+from coldal_tui.selection.pool import Floats, Indices, Mask
 
 
 @dataclass(frozen=True)
@@ -138,30 +137,29 @@ class _Ground:
     """The map with its clusters, N scans in ``scan_id`` order; caches what it computes."""
 
     def __init__(
-        self, scan_ids: tuple[str, ...], xy: NDArray[np.float64], cluster: NDArray[np.int16]
+        self, scan_ids: ScanIds, xy: NDArray[np.float64], cluster: NDArray[np.int16]
     ) -> None:
         self.scan_ids, self.xy, self.cluster = scan_ids, xy, cluster
         self.labelled: Indices = np.empty(0, np.int64)
         self._scores: tuple[tuple[str | None, str], NDArray[np.float64]] | None = None
         self._line: _Line | None = None
 
-    @cached_property
-    def index(self) -> dict[str, int]:
-        return {scan_id: n for n, scan_id in enumerate(self.scan_ids)}
-
     def row(self, scan_id: str) -> int | None:
-        found = bisect_left(self.scan_ids, scan_id)
-        there = found < len(self.scan_ids) and self.scan_ids[found] == scan_id
-        return found if there else None
+        return self.scan_ids.places.get(scan_id)
 
     def rows(self, scan_ids: Iterable[str]) -> Indices:
-        found = (self.row(scan_id) for scan_id in scan_ids)
-        return np.array(sorted(row for row in found if row is not None), np.int64)
+        found = self.scan_ids.rows(list(scan_ids))
+        return np.sort(found[found >= 0])
 
     def scores(self, project: Project, run: str | None, kind: str) -> NDArray[np.float64]:
         """(N,) entropies of a run, NaN where not scored."""
         if self._scores is None or self._scores[0] != (run, kind):
-            values = align(run_entropies(project, run, kind), self.index)
+            values = np.full(len(self.scan_ids), np.nan)
+            for page in entropy_pages(project, run, kind):
+                known = [pair for pair in page if pair[1] is not None]
+                at = self.scan_ids.rows([scan_id for scan_id, _ in known])
+                found = np.array([value for _, value in known], np.float64)
+                values[at[at >= 0]] = found[at >= 0]
             self._scores = (run, kind), values
         return self._scores[1]
 
@@ -218,40 +216,48 @@ class _Line:
 
 
 def _line_up(project: Project, ground: _Ground) -> _Line:
-    rows = candidates.pool_rows(project, latest_run(project))
+    candidate, covered = _masks(project, ground)
+    raw = ground.scores(project, latest_run(project), entropy_kind(project))
+    minutes = None
     if weighs_minutes(project, project.config.selection.round_strategy):
-        rows = with_minutes(read_expectation(project, None), rows)
-    found = assemble(rows, ground.index, ground.xy)
-    pool = found.pool
-    unknown = np.full(len(pool), np.nan)
-    raw = unknown if pool.entropy is None else pool.entropy.astype(np.float64)
-    scored = bool(np.isfinite(raw[pool.candidate]).any())
+        known = read_expectation(project, None)
+        minutes = np.array([known.minutes(scan_id) for scan_id in ground.scan_ids])
+    scored = bool(np.isfinite(raw[candidate]).any())
     alpha = _alpha(project) if scored else 0.0
-    batch = max(1, min(batch_size(project, next_round(project)), int(pool.candidate.sum())))
-    coverage = cover(pool.points, pool.candidate, pool.covered)
+    batch = max(1, min(batch_size(project, next_round(project)), int(candidate.sum())))
+    coverage = cover(ground.xy, candidate, covered)
     picks = entropy_diversity(
-        pool.points,
-        pool.candidate,
-        pool.covered,
+        ground.xy,
+        candidate,
+        covered,
         raw if scored else None,
         batch,
         alpha,
         coverage,
-        minutes=pool.minutes,
+        minutes=minutes,
     )
-    near = coverage.nearest[pool.candidate]
     return _Line(
         alpha=alpha,
         batch=batch,
-        rows=found.on_map[pool.candidate],
-        entropy=scaled_entropy(raw, pool.candidate)[pool.candidate],
-        gap=coverage.distance[pool.candidate],
-        nearest=np.where(near >= 0, found.on_map[near], -1),
-        picks=tuple(replace(pick, index=int(found.on_map[pick.index])) for pick in picks),
-        minutes=None
-        if pool.minutes is None
-        else np.asarray(pool.minutes, np.float64)[pool.candidate],
+        rows=np.flatnonzero(candidate).astype(np.int64),
+        entropy=scaled_entropy(raw, candidate)[candidate],
+        gap=coverage.distance[candidate],
+        nearest=coverage.nearest[candidate],
+        picks=tuple(picks),
+        minutes=None if minutes is None else minutes[candidate],
     )
+
+
+def _masks(project: Project, ground: _Ground) -> tuple[Mask, Mask]:
+    """(N,) which scans of the map are candidates, and which are covered."""
+    candidate = np.ones(len(ground.scan_ids), np.bool_)
+    covered = np.zeros(len(ground.scan_ids), np.bool_)
+    for some in other_scans(project):
+        at = ground.scan_ids.rows(some.scan_ids)
+        there = at >= 0
+        candidate[at[there]] = False
+        covered[at[there]] = np.array(some.covered, np.bool_)[there]
+    return candidate, covered
 
 
 def _prospect(project: Project, row: int, ground: _Ground) -> Prospect | None:

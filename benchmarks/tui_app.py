@@ -30,6 +30,8 @@ from coldal_tui.project.project import Project
 
 SCANS = 100_000
 IDLE_S = 10.0
+DEVICE_ATTRIBUTES, ANSWER = b"\x1b[c", b"\x1b[?62;22c"
+"""What every terminal is asked at the start, and answers at once."""
 CHILD = """
 import sys, time
 import textual.app, textual.widgets
@@ -131,7 +133,10 @@ def _until(terminal: int, words: bytes, within_s: float = 60.0) -> float:
     seen, deadline = b"", time.monotonic() + within_s
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 1.0)[0]:
-            seen += os.read(terminal, 65536)
+            new = os.read(terminal, 65536)
+            if DEVICE_ATTRIBUTES in new:
+                os.write(terminal, ANSWER)
+            seen += new
             if words in seen:
                 return time.monotonic()
     raise TimeoutError(f"{words!r} never came; last: {seen[-500:]!r}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from coldal_tui.errors import ColdalError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 OURS = "coldal-tui"
 T = TypeVar("T")
@@ -49,6 +51,13 @@ class Plugins(Generic[T]):
 
     working: dict[str, T]
     failures: tuple[PluginFailure, ...]
+
+
+def entry_points(*, group: str) -> EntryPoints:
+    """All entry points of a group; the module that reads them is slow to load."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
 
 
 def entries(kind: Kind) -> dict[str, EntryPoint]:

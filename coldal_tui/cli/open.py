@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coldal_tui.cli import common, which_project
 from coldal_tui.project.layout import Layout, is_project
+
+if TYPE_CHECKING:
+    from coldal_tui.tui.shell.app import ColdalApp
 
 CELLS = ("off", "sextants", "quadrants", "blocks")
 GRAPHICS = ("auto", "kitty", "sixel", "cells", *CELLS)
@@ -100,7 +105,6 @@ def run_app(
 ) -> None:
     """Run the app until it is closed. ``plain``: ASCII only, as in locales without UTF-8."""
     from coldal_tui.tui.drawing.glyphs import ASCII, UNICODE
-    from coldal_tui.tui.shell.app import ColdalApp
     from coldal_tui.tui.shell.terminal import (
         TerminalAnswer,
         ask_terminal,
@@ -111,7 +115,10 @@ def run_app(
     )
     from coldal_tui.tui.widgets.graphics import prepare_graphics
 
-    answer = TerminalAnswer() if graphics in CELLS else ask_terminal()
+    # Thousands of objects are made from here to the first screen, and almost all of them stay.
+    gc.disable()
+    cells = graphics in CELLS
+    answer = TerminalAnswer() if cells else ask_terminal(meanwhile=_load_app)
     protocol = choose_protocol(graphics, answer)
     missing = prepare_graphics() if protocol else ""
     if missing and graphics == "auto":
@@ -121,9 +128,18 @@ def run_app(
         look = replace(look, pixels="letters")
     elif look.braille:
         look = replace(look, pixels=choose_pixels(graphics, answer, os.environ))
-    app = ColdalApp(root, readonly=readonly, look=look, graphics=protocol)
-    with private_terminal(app.log_file):
-        app.run(mouse=mouse)
+    app = _load_app()(root, readonly=readonly, look=look, graphics=protocol)
+    try:
+        with private_terminal(app.log_file):
+            app.run(mouse=mouse)
+    finally:
+        gc.enable()
     if app.return_code:
         common.say(f"the app ended on an error of its own; jobs go on. Its log: {app.log_file}")
     sys.exit(app.return_code or 0)
+
+
+def _load_app() -> type[ColdalApp]:
+    from coldal_tui.tui.shell.app import ColdalApp
+
+    return ColdalApp

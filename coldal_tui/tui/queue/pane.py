@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -80,13 +80,18 @@ class QueuePane(TablePane):
 
     # What is shown
 
+    def on_mount(self) -> None:
+        # The rows need not wait for the counts of a large project. If this fails, so does the
+        # reader, which tells it.
+        self._load(failed=lambda _: None)
+
     def show(self, view: View) -> None:
         self._view = view
         self._load()
 
-    def _load(self) -> None:
+    def _load(self, failed: Callable[[Exception], None] | None = None) -> None:
         work = partial(read_queue_table, scope=self._scope, known=self._whole)
-        self.services.read("queue.table", work, self._loaded)
+        self.services.read("queue.table", work, self._loaded, failed)
 
     def _loaded(self, table: ScanTable) -> None:
         if table.scope == self._scope and table is not self._whole:

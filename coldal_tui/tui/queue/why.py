@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 from textual.timer import Timer
@@ -12,12 +12,14 @@ from textual.widgets import Static
 
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.why.explain import explain
-from coldal_tui.project.views.why.rank_outlook import Standings
 from coldal_tui.project.views.why.why_words import because, details, place, term
 from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.pane import HasServices, Services, View
 from coldal_tui.tui.widgets.table_lines import fitted
 from coldal_tui.visible import visible
+
+if TYPE_CHECKING:
+    from coldal_tui.project.views.why.rank_outlook import Standings
 
 Facts = Mapping[str, Any]
 PAUSE_S = 0.1
@@ -39,7 +41,7 @@ class Why(Static):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._standings = Standings()
+        self._standings: Standings | None = None
         self._facts: Facts | None = None
         self._scan_id: str | None = None
         self._view: View | None = None
@@ -67,8 +69,15 @@ class Why(Static):
 
     def _ask(self) -> None:
         if self._scan_id is not None:
-            work = partial(read_facts, scan_id=self._scan_id, standings=self._standings)
+            work = partial(self._read, self._scan_id)
             self.services.read("why", work, self._take, lambda _: self._take(None))
+
+    def _read(self, scan_id: str, project: Project) -> dict[str, Any]:
+        from coldal_tui.project.views.why.rank_outlook import Standings
+
+        if self._standings is None:
+            self._standings = Standings()
+        return read_facts(project, scan_id, self._standings)
 
     def _take(self, facts: Facts | None) -> None:
         self._facts = facts

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from coldal_tui.project.enough.estimate import Enough
 from coldal_tui.project.enough.estimate_words import (
     gain_words,
     raters_words,
@@ -24,6 +24,9 @@ from coldal_tui.tui.drawing.glyphs import Look
 from coldal_tui.tui.drawing.styles import BAD, BOLD, GOOD, MUTED, lines, number, plus_minus
 from coldal_tui.tui.runs.rows import DICE, HD95, distance
 from coldal_tui.visible import counted, visible
+
+if TYPE_CHECKING:
+    from coldal_tui.project.enough.estimate import Enough
 
 LEAST_HEIGHT, MOST_HEIGHT = 4, 20
 BESIDE_WIDTH = 76

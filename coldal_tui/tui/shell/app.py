@@ -191,6 +191,10 @@ class ColdalApp(App[None]):
             self.services.tell(NOTE)
         for name in self.panes.made:
             self._restore(name)
+        if self._restored.get("here"):
+            self._here = str(self._restored["here"])
+            if "queue" in self.panes.made:
+                self.services.guarded(self._queue().go_to, self._here)
         self.panes.arrange()
         # What the shell wrote meanwhile is drawn over, and all that it cleared is drawn again.
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
@@ -248,6 +252,7 @@ class ColdalApp(App[None]):
         self._bind_own_keys()
         # What is there now stays: the collector need not look at it each time it sweeps.
         gc.freeze()
+        gc.enable()
 
     def _bring_up_to_date(self, name: str) -> None:
         """Give a new pane the current snapshot and scan."""
@@ -292,6 +297,7 @@ class ColdalApp(App[None]):
             self.on_news(News(self._early))
 
     def _start_completing(self) -> None:
+        self.reader.go_on()
         if not self._completing:
             self._completing = True
             self.run_worker(self._make_others(), group="panes", exit_on_error=False)
@@ -314,8 +320,8 @@ class ColdalApp(App[None]):
         self.services.view = view
         for pane in self.panes.made.values():
             self.services.guarded(pane.show, view)
-        if first and self._restored.get("here"):
-            self._move_to(str(self._restored["here"]), None)
+        if first:
+            self._follow(None)
         self.query_one(Why).show(view, self._here)
         self._bind_own_keys()
         self._draw_lines()
@@ -342,12 +348,16 @@ class ColdalApp(App[None]):
         if scan_id == self._here:
             return
         self._here = scan_id
-        for pane in self.panes.made.values():
-            if pane is not origin:
-                self.services.guarded(pane.go_to, scan_id)
-        if self.services.view is not None:
+        if self.services.view is not None:  # else panes follow when they have something to show
+            self._follow(origin)
             self.query_one(Why).show(self.services.view, scan_id)
         self._saver.soon()
+
+    def _follow(self, origin: Pane | None) -> None:
+        """Bring all panes but ``origin`` to the current scan."""
+        for pane in self.panes.made.values():
+            if pane is not origin:
+                self.services.guarded(pane.go_to, self._here)
 
     @on(Pane.Opened)
     def _opened(self, message: Pane.Opened) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -57,8 +57,13 @@ _PLACEHOLDERS = {"kitty": (0, 28), "ghostty": (0, 0)}
 their first version that has them (kitty's changelog: 0.28.0). Before it, they are boxes."""
 
 
-def ask_terminal(stdin: int = 0, stdout: int = 1) -> TerminalAnswer:
-    """Ask the terminal; call it before the app runs, which would get the answers as keys."""
+def ask_terminal(
+    stdin: int = 0, stdout: int = 1, *, meanwhile: Callable[[], object] = lambda: None
+) -> TerminalAnswer:
+    """Ask the terminal; call it before the app runs, which would get the answers as keys.
+
+    ``meanwhile`` is called while the answers are on their way.
+    """
     import select
     import termios
     import tty
@@ -74,11 +79,12 @@ def ask_terminal(stdin: int = 0, stdout: int = 1) -> TerminalAnswer:
         tty.setraw(stdin, termios.TCSANOW)
         os.write(stdout, QUERY.encode())
         end = time.monotonic() + WAIT_S
-        while not re.search(rb"\x1b\[\?[\d;]*c", answer):
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([stdin], [], [], left)[0]:
+        meanwhile()
+        while not re.search(rb"\x1b\[\?[\d;]*c$", answer):
+            left = max(0.0, end - time.monotonic())
+            if not select.select([stdin], [], [], left)[0]:
                 break
-            answer += os.read(stdin, 1024)
+            answer += os.read(stdin, 1)  # what was typed after the answers is left for the app
     except OSError:
         return TerminalAnswer()
     finally:

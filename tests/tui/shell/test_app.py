@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from coldal_tui.project import history
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
 from coldal_tui.project.queue.actions import assign
+from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
 from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
@@ -64,6 +66,35 @@ def focused(app: ColdalApp) -> str | None:
 
 
 # --- what is on the screen
+
+
+def test_the_first_rows_wait_for_no_count_of_scans(
+    queued: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = threading.Event()
+
+    def slowly(project: Project) -> Snapshot:
+        counted.wait(60)
+        return take_snapshot(project)
+
+    monkeypatch.setattr("coldal_tui.tui.shell.reader.take_snapshot", slowly)
+    folder = queued.parent / "home"
+    app = ColdalApp(queued, memory=Memory(queued, folder / "state", folder / "config"))
+
+    async def session() -> None:
+        async with app.run_test(size=WIDE) as pilot:
+            await until(pilot, lambda: "scan_0" in screen(app))
+            assert app.view is None
+            first = app.here
+            await pilot.press("down")
+            await until(pilot, lambda: app.here != first)
+            kept = app.here
+            counted.set()
+            await until(pilot, lambda: app.view is not None and len(app.panes.made) == len(PANES))
+            await pilot.pause()
+            assert app.here == kept
+
+    asyncio.run(session())
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW, (60, 16), (200, 60)])

@@ -48,6 +48,7 @@ def start() -> Iterator[Callable[[Path], tuple[Reader, News]]]:
         news: News = []
         reader = Reader(root, news.append, poll_s=0.05, **options)
         readers.append(reader)
+        reader.go_on()  # no screen has to draw first
         reader.start()
         until(lambda: bool(news) and reader._seen is not None)
         return reader, news

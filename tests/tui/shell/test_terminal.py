@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import termios
 import threading
+import tty
 
 import pytest
 
@@ -54,24 +57,29 @@ def test_what_a_person_asks_for_counts() -> None:
     assert choose_pixels("cells", TerminalAnswer(), {"TERM": "linux"}) == "blocks"
 
 
-def test_the_answers_are_read_and_none_is_left_for_the_app() -> None:
+@pytest.mark.parametrize("typed", [b"", b"q", b"\x1b[B:quit\r"])
+def test_the_answers_are_read_and_what_is_typed_after_them_is_left_for_the_app(
+    typed: bytes,
+) -> None:
     outer, inner = pty.openpty()
     asked: list[bytes] = []
 
     def terminal() -> None:
         while QUERY.encode() not in b"".join(asked):
             asked.append(os.read(outer, 1024))
-        os.write(outer, XTERM.encode())
+        os.write(outer, XTERM.encode() + typed)
 
     thread = threading.Thread(target=terminal)
     thread.start()
     try:
-        answer = ask_terminal(inner, inner)
-        thread.join()
+        answer = ask_terminal(inner, inner, meanwhile=thread.join)
         assert answer == TerminalAnswer("XTerm(390)", kitty=False, sixel=True)
+        tty.setraw(inner, termios.TCSANOW)
         os.set_blocking(inner, False)
-        with pytest.raises(BlockingIOError):
-            os.read(inner, 1)
+        left = b""
+        with contextlib.suppress(BlockingIOError):
+            left = os.read(inner, 100)
+        assert left == typed
     finally:
         os.close(outer)
         os.close(inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from coldal_tui.maps import load_cluster_array, load_cluster_sizes
@@ -234,11 +234,20 @@ def _take(project: Project) -> Snapshot:
         "runs": _runs(project),
         "servers": labelers(read_server_states(project)),
         "hooks": tuple(hook_failures(project.layout, project.config.hooks)),
-        "jobs": tuple(job_state(job) for job in list_jobs(project, newest=50)),
+        "jobs": _jobs(project),
     }
     step = next_step(project, state)
     then = step_after_failure(project, state) if step.action == "failed" else None
     return Snapshot(**state, next=step, then=then)
+
+
+def with_progress(project: Project, known: Snapshot) -> Snapshot:
+    """``known`` with the progress of its jobs as it is now: files that workers write."""
+    return replace(known, at=project.store.now(), jobs=_jobs(project))
+
+
+def _jobs(project: Project) -> tuple[JobState, ...]:
+    return tuple(job_state(job) for job in list_jobs(project, newest=50))
 
 
 def _scan_counts(project: Project) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from coldal_tui.project.hooks.running import LOG as HOOKS_LOG
 from coldal_tui.project.job_rows import OPEN, RUNNING
 from coldal_tui.project.project import Project
 from coldal_tui.project.views.map_view import MapView, read_map_view
-from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
+from coldal_tui.project.views.snapshot import take_snapshot, with_progress
 from coldal_tui.redaction import refresh
 from coldal_tui.tui.pane import OwnKeys, View
 from coldal_tui.tui.programs.own_keys import read_own_keys
@@ -60,7 +60,7 @@ class Reader(threading.Thread):
         self._drawn = threading.Event()
         self._ended = False
         self._project: Project | None = None
-        self._seen: Any = None
+        self._seen: _Stamps | None = None
         self._view: View | None = None
         self._trouble = ""
         self._polls = 0
@@ -103,26 +103,30 @@ class Reader(threading.Thread):
                 self._fresh = False
                 _give_back_memory()  # of all that panes have read, too
             return
+        old, before = self._view, self._seen
+        if old is not None and before is not None and seen.same_project(before):
+            fresh = self._advanced(project, old)
+        else:
+            fresh = self._read(project, old)
+        if old is None or self._trouble or not _same(fresh, old):
+            self._say(fresh)
+        self._trouble = ""
+        self._seen = seen
+
+    def _read(self, project: Project, old: View | None) -> View:
+        """Everything; the first time, what needs no map is told before it."""
         refresh()
         project.reload_config()
         snapshot = take_snapshot(project)
-        old = self._view
         if old is None:
             self._say(View(snapshot))
             self._drawn.wait(DRAWN_S)
-        map_view = self._scene(project, old)
-        fresh = View(snapshot, map_view, self._own_keys(project))
-        changed = (
-            old is None
-            or map_view is not old.map_view
-            or fresh.own_keys != old.own_keys
-            or not _same(snapshot, old.snapshot)
-        )
-        if changed or self._trouble:
-            self._say(fresh)
         self._fresh = True
-        self._trouble = ""
-        self._seen = seen
+        return View(snapshot, self._scene(project, old), self._own_keys(project))
+
+    def _advanced(self, project: Project, old: View) -> View:
+        """The same state with the progress that jobs have made: they write it once a second."""
+        return replace(old, snapshot=with_progress(project, old.snapshot))
 
     def _own_keys(self, project: Project) -> OwnKeys:
         if self._personal_keys is None:
@@ -164,8 +168,7 @@ class Reader(threading.Thread):
             self._project = None
         self._seen = None
 
-    def _stamps(self, project: Project) -> Any:
-        """Stamps that differ after any change by a process, an editor or a worker."""
+    def _stamps(self, project: Project) -> _Stamps:
         layout = project.layout
         config = layout.config.stat()
         if layout.database.stat().st_ino != self._inode:
@@ -174,10 +177,22 @@ class Reader(threading.Thread):
         stamps.append(_modified(layout.state / HOOKS_LOG))
         if self._personal_keys is not None:
             stamps.append(_modified(self._personal_keys))
-        if self._view is not None:
-            running = (job for job in self._view.snapshot.jobs if job.status == RUNNING)
-            stamps += [_modified(Path(job.folder) / "progress.jsonl") for job in running]
-        return stamps
+        jobs = self._view.snapshot.jobs if self._view is not None else ()
+        running = (job for job in jobs if job.status == RUNNING)
+        progress = [_modified(Path(job.folder) / "progress.jsonl") for job in running]
+        return _Stamps(tuple(stamps), tuple(progress))
+
+
+@dataclass(frozen=True)
+class _Stamps:
+    """They differ after any change by a process, an editor or a worker."""
+
+    project: tuple[Any, ...]
+    progress: tuple[int, ...]
+
+    def same_project(self, other: _Stamps) -> bool:
+        """Whether at most the progress of jobs has changed."""
+        return self.project == other.project
 
 
 def _modified(path: Path) -> int:
@@ -187,8 +202,12 @@ def _modified(path: Path) -> int:
         return 0
 
 
-def _same(one: Snapshot, other: Snapshot) -> bool:
-    return replace(one, at=other.at) == other
+def _same(one: View, other: View) -> bool:
+    return (
+        one.map_view is other.map_view
+        and one.own_keys == other.own_keys
+        and replace(one.snapshot, at=other.snapshot.at) == other.snapshot
+    )
 
 
 def _same_scene(one: MapView, other: MapView) -> bool:

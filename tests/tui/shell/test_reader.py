@@ -13,6 +13,7 @@ from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.maps import save_map
 from coldal_tui.project.job_rows import get_job
 from coldal_tui.project.project import Project
+from coldal_tui.project.views.snapshot import Snapshot, take_snapshot
 from coldal_tui.scheduler import queue
 from coldal_tui.tui.pane import View
 from coldal_tui.tui.shell.reader import Reader
@@ -122,6 +123,32 @@ def test_progress_of_a_running_job_is_told(queued: Path, start) -> None:
     _, news = start(queued, revives=False)
     folder.append_progress(1, 4, "", {})
     until(lambda: newest(news).snapshot.jobs[-1].fraction == 0.25)
+
+
+def test_progress_alone_is_told_without_reading_the_project_again(
+    queued: Path, start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Snapshot] = []
+
+    def taken(project: Project) -> Snapshot:
+        read.append(take_snapshot(project))
+        return read[-1]
+
+    monkeypatch.setattr("coldal_tui.tui.shell.reader.take_snapshot", taken)
+    with Project(queued) as project:
+        number = queue.submit(project, "train")
+        queue.set_status(project, number, "running")
+        folder: JobFolder = get_job(project, number).folder
+    folder.path.mkdir(parents=True)
+    _, news = start(queued, revives=False)
+    for done in (1, 2, 3):
+        folder.append_progress(done, 4, "", {})
+        until(lambda wanted=done / 4: newest(news).snapshot.jobs[-1].fraction == wanted)
+    assert len(read) == 1
+    with Project(queued) as project:
+        queue.set_status(project, number, "failed")
+    until(lambda: newest(news).snapshot.jobs[-1].status == "failed")
+    assert len(read) == 2
 
 
 def test_trouble_is_told_once_and_what_comes_after_it(queued: Path, start) -> None:

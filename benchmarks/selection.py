@@ -138,9 +138,9 @@ def clusters(largest: int, pairs: int) -> Iterator[Result]:
     """k-means and silhouettes for k up to 30; above 20,000 the silhouette is an estimate."""
     import sklearn.cluster  # noqa: F401  both sides need it
 
-    for count in (2_000, 5_000, 20_000, 100_000, largest):
+    for count in sorted({2_000, 5_000, 20_000, 100_000, largest}):
         if count > largest:
-            continue
+            break
         points = cloud(count)
         ours = partial(choose_clusters, points, 30, 0)
         theirs = partial(sklearn_clusters, points) if count <= 5_000 else None

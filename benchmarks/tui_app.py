@@ -163,7 +163,7 @@ def main() -> None:
     paints = ", ".join(f"{one.first_paint_s:.2f}" for one in runs)
     print(f"{scans:,} scans, 120×40, three runs")
     print(f"first paint after import textual: {paints} s (at most 0.60)")
-    print(f"memory: {max(one.settled_rss_mb for one in runs):.0f} MiB (at most 150)")
+    print(f"memory: {max(one.settled_rss_mb for one in runs):.0f} MiB (at most 120)")
     print(f"idle for {IDLE_S:.0f} s: {max(one.idle_bytes for one in runs)} bytes written (0)")
     rows = [
         {"what": "first paint", "size": scans, "unit": "s",

@@ -4,7 +4,8 @@
 
 Ours is the end of a scoring of as many scans with 256 features each, whose scores lie in its
 journal, and the reading of each for the database. The peer holds all scores with their features,
-encodes them as one JSON document and decodes it again. The journal is made before and not timed.
+encodes them as one JSON document and decodes it again, up to 100,000 scans. The journal is made
+before and not timed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from coldal_tui.scheduler.score_files import ScoreFiles
 from coldal_tui.simulation.cells import ScanScores
 
 FEATURES = 256
+MOST_TOGETHER = 100_000
+"""Scans up to which the peer has the memory that it takes."""
 
 
 def main() -> int:
@@ -58,6 +61,8 @@ def one_size(count: int, pairs: int) -> Result:
             document = msgspec.json.encode(journal.read())
             msgspec.json.decode(document, type=dict[str, ScanScores])
 
+        if count > MOST_TOGETHER:
+            return compare("end of a scoring", count, ours, pairs=pairs)
         return compare(
             "end of a scoring", count, ours, "one JSON document", together, pairs=pairs,
             note=f"its peak {cost_of(together).peak_mb:.0f} MB",

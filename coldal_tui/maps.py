@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +65,19 @@ class ScanIds(Sequence[str]):
             return np.full(len(wanted), -1, np.int64)
         found = np.minimum(np.searchsorted(self.array, wanted), len(self) - 1)
         return np.where(self.array[found] == wanted, found, -1)
+
+    def numbers(self, pages: Iterable[Sequence[tuple[str, float | None]]]) -> NDArray[np.float64]:
+        """(N,) a number of each scan, NaN where ``pages`` have none; of several, the last.
+
+        ``pages`` are pairs of a scan id, also of others than these, and its number.
+        """
+        found = np.full(len(self), np.nan)
+        for page in pages:
+            known = [(scan_id, value) for scan_id, value in page if value is not None]
+            at = self.rows([scan_id for scan_id, _ in known])
+            values = np.array([value for _, value in known], np.float64)
+            found[at[at >= 0]] = values[at >= 0]
+        return found
 
 
 class Places(Mapping[str, int]):

@@ -38,6 +38,12 @@ def test_ids_have_their_places_alone_and_together() -> None:
     assert "a" not in ScanIds([]).places
 
 
+def test_numbers_of_scans_in_their_order() -> None:
+    pages = [[("b", 1.0), ("elsewhere", 7.0), ("a", None)], [("b", 2.0), ("b", 3.0), ("Ω", 0.5)]]
+    found = ScanIds(IDS).numbers(pages)
+    assert found.tolist() == pytest.approx([np.nan, np.nan, 3.0, np.nan, np.nan, 0.5], nan_ok=True)
+
+
 @pytest.mark.parametrize("ids", [("b", "a"), ("a", "a")])
 def test_ids_out_of_order_are_refused(ids: tuple[str, ...], tmp_path) -> None:
     with pytest.raises(ValueError, match="order"):

@@ -78,7 +78,7 @@ def read_map_view(project: Project) -> MapView | None:
         xy=placed.xy.astype(np.float32),
         cluster=cluster,
         status=_statuses(project, ids),
-        entropy=_aligned(entropy_pages(project, latest_run(project)), ids),
+        entropy=ids.numbers(entropy_pages(project, latest_run(project))).astype(np.float32),
         medoids=at[at >= 0],
         method=str(json.loads(row["params"]).get("method", "")),
         encoder=str(encoder or ""),
@@ -94,19 +94,6 @@ def _statuses(project: Project, ids: ScanIds) -> NDArray[np.uint8]:
         known = [codes.get(name, codes["excluded"]) for name in some.statuses]
         status[at[at >= 0]] = np.array(known, np.uint8)[at >= 0]
     return status
-
-
-def _aligned(
-    pages: Iterable[Sequence[tuple[str, float | None]]], ids: ScanIds
-) -> NDArray[np.float32]:
-    """(N,) a number of each scan, NaN where it has none; of several, the last."""
-    found = np.full(len(ids), np.nan, np.float32)
-    for page in pages:
-        at = ids.rows([scan_id for scan_id, _ in page])
-        values = np.array([value for _, value in page], np.float32)  # None becomes NaN
-        there = (at >= 0) & ~np.isnan(values)
-        found[at[there]] = values[there]
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +171,7 @@ def read_column(project: Project, map_view: MapView, name: str) -> Column:
     """
     store, ids = project.store, map_view.scan_ids
     if name == DICE:
-        return Column(name, (), None, _aligned([_dices(project)], ids))
+        return Column(name, (), None, ids.numbers([_dices(project)]).astype(np.float32))
     if name == PATIENT:
         # A scan without a known patient is a patient of its own, named after itself.
         query = "SELECT scan_id, patient_id FROM scans WHERE patient_id != 'scan:' || scan_id"

@@ -154,12 +154,7 @@ class _Ground:
     def scores(self, project: Project, run: str | None, kind: str) -> NDArray[np.float64]:
         """(N,) entropies of a run, NaN where not scored."""
         if self._scores is None or self._scores[0] != (run, kind):
-            values = np.full(len(self.scan_ids), np.nan)
-            for page in entropy_pages(project, run, kind):
-                known = [pair for pair in page if pair[1] is not None]
-                at = self.scan_ids.rows([scan_id for scan_id, _ in known])
-                found = np.array([value for _, value in known], np.float64)
-                values[at[at >= 0]] = found[at >= 0]
+            values = self.scan_ids.numbers(entropy_pages(project, run, kind))
             self._scores = (run, kind), values
         return self._scores[1]
 

@@ -190,8 +190,7 @@ def _step(buckets: Buckets, open_: Mask) -> FarthestPoint | None:
     if gap < 0.0:
         return None
     index, source = int(buckets.ids[group, column]), int(buckets.source[group, column])
-    buckets.near(float(buckets.x[group, column]), float(buckets.y[group, column]), index)
-    buckets.put_out(group, column, open_)
+    buckets.take(group, column, open_)
     return FarthestPoint(index, gap, source)
 
 

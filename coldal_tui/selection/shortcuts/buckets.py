@@ -79,10 +79,14 @@ class Buckets:
         self.first[groups] = first
         self.largest[groups] = gap[np.arange(len(groups)), first]
 
-    def put_out(self, group: int, column: int, open_: Mask) -> None:
-        """Remove a picked point: its gap no longer counts."""
+    def take(self, group: int, column: int, open_: Mask) -> None:
+        """Pick a point: its gap no longer counts, and those of the points near it shrink."""
+        alone = self.reach[group] <= 0.0  # then no pick is near enough to look at the group again
         self.gap[group, column] = -1.0
-        self.refresh(np.array([group]), open_)
+        x, y = float(self.x[group, column]), float(self.y[group, column])
+        self.near(x, y, int(self.ids[group, column]))
+        if alone:
+            self.refresh(np.array([group]), open_)
 
     def near(self, x: float, y: float, source: int) -> Indices:
         """Add a pick at (x, y); return the groups whose gaps it changed or may have changed."""

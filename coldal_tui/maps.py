@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, overload
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from coldal_tui.errors import ColdalError
 
 _BLOCK = 4_096
+_reading = Lock()
 
 
 class ScanIds(Sequence[str]):
@@ -124,7 +126,8 @@ def load_map(path: Path) -> Map:
     Screens ask for the newest one from several places: the last that was read is kept.
     """
     stamp = path.stat().st_mtime_ns if path.exists() else 0
-    return _read_map(path, stamp)
+    with _reading:  # threads that ask at once share one
+        return _read_map(path, stamp)
 
 
 @lru_cache(maxsize=1)

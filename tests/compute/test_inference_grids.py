@@ -38,6 +38,17 @@ def test_volumes_grow_linearly() -> None:
     np.testing.assert_allclose(resize_image(image.numpy(), (9, 6, 20)), theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize(("old", "new"), [(1, 1), (1, 5), (2, 1), (7, 3), (599, 13), (512, 511)])
+def test_every_new_pixel_is_a_triangle_of_old_ones(old: int, new: int) -> None:
+    values = np.random.default_rng(old).random((1, old)).astype(np.float32)
+    scale = old / new
+    centres = (np.arange(new) + 0.5) * scale
+    far = np.abs(np.arange(old)[None] + 0.5 - centres[:, None]) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1.0 - far)
+    wanted = (weights / weights.sum(axis=1, keepdims=True)) @ values[0]
+    np.testing.assert_allclose(resize_image(values, (new,))[0], wanted, rtol=1e-6)
+
+
 def test_a_shrunk_checkerboard_is_grey() -> None:
     board = np.indices((64, 64, 8)).sum(axis=0)[np.newaxis] % 2
     small = resize_image(board.astype(np.float32), (16, 16, 8))

@@ -84,7 +84,8 @@ def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
         )
     unit = scaled(image.array, limits_of(image.array, header.modality, plan.intensity))
     array = np.moveaxis(fit_channels(unit, plan.in_channels), -1, 0)
-    array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
+    if not np.isfinite(array).all():  # limits too far apart for float32
+        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
     array = resize_image(array, plan.working_shape(header.shape, header.spacing))
     return z_score(array).astype(np.float16)
 

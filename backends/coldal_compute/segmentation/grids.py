@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch.nn import functional
 
 _SLAB_VALUES = 1 << 25
@@ -21,8 +23,10 @@ def resize_image(array: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np
     """
     for axis, size in enumerate(shape, start=1):
         if array.shape[axis] != size:
-            weights = _triangle_weights(array.shape[axis], size)
-            array = np.moveaxis(np.tensordot(weights, array, axes=(1, axis)), 0, axis)
+            front = np.moveaxis(array, axis, 0)
+            flat = np.ascontiguousarray(front, dtype=np.float32).reshape(len(front), -1)
+            small = _triangle_weights(len(front), size) @ flat
+            array = np.moveaxis(small.reshape(size, *front.shape[1:]), 0, axis)
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -91,11 +95,20 @@ def _rows(logits: torch.Tensor, rows: slice, shape: Sequence[int]) -> torch.Tens
     return wide.reshape(logits.shape[0], rows.stop - rows.start, *shape[1:])
 
 
-def _triangle_weights(old: int, new: int) -> NDArray[np.float32]:
-    """``(new, old)`` weights of linear resizing; every row sums to 1."""
+@lru_cache(maxsize=64)
+def _triangle_weights(old: int, new: int) -> csr_array:
+    """``(new, old)`` float32 weights of linear resizing; every row sums to 1.
+
+    Sparse: each new pixel is made of a few old ones, and the others would be most of the work.
+    """
     scale = old / new
     support = max(scale, 1.0)
     centres = (np.arange(new) + 0.5) * scale
-    distance = np.abs((np.arange(old) + 0.5)[None, :] - centres[:, None]) / support
-    weights = np.maximum(0.0, 1.0 - distance)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+    window = np.arange(int(2 * support) + 2)
+    near = np.floor(centres - support).astype(np.int64)[:, None] + window[None, :]
+    weights = 1.0 - np.abs(near + 0.5 - centres[:, None]) / support
+    weights[(near < 0) | (near >= old) | (weights < 0.0)] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows, columns = weights.nonzero()
+    values = weights[rows, columns].astype(np.float32)
+    return csr_array((values, (rows, near[rows, columns])), shape=(new, old))

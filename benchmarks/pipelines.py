@@ -144,13 +144,22 @@ def scans_in(folder: Path) -> tuple[ScanInput, ...]:
 
 
 def scoring(options: argparse.Namespace) -> Iterator[Result]:
+    yield from scored(options, (256, 256), 128, options.scans)
+    # Radiographs as they come from a scanner.
+    yield from scored(options, (2000, 1500), 256, max(2, options.scans // 4))
+
+
+def scored(
+    options: argparse.Namespace, shape: tuple[int, int], side: int, count: int
+) -> Iterator[Result]:
+    """Pictures of ``shape`` that a network on ``side`` × ``side`` scores."""
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         (root / "images").mkdir()
-        for number in range(options.scans):
-            image = np.clip(ball((256, 256), number)[0] * 40 + 100, 0, 255).astype(np.uint8)
-            Image.fromarray(image).save(root / "images" / f"{number:04d}.png")
-        plan = plan_2d(128, 8, 1)
+        for number in range(count):
+            image = np.clip(ball(shape, number)[0] * 40 + 100, 0, 255).astype(np.uint8)
+            Image.fromarray(image).save(root / "images" / f"{number:04d}.png", compress_level=1)
+        plan = plan_2d(side, 8, 1)
         save_plan(plan, root)
         torch.manual_seed(0)
         net = build_network(plan)
@@ -183,7 +192,7 @@ def scoring(options: argparse.Namespace) -> Iterator[Result]:
 
         def plain(file: Path) -> torch.Tensor:
             with Image.open(file) as opened:
-                small = opened.resize((128, 128), Image.Resampling.BILINEAR)
+                small = opened.resize((side, side), Image.Resampling.BILINEAR)
             pixels = torch.from_numpy(np.asarray(small, dtype=np.float32))[None]
             return (pixels - pixels.mean()) / pixels.std()
 
@@ -193,7 +202,7 @@ def scoring(options: argparse.Namespace) -> Iterator[Result]:
             (f"script that reads, resizes, {BATCH} at once, mean entropy", script),
         ):
             yield compare(
-                "score PNG files, 128 x 128",
+                f"score PNG of {shape[0]} x {shape[1]} at {side} x {side}",
                 len(scans),
                 ours,
                 peer,

@@ -212,22 +212,36 @@ def scaled(
 ) -> NDArray[np.float32]:
     """``array`` with each channel mapped linearly from its limits to [0, 1] and clipped."""
     out = np.empty(array.shape, dtype=np.float32)
-    wide = array.dtype.itemsize > 4 or (array.dtype.kind in "iu" and array.dtype.itemsize == 4)
+    whole = array.dtype.kind in "iub"
+    wide = array.dtype.itemsize > 4 or (whole and array.dtype.itemsize == 4)
     # 24 bits of mantissa can't tell wide integers apart.
     work: Any = np.float64 if wide else np.float32
     for channel, (low, high) in enumerate(limits_per_channel):
+        if not high > low:
+            out[..., channel] = 0
+            continue
         values: NDArray[Any] = array[..., channel].astype(work)
-        finite = np.isfinite(values)
-        if not finite.all():
-            values[~finite] = low
-        if high > low:
+        if not whole:
+            finite = np.isfinite(values)
+            if not finite.all():
+                values[~finite] = low
+        # A picture's type is its range already: most images need no more than the division.
+        least, most = _span(array.dtype)
+        if least < low or most > high:
             np.clip(values, work(low), work(high), out=values)
+        if low:
             np.subtract(values, work(low), out=values)
-            np.divide(values, work(high) - work(low), out=values)
-        else:
-            values[...] = 0
-        out[..., channel] = values
-    return np.clip(out, 0.0, 1.0, out=out)
+        np.divide(values, work(high) - work(low), out=out[..., channel], casting="same_kind")
+    return out
+
+
+def _span(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The smallest and the largest value of a type."""
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if dtype.kind in "iu":
+        return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    return -np.inf, np.inf
 
 
 def _percentiles(array: NDArray[Any], rule: str) -> tuple[float, float]:

@@ -71,7 +71,7 @@ def prepare(image: ScanImage, info: EncoderInfo, how: IntensityChoice = BY_FILE)
     planes = _planes(image, how)
     foreground = _share(planes)
     if planes.shape[-1] != 3 or info.channels == "L":
-        planes = planes.mean(axis=-1, keepdims=True)
+        planes = _grey(planes)[..., np.newaxis]
     pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1)))
     size = (info.input_size, info.input_size)
     pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
@@ -154,5 +154,13 @@ def _slices(along: Pixels) -> NDArray[np.intp]:
 
 def _share(planes: Pixels) -> NDArray[np.float64]:
     """(S,) share of each plane's pixels, averaged over channels, that are above 0.1."""
-    share: NDArray[np.float64] = (planes.mean(axis=-1) > _FOREGROUND).mean(axis=(1, 2))
-    return share
+    bright = _grey(planes) > _FOREGROUND
+    return np.array([np.count_nonzero(plane) / plane.size for plane in bright])
+
+
+def _grey(planes: Pixels) -> Pixels:
+    """(S, rows, columns), the mean of the channels, added up in their order."""
+    grey = planes[..., 0]
+    for channel in range(1, planes.shape[-1]):
+        grey = grey + planes[..., channel]
+    return grey / np.float32(planes.shape[-1]) if planes.shape[-1] > 1 else grey

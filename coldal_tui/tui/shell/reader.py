@@ -23,6 +23,8 @@ from coldal_tui.tui.programs.own_keys import read_own_keys
 POLL_S = 1.0
 DRAWN_S = 1.0
 """The longest wait for the screen before the map is read."""
+TRIMS = (1, 6)
+"""Quiet polls after which memory goes back: of what was read at once, and what panes read then."""
 REVIVE_POLLS = 5
 """Number of readings between checks that a supervisor runs while jobs are open."""
 
@@ -64,7 +66,7 @@ class Reader(threading.Thread):
         self._view: View | None = None
         self._trouble = ""
         self._polls = 0
-        self._fresh = False
+        self._quiet = 0
 
     def look(self) -> None:
         """Read now, whether the stamps changed or not."""
@@ -99,8 +101,8 @@ class Reader(threading.Thread):
             revive(project)
         seen = self._stamps(project)
         if seen == self._seen and not self._trouble:
-            if self._fresh:
-                self._fresh = False
+            self._quiet += 1
+            if self._quiet in TRIMS:
                 _give_back_memory()  # of all that panes have read, too
             return
         old, before = self._view, self._seen
@@ -121,7 +123,7 @@ class Reader(threading.Thread):
         if old is None:
             self._say(View(snapshot))
             self._drawn.wait(DRAWN_S)
-        self._fresh = True
+        self._quiet = 0
         return View(snapshot, self._scene(project, old), self._own_keys(project))
 
     def _advanced(self, project: Project, old: View) -> View:

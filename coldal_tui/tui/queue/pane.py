@@ -80,9 +80,11 @@ class QueuePane(TablePane):
 
     # What is shown
 
-    def on_mount(self) -> None:
-        # The rows need not wait for the counts of a large project. If this fails, so does the
-        # reader, which tells it.
+    def begin(self) -> None:
+        """Read the rows before there is a view: they need not wait for a large project's counts.
+
+        If it fails, so does the app's reader, which tells it. ``go_to`` comes before it.
+        """
         self._load(failed=lambda _: None)
 
     def show(self, view: View) -> None:

@@ -193,8 +193,9 @@ class ColdalApp(App[None]):
             self._restore(name)
         if self._restored.get("here"):
             self._here = str(self._restored["here"])
-            if "queue" in self.panes.made:
-                self.services.guarded(self._queue().go_to, self._here)
+        if "queue" in self.panes.made:
+            self.services.guarded(self._queue().go_to, self._here)
+            self.services.guarded(self._queue().begin)
         self.panes.arrange()
         # What the shell wrote meanwhile is drawn over, and all that it cleared is drawn again.
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))

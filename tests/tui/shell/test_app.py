@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from coldal_tui.errors import ColdalError
@@ -22,6 +23,7 @@ from coldal_tui.scheduler.queue import submit
 from coldal_tui.tui.drawing.glyphs import ASCII
 from coldal_tui.tui.loop.exchange_dialogs import ExportWindow, ImportWindow
 from coldal_tui.tui.loop.first_queue import FirstQueueWindow
+from coldal_tui.tui.queue.pane import QueuePane
 from coldal_tui.tui.queue.why import Why
 from coldal_tui.tui.shell.app import ColdalApp
 from coldal_tui.tui.shell.command_line import CommandLine
@@ -600,6 +602,35 @@ def test_the_view_is_the_same_on_return(queued: Path, tmp_path: Path) -> None:
         assert app.query_one(CommandLine).history == ["theme light"]
 
     drive(queued, leave, home=home)
+    drive(queued, come_back, home=home)
+
+
+@pytest.mark.parametrize("pane", ["1", "6"])
+def test_the_current_scan_survives_rows_that_come_at_once(
+    pane: str, queued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows put their own cursor on the first scan where none is wanted."""
+    home = tmp_path / "home"
+
+    async def leave(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.press("j", "j")
+        await until(pilot, lambda: app.here == "scan_2")
+        await pilot.press(pane, "q")
+
+    async def come_back(app: ColdalApp, pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        assert app.here == "scan_2"
+        await pilot.press("1")
+        await until(pilot, lambda: app.query_one("#queue", QueuePane).table.current == "scan_2")
+
+    drive(queued, leave, home=home)
+    mount = Widget.mount
+
+    async def mounted(self: Widget, *widgets: Widget, **where: Any) -> None:
+        await mount(self, *widgets, **where)
+        await asyncio.sleep(0.5)  # time for the rows to come
+
+    monkeypatch.setattr(Widget, "mount", mounted)
     drive(queued, come_back, home=home)
 
 

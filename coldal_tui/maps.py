@@ -62,11 +62,17 @@ class ScanIds(Sequence[str]):
 
     def rows(self, scan_ids: Sequence[str]) -> NDArray[np.int64]:
         """(M,) the place of each of M scan ids, -1 for those that are not among these."""
-        wanted = np.array(scan_ids, dtype=np.str_)
-        if not len(self):
-            return np.full(len(wanted), -1, np.int64)
-        found = np.minimum(np.searchsorted(self.array, wanted), len(self) - 1)
-        return np.where(self.array[found] == wanted, found, -1)
+        return _places(self.array, np.array(scan_ids, dtype=np.str_))
+
+    def known_rows(self, scan_ids: Iterable[str]) -> NDArray[np.int64]:
+        """The places of those scan ids that are among these, in the order given."""
+        found = self.rows(list(scan_ids))
+        return found[found >= 0]
+
+    def put(self, into: NDArray[Any], scan_ids: Sequence[str], values: Sequence[Any]) -> None:
+        """Write ``values`` of M scan ids to ``into`` (N,), without those of ids not among these."""
+        at = self.rows(scan_ids)
+        into[at[at >= 0]] = np.array(values, into.dtype)[at >= 0]
 
     def numbers(self, pages: Iterable[Sequence[tuple[str, float | None]]]) -> NDArray[np.float64]:
         """(N,) a number of each scan, NaN where ``pages`` have none; of several, the last.
@@ -76,9 +82,7 @@ class ScanIds(Sequence[str]):
         found = np.full(len(self), np.nan)
         for page in pages:
             known = [(scan_id, value) for scan_id, value in page if value is not None]
-            at = self.rows([scan_id for scan_id, _ in known])
-            values = np.array([value for _, value in known], np.float64)
-            found[at[at >= 0]] = values[at >= 0]
+            self.put(found, [scan_id for scan_id, _ in known], [value for _, value in known])
         return found
 
 
@@ -165,8 +169,16 @@ def load_cluster_array(path: Path, scan_ids: Sequence[str]) -> NDArray[np.int16]
         return labels if len(known) else np.full(len(wanted), -1, np.int16)
     in_order = bool(np.all(known[:-1] <= known[1:]))
     order = np.arange(len(known)) if in_order else np.argsort(known)
-    place = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
-    return np.where(known[place] == wanted, labels[place], np.int16(-1))
+    place = _places(known[order], wanted)
+    return np.where(place >= 0, labels[order][place], np.int16(-1))
+
+
+def _places(known: NDArray[np.str_], wanted: NDArray[np.str_]) -> NDArray[np.int64]:
+    """(M,) the place of each of M ``wanted`` in ``known``, which is in order; -1 if it has none."""
+    if not len(known):
+        return np.full(len(wanted), -1, np.int64)
+    found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[found] == wanted, found, -1)
 
 
 def load_cluster_sizes(path: Path) -> tuple[int, ...]:

@@ -87,8 +87,7 @@ def near_radius(map_view: MapView, picks: Iterable[str]) -> float | None:
 
 
 def _rows(map_view: MapView, scan_ids: Iterable[str]) -> NDArray[np.int64]:
-    found = map_view.scan_ids.rows(list(scan_ids))
-    return np.sort(found[found >= 0])
+    return np.sort(map_view.scan_ids.known_rows(scan_ids))
 
 
 def _share(near: NDArray[np.bool_]) -> float | None:

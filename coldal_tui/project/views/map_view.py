@@ -71,7 +71,6 @@ def read_map_view(project: Project) -> MapView | None:
         "SELECT name FROM encoders WHERE encoder_hash = ?", (row["encoder_hash"],)
     )
     medoids = store.tuples("SELECT scan_id FROM queue WHERE role = 'medoid' ORDER BY round, rank")
-    at = ids.rows([name for (name,) in medoids])
     return MapView(
         map_id=row["map_id"],
         scan_ids=ids,
@@ -79,7 +78,7 @@ def read_map_view(project: Project) -> MapView | None:
         cluster=cluster,
         status=_statuses(project, ids),
         entropy=ids.numbers(entropy_pages(project, latest_run(project))).astype(np.float32),
-        medoids=at[at >= 0],
+        medoids=ids.known_rows(name for (name,) in medoids),
         method=str(json.loads(row["params"]).get("method", "")),
         encoder=str(encoder or ""),
     )
@@ -90,9 +89,8 @@ def _statuses(project: Project, ids: ScanIds) -> NDArray[np.uint8]:
     codes = {name: code for code, name in enumerate(STATUSES)}
     status = np.zeros(len(ids), np.uint8)
     for some in other_scans(project):
-        at = ids.rows(some.scan_ids)
         known = [codes.get(name, codes["excluded"]) for name in some.statuses]
-        status[at[at >= 0]] = np.array(known, np.uint8)[at >= 0]
+        ids.put(status, some.scan_ids, known)
     return status
 
 
@@ -191,9 +189,8 @@ def _named(name: str, pages: Iterable[Sequence[tuple[Any, ...]]], ids: ScanIds) 
     codes = np.full(len(ids), -1, np.int32)
     for page in pages:
         known = [(scan_id, str(value)) for scan_id, value in page if value not in (None, "")]
-        at = ids.rows([scan_id for scan_id, _ in known])
         kept = [number.setdefault(value, len(number)) for _, value in known]
-        codes[at[at >= 0]] = np.array(kept, np.int32)[at >= 0]
+        ids.put(codes, [scan_id for scan_id, _ in known], kept)
     counts = np.bincount(codes[codes >= 0], minlength=len(number)).tolist()
     names = sorted(
         (value for value, n in number.items() if counts[n]),

@@ -114,12 +114,18 @@ def test_the_map_is_the_same_object_while_it_is_the_same(queued: Path, start) ->
     assert newest(news).map_view is map_view
 
 
-def test_progress_of_a_running_job_is_told(queued: Path, start) -> None:
-    with Project(queued) as project:
+def running_job(root: Path) -> tuple[int, JobFolder]:
+    """The number and the folder of a training that runs."""
+    with Project(root) as project:
         number = queue.submit(project, "train")
         queue.set_status(project, number, "running")
         folder: JobFolder = get_job(project, number).folder
     folder.path.mkdir(parents=True)
+    return number, folder
+
+
+def test_progress_of_a_running_job_is_told(queued: Path, start) -> None:
+    _, folder = running_job(queued)
     _, news = start(queued, revives=False)
     folder.append_progress(1, 4, "", {})
     until(lambda: newest(news).snapshot.jobs[-1].fraction == 0.25)
@@ -135,11 +141,7 @@ def test_progress_alone_is_told_without_reading_the_project_again(
         return read[-1]
 
     monkeypatch.setattr("coldal_tui.tui.shell.reader.take_snapshot", taken)
-    with Project(queued) as project:
-        number = queue.submit(project, "train")
-        queue.set_status(project, number, "running")
-        folder: JobFolder = get_job(project, number).folder
-    folder.path.mkdir(parents=True)
+    number, folder = running_job(queued)
     _, news = start(queued, revives=False)
     for done in (1, 2, 3):
         folder.append_progress(done, 4, "", {})

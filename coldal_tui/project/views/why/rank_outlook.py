@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -129,7 +129,7 @@ def _read_ground(project: Project) -> _Ground | None:
     if row["clusters"]:
         cluster = load_cluster_array(project.file_of(row["clusters"]), placed.scan_ids)
     ground = _Ground(placed.scan_ids, placed.xy, cluster)
-    ground.labelled = ground.rows(labelled_scans(project))
+    ground.labelled = np.sort(placed.scan_ids.known_rows(labelled_scans(project)))
     return ground
 
 
@@ -146,10 +146,6 @@ class _Ground:
 
     def row(self, scan_id: str) -> int | None:
         return self.scan_ids.places.get(scan_id)
-
-    def rows(self, scan_ids: Iterable[str]) -> Indices:
-        found = self.scan_ids.rows(list(scan_ids))
-        return np.sort(found[found >= 0])
 
     def scores(self, project: Project, run: str | None, kind: str) -> NDArray[np.float64]:
         """(N,) entropies of a run, NaN where not scored."""

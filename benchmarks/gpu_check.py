@@ -38,8 +38,9 @@ from coldal_compute.embedding import embed
 from coldal_compute.encoders.registry import load_encoder
 from coldal_compute.score_step import score
 from coldal_compute.segmentation.augmentation import Patches
-from coldal_compute.segmentation.data import Sample, class_places, preprocess
+from coldal_compute.segmentation.data import Sample, class_places
 from coldal_compute.segmentation.inference import Model
+from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.network import (
     MaskedDiceCELoss,
     autocast,

@@ -6,7 +6,8 @@
 The peers of training and embedding only compute: a training loop without augmentation, checkpoints
 or progress on one batch that is never read again, an encoder on tensors in memory. Scoring has two:
 the network on tensors in memory, and a short script that reads the pictures, resizes them, puts
-them through the network in batches and takes the mean of the entropy. One thread on both sides.
+them through the network in batches and takes the mean of the entropy. A later round has the resized
+pictures in the cache that jobs share. One thread on both sides.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import nibabel
 import numpy as np
 import torch
@@ -27,7 +30,8 @@ from coldal_compute.embedding import embed
 from coldal_compute.encoders.registry import load_encoder
 from coldal_compute.score_step import Scorer, score
 from coldal_compute.segmentation.augmentation import Patches
-from coldal_compute.segmentation.data import Sample, class_places, preprocess
+from coldal_compute.segmentation.data import Sample, class_places
+from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.network import (
     MaskedDiceCELoss,
     build_network,
@@ -41,6 +45,7 @@ from coldal_tui.imaging.reading import read_scan
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EncoderChoice,
+    InputCache,
     ScanInput,
     ScoreSpec,
     Silent,
@@ -169,8 +174,10 @@ def scored(
             [torch.from_numpy(preprocess(read_scan(one.ref), plan)).float() for one in scans]
         )
         spec = ScoreSpec(str(root), scans, device="cpu", threads=1)
+        cache = InputCache(str(root / "cache" / "inputs"), 10**9)
+        later = msgspec.structs.replace(spec, inputs=cache)
 
-        def ours() -> None:
+        def ours(spec: ScoreSpec = spec) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 score(spec, Path(folder), Silent())
 
@@ -209,6 +216,15 @@ def scored(
                 theirs,
                 pairs=options.pairs,
             )
+        ours(later)
+        yield compare(
+            f"score PNG of {shape[0]} x {shape[1]} at {side} x {side}, a later round",
+            len(scans),
+            partial(ours, later),
+            f"network on tensors, {BATCH} at once",
+            forwards,
+            pairs=options.pairs,
+        )
 
 
 def embedding(options: argparse.Namespace) -> Iterator[Result]:

@@ -21,7 +21,7 @@ from coldal_compute.embedding import embed
 from coldal_compute.map_step import read_vectors
 from coldal_compute.simulation.step import simulate
 from coldal_tui.files import sha256_file
-from coldal_tui.jobs.spec import EmbedSpec, ShardRows, SimulateSpec, TrainOptions
+from coldal_tui.jobs.spec import EmbedSpec, InputCache, ShardRows, SimulateSpec, TrainOptions
 from coldal_tui.project.labels.hidden_masks import hide_masks
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans.indexing import reindex
@@ -113,7 +113,7 @@ def main() -> None:
             shards=shards,
             encoder_hash="benchmark",
             options=TrainOptions(steps=options.steps, device="cpu", threads=options.threads),
-            cache=str(Path(base) / "cache"),
+            inputs=InputCache(str(Path(base) / "inputs"), 10**9),
         )
         for name, cells in (("first (nothing cached)", spec.cells), ("next round", None)):
             told = cells or (design.active_cell(0, design.active[0], 1),)

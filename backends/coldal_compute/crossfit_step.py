@@ -27,6 +27,7 @@ from coldal_compute.segmentation.data import (
 )
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_model
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan
 from coldal_compute.segmentation.network import pick_device
 from coldal_compute.segmentation.plan import Plan, load_plan
@@ -100,8 +101,8 @@ class _Work:
     device: torch.device
 
     def samples(self, cases: Sequence[LabelledScan]) -> tuple[list[Sample], list[FailedScan]]:
-        cache = Path(self.spec.cache) if self.spec.cache else None
-        return load_samples(cases, self.plan, self.readers, cache)
+        with NetworkInputs(self.plan, self.readers.scan, self.spec.inputs) as inputs:
+            return load_samples(cases, inputs, self.readers)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 On the CPU a vector depends on the scan alone, to the last bit: convolutions may add in another
 order with other thread counts and batch sizes, so every scan is a batch of its own (the slices
 of one volume) run on one torch thread, and the parallelism is scans side by side. On a GPU the
-batches have one fixed shape, in float32 without TF32.
+batches have one fixed shape, in float32 without TF32 unless the encoder's precision says otherwise.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _batched(
 ) -> Generator[Outcome]:
     """Outcomes in order; scans are read by threads and run in batches of ``size`` slices."""
     group: list[_Prepared] = []
-    with _one_torch_thread(), _exact_convolutions():
+    with _one_torch_thread(), _gpu_arithmetic(tf32=encoder.precision == "tf32"):
         for prepared in _in_order(partial(_prepare, encoder=encoder, read=read), scans, threads):
             group.append(prepared)
             if sum(0 if p.slices is None else len(p.slices) for p in group) >= (
@@ -293,12 +293,19 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _exact_convolutions() -> Iterator[None]:
+def _gpu_arithmetic(*, tf32: bool) -> Iterator[None]:
+    """Convolutions and matrix products of the GPU with the same algorithm each time."""
     flags = torch.backends.cudnn.flags
     # Since torch 2.9 a second setting says the same, and must not contradict the first.
-    newer = {"fp32_precision": "ieee"} if "fp32_precision" in signature(flags).parameters else {}
-    with flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False, **newer):
-        yield
+    named = "fp32_precision" in signature(flags).parameters
+    newer = {"fp32_precision": "tf32" if tf32 else "ieee"} if named else {}
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        with flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32, **newer):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _device(wanted: str) -> str:
@@ -333,6 +340,7 @@ def _record(spec: EmbedSpec, encoder: Encoder, device: str) -> dict[str, Any]:
         "volume": f"{rules.VOLUME_RULE}; {rules.POOLING_RULES[encoder.pooling]}",
         "window": encoder.window,
         "modality": " + ".join(encoder.modality),
+        "precision": encoder.precision,
         "weights_sha256": encoder.weights_sha256,
         "weights_file": Path(spec.encoder.weights).name if spec.encoder.weights else "packaged",
         "device": device,

@@ -19,13 +19,13 @@ from coldal_compute.segmentation.data import (
     read_native_label,
 )
 from coldal_compute.segmentation.inference import Model, load_model
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.metrics import ClassMetrics, measure_scan, summarise
 from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.storage import write_json
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
-from coldal_tui.imaging.image import ScanImage
 from coldal_tui.jobs.spec import (
     EvaluateSpec,
     FailedScan,
@@ -61,7 +61,9 @@ def evaluate(
     model = load_model(Path(spec.run), device, spec.windows, spec.cleanup)
     digest = " ".join((sha256_file(Path(spec.run) / MODEL_FILE), *spec.cleanup))
     journal = MeasuredJournal(folder, digest)
-    measured = measure(model, spec.scans, readers or file_readers(), report, journal)
+    readers = readers or file_readers()
+    with NetworkInputs(model.plan, readers.scan, spec.inputs, report.log) as inputs:
+        measured = measure(model, spec.scans, inputs, readers, report, journal)
     result = summary(measured, model.plan.classes)
     write_json(folder / EVALUATION_FILE, result)
     return StepResult((EVALUATION_FILE,), result, measured.failed)
@@ -70,6 +72,7 @@ def evaluate(
 def measure(
     model: Model,
     scans: Sequence[LabelledScan],
+    inputs: NetworkInputs,
     readers: Readers,
     report: Reporter,
     journal: MeasuredJournal | None = None,
@@ -85,13 +88,12 @@ def measure(
     failed: list[FailedScan] = []
     left = [labelled for labelled in ordered if labelled.scan.scan_id not in found]
     before = len(found)
-    for number, (labelled, loaded) in enumerate(_loaded(left, readers), start=before + 1):
+    for number, (labelled, loaded) in enumerate(_loaded(left, inputs, readers), start=before + 1):
         scan = labelled.scan
         try:
             image, label = loaded()
-            predicted = model.labels(model.logits(image), image.header.shape)
-            spacing = image.header.spacing
-            found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, spacing)
+            predicted = model.labels(model.working_logits(image), label.shape)
+            found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, scan.spacing)
             if journal:
                 journal.append(scan.scan_id, found[scan.scan_id])
         except ColdalError as error:
@@ -146,8 +148,10 @@ def summary(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _loaded(scans: Sequence[LabelledScan], readers: Readers) -> Iterator[Any]:
-    def load(labelled: LabelledScan) -> tuple[ScanImage, NDArray[np.uint8]]:
-        return readers.scan(labelled.scan.ref), read_native_label(labelled, readers)
+def _loaded(
+    scans: Sequence[LabelledScan], inputs: NetworkInputs, readers: Readers
+) -> Iterator[Any]:
+    def load(labelled: LabelledScan) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+        return inputs.of_labelled(labelled.scan), read_native_label(labelled, readers)
 
     return read_ahead(scans, load)

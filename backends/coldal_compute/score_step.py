@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from coldal_compute.scored import FEATURES_FILE, PREDICTIONS, SCORES_FILE, ScoreJournal
-from coldal_compute.segmentation.data import Readers, failure, file_readers, preprocess
+from coldal_compute.segmentation.data import Readers, failure, file_readers
 from coldal_compute.segmentation.entropy_maps import entropy_map
 from coldal_compute.segmentation.inference import Model, load_ensemble
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
+from coldal_compute.segmentation.inputs.packs import Told
 from coldal_compute.segmentation.network import MODEL_FILE, pick_device
 from coldal_compute.segmentation.reading_ahead import read_ahead
 from coldal_compute.segmentation.scoring import Passed, pass_images, score_passed
@@ -24,12 +27,13 @@ from coldal_tui.errors import ColdalError
 from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanHeader
 from coldal_tui.jobs.spec import FailedScan, Reporter, ScanInput, ScoreSpec, StepResult
+from coldal_tui.processors import usable_processors
 from coldal_tui.simulation.cells import ScanScores
 
 ENTROPIES_FILE = "entropies.json"
 ENTROPY_MAPS = "entropy"
 
-_Loaded = tuple[ScanHeader, NDArray[np.float16]]
+_Loaded = tuple[ScanHeader | None, NDArray[np.float16]]
 _Coming = tuple[ScanInput, Callable[[], _Loaded]]
 _AHEAD = 2
 """Scans that are read while the network works."""
@@ -47,12 +51,23 @@ class Scored:
 class Scorer:
     """Scores scans with a run in this process, and writes predictions for some."""
 
-    def __init__(self, spec: ScoreSpec, folder: Path, readers: Readers | None = None) -> None:
-        self._readers = readers or file_readers()
+    def __init__(
+        self,
+        spec: ScoreSpec,
+        folder: Path,
+        readers: Readers | None = None,
+        told: Told = lambda words: None,
+    ) -> None:
         device = pick_device(spec.device, spec.threads)
         self._models = load_ensemble(Path(spec.run), device, spec.windows, spec.cleanup)
         self._wanted = frozenset(spec.predict)
         self._folder = folder
+        read = (readers or file_readers()).scan
+        self._inputs = NetworkInputs(self._models[0].plan, read, spec.inputs, told)
+        self._told = told
+        # A GPU waits for scans where the processors have nothing else to do.
+        gpu = device.type == "cuda"
+        self._readers = max(_AHEAD, spec.threads or usable_processors()) if gpu else _AHEAD
 
     def __call__(self, scans: Sequence[ScanInput]) -> Iterator[Scored]:
         """The outcome of each scan, in the order of the scans.
@@ -60,9 +75,15 @@ class Scorer:
         Raises ColdalError when memory runs out.
         """
         size = self._models[0].at_once
-        ahead = read_ahead(scans, self._load, max(_AHEAD, size))
+        ahead = read_ahead(scans, self._load, max(_AHEAD, size), self._readers)
         while part := list(islice(ahead, size)):
             yield from self._score(part, size)
+        if self._inputs.found:
+            self._told(f"{self._inputs.found} of {len(scans)} scans came resized from the cache")
+
+    def close(self) -> None:
+        """Give up the files of the cache."""
+        self._inputs.close()
 
     def _score(self, part: Sequence[_Coming], size: int) -> Iterator[Scored]:
         """The outcomes of scans that go through the networks together."""
@@ -83,18 +104,19 @@ class Scorer:
         for (scan, _), one in zip(part, read, strict=True):
             yield one if isinstance(one, Scored) else self._measured(scan, one[0], next(passed))
 
-    def _measured(self, scan: ScanInput, header: ScanHeader, passed: Passed) -> Scored:
+    def _measured(self, scan: ScanInput, header: ScanHeader | None, passed: Passed) -> Scored:
         try:
             scores = score_passed(passed)
-            if scan.scan_id in self._wanted:
+            if header is not None:
                 _write_prediction(scan, header, passed.logits[0], self._models[0], self._folder)
         except Exception as error:
             return _failed(scan, error)
         return Scored(scan, scores)
 
     def _load(self, scan: ScanInput) -> _Loaded:
-        image = self._readers.scan(scan.ref)
-        return image.header, preprocess(image, self._models[0].plan)
+        if scan.scan_id in self._wanted:
+            return self._inputs.with_header(scan)
+        return None, self._inputs.of(scan)
 
 
 def score(
@@ -117,9 +139,11 @@ def score(
     ------
     ColdalError : the run can't be read, or memory ran out.
     """
+    if elsewhere is None:
+        with closing(Scorer(spec, folder, readers, report.log)) as scorer:
+            return score(spec, folder, report, readers, scorer)
     wanted = frozenset(spec.predict)
     ordered = sorted(spec.scans, key=lambda scan: scan.scan_id)
-    scorer = elsewhere or Scorer(spec, folder, readers)
     model = " ".join((sha256_file(Path(spec.run) / MODEL_FILE), *spec.cleanup))
     journal = ScoreJournal(folder, model)
     known = journal.entropies()
@@ -131,7 +155,7 @@ def score(
     failed: list[FailedScan] = []
     left = [scan for scan in ordered if scan.scan_id not in entropies]
     before = len(ordered) - len(left)
-    for number, found in enumerate(scorer(left), start=1):
+    for number, found in enumerate(elsewhere(left), start=1):
         if found.failed is not None:
             failed.append(found.failed)
         elif found.scores is not None:

@@ -18,6 +18,7 @@ from coldal_compute.segmentation.data import (
     measure_thickness,
 )
 from coldal_compute.segmentation.inference import Model, network_folder
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.network import (
     MODEL_FILE,
     device_limits,
@@ -58,14 +59,14 @@ def train(
     readers = readers or file_readers()
     device = pick_device(spec.options.device, spec.options.threads)
     plan = _plan(spec, folder, report, readers)
-    cache = Path(spec.cache) if spec.cache else None
     wanted = len(spec.train) + len(spec.validation)
 
     def told(offset: int) -> Any:
         return lambda done: report.progress(offset + done, wanted, "reading scans")
 
-    samples, failed = load_samples(spec.train, plan, readers, cache, told(0))
-    watched, bad = load_samples(spec.validation, plan, readers, cache, told(len(spec.train)))
+    with NetworkInputs(plan, readers.scan, spec.inputs, report.log) as inputs:
+        samples, failed = load_samples(spec.train, inputs, readers, told(0))
+        watched, bad = load_samples(spec.validation, inputs, readers, told(len(spec.train)))
     failed += bad
     _check(samples, plan, failed, report)
     count = rank_count(spec, plan)
@@ -86,7 +87,8 @@ def train(
     model = Model(plan, trained.net.to(device), device, spec.options.amp, cleanup=spec.cleanup)
     kept = {sample.scan_id for sample in watched}
     scans = [labelled for labelled in spec.validation if labelled.scan.scan_id in kept]
-    measured = measure(model, scans, readers, report)
+    with NetworkInputs(plan, readers.scan, spec.inputs) as inputs:
+        measured = measure(model, scans, inputs, readers, report)
     result = _result(plan, trained.final_loss, trained.history, measured)
     result["networks"] = spec.networks
     result["returned"] = measure_returned(spec.returned, spec.classes, readers, report)
@@ -124,9 +126,9 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
     if device.type == "cuda":
         device = torch.device("cuda", rank.number)
     plan = load_plan(folder)
-    cache = Path(spec.cache) if spec.cache else None
-    samples, _ = load_samples(spec.train, plan, readers, cache)
-    watched, _ = load_samples(spec.validation, plan, readers, cache)
+    with NetworkInputs(plan, readers.scan, spec.inputs) as inputs:
+        samples, _ = load_samples(spec.train, inputs, readers)
+        watched, _ = load_samples(spec.validation, inputs, readers)
     ready()
     fit(plan, samples, watched, spec.options, device, spec.seed, folder, Silent(), rank)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -188,6 +189,7 @@ def project_findings(root: Path) -> list[Finding]:
                 "" if free > LOW_DISK_BYTES else "free some space before the next job",
             )
         )
+        findings.append(_cache_finding(project))
         if not project.images.is_dir():
             findings.append(
                 Finding(
@@ -197,6 +199,16 @@ def project_findings(root: Path) -> list[Finding]:
         findings += [*_weights_finding(project), *_file_findings(project)]
         findings += safety_findings(project)
     return findings
+
+
+def _cache_finding(project: Project) -> Finding:
+    folder, used = project.layout.inputs, 0
+    for path in folder.glob("*/*"):
+        with contextlib.suppress(OSError):
+            # A job may remove it meanwhile.
+            used += path.stat().st_size
+    most = project.config.backend.cache_gb
+    return Finding("ok", f"resized scans take {used / 1e9:.1f} of at most {most:g} GB ({folder})")
 
 
 def _weights_finding(project: Project) -> list[Finding]:

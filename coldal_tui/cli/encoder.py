@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACTIONS = ("list", "install", "use")
 
-_DECLARED = ("size", "mean", "std", "channels", "layer", "window", "pooling")
+_DECLARED = ("size", "mean", "std", "channels", "layer", "window", "pooling", "precision")
 
 
 @click.command("encoder")
@@ -40,6 +40,11 @@ _DECLARED = ("size", "mean", "std", "channels", "layer", "window", "pooling")
     "--pooling",
     type=click.Choice(["mean", "foreground"]),
     help="use: how the slices of a volume become one vector.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bf16"]),
+    help="use: float32 is alike on every device, the others are faster on a GPU.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def encoder_command(

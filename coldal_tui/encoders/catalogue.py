@@ -24,6 +24,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CHANNELS = ("RGB", "BGR", "L")
 LAYERS = ("pooled", "mean", "cls")
 POOLINGS = ("mean", "foreground")
+PRECISIONS = ("float32", "tf32", "bf16")
+"""How exactly a network is computed.
+
+float32, the default, without TF32: other GPUs, and the CPU, give the same vectors up to rounding in
+the last digits, so a project may be embedded here and there. tf32 and bf16 are faster on GPUs that
+have them, and rounded at the third or fourth digit.
+"""
 DEFAULT_WINDOW = "soft-tissue"
 
 
@@ -310,6 +317,7 @@ def _check_choice(choice: EncoderChoice) -> None:
         "layer": (choice.layer, LAYERS),
         "window": (choice.window, tuple(WINDOWS)),
         "pooling": (choice.pooling, POOLINGS),
+        "precision": (choice.precision, PRECISIONS),
     }
     for key, (value, known) in allowed.items():
         if value is not None and value not in known:

@@ -165,15 +165,23 @@ def quick_hash(path: Path, size: int) -> str:
 def is_as_indexed(ref: ScanRef, digest: str) -> bool:
     """Whether a scan's files still have the quick hash from the index.
 
-    True if unknown: for scans with a detached header, and for an invalid ``digest``.
+    True if that can't be told.
+    """
+    if not can_tell_changes(ref, digest):
+        return True
+    hashes = [quick_hash(Path(file), Path(file).stat().st_size) for file in ref.files]
+    return digest in (joined_digest(hashes), joined_digest(hashes, ordered=True))
+
+
+def can_tell_changes(ref: ScanRef, digest: str) -> bool:
+    """Whether ``is_as_indexed`` compares: not where a header may be detached from the pixels.
+
+    Nor does it with a ``digest`` that is none.
     """
     paired = ref.kind in ("nrrd", "metaimage") or (
         ref.kind == "nifti" and not all(f.lower().endswith((".nii", ".nii.gz")) for f in ref.files)
     )
-    if paired or not _DIGEST.fullmatch(digest):
-        return True
-    hashes = [quick_hash(Path(file), Path(file).stat().st_size) for file in ref.files]
-    return digest in (joined_digest(hashes), joined_digest(hashes, ordered=True))
+    return not paired and _DIGEST.fullmatch(digest) is not None
 
 
 def joined_digest(hashes: Sequence[str], *, ordered: bool = False) -> str:

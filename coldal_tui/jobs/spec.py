@@ -44,8 +44,8 @@ class EncoderChoice(msgspec.Struct, frozen=True):
 
     ``size``, ``mean``, ``std``, ``channels`` and ``layer`` declare a model of the user's (the
     encoder ``file``). ``window`` is the CT window by name, ``pooling`` how the slices of a volume
-    become one vector, ``modality`` what files that state none are taken for (see
-    ``IntensityChoice``); None stands for the defaults.
+    become one vector, ``precision`` how exactly the network is computed, ``modality`` what files
+    that state none are taken for (see ``IntensityChoice``); None stands for the defaults.
     """
 
     name: str
@@ -58,6 +58,7 @@ class EncoderChoice(msgspec.Struct, frozen=True):
     layer: str | None = None
     window: str | None = None
     pooling: str | None = None
+    precision: str | None = None
     modality: tuple[str, ...] | None = None
 
 
@@ -145,6 +146,16 @@ class TrainOptions(msgspec.Struct, frozen=True):
     image_size: int | None = None
 
 
+class InputCache(msgspec.Struct, frozen=True):
+    """Where resized scans are kept for all jobs of a project, and at most how many bytes of them.
+
+    With 0 bytes none are, and those that there are go.
+    """
+
+    folder: str
+    most_bytes: int
+
+
 class Returned(msgspec.Struct, frozen=True):
     """A label that came after ``run_id`` had predicted its scan, and that prediction's file."""
 
@@ -169,7 +180,7 @@ class TrainSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="train"):
     validation: tuple[LabelledScan, ...]
     options: TrainOptions
     seed: int
-    cache: str | None = None
+    inputs: InputCache | None = None
     labels: dict[str, str] = {}
     networks: int = 1
     returned: tuple[Returned, ...] = ()
@@ -190,6 +201,7 @@ class ScoreSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="score"):
     run_id: str = ""
     windows: int = 4
     cleanup: tuple[str, ...] = ()
+    inputs: InputCache | None = None
 
 
 class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"):
@@ -202,6 +214,7 @@ class EvaluateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluate"
     run_id: str = ""
     windows: int = 4
     cleanup: tuple[str, ...] = ()
+    inputs: InputCache | None = None
 
 
 class CrossFitSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="crossfit"):
@@ -220,7 +233,7 @@ class CrossFitSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="crossfit"
     options: TrainOptions
     seed: int
     others: tuple[LabelledScan, ...] = ()
-    cache: str | None = None
+    inputs: InputCache | None = None
     windows: int = 4
     cleanup: tuple[str, ...] = ()
 
@@ -255,7 +268,7 @@ class SimulateSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="simulate"
     options: TrainOptions
     one_per_patient: bool = False
     entropy: str = "mean"
-    cache: str | None = None
+    inputs: InputCache | None = None
 
 
 JobSpec = (

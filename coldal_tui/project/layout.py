@@ -66,6 +66,11 @@ class Layout:
         return self.state / "cache"
 
     @property
+    def inputs(self) -> Path:
+        """Resized scans of all jobs; what is here can be made again."""
+        return self.cache / "inputs"
+
+    @property
     def supervisor_lock(self) -> Path:
         return self.state / "supervisor.lock"
 

@@ -154,6 +154,7 @@ class Project:
             layer=section.layer,
             window=None if how.window == DEFAULT_WINDOW else how.window,
             pooling=None if section.pooling == "mean" else section.pooling,
+            precision=None if section.precision == "float32" else section.precision,
             modality=None if how.modality == (AUTO,) else how.modality,
         )
 

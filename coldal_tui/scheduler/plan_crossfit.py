@@ -15,7 +15,7 @@ from coldal_tui.project.project import Project
 from coldal_tui.project.queue import candidates
 from coldal_tui.project.runs import cross_fitted_file
 from coldal_tui.scheduler.plan_train import need_network, which_run
-from coldal_tui.scheduler.request import Request, train_options
+from coldal_tui.scheduler.request import Request, input_cache, train_options
 from coldal_tui.selection.patient_folds import patient_folds
 
 FOLDS = 5
@@ -83,7 +83,7 @@ def plan_crossfit(project: Project, request: Request) -> CrossFitSpec | None:
         options=train_options(project, request),
         seed=row["seed"],
         others=tuple(others),
-        cache=str(project.layout.cache),
+        inputs=input_cache(project),
         cleanup=cleaned_classes(project),
     )
 

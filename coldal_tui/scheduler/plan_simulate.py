@@ -22,7 +22,7 @@ from coldal_tui.project.queue.budget import (
 from coldal_tui.project.views.simulation_view import store_of
 from coldal_tui.scheduler.plan_embed import shard_rows, usable_vectors
 from coldal_tui.scheduler.plan_select import first_strategy
-from coldal_tui.scheduler.request import Request, train_options
+from coldal_tui.scheduler.request import Request, input_cache, train_options
 from coldal_tui.simulation.cells import SETUP_FILE, Setup, SetupScan, write_json
 from coldal_tui.simulation.design import RANDOM, Arm, Design, SplitRule
 from coldal_tui.version import __version__
@@ -192,7 +192,7 @@ def plan_simulate(project: Project, request: Request) -> SimulateSpec:
         options=options,
         one_per_patient=setup.one_per_patient,
         entropy=setup.entropy,
-        cache=str(project.layout.cache),
+        inputs=input_cache(project),
     )
 
 

@@ -24,6 +24,7 @@ from coldal_tui.project.views.next_step import run_networks
 from coldal_tui.scheduler.request import (
     Request,
     device_of,
+    input_cache,
     needs_ensemble,
     needs_of,
     seed_of,
@@ -63,7 +64,7 @@ def plan_train(project: Project, request: Request) -> TrainSpec:
         validation=tuple(validation),
         options=train_options(project, request),
         seed=seed_of(project, request),
-        cache=str(project.layout.cache),
+        inputs=input_cache(project),
         labels=digests,
         networks=_networks(project, request),
         returned=_returned(project, [*labelled, *validation]),
@@ -218,6 +219,7 @@ def _forward(
         device=device_of(project, request),
         threads=project.config.backend.threads,
         cleanup=cleaned_classes(project),
+        inputs=input_cache(project),
     )
 
 
@@ -235,6 +237,7 @@ def plan_evaluate(project: Project, request: Request) -> EvaluateSpec:
         device=device_of(project, request),
         threads=project.config.backend.threads,
         cleanup=cleaned_classes(project),
+        inputs=input_cache(project),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from coldal_tui.errors import UsageError
 from coldal_tui.jobs.backend import ALL_GPUS, Ask
-from coldal_tui.jobs.spec import TrainOptions
+from coldal_tui.jobs.spec import InputCache, TrainOptions
 from coldal_tui.project.project import Project
 from coldal_tui.selection.needs import NEEDS
 
@@ -49,6 +49,12 @@ def train_options(project: Project, request: Request) -> TrainOptions:
         intensity=project.intensity,
         image_size=request.get("image_size"),
     )
+
+
+def input_cache(project: Project) -> InputCache:
+    """Where jobs keep resized scans, and how much of the disk these may take."""
+    most = int(project.config.backend.cache_gb * 1e9)
+    return InputCache(str(project.layout.inputs), most)
 
 
 def needs_of(strategy: str) -> tuple[str, ...]:

@@ -200,6 +200,7 @@ def test_without_weights_install_is_named(call: Call, project: Path) -> None:
 def test_a_model_of_ones_own_is_declared(call: Call, project: Path, weights: Path) -> None:
     words = ["--size", 96, "--mean", "0.5", "--std", "0.1,0.2,0.3", "--layer", "cls"]
     more = ["--channels", "RGB", "--window", "lung", "--pooling", "foreground"]
+    more += ["--precision", "bf16"]
     assert call("encoder", project, "use", "file", "--weights", weights, *words, *more).status == 0
     with Project(project) as opened:
         choice = opened.encoder
@@ -207,6 +208,7 @@ def test_a_model_of_ones_own_is_declared(call: Call, project: Path, weights: Pat
         assert (choice.mean, choice.std) == ((0.5,), (0.1, 0.2, 0.3))
         assert (choice.layer, choice.channels) == ("cls", "RGB")
         assert (choice.window, choice.pooling) == ("lung", "foreground")
+        assert choice.precision == "bf16"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from coldal_tui.imaging.image import ScanRef
+from coldal_tui.imaging.indexing import quick_hash
 from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.imaging.reading import read_header
 from coldal_tui.jobs.spec import LabelledScan, ScanInput
@@ -46,8 +47,9 @@ def new_report() -> Callable[..., FakeReport]:
 def scan_input(scan_id: str, kind: str, path: Path) -> ScanInput:
     ref = ScanRef(kind, (str(path),))
     header = read_header(ref)
+    known = quick_hash(path, path.stat().st_size)
     return ScanInput(
-        scan_id, ref, header.shape, header.channels, header.spacing, header.modality, scan_id
+        scan_id, ref, header.shape, header.channels, header.spacing, header.modality, known
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from coldal_compute import embedding
-from coldal_compute.embedding import embed
+from coldal_compute.embedding import _gpu_arithmetic, embed
 from coldal_compute.encoders import preprocess
 from coldal_compute.encoders.registry import load_encoder
 from coldal_tui.errors import ColdalError, ImageError
@@ -311,3 +311,32 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> N
     with pytest.raises(ColdalError) as error:
         embed(_spec("a.png", device=device), tmp_path, Report(), Reader())
     assert error.value.code == "no-device"
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_a_lower_precision_is_another_encoder(tmp_path: Path, precision: str) -> None:
+    choice = EncoderChoice("efficientnet-lite0", precision=precision)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    plain = embed(_spec("chest.png", "volume.nii"), tmp_path / "a", Report(), Reader())
+    lower = msgspec.structs.replace(_spec("chest.png", "volume.nii"), encoder=choice)
+    found = embed(lower, tmp_path / "b", Report(), Reader())
+    assert found.result["encoder_hash"] != plain.result["encoder_hash"]
+    assert found.result["record"]["precision"] == precision
+    assert plain.result["record"]["precision"] == "float32"
+    exact, rounded = _vectors(plain, tmp_path / "a"), _vectors(found, tmp_path / "b")
+    for name, one in exact.items():
+        other = rounded[name]
+        near = float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+        # A CPU has no TF32: it computes in float32.
+        assert 0.99 < near < 1 - 1e-6 if precision == "bf16" else (one == other).all()
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_the_arithmetic_of_the_gpu_is_put_back(tf32: bool) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    with _gpu_arithmetic(tf32=tf32):
+        assert torch.backends.cudnn.allow_tf32 is tf32
+        assert torch.get_float32_matmul_precision() == ("high" if tf32 else "highest")
+        assert torch.backends.cudnn.deterministic
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before

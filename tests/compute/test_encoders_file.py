@@ -105,6 +105,8 @@ def test_settings_are_part_of_what_the_encoder_is(scripted: Callable[..., Path])
         {"channels": "BGR"},
         {"window": "bone"},
         {"pooling": "foreground"},
+        {"precision": "tf32"},
+        {"precision": "bf16"},
     ]
     hashes = {load_encoder(_choice(path, **more)).hash for more in variants}
     assert len(hashes) == len(variants)
@@ -162,6 +164,7 @@ def test_a_file_is_asked_for() -> None:
         ({"layer": "third"}, "layer = 'third'"),
         ({"window": "heart"}, "window = 'heart'"),
         ({"pooling": "max"}, "pooling = 'max'"),
+        ({"precision": "int8"}, "precision = 'int8'"),
         ({"name": "efficientnet-lite0"}, "size is set, which only a file of yours"),
     ],
 )
@@ -192,6 +195,15 @@ def test_an_onnx_file_gives_what_the_model_gives(tmp_path: Path) -> None:
     images = torch.rand(3, 3, 8, 8)
     np.testing.assert_allclose(encoder.embed(images), images.mean(dim=(2, 3)), rtol=1e-5)
     assert (encoder.info.dim, encoder.details["layout"]) == (3, "ONNX")
+
+
+def test_an_onnx_file_has_its_own_precision(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    path = tmp_path / "mean.onnx"
+    path.write_bytes(MEAN_ONNX)
+    with pytest.raises(ColdalError, match="computed as it was saved") as error:
+        load_encoder(_choice(path, precision="bf16"))
+    assert error.value.code == "encoder-choice"
 
 
 def test_without_onnxruntime_the_extra_is_named(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,17 @@ from coldal_compute.segmentation.data import (
     Sample,
     class_places,
     file_readers,
-    fit_channels,
     load_samples,
-    preprocess,
     relative_thickness,
-    trim_cache,
 )
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
+from coldal_compute.segmentation.inputs.preprocessing import fit_channels, preprocess
 from coldal_compute.segmentation.plan import Plan
 from coldal_tui.errors import ImageError
 from coldal_tui.imaging.image import ScanHeader, ScanImage
 from coldal_tui.imaging.indexing import index_folder
 from coldal_tui.imaging.labelfile import write_label
-from coldal_tui.jobs.spec import LabelledScan, ScanInput
+from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
 
 
 def _plan(patch: tuple[int, ...] = (16, 16), channels: int = 1, **changes: Any) -> Plan:
@@ -48,6 +46,11 @@ def _plan(patch: tuple[int, ...] = (16, 16), channels: int = 1, **changes: Any) 
 def _image(array: np.ndarray, spacing: tuple[float, ...] | None = None) -> ScanImage:
     shape = array.shape[:-1]
     return ScanImage(ScanHeader(shape, array.shape[-1], str(array.dtype), spacing), array)
+
+
+def _loaded(case: LabelledScan, plan: Plan) -> tuple[list[Sample], list[FailedScan]]:
+    readers = file_readers()
+    return load_samples([case], NetworkInputs(plan, readers.scan), readers)
 
 
 def test_a_preprocessed_image_has_mean_0_and_deviation_1_per_channel() -> None:
@@ -107,7 +110,7 @@ def test_ignored_pixels_stay_ignored_on_the_working_grid(discs: Any) -> None:
     label = np.zeros(labelled.scan.shape, dtype=np.uint8)
     label[:24] = 255
     write_label(Path(labelled.label), label, None)
-    (sample,), failed = load_samples([labelled], _plan((16, 16)), file_readers())
+    (sample,), failed = _loaded(labelled, _plan((16, 16)))
     assert failed == []
     assert (sample.label[:8] == 255).all()
     assert (sample.label[8:] == 0).all()
@@ -116,7 +119,7 @@ def test_ignored_pixels_stay_ignored_on_the_working_grid(discs: Any) -> None:
 def test_a_value_beyond_the_classes_is_ignored(discs: Any) -> None:
     (labelled,) = discs(1)
     write_label(Path(labelled.label), np.full(labelled.scan.shape, 9, dtype=np.uint8), None)
-    (sample,), _ = load_samples([labelled], _plan((16, 16)), file_readers())
+    (sample,), _ = _loaded(labelled, _plan((16, 16)))
     assert (sample.label == 255).all()
 
 
@@ -164,15 +167,6 @@ def test_what_turns_in_from_outside_is_ignored_not_background() -> None:
     assert values == {1, 255}
 
 
-def test_the_cache_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
-    for age, name in enumerate(["new", "middle", "old"]):
-        path = tmp_path / f"{name}.npy"
-        path.write_bytes(b"0" * 100)
-        os.utime(path, (1000 - age, 1000 - age))
-    trim_cache(tmp_path, 200)
-    assert {path.stem for path in tmp_path.iterdir()} == {"new", "middle"}
-
-
 @pytest.mark.parametrize(("own", "wanted"), [(2, 1), (4, 3), (1, 2), (3, 4), (2, 4)])
 def test_no_channel_is_dropped_or_made_up(own: int, wanted: int) -> None:
     with pytest.raises(ImageError, match=f"a scan of {own} channel.*takes {wanted}"):
@@ -187,8 +181,8 @@ def test_an_image_that_changed_after_the_index_is_left_out_of_training(tmp_path:
     label = tmp_path / "label.png"
     write_label(label, np.eye(8, dtype=np.uint8), None)
     case, plan = LabelledScan(scan, str(label)), _plan((8, 8))
-    assert len(load_samples([case], plan, file_readers())[0]) == 1
+    assert len(_loaded(case, plan)[0]) == 1
     Image.fromarray(np.arange(64, dtype=np.uint8)[::-1].reshape(8, 8)).save(file)
-    samples, (failed,) = load_samples([case], plan, file_readers())
+    samples, (failed,) = _loaded(case, plan)
     assert samples == []
     assert "changed after the last index" in failed.message

@@ -17,7 +17,7 @@ from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
 from coldal_compute.segmentation import scoring
 from coldal_compute.segmentation.aggregation import focused
-from coldal_compute.segmentation.data import file_readers, preprocess
+from coldal_compute.segmentation.data import file_readers
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.entropy_maps import entropy_map
@@ -29,6 +29,7 @@ from coldal_compute.segmentation.inference import (
     load_model,
     predict,
 )
+from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.metrics import measure_scan
 from coldal_compute.segmentation.network import build_network, pick_device, save_weights
 from coldal_compute.segmentation.plan import Plan, load_plan, make_plan, save_plan
@@ -141,7 +142,10 @@ def test_scores_dont_depend_on_what_is_scored_beside_a_scan(
     images: Any, report: Any, tmp_path: Path
 ) -> None:
     run = _run(tmp_path / "run", images)
-    assert load_model(run, _CPU).at_once == 8
+    model = load_model(run, _CPU)
+    assert model.at_once == 8
+    gpu = torch.device("cuda")
+    assert [replace(model, device=gpu, windows=n).at_once for n in (4, 2, 1)] == [128, 64, 1]
     found = []
     for name, scans in (("all", images), ("one", images[2:3]), ("less", images[2:])):
         _score(run, scans, tmp_path / name, report)

@@ -18,6 +18,7 @@ from coldal_tui.files import sha256_file
 from coldal_tui.imaging.image import ScanRef
 from coldal_tui.imaging.labelfile import read_label, write_label
 from coldal_tui.jobs.spec import (
+    InputCache,
     LabelledScan,
     ScanInput,
     ShardRows,
@@ -85,7 +86,7 @@ def spec_maker(cases: Sequence[LabelledScan], tmp_path: Path) -> NewSpec:
             shards=shards,
             encoder_hash="e" * 64,
             options=TrainOptions(steps=2, batch_size=2, patch=(16, 16), device="cpu", threads=1),
-            cache=str(tmp_path / "cache"),
+            inputs=InputCache(str(tmp_path / "cache" / "inputs"), 10**9),
         )
         return msgspec.structs.replace(spec, **changes)
 
@@ -432,7 +433,7 @@ def test_volumes_are_simulated_in_mm(balls, report, tmp_path) -> None:
         shards=shards_of(tmp_path, [one.scan.scan_id for one in scans]),
         encoder_hash="e" * 64,
         options=TrainOptions(steps=2, batch_size=1, patch=(16, 16, 8), device="cpu", threads=1),
-        cache=str(tmp_path / "cache"),
+        inputs=InputCache(str(tmp_path / "cache" / "inputs"), 10**9),
     )
     assert run(spec, report, tmp_path / "job")["failed_cells"] == []
     for cell in cells_of(spec).values():

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +18,11 @@ import torch
 from safetensors.numpy import load_file
 
 from coldal_compute.segmentation import training
+from coldal_compute.segmentation.data import file_readers
 from coldal_compute.segmentation.network import load_weights
 from coldal_compute.train_step import train
 from coldal_tui.errors import ColdalError
-from coldal_tui.jobs.spec import LabelledScan, StepResult, TrainOptions, TrainSpec
+from coldal_tui.jobs.spec import InputCache, LabelledScan, StepResult, TrainOptions, TrainSpec
 
 
 def _spec(
@@ -257,12 +259,19 @@ def test_the_cache_gives_the_same_weights_and_is_read(
     discs: Any, report: Any, tmp_path: Path
 ) -> None:
     spec = _spec(discs(3), steps=2)
-    cached = TrainSpec("run", ("disc",), spec.train, (), spec.options, 0, str(tmp_path / "cache"))
+    cache = InputCache(str(tmp_path / "cache" / "inputs"), 10**9)
+    cached = msgspec.structs.replace(spec, inputs=cache)
     _run(spec, tmp_path / "plain", report)
     _run(cached, tmp_path / "first", report)
-    for labelled in spec.train:
-        Path(labelled.scan.ref.files[0]).unlink()
-    _run(cached, tmp_path / "second", report)
+    (tmp_path / "second").mkdir()
+    real, read = file_readers(), []
+
+    def scan(ref: Any) -> Any:
+        read.append(ref)
+        return real.scan(ref)
+
+    train(cached, tmp_path / "second", report, replace(real, scan=scan))
+    assert read == []
     assert _same(tmp_path / "plain", tmp_path / "first")
     assert _same(tmp_path / "first", tmp_path / "second")
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from coldal_compute.segmentation.data import cached_image, preprocess
+from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.plan import Plan, make_plan
 from coldal_tui.imaging.image import ScanImage, ScanRef
 from coldal_tui.imaging.reading import read_header, read_scan
@@ -65,13 +65,3 @@ def test_an_mr_volume_is_not_taken_for_ct(tmp_path: Path) -> None:
     ref = _nifti(tmp_path, values)
     seen = preprocess(read_scan(ref), _plan(ref)).astype(np.float64)[0]
     assert seen[3, 3, 2] - seen[7, 5, 3] > 5 * (seen[7, 5, 3] - seen[2, 2, 1])
-
-
-def test_the_cache_of_trainings_holds_the_same(tmp_path: Path) -> None:
-    ref = _nifti(tmp_path, _hounsfield())
-    header, plan = read_header(ref), _plan(ref)
-    scan = ScanInput("a", ref, header.shape, 1, header.spacing, header.modality, "quick")
-    once = cached_image(scan, plan, read_scan, tmp_path / "cache")
-    again = cached_image(scan, plan, read_scan, tmp_path / "cache")
-    np.testing.assert_array_equal(once, again)
-    np.testing.assert_array_equal(once, preprocess(read_scan(ref), plan))

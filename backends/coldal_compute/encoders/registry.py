@@ -18,7 +18,7 @@ from coldal_compute.encoders.rules import (
     RESIZE_RULE,
     VOLUME_RULE,
 )
-from coldal_tui.encoders.catalogue import DEFAULT_WINDOW, EncoderInfo, chosen_info
+from coldal_tui.encoders.catalogue import DEFAULT_WINDOW, PRECISIONS, EncoderInfo, chosen_info
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.ct_windows import WINDOWS
 from coldal_tui.imaging.intensity_choice import AUTO, IntensityChoice
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from coldal_tui.imaging.image import ScanImage
 
     Vector = NDArray[np.float32]
+
+
+FLOAT32 = PRECISIONS[0]
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class Encoder:
     window: str = DEFAULT_WINDOW
     pooling: str = "mean"
     modality: tuple[str, ...] = (AUTO,)
+    precision: str = FLOAT32
 
     def embed(self, batch: Tensor) -> Tensor:
         """Vectors ``(B, dim) float32`` on the CPU of ``(B, C, H, W) float32`` inputs."""
         import torch
 
-        with torch.inference_mode():
+        half = self.precision == "bf16"
+        kind = torch.device(self.device).type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
             vectors: Tensor = self.network(batch.to(self.device))
             return vectors.float().cpu()
 
@@ -98,10 +104,18 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
     path = Path(choice.weights) if choice.weights else None
     loaded = _loader(info.family)(info, path, choice.sha256)
     window, pooling = choice.window or DEFAULT_WINDOW, choice.pooling or "mean"
+    precision = choice.precision or FLOAT32
+    if precision != FLOAT32 and loaded.details.get("layout") == "ONNX":
+        raise ColdalError(
+            f"precision = “{precision}” is set, and an ONNX file is computed as it was saved",
+            where="[encoder]",
+            remedy="leave precision out, or save the model as TorchScript",
+            code="encoder-choice",
+        )
     modality = choice.modality or (AUTO,)
     return Encoder(
         info=loaded.info,
-        hash=identity(loaded.info, loaded.sha256, window, pooling, modality),
+        hash=identity(loaded.info, loaded.sha256, window, pooling, modality, precision),
         weights_sha256=loaded.sha256,
         network=loaded.network.eval().requires_grad_(False).to(device),
         device=device,
@@ -109,6 +123,7 @@ def load_encoder(choice: EncoderChoice, device: str = "cpu") -> Encoder:
         window=window,
         pooling=pooling,
         modality=modality,
+        precision=precision,
     )
 
 
@@ -131,8 +146,12 @@ def identity(
     window: str = DEFAULT_WINDOW,
     pooling: str = "mean",
     modality: tuple[str, ...] = (AUTO,),
+    precision: str = FLOAT32,
 ) -> str:
-    """The hash of everything that decides a vector: weights, network, layer, preprocessing."""
+    """The hash of everything that decides a vector: weights, network, layer, preprocessing.
+
+    What is the default in ``modality`` and ``precision`` leaves older hashes as they are.
+    """
     facts: list[object] = [
         info.name,
         weights_sha256,
@@ -149,4 +168,6 @@ def identity(
     ]
     if modality != (AUTO,):
         facts.append(modality)
+    if precision != FLOAT32:
+        facts.append(f"precision: {precision}")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

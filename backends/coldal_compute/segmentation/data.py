@@ -1,36 +1,25 @@
-"""Prepares scans and labels for the network: read, resampled to the working grid, normalised."""
+"""Reads labels and the scans that they belong to, on the working grid, for training."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from coldal_compute.segmentation.grids import resize_image, resize_label
+from coldal_compute.segmentation.grids import resize_label
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs, ReadScan
 from coldal_compute.segmentation.metrics import IGNORE, surface
-from coldal_compute.segmentation.plan import Plan
 from coldal_tui.errors import ColdalError, ImageError
-from coldal_tui.files import atomic_write, sha256_file
-from coldal_tui.imaging.image import ScanImage, ScanRef
+from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
 
-ReadScan = Callable[[ScanRef], ScanImage]
 ReadLabel = Callable[[Path], NDArray[np.uint8]]
 
-_PREPROCESSING = 3
-"""Counts changes to what ``preprocess`` does, so that cached tensors of older ones are not read."""
-_CACHE_BYTES = 8 * 1024**3
 _THICKNESS_SCANS = 32
 _PLACES = 4096
-_FLAT = 1e-4
-"""A deviation (of intensities in [0, 1]) that is rounding after resizing, not contrast."""
 
 
 @dataclass(frozen=True)
@@ -62,66 +51,6 @@ class Sample:
     image: NDArray[np.float16]
     label: NDArray[np.uint8]
     places: tuple[NDArray[np.int64], ...] = ()
-
-
-def preprocess(image: ScanImage, plan: Plan) -> NDArray[np.float16]:
-    """Bring a scan to the working grid: intensities to [0, 1], resized, z-scored per channel.
-
-    Returns ``(plan.in_channels, *working grid)`` float16; a constant channel becomes zeros.
-
-    Raises
-    ------
-    ImageError : the scan has another number of dimensions than the plan.
-    """
-    from coldal_tui.imaging.intensity import limits_of, scaled
-
-    header = image.header
-    if len(header.shape) != plan.ndim:
-        raise ImageError(
-            f"a {len(header.shape)}-D scan, but the run was trained on {plan.ndim}-D scans",
-            remedy="exclude the scan, or keep images and volumes in projects of their own",
-            code="dimensions",
-        )
-    unit = scaled(image.array, limits_of(image.array, header.modality, plan.intensity))
-    array = np.moveaxis(fit_channels(unit, plan.in_channels), -1, 0)
-    if not np.isfinite(array).all():  # limits too far apart for float32
-        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
-    array = resize_image(array, plan.working_shape(header.shape, header.spacing))
-    return z_score(array).astype(np.float16)
-
-
-def fit_channels(array: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Bring channels-last pixels to ``channels``: grey is repeated for colour, colour becomes luma.
-
-    ``array`` is (*grid, channels), and so is the result.
-
-    Raises
-    ------
-    ImageError : another number of channels (code ``channels``): none is ever dropped.
-    """
-    own = array.shape[-1]
-    if own == channels:
-        return array
-    if (own, channels) == (3, 1):
-        # Luma of ITU-R BT.601, as Pillow's convert("L").
-        grey = array @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-        return np.asarray(grey[..., np.newaxis], dtype=np.float32)
-    if (own, channels) == (1, 3):
-        return np.repeat(array, 3, axis=-1)
-    raise ImageError(
-        f"a scan of {own} channel{'' if own == 1 else 's'}, and the network takes {channels}",
-        remedy="exclude it, keep scans of other channels in a project of their own, or train again",
-        code="channels",
-    )
-
-
-def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(channels, *grid)`` with mean 0 and deviation 1 per channel; a flat channel is zeros."""
-    axes = tuple(range(1, array.ndim))
-    mean = array.mean(axis=axes, keepdims=True, dtype=np.float64)
-    deviation = array.std(axis=axes, keepdims=True, dtype=np.float64)
-    scaled = (array - mean) / np.maximum(deviation, _FLAT)
-    return np.asarray(np.where(deviation > _FLAT, scaled, 0.0), dtype=np.float32)
 
 
 def read_native_label(labelled: LabelledScan, readers: Readers) -> NDArray[np.uint8]:
@@ -189,48 +118,27 @@ def measure_thickness(
 
 def load_samples(
     scans: Sequence[LabelledScan],
-    plan: Plan,
+    inputs: NetworkInputs,
     readers: Readers,
-    cache: Path | None = None,
     told: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[Sample], list[FailedScan]]:
     """Read scans and labels onto the working grid; a scan that fails is listed, not fatal."""
     samples: list[Sample] = []
     failed: list[FailedScan] = []
+    classes = len(inputs.plan.classes)
     for number, labelled in enumerate(scans, start=1):
         try:
             label = read_native_label(labelled, readers)
-            image = cached_image(labelled.scan, plan, _checked(labelled.scan, readers.scan), cache)
+            image = inputs.of_labelled(labelled.scan)
         except Exception as error:
             # One bad file never stops a run; the true reason is kept.
             failed.append(failure(labelled.scan, error))
         else:
             small = resize_label(label, image.shape[1:])
-            small[(small > len(plan.classes)) & (small != IGNORE)] = IGNORE
+            small[(small > classes) & (small != IGNORE)] = IGNORE
             samples.append(Sample(labelled.scan.scan_id, image, small, class_places(small)))
         told(number)
     return samples, failed
-
-
-def _checked(scan: ScanInput, read: ReadScan) -> ReadScan:
-    """``read`` that raises ImageError where the scan's files are not those that the index knew.
-
-    A mask that was drawn on another image would teach nonsense without a word.
-    """
-    from coldal_tui.imaging.indexing import is_as_indexed
-
-    def read_checked(ref: ScanRef) -> ScanImage:
-        image = read(ref)
-        if not is_as_indexed(ref, scan.quick_hash):
-            raise ImageError(
-                "the image changed after the last index, so its label may not fit",
-                where=Path(ref.files[0]).name,
-                remedy="coldal-tui index takes the change in, and asks about the label",
-                code="changed",
-            )
-        return image
-
-    return read_checked
 
 
 def class_places(label: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
@@ -251,49 +159,3 @@ def failure(scan: ScanInput, error: Exception) -> FailedScan:
     """The record of a scan that could not be used: the true reason in one line."""
     message = str(error).replace("\n", " ") or type(error).__name__
     return FailedScan(scan.scan_id, scan.ref.files[0] if scan.ref.files else "", message)
-
-
-def cached_image(
-    scan: ScanInput, plan: Plan, read: ReadScan, cache: Path | None
-) -> NDArray[np.float16]:
-    """The preprocessed scan, from the cache folder where it has it (then memory-mapped).
-
-    Returns (channels, *grid) float16.
-    """
-    if cache is None:
-        return preprocess(read(scan.ref), plan)
-    path = cache / f"{_cache_key(scan, plan)}.npy"
-    try:
-        image = np.load(path, mmap_mode="r", allow_pickle=False)
-        os.utime(path)
-    except (OSError, ValueError):
-        image = preprocess(read(scan.ref), plan)
-        _store(path, image)
-    return np.asarray(image, dtype=np.float16) if plan.ndim == 2 else image
-
-
-def _cache_key(scan: ScanInput, plan: Plan) -> str:
-    shape = plan.working_shape(scan.shape, scan.spacing)
-    parts = [_PREPROCESSING, scan.quick_hash, scan.modality, plan.in_channels, shape]
-    parts.append(plan.intensity)
-    return hashlib.sha256(msgspec.json.encode([*parts, scan.ref])).hexdigest()[:40]
-
-
-def _store(path: Path, image: NDArray[np.float16]) -> None:
-    def write(stream: BinaryIO) -> None:
-        np.save(stream, image, allow_pickle=False)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, write)
-    trim_cache(path.parent, _CACHE_BYTES)
-
-
-def trim_cache(folder: Path, limit: int) -> None:
-    """Remove the tensors used longest ago until the folder holds at most ``limit`` bytes."""
-    found = sorted((p.stat().st_mtime_ns, p.stat().st_size, p) for p in folder.glob("*.npy"))
-    total = sum(size for _, size, _ in found)
-    for _, size, path in found[:-1]:
-        if total <= limit:
-            return
-        path.unlink(missing_ok=True)
-        total -= size

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from coldal_compute.segmentation.clean_up import keep_largest
-from coldal_compute.segmentation.data import preprocess
 from coldal_compute.segmentation.entropy import mean_entropy
 from coldal_compute.segmentation.grids import native_labels
+from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.network import (
     autocast,
     build_network,
@@ -29,7 +29,9 @@ from coldal_tui.imaging.image import ScanImage
 
 WINDOWS = 4
 """Windows of a large scan that go through the network at once."""
-_PIXELS = 1 << 20
+_IMAGES, _GPU_IMAGES = 2, 32
+"""Whole images that go through the network at once, for each window that would."""
+_PIXELS, _GPU_PIXELS = 1 << 20, 1 << 24
 """Pixels of whole images that go through the network at once: 64 MiB for 16 features."""
 _REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
 
@@ -57,7 +59,9 @@ class Model:
         """
         if not self.plan.whole or self.windows == 1:
             return 1
-        return max(1, min(2 * self.windows, _PIXELS // math.prod(self.plan.patch)))
+        gpu = self.device.type == "cuda"
+        images, pixels = (_GPU_IMAGES, _GPU_PIXELS) if gpu else (_IMAGES, _PIXELS)
+        return max(1, min(images * self.windows, pixels // math.prod(self.plan.patch)))
 
     def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
         """Logits ``(C, *grid)`` float32 of one preprocessed image ``(channels, *grid)``."""
@@ -82,8 +86,12 @@ class Model:
         return logits[:count], features[:count].half().cpu().numpy()
 
     def _logits(self, images: NDArray[np.floating]) -> torch.Tensor:
-        tensor = torch.from_numpy(np.array(images, dtype=np.float32))
+        tensor = torch.from_numpy(np.array(images))
         with memory_errors(_REMEDY), torch.inference_mode(), autocast(self.device, self.amp):
+            if self.plan.whole:
+                # Half as many bytes go to a GPU as would in the network's own type.
+                tensor = tensor.to(self.device)
+            tensor = tensor.float()
             return grid_logits(self.net, tensor, self.plan, self.device, self.windows).float()
 
     def logits(self, scan: ScanImage) -> torch.Tensor:

@@ -14,13 +14,17 @@ _READERS = 2
 
 
 def read_ahead(
-    items: Sequence[Item], load: Callable[[Item], Loaded], ahead: int = _READERS
+    items: Sequence[Item],
+    load: Callable[[Item], Loaded],
+    ahead: int = _READERS,
+    readers: int = _READERS,
 ) -> Iterator[tuple[Item, Callable[[], Loaded]]]:
     """Each item, in order, with a function that returns the loaded value or raises its error.
 
-    At most ``ahead`` items are held besides the current one, so that volumes don't pile up.
+    At most ``ahead`` items are held besides the current one, so that volumes don't pile up;
+    ``readers`` threads load them.
     """
-    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+    with ThreadPoolExecutor(max_workers=readers) as pool:
         waiting: deque[tuple[Item, Future[Loaded]]] = deque()
         coming = iter(items)
         try:

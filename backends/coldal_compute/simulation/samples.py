@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from coldal_compute.segmentation.data import (
     Readers,
     Sample,
-    cached_image,
     load_samples,
     read_native_label,
 )
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.metrics import IGNORE
-from coldal_compute.segmentation.plan import Plan
 from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput, SimulatedScan
 
 _KEPT_BYTES = 1024**3
@@ -27,17 +25,16 @@ Value = TypeVar("Value")
 class Samples:
     """The scans of one simulation on the working grid of its plan.
 
-    Resized scans come from the cache folder that trainings use; up to 1 GiB each of training
+    Resized scans come from the cache that all jobs share; up to 1 GiB each of training
     samples and of labels stay in memory, the rest is read again when it is asked for.
     """
 
     def __init__(
-        self, scans: Iterable[SimulatedScan], plan: Plan, readers: Readers, cache: Path | None
+        self, scans: Iterable[SimulatedScan], inputs: NetworkInputs, readers: Readers
     ) -> None:
         self.scans = {one.scan.scan_id: one for one in scans}
-        self._plan = plan
+        self._inputs = inputs
         self._readers = readers
-        self._cache = cache
         self._samples: _Kept[Sample] = _Kept(_KEPT_BYTES)
         self._labels: _Kept[NDArray[np.uint8]] = _Kept(_KEPT_BYTES)
         self._foreground: dict[str, int] = {}
@@ -49,9 +46,7 @@ class Samples:
         for scan_id in scan_ids:
             sample = self._samples.get(scan_id)
             if sample is None:
-                found, bad = load_samples(
-                    [self._labelled(scan_id)], self._plan, self._readers, self._cache
-                )
+                found, bad = load_samples([self._labelled(scan_id)], self._inputs, self._readers)
                 failed += bad
                 samples += found
                 for one in found:
@@ -65,7 +60,7 @@ class Samples:
         sample = self._samples.get(scan_id)
         if sample is not None:
             return sample.image
-        return cached_image(self.scan(scan_id), self._plan, self._readers.scan, self._cache)
+        return self._inputs.of(self.scan(scan_id))
 
     def label(self, scan_id: str) -> NDArray[np.uint8]:
         """The label on the scan's own grid; ImageError if it can't be read."""

@@ -13,6 +13,7 @@ import torch
 
 import coldal_tui.selection
 from coldal_compute.segmentation.data import Readers, file_readers, measure_thickness
+from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.network import device_limits, pick_device
 from coldal_compute.segmentation.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
 from coldal_compute.simulation.replay import Replay, forget, scored
@@ -49,8 +50,13 @@ def simulate(
     store = Path(spec.store)
     store.mkdir(parents=True, exist_ok=True)
     plan = shared_plan(spec, store, device, readers, report)
-    cache = Path(spec.cache) if spec.cache else None
-    replay = Replay(spec, plan, Samples(spec.scans, plan, readers, cache), device, _made(device))
+    with NetworkInputs(plan, readers.scan, spec.inputs, report.log) as inputs:
+        samples = Samples(spec.scans, inputs, readers)
+        return _cells(Replay(spec, plan, samples, device, _made(device)), folder, report)
+
+
+def _cells(replay: Replay, folder: Path, report: Reporter) -> StepResult:
+    spec = replay.spec
     by_seed: dict[int, SeedSetup] = {}
     failed: list[dict[str, Any]] = []
     done = reused = 0

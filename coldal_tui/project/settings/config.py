@@ -92,6 +92,7 @@ class EncoderSection(Section, frozen=True):
     layer: Literal["pooled", "mean", "cls"] | None = None
     window: Window | None = None
     pooling: Literal["mean", "foreground"] = "mean"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
 
 
 class TrainSection(Section, frozen=True):
@@ -117,6 +118,7 @@ class BackendSection(Section, frozen=True):
     gpus: Count | Literal["auto"] = 1
     cpu_jobs: Count = 1
     gpu_free_gb: Annotated[float, Meta(ge=0)] = 6.0
+    cache_gb: Annotated[float, Meta(ge=0)] = 8.0
     nice: Annotated[int, Meta(ge=0, le=19)] = 0
     retries: Annotated[int, Meta(ge=0)] = 2
     slurm: SlurmSection = SlurmSection()

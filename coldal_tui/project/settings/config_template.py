@@ -72,6 +72,7 @@ name = "efficientnet-lite0"
 # batch_size = 16
 #: window = "lung"           # of older projects; the one above counts for all, too
 # pooling = "mean"           # slices of a volume to one vector: mean, or by their foreground
+# precision = "float32"      # alike on every device; tf32, bf16: faster on a GPU, other vectors
 #: size = 224                # name = "file", a TorchScript or ONNX model: its square input …
 #: mean = [0.5]              # … what is subtracted from intensities in [0, 1]: one or three
 #: std = [0.5]               # … what they are then divided by
@@ -99,6 +100,7 @@ name = "efficientnet-lite0"
 # gpus = 1                   # GPUs that share one embedding, scoring or simulation; "auto": all
 # cpu_jobs = 1               # jobs that run side by side without a GPU
 # gpu_free_gb = 6.0          # a job starts only on a GPU with so much free memory
+# cache_gb = 8.0             # of the disk for resized scans, kept for all jobs; 0: none are kept
 # retries = 2                # how often an interrupted job goes on by itself
 """
 TEMPLATE += CLUSTERS_TEMPLATE + CONNECTIONS_TEMPLATE + HOOKS_TEMPLATE + KEYS_TEMPLATE

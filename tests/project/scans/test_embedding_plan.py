@@ -70,6 +70,7 @@ def test_a_scan_that_failed_waits_until_it_is_asked_for(project: Project) -> Non
         'sha256 = "' + "ab" * 32 + '"',
         'window = "lung"',
         'pooling = "foreground"',
+        'precision = "bf16"',
         'weights = "other.pth"',
         'name = "dinov2-small"',
     ],
@@ -92,6 +93,7 @@ def test_vectors_of_another_encoder_or_setting_are_not_taken(
 def test_settings_that_are_the_defaults_change_nothing(project: Project) -> None:
     config = project.layout.config
     defaults = 'name = "efficientnet-lite0"\nwindow = "soft-tissue"\npooling = "mean"\n'
+    defaults += 'precision = "float32"\n'
     config.write_text(f'[images]\ndir = "../images"\n[encoder]\n{defaults}')
     project.reload_config()
     assert plan_embed(project, {}) is None

@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from measuring import Result, compare, finish, machine
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from coldal_tui.project.database.store import Store
 from coldal_tui.project.project import Project
@@ -60,6 +62,10 @@ def measured(folder: Path, count: int, pairs: int) -> Iterator[Result]:
     (images / "p00002" / "i000200.png").rename(images / "p00003" / "moved.png")
     (images / "p00004" / "i000400.png").unlink()
     what = "re-index, one added, moved and removed"
+    yield _with_lock(compare(what, count, index, "scandir + stat", walk, pairs=1), locks)
+    write_series(images / "new series")
+    (images / "notes.txt").write_text("no picture")
+    what = "re-index, a DICOM series and a text added"
     yield _with_lock(compare(what, count, index, "scandir + stat", walk, pairs=1), locks)
 
 
@@ -106,6 +112,23 @@ def write_pictures(images: Path, count: int) -> None:
         if number % A_FOLDER == 0:
             folder.mkdir(parents=True)
         (folder / f"i{number:06d}.png").write_bytes(picture(number))
+
+
+def write_series(folder: Path) -> None:
+    """A CT of twenty slices."""
+    folder.mkdir()
+    for k in range(20):
+        ds = Dataset()
+        ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, f"1.2.3.4.{k}"
+        ds.SeriesInstanceUID, ds.PatientID, ds.Modality = "1.2.3.4", "p1", "CT"
+        ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, 2 * k], [1, 0, 0, 0, 1, 0]
+        ds.PixelSpacing, ds.SamplesPerPixel, ds.PhotometricInterpretation = [1, 1], 1, "MONOCHROME2"
+        ds.Rows = ds.Columns = 4
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit, ds.PixelRepresentation, ds.PixelData = 15, 0, bytes([k, 0] * 16)
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(folder / f"{k:02d}.dcm", enforce_file_format=True)
 
 
 def picture(number: int) -> bytes:

@@ -1,9 +1,10 @@
 """Takes in a few files that were added, removed, moved or written again, without comparing all.
 
 Only where nothing else can differ: the same settings as at the last index, and each file holds one
-scan by itself (no DICOM, no header with a data file), whose bytes no other scan has or had, and is
-neither a mask or a thumbnail by its path nor the scan of one. A file that was written again keeps
-its header; one that is gone and one that is new are a move where they hold the same bytes.
+scan by itself (no header with a data file), whose bytes no other scan has or had, and is neither a
+mask or a thumbnail by its path nor the scan of one. A file that was written again keeps its header;
+one that is gone and one that is new are a move where they hold the same bytes. DICOM files may come
+as whole series, of which there was no file before. Files that hold no scan may come, go and change.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from coldal_tui.errors import ColdalError
 from coldal_tui.imaging.indexing import (
+    FileProblem,
     FoundScan,
     IndexResult,
     KnownFile,
@@ -55,6 +57,16 @@ class _Brief(msgspec.Struct):
     companion_stats: tuple[tuple[int, int], ...] = ()
 
 
+class _Series(msgspec.Struct):
+    series: str
+
+
+class _OfSeries(msgspec.Struct):
+    """The part of a ``KnownFile`` that tells its series."""
+
+    dicom: _Series | None = None
+
+
 @dataclass(frozen=True)
 class Renewed:
     """A scan whose file was written again; ``changed``: with other bytes."""
@@ -68,8 +80,9 @@ class Renewed:
 class FewChanges:
     """The changes since the last index: new scans, moved ones and removed ones by ``scan_id``.
 
-    ``known`` are the entries of files that were read, ``gone`` the paths without a file now, and
-    ``no_patient`` is the number of scans without a patient afterwards.
+    ``known`` are the entries of files that were read, ``problems`` why some of them are no scans,
+    ``gone`` the paths without a file now, and ``no_patient`` is the number of scans without a
+    patient afterwards.
     """
 
     renewed: tuple[Renewed, ...] = ()
@@ -78,6 +91,7 @@ class FewChanges:
     removed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     known: dict[str, KnownFile] = field(default_factory=dict)
+    problems: tuple[FileProblem, ...] = ()
     no_patient: int = 0
 
     @property
@@ -123,14 +137,17 @@ def few_changed(
     found = _read(project, walk, paths)
     if found is None:
         return None
-    old = {path: _old(project, path) for path in (*paths.written, *paths.gone)}
+    none = {path for path in (*paths.written, *paths.gone) if _held_none(project, path)}
+    if any((path in none) != _holds_none(found.known[path]) for path in paths.written):
+        return None
+    old = {path: _old(project, path) for path in (*paths.written, *paths.gone) if path not in none}
     known = {path: one for path, one in old.items() if one is not None}
     if len(known) != len(old) or not _alone(project, known, found, paths.new):
         return None
     result = _sorted_out(project, paths, known, found)
     if result is None:
         return None
-    return _with_patients(result, known, paths.gone, patients, last)
+    return _with_patients(result, known, patients, last)
 
 
 def _differing(project: Project, walk: Walk, last: LastIndex) -> _Paths | None:
@@ -168,17 +185,56 @@ def _differing(project: Project, walk: Walk, last: LastIndex) -> _Paths | None:
 
 
 def _read(project: Project, walk: Walk, paths: _Paths) -> IndexResult | None:
-    """Read the new files and those written again; None where one is no scan by itself."""
+    """Read the new files and those written again; None where what others hold may count, too."""
     names = sorted((*paths.written, *paths.new))
     result = index_folder(project.images, walk=Walk({path: walk.files[path] for path in names}))
-    if result.problems or len(result.scans) != len(names):
-        return None
+    new, series = set(paths.new), set()
     for path in names:
-        kind = result.known[path].kind
-        # Of a file that was written again since it was read, the next index tells.
-        if kind is None or not _is_whole(result.known[path]) or _data(project, path, kind):
+        known = result.known.get(path)
+        if known is None:
+            return None  # a name that can't be stored
+        if known.dicom is not None:
+            if path not in new:
+                return None
+            series.add(known.dicom.series)
+        elif not _holds_none(known) and (
+            # Of a file that was written again since it was read, the next index tells.
+            known.kind is None or not _is_whole(known) or _data(project, path, known.kind)
+        ):
             return None
-    return result
+    return None if series and _has_some(project, series) else result
+
+
+def _has_some(project: Project, series: set[str]) -> bool:
+    """Whether a known file belongs to one of these DICOM series; its scans may change, too."""
+    after = ""
+    while page := project.store.tuples(
+        "SELECT rel_path, entry FROM files WHERE rel_path > ? ORDER BY rel_path LIMIT ?",
+        (after, _PAGE),
+    ):
+        after = str(page[-1][0])
+        for _, entry in page:
+            try:
+                known = msgspec.json.decode(entry, type=_OfSeries).dicom
+            except msgspec.DecodeError:
+                return True  # written by another version
+            if known is not None and known.series in series:
+                return True
+    return False
+
+
+def _holds_none(known: KnownFile) -> bool:
+    """Whether a file holds no scan, and no part of one."""
+    return known.problem is not None and known.header is None and known.dicom is None
+
+
+def _held_none(project: Project, rel_path: str) -> bool:
+    """Whether a file held no scan at the last index."""
+    entry = project.store.value("SELECT entry FROM files WHERE rel_path = ?", (rel_path,))
+    try:
+        return _holds_none(msgspec.json.decode(entry, type=KnownFile))
+    except msgspec.DecodeError:
+        return False  # written by another version
 
 
 def _data(project: Project, rel_path: str, kind: str) -> bool:
@@ -260,7 +316,11 @@ def _sorted_out(
     if len({scan.quick_hash for scan in read.values()}) != len(read):
         return None
     removed = tuple(
-        sorted(old[path].scan_id for path in paths.gone if old[path].scan_id not in moved)
+        sorted(
+            old[path].scan_id
+            for path in paths.gone
+            if path in old and old[path].scan_id not in moved
+        )
     )
     present = project.store.value("SELECT count(*) FROM scans WHERE state = 'present'")
     if len(removed) == present:
@@ -275,17 +335,18 @@ def _sorted_out(
         removed,
         tuple(paths.gone),
         dict(found.known),
+        found.problems,
     )
 
 
 def _with_patients(
     changes: FewChanges,
     old: dict[str, _Old],
-    gone: Sequence[str],
     patients: PatientRule,
     last: LastIndex,
 ) -> FewChanges:
     """The changes, with the number of scans without a patient after them."""
+    gone = [path for path in changes.gone if path in old]
     come = [(one.rel_path, name, one) for name, one in (changes.added | changes.moved).items()]
     patients.prepare([*gone, *(path for path, _, _ in come)])
     start = len(patients.unmatched)
@@ -325,10 +386,17 @@ def _writes(project: Project, changes: FewChanges, patients: PatientRule) -> Ite
     for scan_id in changes.removed:
         yield partial(store.update, "scans", {"scan_id": scan_id}, state="missing")
     for rel_path in changes.gone:
-        yield partial(store.execute, "DELETE FROM files WHERE rel_path = ?", (rel_path,))
+        yield partial(_leave_out, project, rel_path)
+    for problem in changes.problems:
+        yield partial(store.replace, "problems", **msgspec.structs.asdict(problem))
     for rel_path, known in changes.known.items():
         entry = msgspec.json.encode(known).decode()
         yield partial(store.replace, "files", rel_path=rel_path, entry=entry)
+
+
+def _leave_out(project: Project, rel_path: str) -> None:
+    for table in ("problems", "files"):
+        project.store.execute(f"DELETE FROM {table} WHERE rel_path = ?", (rel_path,))
 
 
 def _renew(project: Project, one: Renewed) -> None:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from PIL import Image
 
@@ -19,18 +20,22 @@ from coldal_tui.project.database.store import Store
 from coldal_tui.project.project import Project
 from coldal_tui.project.scans import few_changed, indexing
 from coldal_tui.project.scans.indexing import IndexReport, reindex
+from tests.support.dicom_files import SLICES, save, write_series
 from tests.support.small_projects import write_image
 
 FOLDERS = ("a/one.png", "a/two.png", "b/three.png", "b/four.png", "four.png", "a/one_mask.png")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\S+")
-TABLES = ("scans", "files", "problems", "scores", "labels", "quarantine", "queue")
+TABLES = ("scans", "files", "problems", "scores", "labels", "quarantine", "queue", "scan_uids")
 
 
-def _labelled(root: Path, *, pattern: str = "") -> None:
+def _labelled(root: Path, *, pattern: str = "", dicom: bool = False) -> None:
     """Six pictures and a text file; one labelled, one scored, one queued."""
     for number, name in enumerate(FOLDERS):
         write_image(root / "images" / name, number)
     (root / "images" / "notes.txt").write_text("no picture")
+    if dicom:
+        _series(root / "images" / "known", "1.8.1")
+        _series(root / "images" / "gap", "1.8.2", left_out=(2,))
     Project.create(root / "p", root / "images").close()
     if pattern:
         file = root / "p" / "coldal.toml"
@@ -52,6 +57,7 @@ def _labelled(root: Path, *, pattern: str = "") -> None:
                 "queue", scan_id="one", round=0, rank=1, role="medoid", status="labelled", terms={}
             )
         assert [scan.scan_id for scan in project.scans()][:1] == ["b-four"]
+        assert sum(scan.kind == "dicom" for scan in project.scans()) == dicom
 
 
 def _rewrite(images: Path) -> None:
@@ -141,6 +147,70 @@ def _add_text(images: Path) -> None:
     (images / "more.txt").write_text("no picture")
 
 
+def _text_comes_goes_and_changes(images: Path) -> None:
+    (images / "notes.txt").write_text("other words")
+    (images / "c").mkdir()
+    (images / "c/table.csv").write_text("a,b")
+    (images / "c/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+def _remove_text(images: Path) -> None:
+    (images / "notes.txt").unlink()
+
+
+def _text_becomes_a_picture(images: Path) -> None:
+    write_image(images / "notes.png", 70)
+    (images / "notes.png").rename(images / "notes.txt")
+
+
+def _series(folder: Path, uid: str, left_out: tuple[int, ...] = ()) -> None:
+    """A DICOM series of five slices; of those left out there is no file."""
+    for k, ds in enumerate(write_series(folder).slices):
+        (folder / f"{SLICES - k}.dcm").unlink()
+        ds.SeriesInstanceUID, ds.PatientID = uid, f"patient of {uid}"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{uid}.{k}"
+        if k not in left_out:
+            save(ds, folder / f"{uid}-{k}.dcm")
+
+
+def _add_series(images: Path) -> None:
+    _series(images / "d", "1.9.1")
+    _series(images / "e", "1.9.2")
+    write_image(images / "e/five.png", 51)
+
+
+def _add_series_with_a_gap(images: Path) -> None:
+    _series(images / "d", "1.9.1", left_out=(2,))
+
+
+def _add_series_twice(images: Path) -> None:
+    _series(images / "d", "1.9.1")
+    shutil.copytree(images / "d", images / "e")
+
+
+def _add_slice_of_known_series(images: Path) -> None:
+    _series(images / "e", "1.8.1")
+    for path in sorted((images / "e").iterdir())[1:]:
+        path.unlink()
+
+
+def _add_files_of_a_known_gap(images: Path) -> None:
+    _series(images / "e", "1.8.2")
+    for path in (images / "e").glob("*-[0134].dcm"):
+        path.unlink()
+
+
+def _remove_slice(images: Path) -> None:
+    (images / "known/1.8.1-0.dcm").unlink()
+
+
+def _write_slice(images: Path) -> None:
+    path = images / "known/1.8.1-0.dcm"
+    ds = pydicom.dcmread(path)
+    ds.PatientID = "somebody else"
+    ds.save_as(path)
+
+
 def _remove_scan_of_mask(images: Path) -> None:
     (images / "a/one.png").unlink()
 
@@ -184,7 +254,17 @@ def _state(root: Path) -> dict[str, Any]:
         (_add_equal, False, ()),
         (_add_mask, False, ()),
         (_add_scan_of_mask, False, ()),
-        (_add_text, False, ()),
+        (_add_text, True, ()),
+        (_text_comes_goes_and_changes, True, ()),
+        (_remove_text, True, ()),
+        (_text_becomes_a_picture, False, ()),
+        (_add_series, True, ()),
+        (_add_series_with_a_gap, True, ()),
+        (_add_series_twice, True, ()),
+        (_add_slice_of_known_series, False, ()),
+        (_add_files_of_a_known_gap, False, ()),
+        (_remove_slice, False, ()),
+        (_write_slice, False, ("known-s1",)),
         (_remove_scan_of_mask, False, ()),
         (_move_mask, False, ()),
         (_copy_and_rewrite, False, ()),
@@ -200,7 +280,7 @@ def test_it_ends_as_an_index_of_all(
     quick: bool,
     changed: tuple[str, ...],
 ) -> None:
-    _labelled(tmp_path / "few")
+    _labelled(tmp_path / "few", dicom=True)
     edit(tmp_path / "few" / "images")
     shutil.copytree(tmp_path / "few", tmp_path / "all")
     whole: list[int] = []
@@ -219,12 +299,36 @@ def test_it_ends_as_an_index_of_all(
     assert _state(tmp_path / "few") == _state(tmp_path / "all")
 
 
+def _text(images: Path, rng: random.Random) -> None:
+    """A file without a scan comes, changes or goes."""
+    path = images / f"{rng.choice('abc')}.txt"
+    if path.exists() and rng.random() < 0.5:
+        path.unlink()
+    else:
+        path.write_text(str(rng.random()))
+
+
+def _some_series(images: Path, rng: random.Random) -> None:
+    """A series comes, whole or not, or a slice of one goes."""
+    number = rng.randrange(3)
+    folder = images / f"s{number}"
+    if not folder.exists():
+        _series(folder, f"1.7.{number}", left_out=rng.choice([(), (), (2,), (0, 1, 2, 3)]))
+    elif there := sorted(folder.iterdir()):
+        rng.choice(there).unlink()
+    else:
+        folder.rmdir()
+
+
 OTHERS = ("x.png", "x_mask.png", "x_t1.png", "thumbs/x.png", "p9/x.png", "p9/img_1.png", "y.png")
 
 
 def _any_edit(images: Path, rng: random.Random) -> None:
     """One of the things that happen to a folder of pictures."""
     there = sorted(path for path in images.rglob("*.png"))
+    if rng.random() < 0.2:
+        rng.choice((_text, _some_series))(images, rng)
+        return
     one = rng.choice(there)
     fresh = [images / name for name in (*OTHERS, *FOLDERS) if not (images / name).exists()]
     target = rng.choice(fresh or there)

@@ -21,7 +21,7 @@ _SMALLEST, _LARGEST = 32, 1_024
 
 
 class Buckets:
-    """(N, 2) points in ``len(self.low_x)`` groups of equal size, with their distances to picks.
+    """(N, 2) points in ``len(self.ids)`` groups of equal size, with their distances to picks.
 
     ``places`` (groups, size) are rows of the points, ascending in each group; padding in the last
     group repeats a point there. ``ids`` are their indices. ``gap`` (groups, size) is the distance
@@ -35,11 +35,13 @@ class Buckets:
         ``gap``: distances so far. ``source``: the picks that they refer to. ``ids``: the points'
         indices, ascending.
         """
-        self.places = places = _grouped(np.asarray(points, np.float64))
-        spots = np.asarray(points, np.float64)[places]
-        self.x, self.y = np.ascontiguousarray(spots[..., 0]), np.ascontiguousarray(spots[..., 1])
-        self.low_x, self.high_x = self.x.min(axis=1), self.x.max(axis=1)
-        self.low_y, self.high_y = self.y.min(axis=1), self.y.max(axis=1)
+        columns = np.array(points.T, np.float64, order="C")
+        self.places = places = _grouped(columns.T)
+        self.x, self.y = columns[0][places], columns[1][places]
+        # A pick less the lower edge of a group, and the upper edge less the pick, are one sum.
+        low = [self.x.min(axis=1), self.y.min(axis=1)]
+        high = [self.x.max(axis=1), self.y.max(axis=1)]
+        self._edges = np.stack([low, np.negative(high)])
         self.gap, self.source, self.ids = gap[places], source[places], ids[places]
         repeated = np.zeros(places.shape, np.bool_)
         repeated[:, 1:] = places[:, 1:] == places[:, :-1]
@@ -48,6 +50,7 @@ class Buckets:
         self.largest = self.reach.copy()
         self.first: Indices = np.full(len(self.ids), -1, dtype=np.int64)
         """(groups,) column of the first point with the largest gap, where ``top`` looked."""
+        self._rows = np.arange(len(self.ids)) * places.shape[1]
         self._open: Mask | None = None
 
     def top(self, open_: Mask) -> tuple[float, int, int]:
@@ -64,6 +67,11 @@ class Buckets:
             if gap < 0.0:
                 return -1.0, 0, 0
             groups = (self.largest == gap).nonzero()[0]
+            if len(groups) == 1:
+                group = int(groups[0])
+                column = int(self.first[group])
+                if open_[self.ids[group, column]]:
+                    return gap, group, column
             ids = self.ids[groups, self.first[groups]]
             shut = ~open_[ids]
             if not shut.any():
@@ -90,9 +98,11 @@ class Buckets:
 
     def near(self, x: float, y: float, source: int) -> Indices:
         """Add a pick at (x, y); return the groups whose gaps it changed or may have changed."""
-        dx = np.maximum(np.maximum(self.low_x - x, x - self.high_x), 0.0)
-        dy = np.maximum(np.maximum(self.low_y - y, y - self.high_y), 0.0)
-        groups: Indices = (np.sqrt(dx * dx + dy * dy) < self.reach).nonzero()[0]
+        beyond = self._edges + np.array([[[-x], [-y]], [[x], [y]]])
+        away = np.maximum(beyond[0], beyond[1])
+        np.maximum(away, 0.0, out=away)
+        away *= away
+        groups: Indices = (np.sqrt(away[0] + away[1]) < self.reach).nonzero()[0]
         dx, dy = self.x[groups], self.y[groups]
         dx -= x
         dy -= y
@@ -109,7 +119,8 @@ class Buckets:
         self.source[groups] = of
         first = gap.argmax(axis=1)
         self.first[groups] = first
-        self.reach[groups] = self.largest[groups] = gap[np.arange(len(groups)), first]
+        at = self._rows[: len(groups)] + first
+        self.reach[groups] = self.largest[groups] = gap.ravel()[at]
         return groups
 
 

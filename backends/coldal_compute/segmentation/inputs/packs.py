@@ -46,6 +46,7 @@ UNUSED_S = 30 * 24 * 3600.0
 _RECORD = struct.Struct("<20s4IQI")
 """Key, shape (0: no such axis), offset in the pack, checksum."""
 _ALIGNED = 64
+_TRIES = 5
 _NAME = f"{'[0-9a-f]' * 16}.pack"
 """Only what is surely a pack is ever removed: a project's folder may be a stranger's link."""
 _LOOK_BYTES = 64 * 1024**2
@@ -85,7 +86,8 @@ class Packs:
     ----------
     folder : of all groups together; ``most_bytes`` count for all of them.
     group : the group that is read and written. The others are the first to make room.
-    most_bytes : 0 removes what there is, and keeps nothing.
+    most_bytes : several processes that write at once may each go 64 MiB beyond. 0 removes what
+        there is, and keeps nothing.
     """
 
     def __init__(
@@ -102,8 +104,7 @@ class Packs:
         self._pack_of: list[int] = []
         self._writing: _Pack | None = None
         self._closed_to_new = most_bytes <= 0
-        self._room = 0
-        self._looked = 0
+        self._looked = 0  # so many bytes may be written before the disk is looked at again
         self.found = 0
         """How many arrays were returned."""
         self._open()
@@ -222,22 +223,24 @@ class Packs:
             with contextlib.suppress(OSError):
                 os.ftruncate(pack.end.fileno(), at)
             raise
-        self._room -= array.nbytes
         self._looked -= array.nbytes
         self._add(record, self._packs.index(pack))
 
     def _fits(self, size: int) -> bool:
         """Whether an array of ``size`` bytes may be kept; looks at the disk now and then."""
-        if self._room < size and self._make_room(size) < size:
+        if self._looked >= size:
+            return True
+        # Other processes write, too.
+        room = self._make_room(size)
+        if room < size:
             self._stop(f"its {self._most / 1e9:g} GB are used up")
             return False
-        if self._looked < size:
-            make_folder(self._group)
-            free = shutil.disk_usage(self._group).free - FREE_BYTES
-            if free < size:
-                self._stop("the disk is nearly full")
-                return False
-            self._looked = min(free, max(size, _LOOK_BYTES))
+        make_folder(self._folder)
+        free = shutil.disk_usage(self._folder).free - FREE_BYTES
+        if free < size:
+            self._stop("the disk is nearly full")
+            return False
+        self._looked = min(room, free, max(size, _LOOK_BYTES))
         return True
 
     def _writer(self) -> _Pack:
@@ -246,9 +249,15 @@ class Packs:
             if _size(pack.end) < PACK_BYTES:
                 return pack
             pack.finish()
-            # Others may have written meanwhile.
-            self._make_room(0)
-        self._writing = self._continued() or self._begun()
+        self._writing = self._continued()
+        for _ in range(_TRIES):
+            if self._writing is not None:
+                return self._writing
+            # Another process may remove a pack, or the empty folder, while it is begun.
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                make_folder(self._group)
+                self._writing = self._begun()
+        self._writing = self._writing or self._begun()
         return self._writing
 
     def _continued(self) -> _Pack | None:
@@ -295,8 +304,7 @@ class Packs:
             wanted = 0 if one.path.parent == self._group else size
             if used + wanted > self._most and _remove(one.path):
                 used -= one.size
-        self._room = self._most - used
-        return self._room
+        return self._most - used
 
     def _damaged(self, key: bytes, pack: _Pack) -> None:
         """Forget an array; its whole pack goes, unless somebody uses it."""

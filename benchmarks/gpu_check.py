@@ -189,7 +189,7 @@ def training(bench: Bench) -> list[Row]:
 def _step(bench: Bench, plan: Plan) -> Row:
     layer = bench.layer
     samples = samples_of(plan, 12 if plan.ndim == 2 else 4)
-    patches = Patches(samples, plan, 0, 0, 0, plan.batch_size)
+    patches = Patches(samples, plan, 0, plan.batch_size, plan.batch_size)
     drawn = [patches[number] for number in range(plan.batch_size)]
     images, labels = (torch.stack(part).to(layer.device) for part in zip(*drawn, strict=True))
 

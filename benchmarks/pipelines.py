@@ -111,7 +111,7 @@ def training(options: argparse.Namespace) -> Iterator[Result]:
             samples.append(
                 Sample(f"{number}", image[None].astype(np.float16), mask, class_places(mask))
             )
-        ready = Patches(samples, plan, 0, 0, 0, plan.batch_size)
+        ready = Patches(samples, plan, 0, plan.batch_size, plan.batch_size)
         batch = [ready[number] for number in range(plan.batch_size)]
         images, labels = (torch.stack(part) for part in zip(*batch, strict=True))
 

@@ -148,13 +148,12 @@ def test_small_structures_are_in_at_least_half_of_the_patches() -> None:
 
 def test_patches_depend_on_seed_block_and_number_alone() -> None:
     plan, samples = _plan((16, 16), image_size=(32, 32)), [_sample((32, 32))] * 3
-    one = Patches(samples, plan, seed=1, block=2, first=0, count=6)
-    two = Patches(samples, plan, seed=1, block=2, first=0, count=6)
+    one, two = (Patches(samples, plan, seed=1, block=6, count=24) for _ in range(2))
     expected = one[4]
     for number in (5, 0, 4):
         found = two[number]
     assert all((a == b).all() for a, b in zip(expected, found, strict=True))
-    other = Patches(samples, plan, seed=1, block=3, first=0, count=6)[4]
+    other = one[10]  # the same place of the next block
     assert not (other[0] == expected[0]).all()
 
 
@@ -162,7 +161,7 @@ def test_what_turns_in_from_outside_is_ignored_not_background() -> None:
     plan = _plan((32, 32))
     label = np.ones((32, 32), dtype=np.uint8)
     image = np.ones((1, 32, 32), dtype=np.float16)
-    patches = Patches([Sample("s", image, label)], plan, seed=0, block=0, first=0, count=20)
+    patches = Patches([Sample("s", image, label)], plan, seed=0, block=20, count=20)
     values = {int(v) for n in range(20) for v in np.unique(patches[n][1].numpy())}
     assert values == {1, 255}
 

@@ -213,6 +213,41 @@ def test_a_loss_that_is_not_finite_stops_with_a_remedy(
     assert "learning rate" in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize("together", [5, 100])
+def test_losses_that_are_read_together_change_nothing(
+    discs: Any, new_report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    spec = _spec(discs(3), steps=36)
+    calm = _run(spec, tmp_path / "calm", new_report())
+    monkeypatch.setattr(training, "losses_at_once", lambda device: together)
+    report = new_report()
+    assert _run(spec, tmp_path / "run", report).result == calm.result
+    assert _same(tmp_path / "calm", tmp_path / "run")
+    # Blocks have three steps: each ends with all its losses.
+    told = [step for step in report.steps if step[0] == "training"]
+    assert [step[1] for step in told] == list(range(1, 37))
+    assert sum("loss" in step[3] for step in told) == 33
+
+
+def test_a_loss_that_is_read_later_is_told_by_its_step(
+    discs: Any, new_report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, count = training.MaskedDiceCELoss.forward, iter(range(1, 99))
+
+    def infinite_at_8(*args: Any) -> torch.Tensor:
+        return real(*args) * (float("inf") if next(count) == 8 else 1.0)
+
+    monkeypatch.setattr(training.MaskedDiceCELoss, "forward", infinite_at_8)
+    monkeypatch.setattr(training, "losses_at_once", lambda device: 10)
+    with pytest.raises(ColdalError, match="at step 8") as caught:
+        _run(_spec(discs(3), steps=36), tmp_path / "run", new_report())
+    assert caught.value.code == "diverged"
+    # The checkpoint is that of the block before.
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 6
+    assert all(torch.isfinite(one).all() for one in state["state_dict"].values())
+
+
 def test_running_out_of_gpu_memory_says_what_to_do(
     discs: Any, report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

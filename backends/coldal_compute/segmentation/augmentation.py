@@ -146,21 +146,20 @@ def _rotations(plan: Plan, turn: float) -> list[float]:
 
 
 class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """One block of training: item n is always patch n, in any order of access.
+    """The ``count`` patches of a training: item n is always patch n, in any order of access.
 
-    Every item draws from its own generator, seeded by (seed, block, n): a resumed run and any
-    number of loader processes see the same patches as an undisturbed run. Scans come in shuffled
-    rounds, so that each is seen equally often.
+    Every item draws from its own generator, seeded by (seed, block, place in the block), for blocks
+    of ``block`` patches: a resumed run and any number of loader processes see the same patches as
+    an undisturbed run. Scans come in shuffled rounds, so that each is seen equally often.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], plan: Plan, seed: int, block: int, first: int, count: int
+        self, samples: Sequence[Sample], plan: Plan, seed: int, block: int, count: int
     ) -> None:
         self._samples = samples
         self._plan = plan
         self._seed = seed
         self._block = block
-        self._first = first
         self._count = count
         self._augmentation = Augmentation(plan)
 
@@ -168,8 +167,8 @@ class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return self._count
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rng = np.random.default_rng([self._seed, self._block, index])
-        image, label = cut_patch(self._sample(self._first + index), self._plan, rng)
+        rng = np.random.default_rng([self._seed, *divmod(index, self._block)])
+        image, label = cut_patch(self._sample(index), self._plan, rng)
         return self._augmentation(image, label, int(rng.integers(2**32)))
 
     def _sample(self, number: int) -> Sample:

@@ -169,13 +169,13 @@ def _ending(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
-def mean_of_all(value: float, rank: Rank, device: torch.device) -> float:
-    """The mean of all processes' values; every process must call it."""
-    if rank.count == 1:
-        return value
-    shared = torch.tensor(value, dtype=torch.float64, device=device)
-    distributed.all_reduce(shared)
-    return float(shared) / rank.count
+def means_of_all(values: torch.Tensor, rank: Rank) -> list[float]:
+    """The mean of all processes' values, one by one; every process must call it."""
+    shared = values.double()
+    if rank.count > 1:
+        distributed.all_reduce(shared)
+        shared /= rank.count
+    return [float(value) for value in shared.tolist()]
 
 
 def _start(spec: TrainSpec, folder: Path, number: int, rank: Rank) -> subprocess.Popen[bytes]:

@@ -22,7 +22,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from coldal_compute.segmentation.augmentation import Patches
 from coldal_compute.segmentation.data import Sample
@@ -35,7 +35,7 @@ from coldal_compute.segmentation.network import (
     memory_format,
 )
 from coldal_compute.segmentation.plan import Plan
-from coldal_compute.segmentation.ranks import ALONE, Environment, Rank, mean_of_all
+from coldal_compute.segmentation.ranks import ALONE, Environment, Rank, means_of_all
 from coldal_compute.segmentation.storage import write_json_lines
 from coldal_tui.errors import ColdalError
 from coldal_tui.files import atomic_write
@@ -132,21 +132,34 @@ class Segmenter(lightning.LightningModule):
         self._folder = folder
         self._report = report
         self._rank = rank
+        self._waiting: list[torch.Tensor] = []
         self._losses: list[float] = []
+        self._last_loss: float | None = None
+        self._turn = _Turn()
+        self._loader: DataLoader[tuple[torch.Tensor, torch.Tensor]] | None = None
         self._dices: list[float] = []
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(self.net(images))
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-        size, block = self._plan.batch_size, self.trainer.current_epoch
-        first = block * block_steps(self._plan.steps)
-        steps = min(block_steps(self._plan.steps), self._plan.steps - first)
-        patches = Patches(self._samples, self._plan, self._seed, block, first * size, steps * size)
-        workers = loader_workers(self._options.workers, self.device)
-        share = self._rank.share(0, steps * size, size)
-        part = size // self._rank.count
-        return DataLoader(patches, batch_size=part, sampler=share, num_workers=workers)
+        size, steps = self._plan.batch_size, block_steps(self._plan.steps)
+        first = self.trainer.current_epoch * steps
+        left = min(steps, self._plan.steps - first)
+        self._turn.items = self._rank.share(first * size, left * size, size)
+        if self._loader is None:
+            workers = loader_workers(self._options.workers, self.device)
+            count = self._plan.steps * size
+            # One loader for all blocks: its processes need not be started anew for each.
+            self._loader = DataLoader(
+                Patches(self._samples, self._plan, self._seed, steps * size, count),
+                batch_size=size // self._rank.count,
+                sampler=self._turn,
+                num_workers=workers,
+                persistent_workers=workers > 0,
+                pin_memory=self.device.type == "cuda",
+            )
+        return self._loader
 
     def val_dataloader(self) -> list[int]:
         return list(range(len(self._validation)))
@@ -155,21 +168,36 @@ class Segmenter(lightning.LightningModule):
         images, target = batch
         logits = self(images.to(memory_format=memory_format(self._plan)))
         loss: torch.Tensor = self._loss(logits, target)
-        value = mean_of_all(float(loss.detach()), self._rank, self.device)
-        if not math.isfinite(value):
-            raise ColdalError(
-                f"the loss is not a finite number at step {self.global_step + 1}",
-                remedy="train with a lower learning rate, or without mixed precision (amp = false)",
-                code="diverged",
-            )
-        self._losses.append(value)
+        self._waiting.append(loss.detach())
+        if len(self._waiting) >= losses_at_once(self.device):
+            self._look_at_losses(self.global_step + 1)
         return loss
+
+    def _look_at_losses(self, last: int) -> None:
+        """Read the losses up to that of step ``last``; a GPU is waited for.
+
+        Raises ColdalError (``diverged``) where one is not finite.
+        """
+        if not self._waiting:
+            return
+        values = means_of_all(torch.stack(self._waiting), self._rank)
+        self._waiting.clear()
+        for number, value in enumerate(values, start=last - len(values) + 1):
+            if not math.isfinite(value):
+                raise ColdalError(
+                    f"the loss is not a finite number at step {number}",
+                    remedy="train with a lower learning rate, or without mixed precision "
+                    "(amp = false)",
+                    code="diverged",
+                )
+        self._losses += values
+        self._last_loss = values[-1]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         known = {"dice": self.history[-1]["dice"]} if self.history and self._validation else {}
-        self._report.progress(
-            self.global_step, self._plan.steps, "training", loss=self._losses[-1], **known
-        )
+        if self._last_loss is not None:
+            known["loss"] = self._last_loss
+        self._report.progress(self.global_step, self._plan.steps, "training", **known)
 
     def validation_step(self, batch: int, index: int) -> None:
         sample = self._validation[batch]
@@ -182,6 +210,8 @@ class Segmenter(lightning.LightningModule):
         self.log("dice", math.fsum(self._dices) / len(self._dices))
 
     def on_train_epoch_end(self) -> None:
+        # Before a checkpoint is written.
+        self._look_at_losses(self.global_step)
         row: dict[str, Any] = {
             "step": self.global_step,
             "loss": math.fsum(self._losses) / len(self._losses),
@@ -210,6 +240,19 @@ class Segmenter(lightning.LightningModule):
         self.history = list(checkpoint["history"])
 
 
+class _Turn(Sampler[int]):
+    """The patches of the block that is trained."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
 class DurableIO(TorchCheckpointIO):
     """Writes checkpoints atomically and durably: temporary file, fsync, rename."""
 
@@ -226,6 +269,11 @@ class DurableIO(TorchCheckpointIO):
 def block_steps(steps: int) -> int:
     """Steps per block; the last block takes the remainder."""
     return max(1, math.ceil(steps / _BLOCKS))
+
+
+def losses_at_once(device: torch.device) -> int:
+    """Losses that are read together; reading one from a GPU waits for all that it was given."""
+    return 10 if device.type == "cuda" else 1
 
 
 def loader_workers(asked: int, device: torch.device) -> int:

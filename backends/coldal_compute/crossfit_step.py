@@ -8,6 +8,7 @@ frozen validation set costs a fifth (Chernozhukov et al. 2018, arXiv:1608.00060,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class _Work:
     device: torch.device
 
     def samples(self, cases: Sequence[LabelledScan]) -> tuple[list[Sample], list[FailedScan]]:
-        with NetworkInputs(self.plan, self.readers.scan, self.spec.inputs) as inputs:
+        with closing(NetworkInputs(self.plan, self.readers.scan, self.spec.inputs)) as inputs:
             return load_samples(cases, inputs, self.readers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def evaluate(
     digest = " ".join((sha256_file(Path(spec.run) / MODEL_FILE), *spec.cleanup))
     journal = MeasuredJournal(folder, digest)
     readers = readers or file_readers()
-    with NetworkInputs(model.plan, readers.scan, spec.inputs, report.log) as inputs:
+    with closing(NetworkInputs(model.plan, readers.scan, spec.inputs, report.log)) as inputs:
         measured = measure(model, spec.scans, inputs, readers, report, journal)
     result = summary(measured, model.plan.classes)
     write_json(folder / EVALUATION_FILE, result)

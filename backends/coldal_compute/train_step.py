@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def train(
     def told(offset: int) -> Any:
         return lambda done: report.progress(offset + done, wanted, "reading scans")
 
-    with NetworkInputs(plan, readers.scan, spec.inputs, report.log) as inputs:
+    with closing(NetworkInputs(plan, readers.scan, spec.inputs, report.log)) as inputs:
         samples, failed = load_samples(spec.train, inputs, readers, told(0))
         watched, bad = load_samples(spec.validation, inputs, readers, told(len(spec.train)))
     failed += bad
@@ -87,7 +88,7 @@ def train(
     model = Model(plan, trained.net.to(device), device, spec.options.amp, cleanup=spec.cleanup)
     kept = {sample.scan_id for sample in watched}
     scans = [labelled for labelled in spec.validation if labelled.scan.scan_id in kept]
-    with NetworkInputs(plan, readers.scan, spec.inputs) as inputs:
+    with closing(NetworkInputs(plan, readers.scan, spec.inputs)) as inputs:
         measured = measure(model, scans, inputs, readers, report)
     result = _result(plan, trained.final_loss, trained.history, measured)
     result["networks"] = spec.networks
@@ -126,7 +127,7 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
     if device.type == "cuda":
         device = torch.device("cuda", rank.number)
     plan = load_plan(folder)
-    with NetworkInputs(plan, readers.scan, spec.inputs) as inputs:
+    with closing(NetworkInputs(plan, readers.scan, spec.inputs)) as inputs:
         samples, _ = load_samples(spec.train, inputs, readers)
         watched, _ = load_samples(spec.validation, inputs, readers)
     ready()

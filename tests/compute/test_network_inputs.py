@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def input_of(
     plan: Plan | None = None,
     label: bool = False,
 ) -> np.ndarray:
-    with NetworkInputs(plan or plan_for(scan), read, cache) as inputs:
+    with closing(NetworkInputs(plan or plan_for(scan), read, cache)) as inputs:
         return inputs.of_labelled(scan) if label else inputs.of(scan)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def array(number: int, shape: tuple[int, ...] = (1, 16, 16)) -> np.ndarray:
 def fill(folder: Path, names: range, group: str = "one", most: int = MUCH) -> list[str]:
     """Keep arrays in a cache that is opened and closed; returns what it said."""
     said: list[str] = []
-    with Packs(folder, group, most, said.append) as cache:
+    with closing(Packs(folder, group, most, said.append)) as cache:
         for n in names:
             cache.put(key(n), array(n))
     return said
@@ -42,7 +43,7 @@ def fill(folder: Path, names: range, group: str = "one", most: int = MUCH) -> li
 def known(folder: Path, names: range, group: str = "one", most: int = MUCH) -> set[int]:
     """The arrays that are there; each is the one that was kept."""
     found = set()
-    with Packs(folder, group, most) as cache:
+    with closing(Packs(folder, group, most)) as cache:
         for n in names:
             one = cache.get(key(n))
             if one is not None:
@@ -65,11 +66,11 @@ def test_an_array_comes_back_as_it_was(
     tmp_path: Path, shape: tuple[int, ...], mapped: bool
 ) -> None:
     one = array(1, shape)
-    with Packs(tmp_path, "g", MUCH) as cache:
+    with closing(Packs(tmp_path, "g", MUCH)) as cache:
         cache.put(key("a"), one)
         cache.put(key("b"), -one)
         again = cache.get(key("a"), mapped=mapped)
-    with Packs(tmp_path, "g", MUCH) as cache:
+    with closing(Packs(tmp_path, "g", MUCH)) as cache:
         later = cache.get(key("a"), mapped=mapped)
         other = cache.get(key("b"), mapped=mapped)
         assert cache.get(key("c")) is None
@@ -91,7 +92,10 @@ def test_jobs_one_after_another_fill_one_pack(tmp_path: Path) -> None:
 
 
 def test_jobs_side_by_side_write_packs_of_their_own_that_all_read(tmp_path: Path) -> None:
-    with Packs(tmp_path, "one", MUCH) as first, Packs(tmp_path, "one", MUCH) as second:
+    with (
+        closing(Packs(tmp_path, "one", MUCH)) as first,
+        closing(Packs(tmp_path, "one", MUCH)) as second,
+    ):
         for n in range(0, 10, 2):
             first.put(key(n), array(n))
             second.put(key(n + 1), array(n + 1))
@@ -109,7 +113,7 @@ def test_a_full_pack_is_followed_by_another(
 
 
 def test_threads_share_a_cache(tmp_path: Path) -> None:
-    with Packs(tmp_path, "one", MUCH) as cache, ThreadPoolExecutor(4) as pool:
+    with closing(Packs(tmp_path, "one", MUCH)) as cache, ThreadPoolExecutor(4) as pool:
 
         def work(n: int) -> bool:
             cache.put(key(n), array(n))
@@ -169,7 +173,7 @@ def test_what_nobody_used_for_a_month_goes(tmp_path: Path) -> None:
 
 def test_what_a_job_uses_is_not_removed_under_it(tmp_path: Path) -> None:
     fill(tmp_path, range(4), "theirs")
-    with Packs(tmp_path, "theirs", MUCH) as theirs:
+    with closing(Packs(tmp_path, "theirs", MUCH)) as theirs:
         said = fill(tmp_path, range(4), "mine", bytes_in(tmp_path) + 600)
         assert len(said) == 1
         assert theirs.get(key(3)) is not None
@@ -183,7 +187,7 @@ def test_a_smaller_limit_holds_from_the_next_job_on(
     monkeypatch.setattr(module, "PACK_BYTES", 1000)
     fill(tmp_path, range(8), "one")
     fill(tmp_path, range(8), "two")
-    with Packs(tmp_path, "one", most):
+    with closing(Packs(tmp_path, "one", most)):
         assert bytes_in(tmp_path) <= most
     if most == 0:
         assert fill(tmp_path, range(4), "one", most) == []
@@ -202,7 +206,7 @@ def test_damage_is_as_if_the_array_were_not_there(tmp_path: Path, place: str) ->
     else:
         flip(index, 48 + {"shape": 24, "offset": 36, "checksum": 44}[place])
     said: list[str] = []
-    with Packs(tmp_path, "one", MUCH, said.append) as cache:
+    with closing(Packs(tmp_path, "one", MUCH, said.append)) as cache:
         first = cache.get(key(0))
         assert first is not None
         np.testing.assert_array_equal(first, array(0))
@@ -224,13 +228,13 @@ def flip(path: Path, at: int) -> None:
 
 
 def test_a_swapped_shape_is_damage(tmp_path: Path) -> None:
-    with Packs(tmp_path, "one", MUCH) as cache:
+    with closing(Packs(tmp_path, "one", MUCH)) as cache:
         cache.put(key(0), array(0, (4, 8)))
     index = packs_in(tmp_path)[0].with_suffix(".index")
     content = bytearray(index.read_bytes())
     content[20:24], content[24:28] = content[24:28], content[20:24]
     index.write_bytes(content)
-    with Packs(tmp_path, "one", MUCH) as cache:
+    with closing(Packs(tmp_path, "one", MUCH)) as cache:
         assert cache.get(key(0)) is None
 
 
@@ -253,7 +257,7 @@ def test_other_peoples_files_are_never_removed(tmp_path: Path) -> None:
     other.write_bytes(b"of git, in a folder that a stranger linked to")
     aged(other, 400)
     fill(tmp_path, range(3), most=600)
-    with Packs(tmp_path, "objects", 0):
+    with closing(Packs(tmp_path, "objects", 0)):
         assert other.exists()
 
 
@@ -289,7 +293,7 @@ def test_a_full_disk_ends_the_writing_and_nothing_else(
 ) -> None:
     full[0] = room
     said: list[str] = []
-    with Packs(tmp_path, "one", MUCH, said.append) as cache:
+    with closing(Packs(tmp_path, "one", MUCH, said.append)) as cache:
         for n in range(6):
             cache.put(key(n), array(n))
         kept = room // 560

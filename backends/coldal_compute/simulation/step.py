@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +51,7 @@ def simulate(
     store = Path(spec.store)
     store.mkdir(parents=True, exist_ok=True)
     plan = shared_plan(spec, store, device, readers, report)
-    with NetworkInputs(plan, readers.scan, spec.inputs, report.log) as inputs:
+    with closing(NetworkInputs(plan, readers.scan, spec.inputs, report.log)) as inputs:
         samples = Samples(spec.scans, inputs, readers)
         return _cells(Replay(spec, plan, samples, device, _made(device)), folder, report)
 

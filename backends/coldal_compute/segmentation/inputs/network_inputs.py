@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 import numpy as np
@@ -46,17 +45,6 @@ class NetworkInputs:
             folder = Path(cache.folder)
             _remove_single_files(folder.parent)
             self._packs = Packs(folder, _group(plan), cache.most_bytes, told)
-
-    def __enter__(self) -> NetworkInputs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give up the files of the cache; inputs that were returned stay usable."""

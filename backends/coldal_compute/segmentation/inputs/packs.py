@@ -27,7 +27,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -108,17 +107,6 @@ class Packs:
         self.found = 0
         """How many arrays were returned."""
         self._open()
-
-    def __enter__(self) -> Packs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give up files and locks; arrays that were returned stay usable."""

@@ -15,7 +15,7 @@ import torch
 
 from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
-from coldal_compute.segmentation import scoring
+from coldal_compute.segmentation import inference, scoring
 from coldal_compute.segmentation.aggregation import focused
 from coldal_compute.segmentation.data import file_readers
 from coldal_compute.segmentation.disagreement import class_entropies, mutual_information
@@ -144,8 +144,6 @@ def test_scores_dont_depend_on_what_is_scored_beside_a_scan(
     run = _run(tmp_path / "run", images)
     model = load_model(run, _CPU)
     assert model.at_once == 8
-    gpu = torch.device("cuda")
-    assert [replace(model, device=gpu, windows=n).at_once for n in (4, 2, 1)] == [128, 64, 1]
     found = []
     for name, scans in (("all", images), ("one", images[2:3]), ("less", images[2:])):
         _score(run, scans, tmp_path / name, report)
@@ -166,6 +164,25 @@ def test_scores_are_those_of_one_image_at_a_time_but_for_rounding(
         json.loads((tmp_path / name / "entropies.json").read_text()) for name in ("eight", "one")
     )
     assert eight == pytest.approx(one, rel=1e-5)
+
+
+@pytest.mark.parametrize(("gib", "side", "counts"), [
+    (80, 256, [128, 64, 1]), (80, 512, [64, 32, 1]), (16, 256, [64, 32, 1]), (8, 512, [8, 4, 1]),
+])  # fmt: skip
+def test_on_a_gpu_more_images_go_through_together(
+    images: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gib: int,
+    side: int,
+    counts: list[int],
+) -> None:
+    monkeypatch.setattr(inference, "gpu_memory", lambda device: gib << 30)
+    model = load_model(_run(tmp_path / "run", images), _CPU)
+    plan = msgspec.structs.replace(model.plan, patch=(side, side), image_size=(side, side))
+    gpu = replace(model, device=torch.device("cuda"), plan=plan)
+    # Half as many windows after memory ran out, and again.
+    assert [replace(gpu, windows=n).at_once for n in (4, 2, 1)] == counts
 
 
 def test_large_images_and_scans_in_windows_go_through_alone(images: Any, tmp_path: Path) -> None:

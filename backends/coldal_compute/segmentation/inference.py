@@ -33,6 +33,8 @@ _IMAGES, _GPU_IMAGES = 2, 32
 """Whole images that go through the network at once, for each window that would."""
 _PIXELS, _GPU_PIXELS = 1 << 20, 1 << 24
 """Pixels of whole images that go through the network at once: 64 MiB for 16 features."""
+_GPU_BYTES = 4096
+"""Memory of the GPU for each of these pixels; the network needs a fifth of it, about."""
 _REMEDY = "score on the CPU (device = “cpu”), or train with a smaller patch"
 
 
@@ -59,8 +61,10 @@ class Model:
         """
         if not self.plan.whole or self.windows == 1:
             return 1
-        gpu = self.device.type == "cuda"
-        images, pixels = (_GPU_IMAGES, _GPU_PIXELS) if gpu else (_IMAGES, _PIXELS)
+        images, pixels = _IMAGES, _PIXELS
+        if self.device.type == "cuda":
+            most = min(_GPU_PIXELS, gpu_memory(self.device) // _GPU_BYTES)
+            images, pixels = _GPU_IMAGES, most * self.windows // WINDOWS
         return max(1, min(images * self.windows, pixels // math.prod(self.plan.patch)))
 
     def working_logits(self, image: NDArray[np.floating]) -> torch.Tensor:
@@ -104,6 +108,11 @@ class Model:
             labels = native_labels(logits, shape)
         values = [n for n, name in enumerate(self.plan.classes, 1) if name in self.cleanup]
         return keep_largest(labels, values) if values else labels
+
+
+def gpu_memory(device: torch.device) -> int:
+    """All of a GPU's memory in bytes, used or not: results depend on the card, not on the hour."""
+    return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def coarsest(net: nn.Module) -> nn.Module:

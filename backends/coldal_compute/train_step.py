@@ -40,6 +40,7 @@ from coldal_compute.segmentation.training import (
 from coldal_compute.share import Share
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, Silent, StepResult, TrainSpec
+from coldal_tui.processors import usable_processors
 
 METRICS_FILE = "metrics.json"
 
@@ -61,13 +62,15 @@ def train(
     device = pick_device(spec.options.device, spec.options.threads)
     plan = _plan(spec, folder, report, readers)
     wanted = len(spec.train) + len(spec.validation)
+    threads = spec.options.threads or usable_processors()
 
     def told(offset: int) -> Any:
         return lambda done: report.progress(offset + done, wanted, "reading scans")
 
     with closing(NetworkInputs(plan, readers.scan, spec.inputs, report.log)) as inputs:
-        samples, failed = load_samples(spec.train, inputs, readers, told(0))
-        watched, bad = load_samples(spec.validation, inputs, readers, told(len(spec.train)))
+        samples, failed = load_samples(spec.train, inputs, readers, told(0), threads)
+        offset = len(spec.train)
+        watched, bad = load_samples(spec.validation, inputs, readers, told(offset), threads)
     failed += bad
     _check(samples, plan, failed, report)
     count = rank_count(spec, plan)
@@ -128,8 +131,9 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
         device = torch.device("cuda", rank.number)
     plan = load_plan(folder)
     with closing(NetworkInputs(plan, readers.scan, spec.inputs)) as inputs:
-        samples, _ = load_samples(spec.train, inputs, readers)
-        watched, _ = load_samples(spec.validation, inputs, readers)
+        threads = spec.options.threads or usable_processors()
+        samples, _ = load_samples(spec.train, inputs, readers, threads=threads)
+        watched, _ = load_samples(spec.validation, inputs, readers, threads=threads)
     ready()
     fit(plan, samples, watched, spec.options, device, spec.seed, folder, Silent(), rank)
 

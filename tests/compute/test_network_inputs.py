@@ -16,7 +16,7 @@ from PIL import Image
 
 from coldal_compute.evaluate_step import evaluate
 from coldal_compute.score_step import score
-from coldal_compute.segmentation.data import Readers, file_readers
+from coldal_compute.segmentation.data import Readers, file_readers, load_samples
 from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs
 from coldal_compute.segmentation.inputs.preprocessing import preprocess
 from coldal_compute.segmentation.plan import Plan, make_plan
@@ -277,3 +277,25 @@ def _scored(
     score(spec, folder, report, readers)
     names = ("entropies.json", "scores.json", "features.npy")
     return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_scans_read_by_several_threads_are_those_of_one(
+    discs: Callable[..., tuple[LabelledScan, ...]], cache: InputCache
+) -> None:
+    cases = discs(9)
+    Path(cases[4].scan.ref.files[0]).write_bytes(b"no picture")
+    readers, plan = file_readers(), plan_for(cases[0].scan)
+    found = []
+    for threads, kept in ((1, None), (4, cache), (4, cache)):
+        told: list[int] = []
+        inputs = NetworkInputs(plan, readers.scan, kept)
+        with closing(inputs):
+            samples, failed = load_samples(cases, inputs, readers, told.append, threads)
+        assert told == list(range(1, 10))
+        assert [one.scan_id for one in failed] == ["disc04"]
+        found.append(samples)
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert one.scan_id == other.scan_id
+            np.testing.assert_array_equal(one.image, other.image)
+            np.testing.assert_array_equal(one.label, other.label)

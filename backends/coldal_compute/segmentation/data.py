@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coldal_compute.segmentation.grids import resize_label
 from coldal_compute.segmentation.inputs.network_inputs import NetworkInputs, ReadScan
 from coldal_compute.segmentation.metrics import IGNORE, surface
+from coldal_compute.segmentation.reading_ahead import in_order
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
@@ -20,6 +21,8 @@ ReadLabel = Callable[[Path], NDArray[np.uint8]]
 
 _THICKNESS_SCANS = 32
 _PLACES = 4096
+_VOLUMES = 4
+"""Volumes that are read at a time: decoded and resized, one may take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -121,22 +124,31 @@ def load_samples(
     inputs: NetworkInputs,
     readers: Readers,
     told: Callable[[int], None] = lambda done: None,
+    threads: int = 1,
 ) -> tuple[list[Sample], list[FailedScan]]:
-    """Read scans and labels onto the working grid; a scan that fails is listed, not fatal."""
+    """Read scans and labels onto the working grid, in their order.
+
+    A scan that fails is listed, not fatal. At most ``threads`` scans are read at a time, of volumes
+    at most four.
+    """
     samples: list[Sample] = []
     failed: list[FailedScan] = []
     classes = len(inputs.plan.classes)
-    for number, labelled in enumerate(scans, start=1):
+
+    def load(labelled: LabelledScan) -> Sample:
+        label = read_native_label(labelled, readers)
+        image = inputs.of_labelled(labelled.scan)
+        small = resize_label(label, image.shape[1:])
+        small[(small > classes) & (small != IGNORE)] = IGNORE
+        return Sample(labelled.scan.scan_id, image, small, class_places(small))
+
+    most = threads if inputs.plan.ndim == 2 else min(threads, _VOLUMES)
+    for number, (labelled, loaded) in enumerate(in_order(scans, load, most), start=1):
         try:
-            label = read_native_label(labelled, readers)
-            image = inputs.of_labelled(labelled.scan)
+            samples.append(loaded())
         except Exception as error:
             # One bad file never stops a run; the true reason is kept.
             failed.append(failure(labelled.scan, error))
-        else:
-            small = resize_label(label, image.shape[1:])
-            small[(small > classes) & (small != IGNORE)] = IGNORE
-            samples.append(Sample(labelled.scan.scan_id, image, small, class_places(small)))
         told(number)
     return samples, failed
 

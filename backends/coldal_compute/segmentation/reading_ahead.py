@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -39,3 +40,12 @@ def read_ahead(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def in_order(
+    items: Sequence[Item], load: Callable[[Item], Loaded], threads: int
+) -> Iterator[tuple[Item, Callable[[], Loaded]]]:
+    """As ``read_ahead``, with ``threads`` readers for values that all stay; one: no thread."""
+    if threads > 1 and len(items) > 1:
+        return read_ahead(items, load, 2 * threads, min(threads, len(items)))
+    return ((item, partial(load, item)) for item in items)

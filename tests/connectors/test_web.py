@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import ssl
 import subprocess
 
@@ -20,6 +19,7 @@ from coldal_tui.connectors.web import (
 )
 from coldal_tui.errors import ColdalError, UsageError
 from tests.support.played_server import Reply, played
+from tests.support.processes import free_port
 
 LOGIN = b"<!DOCTYPE html><html><head><title>Log in | Lab</title></head><body></body></html>"
 
@@ -78,9 +78,7 @@ def test_an_answer_that_is_cut_is_asked_for_again_and_a_cut_change_is_told():
 
 
 def test_nobody_listens():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     waits: list[float] = []
     with pytest.raises(ColdalError) as caught:
         Web(f"http://127.0.0.1:{port}", pause=waits.append, tries=3).ask("GET", "/")

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -27,6 +26,7 @@ import pytest
 
 from coldal_tui.exchange.masks.rle_encode import brush_rle
 from tests.support.places import ROOT
+from tests.support.processes import free_port
 
 ANA, BEN = "ana@lab.org", "ben@lab.org"
 _PASSWORD = "Passw0rd-of-tests"
@@ -116,9 +116,7 @@ def label_studio() -> Iterator[LabelStudio]:
 
 @contextmanager
 def _running(program: Path, folder: Path) -> Iterator[LabelStudio]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     root = folder / "files"
     (root / "coldal").mkdir(parents=True, exist_ok=True)
     environ = {

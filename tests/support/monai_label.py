@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -23,6 +22,7 @@ import pytest
 
 from tests.support.places import ROOT
 from tests.support.played_server import Asked, Reply, played
+from tests.support.processes import free_port
 
 PROGRAM = ROOT / ".servers" / "monai-label" / "bin" / "python"
 APP = '''
@@ -234,9 +234,7 @@ def real_server(folder: Path, place: Path) -> Iterator[str]:
     """MONAI Label's own server on a folder of studies; skipped where it is not installed."""
     if not PROGRAM.exists():
         pytest.skip("MONAI Label is not installed: make monai-label")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     app = place / "app"
     app.mkdir()
     (app / "main.py").write_text(APP)

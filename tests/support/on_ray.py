@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import free_port
+
 STORE_BYTES = 100 * 2**20
 
 
@@ -31,7 +33,7 @@ class RayHere:
 
     def add_node(self) -> Any:
         """One more node, of one processor."""
-        return self.cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        return _add_node(self.cluster)
 
     def kill(self, node: Any) -> None:
         """A node's end by SIGKILL, with all that runs on it."""
@@ -55,13 +57,24 @@ def one_node() -> Iterator[RayHere]:
     cluster = Cluster()
     try:
         head = {"include_dashboard": True, "dashboard_port": 0, "temp_dir": str(folder)}
-        cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES, **head)
+        _add_node(cluster, **head)
         yield RayHere(cluster, f"http://{cluster.head_node.address_info['webui_url']}")
     finally:
         cluster.shutdown()
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add_node(cluster: Any, **options: Any) -> Any:
+    # By default every agent takes the same port: two clusters would stand in each other's way.
+    port = free_port()
+    return cluster.add_node(
+        num_cpus=1,
+        object_store_memory=STORE_BYTES,
+        dashboard_agent_listen_port=port,
+        **options,
+    )
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import free_port
+
 TOKEN = "lab:secret"
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _START_S = 120.0
@@ -51,9 +53,7 @@ def orthanc() -> Iterator[Orthanc]:
 
 @contextmanager
 def _running(program: str, folder: Path) -> Iterator[Orthanc]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     user, _, password = TOKEN.partition(":")
     settings = {
         "StorageDirectory": str(folder / "data"),

@@ -120,7 +120,8 @@ def test_a_volume_is_mapped_and_the_same(tmp_path: Path, cache: InputCache, read
     once, again = (input_of(scan, cache, read) for _ in range(2))
     assert read.take() == ["v.nii.gz"]
     np.testing.assert_array_equal(again, once)
-    assert isinstance(again, np.memmap) or isinstance(again.base, np.memmap)
+    np.testing.assert_array_equal(once, fresh(scan))
+    assert all(isinstance(one, np.memmap) for one in (once, again))
 
 
 @pytest.mark.parametrize(

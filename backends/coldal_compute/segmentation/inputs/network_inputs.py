@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 import numpy as np
@@ -39,6 +40,9 @@ class NetworkInputs:
         told: Told = lambda words: None,
     ) -> None:
         self.plan = plan
+        self.found = 0
+        """How many scans came from the cache."""
+        self._lock = Lock()
         self._read = read
         self._packs = None
         if cache is not None:
@@ -50,11 +54,6 @@ class NetworkInputs:
         """Give up the files of the cache; inputs that were returned stay usable."""
         if self._packs is not None:
             self._packs.close()
-
-    @property
-    def found(self) -> int:
-        """How many scans came from the cache."""
-        return 0 if self._packs is None else self._packs.found
 
     def of(self, scan: ScanInput) -> NDArray[np.float16]:
         """The scan as ``(channels, *working grid)``; a volume from the cache is memory-mapped.
@@ -82,6 +81,8 @@ class NetworkInputs:
         if key is not None and self._packs is not None:
             found = self._packs.get(key, mapped=self.plan.ndim > 2)
             if found is not None:
+                with self._lock:
+                    self.found += 1
                 return found
         image = self._read(scan.ref)
         if has_label and not is_as_indexed(scan.ref, scan.quick_hash):
@@ -100,6 +101,10 @@ class NetworkInputs:
         # Only if these are surely the pixels that the key stands for.
         if is_as_indexed(scan.ref, scan.quick_hash) and self._key(scan) == key:
             self._packs.put(key, array)
+            if self.plan.ndim > 2:
+                # A training of many volumes needs no more memory the first time than later.
+                kept = self._packs.get(key, mapped=True)
+                return array if kept is None else kept
         return array
 
     def _key(self, scan: ScanInput) -> bytes | None:

@@ -104,8 +104,6 @@ class Packs:
         self._writing: _Pack | None = None
         self._closed_to_new = most_bytes <= 0
         self._looked = 0  # so many bytes may be written before the disk is looked at again
-        self.found = 0
-        """How many arrays were returned."""
         self._open()
 
     def close(self) -> None:
@@ -141,8 +139,6 @@ class Packs:
                 os.utime(pack.path)
         found = _read(pack.values, offset, _axes(shape), mapped)
         if found is not None and _checksum(key, shape, found) == checksum:
-            with self._lock:
-                self.found += 1
             return found
         self._damaged(key, pack)
         return None

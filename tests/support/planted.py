@@ -20,6 +20,7 @@ from coldal_tui.imaging.labelfile import write_label
 from coldal_tui.jobs.spec import (
     EmbedSpec,
     EncoderChoice,
+    InputCache,
     ScanInput,
     ShardRows,
     Silent,
@@ -176,7 +177,7 @@ def replay(planted: Planted, design: Design, steps: int = 50) -> dict[CellId, Ce
         shards=planted.shards,
         encoder_hash=planted.encoder_hash,
         options=TrainOptions(steps=steps, batch_size=8, device="cpu", threads=1),
-        cache=str(planted.folder / "cache"),
+        inputs=InputCache(str(planted.folder / "cache" / "inputs"), 10**9),
     )
     job = planted.folder / "job"
     job.mkdir(exist_ok=True)

@@ -93,7 +93,10 @@ class Memory:
 
 
 class SessionSaver:
-    """Saves the result of ``collect`` (None: not now) in ``memory``, in a thread of ``aside``."""
+    """Saves the result of ``collect`` (None: not now, but soon) in ``memory``.
+
+    That is done in a thread of ``aside``.
+    """
 
     def __init__(
         self,
@@ -115,7 +118,9 @@ class SessionSaver:
     def _save(self) -> None:
         self._waiting = False
         state = self._collect()
-        if state is not None and state != self._saved:
+        if state is None:
+            self.soon()
+        elif state != self._saved:
             self._saved = state
             self._aside(lambda: self._memory.save(state))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.app import App
 
-from coldal_tui.tui.shell.session_state import Memory
+from coldal_tui.tui.shell import session_state
+from coldal_tui.tui.shell.session_state import Memory, SessionSaver
 
 
 @pytest.fixture
@@ -67,3 +71,24 @@ def test_a_wrong_keys_file_is_said(memory: Memory, text: str) -> None:
     keys, problem = memory.keys()
     assert keys == {}
     assert problem.startswith(str(memory.keys_file))
+
+
+def test_what_can_not_be_saved_yet_is_saved_soon(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that came while the panes were being made count, too."""
+    monkeypatch.setattr(session_state, "SAVE_AFTER_S", 0.01)
+    answers: list[dict[str, Any] | None] = [None, None, {"zoomed": True}]
+    saved: list[dict[str, Any]] = []
+    monkeypatch.setattr(Memory, "save", lambda _, state: saved.append(state))
+
+    async def session() -> None:
+        app: App[None] = App()
+        async with app.run_test() as pilot:
+            SessionSaver(app, memory, lambda: answers.pop(0), lambda work: work()).soon()
+            while not saved:
+                await pilot.pause(0.01)
+
+    asyncio.run(asyncio.wait_for(session(), 60))
+    assert saved == [{"zoomed": True}]
+    assert answers == []

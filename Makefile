@@ -122,6 +122,7 @@ soak: venv fuzz
 	$(BIN)/python scripts/soak_hostile.py --cases 1000 --out docs/soak/hostile.md
 	$(BIN)/python scripts/soak_faults.py --out docs/soak/faults.md
 	$(BIN)/python scripts/soak_crowd.py --out docs/soak/crowd.md
+	$(BIN)/python scripts/soak_packs.py --out docs/soak/packs.md
 
 lock:
 	scripts/lock.sh

@@ -232,7 +232,9 @@ def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
     try:
         for batch in torch.split(slices, size):
             padding = batch.new_zeros((size - len(batch), *batch.shape[1:]))
-            vectors.append(encoder.embed(torch.cat([batch, padding]))[: len(batch)])
+            vectors.append(encoder.run(torch.cat([batch, padding]))[: len(batch)])
+        # The GPU is waited for once, so that it has the next batch when it is done with one.
+        return torch.cat(vectors).cpu()
     except torch.OutOfMemoryError as error:
         raise ColdalError(
             f"the GPU has not enough free memory for a batch of {size}",
@@ -240,7 +242,6 @@ def _fixed_batches(inputs: list[Tensor], encoder: Encoder, size: int) -> Tensor:
             remedy="lower the embedding batch size, or use device = cpu",
             code="out-of-memory",
         ) from error
-    return torch.cat(vectors)
 
 
 def _split(vectors: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:

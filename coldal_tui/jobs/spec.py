@@ -67,13 +67,14 @@ class EmbedSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="embed"):
 
     ``embedded`` names those that have a vector by the encoder whose hash is ``expected_hash``:
     they are left out when the encoder still has that hash, and embedded anew when it has not.
+    ``batch_size``: slices that go through the network at once on a GPU; the CPU takes one scan.
     """
 
     scans: tuple[ScanInput, ...]
     encoder: EncoderChoice
     embedded: tuple[str, ...] = ()
     expected_hash: str | None = None
-    batch_size: int = 16
+    batch_size: int = 64
     shard_size: int = 512
     device: str = "auto"
     threads: int = 0

@@ -60,13 +60,19 @@ class Encoder:
 
     def embed(self, batch: Tensor) -> Tensor:
         """Vectors ``(B, dim) float32`` on the CPU of ``(B, C, H, W) float32`` inputs."""
+        return self.run(batch).cpu()
+
+    def run(self, batch: Tensor) -> Tensor:
+        """As ``embed``, on the encoder's device, which is not waited for."""
         import torch
 
         half = self.precision == "bf16"
         kind = torch.device(self.device).type
+        if kind == "cuda":
+            batch = batch.pin_memory()
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
-            vectors: Tensor = self.network(batch.to(self.device))
-            return vectors.float().cpu()
+            vectors: Tensor = self.network(batch.to(self.device, non_blocking=True))
+            return vectors.float()
 
     def prepare(self, image: ScanImage) -> Prepared:
         """A scan as this encoder's network sees it."""

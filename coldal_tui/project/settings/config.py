@@ -84,7 +84,7 @@ class EncoderSection(Section, frozen=True):
     name: str = "efficientnet-lite0"
     weights: str | None = None
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$", description=_DIGEST)] | None = None
-    batch_size: Count = 16
+    batch_size: Count = 64
     size: Count | None = None
     mean: Annotated[tuple[float, ...], Meta(min_length=1, max_length=3)] | None = None
     std: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=3)] | None = None

@@ -69,7 +69,7 @@ name = "efficientnet-lite0"
 #: weights = "/path/to/RadImageNet-ResNet50.pt"   # for encoders whose weights you bring
 # `encoder use` pins the file by its hash:
 #: sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-# batch_size = 16
+# batch_size = 64            # pictures or slices that a GPU takes at once
 #: window = "lung"           # of older projects; the one above counts for all, too
 # pooling = "mean"           # slices of a volume to one vector: mean, or by their foreground
 # precision = "float32"      # alike on every device; tf32, bf16: faster on a GPU, other vectors

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -33,8 +35,11 @@ from coldal_tui.jobs.spec import (
     LabelledScan,
     Reporter,
     Returned,
+    ScanInput,
     StepResult,
 )
+
+_Coming = tuple[ScanInput, Callable[[], dict[str, ClassMetrics]]]
 
 EVALUATION_FILE = "evaluation.json"
 
@@ -89,12 +94,10 @@ def measure(
     failed: list[FailedScan] = []
     left = [labelled for labelled in ordered if labelled.scan.scan_id not in found]
     before = len(found)
-    for number, (labelled, loaded) in enumerate(_loaded(left, inputs, readers), start=before + 1):
-        scan = labelled.scan
+    coming = _measured(model, left, inputs, readers)
+    for number, (scan, metrics) in enumerate(coming, start=before + 1):
         try:
-            image, label = loaded()
-            predicted = model.labels(model.working_logits(image), label.shape)
-            found[scan.scan_id] = measure_scan(predicted, label, model.plan.classes, scan.spacing)
+            found[scan.scan_id] = metrics()
             if journal:
                 journal.append(scan.scan_id, found[scan.scan_id])
         except ColdalError as error:
@@ -107,6 +110,37 @@ def measure(
         report.progress(number, len(ordered), "measuring")
     in_order = {scan_id: found[scan_id] for scan_id in ids if scan_id in found}
     return Measured(in_order, tuple(failed))
+
+
+def _measured(
+    model: Model, scans: Sequence[LabelledScan], inputs: NetworkInputs, readers: Readers
+) -> Iterator[_Coming]:
+    """Each scan with a function that returns its metrics, or raises why there are none.
+
+    They are computed in a thread, while the network predicts the next scan.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        before: _Coming | None = None
+        for labelled, loaded in _loaded(scans, inputs, readers):
+            scan = labelled.scan
+            try:
+                image, label = loaded()
+                predicted = model.labels(model.working_logits(image), label.shape)
+            except Exception as error:
+                metrics: Callable[[], dict[str, ClassMetrics]] = partial(_raise, error)
+            else:
+                classes = model.plan.classes
+                done = aside.submit(measure_scan, predicted, label, classes, scan.spacing)
+                metrics = done.result
+            if before is not None:
+                yield before
+            before = scan, metrics
+        if before is not None:
+            yield before
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def measure_returned(

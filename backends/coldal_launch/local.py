@@ -135,7 +135,7 @@ class LocalBackend:
 
     def _start(self, job: JobFolder, place: Place, nice: int) -> JobHandle:
         with job.lock.open("ab") as lock, job.log.open("ab") as log:
-            if not try_lock(lock):
+            if not _lock_soon(lock):
                 raise ColdalError(
                     "a worker of an earlier attempt still runs this job",
                     where=str(job.path),
@@ -156,6 +156,16 @@ class LocalBackend:
         self._children[process.pid] = process
         # A child that has ended already is a zombie, and has its start time still.
         return handle_of(process.pid, tuple(gpu.uuid for gpu in place.gpus))
+
+
+def _lock_soon(lock: IO[bytes]) -> bool:
+    """Take a job's lock. A killed worker is gone before the last of its threads lets go of it."""
+    deadline = time.monotonic() + KILL_WAIT_S
+    while not try_lock(lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _held(lock: IO[bytes], place: Place) -> list[str]:

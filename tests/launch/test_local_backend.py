@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from coldal_launch import local
 from coldal_launch.local import LocalBackend, group_members
 from coldal_launch.process_identity import boot_id, start_time
 from coldal_tui.errors import ColdalError
+from coldal_tui.files import try_lock
 from coldal_tui.jobs.backend import Ask, JobHandle, load_backend
 from coldal_tui.jobs.folder import JobFolder
 from coldal_tui.jobs.spec import SelectSpec
@@ -205,6 +207,14 @@ def test_a_folder_with_a_living_worker_is_not_launched_again(backend, blocked) -
     with pytest.raises(ColdalError) as caught:
         backend.launch(blocked.path)
     assert caught.value.code == "running"
+
+
+def test_a_lock_that_a_dying_worker_still_holds_is_waited_for(backend, blocked) -> None:
+    """A killed process counts as gone before the last of its threads has let go of its files."""
+    held = blocked.lock.open("ab")
+    assert try_lock(held)
+    threading.Timer(0.5, held.close).start()
+    assert backend.alive(backend.launch(blocked.path))
 
 
 def test_a_worker_survives_the_death_of_its_launcher(blocked) -> None:

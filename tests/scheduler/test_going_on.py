@@ -82,24 +82,24 @@ def test_out_of_memory_a_fresh_process_takes_half_the_batch(project, supervisor,
     supervisor.step()
     job = get_job(project, number)
     assert (job.status, job.attempts, job.interruptions) == ("running", 2, 0)
-    assert job.folder.fit().batch_size == 8
+    assert job.folder.fit().batch_size == 32
     assert job.folder.error() is None
     # Vectors don't depend on the batch: those that are there stay.
     assert (job.folder.path / "half").exists()
-    assert "goes on with less: the memory ran out: batches of 8" in job.folder.log.read_text()
+    assert "goes on with less: the memory ran out: batches of 32" in job.folder.log.read_text()
 
 
 def test_out_of_memory_with_nothing_left_to_halve_the_job_fails(
     project, supervisor, backend
 ) -> None:
     number = queue.submit(project, "embed")
-    for _ in range(5):
+    for _ in range(7):  # 64 to 1
         supervisor.step()
         backend.fail(NO_MEMORY)
     assert supervisor.step() is False
     assert statuses(project) == ["failed"]
     assert error_of(project, number) == NO_MEMORY
-    assert get_job(project, number).attempts == 5
+    assert get_job(project, number).attempts == 7
 
 
 def test_what_was_made_smaller_stays_so_when_the_job_goes_on(project, supervisor, backend) -> None:
@@ -109,7 +109,7 @@ def test_what_was_made_smaller_stays_so_when_the_job_goes_on(project, supervisor
     supervisor.step()
     backend.die()
     supervisor.step()
-    assert get_job(project, number).folder.fit().batch_size == 8
+    assert get_job(project, number).folder.fit().batch_size == 32
 
 
 def _cancelled(project: Project, supervisor, backend) -> int:

@@ -81,15 +81,15 @@ def _how(project: Project, number: int) -> dict[str, object]:
 
 
 def test_out_of_memory_the_batch_is_halved_until_it_fits(many, supervise, pretended) -> None:
-    pretended.setenv("PRETEND_BATCH", "4")
+    pretended.setenv("PRETEND_BATCH", "16")
     number = queue.submit(many, "embed")
     finish(supervise())
     job = get_job(many, number)
     assert (job.status, job.attempts) == ("done", 3)
-    assert _how(many, number)["batch_size"] == 4
+    assert _how(many, number)["batch_size"] == 16
     assert job.result["adjustments"] == [
-        "the memory ran out: batches of 8 instead of 16",
-        "the memory ran out: batches of 4 instead of 8",
+        "the memory ran out: batches of 32 instead of 64",
+        "the memory ran out: batches of 16 instead of 32",
     ]
 
 
@@ -98,7 +98,7 @@ def test_out_of_memory_with_nothing_left_to_halve_is_told(many, supervise, prete
     number = queue.submit(many, "embed")
     finish(supervise())
     job = get_job(many, number)
-    assert (job.status, job.attempts) == ("failed", 5)
+    assert (job.status, job.attempts) == ("failed", 7)
     assert job.error is not None
     assert (job.error.code, job.error.what) == (
         "out-of-memory",

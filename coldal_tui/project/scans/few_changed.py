@@ -230,11 +230,17 @@ def _holds_none(known: KnownFile) -> bool:
 
 def _held_none(project: Project, rel_path: str) -> bool:
     """Whether a file held no scan at the last index."""
+    known = _entry(project, rel_path)
+    return known is not None and _holds_none(known)
+
+
+def _entry(project: Project, rel_path: str) -> KnownFile | None:
+    """What the last index knew of a file; None where another version wrote it."""
     entry = project.store.value("SELECT entry FROM files WHERE rel_path = ?", (rel_path,))
     try:
-        return _holds_none(msgspec.json.decode(entry, type=KnownFile))
+        return msgspec.json.decode(entry, type=KnownFile)
     except msgspec.DecodeError:
-        return False  # written by another version
+        return None
 
 
 def _data(project: Project, rel_path: str, kind: str) -> bool:
@@ -253,11 +259,9 @@ def _is_whole(known: KnownFile) -> bool:
 def _old(project: Project, rel_path: str) -> _Old | None:
     """The scan that a file held at the last index; None where it held no scan by itself."""
     store = project.store
-    entry = store.value("SELECT entry FROM files WHERE rel_path = ?", (rel_path,))
-    try:
-        known = msgspec.json.decode(entry, type=KnownFile)
-    except msgspec.DecodeError:
-        return None  # written by another version
+    known = _entry(project, rel_path)
+    if known is None:
+        return None
     rows = store.rows(
         "SELECT scan_id, quick_hash, state, duplicate_of FROM scans WHERE rel_path = ?",
         (rel_path,),

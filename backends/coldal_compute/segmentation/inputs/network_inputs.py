@@ -74,7 +74,8 @@ class NetworkInputs:
         """The header from the scan's own file, and the scan as ``of`` has it."""
         key = self._key(scan)
         image = self._read(scan.ref)
-        return image.header, self._made(scan, image, key)
+        same = key is not None and is_as_indexed(scan.ref, scan.quick_hash)
+        return image.header, self._made(scan, image, key if same else None)
 
     def _of(self, scan: ScanInput, *, has_label: bool) -> NDArray[np.float16]:
         key = self._key(scan)
@@ -85,21 +86,22 @@ class NetworkInputs:
                     self.found += 1
                 return found
         image = self._read(scan.ref)
-        if has_label and not is_as_indexed(scan.ref, scan.quick_hash):
+        same = (has_label or key is not None) and is_as_indexed(scan.ref, scan.quick_hash)
+        if has_label and not same:
             raise ImageError(
                 "the image changed after the last index, so its label may not fit",
                 where=Path(scan.ref.files[0]).name,
                 remedy="coldal-tui index takes the change in, and asks about the label",
                 code="changed",
             )
-        return self._made(scan, image, key)
+        return self._made(scan, image, key if same else None)
 
     def _made(self, scan: ScanInput, image: ScanImage, key: bytes | None) -> NDArray[np.float16]:
+        """The input, kept under ``key``: None where these are not the pixels of the index."""
         array = preprocess(image, self.plan)
         if key is None or self._packs is None or key in self._packs:
             return array
-        # Only if these are surely the pixels that the key stands for.
-        if is_as_indexed(scan.ref, scan.quick_hash) and self._key(scan) == key:
+        if self._key(scan) == key:  # the files did not change while they were read
             self._packs.put(key, array)
             if self.plan.ndim > 2:
                 # A training of many volumes needs no more memory the first time than later.

@@ -40,7 +40,6 @@ from coldal_tui.files import not_json
 from coldal_tui.imaging.entropyfile import entropy_suffix, write_entropy
 from coldal_tui.imaging.labelfile import label_suffix, write_label
 from coldal_tui.jobs.spec import CrossFitSpec, FailedScan, LabelledScan, Reporter, StepResult
-from coldal_tui.processors import usable_processors
 
 CROSS_FITTED_FILE = "cross-fitted.json"
 OTHERS = "others"
@@ -104,8 +103,7 @@ class _Work:
 
     def samples(self, cases: Sequence[LabelledScan]) -> tuple[list[Sample], list[FailedScan]]:
         with closing(NetworkInputs(self.plan, self.readers.scan, self.spec.inputs)) as inputs:
-            threads = self.spec.options.threads or usable_processors()
-            return load_samples(cases, inputs, self.readers, threads=threads)
+            return load_samples(cases, inputs, self.readers, threads=self.spec.options.threads)
 
 
 @dataclass(frozen=True)

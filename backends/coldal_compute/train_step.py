@@ -40,7 +40,6 @@ from coldal_compute.segmentation.training import (
 from coldal_compute.share import Share
 from coldal_tui.errors import ColdalError
 from coldal_tui.jobs.spec import FailedScan, Reporter, Silent, StepResult, TrainSpec
-from coldal_tui.processors import usable_processors
 
 METRICS_FILE = "metrics.json"
 
@@ -62,7 +61,7 @@ def train(
     device = pick_device(spec.options.device, spec.options.threads)
     plan = _plan(spec, folder, report, readers)
     wanted = len(spec.train) + len(spec.validation)
-    threads = spec.options.threads or usable_processors()
+    threads = spec.options.threads
 
     def told(offset: int) -> Any:
         return lambda done: report.progress(offset + done, wanted, "reading scans")
@@ -131,7 +130,7 @@ def train_along(spec: TrainSpec, folder: Path, rank: Rank, ready: Callable[[], N
         device = torch.device("cuda", rank.number)
     plan = load_plan(folder)
     with closing(NetworkInputs(plan, readers.scan, spec.inputs)) as inputs:
-        threads = spec.options.threads or usable_processors()
+        threads = spec.options.threads
         samples, _ = load_samples(spec.train, inputs, readers, threads=threads)
         watched, _ = load_samples(spec.validation, inputs, readers, threads=threads)
     ready()

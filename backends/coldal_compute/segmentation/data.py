@@ -16,6 +16,7 @@ from coldal_compute.segmentation.reading_ahead import in_order
 from coldal_tui.errors import ColdalError, ImageError
 from coldal_tui.files import sha256_file
 from coldal_tui.jobs.spec import FailedScan, LabelledScan, ScanInput
+from coldal_tui.processors import usable_processors
 
 ReadLabel = Callable[[Path], NDArray[np.uint8]]
 
@@ -129,7 +130,7 @@ def load_samples(
     """Read scans and labels onto the working grid, in their order.
 
     A scan that fails is listed, not fatal. At most ``threads`` scans are read at a time, of volumes
-    at most four.
+    at most four; 0 stands for as many as this process may use.
     """
     samples: list[Sample] = []
     failed: list[FailedScan] = []
@@ -142,7 +143,9 @@ def load_samples(
         small[(small > classes) & (small != IGNORE)] = IGNORE
         return Sample(labelled.scan.scan_id, image, small, class_places(small))
 
-    most = threads if inputs.plan.ndim == 2 else min(threads, _VOLUMES)
+    most = threads or usable_processors()
+    if inputs.plan.ndim > 2:
+        most = min(most, _VOLUMES)
     for number, (labelled, loaded) in enumerate(in_order(scans, load, most), start=1):
         try:
             samples.append(loaded())
